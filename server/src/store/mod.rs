@@ -1,0 +1,160 @@
+//! What the engine needs of storage, behind one narrow trait.
+//!
+//! Truth about open runs is in the engine's memory; the store holds everything that must outlive it: history batches,
+//! the visibility row of each run, and an opaque *overlay* for state that history does not tell (attempts, request
+//! ids, buffered events). One transition of a run is one [`Write`]; the writes of one [`Store::commit`] become visible
+//! together or not at all.
+//!
+//! *Invariants.* Writes are applied in the order of their `commit` calls. Every read sees every write queued before
+//! it. The store never interprets history or overlays.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
+
+/// The small integer key of one run: never reused, and larger for runs made later.
+///
+/// So the current run of a workflow id is the one with the largest key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RunKey(pub(crate) i64);
+
+/// The small integer key of one namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct NamespaceKey(pub(crate) i64);
+
+/// The place of one commit in the order of all commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CommitSeq(pub(crate) u64);
+
+/// Events written together, encoded once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HistoryBatch {
+    pub(crate) first_event_id: i64,
+    /// One past the last event of the batch.
+    pub(crate) next_event_id: i64,
+    /// The wire form of the `events` entries of a `History` message, one after the other (tag, length, event): batches
+    /// put end to end are an encoded `History`.
+    pub(crate) events: Bytes,
+}
+
+/// Everything one transition of one run writes.
+#[derive(Clone, Debug)]
+pub(crate) struct Write {
+    pub(crate) run: RunKey,
+    /// A transition with several batches is several writes of one commit.
+    pub(crate) history: Option<HistoryBatch>,
+    /// The whole row, when something visible changed. The first write of a run carries it.
+    pub(crate) visibility: Option<Box<VisibilityRow>>,
+    /// State that history does not tell, in the engine's own encoding. It replaces the one before and stays when the
+    /// run closes (what a closed run needs, request ids say, goes here too); empty bytes remove it.
+    pub(crate) overlay: Option<Bytes>,
+}
+
+/// A run as the store knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredRun {
+    pub(crate) run: RunKey,
+    pub(crate) visibility: VisibilityRow,
+    pub(crate) overlay: Option<Bytes>,
+}
+
+/// A namespace as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NamespaceRow {
+    pub(crate) namespace: NamespaceKey,
+    pub(crate) name: Arc<str>,
+    /// An encoded `DescribeNamespaceResponse`.
+    pub(crate) description: Bytes,
+}
+
+/// How much history one read hands out at most; at least one batch comes whenever there is one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadLimit {
+    pub(crate) batches_max: usize,
+    pub(crate) bytes_max: usize,
+}
+
+/// Why the store cannot do what it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// An earlier write failed, so memory and storage may differ. Nothing is acknowledged any more until the store is
+    /// opened again.
+    #[error("the store has failed: {reason}")]
+    Failed { reason: Arc<str> },
+    /// Writes wait faster than they are written; the caller may try again later.
+    #[error("the store is behind: {queued_bytes} bytes wait to be written")]
+    Busy { queued_bytes: usize },
+}
+
+/// A wait for durability; dropping it changes nothing.
+pub(crate) type Durable = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
+/// Storage of runs and namespaces.
+pub(crate) trait Store: Debug + Send + Sync + 'static {
+    /// Makes the key of a new run.
+    fn new_run(&self) -> RunKey;
+
+    /// Whether a new request may begin: asked once at the edge, never inside a transition.
+    ///
+    /// # Errors
+    ///
+    /// `Failed` after a failed write, `Busy` while too much waits to be written.
+    fn admit(&self) -> Result<(), StoreError>;
+
+    /// Queues the writes as one atomic unit, behind all earlier ones. Returns at once, and cannot fail: what goes
+    /// wrong later is told by [`Store::durable`] and [`Store::admit`].
+    ///
+    /// Writes to one run must be queued in the order of its transitions: call it under the run's lock.
+    fn commit(&self, writes: Vec<Write>) -> CommitSeq;
+
+    /// Waits until that commit is as durable as this store makes it. A store in memory answers at once.
+    ///
+    /// # Errors
+    ///
+    /// `Failed`, when the commit may be lost.
+    fn durable(&self, seq: CommitSeq) -> Durable;
+
+    /// Batches of a run in order, from the one that holds `from_event_id`. Empty for a run the store does not know, and
+    /// past its end.
+    fn read_history(&self, run: RunKey, from_event_id: i64, limit: ReadLimit) -> Result<Vec<HistoryBatch>, StoreError>;
+
+    /// Batches of a run, newest first, from the one that holds `before_event_id - 1`.
+    fn read_history_back(
+        &self,
+        run: RunKey,
+        before_event_id: i64,
+        limit: ReadLimit,
+    ) -> Result<Vec<HistoryBatch>, StoreError>;
+
+    /// The run of that workflow id with that run id or, without one, the current run.
+    fn find_run(
+        &self,
+        namespace: NamespaceKey,
+        workflow_id: &str,
+        run_id: Option<&str>,
+    ) -> Result<Option<StoredRun>, StoreError>;
+
+    /// A page of matching runs: open ones first, then the last closed, then the last started. The key, when there is
+    /// one, continues after the page.
+    fn list(
+        &self,
+        namespace: NamespaceKey,
+        filter: &Filter,
+        after: Option<PageKey>,
+        page_size: usize,
+    ) -> Result<(Vec<VisibilityRow>, Option<PageKey>), StoreError>;
+
+    /// How many runs match, by status; statuses without runs are left out. The sum is the count of all.
+    fn count(&self, namespace: NamespaceKey, filter: &Filter) -> Result<Vec<(RunStatus, i64)>, StoreError>;
+
+    /// Adds a namespace or replaces the one with the same key, before it returns.
+    fn save_namespace(&self, row: NamespaceRow) -> Result<(), StoreError>;
+
+    /// Every namespace, by key.
+    fn load_namespaces(&self) -> Result<Vec<NamespaceRow>, StoreError>;
+}
