@@ -8,6 +8,10 @@
 //! *Invariants.* Writes are applied in the order of their `commit` calls. Every read sees every write queued before
 //! it. The store never interprets history or overlays.
 
+mod sqlite;
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
@@ -15,6 +19,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub(crate) use self::sqlite::SqliteStore;
 use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
 
 /// The small integer key of one run: never reused, and larger for runs made later.

@@ -17,8 +17,8 @@ impl Filter {
 /// A condition on one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
-    And(Box<Condition>, Box<Condition>),
-    Or(Box<Condition>, Box<Condition>),
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
     Compare { attribute: Attribute, operator: Operator, value: Value },
     Between { attribute: Attribute, from: Value, to: Value },
     In { attribute: Attribute, values: Vec<Value> },

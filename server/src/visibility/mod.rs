@@ -1,6 +1,7 @@
 //! Listing and counting runs: filter text -> typed tree -> SQL with bound parameters.
 
 mod filter;
+pub(crate) mod sql;
 
 use std::sync::Arc;
 

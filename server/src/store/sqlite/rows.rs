@@ -1,0 +1,127 @@
+//! Statements, and rows to values and back.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rusqlite::types::Type;
+use rusqlite::{Row, Statement, params};
+
+use crate::store::{HistoryBatch, NamespaceKey, NamespaceRow, RunKey};
+use crate::visibility::{PageKey, RunStatus, VisibilityRow};
+
+/// `run.close_time` while a run is open.
+const OPEN: i64 = i64::MAX;
+
+pub(super) const INSERT_HISTORY: &str =
+    "INSERT INTO history (run, first_event, next_event, events) VALUES (?1, ?2, ?3, ?4)";
+
+pub(super) const UPSERT_RUN: &str = "
+    INSERT INTO run (
+        key, namespace, workflow_id, run_id, workflow_type, task_queue, status, start_time, execution_time, close_time,
+        history_length, history_size_bytes, state_transition_count, memo
+    ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+    ON CONFLICT (key) DO UPDATE SET
+        task_queue = ?6, status = ?7, execution_time = ?9, close_time = ?10, history_length = ?11,
+        history_size_bytes = ?12, state_transition_count = ?13, memo = ?14";
+
+pub(super) const UPSERT_OVERLAY: &str =
+    "INSERT INTO overlay (run, data) VALUES (?1, ?2) ON CONFLICT (run) DO UPDATE SET data = ?2";
+
+pub(super) const UPSERT_NAMESPACE: &str = "
+    INSERT INTO namespace (key, name, description) VALUES (?1, ?2, ?3)
+    ON CONFLICT (key) DO UPDATE SET name = ?2, description = ?3";
+
+pub(super) const DELETE_HISTORY: &str = "DELETE FROM history WHERE run = ?1";
+pub(super) const DELETE_OVERLAY: &str = "DELETE FROM overlay WHERE run = ?1";
+pub(super) const DELETE_RUN: &str = "DELETE FROM run WHERE key = ?1";
+
+/// From the batch that holds event `?2`.
+pub(super) const READ_HISTORY: &str = "
+    SELECT first_event, next_event, events FROM history
+    WHERE run = ?1 AND first_event >= coalesce(
+        (SELECT max(first_event) FROM history WHERE run = ?1 AND first_event <= ?2 AND next_event > ?2), ?2)
+    ORDER BY first_event LIMIT ?3";
+
+pub(super) const READ_HISTORY_BACK: &str = "
+    SELECT first_event, next_event, events FROM history
+    WHERE run = ?1 AND first_event < ?2
+    ORDER BY first_event DESC LIMIT ?3";
+
+/// The columns that [`read_run`] expects, in its order.
+pub(super) const RUN_COLUMNS: &str = "
+    key, namespace, workflow_id, run_id, workflow_type, task_queue, status, start_time, execution_time, close_time,
+    history_length, history_size_bytes, state_transition_count, memo";
+
+pub(super) const READ_OVERLAY: &str = "SELECT data FROM overlay WHERE run = ?1";
+
+pub(super) const READ_NAMESPACES: &str = "SELECT key, name, description FROM namespace ORDER BY key";
+
+pub(super) fn bind_run(upsert: &mut Statement<'_>, run: RunKey, row: &VisibilityRow) -> rusqlite::Result<()> {
+    upsert.execute(params![
+        run.0,
+        row.namespace.0,
+        &*row.workflow_id,
+        &*row.run_id,
+        &*row.workflow_type,
+        &*row.task_queue,
+        row.status.number(),
+        row.start_time_ns,
+        row.execution_time_ns,
+        row.close_time_ns.unwrap_or(OPEN),
+        row.history_length,
+        row.history_size_bytes,
+        row.state_transition_count,
+        row.memo.as_deref(),
+    ])?;
+    Ok(())
+}
+
+pub(super) fn read_run(row: &Row<'_>) -> rusqlite::Result<(RunKey, VisibilityRow)> {
+    let text = |index| row.get_ref(index)?.as_str().map(Arc::<str>::from).map_err(rusqlite::Error::from);
+    let close_time: i64 = row.get(9)?;
+    let visibility = VisibilityRow {
+        namespace: NamespaceKey(row.get(1)?),
+        workflow_id: text(2)?,
+        run_id: text(3)?,
+        workflow_type: text(4)?,
+        task_queue: text(5)?,
+        status: read_status(row, 6)?,
+        start_time_ns: row.get(7)?,
+        execution_time_ns: row.get(8)?,
+        close_time_ns: (close_time != OPEN).then_some(close_time),
+        history_length: row.get(10)?,
+        history_size_bytes: row.get(11)?,
+        state_transition_count: row.get(12)?,
+        memo: row.get::<_, Option<Vec<u8>>>(13)?.map(Bytes::from),
+    };
+    Ok((RunKey(row.get(0)?), visibility))
+}
+
+pub(super) fn read_status(row: &Row<'_>, index: usize) -> rusqlite::Result<RunStatus> {
+    let number = row.get(index)?;
+    RunStatus::from_number(number).ok_or_else(|| {
+        let unknown = format!("no run has status {number}");
+        rusqlite::Error::FromSqlConversionFailure(index, Type::Integer, unknown.into())
+    })
+}
+
+pub(super) fn read_batch(row: &Row<'_>) -> rusqlite::Result<HistoryBatch> {
+    Ok(HistoryBatch {
+        first_event_id: row.get(0)?,
+        next_event_id: row.get(1)?,
+        events: row.get::<_, Vec<u8>>(2)?.into(),
+    })
+}
+
+pub(super) fn read_namespace(row: &Row<'_>) -> rusqlite::Result<NamespaceRow> {
+    Ok(NamespaceRow {
+        namespace: NamespaceKey(row.get(0)?),
+        name: row.get_ref(1)?.as_str()?.into(),
+        description: row.get::<_, Vec<u8>>(2)?.into(),
+    })
+}
+
+/// Where `close_time` sorts.
+pub(super) fn close_time_order(key: &PageKey) -> i64 {
+    key.close_time_ns.unwrap_or(OPEN)
+}

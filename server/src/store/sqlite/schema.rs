@@ -1,0 +1,65 @@
+//! Tables and settings.
+
+use rusqlite::Connection;
+
+/// Statements kept prepared: ours are about twenty, the rest is for the filters of lists.
+const STATEMENTS_MAX: usize = 64;
+
+/// History is an ordinary rowid table with an index beside it, so that rows append at the right edge of its tree and
+/// only the small index is touched at random.
+///
+/// `run.close_time` of an open run is the largest integer: open runs then come first in the order of lists, and one
+/// index serves it.
+const TABLES: &str = "
+    CREATE TABLE namespace (
+        key INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        description BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE run (
+        key INTEGER PRIMARY KEY,
+        namespace INTEGER NOT NULL,
+        workflow_id TEXT NOT NULL,
+        run_id TEXT NOT NULL,
+        workflow_type TEXT NOT NULL,
+        task_queue TEXT NOT NULL,
+        status INTEGER NOT NULL,
+        start_time INTEGER NOT NULL,
+        execution_time INTEGER NOT NULL,
+        close_time INTEGER NOT NULL,
+        history_length INTEGER NOT NULL,
+        history_size_bytes INTEGER NOT NULL,
+        state_transition_count INTEGER NOT NULL,
+        memo BLOB
+    ) STRICT;
+    CREATE INDEX run_by_workflow_id ON run (namespace, workflow_id);
+    CREATE INDEX run_by_close_time ON run (namespace, close_time DESC, start_time DESC);
+
+    CREATE TABLE overlay (
+        run INTEGER PRIMARY KEY,
+        data BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE history (
+        run INTEGER NOT NULL,
+        first_event INTEGER NOT NULL,
+        next_event INTEGER NOT NULL,
+        events BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX history_by_run ON history (run, first_event);
+";
+
+/// A new, empty database in memory.
+///
+/// It has no rollback journal: after a failed write the store is given up anyway, see
+/// [`StoreError::Failed`](crate::store::StoreError::Failed).
+pub(super) fn open_memory() -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory()?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.pragma_update(None, "page_size", 8192)?;
+    connection.pragma_update(None, "journal_mode", "OFF")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.execute_batch(TABLES)?;
+    Ok(connection)
+}

@@ -1,0 +1,258 @@
+//! What every store must do.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, SqliteStore, Store, StoreError, StoredRun, Write,
+};
+use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
+
+const SHOP: NamespaceKey = NamespaceKey(1);
+const NO_LIMIT: ReadLimit = ReadLimit { batches_max: usize::MAX, bytes_max: usize::MAX };
+
+fn open() -> Arc<dyn Store> {
+    Arc::new(SqliteStore::memory().unwrap())
+}
+
+fn row(workflow_id: &str, run: RunKey) -> VisibilityRow {
+    VisibilityRow {
+        namespace: SHOP,
+        workflow_id: workflow_id.into(),
+        run_id: format!("run-{}", run.0).into(),
+        workflow_type: "buy".into(),
+        task_queue: "shop".into(),
+        status: RunStatus::Running,
+        start_time_ns: run.0 * 10,
+        execution_time_ns: run.0 * 10 + 5,
+        close_time_ns: None,
+        history_length: 2,
+        history_size_bytes: 300,
+        state_transition_count: 1,
+        memo: Some(Bytes::from_static(b"memo")),
+    }
+}
+
+fn closed(row: VisibilityRow, status: RunStatus, close_time_ns: i64) -> VisibilityRow {
+    VisibilityRow { status, close_time_ns: Some(close_time_ns), history_length: 11, ..row }
+}
+
+fn batch(first_event_id: i64, next_event_id: i64, events: &str) -> HistoryBatch {
+    HistoryBatch { first_event_id, next_event_id, events: Bytes::copy_from_slice(events.as_bytes()) }
+}
+
+fn nothing(run: RunKey) -> Write {
+    Write { run, history: None, visibility: None, overlay: None }
+}
+
+fn start(store: &dyn Store, workflow_id: &str) -> (RunKey, VisibilityRow) {
+    let run = store.new_run();
+    let row = row(workflow_id, run);
+    store.commit(vec![Write { visibility: Some(Box::new(row.clone())), ..nothing(run) }]);
+    (run, row)
+}
+
+fn close(store: &dyn Store, run: RunKey, row: VisibilityRow, status: RunStatus, close_time_ns: i64) -> VisibilityRow {
+    let row = closed(row, status, close_time_ns);
+    store.commit(vec![Write { visibility: Some(Box::new(row.clone())), ..nothing(run) }]);
+    row
+}
+
+#[test]
+fn history_comes_back_as_it_was_written() {
+    let store = open();
+    let (run, other) = (store.new_run(), store.new_run());
+    let batches = [batch(1, 3, "one two"), batch(3, 4, "three"), batch(4, 8, "four to seven")];
+    for batch in &batches {
+        store.commit(vec![
+            Write { history: Some(batch.clone()), ..nothing(run) },
+            Write { history: Some(batch.clone()), ..nothing(other) },
+        ]);
+    }
+    let read = |from| store.read_history(run, from, NO_LIMIT).unwrap();
+    assert_eq!(read(1), batches);
+    assert_eq!(read(2), batches, "event 2 is inside the first batch");
+    assert_eq!(read(3), batches[1..]);
+    assert_eq!(read(7), batches[2..]);
+    assert_eq!(read(8), []);
+    assert_eq!(store.read_history(RunKey(99), 1, NO_LIMIT).unwrap(), []);
+
+    let newest_first: Vec<_> = batches.iter().rev().cloned().collect();
+    let read_back = |before| store.read_history_back(run, before, NO_LIMIT).unwrap();
+    assert_eq!(read_back(8), newest_first);
+    assert_eq!(read_back(i64::MAX), newest_first);
+    assert_eq!(read_back(6), newest_first, "event 5 is inside the last batch");
+    assert_eq!(read_back(4), newest_first[1..]);
+    assert_eq!(read_back(1), []);
+}
+
+#[test]
+fn a_read_stops_at_its_limits_but_never_before_the_first_batch() {
+    let store = open();
+    let run = store.new_run();
+    let batches: Vec<_> = (1..=5).map(|id| batch(id, id + 1, "0123456789")).collect();
+    store
+        .commit(batches.iter().map(|batch| Write { history: Some(batch.clone()), ..nothing(run) }).collect::<Vec<_>>());
+    let read = |batches_max, bytes_max| store.read_history(run, 1, ReadLimit { batches_max, bytes_max }).unwrap().len();
+    assert_eq!(read(3, usize::MAX), 3);
+    assert_eq!(read(0, usize::MAX), 1);
+    assert_eq!(read(usize::MAX, 29), 2);
+    assert_eq!(read(usize::MAX, 30), 3);
+    assert_eq!(read(usize::MAX, 1), 1);
+}
+
+#[test]
+fn the_current_run_of_a_workflow_id_is_the_latest_made() {
+    let store = open();
+    let (first, first_row) = start(&*store, "buy-1");
+    let first_row = close(&*store, first, first_row, RunStatus::Failed, 900);
+    let (second, second_row) = start(&*store, "buy-1");
+    start(&*store, "buy-2");
+
+    let found = |run, visibility| Some(StoredRun { run, visibility, overlay: None });
+    assert_eq!(store.find_run(SHOP, "buy-1", None).unwrap(), found(second, second_row));
+    assert_eq!(store.find_run(SHOP, "buy-1", Some("run-1")).unwrap(), found(first, first_row));
+    assert_eq!(store.find_run(SHOP, "buy-1", Some("run-3")).unwrap(), None, "a run of another workflow id");
+    assert_eq!(store.find_run(NamespaceKey(2), "buy-1", None).unwrap(), None);
+    assert_eq!(store.find_run(SHOP, "buy-9", None).unwrap(), None);
+}
+
+#[test]
+fn an_overlay_is_replaced_kept_at_the_close_and_removed_by_empty_bytes() {
+    let store = open();
+    let (run, row) = start(&*store, "buy-1");
+    let overlay = || store.find_run(SHOP, "buy-1", None).unwrap().unwrap().overlay;
+    let write = |data: &'static str| store.commit(vec![Write { overlay: Some(data.into()), ..nothing(run) }]);
+    write("attempt 1");
+    write("attempt 2");
+    assert_eq!(overlay(), Some("attempt 2".into()));
+    close(&*store, run, row, RunStatus::Completed, 500);
+    assert_eq!(overlay(), Some("attempt 2".into()));
+    write("");
+    assert_eq!(overlay(), None);
+}
+
+#[test]
+fn lists_show_open_runs_first_then_the_last_closed_page_by_page() {
+    let store = open();
+    let runs: Vec<_> = (1..=9).map(|number| start(&*store, &format!("buy-{number}"))).collect();
+    for (number, close_time_ns) in [(2, 700), (4, 900), (6, 800), (8, 700)] {
+        let (run, row) = runs[number - 1].clone();
+        close(&*store, run, row, RunStatus::Completed, close_time_ns);
+    }
+    let expected = ["buy-9", "buy-7", "buy-5", "buy-3", "buy-1", "buy-4", "buy-6", "buy-8", "buy-2"];
+    for page_size in 1..=10 {
+        let (mut seen, mut after, mut pages) = (Vec::<String>::new(), None::<PageKey>, 0);
+        loop {
+            let (page, next) = store.list(SHOP, &Filter::ALL, after, page_size).unwrap();
+            assert!(page.len() == page_size || next.is_none());
+            seen.extend(page.iter().map(|row| row.workflow_id.to_string()));
+            pages += 1;
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, expected, "pages of {page_size}");
+        assert_eq!(pages, expected.len().div_ceil(page_size), "no empty page at the end");
+    }
+    let (elsewhere, next) = store.list(NamespaceKey(2), &Filter::ALL, None, 10).unwrap();
+    assert_eq!((elsewhere, next), (vec![], None));
+    let counts = store.count(SHOP, &Filter::ALL).unwrap();
+    assert_eq!(counts, [(RunStatus::Running, 5), (RunStatus::Completed, 4)]);
+}
+
+#[test]
+fn a_row_comes_back_whole_after_its_changes() {
+    let store = open();
+    let (run, row) = start(&*store, "buy-1");
+    assert_eq!(store.list(SHOP, &Filter::ALL, None, 1).unwrap().0, std::slice::from_ref(&row));
+    let row = VisibilityRow { memo: None, task_queue: "other".into(), execution_time_ns: 77, ..row };
+    let row = close(&*store, run, row, RunStatus::TimedOut, i64::MAX - 1);
+    assert_eq!(store.list(SHOP, &Filter::ALL, None, 1).unwrap().0, [row]);
+}
+
+#[test]
+fn namespaces_are_added_replaced_and_loaded_by_key() {
+    let store = open();
+    let namespace = |key, name: &str, description: &'static str| NamespaceRow {
+        namespace: NamespaceKey(key),
+        name: name.into(),
+        description: description.into(),
+    };
+    assert_eq!(store.load_namespaces().unwrap(), []);
+    store.save_namespace(namespace(2, "second", "b")).unwrap();
+    store.save_namespace(namespace(1, "first", "a")).unwrap();
+    store.save_namespace(namespace(2, "renamed", "c")).unwrap();
+    assert_eq!(store.load_namespaces().unwrap(), [namespace(1, "first", "a"), namespace(2, "renamed", "c")]);
+}
+
+#[test]
+fn commits_of_many_threads_all_arrive() {
+    let store = open();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let store = &store;
+            scope.spawn(move || {
+                for number in 0..200 {
+                    let (run, row) = start(&**store, &format!("buy-{thread}-{number}"));
+                    let commit =
+                        |id| store.commit(vec![Write { history: Some(batch(id, id + 1, "x")), ..nothing(run) }]);
+                    assert!(commit(1) < commit(2), "commits are numbered in order");
+                    if number % 2 == 0 {
+                        close(&**store, run, row, RunStatus::Completed, 1_000_000);
+                    }
+                    assert_eq!(
+                        store.read_history(run, 1, NO_LIMIT).unwrap().len(),
+                        2,
+                        "a read sees what was committed"
+                    );
+                }
+            });
+        }
+    });
+    let counts = store.count(SHOP, &Filter::ALL).unwrap();
+    assert_eq!(counts, [(RunStatus::Running, 800), (RunStatus::Completed, 800)]);
+}
+
+#[tokio::test]
+async fn a_failed_write_ends_all_acknowledgement() {
+    let store = open();
+    let run = store.new_run();
+    let seq = store.commit(vec![Write { history: Some(batch(1, 3, "first")), ..nothing(run) }]);
+    assert_eq!(store.durable(seq).await, Ok(()));
+    assert_eq!(store.admit(), Ok(()));
+    // No engine writes an event twice; a store that is told to must not pass over it.
+    let seq = store.commit(vec![Write { history: Some(batch(1, 3, "again")), ..nothing(run) }]);
+    let failure = store.read_history(run, 1, NO_LIMIT).unwrap_err();
+    let StoreError::Failed { reason } = &failure else { panic!("{failure}") };
+    assert!(reason.contains("UNIQUE constraint failed"), "{reason}");
+    assert_eq!(store.durable(seq).await.as_ref(), Err(&failure));
+    assert_eq!(store.admit().as_ref(), Err(&failure));
+    assert_eq!(store.count(SHOP, &Filter::ALL).as_ref(), Err(&failure));
+}
+
+#[test]
+fn full_memory_forgets_the_runs_closed_longest_ago_and_no_open_one() {
+    let store = SqliteStore::memory_of(1 << 20).unwrap();
+    let events = "e".repeat(10_000);
+    let fill = |workflow_id: &str, closes: bool| {
+        let (run, row) = start(&store, workflow_id);
+        store.commit(vec![Write { history: Some(batch(1, 2, &events)), ..nothing(run) }]);
+        if closes {
+            close(&store, run, row, RunStatus::Completed, run.0 * 10);
+        }
+        store.read_history(run, 1, NO_LIMIT).unwrap();
+        run
+    };
+    let open = fill("open", false);
+    let runs: Vec<_> = (0..400).map(|number| fill(&format!("closed-{number}"), true)).collect();
+    assert!(store.find_run(SHOP, "open", None).unwrap().is_some());
+    assert_eq!(store.read_history(open, 1, NO_LIMIT).unwrap().len(), 1);
+    assert!(store.find_run(SHOP, "closed-0", None).unwrap().is_none());
+    assert_eq!(store.read_history(runs[0], 1, NO_LIMIT).unwrap(), []);
+    assert!(store.find_run(SHOP, "closed-399", None).unwrap().is_some());
+    let kept: i64 = store.count(SHOP, &Filter::ALL).unwrap().iter().map(|(_, count)| count).sum();
+    assert!((20..110).contains(&kept), "about a megabyte of 10 kB runs, not {kept}");
+}

@@ -1,0 +1,86 @@
+//! A filter as SQL over the store's `run` table. Values are always bound, never part of the text.
+
+use rusqlite::types::Value as SqlValue;
+
+use super::filter::{Attribute, Condition, Filter, Operator, Value};
+
+/// Appends ` AND (…)` for the filter, and the values of its parameters in their order.
+pub(crate) fn push_condition(filter: &Filter, sql: &mut String, values: &mut Vec<SqlValue>) {
+    if let Some(condition) = &filter.condition {
+        sql.push_str(" AND ");
+        push(condition, sql, values);
+    }
+}
+
+fn push(condition: &Condition, sql: &mut String, values: &mut Vec<SqlValue>) {
+    match condition {
+        Condition::All(conditions) => push_joined(conditions, " AND ", sql, values),
+        Condition::Any(conditions) => push_joined(conditions, " OR ", sql, values),
+        Condition::Compare { attribute, operator, value } => {
+            sql.push_str(column(*attribute));
+            sql.push_str(match operator {
+                Operator::Equal => " = ?",
+                Operator::NotEqual => " <> ?",
+                Operator::Less => " < ?",
+                Operator::LessOrEqual => " <= ?",
+                Operator::Greater => " > ?",
+                Operator::GreaterOrEqual => " >= ?",
+            });
+            values.push(bound(value));
+        }
+        Condition::Between { attribute, from, to } => {
+            sql.push_str(column(*attribute));
+            sql.push_str(" BETWEEN ? AND ?");
+            values.extend([bound(from), bound(to)]);
+        }
+        Condition::In { attribute, values: members } => {
+            sql.push_str(column(*attribute));
+            sql.push_str(" IN (");
+            for (index, member) in members.iter().enumerate() {
+                sql.push_str(if index == 0 { "?" } else { ", ?" });
+                values.push(bound(member));
+            }
+            sql.push(')');
+        }
+        Condition::StartsWith { attribute, prefix } => {
+            // Not LIKE, which would need escapes and ignores case.
+            sql.push_str("substr(");
+            sql.push_str(column(*attribute));
+            sql.push_str(", 1, length(?)) = ?");
+            values.extend([SqlValue::Text(prefix.clone()), SqlValue::Text(prefix.clone())]);
+        }
+    }
+}
+
+fn push_joined(conditions: &[Condition], word: &str, sql: &mut String, values: &mut Vec<SqlValue>) {
+    sql.push('(');
+    for (index, condition) in conditions.iter().enumerate() {
+        if index > 0 {
+            sql.push_str(word);
+        }
+        push(condition, sql, values);
+    }
+    sql.push(')');
+}
+
+fn column(attribute: Attribute) -> &'static str {
+    match attribute {
+        Attribute::WorkflowId => "workflow_id",
+        Attribute::RunId => "run_id",
+        Attribute::WorkflowType => "workflow_type",
+        Attribute::TaskQueue => "task_queue",
+        Attribute::ExecutionStatus => "status",
+        Attribute::StartTime => "start_time",
+        Attribute::ExecutionTime => "execution_time",
+        // An open run has none, which no comparison matches.
+        Attribute::CloseTime => "nullif(close_time, 9223372036854775807)",
+    }
+}
+
+fn bound(value: &Value) -> SqlValue {
+    match value {
+        Value::Text(text) => SqlValue::Text(text.clone()),
+        Value::Status(status) => SqlValue::Integer(status.number().into()),
+        Value::Time(nanoseconds) => SqlValue::Integer(*nanoseconds),
+    }
+}
