@@ -1,7 +1,13 @@
 //! Listing and counting runs: filter text -> typed tree -> SQL with bound parameters.
 
+mod error;
 mod filter;
+mod page;
+mod parse;
 pub(crate) mod sql;
+#[cfg(test)]
+mod tests;
+mod token;
 
 use std::sync::Arc;
 
@@ -9,7 +15,9 @@ use bytes::Bytes;
 
 use crate::store::{NamespaceKey, RunKey};
 
+pub(crate) use error::InvalidQuery;
 pub(crate) use filter::Filter;
+pub(crate) use parse::{parse_count, parse_list};
 
 /// The status of a run, with the numbers of the protocol's `WorkflowExecutionStatus`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +54,25 @@ impl RunStatus {
         Self::ALL.into_iter().find(|status| status.number() == number)
     }
 
+    /// The status of a short name, `TimedOut`, or of the protocol's, `WORKFLOW_EXECUTION_STATUS_TIMED_OUT`.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| name == status.name() || name == status.protocol_name())
+    }
+
+    /// The name of the protocol's enum.
+    pub(crate) fn protocol_name(self) -> &'static str {
+        match self {
+            Self::Running => "WORKFLOW_EXECUTION_STATUS_RUNNING",
+            Self::Completed => "WORKFLOW_EXECUTION_STATUS_COMPLETED",
+            Self::Failed => "WORKFLOW_EXECUTION_STATUS_FAILED",
+            Self::Canceled => "WORKFLOW_EXECUTION_STATUS_CANCELED",
+            Self::Terminated => "WORKFLOW_EXECUTION_STATUS_TERMINATED",
+            Self::ContinuedAsNew => "WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW",
+            Self::TimedOut => "WORKFLOW_EXECUTION_STATUS_TIMED_OUT",
+            Self::Paused => "WORKFLOW_EXECUTION_STATUS_PAUSED",
+        }
+    }
+
     /// The name in filters and groups.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -80,6 +107,13 @@ pub(crate) struct VisibilityRow {
     pub(crate) state_transition_count: i64,
     /// An encoded `Memo`.
     pub(crate) memo: Option<Bytes>,
+}
+
+/// How a count is split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grouping {
+    None,
+    ByStatus,
 }
 
 /// Where a page of runs ended.
