@@ -1,1 +1,50 @@
-fn main() {}
+//! Makes the code of `everloop-proto` from the published `.proto` files.
+//!
+//! ```text
+//! cargo run -p everloop-proto-generator      write proto/src/generated
+//! cargo test -p everloop-proto-generator     fail if what is committed is not what would be written
+//! ```
+
+mod code;
+mod committed;
+mod prune;
+mod source;
+
+use std::{error::Error, path::Path};
+
+/// What any step may fail with; it ends the program with a message.
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> Result<()> {
+    let files = generate()?;
+    let changed = committed::differences(&committed::folder(), &files)?;
+    committed::write(&committed::folder(), &files)?;
+    println!("{} files, changed: {changed:?}", files.len());
+    Ok(())
+}
+
+/// The whole way: published files, compiled, pruned, as Rust.
+fn generate() -> Result<code::Files> {
+    let protos = source::locate(Path::new(env!("CARGO_MANIFEST_DIR")))?;
+    let mut descriptors = source::compile(&protos)?;
+    prune::prune(&mut descriptors, source::ROOTS);
+    code::generate(descriptors)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{committed, generate};
+
+    #[test]
+    fn what_is_committed_is_current() {
+        let files = generate().unwrap();
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            committed::write(&committed::folder(), &files).unwrap();
+        }
+        let differences = committed::differences(&committed::folder(), &files).unwrap();
+        assert!(
+            differences.is_empty(),
+            "run `cargo run -p everloop-proto-generator`; these files are not current: {differences:?}"
+        );
+    }
+}

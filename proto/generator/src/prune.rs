@@ -1,0 +1,163 @@
+//! Leaves out what nothing reaches: whole types and extensions, never a field.
+//!
+//! A missing field would be an unknown one, and prost drops unknown fields: data of other SDKs would be lost on
+//! the way through the engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
+
+/// Keeps what the files `roots` define, and what that reaches. Types nested in a kept one are kept.
+pub(crate) fn prune(set: &mut FileDescriptorSet, roots: &[&str]) {
+    let reached = reach(set, roots);
+    for file in &mut set.file {
+        let package = file.package().to_owned();
+        let keeps = |name: &str| reached.contains(&format!(".{package}.{name}"));
+        file.message_type.retain(|message| keeps(message.name()));
+        file.enum_type.retain(|r#enum| keeps(r#enum.name()));
+        if !roots.contains(&file.name()) {
+            file.service.clear();
+        }
+        // Extensions are the annotations of HTTP gateways and document generators.
+        file.extension.clear();
+        undeprecate(file);
+    }
+    set.file.retain(|file| !(file.message_type.is_empty() && file.enum_type.is_empty() && file.service.is_empty()));
+}
+
+/// The full names of all top-level types that are reached.
+fn reach(set: &FileDescriptorSet, roots: &[&str]) -> BTreeSet<String> {
+    let mut references = BTreeMap::new();
+    let mut pending = Vec::new();
+    for file in &set.file {
+        let full_name = |name: &str| format!(".{}.{name}", file.package());
+        let is_root = roots.contains(&file.name());
+        for message in &file.message_type {
+            let name = full_name(message.name());
+            let mut named = Vec::new();
+            collect_references(message, &mut named);
+            references.insert(name.clone(), named);
+            pending.extend(is_root.then_some(name));
+        }
+        for r#enum in &file.enum_type {
+            let name = full_name(r#enum.name());
+            references.insert(name.clone(), Vec::new());
+            pending.extend(is_root.then_some(name));
+        }
+        if is_root {
+            let methods = file.service.iter().flat_map(|service| &service.method);
+            pending.extend(methods.flat_map(|method| [method.input_type().into(), method.output_type().into()]));
+        }
+    }
+
+    let mut reached = BTreeSet::new();
+    while let Some(name) = pending.pop() {
+        let Some(top_level) = top_level(&name, &references) else { continue };
+        if reached.insert(top_level.to_owned()) {
+            pending.extend(references[top_level].iter().cloned());
+        }
+    }
+    reached
+}
+
+/// The top-level type that `name` is, or is nested in. None for what only annotations name.
+fn top_level<'a>(mut name: &'a str, known: &BTreeMap<String, Vec<String>>) -> Option<&'a str> {
+    while !known.contains_key(name) {
+        name = name.rsplit_once('.')?.0;
+    }
+    Some(name)
+}
+
+fn collect_references(message: &DescriptorProto, names: &mut Vec<String>) {
+    names.extend(message.field.iter().filter_map(|field| field.type_name.clone()));
+    for nested in &message.nested_type {
+        collect_references(nested, names);
+    }
+}
+
+/// Whoever serves old and new peers has to read and write deprecated fields; warnings about it would help nobody.
+fn undeprecate(file: &mut FileDescriptorProto) {
+    file.message_type.iter_mut().for_each(undeprecate_message);
+    file.enum_type.iter_mut().for_each(undeprecate_enum);
+    for service in &mut file.service {
+        service.options.iter_mut().for_each(|options| options.deprecated = None);
+        for method in &mut service.method {
+            method.options.iter_mut().for_each(|options| options.deprecated = None);
+        }
+    }
+}
+
+fn undeprecate_message(message: &mut DescriptorProto) {
+    message.options.iter_mut().for_each(|options| options.deprecated = None);
+    for field in &mut message.field {
+        field.options.iter_mut().for_each(|options| options.deprecated = None);
+    }
+    message.nested_type.iter_mut().for_each(undeprecate_message);
+    message.enum_type.iter_mut().for_each(undeprecate_enum);
+}
+
+fn undeprecate_enum(r#enum: &mut EnumDescriptorProto) {
+    r#enum.options.iter_mut().for_each(|options| options.deprecated = None);
+    for value in &mut r#enum.value {
+        value.options.iter_mut().for_each(|options| options.deprecated = None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::{FieldDescriptorProto, MethodDescriptorProto, ServiceDescriptorProto};
+
+    use super::*;
+
+    fn message(name: &str, fields: &[&str]) -> DescriptorProto {
+        let fields = fields.iter().map(|r#type| FieldDescriptorProto {
+            type_name: Some((*r#type).to_owned()),
+            ..FieldDescriptorProto::default()
+        });
+        DescriptorProto { name: Some(name.to_owned()), field: fields.collect(), ..DescriptorProto::default() }
+    }
+
+    fn file(package: &str, messages: Vec<DescriptorProto>) -> FileDescriptorProto {
+        FileDescriptorProto {
+            name: Some(format!("{package}.proto")),
+            package: Some(package.to_owned()),
+            message_type: messages,
+            ..FileDescriptorProto::default()
+        }
+    }
+
+    fn names(set: &FileDescriptorSet) -> Vec<String> {
+        let of_file = |file: &FileDescriptorProto| {
+            file.message_type.iter().map(|m| format!("{}.{}", file.package(), m.name())).collect::<Vec<_>>()
+        };
+        set.file.iter().flat_map(of_file).collect()
+    }
+
+    #[test]
+    fn types_behind_fields_and_methods_are_kept_and_others_go() {
+        let mut outer = message("Outer", &[]);
+        outer.nested_type = vec![message("Inner", &[".types.Deep"])];
+        let types = file("types", vec![message("Request", &[".types.Outer.Inner"]), outer, message("Deep", &[])]);
+        let mut unused = file("unused", vec![message("Annotation", &[".types.Deep"])]);
+        unused.service = vec![ServiceDescriptorProto::default()];
+        let mut service = file("root", vec![]);
+        let method = MethodDescriptorProto {
+            input_type: Some(".types.Request".to_owned()),
+            output_type: Some(".types.Request".to_owned()),
+            ..MethodDescriptorProto::default()
+        };
+        service.service = vec![ServiceDescriptorProto { method: vec![method], ..ServiceDescriptorProto::default() }];
+
+        let mut set = FileDescriptorSet { file: vec![types, unused, service] };
+        prune(&mut set, &["root.proto"]);
+        assert_eq!(names(&set), ["types.Request", "types.Outer", "types.Deep"]);
+        assert_eq!(set.file.len(), 2, "a file without kept types and services goes");
+    }
+
+    #[test]
+    fn types_that_only_recursion_reaches_end() {
+        let mut set = FileDescriptorSet { file: vec![file("a", vec![message("Failure", &[".a.Failure"])])] };
+        prune(&mut set, &["a.proto"]);
+        assert_eq!(names(&set), ["a.Failure"]);
+    }
+}
