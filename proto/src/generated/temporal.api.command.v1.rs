@@ -475,11 +475,15 @@ pub mod command {
         RecordMarkerCommandAttributes(super::RecordMarkerCommandAttributes),
         #[prost(message, tag = "11")]
         ContinueAsNewWorkflowExecutionCommandAttributes(
-            super::ContinueAsNewWorkflowExecutionCommandAttributes,
+            ::prost::alloc::boxed::Box<
+                super::ContinueAsNewWorkflowExecutionCommandAttributes,
+            >,
         ),
         #[prost(message, tag = "12")]
         StartChildWorkflowExecutionCommandAttributes(
-            super::StartChildWorkflowExecutionCommandAttributes,
+            ::prost::alloc::boxed::Box<
+                super::StartChildWorkflowExecutionCommandAttributes,
+            >,
         ),
         #[prost(message, tag = "13")]
         SignalExternalWorkflowExecutionCommandAttributes(

@@ -1784,7 +1784,7 @@ pub mod history_event {
     pub enum Attributes {
         #[prost(message, tag = "6")]
         WorkflowExecutionStartedEventAttributes(
-            super::WorkflowExecutionStartedEventAttributes,
+            ::prost::alloc::boxed::Box<super::WorkflowExecutionStartedEventAttributes>,
         ),
         #[prost(message, tag = "7")]
         WorkflowExecutionCompletedEventAttributes(
@@ -1870,11 +1870,15 @@ pub mod history_event {
         ),
         #[prost(message, tag = "33")]
         WorkflowExecutionContinuedAsNewEventAttributes(
-            super::WorkflowExecutionContinuedAsNewEventAttributes,
+            ::prost::alloc::boxed::Box<
+                super::WorkflowExecutionContinuedAsNewEventAttributes,
+            >,
         ),
         #[prost(message, tag = "34")]
         StartChildWorkflowExecutionInitiatedEventAttributes(
-            super::StartChildWorkflowExecutionInitiatedEventAttributes,
+            ::prost::alloc::boxed::Box<
+                super::StartChildWorkflowExecutionInitiatedEventAttributes,
+            >,
         ),
         #[prost(message, tag = "35")]
         StartChildWorkflowExecutionFailedEventAttributes(
