@@ -73,7 +73,7 @@ pub(crate) struct StoredRun {
 pub(crate) struct NamespaceRow {
     pub(crate) namespace: NamespaceKey,
     pub(crate) name: Arc<str>,
-    /// An encoded `DescribeNamespaceResponse`.
+    /// An encoded `DescribeNamespaceResponse`; `namespaces` knows what it means.
     pub(crate) description: Bytes,
 }
 

@@ -15,7 +15,7 @@ pub(crate) enum InvalidQuery {
     Unexpected { token: String, offset: usize, expected: &'static str },
     #[error("invalid query: it ends where {expected} is expected")]
     UnexpectedEnd { expected: &'static str },
-    #[error("invalid query: name '{name}' is not a valid search attribute; supported are {SUPPORTED}")]
+    #[error("invalid query: invalid search attribute: {name}; supported are {SUPPORTED}")]
     UnknownAttribute { name: String },
     #[error("invalid query: operator `{operator}` is not supported for {attribute}")]
     Operator { operator: String, attribute: &'static str },

@@ -99,7 +99,7 @@ fn times_are_rfc_3339_or_nanoseconds_and_open_runs_have_no_close_time() {
 #[test]
 fn what_is_wrong_is_named_with_what_is_supported() {
     let supported = expect![[
-        r#"invalid query: name 'Color' is not a valid search attribute; supported are =, !=, <, <=, >, >=, IN, BETWEEN, STARTS_WITH, AND, OR and parentheses over WorkflowId, RunId, WorkflowType, TaskQueue, ExecutionStatus, StartTime, ExecutionTime and CloseTime"#
+        r#"invalid query: invalid search attribute: Color; supported are =, !=, <, <=, >, >=, IN, BETWEEN, STARTS_WITH, AND, OR and parentheses over WorkflowId, RunId, WorkflowType, TaskQueue, ExecutionStatus, StartTime, ExecutionTime and CloseTime"#
     ]];
     check_refused("Color = 'red'", supported);
     let refused = [
@@ -144,7 +144,7 @@ fn what_is_wrong_is_named_with_what_is_supported() {
         format!("{text:42} {}\n", message.unwrap())
     };
     expect![[r#"
-        workflowid = 'x'                           name 'workflowid' is not a valid search attribute
+        workflowid = 'x'                           invalid search attribute: workflowid
         NOT RunId = 'x'                            `NOT` at 0 is not supported
         RunId NOT IN ('x')                         `NOT` at 6 is not supported
         CloseTime IS NULL                          `IS` at 10 is not supported
@@ -166,7 +166,7 @@ fn what_is_wrong_is_named_with_what_is_supported() {
         RunId IN ('x' 'y')                         found `'y'` at 14, expected `,` or `)`
         RunId BETWEEN 'x', 'y'                     found `,` at 17, expected AND
         RunId ; 'x'                                `;` at 6 is not supported
-        lower(RunId) = 'x'                         name 'lower' is not a valid search attribute
+        lower(RunId) = 'x'                         invalid search attribute: lower
         (RunId = 'x'                               it ends where AND, OR or `)` is expected
         RunId = 'x')                               found `)` at 11, expected AND, OR or the end
         RunId = 'x' AND                            it ends where the name of a search attribute is expected
