@@ -1,1 +1,85 @@
-//! runtime
+//! Durable workflows as ordinary async Rust.
+//!
+//! Annotate a struct, its methods and your functions; the macros turn them into typed calls and handles that the compiler
+//! checks. A worker runs the code on a deterministic executor: every step is recorded as an event, so a crash, a deploy or
+//! a year-long sleep loses nothing.
+
+extern crate self as everloop;
+
+mod activity;
+mod client;
+mod data;
+mod errors;
+mod executor;
+mod returned;
+mod tasks;
+mod worker;
+mod workflow;
+
+pub mod raw;
+
+pub use activity::{
+    Activity, ActivityCall, ActivityCancellationType, ActivityContext, ActivityFailure, ActivityFuture, ActivityHandle,
+    ActivityOptions, RetryPolicy,
+};
+pub use client::{Client, Target, Untyped, WithStart, WorkflowHandle};
+pub use data::{
+    DecodeError, EncodeError, Failure, FailureKind, Payload, PayloadCodec, PayloadCodecError, Payloads, RetryState,
+    TimeoutType,
+};
+pub use errors::{ActivityError, ActivityResult, WorkflowError, WorkflowResult};
+pub use executor::{Random, WorkflowInfo};
+pub use uuid::Uuid;
+pub use workflow::{
+    Cancelled, CancelledFuture, Elapsed, JoinHandle, OnlyInsideAWorkflow, Scope, Sleep, State, Timeout,
+    UnfinishedPolicy, WaitCondition, WaitState, Workflow, WorkflowCall, YieldNow, all_handlers_finished, cancelled,
+    info, is_cancelled, is_replaying, join_all, now, random, random_range, scope, shield, sleep, sleep_until, spawn,
+    this, timeout, uuid, wait_condition, yield_now,
+};
+
+/// What programs need most: `use everloop::prelude::*;`.
+pub mod prelude {
+    pub use std::time::Duration;
+
+    pub use serde::{Deserialize, Serialize};
+
+    pub use crate::{
+        ActivityCall, ActivityContext, ActivityError, ActivityResult, Client, State, WorkflowCall, WorkflowError,
+        WorkflowHandle, WorkflowResult, all_handlers_finished, cancelled, info, is_cancelled, join, join_all, now,
+        random, scope, select, shield, sleep, sleep_until, spawn, this, timeout, uuid, wait_condition, yield_now,
+    };
+}
+
+/// Everything an expansion names. Nothing else of this crate, of serde or of std is mentioned by generated code.
+#[doc(hidden)]
+pub mod __private {
+    pub use std::boxed::Box;
+    pub use std::clone::Clone;
+    pub use std::convert::From;
+    pub use std::future::{Future, IntoFuture};
+    pub use std::ops::Deref;
+    pub use std::option::Option::{self, None, Some};
+    pub use std::pin::Pin;
+    pub use std::rc::Rc;
+    pub use std::result::Result::{self, Err, Ok};
+    pub use std::string::String;
+    pub use std::stringify;
+    pub use std::sync::Arc;
+    pub use std::time::Duration;
+
+    pub use tokio;
+
+    pub use crate::activity::{
+        Activities, Activity, ActivityCall, ActivityCancellationType, ActivityContext, ActivityOptions, Context,
+        FunctionActivity, MethodActivity, RetryPolicy,
+    };
+    pub use crate::client::{Client, Target, WorkflowHandle};
+    pub use crate::data::{Arguments, Codec, DecodeError, codec};
+    pub use crate::errors::{ActivityError, WorkflowError};
+    pub use crate::raw::Payload;
+    pub use crate::returned::{Plain, Returned, ReturnsOf, output, settle, settle_signal};
+    pub use crate::tasks::{LocalFuture, SendFuture};
+    pub use crate::worker::Registry;
+    pub use crate::workflow::{Handlers, InitialState, Message, UnfinishedPolicy, Workflow, WorkflowCall};
+    pub use crate::{join, select};
+}

@@ -1,0 +1,159 @@
+//! Waiting for an activity.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::{Activity, ActivityCall, ActivityFailure};
+use crate::data::{DecodeError, Failure, encode};
+use crate::executor::current::current;
+use crate::executor::{ActivityRequest, Core, OnDrop, OperationId, Outcome, Pending};
+use crate::workflow::WorkflowOnly;
+
+/// An activity call that is awaited: scheduled at its first poll, cancelled by its type when dropped before it ends.
+#[must_use = "nothing is scheduled until it is awaited"]
+pub struct ActivityFuture<A: Activity> {
+    state: State<A>,
+    site: &'static Location<'static>,
+    _only: WorkflowOnly,
+}
+
+enum State<A: Activity> {
+    New(ActivityCall<A>),
+    Running(Pending),
+    Done,
+}
+
+// Nothing in it is ever pinned.
+impl<A: Activity> Unpin for ActivityFuture<A> {}
+
+impl<A: Activity> ActivityFuture<A> {
+    pub(super) fn new(call: ActivityCall<A>, site: &'static Location<'static>) -> Self {
+        Self { state: State::New(call), site, _only: PhantomData }
+    }
+}
+
+impl<A: Activity> Future for ActivityFuture<A> {
+    type Output = Result<A::Output, ActivityFailure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let State::New(_) = &self.state {
+            let core = current_for::<A>("awaited");
+            if core.take_cancellation(core.scope()) {
+                self.state = State::Done;
+                return Poll::Ready(Err(cancelled_before::<A>()));
+            }
+            let State::New(call) = std::mem::replace(&mut self.state, State::Done) else { unreachable!() };
+            let id = schedule(&core, call, self.site);
+            self.state = State::Running(Pending::new(core, id, OnDrop::Cancel));
+        }
+        let State::Running(pending) = &mut self.state else { panic!("an activity was polled after it ended") };
+        let polled = poll_pending::<A>(pending, cx);
+        if polled.is_ready() {
+            self.state = State::Done;
+        }
+        polled
+    }
+}
+
+/// A scheduled activity. Await it for the result; dropping it changes nothing.
+#[must_use = "an activity handle gives the result when it is awaited; `drop` it if the result does not matter"]
+pub struct ActivityHandle<A: Activity> {
+    pending: Pending,
+    _activity: PhantomData<fn() -> A>,
+    _only: WorkflowOnly,
+}
+
+impl<A: Activity> ActivityHandle<A> {
+    #[track_caller]
+    pub(super) fn start(call: ActivityCall<A>, site: &'static Location<'static>) -> Self {
+        let core = current_for::<A>("started");
+        let id = schedule(&core, call, site);
+        Self { pending: Pending::new(core, id, OnDrop::Detach), _activity: PhantomData, _only: PhantomData }
+    }
+
+    /// Cancels the activity, by its cancellation type.
+    pub fn cancel(&self) {
+        self.pending.cancel();
+    }
+
+    /// Cancels the activity when the handle is dropped before it ended.
+    pub fn cancel_on_drop(mut self) -> Self {
+        self.pending.set_on_drop(OnDrop::Cancel);
+        self
+    }
+}
+
+impl<A: Activity> Future for ActivityHandle<A> {
+    type Output = Result<A::Output, ActivityFailure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        poll_pending::<A>(&mut self.pending, cx)
+    }
+}
+
+#[track_caller]
+fn current_for<A: Activity>(deed: &str) -> std::rc::Rc<Core> {
+    let name = A::NAME;
+    let call = format!("the activity call `{name}(..)` was {deed} outside one, and");
+    current(&call, &format!("in a test run it with `ActivityEnvironment::run({name}(..))`"))
+}
+
+#[track_caller]
+fn schedule<A: Activity>(core: &Core, call: ActivityCall<A>, site: &'static Location<'static>) -> OperationId {
+    let ActivityCall { args, settings, .. } = call;
+    let request = ActivityRequest {
+        activity_type: A::NAME,
+        options: settings.options,
+        attribute: A::OPTIONS,
+        task_queue: settings.task_queue,
+        activity_id: settings.activity_id,
+        summary: settings.summary,
+    };
+    let input = || match A::ARGUMENTS.encode(&args) {
+        Ok(input) => input,
+        Err(error) => panic!("the input of activity `{}`: {error}", A::NAME),
+    };
+    core.schedule_activity(request, input, core.scope(), site)
+}
+
+fn poll_pending<A: Activity>(pending: &mut Pending, cx: &mut Context<'_>) -> Poll<Result<A::Output, ActivityFailure>> {
+    pending.poll(cx.waker()).map(|outcome| match outcome {
+        Outcome::Activity(Ok(result)) => decode::<A>(result),
+        Outcome::Activity(Err(failure)) => Err(ActivityFailure::new(failure)),
+        Outcome::Ready | Outcome::Cancelled => Err(cancelled_before::<A>()),
+    })
+}
+
+fn decode<A: Activity>(result: Option<crate::raw::Payload>) -> Result<A::Output, ActivityFailure> {
+    let result = match result {
+        Some(result) => Ok(result),
+        None => encode(&()).map_err(|error| error.to_string()),
+    };
+    result.and_then(|result| (A::OUTPUT.decode)(&result)).map_err(|cause| {
+        let cause = Failure::application("DecodeError", DecodeError::Result(cause).to_string());
+        ActivityFailure::new(activity_failure::<A>("the activity's result does not fit").caused_by(cause))
+    })
+}
+
+/// The failure of an activity that was never scheduled.
+fn cancelled_before<A: Activity>() -> ActivityFailure {
+    let cause = Failure::cancelled("cancelled before it was scheduled");
+    ActivityFailure::new(activity_failure::<A>("the activity was cancelled").caused_by(cause))
+}
+
+fn activity_failure<A: Activity>(message: &str) -> Failure {
+    Failure::new(
+        message,
+        crate::data::FailureKind::Activity {
+            activity_type: A::NAME.to_owned(),
+            activity_id: String::new(),
+            retry_state: crate::data::RetryState::Unspecified,
+            scheduled_event_id: 0,
+            started_event_id: 0,
+            identity: String::new(),
+        },
+    )
+}

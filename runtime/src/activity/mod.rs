@@ -1,0 +1,17 @@
+//! Activities: the functions that touch the world. Their signatures, calls and options; what runs them is the worker's.
+
+mod call;
+mod context;
+mod definition;
+mod failure;
+mod future;
+mod options;
+
+pub use call::ActivityCall;
+pub use context::{ActivityContext, Context};
+pub use definition::{Activities, Activity, ActivityFn, FunctionActivity, MethodActivity};
+pub use failure::ActivityFailure;
+pub use future::{ActivityFuture, ActivityHandle};
+pub use options::{ActivityCancellationType, ActivityOptions, RetryPolicy};
+
+pub(crate) use options::DEFAULT_START_TO_CLOSE_TIMEOUT;

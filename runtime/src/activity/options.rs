@@ -1,0 +1,158 @@
+//! Time limits, retries and cancellation of activities.
+
+use std::time::Duration;
+
+/// How an activity is tried again after a failure or a timeout. What is not set is the server's: first after 1 s, then
+/// twice as long each time up to a hundred times the first interval, for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RetryPolicy {
+    pub(crate) initial_interval: Option<Duration>,
+    pub(crate) backoff_coefficient: Option<f64>,
+    pub(crate) maximum_interval: Option<Duration>,
+    pub(crate) maximum_attempts: Option<u32>,
+    pub(crate) non_retryable_error_types: &'static [&'static str],
+}
+
+impl RetryPolicy {
+    /// The server's defaults.
+    pub const fn new() -> Self {
+        Self {
+            initial_interval: None,
+            backoff_coefficient: None,
+            maximum_interval: None,
+            maximum_attempts: None,
+            non_retryable_error_types: &[],
+        }
+    }
+
+    /// The time before the second attempt.
+    pub const fn initial_interval(mut self, interval: Duration) -> Self {
+        self.initial_interval = Some(interval);
+        self
+    }
+
+    /// What each interval is multiplied with to give the next; at least 1.
+    pub const fn backoff_coefficient(mut self, coefficient: f64) -> Self {
+        self.backoff_coefficient = Some(coefficient);
+        self
+    }
+
+    /// No interval is longer than this.
+    pub const fn maximum_interval(mut self, interval: Duration) -> Self {
+        self.maximum_interval = Some(interval);
+        self
+    }
+
+    /// How many attempts there are in all; 0 means no limit, 1 no retry.
+    pub const fn maximum_attempts(mut self, attempts: u32) -> Self {
+        self.maximum_attempts = Some(attempts);
+        self
+    }
+
+    /// Errors of these types are final. See [`ActivityError::type_name`](crate::ActivityError::type_name).
+    pub const fn non_retryable_error_types(mut self, types: &'static [&'static str]) -> Self {
+        self.non_retryable_error_types = types;
+        self
+    }
+
+    pub(crate) fn to_wire(self) -> crate::raw::RetryPolicy {
+        let duration = |duration: Option<Duration>| duration.and_then(|duration| duration.try_into().ok());
+        crate::raw::RetryPolicy {
+            initial_interval: duration(self.initial_interval),
+            backoff_coefficient: self.backoff_coefficient.unwrap_or_default(),
+            maximum_interval: duration(self.maximum_interval),
+            maximum_attempts: self.maximum_attempts.unwrap_or_default().try_into().unwrap_or(i32::MAX),
+            non_retryable_error_types: self.non_retryable_error_types.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+}
+
+/// When the workflow goes on after it cancels an activity, and whether the activity is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ActivityCancellationType {
+    /// Ask the activity to stop, and go on at once as cancelled.
+    #[default]
+    TryCancel,
+    /// Ask the activity to stop, and wait for what it does: its result counts if it finishes all the same.
+    WaitCancellationCompleted,
+    /// Say nothing to the activity, and go on at once as cancelled.
+    Abandon,
+}
+
+/// Options of an activity: of its attribute, of a worker, of one call. The later ones win, one by one.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ActivityOptions {
+    pub(crate) start_to_close_timeout: Option<Duration>,
+    pub(crate) schedule_to_close_timeout: Option<Duration>,
+    pub(crate) schedule_to_start_timeout: Option<Duration>,
+    pub(crate) heartbeat_timeout: Option<Duration>,
+    pub(crate) retry_policy: Option<RetryPolicy>,
+    pub(crate) cancellation_type: Option<ActivityCancellationType>,
+}
+
+/// The limit of one attempt where neither it nor one for all attempts is given: without any, a lost worker would never be
+/// noticed, and the server accepts no such activity.
+pub(crate) const DEFAULT_START_TO_CLOSE_TIMEOUT: Duration = Duration::from_secs(600);
+
+impl ActivityOptions {
+    /// Nothing set.
+    pub const fn new() -> Self {
+        Self {
+            start_to_close_timeout: None,
+            schedule_to_close_timeout: None,
+            schedule_to_start_timeout: None,
+            heartbeat_timeout: None,
+            retry_policy: None,
+            cancellation_type: None,
+        }
+    }
+
+    /// How long one attempt may take. 10 minutes unless this or `schedule_to_close_timeout` is set.
+    pub const fn start_to_close_timeout(mut self, limit: Duration) -> Self {
+        self.start_to_close_timeout = Some(limit);
+        self
+    }
+
+    /// How long all attempts may take together, waiting included.
+    pub const fn schedule_to_close_timeout(mut self, limit: Duration) -> Self {
+        self.schedule_to_close_timeout = Some(limit);
+        self
+    }
+
+    /// How long it may wait for a worker. Not tried again when it passes.
+    pub const fn schedule_to_start_timeout(mut self, limit: Duration) -> Self {
+        self.schedule_to_start_timeout = Some(limit);
+        self
+    }
+
+    /// How long the activity may be silent before the attempt counts as lost.
+    pub const fn heartbeat_timeout(mut self, limit: Duration) -> Self {
+        self.heartbeat_timeout = Some(limit);
+        self
+    }
+
+    /// How it is tried again.
+    pub const fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.retry_policy = Some(policy);
+        self
+    }
+
+    /// What cancelling does.
+    pub const fn cancellation_type(mut self, cancellation: ActivityCancellationType) -> Self {
+        self.cancellation_type = Some(cancellation);
+        self
+    }
+
+    /// These options where they are set, else `weaker`'s.
+    pub(crate) fn over(self, weaker: Self) -> Self {
+        Self {
+            start_to_close_timeout: self.start_to_close_timeout.or(weaker.start_to_close_timeout),
+            schedule_to_close_timeout: self.schedule_to_close_timeout.or(weaker.schedule_to_close_timeout),
+            schedule_to_start_timeout: self.schedule_to_start_timeout.or(weaker.schedule_to_start_timeout),
+            heartbeat_timeout: self.heartbeat_timeout.or(weaker.heartbeat_timeout),
+            retry_policy: self.retry_policy.or(weaker.retry_policy),
+            cancellation_type: self.cancellation_type.or(weaker.cancellation_type),
+        }
+    }
+}

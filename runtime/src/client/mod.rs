@@ -1,0 +1,5 @@
+//! Reaches workflows from outside.
+
+mod handle;
+
+pub use handle::{Client, Target, Untyped, WithStart, WorkflowHandle};

@@ -1,0 +1,127 @@
+//! One value to one payload and back.
+
+use std::any::Any;
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::raw;
+
+/// A value that can be an input or a result.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot cross the wire",
+    label = "inputs and results are serialized",
+    note = "it, and each type in it, needs `#[derive(Serialize, Deserialize)]`",
+    note = "a value that borrows cannot be an input: take it by value, as in `String` for `&str`"
+)]
+pub trait Payload: Serialize + DeserializeOwned + 'static {}
+
+// Without this attribute the message would be serde's, once for each of the two traits.
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + 'static> Payload for T {}
+
+/// A value could not be serialized.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("`{type_name}` cannot be serialized: {cause}")]
+pub struct EncodeError {
+    /// The type of the value.
+    pub type_name: &'static str,
+    /// What serde said.
+    pub cause: String,
+}
+
+/// Proof that `T` is a [`Payload`], as a value. An expansion makes one for each argument and result, on the user's own
+/// type token, and everything else is unbounded: a missing derive is one error instead of one for each use.
+pub struct Codec<T> {
+    /// The argument's name, for messages.
+    pub name: &'static str,
+    /// Value to payload.
+    pub encode: fn(&T) -> Result<raw::Payload, EncodeError>,
+    /// Payload to value; the error says what did not fit.
+    pub decode: fn(&raw::Payload) -> Result<T, String>,
+}
+
+impl<T> Clone for Codec<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Codec<T> {}
+
+/// The codec of `T`; `name` is the argument's, for messages.
+pub const fn codec<T: Payload>(name: &'static str) -> Codec<T> {
+    Codec { name, encode: encode::<T>, decode: decode::<T> }
+}
+
+pub(crate) fn encode<T: Serialize + 'static>(value: &T) -> Result<raw::Payload, EncodeError> {
+    let any = value as &dyn Any;
+    if any.is::<()>() {
+        return Ok(payload("binary/null", Bytes::new()));
+    }
+    if let Some(bytes) = any.downcast_ref::<Bytes>() {
+        return Ok(payload("binary/plain", bytes.clone()));
+    }
+    match serde_json::to_vec(value) {
+        Ok(json) => Ok(payload("json/plain", json.into())),
+        Err(error) => Err(EncodeError { type_name: std::any::type_name::<T>(), cause: error.to_string() }),
+    }
+}
+
+pub(crate) fn decode<T: DeserializeOwned + 'static>(payload: &raw::Payload) -> Result<T, String> {
+    let encoding = payload.metadata.get("encoding").map(|name| String::from_utf8_lossy(name));
+    let expected = std::any::type_name::<T>();
+    match encoding.as_deref() {
+        Some("json/plain" | "json/protobuf") => {
+            serde_json::from_slice(&payload.data).map_err(|error| format!("{error} (expected `{expected}`)"))
+        }
+        // `null` in JSON is what `()`, `Option` and `Value` read; other types say what they wanted instead.
+        Some("binary/null") => {
+            serde_json::from_slice(b"null").map_err(|_| format!("no value was sent (expected `{expected}`)"))
+        }
+        Some("binary/plain") => {
+            let mut bytes = Some(payload.data.clone());
+            // The one type that takes raw bytes; `Any` names it without a specialised impl.
+            let mut value: Option<T> = None;
+            if let Some(slot) = (&mut value as &mut dyn Any).downcast_mut::<Option<Bytes>>() {
+                *slot = bytes.take();
+            }
+            value.ok_or_else(|| format!("raw bytes were sent (expected `{expected}`; `bytes::Bytes` takes them)"))
+        }
+        Some(other) => Err(format!("the encoding `{other}` is not known (expected `{expected}`)")),
+        None => Err(format!("the payload names no encoding (expected `{expected}`)")),
+    }
+}
+
+fn payload(encoding: &'static str, data: Bytes) -> raw::Payload {
+    let metadata = HashMap::from([("encoding".to_owned(), Bytes::from_static(encoding.as_bytes()))]);
+    raw::Payload { metadata, data, ..Default::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_come_back_as_they_went() {
+        assert_eq!(decode::<Vec<u8>>(&encode(&vec![1u8, 2]).unwrap()), Ok(vec![1, 2]));
+        assert_eq!(decode::<()>(&encode(&()).unwrap()), Ok(()));
+        assert_eq!(decode::<Option<u32>>(&encode(&()).unwrap()), Ok(None));
+        let bytes = Bytes::from_static(b"\x00\xff");
+        let payload = encode(&bytes).unwrap();
+        assert_eq!(payload.metadata["encoding"], "binary/plain");
+        assert_eq!(decode::<Bytes>(&payload), Ok(bytes));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let error = decode::<u32>(&encode(&"five").unwrap()).unwrap_err();
+        assert!(error.contains("expected u32") && error.contains("`u32`"), "{error}");
+        assert!(decode::<u32>(&encode(&()).unwrap()).unwrap_err().contains("no value was sent"));
+        assert!(decode::<u32>(&encode(&Bytes::new()).unwrap()).unwrap_err().contains("raw bytes"));
+        assert!(decode::<u32>(&raw::Payload::default()).unwrap_err().contains("no encoding"));
+        let map = HashMap::from([((1, 2), 3)]);
+        assert!(encode(&map).unwrap_err().to_string().contains("key must be a string"));
+    }
+}

@@ -1,0 +1,18 @@
+//! Values that cross the wire: conversion by type, failures, and the hook for encryption and compression.
+//!
+//! The default conversion is the one every Temporal SDK shares, in this order: `()` is `binary/null`, [`bytes::Bytes`] is
+//! `binary/plain`, everything else is JSON through serde (`json/plain`).
+
+mod arguments;
+mod convert;
+mod failure;
+mod payload_codec;
+mod payloads;
+
+pub use arguments::{Arguments, DecodeError};
+pub use convert::{Codec, EncodeError, Payload, codec};
+pub use failure::{Failure, FailureKind, RetryState, TimeoutType};
+pub use payload_codec::{PayloadCodec, PayloadCodecError};
+pub use payloads::Payloads;
+
+pub(crate) use convert::{decode, encode};

@@ -1,0 +1,75 @@
+//! The hook for what happens to payloads between conversion and the wire.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::raw;
+
+/// Changes payloads on their way out and back in, as encryption and compression do.
+///
+/// It sees every payload that leaves or enters this process: inputs, results, signal and query arguments, heartbeat and
+/// failure details. It runs outside the workflow, so it may be slow, random or call other services; `decode` must undo
+/// `encode`, also for payloads written by earlier versions, and leave alone what `encode` did not make.
+///
+/// ```
+/// use everloop::{PayloadCodec, PayloadCodecError, raw};
+///
+/// /// Marks each payload; a real one would encrypt it.
+/// struct Mark;
+///
+/// impl PayloadCodec for Mark {
+///     async fn encode(&self, payloads: Vec<raw::Payload>) -> Result<Vec<raw::Payload>, PayloadCodecError> {
+///         Ok(payloads
+///             .into_iter()
+///             .map(|mut payload| {
+///                 payload.metadata.insert("marked".into(), b"yes".to_vec().into());
+///                 payload
+///             })
+///             .collect())
+///     }
+///     async fn decode(&self, payloads: Vec<raw::Payload>) -> Result<Vec<raw::Payload>, PayloadCodecError> {
+///         Ok(payloads
+///             .into_iter()
+///             .map(|mut payload| {
+///                 payload.metadata.remove("marked");
+///                 payload
+///             })
+///             .collect())
+///     }
+/// }
+/// ```
+pub trait PayloadCodec: Send + Sync + 'static {
+    /// On the way out. Answers as many payloads as it was given, in order.
+    fn encode(
+        &self,
+        payloads: Vec<raw::Payload>,
+    ) -> impl Future<Output = Result<Vec<raw::Payload>, PayloadCodecError>> + Send;
+
+    /// On the way in. Answers as many payloads as it was given, in order.
+    fn decode(
+        &self,
+        payloads: Vec<raw::Payload>,
+    ) -> impl Future<Output = Result<Vec<raw::Payload>, PayloadCodecError>> + Send;
+}
+
+/// A payload codec could not do its work, for want of a key, say.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("payload codec: {0}")]
+pub struct PayloadCodecError(pub String);
+
+type Transformed<'a> = Pin<Box<dyn Future<Output = Result<Vec<raw::Payload>, PayloadCodecError>> + Send + 'a>>;
+
+/// [`PayloadCodec`] behind a pointer.
+pub(crate) trait DynPayloadCodec: Send + Sync {
+    fn encode_boxed(&self, payloads: Vec<raw::Payload>) -> Transformed<'_>;
+    fn decode_boxed(&self, payloads: Vec<raw::Payload>) -> Transformed<'_>;
+}
+
+impl<C: PayloadCodec> DynPayloadCodec for C {
+    fn encode_boxed(&self, payloads: Vec<raw::Payload>) -> Transformed<'_> {
+        Box::pin(self.encode(payloads))
+    }
+    fn decode_boxed(&self, payloads: Vec<raw::Payload>) -> Transformed<'_> {
+        Box::pin(self.decode(payloads))
+    }
+}

@@ -1,0 +1,213 @@
+//! What user code returns when it does not succeed.
+
+use std::any::Any;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::activity::ActivityFailure;
+use crate::data::{Failure, FailureKind};
+use crate::workflow::Cancelled;
+
+/// Why a workflow, or one of its handlers, did not succeed. Every error converts into it, so `?` is all it takes.
+///
+/// Returned from `#[run]` it fails the workflow, for good: its caller gets it. Where the error is a cancellation
+/// ([`Cancelled`], or an activity that was cancelled) and the workflow was asked to cancel, the workflow ends as cancelled
+/// instead. (A *panic* fails only the workflow task, which is tried again, so that a fix can be deployed.)
+///
+/// ```
+/// use everloop::WorkflowError;
+///
+/// fn stock(answer: &str) -> Result<u32, WorkflowError> {
+///     let items: u32 = answer.parse()?; // any `std::error::Error`
+///     if items == 0 {
+///         return Err(WorkflowError::new("sold out").type_name("SoldOut"));
+///     }
+///     Ok(items)
+/// }
+/// assert_eq!(stock("0").unwrap_err().to_string(), "SoldOut: sold out");
+/// ```
+pub struct WorkflowError(Box<Failure>);
+
+/// What a `#[run]` method or a handler returns.
+pub type WorkflowResult<T> = Result<T, WorkflowError>;
+
+impl WorkflowError {
+    /// An application failure with this text.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(Box::new(Failure::application("WorkflowError", message)))
+    }
+
+    /// What the error is called in histories and by callers. The default is the last segment of the error's type.
+    pub fn type_name(mut self, name: impl Into<String>) -> Self {
+        if let FailureKind::Application { type_name, .. } = &mut self.0.kind {
+            *type_name = name.into();
+        }
+        self
+    }
+
+    /// Adds a value that callers can read from the failure. Call it once for each value.
+    ///
+    /// # Panics
+    /// If the value cannot be serialized.
+    pub fn details<T: Serialize + 'static>(mut self, value: T) -> Self {
+        push_details(&mut self.0, &value);
+        self
+    }
+
+    /// Whether this is a cancellation.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    /// The failure that callers will see.
+    pub fn failure(&self) -> &Failure {
+        &self.0
+    }
+
+    pub(crate) fn into_failure(self) -> Failure {
+        *self.0
+    }
+}
+
+impl fmt::Debug for WorkflowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WorkflowError({})", self.0)
+    }
+}
+
+impl fmt::Display for WorkflowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<E: std::error::Error + 'static> From<E> for WorkflowError {
+    fn from(error: E) -> Self {
+        Self(Box::new(into_failure(error)))
+    }
+}
+
+/// Why an activity did not succeed. Every error converts into it and is tried again as the retry policy says.
+///
+/// ```
+/// use everloop::{ActivityError, ActivityResult};
+///
+/// fn charge(status: u16) -> ActivityResult<()> {
+///     match status {
+///         400..500 => Err(ActivityError::non_retryable(format!("status {status}")).type_name("Declined")),
+///         500.. => Err(ActivityError::new("try later").next_retry_delay(std::time::Duration::from_secs(30))),
+///         _ => Ok(()),
+///     }
+/// }
+/// assert!(charge(402).is_err());
+/// ```
+pub struct ActivityError(Box<Failure>);
+
+/// What an activity returns.
+pub type ActivityResult<T> = Result<T, ActivityError>;
+
+impl ActivityError {
+    /// A failure that is tried again as the retry policy says.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(Box::new(Failure::application("ActivityError", message)))
+    }
+
+    /// A failure that is final, whatever the retry policy says.
+    pub fn non_retryable(message: impl Into<String>) -> Self {
+        let mut error = Self::new(message);
+        if let FailureKind::Application { non_retryable, .. } = &mut error.0.kind {
+            *non_retryable = true;
+        }
+        error
+    }
+
+    /// The activity stopped because it was asked to. Means something only after a cancellation was requested; otherwise it
+    /// is reported as an ordinary failure.
+    pub fn cancelled() -> Self {
+        Self(Box::new(Failure::cancelled("the activity was cancelled")))
+    }
+
+    /// What the error is called in histories, by callers and in `non_retryable_error_types`. The default is the last segment
+    /// of the error's type.
+    pub fn type_name(mut self, name: impl Into<String>) -> Self {
+        if let FailureKind::Application { type_name, .. } = &mut self.0.kind {
+            *type_name = name.into();
+        }
+        self
+    }
+
+    /// Adds a value that the workflow can read from the failure. Call it once for each value.
+    ///
+    /// # Panics
+    /// If the value cannot be serialized.
+    pub fn details<T: Serialize + 'static>(mut self, value: T) -> Self {
+        push_details(&mut self.0, &value);
+        self
+    }
+
+    /// When to try again, in place of the retry policy's interval.
+    pub fn next_retry_delay(mut self, delay: Duration) -> Self {
+        if let FailureKind::Application { next_retry_delay, .. } = &mut self.0.kind {
+            *next_retry_delay = Some(delay);
+        }
+        self
+    }
+
+    /// Whether this is a cancellation.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    /// The failure that the workflow will see as the cause of its [`ActivityFailure`].
+    pub fn failure(&self) -> &Failure {
+        &self.0
+    }
+
+    pub(crate) fn into_failure(self) -> Failure {
+        *self.0
+    }
+}
+
+impl fmt::Debug for ActivityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ActivityError({})", self.0)
+    }
+}
+
+impl fmt::Display for ActivityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<E: std::error::Error + 'static> From<E> for ActivityError {
+    fn from(error: E) -> Self {
+        Self(Box::new(into_failure(error)))
+    }
+}
+
+/// Our own errors keep what they know; any other becomes an application failure.
+fn into_failure<E: std::error::Error + 'static>(error: E) -> Failure {
+    let any = &error as &dyn Any;
+    if any.is::<Cancelled>() {
+        Failure::cancelled("cancelled")
+    } else if let Some(failure) = any.downcast_ref::<ActivityFailure>() {
+        failure.failure().clone()
+    } else if let Some(failure) = any.downcast_ref::<Failure>() {
+        failure.clone()
+    } else {
+        Failure::from_error(&error)
+    }
+}
+
+#[track_caller]
+fn push_details<T: Serialize + 'static>(failure: &mut Failure, value: &T) {
+    let (FailureKind::Application { details, .. } | FailureKind::Cancelled { details }) = &mut failure.kind else {
+        return;
+    };
+    if let Err(error) = details.push(value) {
+        panic!("failure details: {error}");
+    }
+}

@@ -1,0 +1,124 @@
+//! Coroutines, and the queue that orders them by their wakes.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
+use std::thread::ThreadId;
+
+use super::scope::ScopeId;
+use crate::errors::WorkflowError;
+use crate::raw;
+use crate::tasks::LocalFuture;
+
+/// A future that the executor polls: `run`, a handler, or what `spawn` was given.
+pub(super) struct Coroutine {
+    pub(super) future: LocalFuture<Output>,
+    pub(super) scope: ScopeId,
+    pub(super) waker: Waker,
+    queued: Arc<CoroutineWaker>,
+}
+
+/// What a coroutine ends with.
+pub(crate) enum Output {
+    /// `run` returned.
+    Run(Result<raw::Payload, WorkflowError>),
+    /// A signal's handler returned.
+    Signal(Result<(), WorkflowError>),
+    /// An update's handler returned.
+    Update { update_id: String, result: Result<raw::Payload, WorkflowError> },
+    /// A spawned coroutine ended; who joins it has the value.
+    Spawned,
+}
+
+impl Coroutine {
+    pub(super) fn new(id: u64, future: LocalFuture<Output>, scope: ScopeId, ready: &Arc<Ready>) -> Self {
+        let queued = Arc::new(CoroutineWaker { id, ready: ready.clone(), is_queued: AtomicBool::new(false) });
+        Self { future, scope, waker: queued.clone().into(), queued }
+    }
+
+    /// To be called before each poll: a wake from now on queues it again.
+    pub(super) fn about_to_poll(&self) {
+        self.queued.is_queued.store(false, Ordering::Relaxed);
+    }
+
+    /// Queues it, as a wake from within would.
+    pub(super) fn queue(&self) {
+        self.queued.push();
+    }
+}
+
+/// The queue of one run. Wakes are legal on the run's own thread while the run is driven; any other would make the order of
+/// polls depend on timing.
+#[derive(Default)]
+pub(super) struct Ready {
+    state: Mutex<ReadyState>,
+}
+
+#[derive(Default)]
+struct ReadyState {
+    order: VecDeque<u64>,
+    driver: Option<ThreadId>,
+    illegal_wake: Option<String>,
+}
+
+impl Ready {
+    pub(super) fn set_driver(&self, driver: Option<ThreadId>) {
+        self.lock().driver = driver;
+    }
+
+    pub(super) fn pop(&self) -> Option<u64> {
+        self.lock().order.pop_front()
+    }
+
+    /// The first illegal wake, in words.
+    pub(super) fn illegal_wake(&self) -> Option<String> {
+        self.lock().illegal_wake.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ReadyState> {
+        // Nothing panics while it holds the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct CoroutineWaker {
+    id: u64,
+    ready: Arc<Ready>,
+    is_queued: AtomicBool,
+}
+
+impl CoroutineWaker {
+    fn push(&self) {
+        if !self.is_queued.swap(true, Ordering::Relaxed) {
+            self.ready.lock().order.push_back(self.id);
+        }
+    }
+}
+
+impl Wake for CoroutineWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let here = std::thread::current();
+        {
+            let mut state = self.ready.lock();
+            if state.driver != Some(here.id()) {
+                state.illegal_wake.get_or_insert_with(|| {
+                    let place = match here.name() {
+                        Some(name) => format!("the thread `{name}`"),
+                        None => "another thread".to_owned(),
+                    };
+                    format!(
+                        "a future of the workflow was woken from {place}, outside the workflow's own task: what another \
+                         thread or runtime does is not in history and would not happen again on replay; do it in an activity"
+                    )
+                });
+                return;
+            }
+        }
+        self.push();
+    }
+}

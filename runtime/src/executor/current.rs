@@ -1,0 +1,60 @@
+//! The run whose code is being executed on this thread.
+
+use std::cell::RefCell;
+use std::panic::Location;
+use std::rc::Rc;
+
+use super::core::Core;
+use super::scope::{ScopeId, Scopes};
+
+/// For operations that no cancellation reaches.
+pub(crate) const NO_SCOPE: ScopeId = Scopes::NONE;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
+}
+
+/// The current run, if workflow code is being executed on this thread.
+pub(crate) fn try_current() -> Option<Rc<Core>> {
+    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+}
+
+/// The current run.
+///
+/// # Panics
+/// Outside a workflow, with what to call instead.
+#[track_caller]
+pub(crate) fn current(called: &str, instead: &str) -> Rc<Core> {
+    match try_current() {
+        Some(core) => core,
+        None => panic!("`{called}` is for workflows; {instead}"),
+    }
+}
+
+/// Makes a run the current one until dropped.
+pub(super) struct Entered(Option<Rc<Core>>);
+
+pub(super) fn enter(core: &Rc<Core>) -> Entered {
+    Entered(CURRENT.replace(Some(core.clone())))
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.0.take());
+    }
+}
+
+/// Whether the code being executed on this thread runs for a task that history has completed already.
+pub(crate) fn is_replaying() -> bool {
+    try_current().is_some_and(|core| core.is_replaying())
+}
+
+/// To be called before a `State` changes.
+///
+/// # Panics
+/// In queries, validators and conditions, which only read.
+pub(crate) fn refuse_write(place: &Location<'_>) {
+    if let Some(reader) = try_current().and_then(|core| core.read_only()) {
+        panic!("{reader} wrote to a `State` at {}:{}: it may only read", place.file(), place.line());
+    }
+}

@@ -1,0 +1,84 @@
+//! Why a workflow task cannot be completed.
+
+use everloop_proto::temporal::api::enums::v1::WorkflowTaskFailedCause;
+
+use super::command::{CallSite, CommandKind};
+use super::panic::Panic;
+use crate::data::{DecodeError, Failure};
+
+/// What people can do about code that no longer fits its history.
+const ADVICE: &str = "the workflow's code has changed since the history was recorded, or depends on something that differs \
+     between runs (clock, random numbers, the order of a hash map): run this workflow with the code that recorded it";
+
+/// Why a history cannot be replayed against this workflow code.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(crate) enum ReplayError {
+    /// The code asked for something else than it did when the history was recorded.
+    #[error("event {event_id}: history has {recorded}, the workflow issued {issued} at {site}; {ADVICE}")]
+    CommandMismatch { event_id: i64, recorded: CommandKind, issued: CommandKind, site: CallSite },
+    /// The code asked for less than it did when the history was recorded.
+    #[error("event {event_id}: history has {recorded}, the workflow issued nothing more in this task; {ADVICE}")]
+    CommandMissing { event_id: i64, recorded: CommandKind },
+    /// The code asked for more than it did when the history was recorded.
+    #[error(
+        "after event {event_id}: the workflow issued {issued} at {site}, history has no such event in this task; {ADVICE}"
+    )]
+    CommandUnrecorded { event_id: i64, issued: CommandKind, site: CallSite },
+    /// The history itself breaks the protocol; the workflow code is not at fault.
+    #[error("event {event_id} is not possible in this history: {reason}")]
+    InvalidHistory { event_id: i64, reason: String },
+    /// A kind of event that this version does not know, and that may not be ignored.
+    #[error("event {event_id} is of a kind ({event_type}) that this version of everloop does not support")]
+    UnsupportedEvent { event_id: i64, event_type: String },
+    /// Recorded by a later version.
+    #[error(
+        "event {event_id} was recorded under rule {number}, which this version of everloop does not know: deploy the version \
+         that recorded it, or a later one"
+    )]
+    UnknownRule { event_id: i64, number: u32 },
+    /// History accepted an update whose handler is gone.
+    #[error("event {event_id}: history has an accepted update `{name}`, the workflow has no such update; {ADVICE}")]
+    UpdateHandlerMissing { event_id: i64, name: String },
+}
+
+impl ReplayError {
+    pub(super) fn invalid(event_id: i64, reason: impl Into<String>) -> Self {
+        Self::InvalidHistory { event_id, reason: reason.into() }
+    }
+}
+
+/// Why a workflow task fails. The workflow itself goes on: the server offers the task again, so that a fix can be deployed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(crate) enum TaskFailure {
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    #[error("{0}")]
+    Panic(Panic),
+    #[error("the input of workflow `{workflow_type}` does not fit: {cause}")]
+    Input { workflow_type: &'static str, cause: DecodeError },
+    #[error("{0}")]
+    Waker(String),
+}
+
+impl TaskFailure {
+    pub(crate) fn cause(&self) -> WorkflowTaskFailedCause {
+        match self {
+            Self::Replay(_) => WorkflowTaskFailedCause::NonDeterministicError,
+            Self::Panic(_) | Self::Input { .. } | Self::Waker(_) => {
+                WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure
+            }
+        }
+    }
+
+    pub(crate) fn to_failure(&self) -> Failure {
+        let (type_name, stack_trace) = match self {
+            Self::Replay(_) => ("NondeterminismError", String::new()),
+            Self::Panic(panic) => ("Panic", panic.location.clone().unwrap_or_default()),
+            Self::Input { .. } => ("DecodeError", String::new()),
+            Self::Waker(_) => ("NondeterminismError", String::new()),
+        };
+        let mut failure = Failure::application(type_name, self.to_string());
+        failure.stack_trace = stack_trace;
+        failure
+    }
+}

@@ -1,0 +1,157 @@
+//! Events grouped into tasks.
+//!
+//! The *inputs* of a task are the events between the previous task's outputs and its WorkflowTaskStarted; its *outputs* are
+//! its WorkflowTaskCompleted and the events born of its commands, which follow without a gap. A Started that failed or timed
+//! out is no boundary: its inputs flow on to the next. The last Started that nothing follows is the live task.
+
+use std::collections::VecDeque;
+use std::time::SystemTime;
+
+use everloop_proto::temporal::api::enums::v1::EventType;
+use everloop_proto::temporal::api::history::v1::history_event::Attributes;
+use everloop_proto::temporal::api::history::v1::{
+    HistoryEvent, WorkflowTaskCompletedEventAttributes, WorkflowTaskStartedEventAttributes,
+};
+
+use super::command;
+use super::error::ReplayError;
+
+/// What came of a task, as history has it.
+pub(super) struct Outputs {
+    pub(super) completed_event_id: i64,
+    pub(super) completed: WorkflowTaskCompletedEventAttributes,
+    /// In the order of the commands.
+    pub(super) events: Vec<HistoryEvent>,
+}
+
+/// When and how a task started.
+pub(super) struct TaskStart {
+    pub(super) event_id: i64,
+    pub(super) time: SystemTime,
+    pub(super) attributes: WorkflowTaskStartedEventAttributes,
+}
+
+/// What a reader finds next.
+pub(super) enum Next {
+    /// A task that history has completed.
+    Replay { inputs: Vec<HistoryEvent>, start: TaskStart, outputs: Outputs },
+    /// The task to complete now.
+    Live { inputs: Vec<HistoryEvent>, start: TaskStart },
+    /// Neither: what is left belongs to no task yet.
+    End,
+    /// Where the task ends is on a later page.
+    NeedHistory,
+}
+
+/// A window on the history that moves forward only.
+#[derive(Default)]
+pub(super) struct Reader {
+    events: VecDeque<HistoryEvent>,
+    /// Whether pages follow.
+    more: bool,
+    /// The event that comes after the window.
+    next_event_id: i64,
+}
+
+impl Reader {
+    pub(super) fn new() -> Self {
+        Self { next_event_id: 1, ..Self::default() }
+    }
+
+    /// The event it wants next.
+    pub(super) fn next_event_id(&self) -> i64 {
+        self.next_event_id
+    }
+
+    /// Forgets what was read and not used, and wants this event next.
+    pub(super) fn rewind(&mut self, next_event_id: i64) {
+        self.events.clear();
+        self.next_event_id = next_event_id;
+    }
+
+    pub(super) fn extend(&mut self, events: Vec<HistoryEvent>, more: bool) -> Result<(), ReplayError> {
+        for event in events {
+            if event.event_id != self.next_event_id {
+                let reason = format!("event {} was expected", self.next_event_id);
+                return Err(ReplayError::invalid(event.event_id, reason));
+            }
+            self.next_event_id += 1;
+            self.events.push_back(event);
+        }
+        self.more = more;
+        Ok(())
+    }
+
+    /// The next task.
+    pub(super) fn next(&mut self) -> Result<Next, ReplayError> {
+        let Some(started) = self.find_start() else {
+            return Ok(if self.more { Next::NeedHistory } else { Next::End });
+        };
+        let is_last = started + 1 == self.events.len();
+        if is_last && self.more || !is_last && self.outputs_end(started + 1).is_none() {
+            return Ok(Next::NeedHistory);
+        }
+        let mut inputs: Vec<_> = self.events.drain(..=started).collect();
+        let start = start(inputs.pop().expect("the Started event is the last one drained"))?;
+        if is_last {
+            return Ok(Next::Live { inputs, start });
+        }
+        match self.outputs()? {
+            Some(outputs) => Ok(Next::Replay { inputs, start, outputs }),
+            None => Ok(Next::NeedHistory),
+        }
+    }
+
+    /// What came of the task that was completed last. `None` if its end is on a later page.
+    pub(super) fn outputs(&mut self) -> Result<Option<Outputs>, ReplayError> {
+        let Some(end) = self.outputs_end(0) else { return Ok(None) };
+        let mut events = self.events.drain(..end);
+        let completed = events.next().expect("the end is past the Completed event");
+        let Some(Attributes::WorkflowTaskCompletedEventAttributes(attributes)) = completed.attributes else {
+            let found = command::type_name(&completed);
+            return Err(ReplayError::invalid(
+                completed.event_id,
+                format!("{found} in place of WORKFLOW_TASK_COMPLETED"),
+            ));
+        };
+        Ok(Some(Outputs { completed_event_id: completed.event_id, completed: attributes, events: events.collect() }))
+    }
+
+    /// Whether every page has been read and used.
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The first Started that was completed, or that nothing follows.
+    fn find_start(&self) -> Option<usize> {
+        (0..self.events.len()).find(|&index| {
+            let is = |index: usize, kind: EventType| {
+                self.events.get(index).is_some_and(|event| event.event_type == kind as i32)
+            };
+            is(index, EventType::WorkflowTaskStarted)
+                && (index + 1 == self.events.len() || is(index + 1, EventType::WorkflowTaskCompleted))
+        })
+    }
+
+    /// One past the outputs that begin at `from`; `None` while that is not known.
+    fn outputs_end(&self, from: usize) -> Option<usize> {
+        if from >= self.events.len() {
+            return None;
+        }
+        match (from + 1..self.events.len()).find(|&index| !command::is_output(&self.events[index])) {
+            Some(end) => Some(end),
+            None => (!self.more).then_some(self.events.len()),
+        }
+    }
+}
+
+fn start(event: HistoryEvent) -> Result<TaskStart, ReplayError> {
+    let event_id = event.event_id;
+    let time = event.event_time.and_then(|time| SystemTime::try_from(time).ok());
+    match (event.attributes, time) {
+        (Some(Attributes::WorkflowTaskStartedEventAttributes(attributes)), Some(time)) => {
+            Ok(TaskStart { event_id, time, attributes })
+        }
+        _ => Err(ReplayError::invalid(event_id, "WORKFLOW_TASK_STARTED has no attributes or no time")),
+    }
+}

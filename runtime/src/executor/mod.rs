@@ -1,0 +1,50 @@
+//! The deterministic executor: history in, commands out.
+//!
+//! A [`Run`] is one execution of one workflow. [`Run::begin`] takes a workflow task as the server sent it and answers a
+//! [`Step`]: the commands that complete the task, the wish for more history, or why the task cannot be completed. What
+//! the workflow code sees (time, random numbers, results) comes from history alone, so the same history gives the same
+//! commands, however it is cut into tasks and pages. Nothing here knows a clock, a socket or a thread.
+//!
+//! The parts, from the outside in:
+//!
+//! * [`run`](self::run): the contract, and the order of things within a task;
+//! * [`history`](self::history): events grouped into tasks, each with its inputs and its outputs;
+//! * [`core`](self::core): what the futures of workflow code and the executor share: operations, scopes, commands;
+//! * [`coroutine`](self::coroutine): futures, and the queue that orders them by their wakes;
+//! * [`command`](self::command): what was asked, and whether history agrees;
+//! * [`scope`](self::scope), [`timer`](self::timer), [`activity`](self::activity), [`update`](self::update): one job each.
+//!
+//! *Invariant: `executor/` gives the same commands for the same history, however it is cut into tasks and pages.*
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod activity;
+mod command;
+mod core;
+mod coroutine;
+pub(crate) mod current;
+mod definition;
+mod error;
+mod history;
+mod info;
+mod operation;
+mod panic;
+mod random;
+mod rules;
+mod run;
+mod scope;
+mod timer;
+mod update;
+
+pub(crate) use self::core::{Core, Pending};
+pub(crate) use activity::ActivityRequest;
+pub(crate) use coroutine::Output;
+pub(crate) use definition::{Bound, Definition, Instance, TypedDefinition};
+pub(crate) use error::{ReplayError, TaskFailure};
+pub(crate) use operation::{OnDrop, OperationId, Outcome};
+pub(crate) use panic::{Panic, install_hook};
+pub use random::Random;
+pub(crate) use run::{Completion, QueryError, Run, RunOptions, Step, Task};
+pub(crate) use scope::ScopeId;
+pub(crate) use update::Update;
+
+pub use info::WorkflowInfo;

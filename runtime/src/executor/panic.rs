@@ -1,0 +1,76 @@
+//! Panics of user code, caught with the line that raised them.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::Once;
+
+/// A panic that was caught.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Panic {
+    pub(crate) message: String,
+    /// `file:line:column`; known once [`install_hook`] was called.
+    pub(crate) location: Option<String>,
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.location {
+            Some(location) => write!(f, "panicked at {location}: {}", self.message),
+            None => write!(f, "panicked: {}", self.message),
+        }
+    }
+}
+
+thread_local! {
+    static CATCHING: Cell<bool> = const { Cell::new(false) };
+    static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs user code; a panic becomes a value. It is reported by who gets it, so the hook prints nothing.
+pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
+    let outer = CATCHING.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(code));
+    CATCHING.set(outer);
+    result.map_err(|payload| {
+        let message = match payload.downcast::<String>() {
+            Ok(text) => *text,
+            Err(payload) => match payload.downcast::<&'static str>() {
+                Ok(text) => (*text).to_owned(),
+                Err(_) => "a value that is not text".to_owned(),
+            },
+        };
+        Panic { message, location: LOCATION.take() }
+    })
+}
+
+/// Remembers where panics of user code happen. Other panics go to the hook that was there before. Does its work once.
+pub(crate) fn install_hook() {
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
+            // A thread that ends may have no thread-locals left.
+            if CATCHING.try_with(Cell::get).unwrap_or(false) {
+                let location = info.location().map(ToString::to_string);
+                let _ = LOCATION.try_with(|slot| *slot.borrow_mut() = location);
+            } else {
+                previous(info);
+            }
+        }));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_names_its_line() {
+        install_hook();
+        let panic = catch(|| panic!("no {}", "stock")).unwrap_err();
+        assert_eq!(panic.message, "no stock");
+        assert!(panic.location.unwrap().contains("panic.rs:"));
+        assert_eq!(catch(|| 5), Ok(5));
+    }
+}

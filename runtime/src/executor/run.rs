@@ -1,0 +1,756 @@
+//! One run: tasks in, steps out.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use everloop_proto::temporal::api::command::v1::Command;
+use everloop_proto::temporal::api::command::v1::command::Attributes;
+use everloop_proto::temporal::api::command::v1::{
+    CancelWorkflowExecutionCommandAttributes, CompleteWorkflowExecutionCommandAttributes,
+    FailWorkflowExecutionCommandAttributes, ProtocolMessageCommandAttributes,
+};
+use everloop_proto::temporal::api::enums::v1::WorkflowTaskFailedCause;
+use everloop_proto::temporal::api::history::v1::history_event::Attributes as Event;
+use everloop_proto::temporal::api::history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes};
+use everloop_proto::temporal::api::protocol::v1::Message;
+
+use super::activity::Ended;
+use super::command::{self, CallSite, CommandKind, Issued};
+use super::core::Core;
+use super::coroutine::{Coroutine, Output};
+use super::current;
+use super::definition::{Definition, Instance};
+use super::error::{ReplayError, TaskFailure};
+use super::history::{Next, Outputs, Reader, TaskStart};
+use super::info::WorkflowInfo;
+use super::panic::{Panic, catch};
+use super::rules::{Rule, Rules, SDK_NAME};
+use super::scope::Scopes;
+use super::update::{self, Update};
+use crate::activity::ActivityOptions;
+use crate::data::{Failure, Payloads, RetryState};
+use crate::errors::WorkflowError;
+use crate::raw;
+use crate::workflow::UnfinishedPolicy;
+
+/// What a run is told when it is made.
+#[derive(Debug, Clone)]
+pub(crate) struct RunOptions {
+    pub(crate) namespace: String,
+    pub(crate) workflow_id: String,
+    pub(crate) run_id: String,
+    /// The worker's defaults for activities.
+    pub(crate) activity_defaults: ActivityOptions,
+    /// Whether the server keeps SDK metadata.
+    pub(crate) rules_supported: bool,
+}
+
+/// A workflow task as the server sent it.
+#[derive(Debug, Default)]
+pub(crate) struct Task {
+    /// From where the run left off; from event 1 for a new one.
+    pub(crate) events: Vec<HistoryEvent>,
+    /// Whether pages follow: [`Run::extend`] takes them.
+    pub(crate) more: bool,
+    pub(crate) updates: Vec<Update>,
+}
+
+/// What a run wants next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The task is done: send this.
+    Complete(Completion),
+    /// There was no task to complete, as with a query: the run has seen all its history.
+    Settled,
+    /// The next page, by [`Run::extend`].
+    NeedHistory,
+    /// A long replay lets others in: call [`Run::resume`].
+    Yielded,
+    /// The task fails, and the run is lost: drop it.
+    Failed(TaskFailure),
+}
+
+/// What completes a task.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Completion {
+    pub(crate) commands: Vec<Command>,
+    pub(crate) messages: Vec<Message>,
+    /// Rule numbers to record in the SDK metadata.
+    pub(crate) rules: Vec<u32>,
+    /// What someone should know who runs the worker.
+    pub(crate) warnings: Vec<String>,
+    /// Whether the workflow ends with this task.
+    pub(crate) closes: bool,
+}
+
+/// Why a query was not answered.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct QueryError {
+    pub(crate) failure: Failure,
+}
+
+/// Replayed tasks after which others are let in.
+const TASKS_PER_TURN: usize = 200;
+
+/// One execution of one workflow, from its first event on.
+///
+/// Call [`begin`](Self::begin) for each workflow task, then [`extend`](Self::extend) or [`resume`](Self::resume) as long as
+/// the step asks for it; [`query`](Self::query) once a step has settled the run. After [`Step::Failed`] only drop it.
+pub(crate) struct Run {
+    definition: Arc<dyn Definition>,
+    options: RunOptions,
+    core: Rc<Core>,
+    reader: Reader,
+    rules: Rules,
+    /// Whether the last worker that named itself was ours: only then rule numbers are ours.
+    recorded_by_us: bool,
+    instance: Option<Rc<dyn Instance>>,
+    coroutines: BTreeMap<u64, Coroutine>,
+    handlers: BTreeMap<u64, RunningHandler>,
+    /// Commands of a completed task whose events have not been seen yet.
+    unconfirmed: Option<Vec<Issued>>,
+    last_started_event_id: i64,
+    /// Updates that came with the live task.
+    updates: Vec<Update>,
+    /// The first terminal command.
+    terminal: Option<Issued>,
+    is_closed: bool,
+    messages: Vec<Message>,
+    warnings: Vec<String>,
+}
+
+struct RunningHandler {
+    description: String,
+    unfinished: UnfinishedPolicy,
+}
+
+impl Run {
+    pub(crate) fn new(definition: Arc<dyn Definition>, options: RunOptions) -> Self {
+        Self {
+            core: Core::new(&options.run_id, options.activity_defaults),
+            rules: Rules::new(options.rules_supported),
+            definition,
+            options,
+            reader: Reader::new(),
+            recorded_by_us: false,
+            instance: None,
+            coroutines: BTreeMap::new(),
+            handlers: BTreeMap::new(),
+            unconfirmed: None,
+            last_started_event_id: 0,
+            updates: Vec::new(),
+            terminal: None,
+            is_closed: false,
+            messages: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Takes a workflow task, whose first event is [`next_event_id`](Self::next_event_id).
+    pub(crate) fn begin(&mut self, task: Task) -> Step {
+        self.updates = task.updates;
+        self.extend(task.events, task.more)
+    }
+
+    /// Takes the next page of the history that the last step asked for.
+    pub(crate) fn extend(&mut self, events: Vec<HistoryEvent>, more: bool) -> Step {
+        match self.reader.extend(events, more) {
+            Ok(()) => self.resume(),
+            Err(error) => Step::Failed(error.into()),
+        }
+    }
+
+    /// Goes on after [`Step::Yielded`].
+    pub(crate) fn resume(&mut self) -> Step {
+        let core = self.core.clone();
+        let _entered = current::enter(&core);
+        core.ready.set_driver(Some(std::thread::current().id()));
+        let step = self.advance().unwrap_or_else(Step::Failed);
+        core.ready.set_driver(None);
+        step
+    }
+
+    /// Forgets the last task, which history will not have: it rejected updates and did nothing else.
+    pub(crate) fn discard_task(&mut self, last_started_event_id: i64) {
+        self.unconfirmed = (last_started_event_id != 0).then(Vec::new);
+        self.last_started_event_id = last_started_event_id;
+        self.reader.rewind(last_started_event_id + 1);
+    }
+
+    /// Answers a query from the state as it is. Polls nothing.
+    pub(crate) fn query(&self, name: &str, input: &[raw::Payload]) -> Result<raw::Payload, QueryError> {
+        let fail = |failure: Failure| QueryError { failure };
+        if name == STACK_TRACE {
+            let waiting = self.core.waiting();
+            let text = if waiting.is_empty() { "not waiting".to_owned() } else { waiting.join("\n") };
+            return crate::data::encode(&text).map_err(|error| fail(Failure::from_error(&error)));
+        }
+        let Some(instance) = &self.instance else {
+            return Err(fail(Failure::application("QueryFailed", "the workflow has not started yet")));
+        };
+        let _entered = current::enter(&self.core);
+        let reader = format!("the query `{name}`");
+        match catch(|| self.core.reading(&reader, || instance.query(name, input))) {
+            Ok(Some(Ok(answer))) => Ok(answer),
+            Ok(Some(Err(error))) => Err(fail(error.into_failure())),
+            Ok(None) => {
+                let mut known = instance.query_names();
+                known.push(STACK_TRACE);
+                let message = format!("there is no query `{name}`; there are: {}", known.join(", "));
+                Err(fail(Failure::application("UnknownQuery", message)))
+            }
+            Err(panic) => Err(fail(panic_failure(panic))),
+        }
+    }
+
+    /// The event that a task for this run begins with.
+    pub(crate) fn next_event_id(&self) -> i64 {
+        self.reader.next_event_id()
+    }
+
+    /// The Started event of the last task it completed or replayed; 0 before the first.
+    pub(crate) fn last_started_event_id(&self) -> i64 {
+        self.last_started_event_id
+    }
+
+    /// Whether the workflow has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    // ---- tasks ----
+
+    fn advance(&mut self) -> Result<Step, TaskFailure> {
+        self.check_wakes()?;
+        for _ in 0..TASKS_PER_TURN {
+            if self.unconfirmed.is_some() {
+                if self.reader.is_empty() {
+                    return Ok(Step::Settled);
+                }
+                let Some(outputs) = self.reader.outputs()? else { return Ok(Step::NeedHistory) };
+                let issued = self.unconfirmed.take().unwrap_or_default();
+                self.record_rules(&outputs)?;
+                self.confirm(issued, outputs)?;
+            }
+            match self.reader.next()? {
+                Next::NeedHistory => return Ok(Step::NeedHistory),
+                Next::End => return Ok(Step::Settled),
+                Next::Replay { inputs, start, outputs } => {
+                    self.record_rules(&outputs)?;
+                    self.core.set_replaying(true);
+                    let updates = accepted_updates(&outputs);
+                    let issued = self.task(inputs, start, Updates::Accepted(updates))?;
+                    self.messages.clear();
+                    self.warnings.clear();
+                    self.confirm(issued, outputs)?;
+                }
+                Next::Live { inputs, start } => {
+                    self.core.set_replaying(false);
+                    self.rules.holds(Rule::Base, false);
+                    let updates = std::mem::take(&mut self.updates);
+                    let mut issued = self.task(inputs, start, Updates::Delivered(updates))?;
+                    self.core.set_replaying(true);
+                    let completion = Completion {
+                        commands: issued.iter_mut().map(Issued::take_wire).collect(),
+                        messages: std::mem::take(&mut self.messages),
+                        rules: self.rules.take_adopted(),
+                        warnings: std::mem::take(&mut self.warnings),
+                        closes: self.is_closed,
+                    };
+                    self.unconfirmed = Some(issued);
+                    return Ok(Step::Complete(completion));
+                }
+            }
+        }
+        Ok(Step::Yielded)
+    }
+
+    /// Runs one task: delivers its inputs, then polls until nothing moves. Answers the commands.
+    fn task(
+        &mut self,
+        inputs: Vec<HistoryEvent>,
+        start: TaskStart,
+        updates: Updates,
+    ) -> Result<Vec<Issued>, TaskFailure> {
+        self.last_started_event_id = start.event_id;
+        for event in &inputs {
+            self.check_supported(event)?;
+        }
+        // A task that delivers nothing moves nothing: no clock, no condition, no poll.
+        let mut clock = Clock { start, has_begun: false };
+        if inputs.iter().any(delivers) {
+            clock.begin(&self.core);
+        }
+        for event in &inputs {
+            match &event.attributes {
+                Some(Event::WorkflowExecutionStartedEventAttributes(started)) => self.start(event, started)?,
+                Some(Event::WorkflowTaskFailedEventAttributes(failed))
+                    if failed.cause == WorkflowTaskFailedCause::ResetWorkflow as i32 =>
+                {
+                    self.core.reseed(&failed.new_run_id);
+                }
+                _ => {}
+            }
+        }
+        for event in &inputs {
+            if let Some(Event::WorkflowExecutionSignaledEventAttributes(signal)) = &event.attributes {
+                let input = signal.input.as_ref().map(|input| input.payloads.as_slice()).unwrap_or_default();
+                self.signal(&signal.signal_name, input)?;
+            }
+        }
+        match updates {
+            Updates::Accepted(updates) => {
+                for (event_id, update) in updates {
+                    clock.begin(&self.core);
+                    self.accept(&update, Some(event_id))?;
+                }
+            }
+            Updates::Delivered(updates) => {
+                for update in updates {
+                    match self.validate(&update) {
+                        Ok(()) => {
+                            clock.begin(&self.core);
+                            self.accept(&update, None)?;
+                        }
+                        Err(failure) => self.messages.push(update.rejection(failure)),
+                    }
+                }
+            }
+        }
+        for event in inputs {
+            self.deliver(event)?;
+        }
+        if clock.has_begun && !self.is_closed {
+            self.settle()?;
+            self.end_if_returned();
+        }
+        Ok(self.core.take_issued())
+    }
+
+    /// Compares what was issued with what history has, and tells operations their events.
+    fn confirm(&mut self, issued: Vec<Issued>, outputs: Outputs) -> Result<(), TaskFailure> {
+        let mut issued = issued.into_iter();
+        let mut last_event_id = outputs.completed_event_id;
+        for event in &outputs.events {
+            last_event_id = event.event_id;
+            let next = issued.next();
+            command::matches(next.as_ref(), event)?;
+            if let Some(operation) = next.and_then(|issued| issued.operation) {
+                self.core.confirm(operation, event.event_id);
+            }
+            if let Some(Event::TimerCanceledEventAttributes(timer)) = &event.attributes {
+                self.core.timer_cancelled(&timer.timer_id);
+            }
+        }
+        match issued.next() {
+            Some(extra) => Err(ReplayError::CommandUnrecorded {
+                event_id: last_event_id,
+                issued: extra.kind.clone(),
+                site: extra.site,
+            }
+            .into()),
+            None => Ok(()),
+        }
+    }
+
+    fn record_rules(&mut self, outputs: &Outputs) -> Result<(), TaskFailure> {
+        let Some(metadata) = &outputs.completed.sdk_metadata else { return Ok(()) };
+        if !metadata.sdk_name.is_empty() {
+            self.recorded_by_us = metadata.sdk_name == SDK_NAME;
+        }
+        if self.recorded_by_us {
+            self.rules.record(outputs.completed_event_id, &metadata.lang_used_flags)?;
+        }
+        Ok(())
+    }
+
+    // ---- inputs ----
+
+    fn start(
+        &mut self,
+        event: &HistoryEvent,
+        started: &WorkflowExecutionStartedEventAttributes,
+    ) -> Result<(), TaskFailure> {
+        let time = event.event_time.and_then(|time| time.try_into().ok()).unwrap_or_else(|| self.core.now());
+        let RunOptions { namespace, workflow_id, run_id, .. } = &self.options;
+        let info = WorkflowInfo::new(namespace, workflow_id, run_id, time, started);
+        // A reset run goes on with the numbers of the run it was copied from, up to the reset.
+        if !started.original_execution_run_id.is_empty() {
+            self.core.reseed(&started.original_execution_run_id);
+        }
+        self.core.set_info(info);
+        let input = started.input.as_ref().map(|input| input.payloads.as_slice()).unwrap_or_default();
+        let misfit = |cause| TaskFailure::Input { workflow_type: self.definition.name(), cause };
+        let instance = catch(|| self.definition.instantiate(input)).map_err(TaskFailure::Panic)?.map_err(misfit)?;
+        self.core.set_workflow(instance.workflow());
+        let running = catch(|| instance.run(input)).map_err(TaskFailure::Panic)?.map_err(misfit)?;
+        self.instance = Some(instance);
+        self.core.spawn(Box::pin(async move { Output::Run(running.await) }), Scopes::ROOT);
+        self.adopt_spawned();
+        Ok(())
+    }
+
+    fn signal(&mut self, name: &str, input: &[raw::Payload]) -> Result<(), TaskFailure> {
+        let Some(instance) = self.instance.clone() else { return Ok(()) };
+        if self.is_closed {
+            return Ok(());
+        }
+        match catch(|| instance.signal(name, input)).map_err(TaskFailure::Panic)? {
+            Some(Ok((running, unfinished))) => {
+                let future = Box::pin(async move { Output::Signal(running.await) });
+                self.run_handler(future, format!("the signal `{name}`"), unfinished)
+            }
+            Some(Err(cause)) => {
+                self.warnings.push(format!("the signal `{name}` was dropped: {cause}"));
+                Ok(())
+            }
+            None => {
+                let known = instance.signal_names().join(", ");
+                self.warnings.push(format!("there is no handler for the signal `{name}`; there are: {known}"));
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether an update that was delivered is accepted. Leaves no trace.
+    fn validate(&self, update: &Update) -> Result<(), Failure> {
+        let Some(instance) = &self.instance else {
+            return Err(Failure::application("UpdateRejected", "the workflow has not started yet"));
+        };
+        if self.is_closed {
+            return Err(Failure::application("UpdateRejected", "the workflow has ended"));
+        }
+        let reader = format!("the validator of the update `{}`", update.name);
+        match catch(|| self.core.reading(&reader, || instance.validate(&update.name, &update.input))) {
+            Ok(Some(Ok(()))) => Ok(()),
+            Ok(Some(Err(error))) => Err(error.into_failure()),
+            Ok(None) => {
+                let known = instance.update_names().join(", ");
+                let message = format!("there is no update `{}`; there are: {known}", update.name);
+                Err(Failure::application("UnknownUpdate", message))
+            }
+            Err(panic) => Err(panic_failure(panic)),
+        }
+    }
+
+    /// Accepts an update and takes its handler's first step. `recorded` is the event that accepted it, on replay.
+    fn accept(&mut self, update: &Update, recorded: Option<i64>) -> Result<(), TaskFailure> {
+        let Some(instance) = self.instance.clone() else { return Ok(()) };
+        self.push_message(
+            CommandKind::AcceptUpdate { update_id: update.id.clone() },
+            update::accept_message_id(&update.id),
+            || update.acceptance(),
+        );
+        let update_id = update.id.clone();
+        match catch(|| instance.update(&update.name, &update.input)).map_err(TaskFailure::Panic)? {
+            Some(Ok((running, unfinished))) => {
+                let future = Box::pin(async move { Output::Update { update_id, result: running.await } });
+                self.run_handler(future, format!("the update `{}`", update.name), unfinished)
+            }
+            Some(Err(cause)) => {
+                self.complete_update(&update_id, Err(cause.into()));
+                Ok(())
+            }
+            None => {
+                let event_id = recorded.unwrap_or_default();
+                Err(ReplayError::UpdateHandlerMissing { event_id, name: update.name.clone() }.into())
+            }
+        }
+    }
+
+    /// Everything but starts, signals and updates.
+    fn deliver(&mut self, event: HistoryEvent) -> Result<(), TaskFailure> {
+        let event_id = event.event_id;
+        let core = &self.core;
+        let first = |payloads: Option<raw::Payloads>| payloads.and_then(|list| list.payloads.into_iter().next());
+        match event.attributes {
+            Some(Event::WorkflowExecutionCancelRequestedEventAttributes(_)) => core.cancel_scope(Scopes::ROOT),
+            Some(Event::TimerFiredEventAttributes(timer)) => core.timer_fired(&timer.timer_id, event_id)?,
+            Some(Event::ActivityTaskCompletedEventAttributes(done)) => {
+                let ended = Ended {
+                    scheduled_event_id: done.scheduled_event_id,
+                    started_event_id: done.started_event_id,
+                    ..Ended::default()
+                };
+                core.activity_closed(event_id, Ok(first(done.result)), ended)?;
+            }
+            Some(Event::ActivityTaskFailedEventAttributes(done)) => {
+                let ended = Ended {
+                    retry_state: RetryState::from_wire(done.retry_state),
+                    scheduled_event_id: done.scheduled_event_id,
+                    started_event_id: done.started_event_id,
+                    identity: done.identity,
+                };
+                core.activity_closed(event_id, Err(wire_failure(done.failure)), ended)?;
+            }
+            Some(Event::ActivityTaskTimedOutEventAttributes(done)) => {
+                let ended = Ended {
+                    retry_state: RetryState::from_wire(done.retry_state),
+                    scheduled_event_id: done.scheduled_event_id,
+                    started_event_id: done.started_event_id,
+                    ..Ended::default()
+                };
+                core.activity_closed(event_id, Err(wire_failure(done.failure)), ended)?;
+            }
+            Some(Event::ActivityTaskCanceledEventAttributes(done)) => {
+                let mut cause = Failure::cancelled("the activity was cancelled");
+                cause.kind = crate::data::FailureKind::Cancelled { details: Payloads::from_wire(done.details) };
+                let ended = Ended {
+                    retry_state: RetryState::CancelRequested,
+                    scheduled_event_id: done.scheduled_event_id,
+                    started_event_id: done.started_event_id,
+                    identity: done.identity,
+                };
+                core.activity_closed(event_id, Err(cause), ended)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check_supported(&self, event: &HistoryEvent) -> Result<(), ReplayError> {
+        let is_known = delivers(event)
+            || matches!(
+                event.attributes,
+                Some(
+                    Event::WorkflowTaskScheduledEventAttributes(_)
+                        | Event::WorkflowTaskStartedEventAttributes(_)
+                        | Event::WorkflowTaskTimedOutEventAttributes(_)
+                        | Event::WorkflowTaskFailedEventAttributes(_)
+                        | Event::ActivityTaskStartedEventAttributes(_)
+                        | Event::WorkflowExecutionOptionsUpdatedEventAttributes(_)
+                        | Event::WorkflowExecutionPausedEventAttributes(_)
+                        | Event::WorkflowExecutionUnpausedEventAttributes(_)
+                )
+            );
+        if is_known || event.worker_may_ignore {
+            return Ok(());
+        }
+        Err(ReplayError::UnsupportedEvent { event_id: event.event_id, event_type: command::type_name(event) })
+    }
+
+    // ---- coroutines ----
+
+    /// Polls in wake order until nothing is ready, then asks the conditions, until nothing moves.
+    fn settle(&mut self) -> Result<(), TaskFailure> {
+        self.core.take_conditions_met();
+        loop {
+            while let Some(id) = self.core.ready.pop() {
+                self.poll(id)?;
+            }
+            // Each condition is asked by its own coroutine, queued in order of registration.
+            if !self.core.wake_conditions() {
+                break;
+            }
+            while let Some(id) = self.core.ready.pop() {
+                self.poll(id)?;
+            }
+            if self.core.take_conditions_met() == 0 {
+                break;
+            }
+        }
+        self.check_wakes()
+    }
+
+    fn poll(&mut self, id: u64) -> Result<(), TaskFailure> {
+        let Some(coroutine) = self.coroutines.get_mut(&id) else { return Ok(()) };
+        coroutine.about_to_poll();
+        self.core.set_scope(coroutine.scope);
+        let polled = catch(|| coroutine.future.as_mut().poll(&mut Context::from_waker(&coroutine.waker)));
+        self.adopt_spawned();
+        match polled.map_err(TaskFailure::Panic)? {
+            Poll::Pending => Ok(()),
+            Poll::Ready(output) => {
+                if let Some(coroutine) = self.coroutines.remove(&id) {
+                    catch(|| drop(coroutine.future)).map_err(TaskFailure::Panic)?;
+                    self.core.remove_scope(coroutine.scope);
+                }
+                if self.handlers.remove(&id).is_some() {
+                    self.core.handler_ended();
+                }
+                self.finish(output);
+                Ok(())
+            }
+        }
+    }
+
+    fn adopt_spawned(&mut self) {
+        self.coroutines.extend(self.core.take_spawned());
+    }
+
+    /// A handler's first step happens at its own turn.
+    fn run_handler(
+        &mut self,
+        future: crate::tasks::LocalFuture<Output>,
+        description: String,
+        unfinished: UnfinishedPolicy,
+    ) -> Result<(), TaskFailure> {
+        let scope = self.core.new_scope(None);
+        let (id, coroutine) = self.core.coroutine(future, scope);
+        self.coroutines.insert(id, coroutine);
+        self.handlers.insert(id, RunningHandler { description, unfinished });
+        self.core.handler_started();
+        self.poll(id)
+    }
+
+    fn finish(&mut self, output: Output) {
+        match output {
+            Output::Spawned | Output::Signal(Ok(())) => {}
+            Output::Run(Ok(result)) => {
+                let result = Some(raw::Payloads { payloads: vec![result] });
+                let attributes = CompleteWorkflowExecutionCommandAttributes { result };
+                self.set_terminal(
+                    CommandKind::CompleteWorkflow,
+                    Attributes::CompleteWorkflowExecutionCommandAttributes(attributes),
+                );
+            }
+            Output::Run(Err(error)) if error.is_cancelled() && self.core.is_cancelled(Scopes::ROOT) => {
+                let details = error.into_failure().details().cloned().unwrap_or_default().into_wire();
+                let attributes = CancelWorkflowExecutionCommandAttributes { details };
+                self.set_terminal(
+                    CommandKind::CancelWorkflow,
+                    Attributes::CancelWorkflowExecutionCommandAttributes(attributes),
+                );
+            }
+            Output::Run(Err(error)) | Output::Signal(Err(error)) => {
+                let failure = Some(error.into_failure().into_wire());
+                let attributes = FailWorkflowExecutionCommandAttributes { failure };
+                self.set_terminal(
+                    CommandKind::FailWorkflow,
+                    Attributes::FailWorkflowExecutionCommandAttributes(attributes),
+                );
+            }
+            Output::Update { update_id, result } => self.complete_update(&update_id, result),
+        }
+    }
+
+    fn complete_update(&mut self, update_id: &str, result: Result<raw::Payload, WorkflowError>) {
+        self.push_message(
+            CommandKind::CompleteUpdate { update_id: update_id.to_owned() },
+            update::complete_message_id(update_id),
+            || update::response(update_id, result.map_err(WorkflowError::into_failure)),
+        );
+    }
+
+    /// A message, and the command that gives it its place among the others.
+    fn push_message(&mut self, kind: CommandKind, message_id: String, message: impl FnOnce() -> Message) {
+        if !self.core.is_replaying() {
+            self.messages.push(message());
+        }
+        let attributes = ProtocolMessageCommandAttributes { message_id };
+        let attributes = Attributes::ProtocolMessageCommandAttributes(attributes);
+        self.core.issue(Issued::new(kind, CallSite::NONE, Some(attributes)));
+    }
+
+    fn set_terminal(&mut self, kind: CommandKind, attributes: Attributes) {
+        self.terminal.get_or_insert_with(|| Issued::new(kind, CallSite::NONE, Some(attributes)));
+    }
+
+    /// Closes the run if a terminal command was set: it comes last, and nothing runs after it.
+    fn end_if_returned(&mut self) {
+        let Some(terminal) = self.terminal.take() else { return };
+        self.core.issue(terminal);
+        self.is_closed = true;
+        for handler in self.handlers.values().filter(|handler| handler.unfinished == UnfinishedPolicy::Warn) {
+            self.warnings.push(format!(
+                "the workflow ended while {} was still running, and its work is lost: wait for `all_handlers_finished()` \
+                 before returning, or mark it `unfinished_policy = abandon`",
+                handler.description
+            ));
+        }
+        self.tear_down();
+    }
+
+    /// Drops every coroutine. Whatever their destructors do has no effect.
+    fn tear_down(&mut self) {
+        let _entered = current::enter(&self.core);
+        self.core.tear_down();
+        for (_, coroutine) in std::mem::take(&mut self.coroutines) {
+            // A destructor that panics harms nobody: the run is over.
+            let _ = catch(|| drop(coroutine.future));
+        }
+        self.handlers.clear();
+    }
+
+    fn check_wakes(&self) -> Result<(), TaskFailure> {
+        self.core.ready.illegal_wake().map_or(Ok(()), |text| Err(TaskFailure::Waker(text)))
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.tear_down();
+        let instance = self.instance.take();
+        let _ = catch(|| drop(instance));
+    }
+}
+
+/// The built-in query for what a workflow waits for.
+const STACK_TRACE: &str = "__stack_trace";
+
+/// The updates of a task: from history, or to be decided upon.
+enum Updates {
+    Accepted(Vec<(i64, Update)>),
+    Delivered(Vec<Update>),
+}
+
+/// The time of a task, which only moves if the task delivers something.
+struct Clock {
+    start: TaskStart,
+    has_begun: bool,
+}
+
+impl Clock {
+    fn begin(&mut self, core: &Core) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            let attributes = &self.start.attributes;
+            let history = (self.start.event_id, attributes.history_size_bytes, attributes.suggest_continue_as_new);
+            core.begin_task(self.start.time, history);
+        }
+    }
+}
+
+/// Whether workflow code can notice the event.
+fn delivers(event: &HistoryEvent) -> bool {
+    matches!(
+        event.attributes,
+        Some(
+            Event::WorkflowExecutionStartedEventAttributes(_)
+                | Event::WorkflowExecutionSignaledEventAttributes(_)
+                | Event::WorkflowExecutionCancelRequestedEventAttributes(_)
+                | Event::TimerFiredEventAttributes(_)
+                | Event::ActivityTaskCompletedEventAttributes(_)
+                | Event::ActivityTaskFailedEventAttributes(_)
+                | Event::ActivityTaskTimedOutEventAttributes(_)
+                | Event::ActivityTaskCanceledEventAttributes(_)
+        )
+    )
+}
+
+/// Look-ahead: the updates that a replayed task accepted, in order.
+fn accepted_updates(outputs: &Outputs) -> Vec<(i64, Update)> {
+    outputs
+        .events
+        .iter()
+        .filter_map(|event| match &event.attributes {
+            Some(Event::WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => {
+                let mut update = Update::from_request(accepted.accepted_request.clone()?);
+                update.id.clone_from(&accepted.protocol_instance_id);
+                Some((event.event_id, update))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn wire_failure(failure: Option<everloop_proto::temporal::api::failure::v1::Failure>) -> Failure {
+    Failure::from_wire(failure.unwrap_or_default())
+}
+
+fn panic_failure(panic: Panic) -> Failure {
+    let mut failure = Failure::application("Panic", panic.message);
+    failure.stack_trace = panic.location.unwrap_or_default();
+    failure
+}

@@ -1,0 +1,105 @@
+//! Cancellation scopes: a forest in which a cancellation reaches everything below it.
+//!
+//! The main coroutine owns the root; `spawn` makes a scope below its spawner's; each handler and each shielded future has a
+//! tree of its own, which cancelling the workflow never touches.
+
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ScopeId(u64);
+
+#[derive(Default)]
+struct Scope {
+    parent: Option<ScopeId>,
+    /// Set once and for good.
+    cancelled: bool,
+    /// A cancellation that met nobody waiting: the next operation polled in the scope takes it.
+    undelivered: bool,
+}
+
+pub(super) struct Scopes {
+    scopes: BTreeMap<ScopeId, Scope>,
+    next: u64,
+}
+
+impl Scopes {
+    /// The scope of the main coroutine.
+    pub(super) const ROOT: ScopeId = ScopeId(0);
+    /// No scope: its operations are never cancelled from outside. For the timer of a timeout.
+    pub(super) const NONE: ScopeId = ScopeId(u64::MAX);
+
+    pub(super) fn new() -> Self {
+        Self { scopes: BTreeMap::from([(Self::ROOT, Scope::default())]), next: 1 }
+    }
+
+    pub(super) fn add(&mut self, parent: Option<ScopeId>) -> ScopeId {
+        let id = ScopeId(self.next);
+        self.next += 1;
+        self.scopes.insert(id, Scope { parent, ..Scope::default() });
+        id
+    }
+
+    /// Forgets a scope whose coroutine has ended.
+    pub(super) fn remove(&mut self, id: ScopeId) {
+        if id != Self::ROOT {
+            self.scopes.remove(&id);
+        }
+    }
+
+    /// Marks it cancelled; false if it was before.
+    pub(super) fn cancel(&mut self, id: ScopeId) -> bool {
+        self.scopes.get_mut(&id).is_some_and(|scope| !std::mem::replace(&mut scope.cancelled, true))
+    }
+
+    /// Nobody was waiting: keep the cancellation for who polls next.
+    pub(super) fn leave_undelivered(&mut self, id: ScopeId) {
+        if let Some(scope) = self.scopes.get_mut(&id) {
+            scope.undelivered = true;
+        }
+    }
+
+    /// Takes the nearest undelivered cancellation at or above a scope.
+    pub(super) fn take_undelivered(&mut self, id: ScopeId) -> bool {
+        let mut next = Some(id);
+        while let Some(scope) = next.and_then(|id| self.scopes.get_mut(&id)) {
+            if std::mem::take(&mut scope.undelivered) {
+                return true;
+            }
+            next = scope.parent;
+        }
+        false
+    }
+
+    /// Whether it or a scope above it was cancelled.
+    pub(super) fn is_cancelled(&self, id: ScopeId) -> bool {
+        self.upward(id).any(|scope| scope.1.cancelled)
+    }
+
+    /// Whether `inner` is `outer` or below it.
+    pub(super) fn is_within(&self, inner: ScopeId, outer: ScopeId) -> bool {
+        self.upward(inner).any(|scope| scope.0 == outer)
+    }
+
+    fn upward(&self, id: ScopeId) -> impl Iterator<Item = (ScopeId, &Scope)> {
+        let find = |id: ScopeId| self.scopes.get(&id).map(|scope| (id, scope));
+        std::iter::successors(find(id), move |(_, scope)| scope.parent.and_then(find))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancellation_reaches_what_is_below_and_is_taken_once() {
+        let mut scopes = Scopes::new();
+        let child = scopes.add(Some(Scopes::ROOT));
+        let handler = scopes.add(None);
+        assert!(scopes.cancel(Scopes::ROOT) && !scopes.cancel(Scopes::ROOT));
+        assert!(scopes.is_cancelled(child) && !scopes.is_cancelled(handler));
+        scopes.leave_undelivered(Scopes::ROOT);
+        assert!(!scopes.take_undelivered(handler));
+        assert!(scopes.take_undelivered(child) && !scopes.take_undelivered(child));
+        assert!(!scopes.is_cancelled(Scopes::NONE) && !scopes.is_within(Scopes::NONE, Scopes::ROOT));
+    }
+}

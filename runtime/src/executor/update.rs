@@ -1,0 +1,101 @@
+//! Updates: requests that answer, with their messages.
+
+use everloop_proto::temporal::api::protocol::v1::{Message, message::SequencingId};
+use everloop_proto::temporal::api::update::v1 as wire;
+use prost::Name;
+use prost_types::Any;
+
+use crate::data::Failure;
+use crate::raw;
+
+/// An update as it was delivered with a task, or as history accepted it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Update {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) input: Vec<raw::Payload>,
+    /// What the acceptance refers to: the message's id and the event it follows.
+    pub(crate) message_id: String,
+    pub(crate) sequencing_event_id: i64,
+    pub(crate) request: wire::Request,
+}
+
+impl Update {
+    /// The update in a delivered message. `None` if the message is of another protocol.
+    pub(crate) fn from_message(message: &Message) -> Option<Result<Self, prost::DecodeError>> {
+        let body = message.body.as_ref()?;
+        if body.type_url.rsplit('/').next() != Some(wire::Request::full_name().as_str()) {
+            return None;
+        }
+        let decoded = <wire::Request as prost::Message>::decode(body.value.as_slice()).map(|request| {
+            let sequencing_event_id = match message.sequencing_id {
+                Some(SequencingId::EventId(id)) => id,
+                _ => 0,
+            };
+            let mut update = Self::from_request(request);
+            update.id = message.protocol_instance_id.clone();
+            update.message_id = message.id.clone();
+            update.sequencing_event_id = sequencing_event_id;
+            update
+        });
+        Some(decoded)
+    }
+
+    pub(super) fn from_request(request: wire::Request) -> Self {
+        let input = request.input.clone().unwrap_or_default();
+        Self {
+            id: request.meta.as_ref().map(|meta| meta.update_id.clone()).unwrap_or_default(),
+            name: input.name,
+            input: input.args.map(|args| args.payloads).unwrap_or_default(),
+            message_id: String::new(),
+            sequencing_event_id: 0,
+            request,
+        }
+    }
+
+    pub(super) fn acceptance(&self) -> Message {
+        let body = wire::Acceptance {
+            accepted_request_message_id: self.message_id.clone(),
+            accepted_request_sequencing_event_id: self.sequencing_event_id,
+            accepted_request: Some(self.request.clone()),
+        };
+        message(accept_message_id(&self.id), &self.id, &body)
+    }
+
+    pub(super) fn rejection(&self, failure: Failure) -> Message {
+        let body = wire::Rejection {
+            rejected_request_message_id: self.message_id.clone(),
+            rejected_request_sequencing_event_id: self.sequencing_event_id,
+            rejected_request: Some(self.request.clone()),
+            failure: Some(failure.into_wire()),
+        };
+        message(format!("{}/reject", self.id), &self.id, &body)
+    }
+}
+
+/// The answer of an accepted update.
+pub(super) fn response(update_id: &str, result: Result<raw::Payload, Failure>) -> Message {
+    use wire::outcome::Value;
+    let value = match result {
+        Ok(payload) => Value::Success(raw::Payloads { payloads: vec![payload] }),
+        Err(failure) => Value::Failure(failure.into_wire()),
+    };
+    let body = wire::Response {
+        meta: Some(wire::Meta { update_id: update_id.to_owned(), ..Default::default() }),
+        outcome: Some(wire::Outcome { value: Some(value) }),
+    };
+    message(complete_message_id(update_id), update_id, &body)
+}
+
+pub(super) fn accept_message_id(update_id: &str) -> String {
+    format!("{update_id}/accept")
+}
+
+pub(super) fn complete_message_id(update_id: &str) -> String {
+    format!("{update_id}/complete")
+}
+
+fn message<B: Name>(id: String, update_id: &str, body: &B) -> Message {
+    let body = Any { type_url: format!("type.googleapis.com/{}", B::full_name()), value: body.encode_to_vec() };
+    Message { id, protocol_instance_id: update_id.to_owned(), body: Some(body), ..Default::default() }
+}

@@ -1,0 +1,6 @@
+//! The protocol's own types, for what the typed interface does not cover.
+
+pub use everloop_proto::temporal::api::common::v1::{
+    ActivityType, Header, Memo, Payload, Payloads, RetryPolicy, SearchAttributes, WorkflowExecution, WorkflowType,
+};
+pub use everloop_proto::temporal::api::taskqueue::v1::TaskQueue;

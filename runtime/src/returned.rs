@@ -1,0 +1,93 @@
+//! What a handler's written return type means: `T`, `Result<T, E>`, or an alias of either.
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+
+use crate::data::{Codec, Payload, codec};
+use crate::errors::WorkflowError;
+
+/// Tells `Result` from everything else by type, not by spelling. The inherent constant wins over the trait's one,
+/// so `Returned::<R>::FALLIBLE` is true exactly for results; `R` is concrete because generic functions are refused.
+pub struct Returned<R>(PhantomData<R>);
+
+impl<T, E> Returned<Result<T, E>> {
+    pub const FALLIBLE: bool = true;
+}
+
+/// In scope (as `_`) wherever an expansion asks `Returned::<R>::FALLIBLE`.
+pub trait Plain {
+    const FALLIBLE: bool = false;
+}
+impl<R> Plain for Returned<R> {}
+
+/// Total: every type is one or the other, so no use of it can fail. The bounds on `T` and `E` are checked elsewhere, once.
+pub trait Returns<const FALLIBLE: bool> {
+    type Output;
+    type Error;
+    fn into_result(self) -> Result<Self::Output, Self::Error>;
+}
+
+impl<T> Returns<false> for T {
+    type Output = T;
+    type Error = Infallible;
+    fn into_result(self) -> Result<T, Self::Error> {
+        Ok(self)
+    }
+}
+
+impl<T, E> Returns<true> for Result<T, E> {
+    type Output = T;
+    type Error = E;
+    fn into_result(self) -> Result<T, E> {
+        self
+    }
+}
+
+/// What a caller gets from a handler that returns `R`.
+pub type ReturnsOf<R, const FALLIBLE: bool> = <R as Returns<FALLIBLE>>::Output;
+
+/// An error that may end what returned it. `Ending` is `WorkflowError` or `ActivityError`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot become `{Ending}`",
+    label = "this error type has no conversion",
+    note = "implement `std::error::Error` for `{Self}`, or `From<{Self}>` for `{Ending}`"
+)]
+pub trait Ends<Ending> {
+    fn into_ending(self) -> Ending;
+}
+#[diagnostic::do_not_recommend]
+impl<E: Into<Ending>, Ending> Ends<Ending> for E {
+    fn into_ending(self) -> Ending {
+        self.into()
+    }
+}
+
+/// The codec of what `R` gives its caller. The only place where an output type is checked.
+pub const fn output<R: Returns<FALLIBLE, Output: Payload>, const FALLIBLE: bool>() -> Codec<R::Output> {
+    codec("result")
+}
+
+/// What a body returned, as what the runtime wants. The only place where an error type is checked: expansions name it
+/// with its types before they call it, because rustc then blames the type and not the argument.
+pub fn settle<R: Returns<FALLIBLE, Error: Ends<Ending>>, const FALLIBLE: bool, Ending>(
+    returned: R,
+) -> Result<R::Output, Ending> {
+    returned.into_result().map_err(Ends::into_ending)
+}
+
+/// What a signal returns.
+#[diagnostic::on_unimplemented(
+    message = "a signal returns nothing, this one returns `{Self}`",
+    label = "nobody waits for it",
+    note = "make it an `#[update]` to answer the caller, or return `()` or `Result<(), E>`"
+)]
+pub trait Nothing {}
+impl Nothing for () {}
+
+/// `settle` for a signal.
+pub fn settle_signal<R, const FALLIBLE: bool>(returned: R) -> Result<(), WorkflowError>
+where
+    R: Returns<FALLIBLE, Output: Nothing, Error: Ends<WorkflowError>>,
+{
+    returned.into_result().map(drop).map_err(Ends::into_ending)
+}

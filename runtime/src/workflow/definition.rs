@@ -1,0 +1,79 @@
+//! What `#[workflow]` implements, and the call that starts one.
+
+use std::rc::Rc;
+
+use crate::client::{Target, WorkflowHandle};
+use crate::data::{Arguments, Codec, DecodeError};
+use crate::errors::WorkflowError;
+use crate::raw;
+use crate::tasks::LocalFuture;
+use crate::workflow::Handlers;
+
+/// A workflow's signature and body. Implemented by `#[workflow] impl`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a workflow",
+    label = "has no `#[workflow] impl` block",
+    note = "write `#[workflow]` on the struct and on the `impl {Self}` block that holds its `#[run]`"
+)]
+pub trait Workflow: Sized + 'static {
+    /// The workflow type's name on the wire.
+    const NAME: &'static str;
+    /// The inputs, as a tuple.
+    type Args: 'static;
+    /// What it gives its caller.
+    type Output: 'static;
+    #[doc(hidden)]
+    const ARGUMENTS: &'static dyn Arguments<Self::Args>;
+    #[doc(hidden)]
+    const OUTPUT: Codec<Self::Output>;
+    /// The typed handle.
+    type Handle<T: Target>: From<WorkflowHandle<Self, T>>;
+    #[doc(hidden)]
+    fn new(inputs: &[raw::Payload]) -> Result<Self, DecodeError>;
+    // Not `run` and no receiver: rustc would offer it to who calls `workflow.run(..)`.
+    #[doc(hidden)]
+    fn execute_workflow(workflow: Rc<Self>, args: Self::Args) -> LocalFuture<Result<Self::Output, WorkflowError>>;
+    #[doc(hidden)]
+    fn handlers(handlers: &mut Handlers<Self>);
+}
+
+/// A workflow without `#[init]` starts from its default.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no initial state",
+    label = "neither `Default` nor `#[init]`",
+    note = "derive `Default`, or add `#[init] fn new(..) -> Self` with the arguments of `#[run]`"
+)]
+pub trait InitialState {
+    fn initial_state() -> Self;
+}
+#[diagnostic::do_not_recommend]
+impl<W: Default> InitialState for W {
+    fn initial_state() -> W {
+        W::default()
+    }
+}
+
+/// A workflow with its arguments, made by calling its `run`: `OneClickBuy::run(purchase)`.
+///
+/// It is plain data; a client starts it.
+#[must_use = "a call does nothing until it is handed to a client"]
+pub struct WorkflowCall<W: Workflow> {
+    pub(crate) args: W::Args,
+}
+
+impl<W: Workflow> WorkflowCall<W> {
+    #[doc(hidden)]
+    pub fn new(args: W::Args) -> Self {
+        Self { args }
+    }
+}
+
+/// A signal's, query's or update's signature, as a value: one constant for each, used by both sides.
+pub struct Message<Args: 'static, Output> {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// Its inputs.
+    pub arguments: &'static dyn Arguments<Args>,
+    /// What it answers.
+    pub output: Codec<Output>,
+}

@@ -1,0 +1,102 @@
+//! The messages a workflow takes, by name.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::data::DecodeError;
+use crate::errors::WorkflowError;
+use crate::raw;
+use crate::tasks::LocalFuture;
+use crate::workflow::Message;
+
+/// What to make of a signal or update handler that still runs when the workflow ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnfinishedPolicy {
+    /// Warn: its caller may lose work. Wait for [`all_handlers_finished`](crate::all_handlers_finished) before returning.
+    #[default]
+    Warn,
+    /// Say nothing.
+    Abandon,
+}
+
+type Handler<W, A, O> = fn(Rc<W>, A) -> LocalFuture<Result<O, WorkflowError>>;
+type Inputs<'a> = &'a [raw::Payload];
+type Running<T> = Result<LocalFuture<Result<T, WorkflowError>>, DecodeError>;
+
+pub(crate) struct SignalHandler<W> {
+    pub(crate) unfinished: UnfinishedPolicy,
+    pub(crate) start: Box<dyn Fn(&Rc<W>, Inputs<'_>) -> Running<()> + Send + Sync>,
+}
+
+pub(crate) struct UpdateHandler<W> {
+    pub(crate) unfinished: UnfinishedPolicy,
+    /// Decoding failures reject, like the validator's own.
+    pub(crate) validate: Box<dyn Fn(&Rc<W>, Inputs<'_>) -> Result<(), WorkflowError> + Send + Sync>,
+    pub(crate) start: Box<dyn Fn(&Rc<W>, Inputs<'_>) -> Running<raw::Payload> + Send + Sync>,
+}
+
+type QueryHandler<W> = Box<dyn Fn(&Rc<W>, Inputs<'_>) -> Result<raw::Payload, WorkflowError> + Send + Sync>;
+
+/// What a workflow's messages run. The expansion adds one line for each handler.
+pub struct Handlers<W> {
+    pub(crate) signals: BTreeMap<&'static str, SignalHandler<W>>,
+    pub(crate) queries: BTreeMap<&'static str, QueryHandler<W>>,
+    pub(crate) updates: BTreeMap<&'static str, UpdateHandler<W>>,
+}
+
+impl<W: 'static> Handlers<W> {
+    pub(crate) fn new() -> Self {
+        Self { signals: BTreeMap::new(), queries: BTreeMap::new(), updates: BTreeMap::new() }
+    }
+
+    /// A signal.
+    pub fn signal<A: 'static>(
+        &mut self,
+        message: Message<A, ()>,
+        unfinished: UnfinishedPolicy,
+        handler: Handler<W, A, ()>,
+    ) {
+        let arguments = message.arguments;
+        let start = Box::new(move |workflow: &Rc<W>, inputs: Inputs<'_>| {
+            arguments.decode(inputs).map(|args| handler(workflow.clone(), args))
+        });
+        self.signals.insert(message.name, SignalHandler { unfinished, start });
+    }
+
+    /// A query.
+    pub fn query<A: 'static, O: 'static>(
+        &mut self,
+        message: Message<A, O>,
+        handler: fn(Rc<W>, A) -> Result<O, WorkflowError>,
+    ) {
+        let Message { name, arguments, output } = message;
+        let answer = Box::new(move |workflow: &Rc<W>, inputs: Inputs<'_>| {
+            let args = arguments.decode(inputs)?;
+            let answer = handler(workflow.clone(), args)?;
+            Ok((output.encode)(&answer)?)
+        });
+        self.queries.insert(name, answer);
+    }
+
+    /// An update, with its validator if it has one.
+    pub fn update<A: 'static, O: 'static>(
+        &mut self,
+        message: Message<A, O>,
+        unfinished: UnfinishedPolicy,
+        validator: Option<fn(&W, &A) -> Result<(), WorkflowError>>,
+        handler: Handler<W, A, O>,
+    ) {
+        let Message { name, arguments, output } = message;
+        let validate = Box::new(move |workflow: &Rc<W>, inputs: Inputs<'_>| {
+            let args = arguments.decode(inputs)?;
+            validator.map_or(Ok(()), |validator| validator(workflow, &args))
+        });
+        let start = Box::new(move |workflow: &Rc<W>, inputs: Inputs<'_>| {
+            let running = handler(workflow.clone(), arguments.decode(inputs)?);
+            let answer: LocalFuture<_> = Box::pin(async move { Ok((output.encode)(&running.await?)?) });
+            Ok(answer)
+        });
+        self.updates.insert(name, UpdateHandler { unfinished, validate, start });
+    }
+}

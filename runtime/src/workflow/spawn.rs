@@ -1,0 +1,138 @@
+//! Coroutines of one workflow.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::operations::{Cancelled, WorkflowOnly};
+use crate::executor::current::current;
+use crate::executor::{Core, OnDrop, OperationId, Outcome, Output, Pending, ScopeId};
+
+/// Runs a future or a call beside the caller, as another coroutine of the same workflow. It starts when the caller waits.
+///
+/// Cancelling the workflow reaches it too. Dropping the handle lets it run on; the end of the workflow drops it. What it
+/// needs of the workflow it gets from [`this`](crate::this).
+///
+/// # Panics
+/// Outside a workflow.
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: IntoFuture<Output: 'static, IntoFuture: 'static>,
+{
+    let core = current("spawn", "elsewhere use `tokio::spawn`");
+    let scope = core.new_scope(Some(core.scope()));
+    spawn_in(core, scope, future.into_future())
+}
+
+/// Runs a future or a call where cancelling the workflow does not reach it.
+///
+/// Who awaits it is cancelled as always; the shielded future runs on.
+///
+/// # Panics
+/// Outside a workflow.
+#[track_caller]
+pub fn shield<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: IntoFuture<Output: 'static, IntoFuture: 'static>,
+{
+    let core = current("shield", "elsewhere nothing cancels a future but its drop");
+    let scope = core.new_scope(None);
+    spawn_in(core, scope, future.into_future())
+}
+
+#[track_caller]
+fn spawn_in<F: Future<Output: 'static> + 'static>(core: Rc<Core>, scope: ScopeId, future: F) -> JoinHandle<F::Output> {
+    let joint = Rc::new(Joint { output: RefCell::new(None), waiting: RefCell::new(None) });
+    let (ours, its_core) = (joint.clone(), Rc::downgrade(&core));
+    let coroutine = async move {
+        let output = future.await;
+        ours.output.replace(Some(output));
+        if let (Some(core), Some(waiting)) = (its_core.upgrade(), ours.waiting.take()) {
+            core.resolve(waiting);
+        }
+        Output::Spawned
+    };
+    core.spawn(Box::pin(coroutine), scope);
+    JoinHandle { core, scope, joint, pending: None, cancel_on_drop: false, _only: PhantomData }
+}
+
+struct Joint<T> {
+    output: RefCell<Option<T>>,
+    waiting: RefCell<Option<OperationId>>,
+}
+
+/// A coroutine that [`spawn`] or [`shield`] started. Await it for its output; dropping it changes nothing.
+#[must_use = "dropping it lets the coroutine run on; `drop` it if that is meant"]
+pub struct JoinHandle<T> {
+    core: Rc<Core>,
+    scope: ScopeId,
+    joint: Rc<Joint<T>>,
+    pending: Option<Pending>,
+    cancel_on_drop: bool,
+    _only: WorkflowOnly,
+}
+
+impl<T> JoinHandle<T> {
+    /// Cancels what the coroutine waits for.
+    pub fn cancel(&self) {
+        self.core.cancel_scope(self.scope);
+    }
+
+    /// Cancels the coroutine when the handle is dropped.
+    pub fn cancel_on_drop(mut self) -> Self {
+        self.cancel_on_drop = true;
+        self
+    }
+
+    /// Whether the coroutine has ended.
+    pub fn is_finished(&self) -> bool {
+        self.joint.output.borrow().is_some()
+    }
+}
+
+// Nothing in it is ever pinned.
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, Cancelled>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if this.pending.is_none() {
+            let scope = this.core.scope();
+            if this.core.take_cancellation(scope) {
+                return Poll::Ready(Err(Cancelled));
+            }
+            if let Some(output) = this.joint.output.take() {
+                return Poll::Ready(Ok(output));
+            }
+            let id = this.core.wait_locally(scope);
+            this.joint.waiting.replace(Some(id));
+            this.pending = Some(Pending::new(this.core.clone(), id, OnDrop::Detach));
+        }
+        let Some(pending) = &mut this.pending else { return Poll::Pending };
+        match pending.poll(cx.waker()) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(outcome) => {
+                this.pending = None;
+                this.joint.waiting.replace(None);
+                match this.joint.output.take() {
+                    Some(output) if outcome == Outcome::Ready => Poll::Ready(Ok(output)),
+                    _ => Poll::Ready(Err(Cancelled)),
+                }
+            }
+        }
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if self.cancel_on_drop && !std::thread::panicking() {
+            self.core.cancel_scope(self.scope);
+        }
+    }
+}
