@@ -12,7 +12,9 @@ mod token;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use everloop_proto::temporal::api::enums::v1::IndexedValueType;
 
+use self::filter::Attribute;
 use crate::store::{NamespaceKey, RunKey};
 
 pub(crate) use error::InvalidQuery;
@@ -107,6 +109,15 @@ pub(crate) struct VisibilityRow {
     pub(crate) state_transition_count: i64,
     /// An encoded `Memo`.
     pub(crate) memo: Option<Bytes>,
+}
+
+/// Every search attribute there is, by the name that filters know it by.
+pub(crate) fn search_attributes() -> impl Iterator<Item = (&'static str, IndexedValueType)> {
+    let kind = |attribute: Attribute| match attribute.is_time() {
+        true => IndexedValueType::Datetime,
+        false => IndexedValueType::Keyword,
+    };
+    Attribute::ALL.into_iter().map(move |attribute| (attribute.name(), kind(attribute)))
 }
 
 /// How a count is split.

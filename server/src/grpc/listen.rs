@@ -1,0 +1,188 @@
+//! A socket that serves an engine to others.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tonic::body::Body;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tower::Service;
+
+/// Calls at once on one connection. Every waiting poll is one, and a busy worker has dozens.
+const STREAMS_MAX: u32 = 10_000;
+
+/// How much of one message, and of one connection, may be under way: a history of some megabytes without a stop.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
+
+/// How long calls may take to end after the stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who can reach the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// This machine only; other addresses are refused.
+    Loopback,
+    /// Whoever can reach the address. There is no encryption and there are no keys.
+    Anyone,
+}
+
+/// Why nothing listens.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// Others could reach the address, and there is nothing to keep them out: no encryption, no keys.
+    #[error("{address} can be reached from other machines, and this server has neither encryption nor keys")]
+    NotLoopback { address: SocketAddr },
+    /// Something else listens there already, often an earlier start of the same server.
+    #[error("{address} is in use by another program")]
+    InUse { address: SocketAddr },
+    /// The address is not one of this machine, or may not be used.
+    #[error("cannot listen on {address}")]
+    Bind { address: SocketAddr, source: io::Error },
+}
+
+/// A listening socket; it accepts until it is stopped or dropped.
+#[derive(Debug)]
+pub struct Listening {
+    address: SocketAddr,
+    stopping: watch::Sender<bool>,
+    served: JoinHandle<()>,
+}
+
+impl Listening {
+    /// Where it listens; when port 0 was asked for, with the port it got.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts no more connections and calls, and waits for the calls under way, five seconds at most.
+    pub async fn stop(self) {
+        self.stopping.send_replace(true);
+        // Whatever takes longer, the caller need not wait for; a panic of the server is already reported.
+        let _ = tokio::time::timeout(STOP_PATIENCE, self.served).await;
+    }
+}
+
+/// Listens on the address with the service. The sender tells everybody who has its receiver when it stops.
+pub(crate) async fn listen<S>(
+    address: SocketAddr,
+    reach: Reach,
+    service: S,
+    stopping: watch::Sender<bool>,
+) -> Result<Listening, ListenError>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    if reach == Reach::Loopback && !is_loopback(address.ip()) {
+        return Err(ListenError::NotLoopback { address });
+    }
+    let refused = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => ListenError::InUse { address },
+        _ => ListenError::Bind { address, source },
+    };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    let mut stops = stopping.subscribe();
+    let server = Server::builder()
+        .max_concurrent_streams(STREAMS_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .serve_with_incoming_shutdown(service, TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
+            // An error means that `Listening` was dropped.
+            let _ = stops.wait_for(|stopping| *stopping).await;
+        });
+    let served = tokio::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "no longer listening");
+        }
+    });
+    Ok(Listening { address, stopping, served })
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use everloop_proto::grpc::health::v1::health_check_response::ServingStatus;
+    use everloop_proto::grpc::health::v1::health_client::HealthClient;
+    use everloop_proto::grpc::health::v1::health_server::HealthServer;
+    use everloop_proto::grpc::health::v1::{HealthCheckRequest, HealthCheckResponse};
+    use tonic::Code;
+    use tonic::transport::Channel;
+
+    use super::*;
+    use crate::grpc::HealthService;
+
+    const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+    async fn start(address: SocketAddr, reach: Reach) -> Result<Listening, ListenError> {
+        let (stopping, stops) = watch::channel(false);
+        listen(address, reach, HealthServer::new(HealthService::new(stops)), stopping).await
+    }
+
+    async fn connect(address: SocketAddr) -> Result<HealthClient<Channel>, tonic::transport::Error> {
+        Ok(HealthClient::new(Channel::from_shared(format!("http://{address}")).unwrap().connect().await?))
+    }
+
+    fn of(service: &str) -> HealthCheckRequest {
+        HealthCheckRequest { service: service.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn it_serves_on_the_port_it_got_and_a_watcher_sees_it_stop() {
+        let listening = start(LOCAL, Reach::Loopback).await.unwrap();
+        assert_ne!(listening.address().port(), 0);
+        let mut client = connect(listening.address()).await.unwrap();
+        for service in ["", "temporal.api.workflowservice.v1.WorkflowService"] {
+            assert_eq!(client.check(of(service)).await.unwrap().into_inner().status(), ServingStatus::Serving);
+        }
+        assert_eq!(client.check(of("shop")).await.unwrap_err().code(), Code::NotFound);
+
+        let mut unknown = client.watch(of("shop")).await.unwrap().into_inner();
+        let status = |answer: Option<HealthCheckResponse>| answer.map(|answer| answer.status());
+        assert_eq!(status(unknown.message().await.unwrap()), Some(ServingStatus::ServiceUnknown));
+        let mut watched = client.watch(of("")).await.unwrap().into_inner();
+        assert_eq!(status(watched.message().await.unwrap()), Some(ServingStatus::Serving));
+        let address = listening.address();
+        listening.stop().await;
+        assert_eq!(status(watched.message().await.unwrap()), Some(ServingStatus::NotServing));
+        assert_eq!(status(watched.message().await.unwrap()), None);
+        assert!(connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_named_and_free_again_after_the_stop() {
+        let first = start(LOCAL, Reach::Loopback).await.unwrap();
+        let address = first.address();
+        let error = start(address, Reach::Loopback).await.unwrap_err();
+        assert!(matches!(error, ListenError::InUse { .. }), "{error:?}");
+        assert_eq!(error.to_string(), format!("{address} is in use by another program"));
+        first.stop().await;
+        start(address, Reach::Loopback).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn other_machines_are_let_in_only_when_told_so() {
+        let everywhere = "0.0.0.0:0".parse().unwrap();
+        let error = start(everywhere, Reach::Loopback).await.unwrap_err();
+        assert!(matches!(error, ListenError::NotLoopback { .. }), "{error:?}");
+        start(everywhere, Reach::Anyone).await.unwrap();
+        for ip in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(is_loopback(ip.parse().unwrap()), "{ip}");
+        }
+        for ip in ["0.0.0.0", "::", "10.0.0.1", "::ffff:10.0.0.1"] {
+            assert!(!is_loopback(ip.parse().unwrap()), "{ip}");
+        }
+    }
+}
