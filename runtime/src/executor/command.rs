@@ -31,7 +31,7 @@ impl fmt::Display for CallSite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(location) => write!(f, "{}:{}", location.file(), location.line()),
-            None => f.write_str("its end or a handler's"),
+            None => f.write_str("the end of `run` or of a handler"),
         }
     }
 }
@@ -94,6 +94,8 @@ pub(super) struct Issued {
     pub(super) site: CallSite,
     /// Whose event it will become, for the operations that later commands refer to.
     pub(super) operation: Option<OperationId>,
+    /// What it cancels: nothing is left to cancel if that ends in the same task.
+    pub(super) cancels: Option<OperationId>,
     /// What to send. Absent on replay, where nothing is sent.
     pub(super) attributes: Option<Attributes>,
     pub(super) summary: Option<String>,
@@ -101,7 +103,7 @@ pub(super) struct Issued {
 
 impl Issued {
     pub(super) fn new(kind: CommandKind, site: CallSite, attributes: Option<Attributes>) -> Self {
-        Self { kind, site, operation: None, attributes, summary: None }
+        Self { kind, site, operation: None, cancels: None, attributes, summary: None }
     }
 
     /// What to send. What is left still tells which event it must become.

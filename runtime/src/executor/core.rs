@@ -163,7 +163,7 @@ impl Core {
             start_to_fire_timeout: Some(duration.try_into().unwrap_or(MAX_DURATION)),
         };
         let kind = CommandKind::StartTimer { timer_id: id.to_string() };
-        let operation = inner.add(scope, Kind::Timer(Timer::Requested { id }));
+        let operation = inner.add(scope, Kind::Timer(Timer::Requested { id }), site.into());
         inner.timers.insert(id.to_string(), operation);
         let mut issued = Issued::new(kind, site.into(), Some(Attributes::StartTimerCommandAttributes(attributes)));
         issued.operation = Some(operation);
@@ -199,7 +199,7 @@ impl Core {
             cancellation,
             state: activity::State::Requested,
         };
-        let operation = inner.add(scope, Kind::Activity(machine));
+        let operation = inner.add(scope, Kind::Activity(machine), site.into());
         let summary = request.summary.clone();
         let attributes = (!is_replaying).then(|| {
             let task_queue = inner.info.as_ref().map(|info| info.task_queue.clone()).unwrap_or_default();
@@ -222,14 +222,14 @@ impl Core {
     #[track_caller]
     pub(crate) fn wait_locally(&self, scope: ScopeId) -> OperationId {
         self.refuse_reader("waits");
-        self.inner.borrow_mut().add(scope, Kind::Local)
+        self.inner.borrow_mut().add(scope, Kind::Local, CallSite::NONE)
     }
 
     /// The cancellation of a scope, as something to wait for.
     #[track_caller]
     pub(crate) fn wait_for_cancellation(&self, scope: ScopeId) -> OperationId {
         self.refuse_reader("waits");
-        self.inner.borrow_mut().add(scope, Kind::Cancellation)
+        self.inner.borrow_mut().add(scope, Kind::Cancellation, CallSite::NONE)
     }
 
     /// Asks a condition again after every sweep, until its operation is gone.
@@ -403,8 +403,14 @@ impl Core {
         self.inner.borrow_mut().scope = scope;
     }
 
+    /// A coroutine ended. What it left running belongs to the scope above from now on.
     pub(super) fn remove_scope(&self, scope: ScopeId) {
-        self.inner.borrow_mut().scopes.remove(scope);
+        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *inner;
+        if let Some(heir) = inner.scopes.remove(scope) {
+            let left = inner.operations.values_mut().filter(|operation| operation.scope == scope);
+            left.for_each(|operation| operation.scope = heir);
+        }
     }
 
     pub(super) fn handler_started(&self) {
@@ -512,9 +518,11 @@ impl Core {
     pub(super) fn waiting(&self) -> Vec<String> {
         let inner = self.inner.borrow();
         let describe = |operation: &Operation| match &operation.kind {
-            Kind::Timer(Timer::Requested { id } | Timer::Running { id }) => format!("timer {id}"),
+            Kind::Timer(Timer::Requested { id } | Timer::Running { id }) => format!("timer {id} at {}", operation.site),
             Kind::Timer(_) => "a timer that is over".to_owned(),
-            Kind::Activity(activity) => format!("activity {} (id {})", activity.activity_type, activity.activity_id),
+            Kind::Activity(activity) => {
+                format!("activity {} (id {}) at {}", activity.activity_type, activity.activity_id, operation.site)
+            }
             Kind::Local => "a condition, a join or a field".to_owned(),
             Kind::Cancellation => "a cancellation".to_owned(),
         };
@@ -531,10 +539,10 @@ impl Inner {
         id
     }
 
-    fn add(&mut self, scope: ScopeId, kind: Kind) -> OperationId {
+    fn add(&mut self, scope: ScopeId, kind: Kind, site: CallSite) -> OperationId {
         let id = OperationId(self.next_operation);
         self.next_operation += 1;
-        self.operations.insert(id, Operation::new(scope, kind));
+        self.operations.insert(id, Operation::new(scope, kind, site));
         id
     }
 
@@ -556,14 +564,11 @@ impl Inner {
                 operation.resolve(Outcome::Cancelled);
                 match cancel {
                     CancelTimer::Withdraw => self.withdraw(id),
-                    CancelTimer::Command { id } => {
-                        let timer_id = id.to_string();
+                    CancelTimer::Command { id: timer_id } => {
+                        let timer_id = timer_id.to_string();
                         let attributes = CancelTimerCommandAttributes { timer_id: timer_id.clone() };
-                        self.issue(Issued::new(
-                            CommandKind::CancelTimer { timer_id },
-                            CallSite::NONE,
-                            Some(Attributes::CancelTimerCommandAttributes(attributes)),
-                        ));
+                        let attributes = Attributes::CancelTimerCommandAttributes(attributes);
+                        self.issue_cancel(id, CommandKind::CancelTimer { timer_id }, attributes);
                     }
                     CancelTimer::Nothing => {}
                 }
@@ -581,16 +586,20 @@ impl Inner {
                             operation.resolve(Outcome::Activity(Err(failure)));
                         }
                         let attributes = RequestCancelActivityTaskCommandAttributes { scheduled_event_id };
-                        self.issue(Issued::new(
-                            CommandKind::RequestCancelActivity { scheduled_event_id },
-                            CallSite::NONE,
-                            Some(Attributes::RequestCancelActivityTaskCommandAttributes(attributes)),
-                        ));
+                        let attributes = Attributes::RequestCancelActivityTaskCommandAttributes(attributes);
+                        self.issue_cancel(id, CommandKind::RequestCancelActivity { scheduled_event_id }, attributes);
                     }
                     CancelActivity::Nothing => {}
                 }
             }
         }
+    }
+
+    fn issue_cancel(&mut self, id: OperationId, kind: CommandKind, attributes: Attributes) {
+        let site = self.operations.get(&id).map_or(CallSite::NONE, |operation| operation.site);
+        let mut issued = Issued::new(kind, site, Some(attributes));
+        issued.cancels = Some(id);
+        self.issue(issued);
     }
 
     /// Cancels what is pending in a scope, in creation order. If nobody was waiting, who polls next takes it.
@@ -617,8 +626,9 @@ impl Inner {
         self.timers.retain(|_, timer| *timer != id);
     }
 
-    /// An event gave the outcome.
+    /// An event gave the outcome. What this task asked to be cancelled is over already.
     fn settle(&mut self, id: OperationId, outcome: Outcome) {
+        self.issued.retain(|issued| issued.cancels != Some(id));
         let Some(operation) = self.operations.get_mut(&id) else { return };
         if operation.detached {
             self.operations.remove(&id);

@@ -36,9 +36,12 @@ mod timer;
 mod update;
 
 pub(crate) use self::core::{Core, Pending};
+#[cfg(test)]
+mod tests;
+
 pub(crate) use activity::ActivityRequest;
 pub(crate) use coroutine::Output;
-pub(crate) use definition::{Bound, Definition, Instance, TypedDefinition};
+pub(crate) use definition::{Definition, Instance, TypedDefinition};
 pub(crate) use error::{ReplayError, TaskFailure};
 pub(crate) use operation::{OnDrop, OperationId, Outcome};
 pub(crate) use panic::{Panic, install_hook};

@@ -3,6 +3,7 @@
 use std::task::Waker;
 
 use super::activity::Activity;
+use super::command::CallSite;
 use super::scope::ScopeId;
 use super::timer::Timer;
 use crate::data::Failure;
@@ -36,6 +37,8 @@ pub(crate) enum OnDrop {
 pub(super) struct Operation {
     pub(super) scope: ScopeId,
     pub(super) kind: Kind,
+    /// The line that waits, or that issued its command.
+    pub(super) site: CallSite,
     pub(super) waker: Option<Waker>,
     pub(super) outcome: Option<Outcome>,
     /// Whether a future has polled it yet: an undelivered cancellation meets operations at their first poll.
@@ -54,8 +57,8 @@ pub(super) enum Kind {
 }
 
 impl Operation {
-    pub(super) fn new(scope: ScopeId, kind: Kind) -> Self {
-        Self { scope, kind, waker: None, outcome: None, polled: false, detached: false }
+    pub(super) fn new(scope: ScopeId, kind: Kind, site: CallSite) -> Self {
+        Self { scope, kind, site, waker: None, outcome: None, polled: false, detached: false }
     }
 
     /// Whether cancelling its scope would reach someone who waits.

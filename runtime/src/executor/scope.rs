@@ -39,11 +39,16 @@ impl Scopes {
         id
     }
 
-    /// Forgets a scope whose coroutine has ended.
-    pub(super) fn remove(&mut self, id: ScopeId) {
-        if id != Self::ROOT {
-            self.scopes.remove(&id);
+    /// Forgets a scope whose coroutine has ended, and answers which scope takes over what is left. The root stays.
+    pub(super) fn remove(&mut self, id: ScopeId) -> Option<ScopeId> {
+        if id == Self::ROOT {
+            return None;
         }
+        let parent = self.scopes.remove(&id)?.parent;
+        for scope in self.scopes.values_mut().filter(|scope| scope.parent == Some(id)) {
+            scope.parent = parent;
+        }
+        Some(parent.unwrap_or(Self::NONE))
     }
 
     /// Marks it cancelled; false if it was before.

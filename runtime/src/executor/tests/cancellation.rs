@@ -1,0 +1,180 @@
+//! Scopes: whom a cancellation reaches, and how often.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use expect_test::expect;
+
+use super::story::{work, workflow};
+use crate::activity::ActivityCancellationType;
+use crate::workflow::*;
+use crate::{join, select};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_cancellation_before_the_first_task_meets_the_first_operation() {
+    let mut story = workflow(|_: Rc<()>| async {
+        assert!(is_cancelled());
+        assert_eq!(sleep(SECOND).await, Err(Cancelled));
+        assert!(is_cancelled());
+        // The request is used up: what is started now works.
+        sleep(SECOND).await?;
+        Ok(1)
+    })
+    .story();
+    expect![["StartTimer(1)\n"]].assert_eq(&story.cancel().task());
+    expect![["CompleteWorkflow\n"]].assert_eq(&story.fire("1").task());
+}
+
+#[test]
+fn a_cancellation_that_is_not_handled_ends_the_workflow_as_cancelled() {
+    let mut story = workflow(|_: Rc<()>| async {
+        sleep(SECOND).await?;
+        Ok(1)
+    })
+    .story();
+    story.task();
+    expect![["CancelTimer(1)\nCancelWorkflow\n"]].assert_eq(&story.cancel().task());
+
+    let mut story = workflow(|_: Rc<()>| async { Ok(work(1).await?) }).story();
+    story.task();
+    let expected = "RequestCancelActivity(scheduled by event 5)\nCancelWorkflow\n";
+    assert_eq!(story.cancel().task(), expected);
+}
+
+#[test]
+fn a_cancelled_error_without_a_request_is_a_failure() {
+    let mut story = workflow(|_: Rc<()>| async {
+        let handle = work(1).start();
+        handle.cancel();
+        Ok(handle.await?)
+    })
+    .story();
+    expect![["FailWorkflow\n"]].assert_eq(&story.task());
+}
+
+#[test]
+fn everything_pending_is_cancelled_in_creation_order_once() {
+    let mut story = workflow(|_: Rc<()>| async {
+        let beside = spawn(async { sleep(SECOND).await });
+        let (timer, activity) = join!(sleep(SECOND), work(1));
+        assert!(timer.is_err() && activity.is_err());
+        assert_eq!(beside.await, Ok(Err(Cancelled)));
+        sleep(SECOND).await?;
+        Ok(1)
+    })
+    .story();
+    let expected = "StartTimer(1)\nScheduleActivity(work, id 2)\nStartTimer(3)\n";
+    assert_eq!(story.task(), expected);
+    let expected = "CancelTimer(1)\nRequestCancelActivity(scheduled by event 6)\nCancelTimer(3)\nStartTimer(4)\n";
+    assert_eq!(story.cancel().task(), expected);
+    // A cancellation is a state: asking again changes nothing.
+    expect![[""]].assert_eq(&story.cancel().task());
+    expect![["CompleteWorkflow\n"]].assert_eq(&story.fire("4").task());
+}
+
+#[test]
+fn handlers_are_never_cancelled_with_the_workflow() {
+    let mut story = workflow(|_: Rc<()>| async {
+        assert_eq!(sleep(SECOND).await, Err(Cancelled));
+        wait_condition(all_handlers_finished).await?;
+        Ok(1)
+    })
+    .signal("slow", |_, _| async {
+        assert!(!is_cancelled());
+        sleep(SECOND).await?;
+        assert!(!is_cancelled());
+        Ok(())
+    })
+    .story();
+    expect![["StartTimer(1)\nStartTimer(2)\n"]].assert_eq(&story.signal("slow", 0).task());
+    expect![["CancelTimer(2)\n"]].assert_eq(&story.cancel().task());
+    expect![["CompleteWorkflow\n"]].assert_eq(&story.fire("1").task());
+}
+
+#[test]
+fn a_shielded_future_runs_on_while_who_awaits_it_is_cancelled() {
+    let mut story = workflow(|_: Rc<()>| async {
+        let shielded = shield(async {
+            sleep(SECOND).await.expect("no cancellation reaches it");
+            work(1).await.expect("no cancellation reaches it")
+        });
+        assert_eq!(shielded.await, Err(Cancelled));
+        sleep(SECOND * 5).await?;
+        Ok(1)
+    })
+    .story();
+    expect![["StartTimer(1)\n"]].assert_eq(&story.task());
+    expect![["StartTimer(2)\n"]].assert_eq(&story.cancel().task());
+    expect![["ScheduleActivity(work, id 3)\n"]].assert_eq(&story.fire("1").task());
+    expect![["CompleteWorkflow\n"]].assert_eq(&story.complete("3", 1).fire("2").task());
+}
+
+#[test]
+fn a_coroutine_is_cancelled_by_its_handle_alone() {
+    let mut story = workflow(|_: Rc<()>| async {
+        let first = spawn(async { sleep(SECOND).await });
+        let second = spawn(async { sleep(SECOND).await }).cancel_on_drop();
+        yield_now().await;
+        first.cancel();
+        drop(second);
+        assert_eq!(first.await, Ok(Err(Cancelled)));
+        assert!(!is_cancelled());
+        sleep(SECOND).await?;
+        Ok(1)
+    })
+    .story();
+    // Both were started and cancelled in one task.
+    expect![["StartTimer(3)\n"]].assert_eq(&story.task());
+}
+
+#[test]
+fn what_knows_nothing_of_cancellation_is_interrupted_by_waiting_for_it() {
+    let mut story = workflow(|_: Rc<()>| async {
+        let (_sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        select! {
+            _ = receiver => Ok(1),
+            () = cancelled() => {
+                cancelled().await;
+                Ok(2)
+            }
+        }
+    })
+    .story();
+    expect![[""]].assert_eq(&story.task());
+    expect![["CompleteWorkflow\n"]].assert_eq(&story.cancel().task());
+}
+
+#[test]
+fn a_result_and_a_cancellation_in_one_task_come_in_event_order() {
+    let run = |cancel_first: bool| {
+        let mut story = workflow(|_: Rc<()>| async { Ok(if sleep(SECOND).await.is_ok() { 1 } else { 2 }) }).story();
+        story.task();
+        match cancel_first {
+            true => story.cancel().fire("1"),
+            false => story.fire("1").cancel(),
+        };
+        story.try_task()
+    };
+    expect![["CompleteWorkflow\n"]].assert_eq(&run(false).unwrap());
+    // The cancellation came first and counts; but the timer is gone, and cancelling it would be an error.
+    expect![["CompleteWorkflow\n"]].assert_eq(&run(true).unwrap());
+}
+
+#[test]
+fn an_activity_that_closed_after_the_cancellation_is_not_asked_to_stop() {
+    let run = |cancellation: ActivityCancellationType| {
+        let mut story = workflow(move |_: Rc<()>| async move {
+            match work(1).cancellation_type(cancellation).await {
+                Ok(n) => Ok(n),
+                Err(failure) => Err(failure.into()),
+            }
+        })
+        .story();
+        story.task();
+        story.cancel().complete("1", 5).task()
+    };
+    expect![["CancelWorkflow\n"]].assert_eq(&run(ActivityCancellationType::TryCancel));
+    expect![["CompleteWorkflow\n"]].assert_eq(&run(ActivityCancellationType::WaitCancellationCompleted));
+}

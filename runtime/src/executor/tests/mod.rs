@@ -1,0 +1,9 @@
+//! The executor's contract: what each construct issues, in which order things happen, and that history alone decides.
+
+mod cancellation;
+mod constructs;
+mod cuts;
+mod handlers;
+mod mismatches;
+mod order;
+mod story;

@@ -1,0 +1,483 @@
+//! A workflow and a server played by hand: tests read as a story.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use everloop_proto::temporal::api::command::v1::Command;
+use everloop_proto::temporal::api::command::v1::command::Attributes as Sent;
+use everloop_proto::temporal::api::enums::v1::{EventType, RetryState, WorkflowTaskFailedCause};
+use everloop_proto::temporal::api::history::v1::history_event::Attributes as Event;
+use everloop_proto::temporal::api::history::v1::{self as history, HistoryEvent};
+use everloop_proto::temporal::api::protocol::v1::Message;
+use everloop_proto::temporal::api::sdk::v1::WorkflowTaskCompletedMetadata;
+use everloop_proto::temporal::api::update::v1 as update;
+
+use crate::activity::{Activity, ActivityCall, ActivityOptions};
+use crate::data::{Arguments, Codec, DecodeError, Failure, codec, decode, encode};
+use crate::errors::WorkflowError;
+use crate::executor::definition::Started;
+use crate::executor::{
+    Completion, Definition, Instance, QueryError, Run, RunOptions, Step, Task, TaskFailure, Update, command,
+};
+use crate::raw;
+use crate::tasks::LocalFuture;
+use crate::workflow::UnfinishedPolicy;
+
+/// The activity of the stories: takes and gives a number.
+pub(super) enum Work {}
+
+impl Activity for Work {
+    const NAME: &'static str = "work";
+    type Args = (u32,);
+    type Output = u32;
+    const ARGUMENTS: &'static dyn Arguments<Self::Args> = &(codec::<u32>("n"),);
+    const OUTPUT: Codec<u32> = codec("result");
+    const OPTIONS: ActivityOptions = ActivityOptions::new().start_to_close_timeout(Duration::from_secs(60));
+}
+
+#[track_caller]
+pub(super) fn work(n: u32) -> ActivityCall<Work> {
+    ActivityCall::new((n,))
+}
+
+type RunFn<S> = Box<dyn Fn(Rc<S>) -> LocalFuture<Result<u32, WorkflowError>> + Send + Sync>;
+type SignalFn<S> = Box<dyn Fn(Rc<S>, u32) -> LocalFuture<Result<(), WorkflowError>> + Send + Sync>;
+type UpdateFn<S> = Box<dyn Fn(Rc<S>, u32) -> LocalFuture<Result<u32, WorkflowError>> + Send + Sync>;
+type ValidateFn<S> = Box<dyn Fn(&S, u32) -> Result<(), WorkflowError> + Send + Sync>;
+type QueryFn<S> = Box<dyn Fn(&S) -> u32 + Send + Sync>;
+
+/// A workflow type made of closures over its state.
+pub(super) struct Scripted<S> {
+    run: RunFn<S>,
+    signals: BTreeMap<&'static str, SignalFn<S>>,
+    updates: BTreeMap<&'static str, (ValidateFn<S>, UpdateFn<S>)>,
+    queries: BTreeMap<&'static str, QueryFn<S>>,
+}
+
+pub(super) fn workflow<S: Default + 'static, F>(run: impl Fn(Rc<S>) -> F + Send + Sync + 'static) -> Scripted<S>
+where
+    F: Future<Output = Result<u32, WorkflowError>> + 'static,
+{
+    let run: RunFn<S> = Box::new(move |state| Box::pin(run(state)));
+    Scripted { run, signals: BTreeMap::new(), updates: BTreeMap::new(), queries: BTreeMap::new() }
+}
+
+impl<S: Default + 'static> Scripted<S> {
+    pub(super) fn signal<F>(
+        mut self,
+        name: &'static str,
+        handler: impl Fn(Rc<S>, u32) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), WorkflowError>> + 'static,
+    {
+        self.signals.insert(name, Box::new(move |state, n| Box::pin(handler(state, n))));
+        self
+    }
+
+    pub(super) fn update<F>(
+        mut self,
+        name: &'static str,
+        validator: impl Fn(&S, u32) -> Result<(), WorkflowError> + Send + Sync + 'static,
+        handler: impl Fn(Rc<S>, u32) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<u32, WorkflowError>> + 'static,
+    {
+        let handler: UpdateFn<S> = Box::new(move |state, n| Box::pin(handler(state, n)));
+        self.updates.insert(name, (Box::new(validator), handler));
+        self
+    }
+
+    pub(super) fn query(mut self, name: &'static str, answer: impl Fn(&S) -> u32 + Send + Sync + 'static) -> Self {
+        self.queries.insert(name, Box::new(answer));
+        self
+    }
+
+    pub(super) fn story(self) -> Story {
+        Story::new(Arc::new(Shared(Arc::new(self))))
+    }
+}
+
+struct Shared<S>(Arc<Scripted<S>>);
+
+impl<S: Default + 'static> Definition for Shared<S> {
+    fn name(&self) -> &'static str {
+        "Scripted"
+    }
+    fn instantiate(&self, _: &[raw::Payload]) -> Result<Rc<dyn Instance>, DecodeError> {
+        Ok(Rc::new(Live { state: Rc::new(S::default()), script: self.0.clone() }))
+    }
+}
+
+struct Live<S> {
+    state: Rc<S>,
+    script: Arc<Scripted<S>>,
+}
+
+fn number(input: &[raw::Payload]) -> Result<u32, DecodeError> {
+    (codec::<u32>("n"),).decode(input).map(|(n,)| n)
+}
+
+impl<S: 'static> Instance for Live<S> {
+    fn run(&self, _: &[raw::Payload]) -> Result<LocalFuture<Result<raw::Payload, WorkflowError>>, DecodeError> {
+        let running = (self.script.run)(self.state.clone());
+        Ok(Box::pin(async move { Ok(encode(&running.await?)?) }))
+    }
+    fn signal(&self, name: &str, input: &[raw::Payload]) -> Option<Started<()>> {
+        let handler = self.script.signals.get(name)?;
+        Some(number(input).map(|n| (handler(self.state.clone(), n), UnfinishedPolicy::Warn)))
+    }
+    fn query(&self, name: &str, _: &[raw::Payload]) -> Option<Result<raw::Payload, WorkflowError>> {
+        let answer = self.script.queries.get(name)?(&self.state);
+        Some(encode(&answer).map_err(Into::into))
+    }
+    fn validate(&self, name: &str, input: &[raw::Payload]) -> Option<Result<(), WorkflowError>> {
+        let (validator, _) = self.script.updates.get(name)?;
+        Some(number(input).map_err(Into::into).and_then(|n| validator(&self.state, n)))
+    }
+    fn update(&self, name: &str, input: &[raw::Payload]) -> Option<Started<raw::Payload>> {
+        let (_, handler) = self.script.updates.get(name)?;
+        Some(number(input).map(|n| {
+            let running = handler(self.state.clone(), n);
+            let answer: LocalFuture<_> = Box::pin(async move { Ok(encode(&running.await?)?) });
+            (answer, UnfinishedPolicy::Warn)
+        }))
+    }
+    fn signal_names(&self) -> Vec<&'static str> {
+        self.script.signals.keys().copied().collect()
+    }
+    fn query_names(&self) -> Vec<&'static str> {
+        self.script.queries.keys().copied().collect()
+    }
+    fn update_names(&self) -> Vec<&'static str> {
+        self.script.updates.keys().copied().collect()
+    }
+    fn workflow(&self) -> Rc<dyn Any> {
+        self.state.clone()
+    }
+}
+
+pub(super) const RUN_ID: &str = "0190a5b2-0000-7000-8000-000000000001";
+
+pub(super) fn new_run(definition: &Arc<dyn Definition>) -> Run {
+    let options = RunOptions {
+        namespace: "default".into(),
+        workflow_id: "story".into(),
+        run_id: RUN_ID.into(),
+        activity_defaults: ActivityOptions::new(),
+        rules_supported: true,
+    };
+    Run::new(definition.clone(), options)
+}
+
+/// One workflow with the server's side of it.
+pub(super) struct Story {
+    pub(super) definition: Arc<dyn Definition>,
+    pub(super) history: Vec<HistoryEvent>,
+    run: Run,
+    /// How many events the run has seen.
+    seen: usize,
+    time: u64,
+    updates: Vec<Update>,
+    /// What the last task said besides its commands.
+    pub(super) warnings: Vec<String>,
+    pub(super) messages: Vec<Message>,
+}
+
+impl Story {
+    fn new(definition: Arc<dyn Definition>) -> Self {
+        let mut story = Self {
+            run: new_run(&definition),
+            definition,
+            history: Vec::new(),
+            seen: 0,
+            time: 0,
+            updates: Vec::new(),
+            warnings: Vec::new(),
+            messages: Vec::new(),
+        };
+        let started = history::WorkflowExecutionStartedEventAttributes {
+            workflow_type: Some(raw::WorkflowType { name: "Scripted".into() }),
+            task_queue: Some(raw::TaskQueue { name: "queue".into(), ..Default::default() }),
+            original_execution_run_id: RUN_ID.into(),
+            attempt: 1,
+            ..Default::default()
+        };
+        let started = Event::WorkflowExecutionStartedEventAttributes(started.into());
+        story.add(EventType::WorkflowExecutionStarted, started);
+        story
+    }
+
+    /// Lets time pass.
+    pub(super) fn after(&mut self, seconds: u64) -> &mut Self {
+        self.time += seconds;
+        self
+    }
+
+    pub(super) fn signal(&mut self, name: &str, n: u32) -> &mut Self {
+        let input = Some(raw::Payloads { payloads: vec![encode(&n).unwrap()] });
+        self.signal_raw(name, input)
+    }
+
+    pub(super) fn signal_raw(&mut self, name: &str, input: Option<raw::Payloads>) -> &mut Self {
+        let signal =
+            history::WorkflowExecutionSignaledEventAttributes { signal_name: name.into(), input, ..Default::default() };
+        self.add(EventType::WorkflowExecutionSignaled, Event::WorkflowExecutionSignaledEventAttributes(signal))
+    }
+
+    pub(super) fn cancel(&mut self) -> &mut Self {
+        let cancel = history::WorkflowExecutionCancelRequestedEventAttributes::default();
+        let attributes = Event::WorkflowExecutionCancelRequestedEventAttributes(cancel);
+        self.add(EventType::WorkflowExecutionCancelRequested, attributes)
+    }
+
+    pub(super) fn fire(&mut self, timer_id: &str) -> &mut Self {
+        let fired = history::TimerFiredEventAttributes { timer_id: timer_id.into(), ..Default::default() };
+        self.add(EventType::TimerFired, Event::TimerFiredEventAttributes(fired))
+    }
+
+    pub(super) fn complete(&mut self, activity_id: &str, n: u32) -> &mut Self {
+        let (scheduled_event_id, started_event_id) = self.start_activity(activity_id);
+        let completed = history::ActivityTaskCompletedEventAttributes {
+            result: Some(raw::Payloads { payloads: vec![encode(&n).unwrap()] }),
+            scheduled_event_id,
+            started_event_id,
+            ..Default::default()
+        };
+        self.add(EventType::ActivityTaskCompleted, Event::ActivityTaskCompletedEventAttributes(completed))
+    }
+
+    pub(super) fn fail(&mut self, activity_id: &str, message: &str) -> &mut Self {
+        let (scheduled_event_id, started_event_id) = self.start_activity(activity_id);
+        let failed = history::ActivityTaskFailedEventAttributes {
+            failure: Some(Failure::application("Declined", message).into_wire()),
+            scheduled_event_id,
+            started_event_id,
+            retry_state: RetryState::NonRetryableFailure as i32,
+            ..Default::default()
+        };
+        self.add(EventType::ActivityTaskFailed, Event::ActivityTaskFailedEventAttributes(failed))
+    }
+
+    pub(super) fn activity_cancelled(&mut self, activity_id: &str) -> &mut Self {
+        let scheduled_event_id = self.scheduled(activity_id);
+        let cancelled = history::ActivityTaskCanceledEventAttributes { scheduled_event_id, ..Default::default() };
+        self.add(EventType::ActivityTaskCanceled, Event::ActivityTaskCanceledEventAttributes(cancelled))
+    }
+
+    /// The task is reset: the random source starts anew from another run id.
+    pub(super) fn reset_to(&mut self, run_id: &str) -> &mut Self {
+        self.start_task();
+        let failed = history::WorkflowTaskFailedEventAttributes {
+            cause: WorkflowTaskFailedCause::ResetWorkflow as i32,
+            new_run_id: run_id.into(),
+            ..Default::default()
+        };
+        self.add(EventType::WorkflowTaskFailed, Event::WorkflowTaskFailedEventAttributes(failed))
+    }
+
+    /// A worker takes the task and is lost.
+    pub(super) fn lose_task(&mut self) -> &mut Self {
+        self.start_task();
+        let timed_out = history::WorkflowTaskTimedOutEventAttributes::default();
+        self.add(EventType::WorkflowTaskTimedOut, Event::WorkflowTaskTimedOutEventAttributes(timed_out));
+        // What the run learns of the next task begins before the lost one: a new worker would replay.
+        self.run = new_run(&self.definition);
+        self.seen = 0;
+        self
+    }
+
+    pub(super) fn update(&mut self, id: &str, name: &str, n: u32) -> &mut Self {
+        let request = update::Request {
+            meta: Some(update::Meta { update_id: id.into(), ..Default::default() }),
+            input: Some(update::Input {
+                name: name.into(),
+                args: Some(raw::Payloads { payloads: vec![encode(&n).unwrap()] }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let mut delivered = Update::from_request(request);
+        delivered.message_id = format!("{id}/request");
+        self.updates.push(delivered);
+        self
+    }
+
+    /// A task: answers what the workflow asked for, one command a line.
+    pub(super) fn task(&mut self) -> String {
+        self.try_task().unwrap_or_else(|failure| panic!("the task failed: {failure}"))
+    }
+
+    pub(super) fn try_task(&mut self) -> Result<String, TaskFailure> {
+        self.start_task();
+        let events = self.history[self.seen..].to_vec();
+        self.seen = self.history.len();
+        let updates = std::mem::take(&mut self.updates);
+        let mut step = self.run.begin(Task { events, more: false, updates: updates.clone() });
+        while let Step::Yielded = step {
+            step = self.run.resume();
+        }
+        let completion = match step {
+            Step::Complete(completion) => completion,
+            Step::Failed(failure) => return Err(failure),
+            other => panic!("the task was not completed: {other:?}"),
+        };
+        Ok(self.record(completion, &updates))
+    }
+
+    pub(super) fn query(&self, name: &str) -> Result<u32, QueryError> {
+        self.run.query(name, &[]).map(|answer| decode(&answer).unwrap())
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.run.is_closed()
+    }
+
+    /// Writes what the server makes of a completed task.
+    fn record(&mut self, completion: Completion, updates: &[Update]) -> String {
+        let rejected = completion.messages.iter().any(|message| message.id.ends_with("/reject"));
+        (self.warnings, self.messages) = (completion.warnings, completion.messages);
+        let completed = history::WorkflowTaskCompletedEventAttributes {
+            sdk_metadata: Some(WorkflowTaskCompletedMetadata {
+                lang_used_flags: completion.rules,
+                sdk_name: "everloop".into(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        self.add(EventType::WorkflowTaskCompleted, Event::WorkflowTaskCompletedEventAttributes(completed));
+        let mut lines = String::new();
+        for command in completion.commands {
+            let (kind, attributes) = self.event_of(command, updates);
+            self.add(kind, attributes);
+            let event = self.history.last().expect("one was added");
+            writeln!(lines, "{}", command::recorded(event)).unwrap();
+        }
+        if rejected {
+            lines.push_str("(rejected)\n");
+        }
+        lines
+    }
+
+    fn event_of(&self, command: Command, updates: &[Update]) -> (EventType, Event) {
+        match command.attributes.expect("a live command has attributes") {
+            Sent::StartTimerCommandAttributes(timer) => (
+                EventType::TimerStarted,
+                Event::TimerStartedEventAttributes(history::TimerStartedEventAttributes {
+                    timer_id: timer.timer_id,
+                    start_to_fire_timeout: timer.start_to_fire_timeout,
+                    ..Default::default()
+                }),
+            ),
+            Sent::CancelTimerCommandAttributes(timer) => (
+                EventType::TimerCanceled,
+                Event::TimerCanceledEventAttributes(history::TimerCanceledEventAttributes {
+                    timer_id: timer.timer_id,
+                    ..Default::default()
+                }),
+            ),
+            Sent::ScheduleActivityTaskCommandAttributes(activity) => (
+                EventType::ActivityTaskScheduled,
+                Event::ActivityTaskScheduledEventAttributes(history::ActivityTaskScheduledEventAttributes {
+                    activity_id: activity.activity_id,
+                    activity_type: activity.activity_type,
+                    input: activity.input,
+                    ..Default::default()
+                }),
+            ),
+            Sent::RequestCancelActivityTaskCommandAttributes(cancel) => (
+                EventType::ActivityTaskCancelRequested,
+                Event::ActivityTaskCancelRequestedEventAttributes(
+                    history::ActivityTaskCancelRequestedEventAttributes {
+                        scheduled_event_id: cancel.scheduled_event_id,
+                        ..Default::default()
+                    },
+                ),
+            ),
+            Sent::ProtocolMessageCommandAttributes(message) => self.event_of_message(&message.message_id, updates),
+            Sent::CompleteWorkflowExecutionCommandAttributes(done) => (
+                EventType::WorkflowExecutionCompleted,
+                Event::WorkflowExecutionCompletedEventAttributes(history::WorkflowExecutionCompletedEventAttributes {
+                    result: done.result,
+                    ..Default::default()
+                }),
+            ),
+            Sent::FailWorkflowExecutionCommandAttributes(done) => (
+                EventType::WorkflowExecutionFailed,
+                Event::WorkflowExecutionFailedEventAttributes(history::WorkflowExecutionFailedEventAttributes {
+                    failure: done.failure,
+                    ..Default::default()
+                }),
+            ),
+            Sent::CancelWorkflowExecutionCommandAttributes(_) => (
+                EventType::WorkflowExecutionCanceled,
+                Event::WorkflowExecutionCanceledEventAttributes(Default::default()),
+            ),
+            other => panic!("no story issues {other:?}"),
+        }
+    }
+
+    fn event_of_message(&self, message_id: &str, updates: &[Update]) -> (EventType, Event) {
+        let message = self.messages.iter().find(|message| message.id == message_id).expect("the message is sent along");
+        let update_id = message.protocol_instance_id.clone();
+        if message_id.ends_with("/accept") {
+            let accepted = updates.iter().find(|update| update.id == update_id).expect("it was delivered");
+            let attributes = history::WorkflowExecutionUpdateAcceptedEventAttributes {
+                protocol_instance_id: update_id,
+                accepted_request: Some(accepted.request.clone()),
+                ..Default::default()
+            };
+            let attributes = Event::WorkflowExecutionUpdateAcceptedEventAttributes(attributes);
+            return (EventType::WorkflowExecutionUpdateAccepted, attributes);
+        }
+        let attributes = history::WorkflowExecutionUpdateCompletedEventAttributes {
+            meta: Some(update::Meta { update_id, ..Default::default() }),
+            ..Default::default()
+        };
+        let attributes = Event::WorkflowExecutionUpdateCompletedEventAttributes(attributes);
+        (EventType::WorkflowExecutionUpdateCompleted, attributes)
+    }
+
+    fn start_task(&mut self) {
+        self.time += 1;
+        let scheduled = Event::WorkflowTaskScheduledEventAttributes(Default::default());
+        self.add(EventType::WorkflowTaskScheduled, scheduled);
+        let started = Event::WorkflowTaskStartedEventAttributes(Default::default());
+        self.add(EventType::WorkflowTaskStarted, started);
+    }
+
+    /// The event that scheduled an activity, and the event that says it started, written just before it closes.
+    fn start_activity(&mut self, activity_id: &str) -> (i64, i64) {
+        let scheduled_event_id = self.scheduled(activity_id);
+        let started =
+            history::ActivityTaskStartedEventAttributes { scheduled_event_id, attempt: 1, ..Default::default() };
+        self.add(EventType::ActivityTaskStarted, Event::ActivityTaskStartedEventAttributes(started));
+        (scheduled_event_id, self.history.len() as i64)
+    }
+
+    fn scheduled(&self, activity_id: &str) -> i64 {
+        let is_it = |event: &&HistoryEvent| {
+            matches!(
+                &event.attributes,
+                Some(Event::ActivityTaskScheduledEventAttributes(activity)) if activity.activity_id == activity_id
+            )
+        };
+        self.history.iter().find(is_it).expect("the activity was scheduled").event_id
+    }
+
+    fn add(&mut self, kind: EventType, attributes: Event) -> &mut Self {
+        self.history.push(HistoryEvent {
+            event_id: self.history.len() as i64 + 1,
+            event_time: (UNIX_EPOCH + Duration::from_secs(self.time)).try_into().ok(),
+            event_type: kind as i32,
+            attributes: Some(attributes),
+            ..Default::default()
+        });
+        self
+    }
+}
