@@ -1,1 +1,4 @@
-//! everloop-tests
+//! What concerns the project as a whole: end-to-end tests, interop, the real server, and the house checks.
+
+#[cfg(test)]
+mod house;

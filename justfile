@@ -1,0 +1,17 @@
+# Names for commands that work without just.
+
+# Everything that has to pass
+verify:
+    .ci/run
+
+# Accepts what tests print now as what they expect; read the difference before committing it
+bless *filter:
+    UPDATE_EXPECT=1 TRYBUILD=overwrite cargo test --workspace {{filter}}
+
+# Workflows a second, and other measurements
+bench *arguments:
+    cargo run --release -p everloop-bench -- {{arguments}}
+
+# The end-to-end tests against a real Temporal server
+reference *filter:
+    tests/reference/run {{filter}}

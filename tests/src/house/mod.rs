@@ -1,0 +1,106 @@
+//! House checks: what every file of the repository keeps to. Each names file and line of what breaks it.
+
+mod files;
+
+use files::{SourceFile, repository, root};
+
+/// Longest Rust file that is nobody's output. Files meant to be read are half as long.
+const LINES_MAX: usize = 800;
+
+/// Fails with one line for each finding.
+fn assert_none(findings: &[String]) {
+    assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+}
+
+/// `path:line: text` for every line of `files` that contains one of `needles`.
+fn lines_with(files: &[SourceFile], needles: &[String]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for file in files {
+        for (index, line) in file.text.lines().enumerate() {
+            if needles.iter().any(|needle| line.contains(needle)) {
+                findings.push(format!("{}:{}: {}", file.path.display(), index + 1, line.trim()));
+            }
+        }
+    }
+    findings
+}
+
+fn rust_files() -> Vec<SourceFile> {
+    let mut files = repository();
+    files.retain(|file| file.path.extension().is_some_and(|extension| extension == "rs"));
+    assert!(files.len() > 20, "the walk finds the sources");
+    files
+}
+
+#[test]
+fn nothing_is_unfinished() {
+    let needles = ["todo", "unimplemented", "dbg"].map(|name| format!("{name}!("));
+    assert_none(&lines_with(&rust_files(), &needles));
+}
+
+#[test]
+fn no_test_is_switched_off() {
+    let name = "ignore";
+    let needles = [format!("#[{name}"), format!("```{name}")];
+    assert_none(&lines_with(&rust_files(), &needles));
+}
+
+#[test]
+fn no_path_is_of_one_machine() {
+    let needles = ["work", "tmp", "root", "home", "Users"].map(|folder| format!("/{folder}/"));
+    let mut findings = lines_with(&repository(), &needles);
+    // Inside a longer path or an address such a name is no machine's.
+    findings.retain(|finding| {
+        let line = finding.splitn(3, ':').nth(2).expect("findings have a path, a line number and a text");
+        needles.iter().flat_map(|needle| line.match_indices(needle)).any(|(at, _)| {
+            let before = line[..at].chars().next_back();
+            !before.is_some_and(|before| before.is_alphanumeric() || ".}_-*)".contains(before))
+        })
+    });
+    assert_none(&findings);
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let too_long = rust_files().into_iter().filter(|file| !file.is_generated());
+    let findings = too_long.filter_map(|file| {
+        let lines = file.text.lines().count();
+        (lines > LINES_MAX).then(|| format!("{}: {lines} lines, at most {LINES_MAX}", file.path.display()))
+    });
+    assert_none(&findings.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_wrong_program_has_its_message() {
+    let wrong = rust_files().into_iter().filter(|file| {
+        file.path.starts_with("ui-tests") && file.path.parent().is_some_and(|folder| folder.ends_with("wrong"))
+    });
+    let missing = wrong.filter(|file| !root().join(file.path.with_extension("stderr")).is_file());
+    assert_none(&missing.map(|file| format!("{}: has no .stderr beside it", file.path.display())).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_message_has_its_wrong_program() {
+    let messages = repository().into_iter().filter(|file| file.path.extension().is_some_and(|name| name == "stderr"));
+    let left_over = messages.filter(|file| !root().join(file.path.with_extension("rs")).is_file());
+    assert_none(
+        &left_over.map(|file| format!("{}: has no program beside it", file.path.display())).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn every_package_takes_the_lints_of_the_workspace() {
+    let manifests = repository().into_iter().filter(|file| {
+        file.path.file_name().is_some_and(|name| name == "Cargo.toml") && file.text.contains("[package]")
+    });
+    let others = manifests.filter(|file| !file.text.contains("[lints]\nworkspace = true\n"));
+    assert_none(&others.map(|file| format!("{}: has lints of its own", file.path.display())).collect::<Vec<_>>());
+}
+
+#[test]
+fn both_licences_are_there() {
+    for (name, words) in [("LICENSE-MIT", "Permission is hereby granted"), ("LICENSE-APACHE", "Version 2.0")] {
+        let text = std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(text.contains(words), "{name} is not what its name says");
+    }
+}
