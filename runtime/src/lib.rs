@@ -11,12 +11,14 @@ mod client;
 mod data;
 mod errors;
 mod executor;
+mod history;
 mod returned;
 mod tasks;
 mod worker;
 mod workflow;
 
 pub mod raw;
+pub mod testing;
 
 pub use activity::{
     Activity, ActivityCall, ActivityCancellationType, ActivityContext, ActivityFailure, ActivityFuture, ActivityHandle,
@@ -29,6 +31,7 @@ pub use data::{
 };
 pub use errors::{ActivityError, ActivityResult, WorkflowError, WorkflowResult};
 pub use executor::{Random, WorkflowInfo};
+pub use history::{History, HistoryError};
 pub use uuid::Uuid;
 pub use workflow::{
     Cancelled, CancelledFuture, Elapsed, JoinHandle, OnlyInsideAWorkflow, Scope, Sleep, State, Timeout,

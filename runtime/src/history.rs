@@ -1,0 +1,204 @@
+//! The recorded events of one run, for people, for replays and for files.
+
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+use everloop_proto::temporal::api::enums::v1::EventType;
+use everloop_proto::temporal::api::history::v1 as wire;
+use everloop_proto::temporal::api::history::v1::history_event::Attributes;
+use prost::Message;
+
+/// The history of one run: every event, in order.
+///
+/// A client's handle fetches it; it can be kept as bytes and given to a [`Replayer`](crate::testing::Replayer).
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    workflow_id: String,
+    run_id: String,
+    events: Vec<wire::HistoryEvent>,
+}
+
+/// The bytes are no history.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("these bytes are no history: {0}")]
+pub struct HistoryError(String);
+
+impl History {
+    pub(crate) fn new(
+        workflow_id: impl Into<String>,
+        run_id: impl Into<String>,
+        events: Vec<wire::HistoryEvent>,
+    ) -> Self {
+        Self { workflow_id: workflow_id.into(), run_id: run_id.into(), events }
+    }
+
+    /// A history that was kept by [`to_bytes`](Self::to_bytes), or any encoded `temporal.api.history.v1.History`.
+    ///
+    /// # Errors
+    /// If the bytes are something else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, HistoryError> {
+        let history = wire::History::decode(bytes).map_err(|error| HistoryError(error.to_string()))?;
+        let Some(first) = history.events.first() else { return Err(HistoryError("there are no events".into())) };
+        let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = &first.attributes else {
+            return Err(HistoryError("the first event is not WorkflowExecutionStarted".into()));
+        };
+        let (workflow_id, run_id) = (started.workflow_id.clone(), started.original_execution_run_id.clone());
+        Ok(Self::new(workflow_id, run_id, history.events))
+    }
+
+    /// An encoded `temporal.api.history.v1.History`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        wire::History { events: self.events.clone() }.encode_to_vec()
+    }
+
+    /// Of the workflow that it is the history of.
+    pub fn workflow_id(&self) -> &str {
+        &self.workflow_id
+    }
+
+    /// Of the run that it is the history of.
+    pub fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
+    /// The workflow's type.
+    pub fn workflow_type(&self) -> &str {
+        match self.events.first().and_then(|event| event.attributes.as_ref()) {
+            Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => {
+                started.workflow_type.as_ref().map_or("", |kind| &kind.name)
+            }
+            _ => "",
+        }
+    }
+
+    /// The number of events.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether there are no events.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The events' names, as the protocol has them: `TimerStarted`.
+    pub fn event_names(&self) -> impl Iterator<Item = String> {
+        self.events.iter().map(name)
+    }
+
+    /// One line an event: its number, the time since the start, its name, and what it is about.
+    ///
+    /// ```text
+    ///   1       0.000  WorkflowExecutionStarted       OneClickBuy
+    ///   5       0.004  TimerStarted                   timer 1, 10 s
+    /// ```
+    pub fn timeline(&self) -> String {
+        let time = |event: &wire::HistoryEvent| event.event_time.and_then(|time| SystemTime::try_from(time).ok());
+        let start = self.events.first().and_then(time);
+        let mut text = String::new();
+        for event in &self.events {
+            let since = match (start, time(event)) {
+                (Some(start), Some(time)) => time.duration_since(start).unwrap_or_default().as_secs_f64(),
+                _ => 0.0,
+            };
+            let about = about(event);
+            let line = format!("{:>4} {since:>11.3}  {:<32} {about}", event.event_id, name(event));
+            writeln!(text, "{}", line.trim_end()).expect("a string takes everything");
+        }
+        text
+    }
+
+    pub(crate) fn events(&self) -> &[wire::HistoryEvent] {
+        &self.events
+    }
+}
+
+/// `EVENT_TYPE_TIMER_STARTED` is `TimerStarted`.
+fn name(event: &wire::HistoryEvent) -> String {
+    let Ok(kind) = EventType::try_from(event.event_type) else { return format!("Unknown({})", event.event_type) };
+    let words = kind.as_str_name().trim_start_matches("EVENT_TYPE_").split('_');
+    words.map(|word| word[..1].to_owned() + &word[1..].to_lowercase()).collect()
+}
+
+/// What an event is about, in a few words.
+fn about(event: &wire::HistoryEvent) -> String {
+    use Attributes::*;
+    let seconds = |duration: &Option<prost_types::Duration>| {
+        let duration: Duration = duration.unwrap_or_default().try_into().unwrap_or_default();
+        format!("{} s", duration.as_secs_f64())
+    };
+    let failure = |failure: &Option<everloop_proto::temporal::api::failure::v1::Failure>| {
+        failure.clone().map(|failure| crate::Failure::from_wire(failure).to_string()).unwrap_or_default()
+    };
+    match &event.attributes {
+        Some(WorkflowExecutionStartedEventAttributes(started)) => {
+            started.workflow_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default()
+        }
+        Some(WorkflowExecutionSignaledEventAttributes(signal)) => signal.signal_name.clone(),
+        Some(WorkflowExecutionFailedEventAttributes(failed)) => failure(&failed.failure),
+        Some(WorkflowTaskFailedEventAttributes(failed)) => failure(&failed.failure),
+        Some(WorkflowExecutionTerminatedEventAttributes(terminated)) => terminated.reason.clone(),
+        Some(TimerStartedEventAttributes(timer)) => {
+            format!("timer {}, {}", timer.timer_id, seconds(&timer.start_to_fire_timeout))
+        }
+        Some(TimerFiredEventAttributes(timer)) => format!("timer {}", timer.timer_id),
+        Some(TimerCanceledEventAttributes(timer)) => format!("timer {}", timer.timer_id),
+        Some(ActivityTaskScheduledEventAttributes(activity)) => {
+            let kind = activity.activity_type.as_ref().map_or("", |kind| &kind.name);
+            format!("{kind}, id {}", activity.activity_id)
+        }
+        Some(ActivityTaskStartedEventAttributes(started)) if started.attempt > 1 => {
+            format!("attempt {}, after: {}", started.attempt, failure(&started.last_failure))
+        }
+        Some(ActivityTaskFailedEventAttributes(failed)) => failure(&failed.failure),
+        Some(ActivityTaskTimedOutEventAttributes(timed_out)) => failure(&timed_out.failure),
+        Some(WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => accepted.protocol_instance_id.clone(),
+        Some(WorkflowExecutionUpdateCompletedEventAttributes(completed)) => {
+            completed.meta.as_ref().map(|meta| meta.update_id.clone()).unwrap_or_default()
+        }
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(event_id: i64, kind: EventType, nanos: i32, attributes: Attributes) -> wire::HistoryEvent {
+        wire::HistoryEvent {
+            event_id,
+            event_type: kind as i32,
+            event_time: Some(prost_types::Timestamp { seconds: 5, nanos }),
+            attributes: Some(attributes),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_history_survives_as_bytes_and_reads_as_a_timeline() {
+        let started = wire::WorkflowExecutionStartedEventAttributes {
+            workflow_type: Some(crate::raw::WorkflowType { name: "Buy".into() }),
+            workflow_id: "buy-1".into(),
+            original_execution_run_id: "run".into(),
+            ..Default::default()
+        };
+        let timer = wire::TimerStartedEventAttributes {
+            timer_id: "1".into(),
+            start_to_fire_timeout: Some(prost_types::Duration { seconds: 10, nanos: 0 }),
+            ..Default::default()
+        };
+        let started = Attributes::WorkflowExecutionStartedEventAttributes(started.into());
+        let events = vec![
+            event(1, EventType::WorkflowExecutionStarted, 0, started),
+            event(2, EventType::TimerStarted, 250_000_000, Attributes::TimerStartedEventAttributes(timer)),
+        ];
+        let history = History::new("buy-1", "run", events);
+        assert_eq!(History::from_bytes(&history.to_bytes()), Ok(history.clone()));
+        expect_test::expect![[r#"
+               1       0.000  WorkflowExecutionStarted         Buy
+               2       0.250  TimerStarted                     timer 1, 10 s
+        "#]]
+        .assert_eq(&history.timeline());
+        assert!(History::from_bytes(b"").is_err() && History::from_bytes(b"\xff\xff").is_err());
+    }
+}

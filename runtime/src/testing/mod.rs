@@ -1,0 +1,5 @@
+//! Tests without waiting: histories replayed against today's code.
+
+mod replayer;
+
+pub use replayer::{ReplayFailure, Replayer};
