@@ -5,13 +5,16 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use everloop_proto::grpc::health::v1::health_server::{self, HealthServer};
 use everloop_proto::temporal::api::operatorservice::v1::operator_service_server::{self, OperatorServiceServer};
 use everloop_proto::temporal::api::testservice::v1::test_service_server::{self, TestService, TestServiceServer};
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::{
     self, WorkflowService, WorkflowServiceServer,
 };
-use http::{Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full};
+use tokio::sync::watch;
 use tonic::body::Body;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Code, Status};
@@ -30,6 +33,7 @@ pub(crate) struct Services<W, T> {
     /// Only where time can be skipped.
     test: Option<TestServiceServer<T>>,
     health: HealthServer<HealthService>,
+    stopping: watch::Receiver<bool>,
 }
 
 /// The settings that every service shares; their types have nothing in common.
@@ -44,13 +48,14 @@ impl<W: WorkflowService, T: TestService> Services<W, T> {
         workflow: WorkflowServiceServer<W>,
         operator: OperatorServiceServer<Operator>,
         test: Option<TestServiceServer<T>>,
-        health: HealthServer<HealthService>,
+        stopping: watch::Receiver<bool>,
     ) -> Self {
         Self {
             workflow: configured!(workflow),
             operator: configured!(operator),
             test: test.map(|test| configured!(test)),
-            health: configured!(health),
+            health: configured!(HealthServer::new(HealthService::new(stopping.clone()))),
+            stopping,
         }
     }
 }
@@ -63,6 +68,7 @@ impl<W, T> Clone for Services<W, T> {
             operator: self.operator.clone(),
             test: self.test.clone(),
             health: self.health.clone(),
+            stopping: self.stopping.clone(),
         }
     }
 }
@@ -83,6 +89,7 @@ impl<W: WorkflowService, T: TestService> Service<Request<Body>> for Services<W, 
         if request.headers().get("grpc-encoding").is_none_or(|encoding| encoding != "gzip") {
             request.headers_mut().remove("grpc-accept-encoding");
         }
+        let at_stop = AtStop::of(request.uri().path());
         let answer = match (service_of(request.uri().path()), &mut self.test) {
             (workflow_service_server::SERVICE_NAME, _) => self.workflow.call(request),
             (operator_service_server::SERVICE_NAME, _) => self.operator.call(request),
@@ -93,8 +100,58 @@ impl<W: WorkflowService, T: TestService> Service<Request<Body>> for Services<W, 
                 return Box::pin(async { Ok(refusal) });
             }
         };
-        Box::pin(async { answer.await.map(as_too_large) })
+        let mut stopping = self.stopping.clone();
+        Box::pin(async move {
+            match at_stop.early_answer() {
+                None => answer.await.map(as_too_large),
+                Some(early_answer) => tokio::select! {
+                    answer = answer => answer.map(as_too_large),
+                    // An error means that the socket is gone.
+                    _ = stopping.wait_for(|stopping| *stopping) => Ok(early_answer()),
+                },
+            }
+        })
     }
+}
+
+/// What becomes of a call under way when the socket stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AtStop {
+    /// It ends by itself, soon.
+    Finish,
+    /// A worker waits for a task: it is told that there is none.
+    NoTask,
+    /// Somebody waits for news, and will ask again.
+    Retry,
+}
+
+impl AtStop {
+    fn of(path: &str) -> Self {
+        match path.rsplit('/').next() {
+            Some("PollWorkflowTaskQueue" | "PollActivityTaskQueue" | "PollNexusTaskQueue") => Self::NoTask,
+            Some("GetWorkflowExecutionHistory" | "PollWorkflowExecutionUpdate") => Self::Retry,
+            _ => Self::Finish,
+        }
+    }
+
+    fn early_answer(self) -> Option<fn() -> Response<Body>> {
+        match self {
+            Self::Finish => None,
+            Self::NoTask => Some(empty_message),
+            Self::Retry => Some(|| Status::unavailable("the server is stopping").into_http()),
+        }
+    }
+}
+
+/// A successful answer of one message with nothing set.
+fn empty_message() -> Response<Body> {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    // Not compressed, and zero bytes long.
+    let message = Full::new(Bytes::from_static(&[0; 5])).with_trailers(async { Some(Ok(trailers)) });
+    let mut answer = Response::new(Body::new(message));
+    answer.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+    answer
 }
 
 /// The service in `/service/Method`.
