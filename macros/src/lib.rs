@@ -1,1 +1,26 @@
-//! macros
+//! The attribute macros of `everloop`. Users meet them as `everloop::workflow`, `everloop::activity` and so on, where they
+//! are documented; this crate is an implementation detail.
+//!
+//! Each macro goes parse -> check -> generate, and reports every mistake it finds.
+
+mod activity;
+mod attributes;
+mod diagnostics;
+mod options;
+mod root;
+mod signature;
+mod text;
+
+use proc_macro::TokenStream;
+
+// The documentation of each stands where `everloop` exports it: its examples compile there.
+
+#[proc_macro_attribute]
+pub fn activity(options: TokenStream, item: TokenStream) -> TokenStream {
+    activity::expand_function(options.into(), item.into()).into()
+}
+
+#[proc_macro_attribute]
+pub fn activities(options: TokenStream, item: TokenStream) -> TokenStream {
+    activity::expand_block(options.into(), item.into()).into()
+}

@@ -1,0 +1,113 @@
+//! The parts that functions and methods have in common.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::{Attribute, Ident, Visibility};
+
+use super::check::Parameters;
+use super::options::ActivityOptions;
+use crate::attributes::Attributes;
+use crate::signature::made_at;
+
+/// The annotated function as its callers see it: it makes a call.
+pub(crate) fn constructor(
+    private: &TokenStream,
+    attributes: &Attributes,
+    visibility: &Visibility,
+    name: &Ident,
+    parameters: &Parameters,
+    activity: &TokenStream,
+) -> TokenStream {
+    let Attributes { docs, cfgs, deprecated, .. } = attributes;
+    let (arguments, tuple) = (parameters.checked.parameters(), parameters.checked.tuple());
+    quote! {
+        #(#cfgs)* #(#docs)* #(#deprecated)*
+        #[allow(clippy::too_many_arguments)]
+        #[track_caller]
+        #visibility fn #name(#arguments) -> #private::ActivityCall<#activity> {
+            #private::ActivityCall::new(#tuple)
+        }
+    }
+}
+
+/// `impl Activity`.
+pub(crate) fn signature(
+    private: &TokenStream,
+    cfgs: &[Attribute],
+    name: &Ident,
+    options: &ActivityOptions,
+    parameters: &Parameters,
+    blocking: bool,
+    activity: &TokenStream,
+) -> TokenStream {
+    let wire_name = match &options.name {
+        Some(name) => quote!(#name),
+        None => {
+            let name = name.unraw().to_string();
+            quote!(#name)
+        }
+    };
+    let checked = &parameters.checked;
+    let (arguments, codecs) = (checked.tuple_type(), checked.codecs(private));
+    let (output, output_codec) = (checked.output_type(private), checked.output_codec(private));
+    let options = options.builder(private);
+    // A private type in a public signature is reported on the whole item, so that stands where the type stands.
+    let place = checked.inputs.first().map_or(Span::mixed_site(), |input| made_at(&input.ty));
+    let arguments = quote_spanned!(place=> type Args = #arguments;);
+    let output = quote_spanned!(made_at(&checked.output)=> type Output = #output;);
+    quote! {
+        #(#cfgs)*
+        impl #private::Activity for #activity {
+            const NAME: &'static str = #wire_name;
+            #arguments
+            #output
+            const ARGUMENTS: &'static dyn #private::Arguments<Self::Args> = #codecs;
+            const OUTPUT: #private::Codec<Self::Output> = #output_codec;
+            const OPTIONS: #private::ActivityOptions = #options;
+            const BLOCKING: bool = #blocking;
+        }
+    }
+}
+
+/// The body of `execute_activity`, where `args` and `context` are what it was given: the user's function, called and settled.
+pub(crate) fn execute(
+    private: &TokenStream,
+    name: &Ident,
+    function: &TokenStream,
+    receiver: Option<&TokenStream>,
+    parameters: &Parameters,
+    locals: &Locals,
+) -> TokenStream {
+    let checked = &parameters.checked;
+    let Locals { context, .. } = locals;
+    let mut arguments: Vec<TokenStream> =
+        checked.inputs.iter().map(|input| &input.passed).map(|it| quote!(#it)).collect();
+    if let Some((index, refers_to)) = &parameters.context {
+        // By type: `str` has no `Context` and is told so, at the user's `str`.
+        let given = quote_spanned!(made_at(refers_to)=> <#refers_to as #private::Context>::context(&#context));
+        arguments.insert(*index, given);
+    }
+    let mut call = quote_spanned!(name.span()=> #function(#receiver #(#arguments),*));
+    if checked.is_async {
+        call = quote!(#call.await);
+    }
+    let ending = quote!(#private::ActivityError);
+    let settled = checked.settled(private, &ending, &call);
+    // A future that cannot move between threads is reported where the function has its name.
+    let place = Span::mixed_site().located_at(name.span());
+    quote_spanned!(place=> #private::Box::pin(async move #settled))
+}
+
+/// Names of the parameters of `execute_activity`; hygiene keeps them apart from the user's.
+pub(crate) struct Locals {
+    pub(crate) context: Ident,
+    pub(crate) shared: Ident,
+}
+
+impl Locals {
+    pub(crate) fn new() -> Self {
+        let local = |name| Ident::new(name, Span::mixed_site());
+        Self { context: local("context"), shared: local("shared") }
+    }
+}

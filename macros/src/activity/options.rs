@@ -1,0 +1,120 @@
+//! The options of `#[activity(..)]`.
+
+use std::time::Duration;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{LitStr, Path};
+
+use crate::diagnostics::Errors;
+use crate::options::Options;
+
+const KEYS: &[&str] = &[
+    "name",
+    "start_to_close_timeout",
+    "schedule_to_close_timeout",
+    "schedule_to_start_timeout",
+    "heartbeat_timeout",
+    "retry_policy",
+    "cancellation_type",
+    "crate",
+];
+
+const RETRY_KEYS: &[&str] =
+    &["initial_interval", "backoff_coefficient", "maximum_interval", "maximum_attempts", "non_retryable_error_types"];
+
+const CANCELLATION_TYPES: &[(&str, &str)] = &[
+    ("try_cancel", "TryCancel"),
+    ("wait_cancellation_completed", "WaitCancellationCompleted"),
+    ("abandon", "Abandon"),
+];
+
+/// What an activity's attribute says.
+pub(crate) struct ActivityOptions {
+    /// On the wire, if it is not the function's own.
+    pub(crate) name: Option<LitStr>,
+    pub(crate) root: Option<Path>,
+    /// Calls on the builder: the option's name and its value.
+    timeouts: Vec<(&'static str, Duration)>,
+    retry_policy: Option<RetryPolicy>,
+    cancellation_type: Option<&'static str>,
+}
+
+struct RetryPolicy {
+    initial_interval: Option<Duration>,
+    backoff_coefficient: Option<f64>,
+    maximum_interval: Option<Duration>,
+    maximum_attempts: Option<u32>,
+    non_retryable_error_types: Option<Vec<LitStr>>,
+}
+
+impl ActivityOptions {
+    pub(crate) fn read(mut options: Options<'_>, errors: &Errors) -> Self {
+        options.not_yet("process", "a plain `fn` runs on a pool of threads");
+        options.not_yet("local", "leave it out: the activity runs on a worker that has it");
+        let timeouts =
+            ["start_to_close_timeout", "schedule_to_close_timeout", "schedule_to_start_timeout", "heartbeat_timeout"];
+        let read = Self {
+            name: options.name(),
+            root: options.crate_path(),
+            timeouts: timeouts.into_iter().filter_map(|key| Some((key, options.duration(key)?))).collect(),
+            retry_policy: options.list("retry_policy").map(|list| RetryPolicy::read(list, errors)),
+            cancellation_type: options.word("cancellation_type", CANCELLATION_TYPES),
+        };
+        options.finish("#[activity]", KEYS);
+        read
+    }
+
+    /// The value of `Activity::OPTIONS`.
+    pub(crate) fn builder(&self, private: &TokenStream) -> TokenStream {
+        let timeouts = self.timeouts.iter().map(|(key, limit)| setter(key, &duration(private, *limit)));
+        let retry_policy = self.retry_policy.as_ref().map(|policy| setter("retry_policy", &policy.builder(private)));
+        let cancellation_type = self.cancellation_type.map(|variant| {
+            let variant = ident(variant);
+            setter("cancellation_type", &quote!(#private::ActivityCancellationType::#variant))
+        });
+        quote!(#private::ActivityOptions::new() #(#timeouts)* #retry_policy #cancellation_type)
+    }
+}
+
+impl RetryPolicy {
+    fn read(mut options: Options<'_>, errors: &Errors) -> Self {
+        let coefficient = options.number("backoff_coefficient");
+        if let Some((_, span)) = coefficient.filter(|(number, _)| *number < 1.0) {
+            errors.minor_at(span, "`backoff_coefficient` is at least 1: each wait is that many times the one before");
+        }
+        let read = Self {
+            initial_interval: options.duration("initial_interval"),
+            backoff_coefficient: coefficient.map(|(number, _)| number),
+            maximum_interval: options.duration("maximum_interval"),
+            maximum_attempts: options.count("maximum_attempts"),
+            non_retryable_error_types: options.texts("non_retryable_error_types"),
+        };
+        options.finish("retry_policy", RETRY_KEYS);
+        read
+    }
+
+    fn builder(&self, private: &TokenStream) -> TokenStream {
+        let initial = self.initial_interval.map(|it| setter("initial_interval", &duration(private, it)));
+        let coefficient = self.backoff_coefficient.map(|it| setter("backoff_coefficient", &quote!(#it)));
+        let maximum = self.maximum_interval.map(|it| setter("maximum_interval", &duration(private, it)));
+        let attempts = self.maximum_attempts.map(|it| setter("maximum_attempts", &quote!(#it)));
+        let types = self.non_retryable_error_types.as_ref();
+        let types = types.map(|types| setter("non_retryable_error_types", &quote!(&[#(#types),*])));
+        quote!(#private::RetryPolicy::new() #initial #coefficient #maximum #attempts #types)
+    }
+}
+
+fn setter(name: &str, value: &TokenStream) -> TokenStream {
+    let name = ident(name);
+    quote!(.#name(#value))
+}
+
+fn duration(private: &TokenStream, duration: Duration) -> TokenStream {
+    let (seconds, nanoseconds) = (duration.as_secs(), duration.subsec_nanos());
+    quote!(#private::Duration::new(#seconds, #nanoseconds))
+}
+
+fn ident(name: &str) -> syn::Ident {
+    syn::Ident::new(name, proc_macro2::Span::mixed_site())
+}

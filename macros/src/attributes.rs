@@ -1,0 +1,74 @@
+//! Which of a user's attributes goes where.
+
+use syn::{Attribute, Meta, Path};
+
+use crate::diagnostics::Errors;
+
+/// An item's attributes by what happens to them.
+#[derive(Default)]
+pub(crate) struct Attributes {
+    /// Shown on what the user calls.
+    pub(crate) docs: Vec<Attribute>,
+    /// On everything that is made from the item.
+    pub(crate) cfgs: Vec<Attribute>,
+    pub(crate) deprecated: Vec<Attribute>,
+    /// Everything else stays with the body.
+    pub(crate) others: Vec<Attribute>,
+}
+
+impl Attributes {
+    pub(crate) fn of(attributes: &[Attribute]) -> Self {
+        let mut sorted = Self::default();
+        for attribute in attributes {
+            let place = match attribute.path() {
+                path if path.is_ident("doc") => &mut sorted.docs,
+                path if path.is_ident("cfg") => &mut sorted.cfgs,
+                path if path.is_ident("deprecated") => &mut sorted.deprecated,
+                _ => &mut sorted.others,
+            };
+            place.push(attribute.clone());
+        }
+        sorted
+    }
+}
+
+/// Whether this is our attribute of that name, alone or as `everloop::name`.
+pub(crate) fn is_ours(path: &Path, name: &str, root: &Path) -> bool {
+    let Some(last) = path.segments.last() else { return false };
+    let root = root.segments.last().map(|segment| segment.ident.to_string());
+    last.ident == name
+        && match path.segments.len() {
+            1 => path.leading_colon.is_none(),
+            2 => path.segments[0].ident == "everloop" || Some(path.segments[0].ident.to_string()) == root,
+            _ => false,
+        }
+}
+
+/// Removes our attributes of these names and gives them, with the index of the name.
+pub(crate) fn take_ours(attributes: &mut Vec<Attribute>, names: &[&str], root: &Path) -> Vec<(usize, Attribute)> {
+    let mut taken = Vec::new();
+    attributes.retain(|attribute| {
+        let name = names.iter().position(|name| is_ours(attribute.path(), name, root));
+        taken.extend(name.map(|name| (name, attribute.clone())));
+        name.is_none()
+    });
+    taken
+}
+
+/// Refuses `#[cfg_attr(.., signal)]`: what it holds is decided after our attribute has run.
+pub(crate) fn refuse_cfg_attr(attributes: &[Attribute], names: &[&str], root: &Path, errors: &Errors) {
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("cfg_attr")) {
+        let Meta::List(list) = &attribute.meta else { continue };
+        let inner = list.parse_args_with(syn::punctuated::Punctuated::<Meta, syn::Token![,]>::parse_terminated);
+        for inner in inner.into_iter().flatten().skip(1) {
+            if let Some(name) = names.iter().find(|name| is_ours(inner.path(), name, root)) {
+                errors.at(
+                    &inner,
+                    format!(
+                        "`#[{name}]` cannot stand in `cfg_attr`; write `#[{name}]`, and `#[cfg(..)]` on the method"
+                    ),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! What stands in the parentheses of an attribute: `name = "x", retry_policy(maximum_attempts = 5)`.
+
+use std::time::Duration;
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Expr, Ident, Lit, LitStr, Meta, Path, Token, UnOp, parenthesized, token};
+
+use crate::diagnostics::Errors;
+
+/// One option as written.
+struct Given {
+    key: Ident,
+    value: Value,
+}
+
+enum Value {
+    /// `key`
+    Nothing,
+    /// `key = value`
+    Is(Expr),
+    /// `key(..)`
+    List(TokenStream),
+}
+
+impl Parse for Given {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let key = Ident::parse_any(input)?;
+        let value = if input.peek(Token![=]) {
+            input.parse::<Token![=]>()?;
+            Value::Is(input.parse()?)
+        } else if input.peek(token::Paren) {
+            let content;
+            parenthesized!(content in input);
+            Value::List(content.parse()?)
+        } else {
+            Value::Nothing
+        };
+        Ok(Self { key, value })
+    }
+}
+
+/// The options of one attribute. Each is taken once, by key; what is left at the end is refused.
+pub(crate) struct Options<'a> {
+    given: Vec<Given>,
+    errors: &'a Errors,
+}
+
+impl<'a> Options<'a> {
+    pub(crate) fn parse(tokens: TokenStream, errors: &'a Errors) -> Self {
+        let list = Punctuated::<Given, Token![,]>::parse_terminated.parse2(tokens);
+        let given = list.map(|list| list.into_iter().collect()).unwrap_or_else(|error| {
+            errors.push(error);
+            Vec::new()
+        });
+        Self { given, errors }
+    }
+
+    /// Of a helper attribute such as `#[signal(name = "x")]`.
+    pub(crate) fn of(attribute: &Attribute, errors: &'a Errors) -> Self {
+        match &attribute.meta {
+            Meta::Path(_) => Self { given: Vec::new(), errors },
+            Meta::List(list) => Self::parse(list.tokens.clone(), errors),
+            Meta::NameValue(pair) => {
+                let name = pair.path.to_token_stream();
+                errors.minor(pair, format!("options stand in parentheses: `#[{name}(name = \"..\")]`"));
+                Self { given: Vec::new(), errors }
+            }
+        }
+    }
+
+    fn take(&mut self, key: &str) -> Option<Given> {
+        let index = self.given.iter().position(|given| given.key == key)?;
+        let first = self.given.remove(index);
+        self.given.retain(|other| {
+            if other.key == key {
+                self.errors.minor(&other.key, format!("`{key}` is given twice; remove one"));
+            }
+            other.key != key
+        });
+        Some(first)
+    }
+
+    fn value(&mut self, key: &str, example: &str) -> Option<Expr> {
+        let given = self.take(key)?;
+        match given.value {
+            Value::Is(value) => Some(value),
+            Value::Nothing | Value::List(_) => {
+                self.errors.minor(&given.key, format!("`{key}` needs a value: `{key} = {example}`"));
+                None
+            }
+        }
+    }
+
+    /// `key = "text"`.
+    fn text(&mut self, key: &str, example: &str) -> Option<LitStr> {
+        let value = self.value(key, example)?;
+        let text = literal_text(&value).cloned();
+        if text.is_none() {
+            self.errors.minor(&value, format!("`{key}` is a string: `{key} = {example}`"));
+        }
+        text
+    }
+
+    /// `name = "text"`: what the item is called on the wire.
+    pub(crate) fn name(&mut self) -> Option<LitStr> {
+        let name = self.text("name", "\"charge\"")?;
+        match name.value() {
+            text if text.is_empty() => {
+                self.errors.minor(&name, "a name has at least one character; leave it out for the item's own")
+            }
+            text if text.starts_with("__temporal_") => {
+                self.errors.minor(&name, "names that start with `__temporal_` belong to the protocol; choose another");
+            }
+            _ => return Some(name),
+        }
+        None
+    }
+
+    /// `key = "1h 30m"`, longer than nothing.
+    pub(crate) fn duration(&mut self, key: &str) -> Option<Duration> {
+        let text = self.text(key, "\"1m\"")?;
+        match humantime::parse_duration(text.value().trim()) {
+            Ok(Duration::ZERO) => {
+                self.errors.minor(&text, format!("`{key}` is longer than zero; leave it out for none"))
+            }
+            Ok(duration) => return Some(duration),
+            Err(problem) => self
+                .errors
+                .minor(&text, format!("not a duration ({problem}); write for example \"10s\", \"250ms\", \"1h 30m\"")),
+        }
+        None
+    }
+
+    /// `key = a_word`, one of these.
+    pub(crate) fn word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<T> {
+        let value = self.value(key, words[0].0)?;
+        let written = match &value {
+            Expr::Path(path) => path.path.get_ident(),
+            _ => None,
+        };
+        let found = written.and_then(|written| words.iter().find(|(word, _)| written == word));
+        if found.is_none() {
+            let words = listed(words.iter().map(|(word, _)| *word));
+            self.errors.minor(&value, format!("expected {words}, as in `{key} = {}`", example_word(&words)));
+        }
+        found.map(|(_, meaning)| *meaning)
+    }
+
+    /// `key = a_function`.
+    pub(crate) fn method(&mut self, key: &str) -> Option<Ident> {
+        let value = self.value(key, "check")?;
+        match &value {
+            Expr::Path(path) if path.path.get_ident().is_some() => path.path.get_ident().cloned(),
+            _ => {
+                self.errors.minor(&value, format!("`{key}` is the name of a method of this block: `{key} = check`"));
+                None
+            }
+        }
+    }
+
+    /// `crate = path`.
+    pub(crate) fn crate_path(&mut self) -> Option<Path> {
+        match self.value("crate", "::everloop")? {
+            Expr::Path(path) if path.qself.is_none() => Some(path.path),
+            other => {
+                self.errors.minor(other, "`crate` is the path to everloop: `crate = ::everloop`");
+                None
+            }
+        }
+    }
+
+    /// `key = 2.0`.
+    pub(crate) fn number(&mut self, key: &str) -> Option<(f64, Span)> {
+        let value = self.value(key, "2.0")?;
+        let number = match &value {
+            Expr::Lit(literal) => match &literal.lit {
+                Lit::Float(number) => number.base10_parse::<f64>().ok(),
+                Lit::Int(number) => number.base10_parse::<f64>().ok(),
+                _ => None,
+            },
+            _ => None,
+        };
+        match number {
+            Some(number) => Some((number, span(&value))),
+            None => {
+                self.errors.minor(&value, format!("`{key}` is a number: `{key} = 2.0`"));
+                None
+            }
+        }
+    }
+
+    /// `key = 5`.
+    pub(crate) fn count(&mut self, key: &str) -> Option<u32> {
+        let value = self.value(key, "5")?;
+        let count = match &value {
+            Expr::Lit(literal) => match &literal.lit {
+                Lit::Int(number) => number.base10_parse::<u32>().ok(),
+                _ => None,
+            },
+            Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => None,
+            _ => None,
+        };
+        if count.is_none_or(|count| count > i32::MAX as u32) {
+            self.errors.minor(&value, format!("`{key}` is a whole number up to 2147483647: `{key} = 5`"));
+            return None;
+        }
+        count
+    }
+
+    /// `key = ["A", "B"]`.
+    pub(crate) fn texts(&mut self, key: &str) -> Option<Vec<LitStr>> {
+        let value = self.value(key, "[\"Declined\"]")?;
+        let texts = match &value {
+            Expr::Array(array) => {
+                array.elems.iter().map(|text| literal_text(text).cloned()).collect::<Option<Vec<_>>>()
+            }
+            _ => None,
+        };
+        if texts.is_none() {
+            self.errors.minor(&value, format!("`{key}` is a list of strings: `{key} = [\"Declined\"]`"));
+        }
+        texts
+    }
+
+    /// `key(..)`.
+    pub(crate) fn list(&mut self, key: &str) -> Option<Options<'a>> {
+        let given = self.take(key)?;
+        match given.value {
+            Value::List(tokens) => Some(Options::parse(tokens, self.errors)),
+            Value::Nothing | Value::Is(_) => {
+                self.errors.minor(&given.key, format!("`{key}` takes a list: `{key}(maximum_attempts = 5)`"));
+                None
+            }
+        }
+    }
+
+    /// Refuses a key that will have a meaning in a later version.
+    pub(crate) fn not_yet(&mut self, key: &str, instead: &str) {
+        if let Some(given) = self.take(key) {
+            self.errors.minor(&given.key, format!("`{key}` is not supported yet; {instead}"));
+        }
+    }
+
+    /// Refuses a key that belongs elsewhere.
+    pub(crate) fn elsewhere(&mut self, key: &str, place: &str) {
+        if let Some(given) = self.take(key) {
+            self.errors.minor(&given.key, format!("`{key}` stands {place}; move it there"));
+        }
+    }
+
+    /// Refuses what nobody took. `of` is the attribute, `valid` its keys.
+    pub(crate) fn finish(self, of: &str, valid: &[&str]) {
+        for given in self.given {
+            let key = given.key.unraw();
+            let valid = match valid {
+                [] => format!("`{of}` takes no options"),
+                keys => format!("`{of}` takes {}", listed(keys.iter().copied())),
+            };
+            self.errors.minor(&given.key, format!("unknown option `{key}`; {valid}"));
+        }
+    }
+}
+
+fn literal_text(value: &Expr) -> Option<&LitStr> {
+    match value {
+        Expr::Lit(literal) => match &literal.lit {
+            Lit::Str(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn span(value: &Expr) -> Span {
+    syn::spanned::Spanned::span(value)
+}
+
+/// `` `a`, `b` or `c` ``.
+fn listed<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let mut words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
+    match words.pop() {
+        Some(last) if !words.is_empty() => format!("{} or {last}", words.join(", ")),
+        Some(last) => last,
+        None => String::new(),
+    }
+}
+
+fn example_word(listed: &str) -> &str {
+    listed.split('`').nth(1).unwrap_or_default()
+}

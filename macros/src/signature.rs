@@ -1,0 +1,269 @@
+//! Signatures of handlers and activities: what they may look like, and what they mean.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::visit::Visit;
+use syn::visit_mut::{self, VisitMut};
+use syn::{
+    FnArg, GenericArgument, Ident, Pat, PatType, Path, PathArguments, Receiver, ReceiverKind, ReturnType, Safety,
+    Signature, Type, TypeImplTrait, TypeReference, parse_quote_spanned,
+};
+
+use crate::diagnostics::Errors;
+
+/// As many inputs as there are implementations of `Arguments`.
+const MAXIMUM_INPUTS: usize = 8;
+
+/// One input: a parameter that crosses the wire.
+pub(crate) struct Input {
+    /// What the caller's function calls it: the user's own name, if there is one.
+    pub(crate) name: Ident,
+    /// What the code that calls the body calls it: a name that hides nothing and is hidden by nothing.
+    pub(crate) passed: Ident,
+    pub(crate) ty: Type,
+}
+
+impl Input {
+    /// `name` from the user's pattern, `index` counted from 0.
+    fn new(parameter: &PatType, index: usize) -> Self {
+        let span = Span::mixed_site().located_at(parameter.ty.span());
+        let passed = format_ident!("argument_{}", index + 1, span = span);
+        let name = match &*parameter.pat {
+            Pat::Ident(pattern) => pattern.ident.clone(),
+            _ => passed.clone(),
+        };
+        Self { name, passed, ty: (*parameter.ty).clone() }
+    }
+
+    /// The name in messages and tools.
+    pub(crate) fn label(&self) -> String {
+        self.name.unraw().to_string().trim_start_matches('_').to_owned()
+    }
+}
+
+/// What a body takes and gives, once it is known to be allowed.
+pub(crate) struct Checked {
+    pub(crate) is_async: bool,
+    pub(crate) inputs: Vec<Input>,
+    /// `()` where nothing is written.
+    pub(crate) output: Type,
+}
+
+impl Checked {
+    /// `(A, B,)`.
+    pub(crate) fn tuple_type(&self) -> TokenStream {
+        let types = self.inputs.iter().map(|input| &input.ty);
+        quote!((#(#types,)*))
+    }
+
+    /// `(a, b,)` with the user's names.
+    pub(crate) fn tuple(&self) -> TokenStream {
+        let names = self.inputs.iter().map(|input| &input.name);
+        quote!((#(#names,)*))
+    }
+
+    /// `(a, b,)` as a pattern or a value of the code that calls the body.
+    pub(crate) fn passed_tuple(&self) -> TokenStream {
+        let names = self.inputs.iter().map(|input| &input.passed);
+        quote!((#(#names,)*))
+    }
+
+    /// `a: A, b: B` with the user's names.
+    pub(crate) fn parameters(&self) -> TokenStream {
+        let parameters = self.inputs.iter().map(|Input { name, ty, .. }| quote!(#name: #ty));
+        quote!(#(#parameters),*)
+    }
+
+    /// `&(codec::<A>("a"),)`: the one place where each input type is checked, so each stands at the user's type.
+    pub(crate) fn codecs(&self, private: &TokenStream) -> TokenStream {
+        let codecs = self.inputs.iter().map(|input| {
+            let (ty, label) = (&input.ty, input.label());
+            quote_spanned!(made_at(ty)=> #private::codec::<#ty>(#label))
+        });
+        quote!(&(#(#codecs,)*))
+    }
+
+    /// The type that the caller gets.
+    pub(crate) fn output_type(&self, private: &TokenStream) -> TokenStream {
+        let (output, fallible) = (&self.output, self.fallible(private));
+        quote_spanned!(made_at(output)=> #private::ReturnsOf<#output, #fallible>)
+    }
+
+    /// The one place where the output type is checked.
+    pub(crate) fn output_codec(&self, private: &TokenStream) -> TokenStream {
+        let (output, fallible) = (&self.output, self.fallible(private));
+        quote_spanned!(made_at(output)=> #private::output::<#output, #fallible>())
+    }
+
+    /// What a call of the body returned, settled; the one place where the error type is checked. The function is named with
+    /// its types before it is called: rustc then blames the type and not the call.
+    pub(crate) fn settled(&self, private: &TokenStream, ending: &TokenStream, call: &TokenStream) -> TokenStream {
+        let (output, fallible) = (&self.output, self.fallible(private));
+        let settle = quote_spanned!(made_at(output)=> #private::settle::<#output, #fallible, #ending>);
+        let settle_name = Ident::new("settle", Span::mixed_site());
+        quote!({ let #settle_name = #settle; #settle_name(#call) })
+    }
+
+    /// The same for something that must return nothing.
+    pub(crate) fn settled_nothing(&self, private: &TokenStream, call: &TokenStream) -> TokenStream {
+        let (output, fallible) = (&self.output, self.fallible(private));
+        let settle = quote_spanned!(made_at(output)=> #private::settle_signal::<#output, #fallible>);
+        let settle_name = Ident::new("settle", Span::mixed_site());
+        quote!({ let #settle_name = #settle; #settle_name(#call) })
+    }
+
+    fn fallible(&self, private: &TokenStream) -> TokenStream {
+        let output = &self.output;
+        quote_spanned!(made_at(output)=> { #private::Returned::<#output>::FALLIBLE })
+    }
+
+    /// The same with `Self` spelled out, for code outside the user's `impl`.
+    pub(crate) fn spell_out_self(&mut self, self_type: &Path) {
+        let mut spell_out = SpellOutSelf(self_type);
+        self.inputs.iter_mut().for_each(|input| spell_out.visit_type_mut(&mut input.ty));
+        spell_out.visit_type_mut(&mut self.output);
+    }
+}
+
+/// A span of ours where a message belongs to the user's tokens.
+pub(crate) fn made_at(tokens: &impl Spanned) -> Span {
+    Span::mixed_site().located_at(tokens.span())
+}
+
+/// What no handler and no activity may have: what makes a signature mean more than one thing, or less than one.
+/// `what` is the subject of the message, as in "a signal".
+pub(crate) fn check_shape(signature: &Signature, what: &str, errors: &Errors) {
+    if !signature.generics.params.is_empty() {
+        errors.at(
+            &signature.generics,
+            format!("{what} has one signature on the wire and cannot be generic; write the types it is used with"),
+        );
+    }
+    if let Some(clause) = &signature.generics.where_clause {
+        errors.at(clause, format!("{what} has no generics, so `where` says nothing; remove it"));
+    }
+    let modifiers = [
+        signature.constness.as_ref().map(|token| (quote!(#token), "const")),
+        (!matches!(signature.safety, Safety::Default)).then(|| {
+            let safety = &signature.safety;
+            (quote!(#safety), "unsafe")
+        }),
+        signature.abi.as_ref().map(|token| (quote!(#token), "extern")),
+    ];
+    for (token, word) in modifiers.into_iter().flatten() {
+        errors.at(token, format!("{what} cannot be `{word}`; remove it"));
+    }
+    if let Some(variadic) = &signature.variadic {
+        errors.at(variadic, format!("{what} takes a fixed list of arguments; take a `Vec` instead"));
+    }
+}
+
+/// The inputs of a signature without its receiver.
+pub(crate) fn check_inputs<'a>(
+    parameters: impl Iterator<Item = &'a PatType>,
+    what: &str,
+    errors: &Errors,
+) -> Vec<Input> {
+    let mut inputs = Vec::new();
+    for (index, parameter) in parameters.enumerate() {
+        if let Some(attribute) = parameter.attrs.iter().find(|attribute| attribute.path().is_ident("cfg")) {
+            errors.at(attribute, format!("{what} has one signature; put `#[cfg(..)]` on the whole function"));
+        }
+        if index == MAXIMUM_INPUTS {
+            errors.at(
+                parameter,
+                format!("{what} takes at most {MAXIMUM_INPUTS} arguments; put them into one struct with names"),
+            );
+        }
+        refuse_unowned(&parameter.ty, "an input", errors);
+        inputs.push(Input::new(parameter, index));
+    }
+    inputs
+}
+
+/// What a signature returns.
+pub(crate) fn check_output(signature: &Signature, errors: &Errors) -> Type {
+    let ReturnType::Type(_, ty) = &signature.output else {
+        let span = Span::mixed_site().located_at(signature.ident.span());
+        return parse_quote_spanned!(span=> ());
+    };
+    // The error of a `Result` may be anything that converts; what is sent is the type itself or its first argument.
+    match &**ty {
+        Type::Path(path) => match path.path.segments.last().map(|segment| &segment.arguments) {
+            Some(PathArguments::AngleBracketed(arguments)) => match arguments.args.first() {
+                Some(GenericArgument::Type(sent)) => refuse_unowned(sent, "a result", errors),
+                Some(GenericArgument::Lifetime(_)) => refuse_unowned(ty, "a result", errors),
+                _ => {}
+            },
+            _ => refuse_unowned(ty, "a result", errors),
+        },
+        ty => refuse_unowned(ty, "a result", errors),
+    }
+    (**ty).clone()
+}
+
+/// Refuses references, lifetimes and `impl Trait` anywhere in a type that crosses the wire.
+fn refuse_unowned(ty: &Type, what: &'static str, errors: &Errors) {
+    struct Finder<'a>(&'static str, &'a Errors);
+    impl<'ast> Visit<'ast> for Finder<'_> {
+        fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
+            let owned = match &*reference.elem {
+                Type::Path(path) if path.path.is_ident("str") => "`String`".to_owned(),
+                Type::Slice(_) => "a `Vec`".to_owned(),
+                other => format!("`{}`", crate::text::readable(quote!(#other))),
+            };
+            self.1.at(reference, format!("{} is owned, because it is sent; write {owned}", self.0));
+        }
+        fn visit_lifetime(&mut self, lifetime: &'ast syn::Lifetime) {
+            self.1.at(lifetime, format!("{} is owned, because it is sent; use a type without a lifetime", self.0));
+        }
+        fn visit_type_impl_trait(&mut self, opaque: &'ast TypeImplTrait) {
+            self.1.at(opaque, format!("{} has one type on the wire; write it in place of `impl ..`", self.0));
+        }
+        // A function pointer's own types are not sent; that it cannot be sent either is the codec's to say.
+        fn visit_type_fn_ptr(&mut self, _: &'ast syn::TypeFnPtr) {}
+    }
+    Finder(what, errors).visit_type(ty);
+}
+
+/// The parameters without the receiver.
+pub(crate) fn typed(signature: &Signature) -> impl Iterator<Item = &PatType> {
+    signature.inputs.iter().filter_map(|argument| match argument {
+        FnArg::Typed(parameter) => Some(parameter),
+        FnArg::Receiver(_) => None,
+    })
+}
+
+/// Methods share their value: `&self` and nothing else. `false` (and a message) for everything else.
+pub(crate) fn check_receiver(signature: &Signature, what: &str, why_shared: &str, errors: &Errors) -> bool {
+    match signature.receiver() {
+        Some(Receiver { kind: ReceiverKind::Reference(_, None, None), mutability: None, .. }) => true,
+        Some(receiver) => {
+            errors.at(receiver, format!("{what} takes `&self`: {why_shared}"));
+            false
+        }
+        None => {
+            errors.at(&signature.ident, format!("{what} takes `&self` as its first parameter: {why_shared}"));
+            false
+        }
+    }
+}
+
+struct SpellOutSelf<'a>(&'a Path);
+
+impl VisitMut for SpellOutSelf<'_> {
+    fn visit_path_mut(&mut self, path: &mut Path) {
+        visit_mut::visit_path_mut(self, path);
+        if path.leading_colon.is_none() && path.segments.first().is_some_and(|first| first.ident == "Self") {
+            let span = path.segments[0].ident.span();
+            let mut spelled = self.0.clone();
+            for segment in &mut spelled.segments {
+                segment.ident.set_span(segment.ident.span().located_at(span));
+            }
+            spelled.segments.extend(path.segments.iter().skip(1).cloned());
+            *path = spelled;
+        }
+    }
+}
