@@ -5,15 +5,23 @@
 
 mod activity;
 mod attributes;
+mod determinism;
 mod diagnostics;
+mod misplaced;
 mod options;
 mod root;
 mod signature;
 mod text;
+mod workflow;
 
 use proc_macro::TokenStream;
 
 // The documentation of each stands where `everloop` exports it: its examples compile there.
+
+#[proc_macro_attribute]
+pub fn workflow(options: TokenStream, item: TokenStream) -> TokenStream {
+    workflow::expand(options.into(), item.into()).into()
+}
 
 #[proc_macro_attribute]
 pub fn activity(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -24,3 +32,13 @@ pub fn activity(options: TokenStream, item: TokenStream) -> TokenStream {
 pub fn activities(options: TokenStream, item: TokenStream) -> TokenStream {
     activity::expand_block(options.into(), item.into()).into()
 }
+
+macro_rules! helpers {
+    ($($name:ident)*) => {$(
+        #[proc_macro_attribute]
+        pub fn $name(_options: TokenStream, item: TokenStream) -> TokenStream {
+            misplaced::expand(stringify!($name), item.into()).into()
+        }
+    )*};
+}
+helpers! { run init signal query update allow_nondeterminism }

@@ -1,0 +1,278 @@
+//! `#[workflow] impl`: the user's block with its `run` under another name, and the implementation of `Workflow`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::{Ident, ImplItem, ImplItemFn, Path, Visibility, parse_quote};
+
+use super::check::{Handler, Init, Kind, Run, Validator, Workflow};
+use super::handle;
+use super::state::{handle_name, link_name};
+use crate::attributes::Attributes;
+use crate::determinism::mentions_our_macros;
+use crate::signature::{Checked, made_at};
+
+pub(crate) fn generate(workflow: &Workflow) -> TokenStream {
+    let Workflow { root, self_type, run, handlers, .. } = workflow;
+    let private = quote!(#root::__private);
+    let item = item(workflow, &private);
+    let Some(name) = self_type.segments.last().map(|segment| &segment.ident) else { return item };
+    let (handle, link) = (handle_name(name), with_last(self_type, link_name(name)));
+    let messages = handlers.iter().map(|handler| message(handler, &private));
+    let messages = quote! {
+        #[allow(non_upper_case_globals)]
+        impl __Messages {
+            #(#messages)*
+        }
+    };
+    let messages = (!handlers.is_empty()).then(|| quote!(struct __Messages; #messages));
+    let constructor = constructor(run, self_type, &private);
+    let methods = handle::methods(handlers, &handle, &private);
+    let implementation = implementation(workflow, &handle, &private);
+    let cfgs = Attributes::of(&workflow.item.attrs).cfgs;
+    quote! {
+        #item
+
+        #(#cfgs)*
+        const _: () = {
+            #[allow(unused_imports)]
+            use #private::Plain as _;
+            #[allow(unused_imports)]
+            use #link as #handle;
+
+            #constructor
+
+            // One constant for each message, used by the handle and by the worker: its types are checked once. Associated,
+            // because a constant in scope would turn the user's parameter of that name into a pattern.
+            #messages
+
+            #methods
+
+            #implementation
+        };
+    }
+}
+
+/// The user's block. Handlers stay what they are, plain methods, for unit tests too.
+fn item(workflow: &Workflow, private: &TokenStream) -> TokenStream {
+    let mut item = workflow.item.clone();
+    for handler in &workflow.handlers {
+        if let ImplItem::Fn(method) = &mut item.items[handler.index]
+            && method.sig.asyncness.is_some()
+        {
+            prefer_our_macros(method, private);
+        }
+    }
+    if let ImplItem::Fn(method) = &mut item.items[workflow.run.index] {
+        let Attributes { cfgs, others, .. } = &workflow.run.attributes;
+        method.attrs = cfgs.iter().chain(others).cloned().chain([parse_quote!(#[doc(hidden)])]).collect();
+        method.vis = Visibility::Inherited;
+        method.sig.ident = body_name(&workflow.run.name);
+        prefer_our_macros(method, private);
+    }
+    quote!(#item)
+}
+
+/// Nothing of ours may be called `run` and take `self`: rustc would offer it to who calls `workflow.run(..)`.
+fn body_name(name: &Ident) -> Ident {
+    format_ident!("__everloop_{}", name.unraw(), span = name.span())
+}
+
+/// In a workflow, a bare `select!` or `join!` is ours, also where the file imports tokio's, whose order is random. What the
+/// body itself imports wins, and has been looked at.
+fn prefer_our_macros(method: &mut ImplItemFn, private: &TokenStream) {
+    let body = &method.block;
+    if mentions_our_macros(quote!(#body)) {
+        let mut outer: syn::Block = parse_quote!({
+            #[allow(unused_imports)]
+            use #private::{join, select};
+            #body
+        });
+        outer.brace_token = body.brace_token;
+        method.block = outer;
+    }
+}
+
+/// `OneClickBuy::run(purchase)`: makes a call.
+fn constructor(run: &Run, self_type: &Path, private: &TokenStream) -> TokenStream {
+    let Run { name, attributes, checked, .. } = run;
+    let Attributes { docs, deprecated, .. } = attributes;
+    let (parameters, tuple) = (checked.parameters(), checked.tuple());
+    let docs = match docs.is_empty() {
+        true => quote!(#[doc = "Calls the workflow: a client starts what this makes."]),
+        false => quote!(#(#docs)*),
+    };
+    quote! {
+        #[allow(dead_code, unreachable_pub)]
+        impl #self_type {
+            #docs #(#deprecated)*
+            #[allow(clippy::too_many_arguments)]
+            #[track_caller]
+            pub fn #name(#parameters) -> #private::WorkflowCall<#self_type> {
+                #private::WorkflowCall::new(#tuple)
+            }
+        }
+    }
+}
+
+fn message(handler: &Handler, private: &TokenStream) -> TokenStream {
+    let Handler { name, wire_name, attributes, checked, kind, .. } = handler;
+    let cfgs = &attributes.cfgs;
+    let (arguments, codecs) = (checked.tuple_type(), checked.codecs(private));
+    let (output, codec) = match kind {
+        // Whatever is written; `settle_signal` checks it.
+        Kind::Signal { .. } => (quote!(()), quote!(#private::codec("result"))),
+        _ => (checked.output_type(private), checked.output_codec(private)),
+    };
+    quote! {
+        #(#cfgs)*
+        const #name: #private::Message<#arguments, #output> = #private::Message {
+            name: #wire_name,
+            arguments: #codecs,
+            output: #codec,
+        };
+    }
+}
+
+/// Names of parameters of generated functions; hygiene keeps them apart from the user's.
+fn local(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+fn implementation(workflow: &Workflow, handle: &Ident, private: &TokenStream) -> TokenStream {
+    let Workflow { self_type, name, run, init, handlers, .. } = workflow;
+    let checked = &run.checked;
+    let (arguments, codecs) = (checked.tuple_type(), checked.codecs(private));
+    let (output, output_codec) = (checked.output_type(private), checked.output_codec(private));
+    // A private type in a public signature is reported on the whole item, so that stands where the type stands.
+    let place = checked.inputs.first().map_or(Span::mixed_site(), |input| made_at(&input.ty));
+    let arguments = quote_spanned!(place=> type Args = #arguments;);
+    let output = quote_spanned!(made_at(&checked.output)=> type Output = #output;);
+    let new = new(init.as_ref(), self_type, private);
+    let (value, passed) = (local("workflow"), checked.passed_tuple());
+    let body = body_name(&run.name);
+    let call = call(self_type, &body, &value, checked);
+    let settled = checked.settled(private, &quote!(#private::WorkflowError), &call);
+    let registry = local("handlers");
+    let registrations = handlers.iter().map(|handler| registration(handler, self_type, &registry, private));
+    quote! {
+        impl #private::Workflow for #self_type {
+            const NAME: &'static str = #name;
+            #arguments
+            #output
+            const ARGUMENTS: &'static dyn #private::Arguments<Self::Args> = #codecs;
+            const OUTPUT: #private::Codec<Self::Output> = #output_codec;
+            type Handle<T: #private::Target> = #handle<T>;
+
+            #new
+
+            #[allow(deprecated)]
+            fn execute_workflow(
+                #value: #private::Rc<Self>,
+                #passed: Self::Args,
+            ) -> #private::LocalFuture<#private::Result<Self::Output, #private::WorkflowError>> {
+                #private::Box::pin(async move #settled)
+            }
+
+            #[allow(unused_variables, deprecated)]
+            fn handlers(#registry: &mut #private::Handlers<Self>) {
+                #(#registrations)*
+            }
+        }
+    }
+}
+
+fn new(init: Option<&Init>, self_type: &Path, private: &TokenStream) -> TokenStream {
+    let inputs = local("inputs");
+    let (unused, body) = match init {
+        None => {
+            // No `Default` is reported at the type of the block.
+            let state = quote_spanned!(made_at(self_type)=> <#self_type as #private::InitialState>::initial_state());
+            (Some(quote!(#[allow(unused_variables)])), quote!(#private::Ok(#state)))
+        }
+        Some(Init { name, inputs: parameters }) => {
+            let passed: Vec<&Ident> = parameters.iter().map(|input| &input.passed).collect();
+            let body = quote! {
+                let (#(#passed,)*) = <Self as #private::Workflow>::ARGUMENTS.decode(#inputs)?;
+                #private::Ok(#self_type::#name(#(#passed),*))
+            };
+            (None, body)
+        }
+    };
+    quote! {
+        #unused
+        fn new(#inputs: &[#private::Payload]) -> #private::Result<Self, #private::DecodeError> {
+            #body
+        }
+    }
+}
+
+/// The user's method on the shared value. By path, never `workflow.method(..)`: a handler named `clone` would be `Rc`'s.
+fn call(self_type: &Path, method: &Ident, value: &Ident, checked: &Checked) -> TokenStream {
+    let passed = checked.inputs.iter().map(|input| &input.passed);
+    let awaited = checked.is_async.then(|| quote!(.await));
+    quote!(#self_type::#method(&#value, #(#passed),*) #awaited)
+}
+
+/// One line of `Workflow::handlers`. Its closures capture nothing.
+fn registration(handler: &Handler, self_type: &Path, registry: &Ident, private: &TokenStream) -> TokenStream {
+    let Handler { name, attributes, checked, kind, .. } = handler;
+    let cfgs = &attributes.cfgs;
+    let (value, passed) = (local("workflow"), checked.passed_tuple());
+    let call = call(self_type, name, &value, checked);
+    let ending = quote!(#private::WorkflowError);
+    let policy = |unfinished: &str| {
+        let variant = Ident::new(unfinished, Span::mixed_site());
+        quote!(#private::UnfinishedPolicy::#variant)
+    };
+    match kind {
+        Kind::Signal { unfinished } => {
+            let (policy, settled) = (policy(unfinished), checked.settled_nothing(private, &call));
+            quote! {
+                #(#cfgs)*
+                #registry.signal(__Messages::#name, #policy, |#value, #passed| #private::Box::pin(async move #settled));
+            }
+        }
+        Kind::Query => {
+            let settled = checked.settled(private, &ending, &call);
+            quote! {
+                #(#cfgs)*
+                #registry.query(__Messages::#name, |#value, #passed| #settled);
+            }
+        }
+        Kind::Update { unfinished, validator } => {
+            let (policy, settled) = (policy(unfinished), checked.settled(private, &ending, &call));
+            let validator = match validator {
+                Some(validator) => validating(validator, self_type, checked, private),
+                None => quote!(#private::None),
+            };
+            quote! {
+                #(#cfgs)*
+                #registry.update(
+                    __Messages::#name,
+                    #policy,
+                    #validator,
+                    |#value, #passed| #private::Box::pin(async move #settled),
+                );
+            }
+        }
+    }
+}
+
+fn validating(validator: &Validator, self_type: &Path, update: &Checked, private: &TokenStream) -> TokenStream {
+    let value = local("workflow");
+    let (name, passed) = (&validator.name, update.passed_tuple());
+    let arguments = update.inputs.iter().map(|input| &input.passed);
+    let call = quote!(#self_type::#name(#value, #(#arguments),*));
+    let settled = validator.checked.settled(private, &quote!(#private::WorkflowError), &call);
+    quote!(#private::Some(|#value, #passed| #settled))
+}
+
+/// The path with another last segment.
+fn with_last(path: &Path, last: Ident) -> Path {
+    let mut path = path.clone();
+    if let Some(segment) = path.segments.last_mut() {
+        segment.ident = last;
+    }
+    path
+}
