@@ -12,6 +12,7 @@ mod data;
 mod errors;
 mod executor;
 mod history;
+mod macros;
 mod returned;
 mod tasks;
 mod worker;
@@ -32,6 +33,7 @@ pub use data::{
 pub use errors::{ActivityError, ActivityResult, WorkflowError, WorkflowResult};
 pub use executor::{Random, WorkflowInfo};
 pub use history::{History, HistoryError};
+pub use macros::{activities, activity, allow_nondeterminism, init, query, run, signal, update, workflow};
 pub use uuid::Uuid;
 pub use workflow::{
     Cancelled, CancelledFuture, Elapsed, JoinHandle, OnlyInsideAWorkflow, Scope, Sleep, State, Timeout,
@@ -46,6 +48,7 @@ pub mod prelude {
 
     pub use serde::{Deserialize, Serialize};
 
+    pub use crate::macros::{activities, activity, allow_nondeterminism, init, query, run, signal, update, workflow};
     pub use crate::{
         ActivityCall, ActivityContext, ActivityError, ActivityResult, Client, State, WorkflowCall, WorkflowError,
         WorkflowHandle, WorkflowResult, all_handlers_finished, cancelled, info, is_cancelled, join, join_all, now,

@@ -1,0 +1,194 @@
+//! The attribute macros, with their documentation. They live in a crate of their own because Rust wants it so.
+
+/// Makes a struct and its `impl` block a workflow.
+///
+/// It stands twice: on the struct, which holds the state of a run, and on the one `impl` block with its code.
+///
+/// ```
+/// use everloop::prelude::*;
+///
+/// /// Counts down, a second at a time.
+/// #[workflow]
+/// #[derive(Default)]
+/// pub struct Countdown {
+///     left: State<u32>,
+/// }
+///
+/// #[workflow]
+/// impl Countdown {
+///     #[run]
+///     async fn run(&self, from: u32) -> WorkflowResult<u32> {
+///         self.left.set(from);
+///         while self.left.get() > 0 {
+///             sleep(Duration::from_secs(1)).await?;
+///             self.left.update(|left| *left -= 1);
+///         }
+///         Ok(from)
+///     }
+/// }
+///
+/// // A call: plain data, which a client starts.
+/// let call = Countdown::run(10);
+/// # drop(call);
+/// ```
+///
+/// In the block, [`#[run]`](macro@run) marks the workflow itself, [`#[init]`](macro@init) what makes its first state (without
+/// it, `Default` does), and [`#[signal]`](macro@signal), [`#[query]`](macro@query) and [`#[update]`](macro@update) mark what
+/// it answers to. All of them take `&self`, because they work on one value by turns; what changes is held in fields of type
+/// [`State`](crate::State). Other methods stay what they are.
+///
+/// Beside the struct stands its handle, `CountdownHandle`, with a method for each signal, query and update, and everything
+/// of [`WorkflowHandle`](crate::WorkflowHandle).
+///
+/// # Options
+/// On the block: `name = ".."` is the workflow type on the wire (the struct's name unless given). On both:
+/// `crate = path` is the path to everloop where it is not a dependency of its own.
+///
+/// # What is refused
+/// Annotated methods are searched for what gives another result on replay, such as `SystemTime::now()` or `tokio::spawn`;
+/// the message says what to write instead, and [`#[allow_nondeterminism]`](macro@allow_nondeterminism) lets it pass.
+pub use everloop_macros::workflow;
+
+/// The method that is the workflow, in a [`#[workflow]`](macro@workflow) block.
+///
+/// `async fn` with `&self` and up to eight inputs, which need `serde::Serialize` and `serde::Deserialize`, as does the
+/// result. The result is a value or a `Result` with any error. Calling `Countdown::run(10)` makes a
+/// [`WorkflowCall`](crate::WorkflowCall).
+pub use everloop_macros::run;
+
+/// The function that makes a workflow's first state from its inputs, in a [`#[workflow]`](macro@workflow) block.
+///
+/// ```
+/// use everloop::prelude::*;
+///
+/// #[workflow]
+/// pub struct Order {
+///     customer: String,
+///     paid: State<bool>,
+/// }
+///
+/// #[workflow]
+/// impl Order {
+///     #[init]
+///     fn new(customer: String) -> Self {
+///         Self { customer, paid: State::new(false) }
+///     }
+///
+///     #[run]
+///     async fn run(&self, _customer: String) -> WorkflowResult<String> {
+///         self.paid.wait(|paid| *paid).await?;
+///         Ok(format!("{} has paid", self.customer))
+///     }
+/// }
+/// ```
+///
+/// It takes the same inputs as [`#[run]`](macro@run). Without it, `Default` makes the first state.
+pub use everloop_macros::init;
+
+/// A method that a signal calls, in a [`#[workflow]`](macro@workflow) block.
+///
+/// `fn` or `async fn` with `&self` and up to eight inputs. It returns nothing, or a `Result` of nothing, whose error fails
+/// the workflow. Options: `name = ".."` on the wire; `unfinished_policy = abandon` to end the workflow without a warning while
+/// the handler still runs.
+pub use everloop_macros::signal;
+
+/// A method that answers a query, in a [`#[workflow]`](macro@workflow) block.
+///
+/// A plain `fn` with `&self` and up to eight inputs. It reads and changes nothing; a write to a [`State`](crate::State) fails
+/// the query. Options: `name = ".."` on the wire.
+pub use everloop_macros::query;
+
+/// A method that takes an update, which changes the workflow and answers, in a [`#[workflow]`](macro@workflow) block.
+///
+/// `fn` or `async fn` with `&self` and up to eight inputs. Options: `name = ".."` on the wire; `unfinished_policy = abandon`
+/// as for signals; `validator = method` names a method of the block that takes a reference to each input and may reject the
+/// update before it leaves a trace in the history: `fn check(&self, amount: &u32) -> WorkflowResult<()>`.
+pub use everloop_macros::update;
+
+/// Lets something pass that the macro would refuse because it gives another result on replay, on a statement or a method.
+///
+/// ```
+/// use everloop::prelude::*;
+///
+/// #[workflow]
+/// #[derive(Default)]
+/// pub struct Report {}
+///
+/// #[workflow]
+/// impl Report {
+///     #[run]
+///     async fn run(&self) -> WorkflowResult<()> {
+///         #[allow_nondeterminism("only printed")]
+///         let started = std::time::Instant::now();
+///         println!("took {:?}", started.elapsed());
+///         Ok(())
+///     }
+/// }
+/// ```
+pub use everloop_macros::allow_nondeterminism;
+
+/// Makes a function an activity: code that touches the world, is tried again when it fails, and runs where a worker has it.
+///
+/// ```
+/// use everloop::prelude::*;
+///
+/// /// Charges a card.
+/// #[activity(start_to_close_timeout = "30s", retry_policy(maximum_attempts = 5, non_retryable_error_types = ["Declined"]))]
+/// async fn charge(card: String, cents: u64) -> ActivityResult<u64> {
+///     println!("charging {card}");
+///     Ok(cents)
+/// }
+///
+/// // A call: plain data. In a workflow, `.await` runs it; in a test, `ActivityEnvironment::run` does.
+/// let call = charge("4242".into(), 500);
+/// # drop(call);
+/// ```
+///
+/// `async fn` runs on tokio, a plain `fn` on a pool of threads. Up to eight inputs, which need `serde::Serialize` and
+/// `serde::Deserialize`, as does the result: a value, or a `Result` with any error. A parameter that is a reference is the
+/// context, `ctx: &ActivityContext`, and no input. The body is reached by the worker and by tests only; what two activities
+/// share is a plain function.
+///
+/// Without a body it is a definition, for calling what runs elsewhere, in another crate or language:
+///
+/// ```
+/// # use everloop::prelude::*;
+/// #[activity(name = "ship_parcel", start_to_close_timeout = "1h")]
+/// fn ship(address: String) -> String;
+/// ```
+///
+/// # Options
+/// `name = ".."` on the wire (the function's name unless given); `start_to_close_timeout`, `schedule_to_close_timeout`,
+/// `schedule_to_start_timeout` and `heartbeat_timeout`, each a duration such as `"10s"`, `"250ms"` or `"1h 30m"`;
+/// `retry_policy(initial_interval = "1s", backoff_coefficient = 2.0, maximum_interval = "1m", maximum_attempts = 5,
+/// non_retryable_error_types = ["Declined"])`; `cancellation_type`, one of `try_cancel` (unless given),
+/// `wait_cancellation_completed` and `abandon`; `crate = path` where everloop is not a dependency of its own. A call can
+/// override each option but the name.
+pub use everloop_macros::activity;
+
+/// Makes the methods of an `impl` block activities that share a value: a connection pool, a client, settings.
+///
+/// ```
+/// use everloop::prelude::*;
+///
+/// pub struct Payments {
+///     currency: String,
+/// }
+///
+/// #[activities]
+/// impl Payments {
+///     /// Gives the money back.
+///     #[activity(start_to_close_timeout = "1m")]
+///     async fn refund(&self, ctx: &ActivityContext, cents: u64) -> ActivityResult<String> {
+///         let _ = ctx;
+///         Ok(format!("{cents} {}", self.currency))
+///     }
+/// }
+///
+/// let call = Payments::refund(500);
+/// # drop(call);
+/// ```
+///
+/// A worker takes the value with all its activities: `.activities(Payments { currency })`. Methods take `&self`, because all
+/// attempts share the value; methods without `#[activity]` stay what they are.
+pub use everloop_macros::activities;
