@@ -204,10 +204,14 @@ fn path_advice(path: &[&str]) -> Option<&'static str> {
             }
             _ => "depends on the thread, which is another one on replay: do without it, or do it in an `#[activity]`",
         },
-        ["rand" | "fastrand", ..] if path.len() > 1 && path.last().is_some_and(|last| is_function(last)) => {
+        [
+            "rand",
+            "random" | "rng" | "thread_rng" | "fill" | "random_bool" | "random_iter" | "random_range" | "random_ratio",
+        ] => "gives another number on replay: write `random()`, the workflow's own source",
+        ["thread_rng"]
+        | ["fastrand", "u8" | "u16" | "u32" | "u64" | "usize" | "i32" | "i64" | "f32" | "f64" | "bool"] => {
             "gives another number on replay: write `random()`, the workflow's own source"
         }
-        ["thread_rng"] => "gives another number on replay: write `random()`, the workflow's own source",
         [.., "Uuid", "new_v4" | "now_v7" | "now_v6" | "now_v1"] => "gives another id on replay: write `uuid()`",
         ["std", "fs", ..]
         | ["std", "net", "TcpStream" | "TcpListener" | "UdpSocket" | "ToSocketAddrs", ..]
@@ -242,11 +246,6 @@ fn macro_advice(path: &[&str]) -> Option<&'static str> {
         ["tokio", "try_join"] => "changes its order between polls: write `join!` alone, and `?` on each result",
         _ => return None,
     })
-}
-
-/// `random`, and not `Rng` or `rngs`.
-fn is_function(name: &str) -> bool {
-    !name.starts_with(char::is_uppercase) && !matches!(name, "rngs" | "seq" | "distr" | "distributions" | "prelude")
 }
 
 /// Refuses writes that are visible in the body of what only reads: `self.field.set(..)`.

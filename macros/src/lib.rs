@@ -14,6 +14,9 @@ mod signature;
 mod text;
 mod workflow;
 
+#[cfg(test)]
+mod tests;
+
 use proc_macro::TokenStream;
 
 // The documentation of each stands where `everloop` exports it: its examples compile there.

@@ -45,10 +45,10 @@ fn write(tokens: TokenStream, text: &mut String) {
                         tokens.next();
                         text.push_str("::");
                     }
-                    (',', _) if tokens.peek().is_none() => {}
                     (sign @ (',' | ':' | ';'), _) => {
                         text.push(sign);
-                        text.push(' ');
+                        // A tuple of one keeps its comma.
+                        text.push_str(if tokens.peek().is_some() { " " } else { "" });
                     }
                     (sign @ ('+' | '='), _) => {
                         text.push(' ');
@@ -72,8 +72,8 @@ mod tests {
     fn signatures_read_as_written() {
         let cases = [
             (
-                quote!(fn a(&self, x: Option<Vec<u8>>,) -> std::result::Result<(), E>),
-                "fn a(&self, x: Option<Vec<u8>>) -> std::result::Result<(), E>",
+                quote!(fn a(&self, x: Option<Vec<u8>>, y: (u8,)) -> std::result::Result<(), E>),
+                "fn a(&self, x: Option<Vec<u8>>, y: (u8,)) -> std::result::Result<(), E>",
             ),
             (quote!(fn b(&self) -> Box<dyn Send + 'static>), "fn b(&self) -> Box<dyn Send + 'static>"),
             (quote!(async fn c(&self, x: [u8; 4], y: fn(u8) -> u8)), "async fn c(&self, x: [u8; 4], y: fn(u8) -> u8)"),

@@ -2,7 +2,7 @@
 
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
-use syn::{Ident, ImplItem, ImplItemFn, ItemImpl, LitStr, Path, ReturnType, Type};
+use syn::{Ident, ImplItem, ImplItemFn, ItemImpl, LitStr, Path, ReturnType, Signature, Type};
 
 use super::parse::{HELPERS, Marked, Role, Written};
 use crate::activity::check_impl;
@@ -262,9 +262,15 @@ fn check_handler(method: &ImplItemFn, marked: &Marked, written: &Written, errors
         wire_name: wire_name.map_or(plain, |name| name.value()),
         attributes: Attributes::of(&method.attrs),
         checked,
-        signature: crate::text::readable(quote!(#signature)),
+        signature: written_signature(signature),
         name,
     }
+}
+
+fn written_signature(signature: &Signature) -> String {
+    let mut signature = signature.clone();
+    signature.inputs.pop_punct();
+    crate::text::readable(quote!(#signature))
 }
 
 fn check_options(

@@ -99,7 +99,7 @@ fn constructor(run: &Run, self_type: &Path, private: &TokenStream) -> TokenStrea
     let Attributes { docs, deprecated, .. } = attributes;
     let (parameters, tuple) = (checked.parameters(), checked.tuple());
     let docs = match docs.is_empty() {
-        true => quote!(#[doc = "Calls the workflow: a client starts what this makes."]),
+        true => quote!(#[doc = " Calls the workflow: a client starts what this makes."]),
         false => quote!(#(#docs)*),
     };
     quote! {
@@ -162,7 +162,7 @@ fn implementation(workflow: &Workflow, handle: &Ident, private: &TokenStream) ->
             #output
             const ARGUMENTS: &'static dyn #private::Arguments<Self::Args> = #codecs;
             const OUTPUT: #private::Codec<Self::Output> = #output_codec;
-            type Handle<T: #private::Target> = #handle<T>;
+            type Handle<__T: #private::Target> = #handle<__T>;
 
             #new
 

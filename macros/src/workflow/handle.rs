@@ -33,7 +33,7 @@ fn method(handler: &Handler, private: &TokenStream) -> TokenStream {
     };
     let gap = (!docs.is_empty()).then(|| quote!(#[doc = ""]));
     // The generated signature says `QueryCall<ReturnsOf<..>>`, which helps nobody.
-    let what = format!("{verb} `{wire_name}`: `{signature}`.");
+    let what = format!(" {verb} `{wire_name}`: `{signature}`.");
     let (parameters, tuple) = (checked.parameters(), checked.tuple());
     quote! {
         #(#cfgs)*

@@ -47,8 +47,9 @@ pub(crate) fn generate(state: &State<'_>) -> TokenStream {
     let State { root, item } = state;
     let (private, visibility, name) = (quote!(#root::__private), &item.vis, &item.ident);
     let (handle, link) = (handle_name(name), link_name(name));
-    let doc =
-        format!("Reaches one run of [`{name}`]: signals, queries and updates as methods, and all of `WorkflowHandle`.");
+    let doc = format!(
+        " Reaches one run of [`{name}`]: signals, queries and updates as methods, and all of `WorkflowHandle`."
+    );
     let cfgs = Attributes::of(&item.attrs).cfgs;
     quote! {
         #item
