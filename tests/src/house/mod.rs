@@ -2,6 +2,8 @@
 
 mod files;
 
+use std::collections::BTreeSet;
+
 use files::{SourceFile, repository, root};
 
 /// Longest Rust file that is nobody's output. Files meant to be read are half as long.
@@ -71,21 +73,18 @@ fn no_file_is_too_long() {
 }
 
 #[test]
-fn every_wrong_program_has_its_message() {
-    let wrong = rust_files().into_iter().filter(|file| {
-        file.path.starts_with("ui-tests") && file.path.parent().is_some_and(|folder| folder.ends_with("wrong"))
-    });
-    let missing = wrong.filter(|file| !root().join(file.path.with_extension("stderr")).is_file());
-    assert_none(&missing.map(|file| format!("{}: has no .stderr beside it", file.path.display())).collect::<Vec<_>>());
-}
-
-#[test]
-fn every_message_has_its_wrong_program() {
-    let messages = repository().into_iter().filter(|file| file.path.extension().is_some_and(|name| name == "stderr"));
-    let left_over = messages.filter(|file| !root().join(file.path.with_extension("rs")).is_file());
-    assert_none(
-        &left_over.map(|file| format!("{}: has no program beside it", file.path.display())).collect::<Vec<_>>(),
-    );
+fn wrong_programs_and_their_messages_come_in_pairs() {
+    let files = repository();
+    let with_extension = |name: &'static str| {
+        let files = files.iter().filter(move |file| file.path.extension().is_some_and(|extension| extension == name));
+        files.map(|file| file.path.with_extension("")).collect::<BTreeSet<_>>()
+    };
+    let messages = with_extension("stderr");
+    let folders = messages.iter().filter_map(|path| path.parent()).collect::<BTreeSet<_>>();
+    let mut programs = with_extension("rs");
+    programs.retain(|path| path.parent().is_some_and(|folder| folders.contains(folder)));
+    let alone = messages.symmetric_difference(&programs);
+    assert_none(&alone.map(|path| format!("{}: .rs or .stderr is missing", path.display())).collect::<Vec<_>>());
 }
 
 #[test]
