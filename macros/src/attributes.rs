@@ -1,6 +1,7 @@
 //! Which of a user's attributes goes where.
 
-use syn::{Attribute, Meta, Path};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Meta, Path, Token};
 
 use crate::diagnostics::Errors;
 
@@ -55,20 +56,25 @@ pub(crate) fn take_ours(attributes: &mut Vec<Attribute>, names: &[&str], root: &
     taken
 }
 
-/// Refuses `#[cfg_attr(.., signal)]`: what it holds is decided after our attribute has run.
-pub(crate) fn refuse_cfg_attr(attributes: &[Attribute], names: &[&str], root: &Path, errors: &Errors) {
-    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("cfg_attr")) {
-        let Meta::List(list) = &attribute.meta else { continue };
-        let inner = list.parse_args_with(syn::punctuated::Punctuated::<Meta, syn::Token![,]>::parse_terminated);
-        for inner in inner.into_iter().flatten().skip(1) {
-            if let Some(name) = names.iter().find(|name| is_ours(inner.path(), name, root)) {
-                errors.at(
-                    &inner,
-                    format!(
-                        "`#[{name}]` cannot stand in `cfg_attr`; write `#[{name}]`, and `#[cfg(..)]` on the method"
-                    ),
-                );
+/// Refuses `#[cfg_attr(.., signal)]`, and takes it off: what it holds is decided apart from our attribute.
+pub(crate) fn refuse_cfg_attr(attributes: &mut Vec<Attribute>, names: &[&str], root: &Path, errors: &Errors) {
+    attributes.retain(|attribute| {
+        let found = match &attribute.meta {
+            Meta::List(list) if list.path.is_ident("cfg_attr") => {
+                let inner = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
+                inner.into_iter().flatten().skip(1).find_map(|inner| {
+                    let name = names.iter().find(|name| is_ours(inner.path(), name, root))?;
+                    Some((inner, name))
+                })
             }
+            _ => None,
+        };
+        if let Some((inner, name)) = &found {
+            errors.at(
+                inner,
+                format!("`#[{name}]` cannot stand in `cfg_attr`; write `#[{name}]`, and `#[cfg(..)]` on the method"),
+            );
         }
-    }
+        found.is_none()
+    });
 }

@@ -144,7 +144,7 @@ impl<'a> Options<'a> {
         };
         let found = written.and_then(|written| words.iter().find(|(word, _)| written == word));
         if found.is_none() {
-            let words = listed(words.iter().map(|(word, _)| *word));
+            let words = listed(words.iter().map(|(word, _)| *word), "or");
             self.errors.minor(&value, format!("expected {words}, as in `{key} = {}`", example_word(&words)));
         }
         found.map(|(_, meaning)| *meaning)
@@ -258,7 +258,7 @@ impl<'a> Options<'a> {
             let key = given.key.unraw();
             let valid = match valid {
                 [] => format!("`{of}` takes no options"),
-                keys => format!("`{of}` takes {}", listed(keys.iter().copied())),
+                keys => format!("`{of}` takes {}", listed(keys.iter().copied(), "and")),
             };
             self.errors.minor(&given.key, format!("unknown option `{key}`; {valid}"));
         }
@@ -280,10 +280,10 @@ fn span(value: &Expr) -> Span {
 }
 
 /// `` `a`, `b` or `c` ``.
-fn listed<'a>(words: impl Iterator<Item = &'a str>) -> String {
+fn listed<'a>(words: impl Iterator<Item = &'a str>, before_last: &str) -> String {
     let mut words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
     match words.pop() {
-        Some(last) if !words.is_empty() => format!("{} or {last}", words.join(", ")),
+        Some(last) if !words.is_empty() => format!("{} {before_last} {last}", words.join(", ")),
         Some(last) => last,
         None => String::new(),
     }

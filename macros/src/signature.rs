@@ -211,7 +211,10 @@ fn refuse_unowned(ty: &Type, what: &'static str, errors: &Errors) {
         fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
             let owned = match &*reference.elem {
                 Type::Path(path) if path.path.is_ident("str") => "`String`".to_owned(),
-                Type::Slice(_) => "a `Vec`".to_owned(),
+                Type::Slice(slice) => {
+                    let item = &slice.elem;
+                    format!("`{}`", crate::text::readable(quote!(Vec<#item>)))
+                }
                 other => format!("`{}`", crate::text::readable(quote!(#other))),
             };
             self.1.at(reference, format!("{} is owned, because it is sent; write {owned}", self.0));

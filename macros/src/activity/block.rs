@@ -58,7 +58,7 @@ pub(crate) fn parse(options: TokenStream, item: TokenStream, errors: &Errors) ->
     let mut activities = Vec::new();
     for (index, member) in item.items.iter_mut().enumerate() {
         let ImplItem::Fn(method) = member else { continue };
-        refuse_cfg_attr(&method.attrs, &["activity"], &root, errors);
+        refuse_cfg_attr(&mut method.attrs, &["activity"], &root, errors);
         let mut taken = take_ours(&mut method.attrs, &["activity"], &root).into_iter().map(|(_, attribute)| attribute);
         activities.extend(taken.next().map(|first| (index, first)));
         for again in taken {

@@ -61,6 +61,19 @@ pub(crate) fn parse(item: TokenStream, errors: &Errors) -> Option<Written> {
     written
 }
 
+/// What the user wrote, for when nothing can be generated.
+pub(crate) fn untouched(item: TokenStream) -> TokenStream {
+    match syn::parse2::<Written>(item.clone()) {
+        // That it has no body is no mistake.
+        Ok(Written { attributes, visibility, signature, body: None }) => quote! {
+            #(#attributes)*
+            #[allow(unused_variables)]
+            #visibility #signature { loop {} }
+        },
+        _ => item,
+    }
+}
+
 pub(crate) fn check(options: TokenStream, written: Written, errors: &Errors) -> Option<Activity> {
     let options = ActivityOptions::read(Options::parse(options, errors), errors);
     let Written { attributes, visibility, signature, body } = written;

@@ -19,7 +19,7 @@ pub(crate) fn expand_function(options: TokenStream, item: TokenStream) -> TokenS
     let output = function::parse(item.clone(), &errors)
         .and_then(|written| function::check(options, written, &errors))
         .map(|activity| function::generate(&activity))
-        .unwrap_or(item); // one mistake stays one error
+        .unwrap_or_else(|| function::untouched(item)); // one mistake stays one error
     let errors = errors.into_tokens();
     quote!(#output #errors)
 }

@@ -32,15 +32,15 @@ fn every_mistake_is_reported() {
     check(
         expansion,
         expect![[r#"
-        `start_to_close_timeout` is a string: `start_to_close_timeout = "1m"`
-        not a duration (expected number at 0); write for example "10s", "250ms", "1h 30m"
-        expected `try_cancel`, `wait_cancellation_completed` or `abandon`, as in `cancellation_type = try_cancel`
-        unknown option `retries`; `#[activity]` takes `name`, `start_to_close_timeout`, `schedule_to_close_timeout`, `schedule_to_start_timeout`, `heartbeat_timeout`, `retry_policy`, `cancellation_type` or `crate`
-        an activity has one signature on the wire and cannot be generic; write the types it is used with
-        an activity cannot be `unsafe`; remove it
-        an activity has one context; inputs are owned: write `String` for `&str`
-        an input is owned, because it is sent; write `String`
-        a result has one type on the wire; write it in place of `impl ..`"#]],
+            `start_to_close_timeout` is a string: `start_to_close_timeout = "1m"`
+            not a duration (expected number at 0); write for example "10s", "250ms", "1h 30m"
+            expected `try_cancel`, `wait_cancellation_completed` or `abandon`, as in `cancellation_type = try_cancel`
+            unknown option `retries`; `#[activity]` takes `name`, `start_to_close_timeout`, `schedule_to_close_timeout`, `schedule_to_start_timeout`, `heartbeat_timeout`, `retry_policy`, `cancellation_type` and `crate`
+            an activity has one signature on the wire and cannot be generic; write the types it is used with
+            an activity cannot be `unsafe`; remove it
+            an activity has one context; inputs are owned: write `String` for `&str`
+            an input is owned, because it is sent; write `String`
+            a result has one type on the wire; write it in place of `impl ..`"#]],
     );
 }
 
@@ -58,11 +58,11 @@ fn durations_and_retries_make_sense() {
             ),
         ),
         expect![[r#"
-        `start_to_close_timeout` is longer than zero; leave it out for none
-        `backoff_coefficient` is at least 1: each wait is that many times the one before
-        not a duration (unknown time unit "fortnights", supported units: ns, us/µs, ms, sec, min, hours, days, weeks, months, years (and few variations)); write for example "10s", "250ms", "1h 30m"
-        `maximum_attempts` is a whole number up to 2147483647: `maximum_attempts = 5`
-        unknown option `attempts`; `retry_policy` takes `initial_interval`, `backoff_coefficient`, `maximum_interval`, `maximum_attempts` or `non_retryable_error_types`"#]],
+            `start_to_close_timeout` is longer than zero; leave it out for none
+            `backoff_coefficient` is at least 1: each wait is that many times the one before
+            not a duration (unknown time unit "fortnights", supported units: ns, us/µs, ms, sec, min, hours, days, weeks, months, years (and few variations)); write for example "10s", "250ms", "1h 30m"
+            `maximum_attempts` is a whole number up to 2147483647: `maximum_attempts = 5`
+            unknown option `attempts`; `retry_policy` takes `initial_interval`, `backoff_coefficient`, `maximum_interval`, `maximum_attempts` and `non_retryable_error_types`"#]],
     );
 }
 

@@ -66,35 +66,20 @@ pub(crate) struct Validator {
 
 /// Methods of `WorkflowHandle`. A handler of one of these names would hide it on the typed handle.
 const RESERVED: &[&str] = &[
-    "await_update",
     "cancel",
-    "cancel_with",
     "client",
-    "count",
     "describe",
-    "execute_update",
     "first_execution_run_id",
-    "follow_runs",
     "history",
     "id",
-    "into_untyped",
-    "pin_run",
     "query",
-    "reset",
     "result",
-    "result_type",
     "result_with",
     "run_id",
     "signal",
-    "start_update",
     "terminate",
-    "terminate_with",
-    "typed",
     "untyped",
     "update",
-    "update_handle",
-    "update_with",
-    "wait",
     "workflow_id",
 ];
 
@@ -362,7 +347,7 @@ fn example_of_validator(name: &Ident, update: &ImplItemFn) -> String {
         let (pattern, ty) = (&parameter.pat, &parameter.ty);
         quote!(#pattern: &#ty)
     });
-    crate::text::readable(quote!(fn #name(&self, #(#parameters),*) -> WorkflowResult<()>))
+    crate::text::readable(quote!(fn #name(&self #(, #parameters)*) -> WorkflowResult<()>))
 }
 
 /// Two handlers of one kind under one name; `cfg` may leave only one of them.

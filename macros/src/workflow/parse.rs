@@ -49,7 +49,7 @@ pub(crate) fn parse(mut options: Options<'_>, mut item: ItemImpl, errors: &Error
     let mut marked = Vec::new();
     for (index, member) in item.items.iter_mut().enumerate() {
         let ImplItem::Fn(method) = member else { continue };
-        refuse_cfg_attr(&method.attrs, HELPERS, &root, errors);
+        refuse_cfg_attr(&mut method.attrs, HELPERS, &root, errors);
         let mut taken = take_ours(&mut method.attrs, HELPERS, &root).into_iter();
         if let Some((role, attribute)) = taken.next() {
             marked.push(Marked { role: ROLES[role], attribute, index });
