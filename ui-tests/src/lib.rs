@@ -1,1 +1,0 @@
-//! everloop-ui-tests

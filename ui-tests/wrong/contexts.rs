@@ -1,0 +1,17 @@
+// An activity's reference parameters: one context, shared.
+use everloop::prelude::*;
+
+#[activity]
+async fn twice(ctx: &ActivityContext, name: &str) {
+    let _ = (ctx, name);
+}
+
+#[activity]
+async fn mutable(ctx: &mut ActivityContext) {
+    let _ = ctx;
+}
+
+#[activity]
+async fn elsewhere(ctx: &ActivityContext, cents: u64);
+
+fn main() {}

@@ -1,0 +1,27 @@
+// Blocks that implement a trait.
+use everloop::prelude::*;
+
+trait Runs {
+    async fn run(&self);
+    fn pay(&self);
+}
+
+struct Counter;
+
+#[workflow]
+impl Runs for Counter {
+    #[run]
+    async fn run(&self) {}
+    fn pay(&self) {}
+}
+
+struct Payments;
+
+#[activities]
+impl Runs for Payments {
+    async fn run(&self) {}
+    #[activity]
+    fn pay(&self) {}
+}
+
+fn main() {}

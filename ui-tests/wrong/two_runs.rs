@@ -1,0 +1,28 @@
+// Two of what there can be one of.
+use everloop::prelude::*;
+
+#[workflow]
+#[derive(Default)]
+struct Counter {}
+
+#[workflow]
+impl Counter {
+    #[init]
+    fn new() -> Self {
+        Self {}
+    }
+    #[init]
+    fn again() -> Self {
+        Self {}
+    }
+    #[run]
+    async fn run(&self) -> WorkflowResult<()> {
+        Ok(())
+    }
+    #[run]
+    async fn run_fast(&self) -> WorkflowResult<()> {
+        Ok(())
+    }
+}
+
+fn main() {}
