@@ -25,7 +25,13 @@ pub use activity::{
     Activity, ActivityCall, ActivityCancellationType, ActivityContext, ActivityFailure, ActivityFuture, ActivityHandle,
     ActivityOptions, RetryPolicy,
 };
-pub use client::{Client, Target, Untyped, WithStart, WorkflowHandle};
+pub use client::{
+    Client, ClientBuilder, ClientInterceptor, ConnectError, ExecuteError, ForHandle, ForResult, HandleError, Headers,
+    ListError, OutgoingCall, PendingActivity, Queries, QueryCall, QueryError, ResultError, RpcCode, RpcError,
+    SignalCall, SignalError, StartCall, StartError, Target, Untyped, UpdateCall, UpdateError, UpdateHandle,
+    UpdateStage, Updates, WithStart, WorkflowDescription, WorkflowHandle, WorkflowHistory, WorkflowIdConflictPolicy,
+    WorkflowIdReusePolicy, WorkflowList, WorkflowStatus, WorkflowSummary,
+};
 pub use data::{
     DecodeError, EncodeError, Failure, FailureKind, Payload, PayloadCodec, PayloadCodecError, Payloads, RetryState,
     TimeoutType,
@@ -79,7 +85,7 @@ pub mod __private {
         Activities, Activity, ActivityCall, ActivityCancellationType, ActivityContext, ActivityOptions, Context,
         FunctionActivity, MethodActivity, RetryPolicy,
     };
-    pub use crate::client::{Client, Target, WorkflowHandle};
+    pub use crate::client::{Client, Queries, QueryCall, SignalCall, Target, UpdateCall, Updates, WorkflowHandle};
     pub use crate::data::{Arguments, Codec, DecodeError, codec};
     pub use crate::errors::{ActivityError, WorkflowError};
     pub use crate::raw::Payload;

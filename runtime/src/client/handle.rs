@@ -1,27 +1,264 @@
-//! Handles: one run, reached by id.
+//! Handles: one workflow, reached by id.
 
 use std::marker::PhantomData;
+
+use everloop_proto::temporal::api::workflowservice::v1::{
+    DescribeWorkflowExecutionRequest, RequestCancelWorkflowExecutionRequest, TerminateWorkflowExecutionRequest,
+};
+use uuid::Uuid;
+
+use super::description::WorkflowDescription;
+use super::error::{HandleError, QueryError, ResultError, SignalError, UpdateError};
+use super::history::{self, WorkflowHistory};
+use super::message::{self, MessageInput};
+use super::update::{self, UpdateHandle};
+use super::{Client, outcome};
+use crate::data::{DecodeError, Payload, Payloads, decode};
+use crate::raw;
+use crate::tasks::SendFuture;
+use crate::workflow::Workflow;
 
 /// Where a handle's workflow is reached from.
 pub trait Target: Clone + 'static {}
 
-/// From a client.
-#[derive(Clone)]
-pub struct Client {}
 impl Target for Client {}
 
 /// Not started yet: what is called travels with the start request.
 #[derive(Clone)]
-pub struct WithStart(pub(crate) ());
+pub struct WithStart(pub(super) ());
 impl Target for WithStart {}
+
+// The two are bounds of each query and update method, not of the handle's impl block, so that their messages are ours.
+
+/// From where a workflow can be queried.
+#[diagnostic::on_unimplemented(
+    message = "workflow code cannot query a workflow",
+    label = "only a client's handle answers queries",
+    note = "let the other workflow send its state in a signal, or read it in an activity that has a client"
+)]
+pub trait Queries: Target {
+    #[doc(hidden)]
+    fn client(&self) -> &Client;
+}
+impl Queries for Client {
+    fn client(&self) -> &Client {
+        self
+    }
+}
+
+/// From where a workflow can be updated.
+#[diagnostic::on_unimplemented(
+    message = "workflow code cannot update a workflow",
+    label = "only a client's handle takes updates",
+    note = "send a signal, or call the update in an activity that has a client"
+)]
+pub trait Updates: Target {
+    #[doc(hidden)]
+    fn client(&self) -> &Client;
+}
+impl Updates for Client {
+    fn client(&self) -> &Client {
+        self
+    }
+}
 
 /// The `W` of a handle that knows no workflow type: its calls go by name.
 pub struct Untyped;
 
-/// Reaches one run by id. No bound on `W`, so that a struct whose `#[workflow] impl` is missing is not one error for
+/// Reaches one workflow by id. No bound on `W`, so that a struct whose `#[workflow] impl` is missing is not one error for
 /// each mention of its handle.
+///
+/// A handle from a start reaches the chain that was started, whichever run of it is the latest; `result` follows that chain
+/// to its end. A handle from an id alone reaches the latest run of that id.
 pub struct WorkflowHandle<W = Untyped, T = Client> {
     pub(crate) target: T,
     pub(crate) workflow_id: String,
-    pub(crate) workflow: PhantomData<fn() -> W>,
+    /// The run that calls are for; the latest one if `None`.
+    run_id: Option<String>,
+    /// The run that was started.
+    started_run_id: Option<String>,
+    /// The queue that was named at the start.
+    task_queue: Option<String>,
+    workflow: PhantomData<fn() -> W>,
+}
+
+impl<W, T: Clone> Clone for WorkflowHandle<W, T> {
+    fn clone(&self) -> Self {
+        Self {
+            target: self.target.clone(),
+            workflow_id: self.workflow_id.clone(),
+            run_id: self.run_id.clone(),
+            started_run_id: self.started_run_id.clone(),
+            task_queue: self.task_queue.clone(),
+            workflow: PhantomData,
+        }
+    }
+}
+
+impl<W, T> WorkflowHandle<W, T> {
+    pub(super) fn new(target: T, workflow_id: String) -> Self {
+        Self { target, workflow_id, run_id: None, started_run_id: None, task_queue: None, workflow: PhantomData }
+    }
+
+    pub(super) fn of_run(self, run_id: String) -> Self {
+        Self { run_id: Some(run_id), ..self }
+    }
+
+    pub(super) fn of_start(self, run_id: String, task_queue: String) -> Self {
+        Self { started_run_id: Some(run_id), task_queue: Some(task_queue), ..self }
+    }
+
+    /// The workflow's id.
+    pub fn id(&self) -> &str {
+        &self.workflow_id
+    }
+
+    /// The run that was started, or that the handle was made for; `None` for a handle from an id alone.
+    pub fn run_id(&self) -> Option<&str> {
+        self.run_id.as_deref().or(self.started_run_id.as_deref())
+    }
+
+    /// What calls are for.
+    pub(super) fn execution(&self) -> raw::WorkflowExecution {
+        raw::WorkflowExecution {
+            workflow_id: self.workflow_id.clone(),
+            run_id: self.run_id.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Only the chain with this first run takes the call.
+    pub(super) fn first_run_id(&self) -> String {
+        self.started_run_id.clone().unwrap_or_default()
+    }
+}
+
+impl<W> WorkflowHandle<W> {
+    /// The client it works through.
+    pub fn client(&self) -> &Client {
+        &self.target
+    }
+
+    /// The same workflow, without its type.
+    pub fn untyped(&self) -> WorkflowHandle<Untyped> {
+        WorkflowHandle {
+            target: self.target.clone(),
+            workflow_id: self.workflow_id.clone(),
+            run_id: self.run_id.clone(),
+            started_run_id: self.started_run_id.clone(),
+            task_queue: self.task_queue.clone(),
+            workflow: PhantomData,
+        }
+    }
+
+    /// Asks the workflow to cancel. It decides what to do about it: `result` says how it ended. Succeeds also when the
+    /// workflow has ended already.
+    pub async fn cancel(&self) -> Result<(), HandleError> {
+        let client = &self.target;
+        let request = RequestCancelWorkflowExecutionRequest {
+            namespace: client.namespace().to_owned(),
+            workflow_execution: Some(self.execution()),
+            identity: client.identity().to_owned(),
+            request_id: Uuid::new_v4().to_string(),
+            first_execution_run_id: self.first_run_id(),
+            ..Default::default()
+        };
+        let cancelled = client.connection().call(request).await;
+        cancelled.map(drop).map_err(|error| HandleError::from_rpc(&self.workflow_id, error))
+    }
+
+    /// Ends the workflow at once, without asking it.
+    pub async fn terminate(&self, reason: impl Into<String>) -> Result<(), HandleError> {
+        let client = &self.target;
+        let request = TerminateWorkflowExecutionRequest {
+            namespace: client.namespace().to_owned(),
+            workflow_execution: Some(self.execution()),
+            reason: reason.into(),
+            identity: client.identity().to_owned(),
+            first_execution_run_id: self.first_run_id(),
+            ..Default::default()
+        };
+        let terminated = client.connection().call(request).await;
+        terminated.map(drop).map_err(|error| HandleError::from_rpc(&self.workflow_id, error))
+    }
+
+    /// What the server knows about the workflow.
+    pub async fn describe(&self) -> Result<WorkflowDescription, HandleError> {
+        let client = &self.target;
+        let request = DescribeWorkflowExecutionRequest {
+            namespace: client.namespace().to_owned(),
+            execution: Some(self.execution()),
+        };
+        let described = client.connection().call(request).await;
+        let mut described = described.map_err(|error| HandleError::from_rpc(&self.workflow_id, error))?;
+        client.decode(&mut described).await?;
+        Ok(WorkflowDescription::new(described))
+    }
+
+    /// Everything that happened to the workflow so far.
+    pub async fn history(&self) -> Result<WorkflowHistory, HandleError> {
+        history::fetch(&self.target, self.execution()).await
+    }
+
+    /// The result of the chain that the handle is for, as the payload it is.
+    pub(super) async fn result_payload(&self) -> Result<raw::Payload, ResultError> {
+        let run_id = self.run_id().unwrap_or_default().to_owned();
+        outcome::wait(&self.target, &self.workflow_id, run_id, self.task_queue.as_deref()).await
+    }
+}
+
+impl<W: Workflow> WorkflowHandle<W> {
+    /// Waits for the workflow to end, and gives what it returned.
+    pub fn result(&self) -> SendFuture<Result<W::Output, ResultError>> {
+        let handle = self.clone();
+        Box::pin(async move {
+            let payload = handle.result_payload().await?;
+            (W::OUTPUT.decode)(&payload).map_err(|cause| misfit(&handle.workflow_id, cause))
+        })
+    }
+}
+
+impl WorkflowHandle<Untyped> {
+    /// Waits for the workflow to end, and gives what it returned.
+    pub fn result<Output: Payload>(&self) -> SendFuture<Result<Output, ResultError>> {
+        let handle = self.clone();
+        Box::pin(async move {
+            let payload = handle.result_payload().await?;
+            decode(&payload).map_err(|cause| misfit(&handle.workflow_id, cause))
+        })
+    }
+
+    /// Sends a signal by name.
+    pub async fn signal(&self, name: impl Into<String>, input: Payloads) -> Result<(), SignalError> {
+        let input = MessageInput::new(self, name.into(), Ok(input.into_raw()));
+        message::signal(self.target.clone(), input).await
+    }
+
+    /// Asks a query by name.
+    pub async fn query<Output: Payload>(&self, name: impl Into<String>, input: Payloads) -> Result<Output, QueryError> {
+        let input = MessageInput::new(self, name.into(), Ok(input.into_raw()));
+        message::query(self.target.clone(), input, decode).await
+    }
+
+    /// Sends an update by name, and waits for its answer.
+    pub async fn update<Output: Payload>(
+        &self,
+        name: impl Into<String>,
+        input: Payloads,
+    ) -> Result<Output, UpdateError> {
+        self.start_update(name, input).await?.result().await
+    }
+
+    /// Sends an update by name, and waits until the workflow has accepted it.
+    pub async fn start_update<Output: Payload>(
+        &self,
+        name: impl Into<String>,
+        input: Payloads,
+    ) -> Result<UpdateHandle<Output>, UpdateError> {
+        let input = MessageInput::new(self, name.into(), Ok(input.into_raw()));
+        update::start(self.target.clone(), input, decode, update::UpdateOptions::default()).await
+    }
+}
+
+fn misfit(workflow_id: &str, cause: String) -> ResultError {
+    ResultError::Decode { workflow_id: workflow_id.to_owned(), cause: DecodeError::Result(cause) }
 }

@@ -1,5 +1,186 @@
-//! Reaches workflows from outside.
+//! Reaches workflows from outside: starts them, sends them messages, waits for what they give.
+//!
+//! [`Client`] is the way in. What it does with calls is decided here; how they travel (deadlines, retries, in process or
+//! over the network) in `connection` and `transport`.
 
+mod address;
+mod connection;
+mod description;
+mod error;
 mod handle;
+mod history;
+mod interceptor;
+mod list;
+mod message;
+mod options;
+mod outcome;
+mod rpc;
+mod start;
+mod transport;
+mod unpolled;
+mod update;
 
-pub use handle::{Client, Target, Untyped, WithStart, WorkflowHandle};
+use std::sync::Arc;
+
+use everloop_proto::temporal::api::workflowservice::v1::get_system_info_response::Capabilities;
+
+pub use description::{PendingActivity, WorkflowDescription, WorkflowStatus};
+pub use error::{
+    ConnectError, ExecuteError, HandleError, ListError, QueryError, ResultError, RpcCode, RpcError, SignalError,
+    StartError, UpdateError,
+};
+pub use handle::{Queries, Target, Untyped, Updates, WithStart, WorkflowHandle};
+pub use history::WorkflowHistory;
+pub use interceptor::{ClientInterceptor, Headers, OutgoingCall};
+pub use list::{WorkflowList, WorkflowSummary};
+pub use message::{QueryCall, SignalCall};
+pub use options::ClientBuilder;
+pub use start::{ForHandle, ForResult, StartCall, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
+pub use update::{UpdateCall, UpdateHandle, UpdateStage};
+
+pub(crate) use connection::{Backoff, Connection, LONG_POLL};
+
+use crate::data::{DynPayloadCodec, PayloadCodecError, Payloads, decode_message, encode_message};
+use crate::raw;
+use crate::workflow::{Workflow, WorkflowCall};
+
+/// Reaches workflows, on an engine in this process or on a cluster: the address decides.
+///
+/// Cheap to clone. Calls are tried again while the server is away, for up to ten seconds; what cannot succeed fails at once.
+///
+/// ```no_run
+/// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+/// use everloop::{Client, Payloads, ResultError};
+///
+/// let client = Client::connect("localhost:7233").await?;
+/// let handle = client.start_untyped("OneClickBuy", Payloads::of(&"item-1")?).id("buy-1").task_queue("purchases").await?;
+/// match handle.result::<String>().await {
+///     Ok(status) => println!("{status}"),
+///     Err(ResultError::Failed(failure)) => println!("failed: {failure}"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    connection: Connection,
+    capabilities: Capabilities,
+    namespace: String,
+    identity: String,
+    task_queue: Option<String>,
+    codec: Option<Arc<dyn DynPayloadCodec>>,
+    interceptors: Vec<Arc<dyn ClientInterceptor>>,
+    unpolled: unpolled::Unpolled,
+}
+
+impl Client {
+    /// Connects to `memory:` (an engine of its own in this process; `memory:?clock=skipping` jumps over waiting),
+    /// `http://HOST:PORT` or `HOST:PORT`. Reads no environment.
+    pub async fn connect(address: impl Into<String>) -> Result<Self, ConnectError> {
+        Self::builder(address).connect().await
+    }
+
+    /// Connects to what the standard variables name (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`), or else
+    /// to this address.
+    pub async fn from_env_or(address: impl Into<String>) -> Result<Self, ConnectError> {
+        Self::builder(address).env().connect().await
+    }
+
+    /// A connection with namespace, identity, payload codec, headers and interceptors.
+    pub fn builder(address: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(address)
+    }
+
+    fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The namespace of all its calls.
+    pub fn namespace(&self) -> &str {
+        &self.inner.namespace
+    }
+
+    /// What histories call this process.
+    pub fn identity(&self) -> &str {
+        &self.inner.identity
+    }
+
+    /// Starts a workflow: set options, then await it for the handle.
+    pub fn start<W: Workflow>(&self, call: WorkflowCall<W>) -> StartCall<W> {
+        StartCall::new(self.clone(), W::NAME.to_owned(), W::ARGUMENTS.encode(&call.args))
+    }
+
+    /// Starts a workflow and waits for its result: set options, then await it.
+    pub fn execute<W: Workflow>(&self, call: WorkflowCall<W>) -> StartCall<W, ForResult> {
+        StartCall::new(self.clone(), W::NAME.to_owned(), W::ARGUMENTS.encode(&call.args))
+    }
+
+    /// Starts a workflow that this program knows by name only.
+    pub fn start_untyped(&self, workflow_type: impl Into<String>, input: Payloads) -> StartCall<Untyped> {
+        StartCall::new(self.clone(), workflow_type.into(), Ok(input.into_raw()))
+    }
+
+    /// Reaches the latest run of a workflow id. Nothing is asked before the handle is used.
+    pub fn workflow_handle<W: Workflow>(&self, workflow_id: impl Into<String>) -> W::Handle<Client> {
+        WorkflowHandle::<W>::new(self.clone(), workflow_id.into()).into()
+    }
+
+    /// Reaches one run of a workflow id, whichever came after it.
+    pub fn workflow_handle_of_run<W: Workflow>(
+        &self,
+        workflow_id: impl Into<String>,
+        run_id: impl Into<String>,
+    ) -> W::Handle<Client> {
+        WorkflowHandle::<W>::new(self.clone(), workflow_id.into()).of_run(run_id.into()).into()
+    }
+
+    /// Reaches the latest run of a workflow whose type this program does not know.
+    pub fn untyped_handle(&self, workflow_id: impl Into<String>) -> WorkflowHandle<Untyped> {
+        WorkflowHandle::new(self.clone(), workflow_id.into())
+    }
+
+    /// The workflows that a filter finds, such as `WorkflowType = 'OneClickBuy' AND ExecutionStatus = 'Running'`; all of them
+    /// when it is empty. Latest start first.
+    pub fn list_workflows(&self, filter: impl Into<String>) -> WorkflowList {
+        WorkflowList::new(self.clone(), filter.into())
+    }
+
+    /// How many workflows a filter finds.
+    pub async fn count_workflows(&self, filter: impl Into<String>) -> Result<u64, ListError> {
+        list::count(self, filter.into()).await
+    }
+
+    // ---- for the rest of the crate ----
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.inner.connection
+    }
+
+    pub(crate) fn capabilities(&self) -> &Capabilities {
+        &self.inner.capabilities
+    }
+
+    pub(crate) fn codec(&self) -> Option<&dyn DynPayloadCodec> {
+        self.inner.codec.as_deref()
+    }
+
+    pub(crate) async fn encode<M: crate::data::Walk>(&self, message: &mut M) -> Result<(), PayloadCodecError> {
+        encode_message(self.codec(), message).await
+    }
+
+    pub(crate) async fn decode<M: crate::data::Walk>(&self, message: &mut M) -> Result<(), PayloadCodecError> {
+        decode_message(self.codec(), message).await
+    }
+
+    /// The headers of a call: what its maker set, and what interceptors add.
+    fn headers(&self, call: &OutgoingCall<'_>, mut headers: Headers) -> Option<raw::Header> {
+        for interceptor in &self.inner.interceptors {
+            interceptor.outgoing(call, &mut headers);
+        }
+        headers.into_wire()
+    }
+}

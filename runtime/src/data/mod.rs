@@ -8,6 +8,7 @@ mod convert;
 mod failure;
 mod payload_codec;
 mod payloads;
+mod walk;
 
 pub use arguments::{Arguments, DecodeError};
 pub use convert::{Codec, EncodeError, Payload, codec};
@@ -16,3 +17,5 @@ pub use payload_codec::{PayloadCodec, PayloadCodecError};
 pub use payloads::Payloads;
 
 pub(crate) use convert::{decode, encode};
+pub(crate) use payload_codec::DynPayloadCodec;
+pub(crate) use walk::{Walk, decode_message, encode_message};

@@ -1,0 +1,205 @@
+//! Calls with deadlines and retries.
+
+use std::time::Duration;
+
+use everloop_proto::google::rpc;
+use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
+use prost::Message;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::codec::CompressionEncoding;
+use tonic::{Code, Request, Status};
+
+use super::error::{RpcCode, RpcError};
+use super::rpc::Rpc;
+use super::transport::Transport;
+
+/// How long a call may take.
+const CALL: Duration = Duration::from_secs(10);
+/// How long a long poll may take. Servers answer empty a little before.
+pub(crate) const LONG_POLL: Duration = Duration::from_secs(70);
+/// How much later than its deadline a call is given up on this side, so that the server's own answer comes first.
+const GRACE: Duration = Duration::from_secs(1);
+
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const RETRY_FACTOR: f64 = 1.7;
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+const ATTEMPTS: u32 = 10;
+/// A call is not tried again when it has taken this long.
+const ALL_ATTEMPTS: Duration = Duration::from_secs(10);
+
+/// Histories may be long.
+const LARGEST_REPLY_BYTES: usize = 128 << 20;
+
+/// The workflow service, wherever it is.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    client: WorkflowServiceClient<Transport>,
+}
+
+impl Connection {
+    pub(super) fn new(transport: Transport) -> Self {
+        let client = WorkflowServiceClient::new(transport)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(LARGEST_REPLY_BYTES);
+        Self { client }
+    }
+
+    /// A call that is tried again while the server is away or overloaded, for up to ten seconds.
+    pub(crate) async fn call<R: Rpc>(&self, request: R) -> Result<R::Reply, RpcError> {
+        let started = Instant::now();
+        let mut delay = FIRST_RETRY;
+        let mut attempt = 1;
+        loop {
+            let error = match self.once(request.clone(), CALL).await {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            if !error.is_retryable() || attempt == ATTEMPTS || started.elapsed() + delay > ALL_ATTEMPTS {
+                return Err(error);
+            }
+            tracing::debug!(rpc = R::NAME, attempt, %error, "trying again");
+            sleep(delay).await;
+            delay = next_delay(delay);
+            attempt += 1;
+        }
+    }
+
+    /// A call whose answer the server holds back until there is something to say. Tried again like any other.
+    pub(crate) async fn long_poll<R: Rpc>(&self, request: R) -> Result<R::Reply, RpcError> {
+        let mut backoff = Backoff::default();
+        let mut attempt = 1;
+        loop {
+            match self.once(request.clone(), LONG_POLL).await {
+                Err(error) if error.is_retryable() && attempt < ATTEMPTS => backoff.wait().await,
+                result => return result,
+            }
+            attempt += 1;
+        }
+    }
+
+    /// A call that is tried once.
+    pub(crate) async fn once<R: Rpc>(&self, request: R, limit: Duration) -> Result<R::Reply, RpcError> {
+        let mut request = Request::new(request);
+        request.set_timeout(limit);
+        let mut client = self.client.clone();
+        match timeout(limit + GRACE, R::send(&mut client, request)).await {
+            Ok(Ok(reply)) => Ok(reply.into_inner()),
+            Ok(Err(status)) => Err(RpcError::from_status(R::NAME, &status)),
+            Err(_) => Err(RpcError::from_status(R::NAME, &Status::deadline_exceeded("no answer in time"))),
+        }
+    }
+}
+
+/// Growing pauses between attempts that have no end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Backoff(Duration);
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self(FIRST_RETRY)
+    }
+}
+
+impl Backoff {
+    pub(crate) async fn wait(&mut self) {
+        sleep(self.0).await;
+        self.0 = next_delay(self.0);
+    }
+
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+fn next_delay(delay: Duration) -> Duration {
+    delay.mul_f64(RETRY_FACTOR).min(LONGEST_RETRY)
+}
+
+/// What an engine says whose store failed. It will not work again before it is opened anew.
+#[derive(Clone, PartialEq, Message)]
+struct ErrorInfo {
+    #[prost(string, tag = "1")]
+    reason: String,
+}
+
+impl RpcError {
+    pub(super) fn from_status(operation: &'static str, status: &Status) -> Self {
+        let detail = rpc::Status::decode(status.details()).ok().and_then(|status| status.details.into_iter().next());
+        Self { operation, code: RpcCode::from_wire(status.code()), message: status.message().to_owned(), detail }
+    }
+
+    /// Whether the same call may succeed later.
+    pub(crate) fn is_retryable(&self) -> bool {
+        let store_failed = || {
+            let detail = self.detail.as_ref().filter(|detail| detail.type_url.ends_with("google.rpc.ErrorInfo"));
+            let info = detail.and_then(|detail| ErrorInfo::decode(detail.value.as_slice()).ok());
+            info.is_some_and(|info| info.reason == "STORE_FAILED")
+        };
+        use RpcCode::*;
+        matches!(self.code, DataLoss | Internal | Unknown | ResourceExhausted | Aborted | OutOfRange | Unavailable)
+            && !store_failed()
+    }
+
+    /// The first detail, if it is of this type.
+    pub(crate) fn detail<M: prost::Name + Default>(&self) -> Option<M> {
+        let detail = self.detail.as_ref()?;
+        (detail.type_url.rsplit('/').next() == Some(M::full_name().as_str()))
+            .then(|| M::decode(detail.value.as_slice()).ok())?
+    }
+}
+
+impl RpcCode {
+    fn from_wire(code: Code) -> Self {
+        match code {
+            Code::Ok | Code::Unknown => Self::Unknown,
+            Code::Cancelled => Self::Cancelled,
+            Code::InvalidArgument => Self::InvalidArgument,
+            Code::DeadlineExceeded => Self::DeadlineExceeded,
+            Code::NotFound => Self::NotFound,
+            Code::AlreadyExists => Self::AlreadyExists,
+            Code::PermissionDenied => Self::PermissionDenied,
+            Code::ResourceExhausted => Self::ResourceExhausted,
+            Code::FailedPrecondition => Self::FailedPrecondition,
+            Code::Aborted => Self::Aborted,
+            Code::OutOfRange => Self::OutOfRange,
+            Code::Unimplemented => Self::Unimplemented,
+            Code::Internal => Self::Internal,
+            Code::Unavailable => Self::Unavailable,
+            Code::DataLoss => Self::DataLoss,
+            Code::Unauthenticated => Self::Unauthenticated,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+
+    fn error(code: Code, reason: &str) -> RpcError {
+        let detail = prost_types::Any {
+            type_url: "type.googleapis.com/google.rpc.ErrorInfo".into(),
+            value: ErrorInfo { reason: reason.into() }.encode_to_vec(),
+        };
+        let details = rpc::Status { code: code as i32, message: String::new(), details: vec![detail] };
+        RpcError::from_status("x", &Status::with_details(code, "m", details.encode_to_vec().into()))
+    }
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        assert!(error(Code::Unavailable, "").is_retryable());
+        assert!(error(Code::ResourceExhausted, "").is_retryable());
+        assert!(!error(Code::NotFound, "").is_retryable());
+        assert!(!error(Code::Unavailable, "STORE_FAILED").is_retryable());
+    }
+
+    #[test]
+    fn pauses_grow_up_to_five_seconds() {
+        let mut delay = FIRST_RETRY;
+        for _ in 0..20 {
+            delay = next_delay(delay);
+        }
+        assert_eq!(next_delay(FIRST_RETRY), Duration::from_millis(170));
+        assert_eq!(delay, LONGEST_RETRY);
+    }
+}

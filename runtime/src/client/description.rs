@@ -1,0 +1,167 @@
+//! What the server knows about a workflow.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use everloop_proto::temporal::api::enums::v1::WorkflowExecutionStatus;
+use everloop_proto::temporal::api::workflow::v1::PendingActivityInfo;
+use everloop_proto::temporal::api::workflowservice::v1::DescribeWorkflowExecutionResponse;
+
+use super::list::WorkflowSummary;
+use crate::data::{Failure, Payload, Payloads, decode};
+use crate::raw;
+
+/// Whether a workflow runs, or how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkflowStatus {
+    /// It has not ended.
+    Running,
+    /// It returned a value.
+    Completed,
+    /// It returned an error.
+    Failed,
+    /// It ended because it was asked to.
+    Cancelled,
+    /// It was ended without being asked.
+    Terminated,
+    /// It goes on in another run.
+    ContinuedAsNew,
+    /// A time limit passed.
+    TimedOut,
+    /// It has not ended, and its tasks are held back.
+    Paused,
+    /// Something that this version has no name for.
+    Unknown,
+}
+
+impl WorkflowStatus {
+    pub(crate) fn from_wire(status: i32) -> Self {
+        use WorkflowExecutionStatus as Wire;
+        match Wire::try_from(status) {
+            Ok(Wire::Running) => Self::Running,
+            Ok(Wire::Completed) => Self::Completed,
+            Ok(Wire::Failed) => Self::Failed,
+            Ok(Wire::Canceled) => Self::Cancelled,
+            Ok(Wire::Terminated) => Self::Terminated,
+            Ok(Wire::ContinuedAsNew) => Self::ContinuedAsNew,
+            Ok(Wire::TimedOut) => Self::TimedOut,
+            Ok(Wire::Paused) => Self::Paused,
+            Ok(Wire::Unspecified) | Err(_) => Self::Unknown,
+        }
+    }
+
+    /// Whether it can still do something.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Running | Self::Paused)
+    }
+}
+
+impl fmt::Display for WorkflowStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// What the server knows about a workflow. Everything a [`WorkflowSummary`] has, and more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkflowDescription {
+    summary: WorkflowSummary,
+    rest: DescribeWorkflowExecutionResponse,
+}
+
+impl WorkflowDescription {
+    pub(super) fn new(mut described: DescribeWorkflowExecutionResponse) -> Self {
+        let info = described.workflow_execution_info.take().unwrap_or_default();
+        Self { summary: WorkflowSummary::new(info), rest: described }
+    }
+
+    /// Activities that have not ended.
+    pub fn pending_activities(&self) -> impl Iterator<Item = PendingActivity<'_>> {
+        self.rest.pending_activities.iter().map(PendingActivity)
+    }
+
+    /// The limit of all runs together.
+    pub fn execution_timeout(&self) -> Option<Duration> {
+        duration(self.rest.execution_config.as_ref()?.workflow_execution_timeout)
+    }
+
+    /// The limit of one run.
+    pub fn run_timeout(&self) -> Option<Duration> {
+        duration(self.rest.execution_config.as_ref()?.workflow_run_timeout)
+    }
+
+    /// The limit of one workflow task.
+    pub fn task_timeout(&self) -> Option<Duration> {
+        duration(self.rest.execution_config.as_ref()?.default_workflow_task_timeout)
+    }
+
+    /// The line for people that was given at the start.
+    pub fn static_summary(&self) -> Option<String> {
+        let metadata = self.rest.execution_config.as_ref()?.user_metadata.as_ref()?;
+        decode(metadata.summary.as_ref()?).ok()
+    }
+
+    /// How often the current workflow task was tried; 0 if there is none.
+    pub fn workflow_task_attempt(&self) -> u32 {
+        self.rest.pending_workflow_task.as_ref().map(|task| task.attempt.unsigned_abs()).unwrap_or_default()
+    }
+}
+
+impl std::ops::Deref for WorkflowDescription {
+    type Target = WorkflowSummary;
+
+    fn deref(&self) -> &WorkflowSummary {
+        &self.summary
+    }
+}
+
+/// An activity that has not ended.
+#[derive(Debug, Clone, Copy)]
+pub struct PendingActivity<'a>(&'a PendingActivityInfo);
+
+impl PendingActivity<'_> {
+    /// Its id in the workflow.
+    pub fn activity_id(&self) -> &str {
+        &self.0.activity_id
+    }
+
+    /// Its type's name.
+    pub fn activity_type(&self) -> &str {
+        self.0.activity_type.as_ref().map(|kind| kind.name.as_str()).unwrap_or_default()
+    }
+
+    /// Which attempt runs or comes next, counted from 1.
+    pub fn attempt(&self) -> u32 {
+        self.0.attempt.unsigned_abs()
+    }
+
+    /// Why the last attempt did not succeed.
+    pub fn last_failure(&self) -> Option<Failure> {
+        self.0.last_failure.clone().map(Failure::from_wire)
+    }
+
+    /// What the last heartbeat said.
+    pub fn heartbeat_details(&self) -> Payloads {
+        Payloads::from_wire(self.0.heartbeat_details.clone())
+    }
+
+    /// When the next attempt begins, if it waits for one.
+    pub fn next_attempt_time(&self) -> Option<SystemTime> {
+        self.0.next_attempt_schedule_time.and_then(|time| time.try_into().ok())
+    }
+
+    /// Who ran it last.
+    pub fn last_worker_identity(&self) -> &str {
+        &self.0.last_worker_identity
+    }
+}
+
+pub(super) fn memo<T: Payload>(memo: &Option<raw::Memo>, name: &str) -> Option<Result<T, String>> {
+    memo.as_ref()?.fields.get(name).map(decode)
+}
+
+fn duration(limit: Option<prost_types::Duration>) -> Option<Duration> {
+    let limit: Duration = limit?.try_into().ok()?;
+    (!limit.is_zero()).then_some(limit)
+}

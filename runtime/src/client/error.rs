@@ -1,0 +1,382 @@
+//! What can go wrong with a client's calls: one enum for each operation.
+
+use std::fmt;
+
+use crate::data::{DecodeError, EncodeError, Failure, PayloadCodecError, Payloads};
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address says nothing that this version understands.
+    #[error("the address `{address}` cannot be used: {reason}")]
+    Address {
+        /// As it was given.
+        address: String,
+        /// What is wrong, and what to write.
+        reason: String,
+    },
+    /// Nobody answers there. Start the server, or correct the address.
+    #[error("no server answers at {address}: {cause}; is it running, and is the address right?")]
+    Unreachable {
+        /// Where it was looked for.
+        address: String,
+        /// What the network said.
+        cause: String,
+    },
+    /// The server answers, and refuses.
+    #[error("the server at {address} refused the connection: {cause}")]
+    Refused {
+        /// Where it is.
+        address: String,
+        /// What it said.
+        cause: RpcError,
+    },
+    /// A variable of the environment cannot be used.
+    #[error("the environment variable {variable} {reason}")]
+    Environment {
+        /// Its name.
+        variable: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A header that is to go with each call cannot be sent.
+    #[error("`{name}` cannot be sent as a header: {reason}")]
+    Metadata {
+        /// The header's name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The engine in this process did not start.
+    #[error("the embedded engine did not start: {0}")]
+    Engine(String),
+}
+
+/// A call that the server, or the way to it, did not answer as hoped.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{operation}: {code}: {message}")]
+#[non_exhaustive]
+pub struct RpcError {
+    /// The method of the workflow service.
+    pub operation: &'static str,
+    /// What kind of answer it was.
+    pub code: RpcCode,
+    /// In words.
+    pub message: String,
+    pub(crate) detail: Option<prost_types::Any>,
+}
+
+/// The kinds of answers that are not results, as gRPC names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "gRPC's own names")]
+pub enum RpcCode {
+    Cancelled,
+    Unknown,
+    InvalidArgument,
+    DeadlineExceeded,
+    NotFound,
+    AlreadyExists,
+    PermissionDenied,
+    ResourceExhausted,
+    FailedPrecondition,
+    Aborted,
+    OutOfRange,
+    Unimplemented,
+    Internal,
+    Unavailable,
+    DataLoss,
+    Unauthenticated,
+}
+
+impl fmt::Display for RpcCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cancelled => "cancelled",
+            Self::Unknown => "unknown error",
+            Self::InvalidArgument => "invalid argument",
+            Self::DeadlineExceeded => "deadline exceeded",
+            Self::NotFound => "not found",
+            Self::AlreadyExists => "already exists",
+            Self::PermissionDenied => "permission denied",
+            Self::ResourceExhausted => "resource exhausted",
+            Self::FailedPrecondition => "failed precondition",
+            Self::Aborted => "aborted",
+            Self::OutOfRange => "out of range",
+            Self::Unimplemented => "not implemented by the server",
+            Self::Internal => "internal error",
+            Self::Unavailable => "unavailable",
+            Self::DataLoss => "data loss",
+            Self::Unauthenticated => "not authenticated",
+        })
+    }
+}
+
+/// Why a workflow was not started.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The id is taken. Choose another one, or say with `id_conflict_policy` and `id_reuse_policy` what shall happen.
+    #[error("the workflow id `{workflow_id}` is taken by run {run_id}: {message}")]
+    AlreadyStarted {
+        /// The id.
+        workflow_id: String,
+        /// Which run has it.
+        run_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// Nothing says which workers shall run it.
+    #[error(
+        "no task queue for workflow `{workflow_id}`: call `.task_queue(\"..\")` on the start, or give the client one for all \
+         starts with `Client::builder(..).task_queue(\"..\")`"
+    )]
+    NoTaskQueue {
+        /// The id.
+        workflow_id: String,
+    },
+    /// An argument cannot be serialized.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The payload codec failed.
+    #[error(transparent)]
+    Codec(#[from] PayloadCodecError),
+    /// The server refused, or was not reached.
+    #[error(transparent)]
+    Rpc(RpcError),
+}
+
+/// Why a workflow gave no result.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResultError {
+    /// It failed.
+    #[error("the workflow failed: {0}")]
+    Failed(Failure),
+    /// It was cancelled.
+    #[error("the workflow was cancelled")]
+    Cancelled {
+        /// Values that came with it.
+        details: Payloads,
+    },
+    /// It was terminated.
+    #[error("the workflow was terminated: {reason}")]
+    Terminated {
+        /// Why, as who did it said.
+        reason: String,
+    },
+    /// Its execution or run timeout passed.
+    #[error("the workflow did not end within its time limit")]
+    TimedOut,
+    /// There is no such workflow, or its retention has passed.
+    #[error("there is no workflow `{workflow_id}`: {message}")]
+    NotFound {
+        /// The id that was asked for.
+        workflow_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// It gave a value of another type.
+    #[error("workflow `{workflow_id}`: {cause}")]
+    Decode {
+        /// The workflow.
+        workflow_id: String,
+        /// What did not fit.
+        cause: DecodeError,
+    },
+    /// The payload codec failed.
+    #[error(transparent)]
+    Codec(#[from] PayloadCodecError),
+    /// The server refused, or was not reached.
+    #[error(transparent)]
+    Rpc(RpcError),
+}
+
+/// Why [`execute`](crate::Client::execute) gave no result.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecuteError {
+    /// It was not started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It was started, and gave no result.
+    #[error(transparent)]
+    Result(#[from] ResultError),
+}
+
+/// Why a signal was not sent.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignalError {
+    /// There is no such workflow, or it has ended.
+    #[error("workflow `{workflow_id}` takes no signals: {message}")]
+    NotFound {
+        /// The workflow.
+        workflow_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// An argument cannot be serialized.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The payload codec failed.
+    #[error(transparent)]
+    Codec(#[from] PayloadCodecError),
+    /// The server refused, or was not reached.
+    #[error(transparent)]
+    Rpc(RpcError),
+}
+
+/// Why a query was not answered.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The workflow's query failed, or there is no such query.
+    #[error("the query failed: {0}")]
+    Failed(Failure),
+    /// The workflow is not in a state that the query asked for.
+    #[error("the query was rejected: the workflow is {status}")]
+    Rejected {
+        /// The state it is in.
+        status: super::WorkflowStatus,
+    },
+    /// There is no such workflow.
+    #[error("there is no workflow `{workflow_id}`: {message}")]
+    NotFound {
+        /// The workflow.
+        workflow_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// The workflow has not begun yet, or its tasks keep failing: see the worker's log.
+    #[error("workflow `{workflow_id}` cannot answer now: {message}")]
+    NotReady {
+        /// The workflow.
+        workflow_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// No worker answered in time. Is one running for the workflow's task queue?
+    #[error("no worker answered the query of workflow `{workflow_id}` in time; is one running for its task queue?")]
+    NoAnswer {
+        /// The workflow.
+        workflow_id: String,
+    },
+    /// The answer is of another type.
+    #[error("workflow `{workflow_id}`: {cause}")]
+    Decode {
+        /// The workflow.
+        workflow_id: String,
+        /// What did not fit.
+        cause: DecodeError,
+    },
+    /// An argument cannot be serialized.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The payload codec failed.
+    #[error(transparent)]
+    Codec(#[from] PayloadCodecError),
+    /// The server refused, or was not reached.
+    #[error(transparent)]
+    Rpc(RpcError),
+}
+
+/// Why an update gave no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// The workflow rejected it, or its handler failed.
+    #[error("the update failed: {0}")]
+    Failed(Failure),
+    /// There is no such workflow or update, or the workflow ended before it took the update.
+    #[error("workflow `{workflow_id}` did not take the update: {message}")]
+    NotFound {
+        /// The workflow.
+        workflow_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// The workflow's tasks keep failing: see the worker's log.
+    #[error("workflow `{workflow_id}` cannot take updates now: {message}")]
+    NotReady {
+        /// The workflow.
+        workflow_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// The answer is of another type.
+    #[error("workflow `{workflow_id}`: {cause}")]
+    Decode {
+        /// The workflow.
+        workflow_id: String,
+        /// What did not fit.
+        cause: DecodeError,
+    },
+    /// An argument cannot be serialized.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The payload codec failed.
+    #[error(transparent)]
+    Codec(#[from] PayloadCodecError),
+    /// The server refused, or was not reached.
+    #[error(transparent)]
+    Rpc(RpcError),
+}
+
+/// Why a workflow was not cancelled, terminated, described or read.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandleError {
+    /// There is no such workflow; or it has ended, and can no longer be terminated.
+    #[error("workflow `{workflow_id}`: {message}")]
+    NotFound {
+        /// The workflow.
+        workflow_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// A value cannot be serialized.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The payload codec failed.
+    #[error(transparent)]
+    Codec(#[from] PayloadCodecError),
+    /// The server refused, or was not reached.
+    #[error(transparent)]
+    Rpc(RpcError),
+}
+
+/// Why workflows were not listed or counted.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListError {
+    /// The server does not understand the filter.
+    #[error("the filter `{filter}` is not valid: {message}")]
+    Filter {
+        /// As it was given.
+        filter: String,
+        /// What the server said.
+        message: String,
+    },
+    /// The payload codec failed.
+    #[error(transparent)]
+    Codec(#[from] PayloadCodecError),
+    /// The server refused, or was not reached.
+    #[error(transparent)]
+    Rpc(RpcError),
+}
+
+macro_rules! not_found {
+    ($($error:ident),*) => {$(
+        impl $error {
+            pub(crate) fn from_rpc(workflow_id: &str, error: RpcError) -> Self {
+                match error.code {
+                    RpcCode::NotFound => Self::NotFound { workflow_id: workflow_id.to_owned(), message: error.message },
+                    _ => Self::Rpc(error),
+                }
+            }
+        }
+    )*};
+}
+not_found!(ResultError, SignalError, HandleError);

@@ -1,0 +1,176 @@
+//! Signals and queries: what the methods of a typed handle make.
+
+use std::future::IntoFuture;
+
+use everloop_proto::temporal::api::errordetails::v1::QueryFailedFailure;
+use everloop_proto::temporal::api::query::v1::WorkflowQuery;
+use everloop_proto::temporal::api::workflowservice::v1::{QueryWorkflowRequest, SignalWorkflowExecutionRequest};
+use uuid::Uuid;
+
+use super::error::{QueryError, RpcCode, RpcError, SignalError};
+use super::handle::{Queries, Target, WorkflowHandle};
+use super::interceptor::{Headers, OutgoingCall};
+use super::{Client, WorkflowStatus};
+use crate::data::{DecodeError, EncodeError, Failure, encode};
+use crate::raw;
+use crate::tasks::SendFuture;
+use crate::workflow::Message;
+
+/// What a message needs, whatever its kind.
+pub(super) struct MessageInput {
+    pub(super) execution: raw::WorkflowExecution,
+    pub(super) first_run_id: String,
+    pub(super) name: String,
+    pub(super) args: Result<Vec<raw::Payload>, EncodeError>,
+    pub(super) headers: Headers,
+}
+
+impl MessageInput {
+    pub(super) fn new<W, T>(
+        handle: &WorkflowHandle<W, T>,
+        name: String,
+        args: Result<Vec<raw::Payload>, EncodeError>,
+    ) -> Self {
+        let (execution, first_run_id) = (handle.execution(), handle.first_run_id());
+        Self { execution, first_run_id, name, args, headers: Headers::new() }
+    }
+}
+
+/// A signal that is sent when it is awaited.
+#[must_use = "a signal is not sent until it is awaited"]
+pub struct SignalCall<T: Target> {
+    target: T,
+    pub(super) input: MessageInput,
+}
+
+impl<T: Target> SignalCall<T> {
+    #[doc(hidden)]
+    pub fn new<A, W>(handle: &WorkflowHandle<W, T>, message: Message<A, ()>, args: A) -> Self {
+        let args = message.arguments.encode(&args);
+        Self { target: handle.target.clone(), input: MessageInput::new(handle, message.name.to_owned(), args) }
+    }
+
+    /// Adds headers, beside those of interceptors.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.input.headers = headers;
+        self
+    }
+}
+
+impl IntoFuture for SignalCall<Client> {
+    type Output = Result<(), SignalError>;
+    type IntoFuture = SendFuture<Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(signal(self.target, self.input))
+    }
+}
+
+pub(super) async fn signal(client: Client, input: MessageInput) -> Result<(), SignalError> {
+    let MessageInput { execution, name, args, headers, .. } = input;
+    let call = OutgoingCall::Signal { name: &name, workflow_id: &execution.workflow_id };
+    let header = client.headers(&call, headers);
+    let workflow_id = execution.workflow_id.clone();
+    let mut request = SignalWorkflowExecutionRequest {
+        namespace: client.namespace().to_owned(),
+        workflow_execution: Some(execution),
+        signal_name: name,
+        input: payloads(args?),
+        identity: client.identity().to_owned(),
+        request_id: Uuid::new_v4().to_string(),
+        header,
+        ..Default::default()
+    };
+    client.encode(&mut request).await?;
+    let sent = client.connection().call(request).await;
+    sent.map(drop).map_err(|error| SignalError::from_rpc(&workflow_id, error))
+}
+
+/// A query that is asked when it is awaited.
+#[must_use = "a query is not sent until it is awaited"]
+pub struct QueryCall<Output> {
+    client: Client,
+    input: MessageInput,
+    decode: fn(&raw::Payload) -> Result<Output, String>,
+}
+
+impl<Output: 'static> QueryCall<Output> {
+    #[doc(hidden)]
+    pub fn new<A, W, T: Queries>(handle: &WorkflowHandle<W, T>, message: Message<A, Output>, args: A) -> Self {
+        let args = message.arguments.encode(&args);
+        let input = MessageInput::new(handle, message.name.to_owned(), args);
+        Self { client: handle.target.client().clone(), input, decode: message.output.decode }
+    }
+
+    /// Adds headers, beside those of interceptors.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.input.headers = headers;
+        self
+    }
+}
+
+impl<Output: 'static> IntoFuture for QueryCall<Output> {
+    type Output = Result<Output, QueryError>;
+    type IntoFuture = SendFuture<Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(query(self.client, self.input, self.decode))
+    }
+}
+
+pub(super) async fn query<Output>(
+    client: Client,
+    input: MessageInput,
+    decode: fn(&raw::Payload) -> Result<Output, String>,
+) -> Result<Output, QueryError> {
+    let MessageInput { execution, name, args, headers, .. } = input;
+    let call = OutgoingCall::Query { name: &name, workflow_id: &execution.workflow_id };
+    let header = client.headers(&call, headers);
+    let workflow_id = execution.workflow_id.clone();
+    let mut request = QueryWorkflowRequest {
+        namespace: client.namespace().to_owned(),
+        execution: Some(execution),
+        query: Some(WorkflowQuery { query_type: name, query_args: payloads(args?), header }),
+        ..Default::default()
+    };
+    client.encode(&mut request).await?;
+    let mut reply = match client.connection().call(request).await {
+        Ok(reply) => reply,
+        Err(error) => return Err(query_error(&client, workflow_id, error).await?),
+    };
+    client.decode(&mut reply).await?;
+    if let Some(rejected) = reply.query_rejected {
+        return Err(QueryError::Rejected { status: WorkflowStatus::from_wire(rejected.status) });
+    }
+    let answer = first(reply.query_result)?;
+    decode(&answer).map_err(|cause| QueryError::Decode { workflow_id, cause: DecodeError::Result(cause) })
+}
+
+async fn query_error(client: &Client, workflow_id: String, error: RpcError) -> Result<QueryError, QueryError> {
+    Ok(match error.code {
+        RpcCode::InvalidArgument => match error.detail::<QueryFailedFailure>() {
+            Some(QueryFailedFailure { failure: Some(mut failure) }) => {
+                client.decode(&mut failure).await?;
+                QueryError::Failed(Failure::from_wire(failure))
+            }
+            Some(_) => QueryError::Failed(Failure::application("QueryFailed", error.message)),
+            None => QueryError::Rpc(error),
+        },
+        RpcCode::NotFound => QueryError::NotFound { workflow_id, message: error.message },
+        RpcCode::FailedPrecondition => QueryError::NotReady { workflow_id, message: error.message },
+        RpcCode::DeadlineExceeded | RpcCode::Cancelled => QueryError::NoAnswer { workflow_id },
+        _ => QueryError::Rpc(error),
+    })
+}
+
+pub(super) fn payloads(payloads: Vec<raw::Payload>) -> Option<raw::Payloads> {
+    (!payloads.is_empty()).then_some(raw::Payloads { payloads })
+}
+
+/// The one value of an answer; `()` if it has none.
+pub(super) fn first(payloads: Option<raw::Payloads>) -> Result<raw::Payload, EncodeError> {
+    match payloads.and_then(|payloads| payloads.payloads.into_iter().next()) {
+        Some(payload) => Ok(payload),
+        None => encode(&()),
+    }
+}

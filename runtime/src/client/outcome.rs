@@ -1,0 +1,106 @@
+//! Waiting for a workflow to end.
+
+use std::time::Duration;
+
+use everloop_proto::temporal::api::enums::v1::HistoryEventFilterType;
+use everloop_proto::temporal::api::history::v1::HistoryEvent;
+use everloop_proto::temporal::api::history::v1::history_event::Attributes as Event;
+use everloop_proto::temporal::api::workflowservice::v1::GetWorkflowExecutionHistoryRequest;
+
+use super::Client;
+use super::error::ResultError;
+use super::message::first;
+use super::unpolled;
+use crate::data::{Failure, Payloads, encode};
+use crate::raw;
+
+/// What the last event of a run says.
+enum Ending {
+    Result(raw::Payload),
+    Error(ResultError),
+    /// The chain goes on with this run.
+    Next(String),
+}
+
+/// Waits for the chain that begins with a run (the latest if empty) to end.
+pub(super) async fn wait(
+    client: &Client,
+    workflow_id: &str,
+    mut run_id: String,
+    task_queue: Option<&str>,
+) -> Result<raw::Payload, ResultError> {
+    let waiting = async {
+        loop {
+            let event = closing_event(client, workflow_id, &run_id).await?;
+            match ending(event) {
+                Ending::Result(payload) => return Ok(payload),
+                Ending::Error(error) => return Err(error),
+                Ending::Next(next) => run_id = next,
+            }
+        }
+    };
+    tokio::pin!(waiting);
+    // Most results are there soon; for the others, someone should know when there is no worker.
+    match tokio::time::timeout(unpolled::PATIENCE, &mut waiting).await {
+        Ok(result) => result,
+        Err(_) => {
+            unpolled::warn_about(client, workflow_id, task_queue).await;
+            waiting.await
+        }
+    }
+}
+
+async fn closing_event(client: &Client, workflow_id: &str, run_id: &str) -> Result<HistoryEvent, ResultError> {
+    let mut request = GetWorkflowExecutionHistoryRequest {
+        namespace: client.namespace().to_owned(),
+        execution: Some(raw::WorkflowExecution { workflow_id: workflow_id.to_owned(), run_id: run_id.to_owned() }),
+        wait_new_event: true,
+        history_event_filter_type: HistoryEventFilterType::CloseEvent as i32,
+        skip_archival: true,
+        ..Default::default()
+    };
+    loop {
+        let page = client.connection().long_poll(request.clone()).await;
+        let page = page.map_err(|error| ResultError::from_rpc(workflow_id, error))?;
+        if let Some(mut event) = page.history.and_then(|history| history.events.into_iter().next_back()) {
+            client.decode(&mut event).await?;
+            return Ok(event);
+        }
+        if page.next_page_token.is_empty() {
+            // Nothing and no more to come: a server that answers at once must not be asked in a hot loop.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        request.next_page_token = page.next_page_token;
+    }
+}
+
+fn ending(event: HistoryEvent) -> Ending {
+    let next = |run_id: String, ending: Ending| if run_id.is_empty() { ending } else { Ending::Next(run_id) };
+    match event.attributes {
+        Some(Event::WorkflowExecutionCompletedEventAttributes(done)) => {
+            let result = match first(done.result).or_else(|_| encode(&())) {
+                Ok(payload) => Ending::Result(payload),
+                Err(error) => Ending::Error(ResultError::Failed(Failure::from_error(&error))),
+            };
+            next(done.new_execution_run_id, result)
+        }
+        Some(Event::WorkflowExecutionFailedEventAttributes(done)) => {
+            let failure = Failure::from_wire(done.failure.unwrap_or_default());
+            next(done.new_execution_run_id, Ending::Error(ResultError::Failed(failure)))
+        }
+        Some(Event::WorkflowExecutionTimedOutEventAttributes(done)) => {
+            next(done.new_execution_run_id, Ending::Error(ResultError::TimedOut))
+        }
+        Some(Event::WorkflowExecutionCanceledEventAttributes(done)) => {
+            Ending::Error(ResultError::Cancelled { details: Payloads::from_wire(done.details) })
+        }
+        Some(Event::WorkflowExecutionTerminatedEventAttributes(done)) => {
+            Ending::Error(ResultError::Terminated { reason: done.reason })
+        }
+        Some(Event::WorkflowExecutionContinuedAsNewEventAttributes(done)) => Ending::Next(done.new_execution_run_id),
+        _ => {
+            let message = format!("the last event ({}) says nothing about the workflow's end", event.event_id);
+            Ending::Error(ResultError::Failed(Failure::application("UnknownEvent", message)))
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The calls of the workflow service: one trait over the generated client's methods.
+
+use std::future::Future;
+
+use everloop_proto::temporal::api::workflowservice::v1::{
+    self as wire, workflow_service_client::WorkflowServiceClient,
+};
+use tonic::{Request, Response, Status};
+
+use super::transport::Transport;
+
+/// A request of the workflow service, with the method it belongs to.
+pub(crate) trait Rpc: prost::Message + Clone + 'static {
+    /// What the server answers.
+    type Reply: Send + 'static;
+    /// The method, for error messages.
+    const NAME: &'static str;
+
+    fn send(
+        client: &mut WorkflowServiceClient<Transport>,
+        request: Request<Self>,
+    ) -> impl Future<Output = Result<Response<Self::Reply>, Status>> + Send;
+}
+
+macro_rules! rpcs {
+    ($($request:ident $method:ident $reply:ident)*) => {$(
+        impl Rpc for wire::$request {
+            type Reply = wire::$reply;
+            const NAME: &'static str = stringify!($method);
+
+            fn send(
+                client: &mut WorkflowServiceClient<Transport>,
+                request: Request<Self>,
+            ) -> impl Future<Output = Result<Response<Self::Reply>, Status>> + Send {
+                client.$method(request)
+            }
+        }
+    )*};
+}
+
+rpcs! {
+    GetSystemInfoRequest get_system_info GetSystemInfoResponse
+    DescribeNamespaceRequest describe_namespace DescribeNamespaceResponse
+    StartWorkflowExecutionRequest start_workflow_execution StartWorkflowExecutionResponse
+    SignalWithStartWorkflowExecutionRequest signal_with_start_workflow_execution SignalWithStartWorkflowExecutionResponse
+    SignalWorkflowExecutionRequest signal_workflow_execution SignalWorkflowExecutionResponse
+    QueryWorkflowRequest query_workflow QueryWorkflowResponse
+    UpdateWorkflowExecutionRequest update_workflow_execution UpdateWorkflowExecutionResponse
+    PollWorkflowExecutionUpdateRequest poll_workflow_execution_update PollWorkflowExecutionUpdateResponse
+    RequestCancelWorkflowExecutionRequest request_cancel_workflow_execution RequestCancelWorkflowExecutionResponse
+    TerminateWorkflowExecutionRequest terminate_workflow_execution TerminateWorkflowExecutionResponse
+    DescribeWorkflowExecutionRequest describe_workflow_execution DescribeWorkflowExecutionResponse
+    GetWorkflowExecutionHistoryRequest get_workflow_execution_history GetWorkflowExecutionHistoryResponse
+    ListWorkflowExecutionsRequest list_workflow_executions ListWorkflowExecutionsResponse
+    CountWorkflowExecutionsRequest count_workflow_executions CountWorkflowExecutionsResponse
+    DescribeTaskQueueRequest describe_task_queue DescribeTaskQueueResponse
+    PollWorkflowTaskQueueRequest poll_workflow_task_queue PollWorkflowTaskQueueResponse
+    RespondWorkflowTaskCompletedRequest respond_workflow_task_completed RespondWorkflowTaskCompletedResponse
+    RespondWorkflowTaskFailedRequest respond_workflow_task_failed RespondWorkflowTaskFailedResponse
+    RespondQueryTaskCompletedRequest respond_query_task_completed RespondQueryTaskCompletedResponse
+    PollActivityTaskQueueRequest poll_activity_task_queue PollActivityTaskQueueResponse
+    RecordActivityTaskHeartbeatRequest record_activity_task_heartbeat RecordActivityTaskHeartbeatResponse
+    RespondActivityTaskCompletedRequest respond_activity_task_completed RespondActivityTaskCompletedResponse
+    RespondActivityTaskFailedRequest respond_activity_task_failed RespondActivityTaskFailedResponse
+    RespondActivityTaskCanceledRequest respond_activity_task_canceled RespondActivityTaskCanceledResponse
+    ShutdownWorkerRequest shutdown_worker ShutdownWorkerResponse
+}

@@ -1,0 +1,355 @@
+//! Starting workflows.
+
+use std::collections::HashMap;
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use everloop_proto::temporal::api::enums::v1 as enums;
+use everloop_proto::temporal::api::errordetails::v1::WorkflowExecutionAlreadyStartedFailure;
+use everloop_proto::temporal::api::sdk::v1::UserMetadata;
+use everloop_proto::temporal::api::workflowservice::v1::{
+    SignalWithStartWorkflowExecutionRequest, StartWorkflowExecutionRequest,
+};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::error::{ExecuteError, RpcCode, RpcError, StartError};
+use super::handle::{Untyped, WithStart, WorkflowHandle};
+use super::interceptor::{Headers, OutgoingCall};
+use super::message::{MessageInput, SignalCall, payloads};
+use super::{Client, ResultError};
+use crate::data::{DecodeError, EncodeError, Payloads, encode};
+use crate::raw;
+use crate::tasks::SendFuture;
+use crate::workflow::Workflow;
+
+/// What happens when the id belonged to a workflow that has ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkflowIdReusePolicy {
+    /// It may be used again.
+    #[default]
+    AllowDuplicate,
+    /// It may be used again unless that workflow completed.
+    AllowDuplicateFailedOnly,
+    /// It may not be used again.
+    RejectDuplicate,
+}
+
+/// What happens when the id belongs to a running workflow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkflowIdConflictPolicy {
+    /// The start fails with [`StartError::AlreadyStarted`]; a start with a signal sends the signal.
+    #[default]
+    Unspecified,
+    /// The start fails with [`StartError::AlreadyStarted`].
+    Fail,
+    /// Nothing is started: the handle reaches the running one.
+    UseExisting,
+    /// The running one is terminated first.
+    TerminateExisting,
+}
+
+/// Awaiting the start gives a handle.
+pub struct ForHandle(());
+
+/// Awaiting the start gives the workflow's result.
+pub struct ForResult(());
+
+/// A workflow that is started when it is awaited. See [`Client::start`] and [`Client::execute`].
+#[must_use = "a workflow is not started until it is awaited"]
+pub struct StartCall<W, Then = ForHandle> {
+    client: Client,
+    workflow_id: String,
+    workflow_type: String,
+    input: Result<Vec<raw::Payload>, EncodeError>,
+    options: StartOptions,
+    _for: PhantomData<fn() -> (W, Then)>,
+}
+
+#[derive(Default)]
+struct StartOptions {
+    task_queue: Option<String>,
+    reuse: WorkflowIdReusePolicy,
+    conflict: WorkflowIdConflictPolicy,
+    execution_timeout: Option<Duration>,
+    run_timeout: Option<Duration>,
+    task_timeout: Option<Duration>,
+    start_delay: Option<Duration>,
+    memo: HashMap<String, raw::Payload>,
+    headers: Headers,
+    summary: Option<raw::Payload>,
+    signal: Option<MessageInput>,
+    eager: bool,
+    /// The first value that could not be serialized.
+    misfit: Option<EncodeError>,
+}
+
+impl<W, Then> StartCall<W, Then> {
+    pub(super) fn new(client: Client, workflow_type: String, input: Result<Vec<raw::Payload>, EncodeError>) -> Self {
+        let workflow_id = Uuid::new_v4().to_string();
+        Self { client, workflow_id, workflow_type, input, options: StartOptions::default(), _for: PhantomData }
+    }
+
+    /// The workflow's id, which names what it is about: an order number, a customer. Random unless set.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.workflow_id = id.into();
+        self
+    }
+
+    /// The queue whose workers run it. Needed unless the client has one for all starts.
+    pub fn task_queue(mut self, name: impl Into<String>) -> Self {
+        self.options.task_queue = Some(name.into());
+        self
+    }
+
+    /// What happens when the id belonged to a workflow that has ended.
+    pub fn id_reuse_policy(mut self, policy: WorkflowIdReusePolicy) -> Self {
+        self.options.reuse = policy;
+        self
+    }
+
+    /// What happens when the id belongs to a running workflow.
+    pub fn id_conflict_policy(mut self, policy: WorkflowIdConflictPolicy) -> Self {
+        self.options.conflict = policy;
+        self
+    }
+
+    /// How long the workflow may take, all its runs together. No limit unless set.
+    pub fn execution_timeout(mut self, limit: Duration) -> Self {
+        self.options.execution_timeout = Some(limit);
+        self
+    }
+
+    /// How long one run may take. No limit unless set.
+    pub fn run_timeout(mut self, limit: Duration) -> Self {
+        self.options.run_timeout = Some(limit);
+        self
+    }
+
+    /// How long a worker may take for one workflow task, before another one gets it. 10 seconds unless set.
+    pub fn task_timeout(mut self, limit: Duration) -> Self {
+        self.options.task_timeout = Some(limit);
+        self
+    }
+
+    /// How long to wait before it begins.
+    pub fn start_delay(mut self, delay: Duration) -> Self {
+        self.options.start_delay = Some(delay);
+        self
+    }
+
+    /// Adds a value that lists and descriptions show.
+    pub fn memo<T: Serialize + 'static>(mut self, name: impl Into<String>, value: &T) -> Self {
+        match encode(value) {
+            Ok(value) => drop(self.options.memo.insert(name.into(), value)),
+            Err(error) => drop(self.options.misfit.get_or_insert(error)),
+        }
+        self
+    }
+
+    /// Adds a header, beside those of interceptors.
+    pub fn header<T: Serialize + 'static>(mut self, name: impl Into<String>, value: &T) -> Self {
+        if let Err(error) = self.options.headers.insert(name, value) {
+            self.options.misfit.get_or_insert(error);
+        }
+        self
+    }
+
+    /// A line for people who look at the workflow.
+    pub fn summary(mut self, text: impl Into<String>) -> Self {
+        match encode(&text.into()) {
+            Ok(text) => self.options.summary = Some(text),
+            Err(error) => drop(self.options.misfit.get_or_insert(error)),
+        }
+        self
+    }
+
+    /// Lets the server hand the first workflow task to this client at once, where a worker of the same client has room for
+    /// it. Without such a worker nothing changes.
+    pub fn request_eager_start(mut self, wanted: bool) -> Self {
+        self.options.eager = wanted;
+        self
+    }
+
+    /// Sends the request. Gives the id of the run, and the queue it was started on.
+    async fn send(self) -> Result<(WorkflowHandle<W>, StartedRun), StartError> {
+        let Self { client, workflow_id, workflow_type, input, options, .. } = self;
+        let Some(task_queue) = options.task_queue.clone().or_else(|| client.inner.task_queue.clone()) else {
+            return Err(StartError::NoTaskQueue { workflow_id });
+        };
+        if let Some(misfit) = options.misfit {
+            return Err(misfit.into());
+        }
+        let call = OutgoingCall::Start { workflow_type: &workflow_type, workflow_id: &workflow_id };
+        let header = client.headers(&call, options.headers);
+        let duration = |limit: Option<Duration>| limit.and_then(|limit| limit.try_into().ok());
+        let mut request = StartWorkflowExecutionRequest {
+            namespace: client.namespace().to_owned(),
+            workflow_id: workflow_id.clone(),
+            workflow_type: Some(raw::WorkflowType { name: workflow_type }),
+            task_queue: Some(raw::TaskQueue { name: task_queue.clone(), ..Default::default() }),
+            input: payloads(input?),
+            workflow_execution_timeout: duration(options.execution_timeout),
+            workflow_run_timeout: duration(options.run_timeout),
+            workflow_task_timeout: duration(options.task_timeout),
+            identity: client.identity().to_owned(),
+            request_id: Uuid::new_v4().to_string(),
+            workflow_id_reuse_policy: options.reuse.into_wire(),
+            workflow_id_conflict_policy: options.conflict.into_wire(),
+            memo: (!options.memo.is_empty()).then_some(raw::Memo { fields: options.memo }),
+            header,
+            workflow_start_delay: duration(options.start_delay),
+            user_metadata: options.summary.map(|summary| UserMetadata { summary: Some(summary), details: None }),
+            ..Default::default()
+        };
+        let sent = match options.signal {
+            None => {
+                client.encode(&mut request).await?;
+                client.connection().call(request).await.map(|started| started.run_id)
+            }
+            Some(signal) => {
+                let mut request = with_signal(request, signal)?;
+                client.encode(&mut request).await?;
+                client.connection().call(request).await.map(|started| started.run_id)
+            }
+        };
+        match sent {
+            Ok(run_id) => {
+                client.inner.unpolled.watch(&client, &task_queue);
+                Ok((WorkflowHandle::new(client, workflow_id), StartedRun { run_id, task_queue }))
+            }
+            Err(error) => Err(start_error(workflow_id, error)),
+        }
+    }
+}
+
+struct StartedRun {
+    run_id: String,
+    task_queue: String,
+}
+
+impl<W: Workflow, Then> StartCall<W, Then> {
+    /// Sends a signal together with the start, so that it is there before the workflow begins; where the workflow runs
+    /// already, only the signal is sent.
+    ///
+    /// `client.start(OneClickBuy::run(purchase)).signal(|it| it.update_purchase(changed)).await?`
+    pub fn signal(mut self, signal: impl FnOnce(&W::Handle<WithStart>) -> SignalCall<WithStart>) -> Self {
+        let handle = WorkflowHandle::<W, WithStart>::new(WithStart(()), self.workflow_id.clone()).into();
+        self.options.signal = Some(signal(&handle).input);
+        self
+    }
+}
+
+impl<Then> StartCall<Untyped, Then> {
+    /// Sends a signal together with the start; where the workflow runs already, only the signal is sent.
+    pub fn signal(mut self, name: impl Into<String>, input: Payloads) -> Self {
+        let handle = WorkflowHandle::<Untyped, WithStart>::new(WithStart(()), self.workflow_id.clone());
+        self.options.signal = Some(MessageInput::new(&handle, name.into(), Ok(input.into_raw())));
+        self
+    }
+}
+
+impl<W: Workflow> IntoFuture for StartCall<W> {
+    type Output = Result<W::Handle<Client>, StartError>;
+    type IntoFuture = SendFuture<Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (handle, run) = self.send().await?;
+            Ok(handle.of_start(run.run_id, run.task_queue).into())
+        })
+    }
+}
+
+impl IntoFuture for StartCall<Untyped> {
+    type Output = Result<WorkflowHandle<Untyped>, StartError>;
+    type IntoFuture = SendFuture<Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (handle, run) = self.send().await?;
+            Ok(handle.of_start(run.run_id, run.task_queue))
+        })
+    }
+}
+
+impl<W: Workflow> IntoFuture for StartCall<W, ForResult> {
+    type Output = Result<W::Output, ExecuteError>;
+    type IntoFuture = SendFuture<Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (handle, run) = self.send().await?;
+            let handle = handle.of_start(run.run_id, run.task_queue);
+            let payload = handle.result_payload().await?;
+            let misfit = |cause| ResultError::Decode {
+                workflow_id: handle.workflow_id.clone(),
+                cause: DecodeError::Result(cause),
+            };
+            Ok((W::OUTPUT.decode)(&payload).map_err(misfit)?)
+        })
+    }
+}
+
+fn with_signal(
+    start: StartWorkflowExecutionRequest,
+    signal: MessageInput,
+) -> Result<SignalWithStartWorkflowExecutionRequest, StartError> {
+    Ok(SignalWithStartWorkflowExecutionRequest {
+        namespace: start.namespace,
+        workflow_id: start.workflow_id,
+        workflow_type: start.workflow_type,
+        task_queue: start.task_queue,
+        input: start.input,
+        workflow_execution_timeout: start.workflow_execution_timeout,
+        workflow_run_timeout: start.workflow_run_timeout,
+        workflow_task_timeout: start.workflow_task_timeout,
+        identity: start.identity,
+        request_id: start.request_id,
+        workflow_id_reuse_policy: start.workflow_id_reuse_policy,
+        workflow_id_conflict_policy: start.workflow_id_conflict_policy,
+        signal_name: signal.name,
+        signal_input: payloads(signal.args?),
+        memo: start.memo,
+        header: start.header,
+        workflow_start_delay: start.workflow_start_delay,
+        user_metadata: start.user_metadata,
+        ..Default::default()
+    })
+}
+
+fn start_error(workflow_id: String, error: RpcError) -> StartError {
+    match error.code {
+        RpcCode::AlreadyExists => {
+            let detail = error.detail::<WorkflowExecutionAlreadyStartedFailure>().unwrap_or_default();
+            StartError::AlreadyStarted { workflow_id, run_id: detail.run_id, message: error.message }
+        }
+        _ => StartError::Rpc(error),
+    }
+}
+
+impl WorkflowIdReusePolicy {
+    fn into_wire(self) -> i32 {
+        use enums::WorkflowIdReusePolicy as Wire;
+        match self {
+            Self::AllowDuplicate => Wire::AllowDuplicate as i32,
+            Self::AllowDuplicateFailedOnly => Wire::AllowDuplicateFailedOnly as i32,
+            Self::RejectDuplicate => Wire::RejectDuplicate as i32,
+        }
+    }
+}
+
+impl WorkflowIdConflictPolicy {
+    fn into_wire(self) -> i32 {
+        use enums::WorkflowIdConflictPolicy as Wire;
+        match self {
+            Self::Unspecified => Wire::Unspecified as i32,
+            Self::Fail => Wire::Fail as i32,
+            Self::UseExisting => Wire::UseExisting as i32,
+            Self::TerminateExisting => Wire::TerminateExisting as i32,
+        }
+    }
+}

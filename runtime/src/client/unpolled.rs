@@ -1,0 +1,90 @@
+//! Task queues that nobody polls: the most common reason why nothing happens.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use everloop_proto::temporal::api::enums::v1::TaskQueueType;
+use everloop_proto::temporal::api::workflowservice::v1::{DescribeTaskQueueRequest, DescribeWorkflowExecutionRequest};
+use tokio::time::Instant;
+
+use super::Client;
+use crate::raw;
+
+/// How long a workflow may wait before someone asks whether there is a worker.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// A queue that was looked at is not looked at again before this has passed.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// When each queue was looked at.
+#[derive(Default)]
+pub(super) struct Unpolled(Mutex<HashMap<String, Instant>>);
+
+impl Unpolled {
+    /// Looks at a queue a little later, and warns if it has no worker then.
+    pub(super) fn watch(&self, client: &Client, task_queue: &str) {
+        if !self.is_due(task_queue) {
+            return;
+        }
+        // The task must not keep the client alive: with it, an engine in this process would stay.
+        let (inner, task_queue) = (std::sync::Arc::downgrade(&client.inner), task_queue.to_owned());
+        tokio::spawn(async move {
+            tokio::time::sleep(PATIENCE).await;
+            let Some(inner) = inner.upgrade() else { return };
+            warn_if_unpolled(&Client { inner }, &task_queue, None).await;
+        });
+    }
+
+    fn is_due(&self, task_queue: &str) -> bool {
+        // Nothing panics while it is held.
+        let mut looked_at = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let now = Instant::now();
+        match looked_at.get_mut(task_queue) {
+            Some(last) if now.duration_since(*last) < PAUSE => false,
+            Some(last) => {
+                *last = now;
+                true
+            }
+            None => {
+                looked_at.insert(task_queue.to_owned(), now);
+                true
+            }
+        }
+    }
+}
+
+/// Warns if no worker polls the queue of a workflow that someone waits for.
+pub(super) async fn warn_about(client: &Client, workflow_id: &str, task_queue: Option<&str>) {
+    let task_queue = match task_queue {
+        Some(task_queue) => task_queue.to_owned(),
+        None => {
+            let request = DescribeWorkflowExecutionRequest {
+                namespace: client.namespace().to_owned(),
+                execution: Some(raw::WorkflowExecution { workflow_id: workflow_id.to_owned(), ..Default::default() }),
+            };
+            let Ok(described) = client.connection().call(request).await else { return };
+            described.workflow_execution_info.map(|info| info.task_queue).unwrap_or_default()
+        }
+    };
+    warn_if_unpolled(client, &task_queue, Some(workflow_id)).await;
+}
+
+async fn warn_if_unpolled(client: &Client, task_queue: &str, workflow_id: Option<&str>) {
+    let request = DescribeTaskQueueRequest {
+        namespace: client.namespace().to_owned(),
+        task_queue: Some(raw::TaskQueue { name: task_queue.to_owned(), ..Default::default() }),
+        task_queue_type: TaskQueueType::Workflow as i32,
+        ..Default::default()
+    };
+    // Only a hint: who may not ask gets none.
+    let Ok(described) = client.connection().call(request).await else { return };
+    if described.pollers.is_empty() {
+        tracing::warn!(
+            task_queue,
+            workflow_id,
+            namespace = client.namespace(),
+            "no worker polls the task queue `{task_queue}`, so its workflows wait: start one with \
+             `Worker::builder(&client, \"{task_queue}\")`, or check the queue's name"
+        );
+    }
+}

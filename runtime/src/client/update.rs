@@ -1,0 +1,218 @@
+//! Updates: requests that the workflow accepts or rejects, and answers.
+
+use std::future::IntoFuture;
+
+use everloop_proto::temporal::api::enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage;
+use everloop_proto::temporal::api::update::v1::{
+    Input, Meta, Outcome, Request, UpdateRef, WaitPolicy, outcome::Value as Answer,
+};
+use everloop_proto::temporal::api::workflowservice::v1::{
+    PollWorkflowExecutionUpdateRequest, UpdateWorkflowExecutionRequest,
+};
+use uuid::Uuid;
+
+use super::Client;
+use super::error::{RpcCode, RpcError, UpdateError};
+use super::handle::{Updates, WorkflowHandle};
+use super::interceptor::{Headers, OutgoingCall};
+use super::message::{MessageInput, first, payloads};
+use crate::data::{DecodeError, Failure};
+use crate::raw;
+use crate::tasks::SendFuture;
+use crate::workflow::Message;
+
+/// How far an update is, when [`UpdateCall::start`] returns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UpdateStage {
+    /// The workflow's validator has let it pass, and its handler runs.
+    #[default]
+    Accepted,
+    /// Its handler has returned.
+    Completed,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct UpdateOptions {
+    id: Option<String>,
+    stage: UpdateStage,
+}
+
+/// An update that is sent when it is awaited (for its answer) or started (for a handle).
+#[must_use = "an update is not sent until it is awaited or started"]
+pub struct UpdateCall<Output> {
+    client: Client,
+    input: MessageInput,
+    decode: fn(&raw::Payload) -> Result<Output, String>,
+    options: UpdateOptions,
+}
+
+impl<Output: 'static> UpdateCall<Output> {
+    #[doc(hidden)]
+    pub fn new<A, W, T: Updates>(handle: &WorkflowHandle<W, T>, message: Message<A, Output>, args: A) -> Self {
+        let args = message.arguments.encode(&args);
+        let input = MessageInput::new(handle, message.name.to_owned(), args);
+        let client = handle.target.client().clone();
+        Self { client, input, decode: message.output.decode, options: UpdateOptions::default() }
+    }
+
+    /// Its id in the workflow. Sending the same id again attaches to what was sent before.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.options.id = Some(id.into());
+        self
+    }
+
+    /// What [`start`](Self::start) waits for.
+    pub fn wait_for(mut self, stage: UpdateStage) -> Self {
+        self.options.stage = stage;
+        self
+    }
+
+    /// Adds headers, beside those of interceptors.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.input.headers = headers;
+        self
+    }
+
+    /// Sends the update and waits until it is accepted (or what [`wait_for`](Self::wait_for) says).
+    pub async fn start(self) -> Result<UpdateHandle<Output>, UpdateError> {
+        start(self.client, self.input, self.decode, self.options).await
+    }
+}
+
+impl<Output: 'static> IntoFuture for UpdateCall<Output> {
+    type Output = Result<Output, UpdateError>;
+    type IntoFuture = SendFuture<Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let call = self.wait_for(UpdateStage::Completed);
+        Box::pin(async move { call.start().await?.result().await })
+    }
+}
+
+pub(super) async fn start<Output>(
+    client: Client,
+    input: MessageInput,
+    decode: fn(&raw::Payload) -> Result<Output, String>,
+    options: UpdateOptions,
+) -> Result<UpdateHandle<Output>, UpdateError> {
+    let MessageInput { execution, first_run_id, name, args, headers } = input;
+    let call = OutgoingCall::Update { name: &name, workflow_id: &execution.workflow_id };
+    let header = client.headers(&call, headers);
+    let workflow_id = execution.workflow_id.clone();
+    let update_id = options.id.unwrap_or_else(|| Uuid::new_v4().to_string());
+    let meta = Meta { update_id, identity: client.identity().to_owned() };
+    let request =
+        Request { meta: Some(meta), input: Some(Input { header, name, args: payloads(args?) }), ..Default::default() };
+    let wanted = match options.stage {
+        UpdateStage::Accepted => Stage::Accepted,
+        UpdateStage::Completed => Stage::Completed,
+    };
+    let mut request = UpdateWorkflowExecutionRequest {
+        namespace: client.namespace().to_owned(),
+        workflow_execution: Some(execution),
+        first_execution_run_id: first_run_id,
+        wait_policy: Some(WaitPolicy { lifecycle_stage: wanted as i32 }),
+        request: Some(request),
+    };
+    client.encode(&mut request).await?;
+    // Servers answer early while no worker has taken the update; asking again with the same id attaches to it.
+    let reply = loop {
+        let reply = client.connection().long_poll(request.clone()).await;
+        let reply = reply.map_err(|error| rpc_error(&workflow_id, error))?;
+        if reply.stage >= Stage::Accepted as i32 || reply.outcome.is_some() {
+            break reply;
+        }
+    };
+    let reference = reply.update_ref.unwrap_or_default();
+    let handle = UpdateHandle { client, workflow_id, reference, known: reply.outcome, decode };
+    match options.stage {
+        UpdateStage::Completed => handle.completed().await,
+        UpdateStage::Accepted => Ok(handle),
+    }
+}
+
+/// An update that the workflow has accepted.
+pub struct UpdateHandle<Output> {
+    client: Client,
+    workflow_id: String,
+    reference: UpdateRef,
+    known: Option<Outcome>,
+    decode: fn(&raw::Payload) -> Result<Output, String>,
+}
+
+impl<Output> UpdateHandle<Output> {
+    /// Its id in the workflow.
+    pub fn id(&self) -> &str {
+        &self.reference.update_id
+    }
+
+    /// The workflow's id.
+    pub fn workflow_id(&self) -> &str {
+        &self.workflow_id
+    }
+
+    /// The run that took it.
+    pub fn run_id(&self) -> Option<&str> {
+        self.reference.workflow_execution.as_ref().map(|execution| execution.run_id.as_str())
+    }
+
+    /// Waits for the answer.
+    pub async fn result(&self) -> Result<Output, UpdateError> {
+        let outcome = match &self.known {
+            Some(outcome) => outcome.clone(),
+            None => self.poll().await?,
+        };
+        self.answer(outcome).await
+    }
+
+    async fn completed(mut self) -> Result<Self, UpdateError> {
+        if self.known.is_none() {
+            self.known = Some(self.poll().await?);
+        }
+        Ok(self)
+    }
+
+    async fn poll(&self) -> Result<Outcome, UpdateError> {
+        let request = PollWorkflowExecutionUpdateRequest {
+            namespace: self.client.namespace().to_owned(),
+            update_ref: Some(self.reference.clone()),
+            identity: self.client.identity().to_owned(),
+            wait_policy: Some(WaitPolicy { lifecycle_stage: Stage::Completed as i32 }),
+        };
+        loop {
+            let reply = self.client.connection().long_poll(request.clone()).await;
+            let reply = reply.map_err(|error| rpc_error(&self.workflow_id, error))?;
+            if let Some(outcome) = reply.outcome {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    async fn answer(&self, mut outcome: Outcome) -> Result<Output, UpdateError> {
+        self.client.decode(&mut outcome).await?;
+        match outcome.value {
+            Some(Answer::Failure(failure)) => Err(UpdateError::Failed(Failure::from_wire(failure))),
+            value => {
+                let success = match value {
+                    Some(Answer::Success(success)) => Some(success),
+                    _ => None,
+                };
+                let misfit = |cause| UpdateError::Decode {
+                    workflow_id: self.workflow_id.clone(),
+                    cause: DecodeError::Result(cause),
+                };
+                (self.decode)(&first(success)?).map_err(misfit)
+            }
+        }
+    }
+}
+
+fn rpc_error(workflow_id: &str, error: RpcError) -> UpdateError {
+    let workflow_id = workflow_id.to_owned();
+    match error.code {
+        RpcCode::NotFound => UpdateError::NotFound { workflow_id, message: error.message },
+        RpcCode::FailedPrecondition => UpdateError::NotReady { workflow_id, message: error.message },
+        _ => UpdateError::Rpc(error),
+    }
+}
