@@ -1,16 +1,20 @@
 //! Everloop's engine: durable workflows behind the Temporal protocol, in process or over gRPC.
 
-#[allow(dead_code, unused_imports, reason = "the engine that calls it comes next")]
+mod api;
+mod clock;
+mod engine;
+#[allow(dead_code, unused_imports, reason = "the engine offers these services next")]
 mod grpc;
-#[allow(dead_code, unused_imports, reason = "the engine that calls it comes next")]
+mod matching;
 mod namespaces;
-#[allow(dead_code, unused_imports, reason = "the engine that calls it comes next")]
+mod service;
 mod status;
-#[allow(dead_code, unused_imports, reason = "the engine that calls it comes next")]
 mod store;
-#[allow(dead_code, unused_imports, reason = "the engine that calls it comes next")]
 mod visibility;
 
+pub use clock::{ClockMode, UnbalancedUnlock};
 pub use grpc::{HealthService, Operator};
 #[cfg(feature = "listen")]
 pub use grpc::{ListenError, Listening};
+pub use service::handle::{Engine, EngineBuilder, EngineError};
+pub use service::workflow::Workflows;

@@ -11,6 +11,7 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// Every run.
+    #[cfg(test)]
     pub(crate) const ALL: Self = Self { condition: None };
 }
 

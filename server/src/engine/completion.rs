@@ -1,0 +1,318 @@
+//! A worker completes a workflow task.
+//!
+//! Everything of one completion happens or nothing does: state and history are remembered first, and when a command
+//! turns out to be wrong they are put back and the task counts as failed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::commands::Commands;
+use super::error::Refusal;
+use super::event::{Attributes, EventId};
+use super::run::{Close, Effects, Run, Sticky};
+use super::time::{Time, duration};
+use super::update::is_rejection;
+use super::workflow_task::{HISTORY_SERVICE, TaskKind, WorkflowTask, rejected_completion};
+use crate::api::command::Command;
+use crate::api::enums::{CommandType, VersioningBehavior, WorkflowTaskFailedCause};
+use crate::api::history::{WorkflowExecutionTerminatedEventAttributes, WorkflowTaskCompletedEventAttributes};
+use crate::api::workflowservice::RespondWorkflowTaskCompletedRequest;
+use crate::visibility::RunStatus;
+
+/// A chain of tasks that only say "still busy" is cut off after this long.
+const HEARTBEAT_CHAIN_MAX: Duration = Duration::from_secs(30 * 60);
+/// The request id of a task that was handed out with the answer to the one before.
+const INLINE_REQUEST_ID: &str = "request-from-RespondWorkflowTaskCompleted";
+/// A speculative task that shipped more events than this is written even if all its updates are rejected.
+const DISCARDED_EVENTS_MAX: EventId = 10;
+
+/// Why a completion is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    cause: WorkflowTaskFailedCause,
+    detail: String,
+    /// The workflow cannot go on from here, whatever the worker does.
+    terminates: bool,
+}
+
+impl Rejected {
+    pub(super) fn new(cause: WorkflowTaskFailedCause, detail: impl Into<String>) -> Self {
+        Self { cause, detail: detail.into(), terminates: false }
+    }
+
+    pub(super) fn terminating(self) -> Self {
+        Self { terminates: true, ..self }
+    }
+
+    fn message(&self) -> String {
+        let name = cause_name(self.cause);
+        if self.detail.is_empty() { name } else { format!("{name}: {}", self.detail) }
+    }
+}
+
+/// The task a worker means by its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TaskRef {
+    pub(crate) stamp: u64,
+    pub(crate) attempt: i32,
+    pub(crate) started_time: Time,
+}
+
+/// What a completion came to.
+#[derive(Debug, Default)]
+pub(crate) struct Completed {
+    /// The next task, already started, goes back with the answer.
+    pub(crate) next_task: bool,
+    /// Updates that were sent before go with the next task again.
+    pub(crate) resend_updates: bool,
+    /// Activities that go back with the answer.
+    pub(crate) eager_activities: Vec<EventId>,
+    /// The task left no trace: the worker forgets what follows this event. 0 otherwise.
+    pub(crate) reset_history_event_id: EventId,
+    /// What the worker is told instead, although something did change.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl Run {
+    /// The started task that a worker means, if it is still the current one.
+    pub(crate) fn current_workflow_task(&self, which: TaskRef) -> Result<&WorkflowTask, Refusal> {
+        self.state
+            .workflow_task
+            .as_ref()
+            .filter(|task| self.is_open() && task.stamp == which.stamp && task.attempt == which.attempt)
+            .filter(|task| task.started.as_ref().is_some_and(|started| started.time == which.started_time))
+            .ok_or_else(Refusal::unknown_workflow_task)
+    }
+
+    /// Applies a completion and ends the transition.
+    ///
+    /// `fresh_id` makes request ids for activities that start at once.
+    pub(crate) fn complete_workflow_task(
+        &mut self,
+        which: TaskRef,
+        request: RespondWorkflowTaskCompletedRequest,
+        fresh_id: &mut dyn FnMut() -> Arc<str>,
+        now: Time,
+    ) -> Result<(Completed, Effects), Refusal> {
+        let task = self.current_workflow_task(which)?.clone();
+        check_supported(&request)?;
+        check_sequence(&request.commands)?;
+        let before = self.snapshot();
+        let identity = request.identity.clone();
+        let heartbeat =
+            request.force_create_new_workflow_task && request.commands.is_empty() && request.messages.is_empty();
+        let overdue = heartbeat && now.since(task.original_scheduled_time) > HEARTBEAT_CHAIN_MAX;
+
+        let completed_event_id = if overdue {
+            self.time_out_started_task(now);
+            Some(0)
+        } else {
+            self.write_completed(&task, &request, now)
+        };
+        self.state.sticky = match &request.sticky_attributes {
+            Some(attributes) if !overdue => attributes.worker_task_queue.as_ref().map(|queue| Sticky {
+                queue: queue.name.as_str().into(),
+                schedule_to_start: duration(attributes.schedule_to_start_timeout.as_ref()).unwrap_or_default(),
+            }),
+            _ => None,
+        };
+
+        let mut commands = Commands::new(completed_event_id.unwrap_or(0), identity.clone(), request.messages, now);
+        commands.has_buffered_events = !self.state.buffered.is_empty();
+        let mut completed = Completed { resend_updates: !request.force_create_new_workflow_task, ..Default::default() };
+        if let Err(rejected) = self.apply_commands(request.commands, &mut commands, fresh_id) {
+            self.roll_back(before);
+            return Ok(self.reject_completion(&task, rejected, identity, now));
+        }
+        if self.is_open() && !request.force_create_new_workflow_task {
+            self.reject_unanswered_updates();
+        }
+        self.answer_queries(request.query_results);
+
+        let again = request.force_create_new_workflow_task
+            || commands.has_buffered_events
+            || commands.canceled_unstarted_activity
+            || overdue;
+        let speculative = !again && self.state.updates.wait_to_be_sent();
+        let inline = request.return_new_workflow_task;
+        if self.is_open() && (again || (speculative && !inline)) {
+            let original = if heartbeat && !overdue { task.original_scheduled_time } else { now };
+            self.schedule_workflow_task(TaskKind::Normal, now, original);
+            if inline {
+                self.start_inline(INLINE_REQUEST_ID.into(), &identity, now);
+                completed.next_task = true;
+            }
+        }
+        let close = if completed_event_id.is_some() || self.state.workflow_task.is_some() {
+            Close::Write
+        } else {
+            Close::KeepSpeculative
+        };
+        let mut effects = self.close_transaction(now, close);
+        if self.is_open() && speculative && inline {
+            self.schedule_workflow_task(TaskKind::Speculative, now, now);
+            self.start_inline(INLINE_REQUEST_ID.into(), &identity, now);
+            completed.next_task = true;
+        }
+        if self.state.workflow_task.is_none() {
+            self.release_queries();
+        }
+        effects.append(self.close_speculative(now));
+
+        completed.eager_activities = commands.started_eagerly;
+        if completed_event_id.is_none() {
+            completed.reset_history_event_id = self.state.previous_started_event_id;
+        }
+        if overdue {
+            completed.next_task = false;
+            completed.refusal = Some(Refusal::NotFound("workflow task heartbeat timeout".to_owned()));
+        }
+        Ok((completed, effects))
+    }
+
+    /// Writes the completion; `None` when the task leaves no trace.
+    fn write_completed(
+        &mut self,
+        task: &WorkflowTask,
+        request: &RespondWorkflowTaskCompletedRequest,
+        now: Time,
+    ) -> Option<EventId> {
+        self.state.workflow_task_attempt = 1;
+        self.state.close_attempted = false;
+        self.set_workflow_task(None);
+        if self.leaves_no_trace(task, request) {
+            return None;
+        }
+        let mut task = task.clone();
+        self.write_late_task(&mut task, &request.identity);
+        let started_event_id = task.started.as_ref().map_or(0, |started| started.event_id);
+        self.state.previous_started_event_id = started_event_id;
+        let attributes = WorkflowTaskCompletedEventAttributes {
+            scheduled_event_id: task.scheduled_event_id,
+            started_event_id,
+            identity: request.identity.clone(),
+            binary_checksum: request.binary_checksum.clone(),
+            worker_version: request.worker_version_stamp.clone(),
+            sdk_metadata: request.sdk_metadata.clone(),
+            metering_metadata: request.metering_metadata,
+            worker_deployment_name: request
+                .deployment_options
+                .as_ref()
+                .map(|options| options.deployment_name.clone())
+                .unwrap_or_default(),
+            ..Default::default()
+        };
+        Some(self.append(now, Attributes::WorkflowTaskCompletedEventAttributes(attributes)))
+    }
+
+    /// Whether a speculative task did nothing but reject updates.
+    fn leaves_no_trace(&self, task: &WorkflowTask, request: &RespondWorkflowTaskCompletedRequest) -> bool {
+        let may_ship_events = request
+            .capabilities
+            .as_ref()
+            .is_some_and(|capabilities| capabilities.discard_speculative_workflow_task_with_events);
+        let shipped = self.history.next_event_id() - (self.state.previous_started_event_id + 2);
+        task.kind == TaskKind::Speculative
+            && request.commands.is_empty()
+            && !request.force_create_new_workflow_task
+            && shipped <= if may_ship_events { DISCARDED_EVENTS_MAX } else { 0 }
+            && request.messages.iter().all(is_rejection)
+    }
+
+    /// Nothing of the completion counts; the task failed.
+    fn reject_completion(
+        &mut self,
+        task: &WorkflowTask,
+        rejected: Rejected,
+        identity: String,
+        now: Time,
+    ) -> (Completed, Effects) {
+        let message = rejected.message();
+        self.abort_updates_of_failed_task();
+        // A worker that fails again and again is not told apart by history: the task times out, later and later.
+        let drop_silently = task.attempt > 1 && rejected.cause != WorkflowTaskFailedCause::UnhandledCommand;
+        if !drop_silently {
+            let failure = rejected_completion(message.clone());
+            self.end_failed_task(rejected.cause, Some(failure), identity, now);
+            if rejected.terminates {
+                self.flush_buffer();
+                self.append(
+                    now,
+                    Attributes::WorkflowExecutionTerminatedEventAttributes(
+                        WorkflowExecutionTerminatedEventAttributes {
+                            reason: message.clone(),
+                            details: None,
+                            identity: HISTORY_SERVICE.to_owned(),
+                        },
+                    ),
+                );
+                self.close_run(RunStatus::Terminated, now);
+            } else {
+                self.want_workflow_task(now);
+            }
+        }
+        let close = if drop_silently { Close::KeepSpeculative } else { Close::Write };
+        let effects = self.close_transaction(now, close);
+        (Completed { refusal: Some(Refusal::InvalidArgument(message)), ..Default::default() }, effects)
+    }
+}
+
+impl Effects {
+    /// Adds what a following transition wants done.
+    pub(super) fn append(&mut self, mut later: Self) {
+        self.batches.append(&mut later.batches);
+        self.offers.append(&mut later.offers);
+        self.notices.append(&mut later.notices);
+        self.visible |= later.visible;
+    }
+}
+
+fn check_supported(request: &RespondWorkflowTaskCompletedRequest) -> Result<(), Refusal> {
+    if request.intermediate_page || request.page_number > 0 {
+        return Err(Refusal::FailedPrecondition(
+            "workflow task completion pagination is not supported by this server".to_owned(),
+        ));
+    }
+    if request.versioning_behavior() != VersioningBehavior::Unspecified {
+        return Err(Refusal::Unsupported("versioning_behavior"));
+    }
+    Ok(())
+}
+
+/// At most one command closes the workflow, and none follows it.
+fn check_sequence(commands: &[Command]) -> Result<(), Refusal> {
+    use CommandType as T;
+    let mut closing = None;
+    for command in commands {
+        if command.command_type() == T::Unspecified {
+            return Err(Refusal::invalid(format!("Unknown command type: {}", command.command_type)));
+        }
+        if let Some(closing) = closing {
+            return Err(Refusal::invalid(format!(
+                "invalid command sequence: command {closing:?} must be the last command."
+            )));
+        }
+        if matches!(
+            command.command_type(),
+            T::CompleteWorkflowExecution
+                | T::FailWorkflowExecution
+                | T::CancelWorkflowExecution
+                | T::ContinueAsNewWorkflowExecution
+        ) {
+            closing = Some(command.command_type());
+        }
+    }
+    Ok(())
+}
+
+/// `BAD_START_TIMER_ATTRIBUTES` is shown as `BadStartTimerAttributes`.
+fn cause_name(cause: WorkflowTaskFailedCause) -> String {
+    let name = cause.as_str_name();
+    let name = name.strip_prefix("WORKFLOW_TASK_FAILED_CAUSE_").unwrap_or(name);
+    name.split('_')
+        .flat_map(|word| {
+            let (first, rest) = word.split_at(word.len().min(1));
+            [first.to_owned(), rest.to_ascii_lowercase()]
+        })
+        .collect()
+}

@@ -1,0 +1,181 @@
+//! What callers see of a run without its history.
+
+use super::activity::Activity;
+use super::run::Run;
+use super::time::{Time, wire_duration};
+use crate::api::common::{ActivityType, Memo, Priority, WorkflowExecution, WorkflowType};
+use crate::api::enums::{PendingActivityState, PendingWorkflowTaskState, TaskQueueKind};
+use crate::api::sdk::UserMetadata;
+use crate::api::taskqueue::TaskQueue;
+use crate::api::workflow::{
+    PendingActivityInfo, PendingWorkflowTaskInfo, WorkflowExecutionConfig, WorkflowExecutionExtendedInfo,
+    WorkflowExecutionInfo,
+};
+use crate::api::workflowservice::DescribeWorkflowExecutionResponse;
+use crate::store::NamespaceKey;
+use crate::visibility::VisibilityRow;
+
+impl Run {
+    /// What lists show of the run.
+    pub(crate) fn visibility_row(&self, namespace: NamespaceKey) -> VisibilityRow {
+        use prost::Message as _;
+        let memo = Memo { fields: self.state.memo.clone().into_iter().collect() };
+        VisibilityRow {
+            namespace,
+            workflow_id: self.info.workflow_id.clone(),
+            run_id: self.info.run_id.clone(),
+            workflow_type: self.info.workflow_type.clone(),
+            task_queue: self.info.task_queue.clone(),
+            status: self.state.status,
+            start_time_ns: self.info.start_time.nanos(),
+            execution_time_ns: self.info.execution_time.nanos(),
+            close_time_ns: self.state.close_time.map(Time::nanos),
+            history_length: self.history.next_event_id() - 1,
+            history_size_bytes: self.history.size_bytes(),
+            state_transition_count: self.state_transition_count,
+            memo: (!memo.fields.is_empty()).then(|| memo.encode_to_vec().into()),
+        }
+    }
+
+    /// Describes an open run.
+    pub(crate) fn describe(&self, namespace: NamespaceKey) -> DescribeWorkflowExecutionResponse {
+        let mut info = execution_info(&self.visibility_row(namespace));
+        info.first_run_id = self.info.first_run_id.to_string();
+        info.priority = self.info.priority.clone();
+        DescribeWorkflowExecutionResponse {
+            execution_config: Some(WorkflowExecutionConfig {
+                task_queue: Some(self.normal_task_queue()),
+                workflow_execution_timeout: wire_duration(self.info.execution_timeout),
+                workflow_run_timeout: wire_duration(self.info.run_timeout),
+                default_workflow_task_timeout: wire_duration(self.info.task_timeout),
+                user_metadata: self.info.user_metadata.clone(),
+            }),
+            workflow_execution_info: Some(info),
+            pending_activities: self.state.activities.values().map(|activity| pending_activity(activity)).collect(),
+            pending_workflow_task: self.pending_workflow_task(),
+            workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
+                execution_expiration_time: self.info.execution_expiration.map(Into::into),
+                run_expiration_time: self.info.run_expiration.map(Into::into),
+                cancel_requested: self.state.cancel_requested,
+                original_start_time: Some(self.info.start_time.into()),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    }
+
+    fn pending_workflow_task(&self) -> Option<PendingWorkflowTaskInfo> {
+        let task = self.state.workflow_task.as_ref()?;
+        let state = if task.started.is_some() {
+            PendingWorkflowTaskState::Started
+        } else {
+            PendingWorkflowTaskState::Scheduled
+        };
+        Some(PendingWorkflowTaskInfo {
+            state: state as i32,
+            scheduled_time: Some(task.scheduled_time.into()),
+            original_scheduled_time: Some(task.original_scheduled_time.into()),
+            started_time: task.started.as_ref().map(|started| started.time.into()),
+            attempt: task.attempt,
+        })
+    }
+}
+
+/// What the start of a closed run tells about it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StartSummary {
+    pub(crate) config: WorkflowExecutionConfig,
+    pub(crate) first_run_id: String,
+    pub(crate) priority: Option<Priority>,
+    pub(crate) user_metadata: Option<UserMetadata>,
+    pub(crate) cancel_requested: bool,
+}
+
+/// Describes a closed run.
+pub(crate) fn describe_closed(row: &VisibilityRow, start: StartSummary) -> DescribeWorkflowExecutionResponse {
+    let mut info = execution_info(row);
+    info.first_run_id = start.first_run_id;
+    info.priority = start.priority;
+    DescribeWorkflowExecutionResponse {
+        execution_config: Some(WorkflowExecutionConfig { user_metadata: start.user_metadata, ..start.config }),
+        workflow_execution_info: Some(info),
+        workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
+            cancel_requested: start.cancel_requested,
+            original_start_time: Some(Time::from_nanos(row.start_time_ns).into()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// A run as lists show it.
+pub(crate) fn execution_info(row: &VisibilityRow) -> WorkflowExecutionInfo {
+    use prost::Message as _;
+    let execution = WorkflowExecution { workflow_id: row.workflow_id.to_string(), run_id: row.run_id.to_string() };
+    let execution_time = Time::from_nanos(row.execution_time_ns);
+    let close_time = row.close_time_ns.map(Time::from_nanos);
+    WorkflowExecutionInfo {
+        execution: Some(execution.clone()),
+        r#type: Some(WorkflowType { name: row.workflow_type.to_string() }),
+        start_time: Some(Time::from_nanos(row.start_time_ns).into()),
+        close_time: close_time.map(Into::into),
+        status: row.status.number(),
+        history_length: row.history_length,
+        execution_time: Some(execution_time.into()),
+        memo: row.memo.clone().and_then(|memo| Memo::decode(memo).ok()),
+        task_queue: row.task_queue.to_string(),
+        state_transition_count: row.state_transition_count,
+        history_size_bytes: row.history_size_bytes,
+        execution_duration: close_time.and_then(|close| wire_duration(close.since(execution_time))),
+        root_execution: Some(execution),
+        ..Default::default()
+    }
+}
+
+/// The configuration a start event asks for.
+pub(crate) fn config(
+    started: &crate::api::history::WorkflowExecutionStartedEventAttributes,
+) -> WorkflowExecutionConfig {
+    WorkflowExecutionConfig {
+        task_queue: started.task_queue.as_ref().map(|queue| TaskQueue {
+            name: queue.name.clone(),
+            kind: TaskQueueKind::Normal as i32,
+            normal_name: String::new(),
+        }),
+        workflow_execution_timeout: started.workflow_execution_timeout,
+        workflow_run_timeout: started.workflow_run_timeout,
+        default_workflow_task_timeout: started.workflow_task_timeout,
+        user_metadata: None,
+    }
+}
+
+fn pending_activity(activity: &Activity) -> PendingActivityInfo {
+    let state = match (&activity.cancel_requested, &activity.started) {
+        (Some(_), _) => PendingActivityState::CancelRequested,
+        (None, Some(_)) => PendingActivityState::Started,
+        (None, None) => PendingActivityState::Scheduled,
+    };
+    let identity = activity.started.as_ref().map_or(&activity.last_identity, |started| &started.identity);
+    PendingActivityInfo {
+        activity_id: activity.activity_id.to_string(),
+        activity_type: Some(ActivityType { name: activity.activity_type.to_string() }),
+        state: state as i32,
+        heartbeat_details: activity.heartbeat_details.clone(),
+        last_heartbeat_time: activity.last_heartbeat.map(Into::into),
+        last_started_time: activity.started.as_ref().map(|started| started.time.into()),
+        attempt: activity.attempt,
+        maximum_attempts: activity.retry.maximum_attempts,
+        scheduled_time: activity.started.is_none().then(|| activity.scheduled.into()),
+        expiration_time: activity.expiration().map(Into::into),
+        last_failure: activity.last_failure.clone(),
+        last_worker_identity: identity.to_string(),
+        current_retry_interval: activity
+            .last_attempt_complete
+            .filter(|_| activity.backing_off)
+            .and_then(|complete| wire_duration(activity.scheduled.since(complete))),
+        last_attempt_complete_time: activity.last_attempt_complete.map(Into::into),
+        next_attempt_schedule_time: activity.backing_off.then(|| activity.scheduled.into()),
+        priority: activity.priority.clone(),
+        ..Default::default()
+    }
+}

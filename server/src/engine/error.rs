@@ -1,0 +1,64 @@
+//! Why the engine refuses a request. The service knows the gRPC code of each.
+
+use std::sync::Arc;
+
+/// A request that changed nothing, and why.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// What the request names does not exist, or is closed.
+    #[error("{0}")]
+    NotFound(String),
+    /// The request itself is wrong, whatever the state.
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// The request is not possible in this state.
+    #[error("{0}")]
+    FailedPrecondition(String),
+    /// The workflow cannot answer yet, or its worker keeps failing.
+    #[error("{0}")]
+    NotReady(String),
+    /// The workflow is about to close; the caller should try again.
+    #[error("{0}")]
+    Busy(String),
+    /// Too many of something at once in one run.
+    #[error("{0}")]
+    TooMany(String),
+    /// A feature this engine does not have.
+    #[error("{0} is not supported by this server")]
+    Unsupported(&'static str),
+    /// The request asks for what is switched off.
+    #[error("{0}")]
+    Denied(String),
+    /// Nothing is wrong with the request, but it did not happen; trying again helps.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A start whose workflow id is taken.
+    #[error("{message}")]
+    AlreadyStarted { message: String, start_request_id: String, run_id: Arc<str>, first_run_id: Arc<str> },
+}
+
+impl Refusal {
+    pub(crate) fn closed() -> Self {
+        Self::NotFound("workflow execution already completed".to_owned())
+    }
+
+    pub(crate) fn unknown_run() -> Self {
+        Self::NotFound("workflow execution not found".to_owned())
+    }
+
+    pub(crate) fn unknown_workflow_task() -> Self {
+        Self::NotFound("Workflow task not found.".to_owned())
+    }
+
+    pub(crate) fn unknown_activity() -> Self {
+        Self::NotFound("invalid activityID or activity already timed out or invoking workflow is completed".to_owned())
+    }
+
+    pub(crate) fn closing() -> Self {
+        Self::Busy("workflow operation can not be applied because workflow is closing".to_owned())
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::InvalidArgument(message.into())
+    }
+}

@@ -1,0 +1,26 @@
+//! The rules of durable workflows: `(state, request or moment, fresh ids) -> (events, effects)`.
+//!
+//! [`run::Run`] is one open run. Each sibling module adds the transitions of one subject; the text of a transition
+//! reads like the events it writes. Numbers of events, tasks for workers and news for callers come out of
+//! [`run::Run::close_transaction`].
+//!
+//! *Invariant.* Nothing in here has a clock, a thread, a socket or a store: time and fresh ids are arguments. So every
+//! sequence of events can be told as a test.
+
+pub(crate) mod activity;
+mod commands;
+pub(crate) mod completion;
+pub(crate) mod control;
+pub(crate) mod describe;
+pub(crate) mod error;
+pub(crate) mod event;
+pub(crate) mod history;
+pub(crate) mod query;
+mod retry;
+pub(crate) mod run;
+pub(crate) mod start;
+#[cfg(test)]
+mod tests;
+pub(crate) mod time;
+pub(crate) mod update;
+pub(crate) mod workflow_task;

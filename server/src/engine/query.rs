@@ -1,0 +1,93 @@
+//! Queries that ride on a workflow task, because an answer has to reflect what the task brings.
+
+use std::collections::BTreeMap;
+
+use super::error::Refusal;
+use super::run::{Notice, Run};
+use crate::api::enums::QueryRejectCondition;
+use crate::api::query::{WorkflowQuery, WorkflowQueryResult};
+use crate::visibility::RunStatus;
+
+/// Queries of one run that wait for a workflow task, at most.
+const WAITING_MAX: usize = 1000;
+
+/// The queries of one run that wait for a workflow task.
+#[derive(Debug, Default)]
+pub(crate) struct Queries {
+    waiting: BTreeMap<u64, WorkflowQuery>,
+    next_id: u64,
+}
+
+impl Queries {
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (u64, &WorkflowQuery)> {
+        self.waiting.iter().map(|(id, query)| (*id, query))
+    }
+
+    /// The caller has gone.
+    pub(crate) fn forget(&mut self, id: u64) {
+        self.waiting.remove(&id);
+    }
+}
+
+/// How a query reaches a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum QueryRoute {
+    /// In a task of its own.
+    Direct,
+    /// On the workflow task that is pending anyway, under this number.
+    Riding(u64),
+}
+
+impl Run {
+    /// Decides how a query reaches a worker, and lets it wait if it rides.
+    pub(crate) fn route_query(&mut self, query: &WorkflowQuery) -> Result<QueryRoute, Refusal> {
+        if self.worker_is_failing() {
+            return Err(Refusal::NotReady("Unable to query workflow due to Workflow Task in failed state.".to_owned()));
+        }
+        if self.state.workflow_task.is_none() {
+            if self.state.previous_started_event_id > 0 {
+                return Ok(QueryRoute::Direct);
+            }
+            if self.state.first_task_due.is_none() {
+                return Err(Refusal::NotReady(
+                    "A workflow task has not been scheduled for this run, so it cannot be queried.".to_owned(),
+                ));
+            }
+        }
+        if self.queries.waiting.len() >= WAITING_MAX {
+            return Err(Refusal::Busy(
+                "consistent query buffer is full, cannot accept new consistent queries".to_owned(),
+            ));
+        }
+        self.queries.next_id += 1;
+        let id = self.queries.next_id;
+        self.queries.waiting.insert(id, query.clone());
+        Ok(QueryRoute::Riding(id))
+    }
+
+    /// Hands out the answers a completion brought.
+    pub(super) fn answer_queries(&mut self, results: impl IntoIterator<Item = (String, WorkflowQueryResult)>) {
+        for (id, result) in results {
+            let Ok(id) = id.parse() else { continue };
+            if self.queries.waiting.remove(&id).is_some() {
+                self.notify(Notice::QueryAnswered { id, result: Box::new(result) });
+            }
+        }
+    }
+
+    /// Lets the waiting queries be asked by themselves.
+    pub(super) fn release_queries(&mut self) {
+        for id in std::mem::take(&mut self.queries.waiting).into_keys() {
+            self.notify(Notice::QueryReleased { id });
+        }
+    }
+}
+
+/// Whether the caller does not want an answer from a run in this state.
+pub(crate) fn rejects(condition: QueryRejectCondition, status: RunStatus) -> bool {
+    match condition {
+        QueryRejectCondition::Unspecified | QueryRejectCondition::None => false,
+        QueryRejectCondition::NotOpen => status != RunStatus::Running,
+        QueryRejectCondition::NotCompletedCleanly => !matches!(status, RunStatus::Running | RunStatus::Completed),
+    }
+}

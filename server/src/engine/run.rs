@@ -1,0 +1,396 @@
+//! One run: its state, and the transaction around every transition.
+//!
+//! A transition is a method of [`Run`] in one of the sibling modules; it checks first and changes afterwards. The
+//! caller ends it with [`Run::close_transaction`], which numbers what is left in the buffer and returns what the outside
+//! has to do. Nothing in here knows a clock, a thread or a socket.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::activity::{Activity, ActivityDeadline};
+use super::event::{
+    self, Attributes, BUFFERED, EventId, HistoryEvent, finished_activity, finishes_something, started_event_id_mut,
+    waits_in_buffer,
+};
+use super::history::{History, Mark};
+use super::query::Queries;
+use super::time::Time;
+use super::update::{UpdateNotice, Updates};
+use super::workflow_task::WorkflowTask;
+use crate::api::query::WorkflowQueryResult;
+use crate::api::{common, sdk};
+use crate::store::HistoryBatch;
+use crate::visibility::RunStatus;
+
+/// Events that wait for a workflow task to end, at most; one more fails the task.
+const BUFFERED_EVENTS_MAX: usize = 100;
+/// Encoded size of the events that wait, at most.
+const BUFFERED_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// What is fixed when a run starts.
+#[derive(Debug)]
+pub(crate) struct Info {
+    pub(crate) namespace: Arc<str>,
+    pub(crate) workflow_id: Arc<str>,
+    pub(crate) run_id: Arc<str>,
+    pub(crate) first_run_id: Arc<str>,
+    pub(crate) workflow_type: Arc<str>,
+    pub(crate) task_queue: Arc<str>,
+    /// Zero means without limit, here and in the next one.
+    pub(crate) execution_timeout: Duration,
+    pub(crate) run_timeout: Duration,
+    pub(crate) task_timeout: Duration,
+    pub(crate) start_time: Time,
+    /// When the first workflow task is due: the start, and the start delay after it.
+    pub(crate) execution_time: Time,
+    pub(crate) run_expiration: Option<Time>,
+    pub(crate) execution_expiration: Option<Time>,
+    pub(crate) create_request_id: Arc<str>,
+    pub(crate) user_metadata: Option<sdk::UserMetadata>,
+    pub(crate) priority: Option<common::Priority>,
+}
+
+/// A worker's own queue, where it has the run's state already.
+#[derive(Clone, Debug)]
+pub(crate) struct Sticky {
+    pub(crate) queue: Arc<str>,
+    pub(crate) schedule_to_start: Duration,
+}
+
+/// A running timer.
+#[derive(Clone, Debug)]
+pub(crate) struct UserTimer {
+    pub(crate) started_event_id: EventId,
+    pub(crate) expiry: Time,
+}
+
+/// Something that happens by itself when its time comes. Due together, they happen in this order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Deadline {
+    ExecutionTimeout,
+    RunTimeout,
+    /// The start delay is over.
+    FirstTask,
+    WorkflowTaskScheduleToStart,
+    WorkflowTaskStartToClose,
+    /// By the event that started the timer.
+    Timer(EventId, Arc<str>),
+    Activity(EventId, ActivityDeadline),
+}
+
+/// What changes while a run goes on, and is taken back when a completion turns out to be wrong.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) status: RunStatus,
+    pub(crate) close_time: Option<Time>,
+    pub(crate) workflow_task: Option<WorkflowTask>,
+    /// Attempt of the current or next workflow task. From the second on, tasks are *transient*: nothing is written
+    /// until one of them completes.
+    pub(crate) workflow_task_attempt: i32,
+    /// WorkflowTaskStarted of the last completed workflow task; 0 before the first.
+    pub(crate) previous_started_event_id: EventId,
+    pub(crate) sticky: Option<Sticky>,
+    pub(crate) activities: BTreeMap<EventId, Arc<Activity>>,
+    pub(crate) activity_ids: BTreeMap<Arc<str>, EventId>,
+    pub(crate) timers: BTreeMap<Arc<str>, UserTimer>,
+    /// Events without numbers yet.
+    pub(crate) buffered: Vec<HistoryEvent>,
+    pub(crate) cancel_requested: bool,
+    /// The workflow tried to close while events waited; its next task may.
+    pub(crate) close_attempted: bool,
+    /// When the first workflow task becomes due, while the run waits for that.
+    pub(crate) first_task_due: Option<Time>,
+    pub(crate) updates: Updates,
+    pub(crate) memo: BTreeMap<String, common::Payload>,
+    deadlines: BTreeSet<(Time, Deadline)>,
+    offers: Vec<Offer>,
+    visible: bool,
+}
+
+/// A task for a worker, to be put on a task queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    WorkflowTask {
+        stamp: u64,
+        /// The worker's own queue first, when the run sticks to one.
+        sticky: Option<Arc<str>>,
+        queue: Arc<str>,
+    },
+    ActivityTask {
+        scheduled_event_id: EventId,
+        attempt: i32,
+        queue: Arc<str>,
+    },
+}
+
+/// Something a waiting caller wants to hear.
+#[derive(Clone, Debug)]
+pub(crate) enum Notice {
+    Update {
+        id: Arc<str>,
+        notice: UpdateNotice,
+    },
+    /// A query that rode on a workflow task got its answer.
+    QueryAnswered {
+        id: u64,
+        result: Box<WorkflowQueryResult>,
+    },
+    /// No workflow task is left for the query to ride on; it can be asked by itself.
+    QueryReleased {
+        id: u64,
+    },
+}
+
+/// What the outside has to do after a transition.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// New history, in order.
+    pub(crate) batches: Vec<HistoryBatch>,
+    pub(crate) offers: Vec<Offer>,
+    pub(crate) notices: Vec<Notice>,
+    /// Whether lists show something else than before.
+    pub(crate) visible: bool,
+}
+
+/// How a transition ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Close {
+    /// As usual.
+    Write,
+    /// A speculative workflow task may stay speculative.
+    KeepSpeculative,
+}
+
+/// One open run.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) info: Info,
+    pub(crate) history: History,
+    pub(crate) state: State,
+    pub(crate) signal_request_ids: HashSet<String>,
+    /// Start requests that found this run and left their id with it.
+    pub(crate) attached_request_ids: HashSet<String>,
+    pub(crate) signal_count: usize,
+    pub(crate) queries: Queries,
+    pub(crate) state_transition_count: i64,
+    pub(super) notices: Vec<Notice>,
+    pub(super) next_stamp: u64,
+}
+
+impl Run {
+    /// An open run without events.
+    pub(super) fn new(info: Info, memo: BTreeMap<String, common::Payload>) -> Self {
+        let state = State {
+            status: RunStatus::Running,
+            close_time: None,
+            workflow_task: None,
+            workflow_task_attempt: 1,
+            previous_started_event_id: 0,
+            sticky: None,
+            activities: BTreeMap::new(),
+            activity_ids: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            buffered: Vec::new(),
+            cancel_requested: false,
+            close_attempted: false,
+            first_task_due: None,
+            updates: Updates::default(),
+            memo,
+            deadlines: BTreeSet::new(),
+            offers: Vec::new(),
+            visible: true,
+        };
+        Self {
+            info,
+            history: History::new(),
+            state,
+            signal_request_ids: HashSet::new(),
+            attached_request_ids: HashSet::new(),
+            signal_count: 0,
+            queries: Queries::default(),
+            state_transition_count: 0,
+            notices: Vec::new(),
+            next_stamp: 1,
+        }
+    }
+
+    /// Ends a transition.
+    pub(crate) fn close_transaction(&mut self, now: Time, close: Close) -> Effects {
+        if self.is_open() {
+            if close == Close::Write {
+                self.make_speculative_task_normal();
+            }
+            if self.has_started_workflow_task() && self.buffer_is_full() {
+                self.fail_overflowing_workflow_task(now);
+            }
+            if !self.has_started_workflow_task() {
+                self.flush_buffer();
+            }
+        } else {
+            self.leave_open_state();
+        }
+        let batches = self.history.hand_out().to_vec();
+        if !batches.is_empty() {
+            self.state_transition_count += 1;
+        }
+        Effects {
+            batches,
+            offers: std::mem::take(&mut self.state.offers),
+            notices: std::mem::take(&mut self.notices),
+            visible: std::mem::take(&mut self.state.visible),
+        }
+    }
+
+    /// Adds an event: to the history when it is born of a workflow task, else to the buffer, which
+    /// [`Run::close_transaction`] empties unless a workflow task is in progress.
+    pub(super) fn append(&mut self, time: Time, attributes: Attributes) -> EventId {
+        self.append_event(event::event(time, attributes))
+    }
+
+    /// As [`Run::append`], for an event that carries more than its attributes.
+    pub(super) fn append_event(&mut self, event: HistoryEvent) -> EventId {
+        if waits_in_buffer(&event) {
+            self.state.buffered.push(event);
+            return BUFFERED;
+        }
+        self.history.append(event)
+    }
+
+    /// Numbers the waiting events: what finishes something goes last, so that it follows its start.
+    pub(super) fn flush_buffer(&mut self) {
+        if self.state.buffered.is_empty() {
+            return;
+        }
+        let (finishing, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.state.buffered).into_iter().partition(finishes_something);
+        let mut started = BTreeMap::new();
+        for event in others {
+            let scheduled = match &event.attributes {
+                Some(Attributes::ActivityTaskStartedEventAttributes(a)) => Some(a.scheduled_event_id),
+                _ => None,
+            };
+            let id = self.history.append(event);
+            if let Some(scheduled) = scheduled {
+                started.insert(scheduled, id);
+            }
+        }
+        for mut event in finishing {
+            let scheduled = finished_activity(&event);
+            if let Some(id) = started_event_id_mut(&mut event).filter(|id| **id == BUFFERED)
+                && let Some(real) = scheduled.and_then(|scheduled| started.get(&scheduled))
+            {
+                *id = *real;
+            }
+            self.history.append(event);
+        }
+    }
+
+    /// Marks the run closed. The closing event is already appended.
+    pub(super) fn close_run(&mut self, status: RunStatus, now: Time) {
+        self.state.status = status;
+        self.state.close_time = Some(now);
+        self.state.visible = true;
+        self.set_workflow_task(None);
+    }
+
+    /// What a closed run gives up; only its history and what callers wait for remains.
+    fn leave_open_state(&mut self) {
+        self.state.buffered.clear();
+        self.state.activities.clear();
+        self.state.activity_ids.clear();
+        self.state.timers.clear();
+        self.state.deadlines.clear();
+        self.state.offers.clear();
+        self.state.first_task_due = None;
+        self.release_queries();
+        self.abort_updates_of_closed_run();
+    }
+
+    /// Remembers the state before a transition that may have to be taken back.
+    pub(super) fn snapshot(&self) -> (State, Mark, u64) {
+        (self.state.clone(), self.history.mark(), self.next_stamp)
+    }
+
+    pub(super) fn roll_back(&mut self, (state, mark, next_stamp): (State, Mark, u64)) {
+        self.state = state;
+        self.history.roll_back(mark);
+        self.next_stamp = next_stamp;
+        self.notices.clear();
+    }
+
+    pub(super) fn offer(&mut self, offer: Offer) {
+        self.state.offers.push(offer);
+    }
+
+    /// Takes back the offers of workflow tasks that this transition made.
+    pub(super) fn withdraw_workflow_task_offers(&mut self) {
+        self.state.offers.retain(|offer| !matches!(offer, Offer::WorkflowTask { .. }));
+    }
+
+    /// Takes back the offer of an activity that this transition made.
+    pub(super) fn withdraw_activity_offers(&mut self, id: EventId) {
+        self.state.offers.retain(
+            |offer| !matches!(offer, Offer::ActivityTask { scheduled_event_id, .. } if *scheduled_event_id == id),
+        );
+    }
+
+    pub(super) fn notify(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+
+    /// Lists show something else than before.
+    pub(super) fn touch_visibility(&mut self) {
+        self.state.visible = true;
+    }
+
+    pub(super) fn arm(&mut self, at: Time, deadline: Deadline) {
+        self.state.deadlines.insert((at, deadline));
+    }
+
+    pub(super) fn disarm(&mut self, at: Time, deadline: Deadline) {
+        self.state.deadlines.remove(&(at, deadline));
+    }
+
+    /// The next moment at which something happens by itself.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.state.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the first deadline that is due.
+    pub(super) fn take_due(&mut self, now: Time) -> Option<Deadline> {
+        if self.next_deadline()? > now {
+            return None;
+        }
+        self.state.deadlines.pop_first().map(|(_, deadline)| deadline)
+    }
+
+    /// The first deadline, when it is due.
+    pub(super) fn first_due(&self, now: Time) -> Option<&Deadline> {
+        self.state.deadlines.first().filter(|(at, _)| *at <= now).map(|(_, deadline)| deadline)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.state.close_time.is_none()
+    }
+
+    /// How many tasks of this run a worker has: they stop the skipping clock.
+    pub(crate) fn tasks_in_progress(&self) -> usize {
+        let workflow_task = usize::from(self.has_started_workflow_task());
+        workflow_task + self.state.activities.values().filter(|activity| activity.started.is_some()).count()
+    }
+
+    pub(crate) fn execution(&self) -> common::WorkflowExecution {
+        common::WorkflowExecution {
+            workflow_id: self.info.workflow_id.to_string(),
+            run_id: self.info.run_id.to_string(),
+        }
+    }
+
+    fn buffer_is_full(&self) -> bool {
+        use prost::Message as _;
+        self.state.buffered.len() > BUFFERED_EVENTS_MAX
+            || (self.state.buffered.len() > 1
+                && self.state.buffered.iter().map(HistoryEvent::encoded_len).sum::<usize>() > BUFFERED_BYTES_MAX)
+    }
+}

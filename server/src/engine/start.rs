@@ -1,0 +1,253 @@
+//! How a run begins.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message as _;
+
+use super::activity::BLOB_BYTES_MAX;
+use super::commands::{ID_BYTES_MAX, is_null};
+use super::control::Signal;
+use super::error::Refusal;
+use super::event::{Attributes, HistoryEvent, event};
+use super::run::{Deadline, Info, Run};
+use super::time::{Time, duration, wire_duration};
+use super::workflow_task::TaskKind;
+use crate::api::common::{Header, Link, Memo, Payload, Payloads, Priority, WorkflowType};
+use crate::api::enums::TaskQueueKind;
+use crate::api::history::{WorkflowExecutionOptionsUpdatedEventAttributes, WorkflowExecutionStartedEventAttributes};
+use crate::api::sdk::UserMetadata;
+use crate::api::taskqueue::TaskQueue;
+
+/// A workflow task takes this long unless the start says otherwise.
+const TASK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+const TASK_TIMEOUT_MAX: Duration = Duration::from_secs(120);
+
+/// What a start request asks for, whichever call it came by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StartFields {
+    pub(crate) workflow_id: String,
+    pub(crate) workflow_type: String,
+    pub(crate) task_queue: String,
+    pub(crate) input: Option<Payloads>,
+    pub(crate) header: Option<Header>,
+    pub(crate) memo: Option<Memo>,
+    pub(crate) execution_timeout: Option<prost_types::Duration>,
+    pub(crate) run_timeout: Option<prost_types::Duration>,
+    pub(crate) task_timeout: Option<prost_types::Duration>,
+    pub(crate) start_delay: Option<prost_types::Duration>,
+    pub(crate) identity: String,
+    pub(crate) request_id: String,
+    pub(crate) user_metadata: Option<UserMetadata>,
+    pub(crate) priority: Option<Priority>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) continued_failure: Option<crate::api::failure::Failure>,
+    pub(crate) last_completion_result: Option<Payloads>,
+}
+
+/// A start request that was checked: everything unset filled in.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    fields: StartFields,
+    memo: BTreeMap<String, Payload>,
+    execution_timeout: Duration,
+    run_timeout: Duration,
+    task_timeout: Duration,
+    start_delay: Duration,
+}
+
+impl Start {
+    /// Checks a request.
+    pub(crate) fn check(fields: StartFields) -> Result<Self, Refusal> {
+        check_name("WorkflowId", &fields.workflow_id)?;
+        check_name("WorkflowType", &fields.workflow_type)?;
+        check_name("TaskQueue", &fields.task_queue)?;
+        if fields.request_id.len() > ID_BYTES_MAX {
+            return Err(Refusal::invalid("RequestId length exceeds limit."));
+        }
+        let read = |name: &str, wire: &Option<prost_types::Duration>| {
+            duration(wire.as_ref()).map_err(|error| Refusal::invalid(format!("Invalid {name}: {error}")))
+        };
+        let execution_timeout = read("WorkflowExecutionTimeoutSeconds", &fields.execution_timeout)?;
+        let run_timeout = read("WorkflowRunTimeoutSeconds", &fields.run_timeout)?;
+        let task_timeout = read("WorkflowTaskTimeoutSeconds", &fields.task_timeout)?;
+        let start_delay = read("WorkflowStartDelay", &fields.start_delay)?;
+        if fields.input.as_ref().is_some_and(|input| input.encoded_len() > BLOB_BYTES_MAX) {
+            return Err(Refusal::invalid("Blob data size exceeds limit."));
+        }
+        let memo: BTreeMap<_, _> = fields
+            .memo
+            .iter()
+            .flat_map(|memo| &memo.fields)
+            .filter(|(_, value)| !is_null(value))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        if fields.memo.as_ref().is_some_and(|memo| memo.encoded_len() > BLOB_BYTES_MAX) {
+            return Err(Refusal::invalid("Memo size exceeds limit."));
+        }
+        let run_timeout = match (run_timeout, execution_timeout) {
+            (run, execution) if execution.is_zero() => run,
+            (run, execution) if run.is_zero() => execution,
+            (run, execution) => run.min(execution),
+        };
+        let task_timeout = if task_timeout.is_zero() { TASK_TIMEOUT_DEFAULT } else { task_timeout };
+        let task_timeout = task_timeout.min(TASK_TIMEOUT_MAX);
+        let task_timeout = if run_timeout.is_zero() { task_timeout } else { task_timeout.min(run_timeout) };
+        Ok(Self { fields, memo, execution_timeout, run_timeout, task_timeout, start_delay })
+    }
+
+    pub(crate) fn workflow_id(&self) -> &str {
+        &self.fields.workflow_id
+    }
+
+    pub(crate) fn request_id(&self) -> &str {
+        &self.fields.request_id
+    }
+
+    pub(crate) fn identity(&self) -> &str {
+        &self.fields.identity
+    }
+
+    pub(crate) fn is_delayed(&self) -> bool {
+        !self.start_delay.is_zero()
+    }
+}
+
+/// Checks a name that must be there and not be too long.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Refusal> {
+    if name.is_empty() {
+        return Err(Refusal::invalid(format!("{what} is not set on request.")));
+    }
+    if name.len() > ID_BYTES_MAX {
+        return Err(Refusal::invalid(format!("{what} length exceeds limit.")));
+    }
+    Ok(())
+}
+
+/// Who takes the first workflow task at once.
+#[derive(Clone, Debug)]
+pub(crate) struct Eager {
+    pub(crate) request_id: Arc<str>,
+}
+
+/// What a start leaves with the open run it finds.
+#[derive(Clone, Debug)]
+pub(crate) struct Attachment {
+    /// Whether its request id counts as one of the run's.
+    pub(crate) request_id: bool,
+    pub(crate) links: Vec<Link>,
+}
+
+impl Run {
+    /// Notes a start that found this run.
+    pub(crate) fn attach(&mut self, attachment: Attachment, start: &Start, now: Time) {
+        let attached_request_id = if attachment.request_id { start.request_id().to_owned() } else { String::new() };
+        if attachment.request_id {
+            self.attached_request_ids.insert(attached_request_id.clone());
+        }
+        self.append_event(HistoryEvent {
+            links: attachment.links,
+            // Workers that do not know the event lose nothing by leaving it out.
+            worker_may_ignore: true,
+            ..event(
+                now,
+                Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(
+                    WorkflowExecutionOptionsUpdatedEventAttributes { attached_request_id, ..Default::default() },
+                ),
+            )
+        });
+    }
+
+    /// Begins a run; the caller ends the transition.
+    ///
+    /// `signal` goes into the same transition. `eager` starts the first workflow task for the caller.
+    pub(crate) fn start(
+        namespace: Arc<str>,
+        start: Start,
+        run_id: Arc<str>,
+        signal: Option<Signal>,
+        eager: Option<&Eager>,
+        now: Time,
+    ) -> Result<Self, Refusal> {
+        let Start { fields, memo, execution_timeout, run_timeout, task_timeout, start_delay } = start;
+        let execution_time = now + start_delay;
+        let after = |timeout: Duration, from: Time| (!timeout.is_zero()).then(|| from + timeout);
+        let execution_expiration = after(execution_timeout, now);
+        let run_expiration = match (after(run_timeout, execution_time), execution_expiration) {
+            (Some(run), Some(execution)) => Some(run.min(execution)),
+            (run, execution) => run.or(execution),
+        };
+        let info = Info {
+            namespace,
+            workflow_id: fields.workflow_id.as_str().into(),
+            run_id: run_id.clone(),
+            first_run_id: run_id.clone(),
+            workflow_type: fields.workflow_type.as_str().into(),
+            task_queue: fields.task_queue.as_str().into(),
+            execution_timeout,
+            run_timeout,
+            task_timeout,
+            start_time: now,
+            execution_time,
+            run_expiration,
+            execution_expiration,
+            create_request_id: fields.request_id.as_str().into(),
+            user_metadata: fields.user_metadata.clone(),
+            priority: fields.priority.clone(),
+        };
+        let identity = fields.identity.clone();
+        let started = WorkflowExecutionStartedEventAttributes {
+            workflow_type: Some(WorkflowType { name: fields.workflow_type }),
+            task_queue: Some(TaskQueue {
+                name: fields.task_queue,
+                kind: TaskQueueKind::Normal as i32,
+                normal_name: String::new(),
+            }),
+            input: fields.input,
+            workflow_execution_timeout: wire_duration(execution_timeout),
+            workflow_run_timeout: wire_duration(run_timeout),
+            workflow_task_timeout: wire_duration(task_timeout),
+            continued_failure: fields.continued_failure,
+            last_completion_result: fields.last_completion_result,
+            original_execution_run_id: run_id.to_string(),
+            identity: fields.identity,
+            first_execution_run_id: run_id.to_string(),
+            attempt: 1,
+            workflow_execution_expiration_time: execution_expiration.map(Into::into),
+            first_workflow_task_backoff: wire_duration(start_delay),
+            memo: (!memo.is_empty()).then(|| Memo { fields: memo.clone().into_iter().collect() }),
+            header: fields.header,
+            workflow_id: fields.workflow_id,
+            priority: fields.priority,
+            eager_execution_accepted: eager.is_some(),
+            ..Default::default()
+        };
+        let mut run = Self::new(info, memo);
+        run.append_event(HistoryEvent {
+            user_metadata: fields.user_metadata,
+            links: fields.links,
+            ..event(now, Attributes::WorkflowExecutionStartedEventAttributes(Box::new(started)))
+        });
+        if let Some(at) = run.info.execution_expiration {
+            run.arm(at, Deadline::ExecutionTimeout);
+        }
+        if let Some(at) = run.info.run_expiration {
+            run.arm(at, Deadline::RunTimeout);
+        }
+        if let Some(signal) = signal {
+            run.record_signal(signal, now)?;
+            run.flush_buffer();
+        }
+        if start_delay.is_zero() {
+            run.schedule_workflow_task(TaskKind::Normal, now, now);
+        } else {
+            run.state.first_task_due = Some(execution_time);
+            run.arm(execution_time, Deadline::FirstTask);
+        }
+        if let Some(eager) = eager {
+            run.start_inline(eager.request_id.clone(), &identity, now);
+        }
+        Ok(run)
+    }
+}

@@ -1,0 +1,401 @@
+//! Updates of one run: admitted, sent on a workflow task, accepted, completed; or rejected, without a trace.
+//!
+//! Until a worker accepts one, an update is nothing but a waiting caller: it is not written, and lost with the process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prost::{Message as _, Name};
+use prost_types::Any;
+
+use super::activity::BLOB_BYTES_MAX;
+use super::completion::Rejected;
+use super::error::Refusal;
+use super::event::{Attributes, EventId};
+use super::run::{Notice, Run};
+use super::time::Time;
+use super::workflow_task::TaskKind;
+use crate::api::enums::WorkflowTaskFailedCause;
+use crate::api::failure::failure::FailureInfo;
+use crate::api::failure::{ApplicationFailureInfo, Failure};
+use crate::api::history::{
+    WorkflowExecutionUpdateAcceptedEventAttributes, WorkflowExecutionUpdateCompletedEventAttributes,
+};
+use crate::api::protocol::Message;
+use crate::api::protocol::message::SequencingId;
+use crate::api::update::{Acceptance, Outcome, Rejection, Request, Response, outcome};
+
+const IN_FLIGHT_MAX: usize = 10;
+const IN_FLIGHT_BYTES_MAX: usize = 20 * 1024 * 1024;
+const TOTAL_MAX: usize = 2000;
+/// From this many on, workers are told to continue as new.
+const NEARLY_TOO_MANY: usize = TOTAL_MAX * 9 / 10;
+
+/// How far an update has come.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum UpdateProgress {
+    Admitted,
+    Accepted,
+    Completed(Box<Outcome>),
+}
+
+/// News of an update for those who wait for it.
+#[derive(Clone, Debug)]
+pub(crate) enum UpdateNotice {
+    Accepted,
+    Completed(Box<Outcome>),
+    Aborted(Refusal),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Admitted,
+    /// A worker has it.
+    Sent,
+    Accepted {
+        event_id: EventId,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct Update {
+    /// Order of admission.
+    number: u64,
+    request: Arc<Request>,
+    stage: Stage,
+}
+
+/// The updates of one run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Updates {
+    live: BTreeMap<Arc<str>, Update>,
+    /// The completed ones, by the event that holds the outcome.
+    completed: BTreeMap<Arc<str>, EventId>,
+    next_number: u64,
+}
+
+impl Updates {
+    pub(crate) fn nearly_too_many(&self) -> bool {
+        self.live.len() + self.completed.len() >= NEARLY_TOO_MANY
+    }
+
+    /// Whether an update waits to be sent.
+    pub(crate) fn wait_to_be_sent(&self) -> bool {
+        self.live.values().any(|update| matches!(update.stage, Stage::Admitted | Stage::Sent))
+    }
+
+    /// Whether a caller waits for a worker.
+    pub(crate) fn wait_for_worker(&self) -> bool {
+        self.wait_to_be_sent()
+    }
+
+    /// The messages that go with a started workflow task, in order of admission.
+    pub(crate) fn send(&mut self, started_event_id: EventId, again: bool) -> Vec<Message> {
+        let mut sent: Vec<_> = self
+            .live
+            .iter_mut()
+            .filter(|(_, update)| update.stage == Stage::Admitted || (again && update.stage == Stage::Sent))
+            .map(|(id, update)| {
+                update.stage = Stage::Sent;
+                let message = Message {
+                    id: format!("{id}/request"),
+                    protocol_instance_id: id.to_string(),
+                    sequencing_id: Some(SequencingId::EventId(started_event_id - 1)),
+                    body: Some(any(&*update.request)),
+                };
+                (update.number, message)
+            })
+            .collect();
+        sent.sort_by_key(|(number, _)| *number);
+        sent.into_iter().map(|(_, message)| message).collect()
+    }
+
+    fn check_room(&self, request: &Request) -> Result<(), Refusal> {
+        if self.live.len() >= IN_FLIGHT_MAX {
+            return Err(Refusal::TooMany(format!(
+                "limit on number of concurrent in-flight updates has been reached ({IN_FLIGHT_MAX})"
+            )));
+        }
+        let bytes: usize = self.live.values().map(|update| update.request.encoded_len()).sum();
+        if bytes + request.encoded_len() > IN_FLIGHT_BYTES_MAX {
+            return Err(Refusal::TooMany(format!(
+                "limit on total size of in-flight updates has been reached ({IN_FLIGHT_BYTES_MAX} bytes)"
+            )));
+        }
+        self.check_total()
+    }
+
+    fn check_total(&self) -> Result<(), Refusal> {
+        if self.live.len() + self.completed.len() >= TOTAL_MAX {
+            return Err(Refusal::FailedPrecondition(format!(
+                "The limit on the total number of distinct updates in this workflow has been reached ({TOTAL_MAX})."
+            )));
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, id: Arc<str>, request: Request) {
+        let update = Update { number: self.next_number, request: Arc::new(request), stage: Stage::Admitted };
+        self.next_number += 1;
+        self.live.insert(id, update);
+    }
+}
+
+impl Run {
+    /// How far an update has come, if the run knows it.
+    pub(crate) fn update_progress(&self, id: &str) -> Option<UpdateProgress> {
+        if let Some(update) = self.state.updates.live.get(id) {
+            return Some(match update.stage {
+                Stage::Admitted | Stage::Sent => UpdateProgress::Admitted,
+                Stage::Accepted { .. } => UpdateProgress::Accepted,
+            });
+        }
+        let event = self.history.event(*self.state.updates.completed.get(id)?)?;
+        match event.attributes? {
+            Attributes::WorkflowExecutionUpdateCompletedEventAttributes(completed) => {
+                Some(UpdateProgress::Completed(Box::new(completed.outcome.unwrap_or_default())))
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes in a new update and sees to it that a worker gets it.
+    pub(crate) fn admit_update(&mut self, id: &str, request: Request, now: Time) -> Result<(), Refusal> {
+        if self.worker_is_failing() {
+            return Err(Refusal::NotReady(
+                "Unable to perform workflow execution update due to Workflow Task in failed state.".to_owned(),
+            ));
+        }
+        if self.state.close_attempted && self.has_started_workflow_task() {
+            return Err(Refusal::closing());
+        }
+        self.state.updates.check_room(&request)?;
+        self.state.updates.admit(id.into(), request);
+        if self.state.workflow_task.is_none() {
+            self.schedule_workflow_task(TaskKind::Speculative, now, now);
+        }
+        Ok(())
+    }
+
+    /// Handles one message of a completion.
+    pub(super) fn handle_message(&mut self, message: Message, now: Time) -> Result<(), Rejected> {
+        let bad = |detail: String| Rejected::new(WorkflowTaskFailedCause::BadUpdateWorkflowExecutionMessage, detail);
+        let id: Arc<str> = message.protocol_instance_id.as_str().into();
+        let Some(body) = message.body else {
+            return Err(bad(format!("Update {id} received message with nil body")));
+        };
+        if body.value.len() > BLOB_BYTES_MAX {
+            let detail = format!("Message type {} exceeds size limit.", type_name(&body));
+            return Err(bad(detail).terminating());
+        }
+        let body = MessageBody::read(&body).map_err(&bad)?;
+        if !self.state.updates.live.contains_key(&id) {
+            self.resurrect(&id, &body).map_err(|refusal| bad(refusal.to_string()))?;
+        }
+        let Some(update) = self.state.updates.live.get(&id).cloned() else {
+            return Err(bad(format!(
+                "update {id} wasn't found on the server. This is most likely a transient error which will be resolved \
+                 automatically by retries"
+            )));
+        };
+        match body {
+            // The rest of this module ends what a closing run leaves open.
+            _ if !self.is_open() && !matches!(body, MessageBody::Rejection(_)) => Ok(()),
+            MessageBody::Acceptance(acceptance) => self.accept_update(id, &update, acceptance, now).map_err(bad),
+            MessageBody::Response(response) => self.complete_update(id, &update, response, now).map_err(bad),
+            MessageBody::Rejection(rejection) => {
+                if matches!(update.stage, Stage::Accepted { .. }) {
+                    return Err(bad(format!(
+                        "invalid state transition attempted for Update {id}: Accepted, Rejection"
+                    )));
+                }
+                self.reject_update(id, rejection.failure.unwrap_or_default());
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes an update in again that an earlier process had sent: the worker's reply holds the request.
+    fn resurrect(&mut self, id: &Arc<str>, body: &MessageBody) -> Result<(), Refusal> {
+        let request = match body {
+            MessageBody::Acceptance(acceptance) => acceptance.accepted_request.clone(),
+            MessageBody::Rejection(rejection) => rejection.rejected_request.clone(),
+            MessageBody::Response(_) => None,
+        };
+        let Some(request) = request else { return Ok(()) };
+        self.state.updates.check_total()?;
+        self.state.updates.admit(id.clone(), request);
+        Ok(())
+    }
+
+    fn accept_update(
+        &mut self,
+        id: Arc<str>,
+        update: &Update,
+        acceptance: Acceptance,
+        now: Time,
+    ) -> Result<(), String> {
+        if matches!(update.stage, Stage::Accepted { .. }) {
+            return Err(format!("invalid state transition attempted for Update {id}: Accepted, Acceptance"));
+        }
+        if acceptance.accepted_request_sequencing_event_id == 0 {
+            return Err("invalid Acceptance: accepted_request_sequencing_event_id is not set".to_owned());
+        }
+        if acceptance.accepted_request_message_id.is_empty() {
+            return Err("invalid Acceptance: accepted_request_message_id is not set".to_owned());
+        }
+        let event_id = self.append(
+            now,
+            Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(
+                WorkflowExecutionUpdateAcceptedEventAttributes {
+                    protocol_instance_id: id.to_string(),
+                    accepted_request_message_id: format!("{id}/request"),
+                    accepted_request_sequencing_event_id: acceptance.accepted_request_sequencing_event_id,
+                    accepted_request: Some((*update.request).clone()),
+                },
+            ),
+        );
+        if let Some(update) = self.state.updates.live.get_mut(&id) {
+            update.stage = Stage::Accepted { event_id };
+        }
+        self.notify(Notice::Update { id, notice: UpdateNotice::Accepted });
+        Ok(())
+    }
+
+    fn complete_update(&mut self, id: Arc<str>, update: &Update, response: Response, now: Time) -> Result<(), String> {
+        let Stage::Accepted { event_id } = update.stage else {
+            return Err(format!("invalid state transition attempted for Update {id}: {:?}, Response", update.stage));
+        };
+        if response.meta.as_ref().is_none_or(|meta| *meta.update_id != *id) {
+            return Err(format!("invalid Response: meta.update_id != {id}"));
+        }
+        let Some(outcome) = response.outcome else {
+            return Err("invalid Response: outcome is not set".to_owned());
+        };
+        let completed = self.append(
+            now,
+            Attributes::WorkflowExecutionUpdateCompletedEventAttributes(
+                WorkflowExecutionUpdateCompletedEventAttributes {
+                    meta: response.meta,
+                    accepted_event_id: event_id,
+                    outcome: Some(outcome.clone()),
+                },
+            ),
+        );
+        self.state.updates.live.remove(&id);
+        self.state.updates.completed.insert(id.clone(), completed);
+        self.notify(Notice::Update { id, notice: UpdateNotice::Completed(Box::new(outcome)) });
+        Ok(())
+    }
+
+    fn reject_update(&mut self, id: Arc<str>, failure: Failure) {
+        self.state.updates.live.remove(&id);
+        let outcome = Outcome { value: Some(outcome::Value::Failure(failure)) };
+        self.notify(Notice::Update { id, notice: UpdateNotice::Completed(Box::new(outcome)) });
+    }
+
+    /// Rejects what the worker got and did not answer: it would be sent again and again otherwise.
+    pub(super) fn reject_unanswered_updates(&mut self) {
+        for id in self.updates_in(|stage| stage == Stage::Sent) {
+            self.reject_update(
+                id,
+                application_failure(
+                    "UnprocessedUpdate",
+                    "Workflow Update is rejected because it wasn't processed by worker. Probably, Workflow Update is \
+                     not supported by the worker.",
+                ),
+            );
+        }
+    }
+
+    /// The server rejected a completion: callers whose update no worker has accepted hear of it.
+    pub(super) fn abort_updates_of_failed_task(&mut self) {
+        for id in self.updates_in(|stage| !matches!(stage, Stage::Accepted { .. })) {
+            let sent = self.state.updates.live.remove(&id).is_some_and(|update| update.stage == Stage::Sent);
+            let refusal = if sent {
+                Refusal::NotReady(
+                    "Unable to perform workflow execution update due to unexpected workflow task failure.".to_owned(),
+                )
+            } else {
+                Refusal::Unavailable("workflow update was aborted".to_owned())
+            };
+            self.notify(Notice::Update { id, notice: UpdateNotice::Aborted(refusal) });
+        }
+    }
+
+    /// The run is closed: accepted updates fail, the others never happened.
+    pub(super) fn abort_updates_of_closed_run(&mut self) {
+        for (id, update) in std::mem::take(&mut self.state.updates.live) {
+            let notice = match update.stage {
+                Stage::Accepted { .. } => UpdateNotice::Completed(Box::new(cut_off_by_close())),
+                Stage::Admitted | Stage::Sent => UpdateNotice::Aborted(Refusal::NotFound(
+                    "workflow update was aborted by closing workflow".to_owned(),
+                )),
+            };
+            self.notify(Notice::Update { id, notice });
+        }
+    }
+
+    fn updates_in(&self, wanted: impl Fn(Stage) -> bool) -> Vec<Arc<str>> {
+        self.state.updates.live.iter().filter(|(_, update)| wanted(update.stage)).map(|(id, _)| id.clone()).collect()
+    }
+}
+
+/// The outcome of an update that was accepted, but not completed when its run closed.
+pub(crate) fn cut_off_by_close() -> Outcome {
+    let failure = application_failure(
+        "AcceptedUpdateCompletedWorkflow",
+        "Workflow Update failed because the Workflow completed before the Update completed.",
+    );
+    Outcome { value: Some(outcome::Value::Failure(failure)) }
+}
+
+/// Whether a message only says no.
+pub(super) fn is_rejection(message: &Message) -> bool {
+    message.body.as_ref().is_some_and(|body| type_name(body) == Rejection::full_name())
+}
+
+/// What a worker replies about an update.
+enum MessageBody {
+    Acceptance(Acceptance),
+    Rejection(Rejection),
+    Response(Response),
+}
+
+impl MessageBody {
+    fn read(body: &Any) -> Result<Self, String> {
+        let name = type_name(body);
+        let bytes = body.value.as_slice();
+        let read = if name == Acceptance::full_name() {
+            Acceptance::decode(bytes).map(Self::Acceptance)
+        } else if name == Rejection::full_name() {
+            Rejection::decode(bytes).map(Self::Rejection)
+        } else if name == Response::full_name() {
+            Response::decode(bytes).map(Self::Response)
+        } else {
+            return Err(format!("Message type {name} not supported"));
+        };
+        read.map_err(|error| format!("unable to unmarshal request: {error}"))
+    }
+}
+
+fn application_failure(kind: &str, message: &str) -> Failure {
+    Failure {
+        message: message.to_owned(),
+        source: "Server".to_owned(),
+        failure_info: Some(FailureInfo::ApplicationFailureInfo(ApplicationFailureInfo {
+            r#type: kind.to_owned(),
+            non_retryable: true,
+            ..Default::default()
+        })),
+        ..Default::default()
+    }
+}
+
+fn any<M: Name>(message: &M) -> Any {
+    Any { type_url: format!("type.googleapis.com/{}", M::full_name()), value: message.encode_to_vec() }
+}
+
+fn type_name(any: &Any) -> &str {
+    any.type_url.rsplit('/').next().unwrap_or_default()
+}

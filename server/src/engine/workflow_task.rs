@@ -1,0 +1,528 @@
+//! Workflow tasks: scheduled, started, failed, timed out. Completion has its own module.
+//!
+//! At most one exists per run. Three kinds differ in what is written:
+//! - a *normal* task writes each of its events when it happens;
+//! - a *transient* one (second and later attempts) writes nothing until it completes, so that a worker that fails for
+//!   hours does not fill the history;
+//! - a *speculative* one carries updates to an idle run and leaves no trace if all of them are rejected.
+//!
+//! The last two have their event numbers ahead of time. They hold as long as nothing else is written in between; when
+//! something is, the task becomes a normal one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::{Attributes, EventId, HistoryEvent, event};
+use super::run::{Close, Deadline, Effects, Offer, Run};
+use super::time::{Time, wire_duration};
+use crate::api::common::WorkflowType;
+use crate::api::enums::{SuggestContinueAsNewReason, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause};
+use crate::api::failure::Failure;
+use crate::api::failure::ServerFailureInfo;
+use crate::api::failure::failure::FailureInfo;
+use crate::api::history::{
+    History as WireHistory, WorkflowTaskFailedEventAttributes, WorkflowTaskScheduledEventAttributes,
+    WorkflowTaskStartedEventAttributes, WorkflowTaskTimedOutEventAttributes,
+};
+use crate::api::taskqueue::TaskQueue;
+use crate::api::workflowservice::PollWorkflowTaskQueueResponse;
+
+/// A speculative task on a normal queue waits this long for a worker.
+const SPECULATIVE_WAIT: Duration = Duration::from_secs(5);
+/// Attempts up to this one have the plain timeout; later ones wait longer and longer.
+const PLAIN_ATTEMPTS: i32 = 3;
+const RETRY_BACKOFF_FIRST: Duration = Duration::from_secs(5);
+const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(600);
+/// From these sizes on, workers are told to continue as new.
+const SUGGEST_CONTINUE_BYTES: i64 = 4 * 1024 * 1024;
+const SUGGEST_CONTINUE_EVENTS: EventId = 4 * 1024;
+/// The identity in events that the server itself causes.
+pub(super) const HISTORY_SERVICE: &str = "history-service";
+/// From this attempt on, the worker counts as failing: queries and updates do not wait for it.
+const FAILING_FROM_ATTEMPT: i32 = 3;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaskKind {
+    Normal,
+    Speculative,
+}
+
+/// The current workflow task.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkflowTask {
+    /// Tells it from every other workflow task of the run.
+    pub(crate) stamp: u64,
+    pub(crate) kind: TaskKind,
+    pub(crate) attempt: i32,
+    /// Ahead of time for transient and speculative tasks.
+    pub(crate) scheduled_event_id: EventId,
+    pub(crate) scheduled_time: Time,
+    /// When the first of a chain of heartbeating tasks was scheduled.
+    pub(crate) original_scheduled_time: Time,
+    pub(crate) timeout: Duration,
+    /// Whether it waits on the worker's own queue.
+    pub(crate) sticky: bool,
+    pub(crate) started: Option<StartedTask>,
+}
+
+/// The part of a workflow task that exists once a worker has it.
+#[derive(Clone, Debug)]
+pub(crate) struct StartedTask {
+    pub(crate) event_id: EventId,
+    pub(crate) time: Time,
+    pub(crate) request_id: Arc<str>,
+    pub(crate) identity: Arc<str>,
+    pub(crate) history_size_bytes: i64,
+    pub(crate) suggest_continue_as_new: Vec<SuggestContinueAsNewReason>,
+}
+
+impl WorkflowTask {
+    /// Whether its events are written as they happen.
+    pub(super) fn is_written(&self) -> bool {
+        self.attempt == 1 && self.kind == TaskKind::Normal
+    }
+}
+
+impl Run {
+    pub(crate) fn has_started_workflow_task(&self) -> bool {
+        self.state.workflow_task.as_ref().is_some_and(|task| task.started.is_some())
+    }
+
+    /// Whether the worker keeps failing on this run.
+    pub(crate) fn worker_is_failing(&self) -> bool {
+        self.state.workflow_task_attempt >= FAILING_FROM_ATTEMPT
+    }
+
+    /// Sees to it that a worker looks at the run.
+    pub(super) fn want_workflow_task(&mut self, now: Time) {
+        if self.is_open() && self.state.workflow_task.is_none() {
+            self.schedule_workflow_task(TaskKind::Normal, now, now);
+        }
+    }
+
+    /// Schedules a task; there must be none.
+    pub(super) fn schedule_workflow_task(&mut self, kind: TaskKind, now: Time, original_scheduled_time: Time) {
+        debug_assert!(self.state.workflow_task.is_none());
+        let mut kind = kind;
+        self.end_start_delay();
+        if !self.state.buffered.is_empty() {
+            // New events: the next task is not just another attempt, nor one that may leave no trace.
+            self.state.workflow_task_attempt = 1;
+            kind = TaskKind::Normal;
+            self.flush_buffer();
+        }
+        let attempt = self.state.workflow_task_attempt;
+        let mut task = WorkflowTask {
+            stamp: self.next_stamp,
+            kind,
+            attempt,
+            scheduled_event_id: self.history.next_event_id(),
+            scheduled_time: now,
+            original_scheduled_time,
+            timeout: self.info.task_timeout + retry_backoff(attempt),
+            sticky: self.state.sticky.is_some(),
+            started: None,
+        };
+        self.next_stamp += 1;
+        if task.is_written() {
+            task.scheduled_event_id = self.write_task_scheduled(&task);
+        }
+        let offer = Offer::WorkflowTask {
+            stamp: task.stamp,
+            sticky: self.state.sticky.as_ref().map(|sticky| sticky.queue.clone()),
+            queue: self.info.task_queue.clone(),
+        };
+        self.offer(offer);
+        self.set_workflow_task(Some(task));
+    }
+
+    /// A worker takes the task. `None` when it is not there any more.
+    ///
+    /// `sticky_queue` is the worker's own queue, when that is where it was taken from.
+    pub(crate) fn start_workflow_task(
+        &mut self,
+        stamp: u64,
+        request_id: Arc<str>,
+        identity: &str,
+        sticky_queue: Option<&str>,
+        now: Time,
+    ) -> Option<Started> {
+        let task = self.state.workflow_task.as_ref()?;
+        if !self.is_open() || task.stamp != stamp || task.started.is_some() {
+            return None;
+        }
+        let sticks_to = self.state.sticky.as_ref().map(|sticky| &*sticky.queue);
+        match sticky_queue {
+            Some(queue) if sticks_to != Some(queue) => return None,
+            Some(_) => {}
+            None => self.state.sticky = None,
+        }
+        self.mark_started(request_id, identity, now);
+        Some(Started { sticky: sticky_queue.is_some() })
+    }
+
+    /// Starts the task that was scheduled a moment ago, for the worker that is talking to us.
+    pub(super) fn start_inline(&mut self, request_id: Arc<str>, identity: &str, now: Time) {
+        self.mark_started(request_id, identity, now);
+        self.withdraw_workflow_task_offers();
+    }
+
+    fn mark_started(&mut self, request_id: Arc<str>, identity: &str, now: Time) {
+        let Some(mut task) = self.state.workflow_task.clone() else { return };
+        let started = StartedTask {
+            event_id: task.scheduled_event_id + 1,
+            time: now,
+            request_id,
+            identity: identity.into(),
+            history_size_bytes: self.history.size_bytes(),
+            suggest_continue_as_new: self.continue_as_new_reasons(),
+        };
+        let written = task.is_written();
+        task.started = Some(started);
+        if written {
+            self.write_task_started(&mut task, identity);
+        } else if task.scheduled_event_id != self.history.next_event_id() {
+            // Something was written since: its numbers are taken, so it becomes a normal task.
+            task.attempt = 1;
+            task.kind = TaskKind::Normal;
+            self.state.workflow_task_attempt = 1;
+            task.scheduled_event_id = self.write_task_scheduled_at(&task, now);
+            self.write_task_started(&mut task, identity);
+        }
+        self.set_workflow_task(Some(task));
+    }
+
+    fn continue_as_new_reasons(&self) -> Vec<SuggestContinueAsNewReason> {
+        let mut reasons = Vec::new();
+        if self.history.size_bytes() >= SUGGEST_CONTINUE_BYTES {
+            reasons.push(SuggestContinueAsNewReason::HistorySizeTooLarge);
+        }
+        if self.history.next_event_id() > SUGGEST_CONTINUE_EVENTS {
+            reasons.push(SuggestContinueAsNewReason::TooManyHistoryEvents);
+        }
+        if self.state.updates.nearly_too_many() {
+            reasons.push(SuggestContinueAsNewReason::TooManyUpdates);
+        }
+        reasons
+    }
+
+    /// The worker gives the task back.
+    pub(crate) fn fail_workflow_task(
+        &mut self,
+        cause: WorkflowTaskFailedCause,
+        failure: Option<Failure>,
+        identity: String,
+        now: Time,
+    ) {
+        self.end_failed_task(cause, failure, identity, now);
+        self.want_workflow_task(now);
+    }
+
+    /// Ends the started task as failed and counts the attempt.
+    pub(super) fn end_failed_task(
+        &mut self,
+        cause: WorkflowTaskFailedCause,
+        failure: Option<Failure>,
+        identity: String,
+        now: Time,
+    ) {
+        let Some(mut task) = self.state.workflow_task.clone() else { return };
+        self.write_speculative_task(&mut task, &identity);
+        if task.attempt == 1 {
+            self.append(
+                now,
+                Attributes::WorkflowTaskFailedEventAttributes(WorkflowTaskFailedEventAttributes {
+                    scheduled_event_id: task.scheduled_event_id,
+                    started_event_id: task.started.as_ref().map_or(0, |started| started.event_id),
+                    cause: cause as i32,
+                    failure,
+                    identity,
+                    ..Default::default()
+                }),
+            );
+        }
+        self.count_failure(true);
+        self.state.close_attempted = cause == WorkflowTaskFailedCause::UnhandledCommand;
+    }
+
+    /// Too much waits for the task to end: it is failed, so that the worker sees what waits.
+    pub(super) fn fail_overflowing_workflow_task(&mut self, now: Time) {
+        self.end_failed_task(WorkflowTaskFailedCause::ForceCloseCommand, None, HISTORY_SERVICE.to_owned(), now);
+        self.want_workflow_task(now);
+    }
+
+    /// Ends a started task because the run closes under it. What waited for its end is written first.
+    pub(super) fn force_end_workflow_task(&mut self, now: Time) {
+        if self.has_started_workflow_task() {
+            let identity = HISTORY_SERVICE.to_owned();
+            self.end_failed_task(WorkflowTaskFailedCause::ForceCloseCommand, None, identity, now);
+            self.flush_buffer();
+        }
+    }
+
+    /// No worker finished the task in time.
+    pub(super) fn workflow_task_start_to_close(&mut self, now: Time) {
+        self.time_out_started_task(now);
+        self.want_workflow_task(now);
+    }
+
+    pub(super) fn time_out_started_task(&mut self, now: Time) {
+        let Some(mut task) = self.state.workflow_task.clone() else { return };
+        self.write_speculative_task(&mut task, "");
+        if task.attempt == 1 {
+            let started_event_id = task.started.as_ref().map_or(0, |started| started.event_id);
+            self.write_task_timed_out(&task, started_event_id, TimeoutType::StartToClose, now);
+        }
+        self.count_failure(true);
+    }
+
+    /// No worker took the task in time: it goes to every worker of the run's queue.
+    pub(super) fn workflow_task_schedule_to_start(&mut self, now: Time) {
+        let Some(mut task) = self.state.workflow_task.clone() else { return };
+        if task.kind == TaskKind::Speculative {
+            task.scheduled_event_id = self.write_task_scheduled(&task);
+        }
+        self.write_task_timed_out(&task, 0, TimeoutType::ScheduleToStart, now);
+        self.count_failure(false);
+        self.want_workflow_task(now);
+    }
+
+    /// Removes the task and decides on the attempt of the next one.
+    ///
+    /// A failure on a worker's own queue may be that worker's fault alone, so it counts as none.
+    fn count_failure(&mut self, counts: bool) {
+        let counts = counts && self.state.sticky.take().is_none();
+        self.state.workflow_task_attempt = if counts { self.state.workflow_task_attempt + 1 } else { 1 };
+        self.state.close_attempted = false;
+        self.set_workflow_task(None);
+    }
+
+    /// Makes a speculative task a normal one before other changes are written.
+    pub(super) fn make_speculative_task_normal(&mut self) {
+        let Some(mut task) = self.state.workflow_task.clone() else { return };
+        if task.kind != TaskKind::Speculative {
+            return;
+        }
+        if task.scheduled_event_id != self.history.next_event_id() {
+            // Something is written already; the task becomes normal when it starts or ends.
+            return;
+        }
+        task.kind = TaskKind::Normal;
+        task.scheduled_event_id = self.write_task_scheduled(&task);
+        if let Some(identity) = task.started.as_ref().map(|started| started.identity.clone()) {
+            self.write_task_started(&mut task, &identity);
+        }
+        self.set_workflow_task(Some(task));
+    }
+
+    /// Writes the events a speculative task has not written so far.
+    fn write_speculative_task(&mut self, task: &mut WorkflowTask, identity: &str) {
+        if task.kind == TaskKind::Speculative {
+            task.scheduled_event_id = self.write_task_scheduled(task);
+            self.write_task_started(task, identity);
+        }
+    }
+
+    /// Writes the first two events of a task whose kind does not write them as they happen.
+    pub(super) fn write_late_task(&mut self, task: &mut WorkflowTask, identity: &str) {
+        if !task.is_written() {
+            task.scheduled_event_id = self.write_task_scheduled(task);
+            self.write_task_started(task, identity);
+        }
+    }
+
+    fn write_task_scheduled(&mut self, task: &WorkflowTask) -> EventId {
+        self.write_task_scheduled_at(task, task.scheduled_time)
+    }
+
+    fn write_task_scheduled_at(&mut self, task: &WorkflowTask, time: Time) -> EventId {
+        let attributes = self.task_scheduled(task);
+        self.append(time, attributes)
+    }
+
+    fn task_scheduled(&self, task: &WorkflowTask) -> Attributes {
+        Attributes::WorkflowTaskScheduledEventAttributes(WorkflowTaskScheduledEventAttributes {
+            task_queue: Some(self.current_task_queue()),
+            start_to_close_timeout: wire_duration(task.timeout),
+            attempt: task.attempt,
+        })
+    }
+
+    /// Writes the start, which always ends a batch.
+    fn write_task_started(&mut self, task: &mut WorkflowTask, identity: &str) {
+        let Some(attributes) = task_started(task, identity) else { return };
+        let Some(started) = &mut task.started else { return };
+        started.event_id = self.append(started.time, attributes);
+        self.history.cut();
+    }
+
+    fn write_task_timed_out(
+        &mut self,
+        task: &WorkflowTask,
+        started_event_id: EventId,
+        timeout: TimeoutType,
+        now: Time,
+    ) {
+        self.append(
+            now,
+            Attributes::WorkflowTaskTimedOutEventAttributes(WorkflowTaskTimedOutEventAttributes {
+                scheduled_event_id: task.scheduled_event_id,
+                started_event_id,
+                timeout_type: timeout as i32,
+            }),
+        );
+    }
+
+    /// Where the next task goes: the worker's own queue if the run sticks to one.
+    fn current_task_queue(&self) -> TaskQueue {
+        let normal = self.info.task_queue.to_string();
+        match &self.state.sticky {
+            Some(sticky) => {
+                TaskQueue { name: sticky.queue.to_string(), kind: TaskQueueKind::Sticky as i32, normal_name: normal }
+            }
+            None => TaskQueue { name: normal, kind: TaskQueueKind::Normal as i32, normal_name: String::new() },
+        }
+    }
+
+    pub(super) fn set_workflow_task(&mut self, task: Option<WorkflowTask>) {
+        if let Some((at, deadline)) = self.workflow_task_deadline() {
+            self.disarm(at, deadline);
+        }
+        self.state.workflow_task = task;
+        if let Some((at, deadline)) = self.workflow_task_deadline() {
+            self.arm(at, deadline);
+        }
+        if self.state.workflow_task.is_none() {
+            self.withdraw_workflow_task_offers();
+        }
+    }
+
+    fn workflow_task_deadline(&self) -> Option<(Time, Deadline)> {
+        let task = self.state.workflow_task.as_ref()?;
+        if let Some(started) = &task.started {
+            return Some((started.time + task.timeout, Deadline::WorkflowTaskStartToClose));
+        }
+        let wait = match &self.state.sticky {
+            Some(sticky) if task.sticky => sticky.schedule_to_start,
+            _ if task.kind == TaskKind::Speculative => SPECULATIVE_WAIT,
+            _ => return None,
+        };
+        Some((task.scheduled_time + wait, Deadline::WorkflowTaskScheduleToStart))
+    }
+
+    /// Stops sticking to a worker's own queue. A task that waits there is offered to every worker.
+    pub(crate) fn clear_sticky(&mut self) {
+        if let Some((at, deadline)) = self.workflow_task_deadline() {
+            self.disarm(at, deadline);
+        }
+        self.state.sticky = None;
+        if let Some((at, deadline)) = self.workflow_task_deadline() {
+            self.arm(at, deadline);
+        }
+        if let Some(task) = self.state.workflow_task.as_ref().filter(|task| task.started.is_none() && task.sticky) {
+            let offer = Offer::WorkflowTask { stamp: task.stamp, sticky: None, queue: self.info.task_queue.clone() };
+            self.offer(offer);
+        }
+    }
+
+    /// The events of a pending task that are not part of the history, or not yet.
+    pub(crate) fn unwritten_task_events(&self) -> Vec<HistoryEvent> {
+        let Some(task) = self.state.workflow_task.as_ref().filter(|task| !task.is_written()) else {
+            return Vec::new();
+        };
+        if task.scheduled_event_id != self.history.next_event_id() {
+            return Vec::new();
+        }
+        let numbered = |mut event: HistoryEvent, id| {
+            event.event_id = id;
+            event
+        };
+        let mut events = vec![numbered(event(task.scheduled_time, self.task_scheduled(task)), task.scheduled_event_id)];
+        if let Some(started) = &task.started
+            && let Some(attributes) = task_started(task, &started.identity)
+        {
+            events.push(numbered(event(started.time, attributes), started.event_id));
+        }
+        events
+    }
+
+    /// What the worker gets that has taken the task: everything but history, token and what matching knows.
+    pub(crate) fn workflow_task_response(&mut self, resend_updates: bool) -> Option<PollWorkflowTaskQueueResponse> {
+        let task = self.state.workflow_task.clone()?;
+        let started = task.started?;
+        let messages = self.state.updates.send(started.event_id, resend_updates);
+        let queries: HashMap<String, _> =
+            self.queries.waiting().map(|(id, query)| (id.to_string(), query.clone())).collect();
+        Some(PollWorkflowTaskQueueResponse {
+            workflow_execution: Some(self.execution()),
+            workflow_type: Some(WorkflowType { name: self.info.workflow_type.to_string() }),
+            previous_started_event_id: self.state.previous_started_event_id,
+            started_event_id: started.event_id,
+            attempt: task.attempt,
+            workflow_execution_task_queue: Some(self.normal_task_queue()),
+            scheduled_time: Some(task.scheduled_time.into()),
+            started_time: Some(started.time.into()),
+            queries: queries.into_iter().collect(),
+            messages,
+            history: Some(WireHistory::default()),
+            ..Default::default()
+        })
+    }
+
+    pub(crate) fn normal_task_queue(&self) -> TaskQueue {
+        TaskQueue {
+            name: self.info.task_queue.to_string(),
+            kind: TaskQueueKind::Normal as i32,
+            normal_name: String::new(),
+        }
+    }
+
+    /// A worker's own queue is not served any more.
+    pub(crate) fn sticks_to(&self, queue: &str) -> bool {
+        self.state.sticky.as_ref().is_some_and(|sticky| &*sticky.queue == queue)
+    }
+
+    /// Ends a transition that concerns nothing but a speculative task.
+    pub(crate) fn close_speculative(&mut self, now: Time) -> Effects {
+        self.close_transaction(now, Close::KeepSpeculative)
+    }
+}
+
+/// A task that was just handed out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Started {
+    /// The worker has the run's state: it needs only what is new.
+    pub(crate) sticky: bool,
+}
+
+fn task_started(task: &WorkflowTask, identity: &str) -> Option<Attributes> {
+    let started = task.started.as_ref()?;
+    Some(Attributes::WorkflowTaskStartedEventAttributes(WorkflowTaskStartedEventAttributes {
+        scheduled_event_id: task.scheduled_event_id,
+        identity: identity.to_owned(),
+        request_id: started.request_id.to_string(),
+        suggest_continue_as_new: !started.suggest_continue_as_new.is_empty(),
+        suggest_continue_as_new_reasons: started.suggest_continue_as_new.iter().map(|reason| *reason as i32).collect(),
+        history_size_bytes: started.history_size_bytes,
+        ..Default::default()
+    }))
+}
+
+/// How much longer than usual an attempt may take: a failing worker that does not answer is asked more and more rarely.
+fn retry_backoff(attempt: i32) -> Duration {
+    if attempt <= PLAIN_ATTEMPTS {
+        return Duration::ZERO;
+    }
+    let doublings = u32::try_from(attempt - PLAIN_ATTEMPTS - 1).unwrap_or(0).min(16);
+    RETRY_BACKOFF_FIRST.saturating_mul(1 << doublings).min(RETRY_BACKOFF_MAX)
+}
+
+/// The failure of a task that the server itself rejects.
+pub(super) fn rejected_completion(message: String) -> Failure {
+    Failure {
+        message,
+        failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo { non_retryable: false })),
+        ..Default::default()
+    }
+}

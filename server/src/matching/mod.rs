@@ -1,0 +1,320 @@
+//! Task queues: tasks that wait for workers, and workers that wait for tasks.
+//!
+//! A queue is only an order: what waits in it is also in the state of its run, and whether a task is still to be had is
+//! asked of the run when a worker gets it. So a task may be offered twice, or too late, without harm; it must not be
+//! lost.
+
+mod wait;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::clock::timers::Backlog;
+use crate::clock::{Hold, Holder, Holders};
+use crate::engine::time::Time;
+use crate::store::NamespaceKey;
+
+use wait::Delivery;
+pub(crate) use wait::Waiting;
+
+/// A worker's own queue counts as served this long after the last poll.
+const STICKY_SERVED_FOR: Duration = Duration::from_secs(10);
+/// A task that nobody polls for keeps a skipping clock from jumping this long.
+const UNSERVED_HOLDS_FOR: Duration = Duration::from_secs(1);
+/// Pollers are remembered this long.
+const POLLER_KEPT_FOR: Duration = Duration::from_secs(300);
+/// Pollers of one queue that are remembered at most.
+const POLLERS_MAX: usize = 1000;
+
+/// What kind of task a queue holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum QueueKind {
+    Workflow,
+    /// Workflow tasks of the runs that one worker has in its cache.
+    Sticky,
+    Activity,
+}
+
+/// One task queue.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct QueueKey {
+    pub(crate) namespace: NamespaceKey,
+    pub(crate) kind: QueueKind,
+    pub(crate) name: Arc<str>,
+}
+
+/// A task that a worker got, and that keeps a skipping clock from jumping until it is looked at.
+#[derive(Debug)]
+pub(crate) struct Matched<T> {
+    pub(crate) task: T,
+    /// Tasks still waiting in the queue.
+    pub(crate) backlog: usize,
+    _hold: Hold,
+}
+
+/// What a poll came to at once.
+#[derive(Debug)]
+pub(crate) enum Poll<T> {
+    Ready(Matched<T>),
+    Waiting(Waiting<T>),
+}
+
+/// Someone who polls a queue, for `DescribeTaskQueue`.
+#[derive(Clone, Debug)]
+pub(crate) struct Poller {
+    pub(crate) identity: Arc<str>,
+    pub(crate) last_access: Time,
+    seen: Instant,
+}
+
+#[derive(Debug)]
+struct Queue<T> {
+    tasks: VecDeque<(T, Instant)>,
+    waiting: VecDeque<Delivery<T>>,
+    pollers: HashMap<Arc<str>, Poller>,
+    /// When a poll last began or ended; `None` after the worker said good-bye.
+    last_poll: Option<Instant>,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self { tasks: VecDeque::new(), waiting: VecDeque::new(), pollers: HashMap::new(), last_poll: None }
+    }
+}
+
+/// The task queues of one engine, with tasks of type `T`.
+#[derive(Debug)]
+pub(crate) struct Matching<T> {
+    queues: Mutex<HashMap<QueueKey, Queue<T>>>,
+    holders: Holders,
+}
+
+impl<T> Matching<T> {
+    pub(crate) fn new(holders: Holders) -> Self {
+        Self { queues: Mutex::new(HashMap::new()), holders }
+    }
+
+    /// Hands a task to a waiting worker, or lets it wait.
+    pub(crate) fn offer(&self, key: &QueueKey, task: T) {
+        let mut queues = self.queues();
+        let queue = queue(&mut queues, key);
+        self.deliver(queue, task, Position::Back);
+    }
+
+    /// As [`Matching::offer`] on a worker's own queue; returns the task when nobody serves it.
+    pub(crate) fn offer_sticky(&self, key: &QueueKey, task: T) -> Result<(), T> {
+        let mut queues = self.queues();
+        match queues.get_mut(key) {
+            Some(queue) if queue.is_served() => {
+                self.deliver(queue, task, Position::Back);
+                Ok(())
+            }
+            _ => Err(task),
+        }
+    }
+
+    /// Puts a task back that its worker did not take.
+    fn give_back(&self, key: &QueueKey, task: T) {
+        let mut queues = self.queues();
+        let queue = queue(&mut queues, key);
+        self.deliver(queue, task, Position::Front);
+    }
+
+    fn deliver(&self, queue: &mut Queue<T>, task: T, position: Position) {
+        let mut matched = Matched { task, backlog: queue.tasks.len(), _hold: self.holders.hold(Holder::Match) };
+        while let Some(delivery) = queue.waiting.pop_front() {
+            match delivery.send(matched) {
+                Ok(()) => return,
+                Err(back) => matched = back,
+            }
+        }
+        let waiting = (matched.task, Instant::now());
+        match position {
+            Position::Back => queue.tasks.push_back(waiting),
+            Position::Front => queue.tasks.push_front(waiting),
+        }
+    }
+
+    /// Takes the next task, or a place in the line for one.
+    pub(crate) fn poll(self: &Arc<Self>, key: &QueueKey, identity: &str, now: Time) -> Poll<T> {
+        let mut queues = self.queues();
+        let queue = queue(&mut queues, key);
+        queue.last_poll = Some(Instant::now());
+        queue.remember(identity, now);
+        if let Some((task, _)) = queue.tasks.pop_front() {
+            let hold = self.holders.hold(Holder::Match);
+            return Poll::Ready(Matched { task, backlog: queue.tasks.len(), _hold: hold });
+        }
+        let (delivery, receiver) = Delivery::channel();
+        queue.waiting.push_back(delivery);
+        Poll::Waiting(Waiting::new(Arc::clone(self), key.clone(), receiver))
+    }
+
+    /// A poll ended without a task.
+    fn poll_ended(&self, key: &QueueKey) {
+        if let Some(queue) = self.queues().get_mut(key) {
+            queue.waiting.retain(|delivery| !delivery.is_closed());
+            if queue.last_poll.is_some() {
+                queue.last_poll = Some(Instant::now());
+            }
+        }
+    }
+
+    /// The worker of a sticky queue says good-bye; returns what waits for it.
+    pub(crate) fn shut_down(&self, key: &QueueKey) -> Vec<T> {
+        let mut queues = self.queues();
+        let Some(queue) = queues.get_mut(key) else { return Vec::new() };
+        queue.last_poll = None;
+        queue.tasks.drain(..).map(|(task, _)| task).collect()
+    }
+
+    /// Who polled lately, and how many tasks wait.
+    pub(crate) fn describe(&self, key: &QueueKey) -> (Vec<Poller>, usize, Duration) {
+        let queues = self.queues();
+        let Some(queue) = queues.get(key) else { return (Vec::new(), 0, Duration::ZERO) };
+        let pollers: Vec<_> =
+            queue.pollers.values().filter(|poller| poller.seen.elapsed() < POLLER_KEPT_FOR).cloned().collect();
+        let age = queue.tasks.front().map_or(Duration::ZERO, |(_, since)| since.elapsed());
+        (pollers, queue.tasks.len(), age)
+    }
+
+    /// Takes back what `unwanted` says.
+    pub(crate) fn withdraw(&self, key: &QueueKey, unwanted: impl Fn(&T) -> bool) {
+        if let Some(queue) = self.queues().get_mut(key) {
+            queue.tasks.retain(|(task, _)| !unwanted(task));
+        }
+    }
+
+    fn queues(&self) -> MutexGuard<'_, HashMap<QueueKey, Queue<T>>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Send> Backlog for Matching<T> {
+    fn holds_for(&self) -> Option<Duration> {
+        let hold = |queue: &Queue<T>| {
+            let (_, newest) = queue.tasks.back()?;
+            let since = queue.last_poll.map_or(*newest, |poll| poll.max(*newest));
+            UNSERVED_HOLDS_FOR.checked_sub(since.elapsed())
+        };
+        self.queues().values().filter_map(hold).max()
+    }
+
+    fn explain(&self) -> String {
+        let queues = self.queues();
+        let each: Vec<_> = queues
+            .iter()
+            .filter(|(_, queue)| !queue.tasks.is_empty())
+            .map(|(key, queue)| format!("{} in {:?} queue {}", queue.tasks.len(), key.kind, key.name))
+            .collect();
+        if each.is_empty() { "no tasks waiting".to_owned() } else { format!("waiting: {}", each.join(", ")) }
+    }
+}
+
+impl<T> Queue<T> {
+    fn is_served(&self) -> bool {
+        self.last_poll.is_some_and(|last| {
+            last.elapsed() < STICKY_SERVED_FOR || self.waiting.iter().any(|delivery| !delivery.is_closed())
+        })
+    }
+
+    fn remember(&mut self, identity: &str, now: Time) {
+        if let Some(poller) = self.pollers.get_mut(identity) {
+            poller.last_access = now;
+            poller.seen = Instant::now();
+            return;
+        }
+        if self.pollers.len() >= POLLERS_MAX {
+            self.pollers.retain(|_, poller| poller.seen.elapsed() < POLLER_KEPT_FOR);
+        }
+        if self.pollers.len() < POLLERS_MAX {
+            let identity: Arc<str> = identity.into();
+            let poller = Poller { identity: Arc::clone(&identity), last_access: now, seen: Instant::now() };
+            self.pollers.insert(identity, poller);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Position {
+    Front,
+    Back,
+}
+
+fn queue<'a, T>(queues: &'a mut HashMap<QueueKey, Queue<T>>, key: &QueueKey) -> &'a mut Queue<T> {
+    if !queues.contains_key(key) {
+        queues.insert(key.clone(), Queue::default());
+    }
+    queues.entry(key.clone()).or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(kind: QueueKind) -> QueueKey {
+        QueueKey { namespace: NamespaceKey(1), kind, name: "q".into() }
+    }
+
+    fn matching() -> Arc<Matching<u32>> {
+        Arc::new(Matching::new(Holders::default()))
+    }
+
+    const NOW: Time = Time::from_nanos(0);
+
+    #[tokio::test]
+    async fn tasks_wait_for_workers_and_workers_for_tasks() {
+        let matching = matching();
+        let key = key(QueueKind::Workflow);
+        matching.offer(&key, 1);
+        matching.offer(&key, 2);
+        let Poll::Ready(first) = matching.poll(&key, "w", NOW) else { panic!("a task waits") };
+        assert_eq!((first.task, first.backlog), (1, 1));
+        let Poll::Ready(second) = matching.poll(&key, "w", NOW) else { panic!("a task waits") };
+        assert_eq!(second.task, 2);
+        let Poll::Waiting(waiting) = matching.poll(&key, "w", NOW) else { panic!("no task waits") };
+        matching.offer(&key, 3);
+        assert_eq!(waiting.await.unwrap().task, 3);
+    }
+
+    #[tokio::test]
+    async fn a_task_for_a_worker_that_has_gone_goes_to_the_next() {
+        let matching = matching();
+        let key = key(QueueKind::Workflow);
+        let Poll::Waiting(gone) = matching.poll(&key, "w", NOW) else { panic!("no task waits") };
+        drop(gone);
+        let Poll::Waiting(late) = matching.poll(&key, "w", NOW) else { panic!("no task waits") };
+        matching.offer(&key, 1);
+        // Delivered, but not taken.
+        drop(late);
+        let Poll::Ready(again) = matching.poll(&key, "w", NOW) else { panic!("the task is back") };
+        assert_eq!(again.task, 1);
+    }
+
+    #[tokio::test]
+    async fn a_queue_without_worker_refuses_sticky_tasks() {
+        let matching = matching();
+        let key = key(QueueKind::Sticky);
+        assert_eq!(matching.offer_sticky(&key, 1), Err(1));
+        let Poll::Waiting(waiting) = matching.poll(&key, "w", NOW) else { panic!("no task waits") };
+        assert_eq!(matching.offer_sticky(&key, 2), Ok(()));
+        assert_eq!(waiting.await.unwrap().task, 2);
+        matching.offer_sticky(&key, 3).unwrap();
+        assert_eq!(matching.shut_down(&key), [3]);
+        assert_eq!(matching.offer_sticky(&key, 4), Err(4));
+    }
+
+    #[test]
+    fn a_task_on_its_way_is_a_holder_and_a_waiting_one_for_a_moment() {
+        let matching = matching();
+        let key = key(QueueKind::Activity);
+        matching.offer(&key, 1);
+        assert!(matching.holds_for().is_some());
+        assert!(matching.holders.is_idle());
+        let Poll::Ready(matched) = matching.poll(&key, "w", NOW) else { panic!("a task waits") };
+        assert!(!matching.holders.is_idle() && matching.holds_for().is_none());
+        drop(matched);
+        assert!(matching.holders.is_idle());
+    }
+}

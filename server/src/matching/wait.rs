@@ -1,0 +1,69 @@
+//! A worker's place in the line.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+use super::{Matched, Matching, QueueKey};
+
+/// The queue's end of a place in the line.
+#[derive(Debug)]
+pub(super) struct Delivery<T>(oneshot::Sender<Matched<T>>);
+
+impl<T> Delivery<T> {
+    pub(super) fn channel() -> (Self, oneshot::Receiver<Matched<T>>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(sender), receiver)
+    }
+
+    pub(super) fn send(self, matched: Matched<T>) -> Result<(), Matched<T>> {
+        self.0.send(matched)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+/// The worker's end: resolves to a task. Dropped before that, it gives back a task that is on its way.
+#[derive(Debug)]
+pub(crate) struct Waiting<T> {
+    matching: Arc<Matching<T>>,
+    key: QueueKey,
+    receiver: oneshot::Receiver<Matched<T>>,
+    taken: bool,
+}
+
+impl<T> Waiting<T> {
+    pub(super) fn new(matching: Arc<Matching<T>>, key: QueueKey, receiver: oneshot::Receiver<Matched<T>>) -> Self {
+        Self { matching, key, receiver, taken: false }
+    }
+}
+
+impl<T> Future for Waiting<T> {
+    /// `None` when the queue is gone with its engine.
+    type Output = Option<Matched<T>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let matched = std::task::ready!(Pin::new(&mut self.receiver).poll(context));
+        self.taken = true;
+        Poll::Ready(matched.ok())
+    }
+}
+
+impl<T> Drop for Waiting<T> {
+    fn drop(&mut self) {
+        if self.taken {
+            return;
+        }
+        self.receiver.close();
+        if let Ok(matched) = self.receiver.try_recv() {
+            self.matching.give_back(&self.key, matched.task);
+        } else {
+            self.matching.poll_ended(&self.key);
+        }
+    }
+}

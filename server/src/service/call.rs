@@ -1,0 +1,104 @@
+//! What a call says beside its request: above all, how long it may wait. That is always real time, whatever the
+//! engine's clock does.
+
+use std::time::{Duration, Instant};
+
+use tonic::metadata::MetadataMap;
+
+/// A poll for a task waits this long at most.
+const TASK_POLL: Duration = Duration::from_secs(60);
+/// A read that waits for news waits this long at most.
+const READ_POLL: Duration = Duration::from_secs(20);
+/// An empty answer leaves this much before the caller's deadline, so that it arrives in time.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// What a call says beside its request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub(crate) deadline: CallDeadline,
+    /// Whether its reader is shown events that are not part of the history yet: tools are not.
+    pub(crate) shows_unwritten_events: bool,
+}
+
+impl Call {
+    pub(crate) fn of(metadata: &MetadataMap) -> Self {
+        let client = metadata.get("client-name").and_then(|name| name.to_str().ok()).unwrap_or_default();
+        Self {
+            deadline: CallDeadline::of(metadata),
+            shows_unwritten_events: !matches!(client, "temporal-cli" | "temporal-ui"),
+        }
+    }
+}
+
+/// When a call has to be answered, as its caller said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallDeadline(Option<Instant>);
+
+impl CallDeadline {
+    /// Reads the caller's `grpc-timeout`.
+    fn of(metadata: &MetadataMap) -> Self {
+        let timeout = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(parse);
+        Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+    }
+
+    /// When a poll for a task is answered empty.
+    pub(crate) fn task_poll(self) -> Instant {
+        self.within(TASK_POLL)
+    }
+
+    /// When a read that waits is answered with what there is.
+    pub(crate) fn read_poll(self) -> Instant {
+        self.within(READ_POLL)
+    }
+
+    /// When a call without an answer of its own fails.
+    pub(crate) fn call(self) -> Instant {
+        self.0.unwrap_or_else(|| Instant::now() + TASK_POLL)
+    }
+
+    fn within(self, most: Duration) -> Instant {
+        let latest = Instant::now() + most;
+        let Some(deadline) = self.0 else { return latest };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let margin = MARGIN.min(left / 5);
+        latest.min(deadline.checked_sub(margin).unwrap_or(deadline))
+    }
+}
+
+/// `"100m"` is 100 milliseconds, `"3S"` 3 seconds.
+fn parse(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let count: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(count.checked_mul(3600)?),
+        "M" => Duration::from_secs(count.checked_mul(60)?),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_with_their_unit() {
+        assert_eq!(parse("70S"), Some(Duration::from_secs(70)));
+        assert_eq!(parse("1500m"), Some(Duration::from_millis(1500)));
+        assert_eq!(parse("5"), None);
+        assert_eq!(parse("S"), None);
+        assert_eq!(parse(""), None);
+        assert_eq!(parse("-1S"), None);
+    }
+
+    #[test]
+    fn a_poll_ends_before_its_caller_gives_up() {
+        let soon = CallDeadline(Some(Instant::now() + Duration::from_secs(10)));
+        assert!(soon.task_poll() < soon.call());
+        let never = CallDeadline(None);
+        assert!(never.task_poll() <= Instant::now() + TASK_POLL);
+    }
+}

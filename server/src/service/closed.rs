@@ -1,0 +1,228 @@
+//! Closed runs: what remains of them in memory for a while, and how they are found again later.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::core::{OpenRun, Slot, StoredHashes};
+use crate::api::enums::EventType;
+use crate::api::history::HistoryEvent;
+use crate::api::history::history_event::Attributes;
+use crate::engine::describe::{StartSummary, config};
+use crate::engine::event::EventId;
+use crate::engine::history::decode_all;
+use crate::engine::run::Run;
+use crate::engine::update::{UpdateProgress, cut_off_by_close};
+use crate::store::{HistoryBatch, ReadLimit, RunKey, Store, StoreError, StoredRun};
+use crate::visibility::VisibilityRow;
+
+/// Closed runs in memory, at most.
+const RUNS_MAX: usize = 20_000;
+/// History of closed runs in memory, at most.
+const BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// What history does not tell of a run.
+#[derive(Clone, PartialEq, Message)]
+struct Overlay {
+    #[prost(string, tag = "1")]
+    create_request_id: String,
+    #[prost(string, repeated, tag = "2")]
+    attached_request_ids: Vec<String>,
+}
+
+/// What to keep of a run beside its history.
+pub(super) fn overlay(run: &Run) -> Bytes {
+    let overlay = Overlay {
+        create_request_id: run.info.create_request_id.to_string(),
+        attached_request_ids: run.attached_request_ids.iter().cloned().collect(),
+    };
+    overlay.encode_to_vec().into()
+}
+
+/// A run that has closed.
+#[derive(Debug)]
+pub(crate) struct ClosedRun {
+    pub(crate) key: RunKey,
+    pub(crate) row: VisibilityRow,
+    pub(crate) create_request_id: String,
+    pub(crate) attached_request_ids: HashSet<String>,
+    /// The whole history, while it is in memory.
+    batches: Option<Vec<HistoryBatch>>,
+    store: Arc<dyn Store>,
+    told: OnceLock<Told>,
+}
+
+/// What the history of a closed run tells.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) start: StartSummary,
+    /// WorkflowTaskStarted of the last completed workflow task; 0 without one.
+    pub(crate) previous_started_event_id: EventId,
+    pub(crate) signal_request_ids: HashSet<String>,
+    accepted: HashSet<String>,
+    completed: std::collections::HashMap<String, crate::api::update::Outcome>,
+}
+
+impl Told {
+    /// How far an update of the run came, if the run knew it.
+    pub(crate) fn update_progress(&self, id: &str) -> Option<UpdateProgress> {
+        if let Some(outcome) = self.completed.get(id) {
+            return Some(UpdateProgress::Completed(Box::new(outcome.clone())));
+        }
+        self.accepted.contains(id).then(|| UpdateProgress::Completed(Box::new(cut_off_by_close())))
+    }
+}
+
+impl ClosedRun {
+    pub(super) fn from_open(open: OpenRun, store: Arc<dyn Store>) -> Self {
+        Self {
+            key: open.key,
+            row: open.run.visibility_row(open.namespace.key),
+            create_request_id: open.run.info.create_request_id.to_string(),
+            attached_request_ids: open.run.attached_request_ids.clone(),
+            batches: Some(open.run.history.into_batches()),
+            store,
+            told: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn from_store(stored: StoredRun, store: Arc<dyn Store>) -> Self {
+        let overlay = stored.overlay.and_then(|overlay| Overlay::decode(overlay).ok()).unwrap_or_default();
+        Self {
+            key: stored.run,
+            row: stored.visibility,
+            create_request_id: overlay.create_request_id,
+            attached_request_ids: overlay.attached_request_ids.into_iter().collect(),
+            batches: None,
+            store,
+            told: OnceLock::new(),
+        }
+    }
+
+    /// Roughly what it takes in memory.
+    pub(super) fn size(&self) -> usize {
+        500 + self.batches.iter().flatten().map(|batch| batch.events.len() + 64).sum::<usize>()
+    }
+
+    /// Batches from the one that holds `event_id`.
+    pub(crate) fn batches_from(&self, event_id: EventId, limit: ReadLimit) -> Result<Vec<HistoryBatch>, StoreError> {
+        let Some(batches) = &self.batches else { return self.store.read_history(self.key, event_id, limit) };
+        let start = batches.partition_point(|batch| batch.next_event_id <= event_id);
+        let mut bytes = 0;
+        let fits = |batch: &&HistoryBatch| {
+            let first = bytes == 0;
+            bytes += batch.events.len();
+            first || bytes <= limit.bytes_max
+        };
+        Ok(batches[start..].iter().take(limit.batches_max).take_while(fits).cloned().collect())
+    }
+
+    /// The last batch, which ends with the closing event.
+    pub(crate) fn last_batch(&self) -> Result<Option<HistoryBatch>, StoreError> {
+        match &self.batches {
+            Some(batches) => Ok(batches.last().cloned()),
+            None => {
+                let limit = ReadLimit { batches_max: 1, bytes_max: 0 };
+                Ok(self.store.read_history_back(self.key, self.row.history_length + 1, limit)?.pop())
+            }
+        }
+    }
+
+    pub(super) fn batches_in_memory(&self) -> Option<&[HistoryBatch]> {
+        self.batches.as_deref()
+    }
+
+    /// Batches from the store, newest first.
+    pub(super) fn read_back(&self, before: EventId, limit: ReadLimit) -> Result<Vec<HistoryBatch>, StoreError> {
+        self.store.read_history_back(self.key, before, limit)
+    }
+
+    /// One past the last event.
+    pub(crate) fn next_event_id(&self) -> EventId {
+        self.row.history_length + 1
+    }
+
+    /// What the history tells; read once.
+    pub(crate) fn told(&self) -> Result<&Told, StoreError> {
+        if let Some(told) = self.told.get() {
+            return Ok(told);
+        }
+        let mut told = Told::default();
+        let mut next = 1;
+        while next < self.next_event_id() {
+            let batches = self.batches_from(next, ReadLimit { batches_max: 256, bytes_max: 4 * 1024 * 1024 })?;
+            let Some(last) = batches.last() else { break };
+            next = last.next_event_id;
+            for event in decode_all(&batches) {
+                told.apply(event);
+            }
+        }
+        Ok(self.told.get_or_init(|| told))
+    }
+}
+
+impl Told {
+    fn apply(&mut self, event: HistoryEvent) {
+        let kind = event.event_type();
+        let user_metadata = event.user_metadata;
+        match event.attributes {
+            Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => {
+                self.start = StartSummary {
+                    config: config(&started),
+                    first_run_id: started.first_execution_run_id.clone(),
+                    priority: started.priority.clone(),
+                    user_metadata,
+                    cancel_requested: false,
+                };
+            }
+            Some(Attributes::WorkflowTaskCompletedEventAttributes(completed)) => {
+                self.previous_started_event_id = completed.started_event_id;
+            }
+            Some(Attributes::WorkflowExecutionSignaledEventAttributes(signaled)) if !signaled.request_id.is_empty() => {
+                self.signal_request_ids.insert(signaled.request_id);
+            }
+            Some(Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => {
+                self.accepted.insert(accepted.protocol_instance_id);
+            }
+            Some(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(completed)) => {
+                let id = completed.meta.map(|meta| meta.update_id).unwrap_or_default();
+                self.completed.insert(id, completed.outcome.unwrap_or_default());
+            }
+            _ if kind == EventType::WorkflowExecutionCancelRequested => self.start.cancel_requested = true,
+            _ => {}
+        }
+    }
+}
+
+/// Which closed runs are in memory, oldest first, and which are in the store alone.
+#[derive(Debug, Default)]
+pub(super) struct ClosedRuns {
+    in_memory: VecDeque<(Arc<Slot>, usize)>,
+    bytes: usize,
+    stored: StoredHashes,
+}
+
+impl ClosedRuns {
+    /// Counts one more; returns those that have to go.
+    pub(super) fn add(&mut self, slot: &Arc<Slot>, size: usize) -> Vec<Arc<Slot>> {
+        self.in_memory.push_back((Arc::clone(slot), size));
+        self.bytes += size;
+        let mut gone = Vec::new();
+        while self.bytes > BYTES_MAX || self.in_memory.len() > RUNS_MAX {
+            let Some((slot, size)) = self.in_memory.pop_front() else { break };
+            self.bytes -= size;
+            gone.push(slot);
+        }
+        gone
+    }
+
+    pub(super) fn stored(&mut self, hash: u64) {
+        self.stored.insert(hash);
+    }
+
+    pub(super) fn may_be_stored(&self, hash: u64) -> bool {
+        self.stored.contains(&hash)
+    }
+}

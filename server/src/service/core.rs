@@ -1,0 +1,461 @@
+//! The runs in memory, one lock per workflow id, and what follows a transition.
+//!
+//! Every call that changes a run is one synchronous section under its workflow id's lock: transition, commit queue,
+//! tasks, timers, news for waiting callers. A caller whose future is dropped before has changed nothing, after it
+//! everything.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::oneshot;
+
+use super::closed::{ClosedRun, ClosedRuns};
+use super::direct::DirectQuery;
+use crate::api::query::WorkflowQueryResult;
+use crate::clock::timers::{Due, Ticket, Timers};
+use crate::clock::{Clock, ClockMode, Holder, Holders};
+use crate::engine::error::Refusal;
+use crate::engine::run::{Effects, Notice, Offer, Run};
+use crate::engine::time::Time;
+use crate::engine::update::UpdateNotice;
+use crate::matching::{Matching, QueueKey, QueueKind};
+use crate::namespaces::{Namespace, Namespaces};
+use crate::store::{CommitSeq, NamespaceKey, RunKey, Store, Write};
+
+const SHARDS: usize = 64;
+
+/// A task in a queue.
+#[derive(Clone, Debug)]
+pub(crate) enum Task {
+    Workflow { slot: Arc<Slot>, run_id: Arc<str>, stamp: u64 },
+    Activity { slot: Arc<Slot>, run_id: Arc<str>, scheduled_event_id: i64, attempt: i32 },
+    Query(Arc<DirectQuery>),
+}
+
+/// Everything one engine shares.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) holders: Holders,
+    pub(crate) timers: Arc<Timers>,
+    pub(crate) matching: Arc<Matching<Task>>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) namespaces: Namespaces,
+    shards: Vec<Mutex<HashMap<SlotKey, Arc<Slot>>>>,
+    hasher: RandomState,
+    closed: Mutex<ClosedRuns>,
+    /// Queries with tasks of their own, by number.
+    pub(super) direct_queries: Mutex<HashMap<u64, Arc<DirectQuery>>>,
+    pub(super) next_query: AtomicU64,
+}
+
+/// Which workflow id of which namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SlotKey {
+    pub(crate) namespace: NamespaceKey,
+    pub(crate) workflow_id: Arc<str>,
+}
+
+/// The current run of one workflow id.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) key: SlotKey,
+    core: Weak<Core>,
+    state: Mutex<SlotState>,
+}
+
+/// What a slot guards.
+#[derive(Debug, Default)]
+pub(crate) struct SlotState {
+    pub(crate) current: Option<Current>,
+    /// The slot has left the map; whoever locks it looks it up again.
+    retired: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Current {
+    Open(Box<OpenRun>),
+    Closed(Arc<ClosedRun>),
+}
+
+/// An open run and those who wait for it.
+#[derive(Debug)]
+pub(crate) struct OpenRun {
+    pub(crate) run: Run,
+    pub(crate) key: RunKey,
+    pub(crate) namespace: Arc<Namespace>,
+    /// Covers everything the run has written.
+    pub(crate) seq: Option<CommitSeq>,
+    armed: Option<Ticket>,
+    in_progress: usize,
+    updates_waiting: bool,
+    event_waiters: Vec<oneshot::Sender<()>>,
+    close_waiters: Vec<oneshot::Sender<()>>,
+    update_waiters: Vec<UpdateWaiter>,
+    query_waiters: HashMap<u64, oneshot::Sender<QueryNotice>>,
+}
+
+#[derive(Debug)]
+struct UpdateWaiter {
+    id: Arc<str>,
+    /// Acceptance is not enough.
+    for_completion: bool,
+    sender: oneshot::Sender<UpdateNotice>,
+}
+
+/// News of a query that rode on a workflow task.
+#[derive(Debug)]
+pub(crate) enum QueryNotice {
+    Answered(Box<WorkflowQueryResult>),
+    /// Ask it by itself.
+    Released,
+}
+
+impl OpenRun {
+    pub(crate) fn new(run: Run, key: RunKey, namespace: Arc<Namespace>) -> Self {
+        Self {
+            run,
+            key,
+            namespace,
+            seq: None,
+            armed: None,
+            in_progress: 0,
+            updates_waiting: false,
+            event_waiters: Vec::new(),
+            close_waiters: Vec::new(),
+            update_waiters: Vec::new(),
+            query_waiters: HashMap::new(),
+        }
+    }
+
+    /// Resolves when there are new events, or when the run closes.
+    pub(crate) fn wait_for_events(&mut self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.event_waiters.retain(|waiter| !waiter.is_closed());
+        self.event_waiters.push(sender);
+        receiver
+    }
+
+    /// Resolves when the run closes.
+    pub(crate) fn wait_for_close(&mut self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.close_waiters.retain(|waiter| !waiter.is_closed());
+        self.close_waiters.push(sender);
+        receiver
+    }
+
+    pub(crate) fn wait_for_update(&mut self, id: &str, for_completion: bool) -> oneshot::Receiver<UpdateNotice> {
+        let (sender, receiver) = oneshot::channel();
+        self.update_waiters.retain(|waiter| !waiter.sender.is_closed());
+        self.update_waiters.push(UpdateWaiter { id: id.into(), for_completion, sender });
+        receiver
+    }
+
+    pub(crate) fn wait_for_query(&mut self, id: u64) -> oneshot::Receiver<QueryNotice> {
+        let (sender, receiver) = oneshot::channel();
+        self.query_waiters.insert(id, sender);
+        receiver
+    }
+
+    /// The caller of a riding query has gone.
+    pub(crate) fn forget_query(&mut self, id: u64) {
+        self.run.queries.forget(id);
+        self.query_waiters.remove(&id);
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        match notice {
+            Notice::Update { id, notice } => {
+                let accepted_only = matches!(notice, UpdateNotice::Accepted);
+                for waiter in std::mem::take(&mut self.update_waiters) {
+                    if waiter.id == id && !(accepted_only && waiter.for_completion) {
+                        drop(waiter.sender.send(notice.clone()));
+                    } else {
+                        self.update_waiters.push(waiter);
+                    }
+                }
+            }
+            Notice::QueryAnswered { id, result } => self.tell_query(id, QueryNotice::Answered(result)),
+            Notice::QueryReleased { id } => self.tell_query(id, QueryNotice::Released),
+        }
+    }
+
+    fn tell_query(&mut self, id: u64, notice: QueryNotice) {
+        if let Some(sender) = self.query_waiters.remove(&id) {
+            drop(sender.send(notice));
+        }
+    }
+}
+
+impl Core {
+    pub(crate) fn new(mode: ClockMode, store: Arc<dyn Store>, namespaces: Namespaces) -> Arc<Self> {
+        let clock = Arc::new(Clock::new(mode));
+        let holders = Holders::default();
+        Arc::new(Self {
+            timers: Arc::new(Timers::new(Arc::clone(&clock), holders.clone())),
+            matching: Arc::new(Matching::new(holders.clone())),
+            clock,
+            holders,
+            store,
+            namespaces,
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            closed: Mutex::default(),
+            direct_queries: Mutex::default(),
+            next_query: AtomicU64::new(1),
+        })
+    }
+
+    /// The slot of a workflow id that has a run in memory.
+    fn find_slot(&self, key: &SlotKey) -> Option<Arc<Slot>> {
+        lock(self.shard(key)).get(key).cloned()
+    }
+
+    /// The slot of a workflow id, made when there is none.
+    pub(super) fn slot(self: &Arc<Self>, key: &SlotKey) -> Arc<Slot> {
+        let mut shard = lock(self.shard(key));
+        let made = || Arc::new(Slot { key: key.clone(), core: Arc::downgrade(self), state: Mutex::default() });
+        Arc::clone(shard.entry(key.clone()).or_insert_with(made))
+    }
+
+    fn shard(&self, key: &SlotKey) -> &Mutex<HashMap<SlotKey, Arc<Slot>>> {
+        let hash = self.hasher.hash_one(&key.workflow_id);
+        &self.shards[(hash % SHARDS as u64) as usize]
+    }
+
+    /// Looks up a run, the current one without a run id, and does something with it under its lock.
+    pub(crate) fn with_run<R>(
+        self: &Arc<Self>,
+        namespace: &Namespace,
+        workflow_id: &str,
+        run_id: &str,
+        act: impl FnOnce(Located<'_>) -> Result<R, Refusal>,
+    ) -> Result<R, tonic::Status> {
+        let key = SlotKey { namespace: namespace.key, workflow_id: workflow_id.into() };
+        while let Some(slot) = self.find_slot(&key) {
+            let Some(mut state) = slot.lock() else { continue };
+            match &mut state.current {
+                Some(Current::Open(open)) if run_id.is_empty() || *open.run.info.run_id == *run_id => {
+                    let result = act(Located::Open(&slot, open));
+                    self.settle(&slot, &mut state);
+                    return Ok(result?);
+                }
+                Some(Current::Closed(closed)) if run_id.is_empty() || *closed.row.run_id == *run_id => {
+                    let closed = Arc::clone(closed);
+                    drop(state);
+                    return Ok(act(Located::Closed(&closed))?);
+                }
+                _ => break,
+            }
+        }
+        match self.stored_run(namespace, workflow_id, run_id)? {
+            Some(closed) => Ok(act(Located::Closed(&closed))?),
+            None if run_id.is_empty() => {
+                Err(Refusal::NotFound(format!("workflow not found for ID: {workflow_id}")).into())
+            }
+            None => Err(Refusal::unknown_run().into()),
+        }
+    }
+
+    /// A run that is not in memory; all of those are closed.
+    pub(super) fn stored_run(
+        &self,
+        namespace: &Namespace,
+        workflow_id: &str,
+        run_id: &str,
+    ) -> Result<Option<Arc<ClosedRun>>, tonic::Status> {
+        let run_id = (!run_id.is_empty()).then_some(run_id);
+        let found = self.store.find_run(namespace.key, workflow_id, run_id)?;
+        Ok(found.map(|stored| Arc::new(ClosedRun::from_store(stored, Arc::clone(&self.store)))))
+    }
+
+    /// Whether a closed run of that workflow id may be in the store, though not in memory.
+    pub(super) fn may_be_stored(&self, key: &SlotKey) -> bool {
+        lock(&self.closed).may_be_stored(self.hasher.hash_one(key))
+    }
+
+    /// Does what a transition wants done. The run's lock is held.
+    pub(super) fn apply(self: &Arc<Self>, slot: &Arc<Slot>, open: &mut OpenRun, effects: Effects) {
+        let closed = !open.run.is_open();
+        let wrote = !effects.batches.is_empty();
+        if wrote || effects.visible {
+            open.seq = Some(self.store.commit(writes(open, &effects, closed)));
+        }
+        for offer in effects.offers {
+            self.offer(slot, open, offer);
+        }
+        for notice in effects.notices {
+            open.tell(notice);
+        }
+        if wrote {
+            for waiter in open.event_waiters.drain(..) {
+                // Whoever waited may have gone.
+                let _ = waiter.send(());
+            }
+        }
+        if closed {
+            for waiter in open.close_waiters.drain(..) {
+                // Whoever waited may have gone.
+                let _ = waiter.send(());
+            }
+        }
+        self.count_holders(open, closed);
+        let next = if closed { None } else { open.run.next_deadline() };
+        if next != open.armed.map(Ticket::at) {
+            if let Some(ticket) = open.armed.take() {
+                self.timers.disarm(ticket);
+            }
+            open.armed = next.map(|at| self.timers.arm(at, Arc::clone(slot) as Arc<dyn Due>));
+        }
+        self.timers.poke();
+    }
+
+    fn count_holders(&self, open: &mut OpenRun, closed: bool) {
+        if !self.clock.is_skipping() {
+            return;
+        }
+        let in_progress = if closed { 0 } else { open.run.tasks_in_progress() };
+        if in_progress != open.in_progress {
+            self.holders.change(Holder::Task, in_progress as i64 - open.in_progress as i64);
+            open.in_progress = in_progress;
+        }
+        let waiting = !closed && open.run.state.updates.wait_for_worker();
+        if waiting != open.updates_waiting {
+            self.holders.change(Holder::Update, if waiting { 1 } else { -1 });
+            open.updates_waiting = waiting;
+        }
+    }
+
+    fn offer(&self, slot: &Arc<Slot>, open: &OpenRun, offer: Offer) {
+        let namespace = slot.key.namespace;
+        let slot = Arc::clone(slot);
+        let run_id = Arc::clone(&open.run.info.run_id);
+        match offer {
+            Offer::WorkflowTask { stamp, sticky, queue } => {
+                let mut task = Task::Workflow { slot, run_id, stamp };
+                if let Some(name) = sticky {
+                    let key = QueueKey { namespace, kind: QueueKind::Sticky, name };
+                    match self.matching.offer_sticky(&key, task) {
+                        Ok(()) => return,
+                        Err(back) => task = back,
+                    }
+                }
+                self.matching.offer(&QueueKey { namespace, kind: QueueKind::Workflow, name: queue }, task);
+            }
+            Offer::ActivityTask { scheduled_event_id, attempt, queue } => {
+                let key = QueueKey { namespace, kind: QueueKind::Activity, name: queue };
+                self.matching.offer(&key, Task::Activity { slot, run_id, scheduled_event_id, attempt });
+            }
+        }
+    }
+
+    /// Replaces an open run that has closed by what remains of it. The run's lock is held.
+    pub(super) fn settle(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut SlotState) {
+        match state.current.take() {
+            Some(Current::Open(open)) if !open.run.is_open() => {
+                let closed = Arc::new(ClosedRun::from_open(*open, Arc::clone(&self.store)));
+                let size = closed.size();
+                state.current = Some(Current::Closed(closed));
+                let evicted = lock(&self.closed).add(slot, size);
+                for old in evicted {
+                    if Arc::ptr_eq(&old, slot) {
+                        continue;
+                    }
+                    self.evict(&old);
+                }
+            }
+            current => state.current = current,
+        }
+    }
+
+    /// Lets go of a closed run; the store has it.
+    fn evict(&self, slot: &Arc<Slot>) {
+        // Another thread may be at work there; then the run stays, and is found in the store when it goes.
+        let Ok(mut state) = slot.state.try_lock() else { return };
+        if matches!(state.current, Some(Current::Closed(_))) {
+            lock(&self.closed).stored(self.hasher.hash_one(&slot.key));
+            state.current = None;
+            state.retired = true;
+            drop(state);
+            lock(self.shard(&slot.key)).remove(&slot.key);
+        }
+    }
+
+    /// Waits until what a reply tells is as durable as it gets.
+    pub(crate) async fn durable(&self, seq: Option<CommitSeq>) -> Result<(), tonic::Status> {
+        if let Some(seq) = seq {
+            self.store.durable(seq).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A run that was looked up.
+pub(crate) enum Located<'a> {
+    Open(&'a Arc<Slot>, &'a mut OpenRun),
+    Closed(&'a Arc<ClosedRun>),
+}
+
+impl Slot {
+    /// Locks the slot; `None` when it is not the workflow id's slot any more.
+    pub(super) fn lock(&self) -> Option<MutexGuard<'_, SlotState>> {
+        let state = lock(&self.state);
+        (!state.retired).then_some(state)
+    }
+
+    /// Changes the run with that id, if it is still open, and does what follows.
+    ///
+    /// The transition returns what it came to and how it ended.
+    pub(crate) fn transact<R>(
+        self: &Arc<Self>,
+        run_id: &str,
+        act: impl FnOnce(&mut OpenRun, Time) -> Result<(R, Effects), Refusal>,
+    ) -> Result<(R, Option<CommitSeq>), Refusal> {
+        let core = self.core.upgrade().ok_or_else(|| Refusal::Unavailable("the engine has stopped".to_owned()))?;
+        let mut state = self.lock().ok_or_else(Refusal::closed)?;
+        let Some(Current::Open(open)) = &mut state.current else { return Err(Refusal::closed()) };
+        if *open.run.info.run_id != *run_id {
+            return Err(Refusal::closed());
+        }
+        let now = core.clock.now();
+        let (result, effects) = act(open, now)?;
+        core.apply(self, open, effects);
+        let seq = open.seq;
+        core.settle(self, &mut state);
+        Ok((result, seq))
+    }
+}
+
+impl Due for Slot {
+    fn fire(self: Arc<Self>, now: Time) {
+        let Some(core) = self.core.upgrade() else { return };
+        let Some(mut state) = self.lock() else { return };
+        let Some(Current::Open(open)) = &mut state.current else { return };
+        // The ticket is spent; what comes next gets a new one.
+        if open.armed.is_some_and(|ticket| ticket.at() <= now) {
+            open.armed = None;
+        }
+        let effects = open.run.handle_timeout(now);
+        core.apply(&self, open, effects);
+        core.settle(&self, &mut state);
+    }
+}
+
+/// What a transition writes: one write per batch, the first with everything else.
+fn writes(open: &OpenRun, effects: &Effects, closed: bool) -> Vec<Write> {
+    let visibility = effects.visible.then(|| Box::new(open.run.visibility_row(open.namespace.key)));
+    let overlay = closed.then(|| super::closed::overlay(&open.run));
+    let mut batches = effects.batches.iter().cloned();
+    let first = Write { run: open.key, history: batches.next(), visibility, overlay };
+    let rest = batches.map(|batch| Write { run: open.key, history: Some(batch), visibility: None, overlay: None });
+    std::iter::once(first).chain(rest).collect()
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Hashes of what is in the store and nowhere else.
+pub(super) type StoredHashes = HashSet<u64>;

@@ -1,0 +1,62 @@
+//! Queries that reach a worker in a task of their own.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::oneshot;
+
+use super::core::{Core, lock};
+use crate::api::query::WorkflowQuery;
+use crate::api::workflowservice::RespondQueryTaskCompletedRequest;
+
+/// A query on its way to a worker and back.
+#[derive(Debug)]
+pub(crate) struct DirectQuery {
+    pub(crate) id: u64,
+    pub(crate) namespace: Arc<str>,
+    pub(crate) workflow_id: String,
+    pub(crate) run_id: String,
+    pub(crate) query: WorkflowQuery,
+    reply: Mutex<Option<oneshot::Sender<RespondQueryTaskCompletedRequest>>>,
+}
+
+impl DirectQuery {
+    /// Whether somebody still waits for the answer.
+    pub(crate) fn is_wanted(&self) -> bool {
+        lock(&self.reply).as_ref().is_some_and(|reply| !reply.is_closed())
+    }
+
+    pub(crate) fn answer(&self, answer: RespondQueryTaskCompletedRequest) -> bool {
+        lock(&self.reply).take().is_some_and(|reply| reply.send(answer).is_ok())
+    }
+}
+
+/// The caller's end of a query; when it goes, so does the query.
+#[derive(Debug)]
+pub(super) struct Asked {
+    core: Arc<Core>,
+    pub(super) query: Arc<DirectQuery>,
+    pub(super) answer: oneshot::Receiver<RespondQueryTaskCompletedRequest>,
+}
+
+impl Asked {
+    pub(super) fn new(
+        core: &Arc<Core>,
+        namespace: Arc<str>,
+        workflow_id: String,
+        run_id: String,
+        query: WorkflowQuery,
+    ) -> Self {
+        let id = core.next_query.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let (sender, answer) = oneshot::channel();
+        let query =
+            Arc::new(DirectQuery { id, namespace, workflow_id, run_id, query, reply: Mutex::new(Some(sender)) });
+        lock(&core.direct_queries).insert(id, Arc::clone(&query));
+        Self { core: Arc::clone(core), query, answer }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        lock(&self.core.direct_queries).remove(&self.query.id);
+    }
+}

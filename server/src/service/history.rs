@@ -1,0 +1,322 @@
+//! Reading histories.
+
+use bytes::Bytes;
+use tonic::Status;
+
+use super::call::Call;
+use super::closed::ClosedRun;
+use super::core::{Core, Located, OpenRun};
+use super::tokens::{self, HistoryToken};
+use crate::api::common::WorkflowExecution;
+use crate::api::enums::HistoryEventFilterType;
+use crate::api::history::{History, HistoryEvent};
+use crate::api::workflowservice::{
+    GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse, GetWorkflowExecutionHistoryReverseRequest,
+    GetWorkflowExecutionHistoryReverseResponse,
+};
+use crate::engine::error::Refusal;
+use crate::engine::event::EventId;
+use crate::engine::history::decode;
+use crate::engine::start::check_name;
+use crate::namespaces::Namespace;
+use crate::store::{HistoryBatch, ReadLimit};
+use std::sync::Arc;
+
+/// Batches of one page, at most.
+const PAGE_BATCHES_MAX: usize = 256;
+/// History of one page, so that it fits into a message of a client with plain limits.
+const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Some of a history, not decoded yet.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    batches: Vec<HistoryBatch>,
+    first: EventId,
+    end: EventId,
+    /// Events that are not part of the history (yet), at its end.
+    suffix: Vec<HistoryEvent>,
+    /// The event the next page begins with; `None` at the end.
+    next: Option<EventId>,
+}
+
+impl Page {
+    /// The events from `first` up to `end` of an open run, with those of an unwritten task at the end.
+    pub(super) fn of_open(open: &OpenRun, first: EventId, end: EventId, batches_max: usize) -> Self {
+        let mut page = Self { first, end, ..Self::default() };
+        page.take(open.run.history.batches_from(first), batches_max);
+        page.finish(open.run.history.next_event_id());
+        if page.next.is_none() && end >= open.run.history.next_event_id() {
+            page.suffix = open.run.unwritten_task_events();
+        }
+        page
+    }
+
+    pub(super) fn of_closed(
+        closed: &ClosedRun,
+        first: EventId,
+        end: EventId,
+        batches_max: usize,
+    ) -> Result<Self, Status> {
+        let mut page = Self { first, end, ..Self::default() };
+        if first < closed.next_event_id() {
+            let limit = ReadLimit { batches_max: batches_max.min(PAGE_BATCHES_MAX), bytes_max: PAGE_BYTES_MAX };
+            page.take(&closed.batches_from(first, limit)?, batches_max);
+        }
+        page.finish(closed.next_event_id());
+        Ok(page)
+    }
+
+    fn take(&mut self, batches: &[HistoryBatch], batches_max: usize) {
+        let mut bytes = 0;
+        for batch in batches.iter().take(batches_max.min(PAGE_BATCHES_MAX)) {
+            bytes += batch.events.len();
+            if batch.first_event_id >= self.end || (!self.batches.is_empty() && bytes > PAGE_BYTES_MAX) {
+                break;
+            }
+            self.batches.push(batch.clone());
+        }
+    }
+
+    fn finish(&mut self, next_event_id: EventId) {
+        let reached = self.batches.last().map_or(self.first, |batch| batch.next_event_id);
+        self.next = (reached < self.end.min(next_event_id) && !self.batches.is_empty()).then_some(reached);
+    }
+
+    /// Decodes the page; where it goes on, as a token for `GetWorkflowExecutionHistory`.
+    pub(super) fn decode(self, run_id: &str) -> (History, Bytes) {
+        let mut events = Vec::new();
+        for batch in &self.batches {
+            decode(batch, self.first, self.end, &mut events);
+        }
+        events.extend(self.suffix);
+        let token = self.next.map(|event_id| HistoryToken {
+            run_id: run_id.to_owned(),
+            event_id,
+            end_event_id: self.end,
+            reverse: false,
+        });
+        (History { events }, token.map(|token| tokens::encode(&token)).unwrap_or_default())
+    }
+}
+
+/// What one look at a run came to.
+enum Look {
+    Page(Page),
+    /// Nothing yet; worth looking again when this resolves.
+    Wait(tokio::sync::oneshot::Receiver<()>),
+    Nothing,
+}
+
+impl Core {
+    pub(super) async fn get_workflow_execution_history(
+        self: &Arc<Self>,
+        request: GetWorkflowExecutionHistoryRequest,
+        call: Call,
+    ) -> Result<GetWorkflowExecutionHistoryResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let (workflow_id, mut run_id) = execution(request.execution.as_ref())?;
+        let mut token = HistoryToken { event_id: 1, ..HistoryToken::default() };
+        if !request.next_page_token.is_empty() {
+            token = read_token(&request.next_page_token, &run_id, false)?;
+            run_id.clone_from(&token.run_id);
+        }
+        let close_only = request.history_event_filter_type() == HistoryEventFilterType::CloseEvent;
+        let wait = request.wait_new_event;
+        let batches_max = page_size(request.maximum_page_size);
+        let until = tokio::time::Instant::from_std(call.deadline.read_poll());
+        loop {
+            let (look, open) = self.with_run(&namespace, &workflow_id, &run_id, |located| {
+                Ok(match located {
+                    Located::Open(_, open) => {
+                        token.run_id = open.run.info.run_id.to_string();
+                        let look =
+                            look_at_open(open, &token, close_only, wait, call.shows_unwritten_events, batches_max);
+                        (Ok(look), true)
+                    }
+                    Located::Closed(closed) => {
+                        token.run_id = closed.row.run_id.to_string();
+                        (look_at_closed(closed, &token, close_only, batches_max).map(Look::Page), false)
+                    }
+                })
+            })?;
+            run_id.clone_from(&token.run_id);
+            match look? {
+                Look::Page(page) => return Ok(answer(page, &token, open && wait)),
+                Look::Nothing => {
+                    return Ok(GetWorkflowExecutionHistoryResponse {
+                        history: Some(History::default()),
+                        ..Default::default()
+                    });
+                }
+                Look::Wait(news) => {
+                    if tokio::time::timeout_at(until, news).await.is_err() {
+                        let page = Page { first: token.event_id, ..Page::default() };
+                        return Ok(answer(page, &token, true));
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) async fn get_workflow_execution_history_reverse(
+        self: &Arc<Self>,
+        request: GetWorkflowExecutionHistoryReverseRequest,
+        _call: Call,
+    ) -> Result<GetWorkflowExecutionHistoryReverseResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let (workflow_id, mut run_id) = execution(request.execution.as_ref())?;
+        let mut before = EventId::MAX;
+        if !request.next_page_token.is_empty() {
+            let token = read_token(&request.next_page_token, &run_id, true)?;
+            (run_id, before) = (token.run_id, token.event_id);
+        }
+        let batches_max = page_size(request.maximum_page_size);
+        let (batches, run_id) = self.with_run(&namespace, &workflow_id, &run_id, |located| {
+            Ok(match located {
+                Located::Open(_, open) => {
+                    (Ok(newest(open.run.history.batches(), before, batches_max)), open.run.info.run_id.to_string())
+                }
+                Located::Closed(closed) => (
+                    closed
+                        .batches_before(before, ReadLimit { batches_max, bytes_max: PAGE_BYTES_MAX })
+                        .map_err(Status::from),
+                    closed.row.run_id.to_string(),
+                ),
+            })
+        })?;
+        let mut events = Vec::new();
+        let mut oldest = 1;
+        for batch in batches? {
+            let from = events.len();
+            decode(&batch, batch.first_event_id, before, &mut events);
+            events[from..].reverse();
+            oldest = batch.first_event_id;
+        }
+        let token = (oldest > 1)
+            .then(|| tokens::encode(&HistoryToken { run_id, event_id: oldest, end_event_id: 0, reverse: true }));
+        Ok(GetWorkflowExecutionHistoryReverseResponse {
+            history: Some(History { events }),
+            next_page_token: token.unwrap_or_default(),
+        })
+    }
+}
+
+fn look_at_open(
+    open: &mut OpenRun,
+    token: &HistoryToken,
+    close_only: bool,
+    wait: bool,
+    with_suffix: bool,
+    batches_max: usize,
+) -> Look {
+    if close_only {
+        return if wait { Look::Wait(open.wait_for_close()) } else { Look::Nothing };
+    }
+    let end = if token.end_event_id > 0 { token.end_event_id } else { EventId::MAX };
+    let mut page = Page::of_open(open, token.event_id, end, batches_max);
+    if wait || !with_suffix {
+        page.suffix.clear();
+    }
+    if wait && page.batches.is_empty() {
+        return Look::Wait(open.wait_for_events());
+    }
+    Look::Page(page)
+}
+
+fn look_at_closed(
+    closed: &ClosedRun,
+    token: &HistoryToken,
+    close_only: bool,
+    batches_max: usize,
+) -> Result<Page, Status> {
+    let end = closed.next_event_id();
+    if close_only {
+        let batches = closed.last_batch()?.into_iter().collect();
+        return Ok(Page { batches, first: end - 1, end, ..Page::default() });
+    }
+    let end = if token.end_event_id > 0 { token.end_event_id.min(end) } else { end };
+    Page::of_closed(closed, token.event_id, end, batches_max)
+}
+
+/// `goes_on` keeps the reader reading although it has seen everything so far.
+fn answer(mut page: Page, token: &HistoryToken, goes_on: bool) -> GetWorkflowExecutionHistoryResponse {
+    if goes_on && page.next.is_none() {
+        page.next = Some(page.batches.last().map_or(page.first, |batch| batch.next_event_id));
+    }
+    if token.end_event_id == 0 {
+        // The token must not fix an end: the history may grow.
+        let (first, end) = (page.first, page.end);
+        let next = page.next.take();
+        let (history, _) = Page { first, end, ..page }.decode(&token.run_id);
+        let token = next.map(|event_id| {
+            tokens::encode(&HistoryToken { run_id: token.run_id.clone(), event_id, end_event_id: 0, reverse: false })
+        });
+        return GetWorkflowExecutionHistoryResponse {
+            history: Some(history),
+            next_page_token: token.unwrap_or_default(),
+            ..Default::default()
+        };
+    }
+    let (history, next_page_token) = page.decode(&token.run_id);
+    GetWorkflowExecutionHistoryResponse { history: Some(history), next_page_token, ..Default::default() }
+}
+
+fn read_token(bytes: &[u8], run_id: &str, reverse: bool) -> Result<HistoryToken, Refusal> {
+    let token: HistoryToken = tokens::decode("NextPageToken", bytes)?;
+    if token.reverse != reverse || token.event_id < 1 {
+        return Err(Refusal::invalid("Invalid NextPageToken."));
+    }
+    if !run_id.is_empty() && run_id != token.run_id {
+        return Err(Refusal::invalid("RunId in the request does not match the NextPageToken."));
+    }
+    Ok(token)
+}
+
+fn page_size(asked: i32) -> usize {
+    usize::try_from(asked).ok().filter(|asked| *asked > 0).unwrap_or(PAGE_BATCHES_MAX).min(PAGE_BATCHES_MAX)
+}
+
+/// The newest batches that begin before `before`, newest first.
+fn newest(batches: &[HistoryBatch], before: EventId, batches_max: usize) -> Vec<HistoryBatch> {
+    let end = batches.partition_point(|batch| batch.first_event_id < before);
+    let mut bytes = 0;
+    let fits = |batch: &&HistoryBatch| {
+        let first = bytes == 0;
+        bytes += batch.events.len();
+        first || bytes <= PAGE_BYTES_MAX
+    };
+    batches[..end].iter().rev().take(batches_max).take_while(fits).cloned().collect()
+}
+
+impl ClosedRun {
+    fn batches_before(&self, before: EventId, limit: ReadLimit) -> Result<Vec<HistoryBatch>, crate::store::StoreError> {
+        match self.batches_in_memory() {
+            Some(batches) => Ok(newest(batches, before, limit.batches_max)),
+            None => self.read_back(before.min(self.next_event_id()), limit),
+        }
+    }
+}
+
+/// The execution a request names; the run id may be empty.
+pub(super) fn execution(execution: Option<&WorkflowExecution>) -> Result<(String, String), Refusal> {
+    let Some(execution) = execution else { return Err(Refusal::invalid("Execution is not set on request.")) };
+    check_name("WorkflowId", &execution.workflow_id)?;
+    check_run_id(&execution.run_id)?;
+    Ok((execution.workflow_id.clone(), execution.run_id.clone()))
+}
+
+/// A run id is empty or a UUID.
+pub(super) fn check_run_id(run_id: &str) -> Result<(), Refusal> {
+    if run_id.is_empty() || uuid::Uuid::try_parse(run_id).is_ok() {
+        return Ok(());
+    }
+    Err(Refusal::invalid("Invalid RunId."))
+}
+
+/// The namespace a task's token was made in, which the request may leave out.
+pub(super) fn namespace_of(core: &Core, asked: &str, token: &str) -> Result<Arc<Namespace>, Status> {
+    if !asked.is_empty() && asked != token {
+        return Err(Status::invalid_argument("Operation requested with a token from a different namespace."));
+    }
+    Ok(core.namespaces.find(token)?)
+}

@@ -1,0 +1,237 @@
+//! What callers can see: runs, task queues, the server itself.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tonic::Status;
+
+use super::call::Call;
+use super::core::{Core, Located, Slot, Task};
+use super::history::execution;
+use super::poll::queue_name;
+use crate::api::common::Payload;
+use crate::api::enums::TaskQueueType;
+use crate::api::taskqueue::{PollerInfo, TaskQueueStats};
+use crate::api::workflow::WorkflowExecutionInfo;
+use crate::api::workflowservice::count_workflow_executions_response::AggregationGroup;
+use crate::api::workflowservice::get_system_info_response::Capabilities;
+use crate::api::workflowservice::{
+    CountWorkflowExecutionsRequest, CountWorkflowExecutionsResponse, DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse, DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse,
+    GetClusterInfoRequest, GetClusterInfoResponse, GetSystemInfoRequest, GetSystemInfoResponse,
+    ListWorkflowExecutionsRequest, ListWorkflowExecutionsResponse, ScanWorkflowExecutionsRequest,
+    ScanWorkflowExecutionsResponse, ShutdownWorkerRequest, ShutdownWorkerResponse,
+};
+use crate::engine::describe::{describe_closed, execution_info};
+use crate::engine::error::Refusal;
+use crate::engine::run::Close;
+use crate::engine::start::check_name;
+use crate::engine::time::wire_duration;
+use crate::matching::{QueueKey, QueueKind};
+use crate::namespaces::CLUSTER;
+use crate::visibility::{Grouping, PageKey, parse_count, parse_list};
+
+/// Rows of one page of a list.
+const PAGE_ROWS_MAX: usize = 1000;
+
+impl Core {
+    pub(super) async fn get_system_info(
+        self: &Arc<Self>,
+        _request: GetSystemInfoRequest,
+        _call: Call,
+    ) -> Result<GetSystemInfoResponse, Status> {
+        Ok(GetSystemInfoResponse {
+            server_version: env!("CARGO_PKG_VERSION").to_owned(),
+            capabilities: Some(Capabilities {
+                signal_and_query_header: true,
+                internal_error_differentiation: true,
+                activity_failure_include_heartbeat: true,
+                encoded_failure_attributes: true,
+                upsert_memo: true,
+                eager_workflow_start: true,
+                sdk_metadata: true,
+                count_group_by_execution_status: true,
+                // Not there: schedules, versioning by build id, Nexus, deployments run by the server.
+                ..Default::default()
+            }),
+        })
+    }
+
+    pub(super) async fn get_cluster_info(
+        self: &Arc<Self>,
+        _request: GetClusterInfoRequest,
+        _call: Call,
+    ) -> Result<GetClusterInfoResponse, Status> {
+        Ok(GetClusterInfoResponse {
+            server_version: env!("CARGO_PKG_VERSION").to_owned(),
+            cluster_id: "everloop".to_owned(),
+            cluster_name: CLUSTER.to_owned(),
+            history_shard_count: 1,
+            persistence_store: "sqlite".to_owned(),
+            visibility_store: "sqlite".to_owned(),
+            initial_failover_version: 1,
+            failover_version_increment: 10,
+            ..Default::default()
+        })
+    }
+
+    pub(super) async fn describe_workflow_execution(
+        self: &Arc<Self>,
+        request: DescribeWorkflowExecutionRequest,
+        _call: Call,
+    ) -> Result<DescribeWorkflowExecutionResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let (workflow_id, run_id) = execution(request.execution.as_ref())?;
+        let (described, seq) = self.with_run(&namespace, &workflow_id, &run_id, |located| {
+            Ok(match located {
+                Located::Open(_, open) => (Ok(open.run.describe(namespace.key)), open.seq),
+                Located::Closed(closed) => {
+                    (closed.told().map(|told| describe_closed(&closed.row, told.start.clone())), None)
+                }
+            })
+        })?;
+        self.durable(seq).await?;
+        Ok(described?)
+    }
+
+    pub(super) async fn list_workflow_executions(
+        self: &Arc<Self>,
+        request: ListWorkflowExecutionsRequest,
+        _call: Call,
+    ) -> Result<ListWorkflowExecutionsResponse, Status> {
+        let (executions, next_page_token) =
+            self.list(&request.namespace, &request.query, &request.next_page_token, request.page_size)?;
+        Ok(ListWorkflowExecutionsResponse { executions, next_page_token })
+    }
+
+    pub(super) async fn scan_workflow_executions(
+        self: &Arc<Self>,
+        request: ScanWorkflowExecutionsRequest,
+        _call: Call,
+    ) -> Result<ScanWorkflowExecutionsResponse, Status> {
+        let (executions, next_page_token) =
+            self.list(&request.namespace, &request.query, &request.next_page_token, request.page_size)?;
+        Ok(ScanWorkflowExecutionsResponse { executions, next_page_token })
+    }
+
+    fn list(
+        &self,
+        namespace: &str,
+        query: &str,
+        page_token: &[u8],
+        page_size: i32,
+    ) -> Result<(Vec<WorkflowExecutionInfo>, bytes::Bytes), Status> {
+        let namespace = self.namespaces.find(namespace)?;
+        let filter = parse_list(query).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let bad_token = || Refusal::invalid("Invalid NextPageToken.");
+        let after = match page_token {
+            [] => None,
+            token => Some(PageKey::from_token(token).ok_or_else(bad_token)?),
+        };
+        let page_size = usize::try_from(page_size).ok().filter(|size| *size > 0).unwrap_or(PAGE_ROWS_MAX);
+        let (rows, next) = self.store.list(namespace.key, &filter, after, page_size.min(PAGE_ROWS_MAX))?;
+        let shown = |row: &crate::visibility::VisibilityRow| {
+            let mut info = execution_info(row);
+            if row.close_time_ns.is_none() {
+                // Of open runs these change all the time; lists tell them at the end.
+                (info.history_length, info.history_size_bytes, info.state_transition_count) = (0, 0, 0);
+            }
+            info
+        };
+        Ok((rows.iter().map(shown).collect(), next.map(|key| key.to_token().into()).unwrap_or_default()))
+    }
+
+    pub(super) async fn count_workflow_executions(
+        self: &Arc<Self>,
+        request: CountWorkflowExecutionsRequest,
+        _call: Call,
+    ) -> Result<CountWorkflowExecutionsResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let (filter, grouping) =
+            parse_count(&request.query).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let counts = self.store.count(namespace.key, &filter)?;
+        let count = counts.iter().map(|(_, count)| count).sum();
+        let groups = match grouping {
+            Grouping::None => Vec::new(),
+            Grouping::ByStatus => counts
+                .into_iter()
+                .map(|(status, count)| AggregationGroup { group_values: vec![keyword(status.name())], count })
+                .collect(),
+        };
+        Ok(CountWorkflowExecutionsResponse { count, groups })
+    }
+
+    pub(super) async fn describe_task_queue(
+        self: &Arc<Self>,
+        request: DescribeTaskQueueRequest,
+        _call: Call,
+    ) -> Result<DescribeTaskQueueResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let (name, sticky) = queue_name(request.task_queue.as_ref(), "")?;
+        let kind = match request.task_queue_type() {
+            TaskQueueType::Activity => QueueKind::Activity,
+            TaskQueueType::Nexus => {
+                return Err(Refusal::Unsupported("a Nexus task queue").into());
+            }
+            _ if sticky => QueueKind::Sticky,
+            _ => QueueKind::Workflow,
+        };
+        let (pollers, backlog, age) = self.matching.describe(&QueueKey { namespace: namespace.key, kind, name });
+        let stats = request.report_stats.then(|| TaskQueueStats {
+            approximate_backlog_count: backlog as i64,
+            approximate_backlog_age: wire_duration(age),
+            ..Default::default()
+        });
+        let pollers = pollers
+            .into_iter()
+            .map(|poller| PollerInfo {
+                last_access_time: Some(poller.last_access.into()),
+                identity: poller.identity.to_string(),
+                ..Default::default()
+            })
+            .collect();
+        Ok(DescribeTaskQueueResponse { pollers, stats, ..Default::default() })
+    }
+
+    /// The worker goes: what waits on its own queue is offered to all others.
+    pub(super) async fn shutdown_worker(
+        self: &Arc<Self>,
+        request: ShutdownWorkerRequest,
+        _call: Call,
+    ) -> Result<ShutdownWorkerResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        if request.sticky_task_queue.is_empty() {
+            return Ok(ShutdownWorkerResponse {});
+        }
+        check_name("StickyTaskQueue", &request.sticky_task_queue)?;
+        let key = QueueKey {
+            namespace: namespace.key,
+            kind: QueueKind::Sticky,
+            name: request.sticky_task_queue.as_str().into(),
+        };
+        for task in self.matching.shut_down(&key) {
+            let Task::Workflow { slot, run_id, .. } = task else { continue };
+            self.unstick(&slot, &run_id, &request.sticky_task_queue);
+        }
+        Ok(ShutdownWorkerResponse {})
+    }
+
+    fn unstick(&self, slot: &Arc<Slot>, run_id: &str, queue: &str) {
+        let unstuck = slot.transact(run_id, |open, now| {
+            if open.run.sticks_to(queue) {
+                open.run.clear_sticky();
+            }
+            Ok(((), open.run.close_transaction(now, Close::KeepSpeculative)))
+        });
+        // A run that has closed sticks to nothing.
+        drop(unstuck);
+    }
+}
+
+fn keyword(text: &str) -> Payload {
+    let metadata = HashMap::from([
+        ("encoding".to_owned(), b"json/plain".to_vec().into()),
+        ("type".to_owned(), b"Keyword".to_vec().into()),
+    ]);
+    Payload { metadata, data: format!("\"{text}\"").into_bytes().into(), ..Default::default() }
+}

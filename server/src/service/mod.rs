@@ -1,0 +1,24 @@
+//! The services of an engine: requests in, answers out, around the transitions of [`crate::engine`].
+//!
+//! [`core`] has the runs and their locks; each other module has the calls of one subject.
+
+mod call;
+mod closed;
+mod core;
+mod direct;
+pub(crate) mod handle;
+mod history;
+mod info;
+mod namespace;
+mod poll;
+mod query;
+mod refusal;
+mod respond;
+mod signal;
+mod start;
+mod tokens;
+mod update;
+pub(crate) mod workflow;
+
+#[cfg(test)]
+mod tests;

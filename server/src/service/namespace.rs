@@ -1,0 +1,55 @@
+//! Calls about namespaces.
+
+use std::sync::Arc;
+
+use tonic::Status;
+
+use super::call::Call;
+use super::core::Core;
+use crate::api::workflowservice::{
+    DeprecateNamespaceRequest, DeprecateNamespaceResponse, DescribeNamespaceRequest, DescribeNamespaceResponse,
+    ListNamespacesRequest, ListNamespacesResponse, RegisterNamespaceRequest, RegisterNamespaceResponse,
+    UpdateNamespaceRequest, UpdateNamespaceResponse,
+};
+
+impl Core {
+    pub(super) async fn register_namespace(
+        self: &Arc<Self>,
+        request: RegisterNamespaceRequest,
+        _call: Call,
+    ) -> Result<RegisterNamespaceResponse, Status> {
+        Ok(self.namespaces.register(request)?)
+    }
+
+    pub(super) async fn describe_namespace(
+        self: &Arc<Self>,
+        request: DescribeNamespaceRequest,
+        _call: Call,
+    ) -> Result<DescribeNamespaceResponse, Status> {
+        Ok(self.namespaces.describe(&request)?)
+    }
+
+    pub(super) async fn list_namespaces(
+        self: &Arc<Self>,
+        request: ListNamespacesRequest,
+        _call: Call,
+    ) -> Result<ListNamespacesResponse, Status> {
+        Ok(self.namespaces.list(&request)?)
+    }
+
+    pub(super) async fn update_namespace(
+        self: &Arc<Self>,
+        request: UpdateNamespaceRequest,
+        _call: Call,
+    ) -> Result<UpdateNamespaceResponse, Status> {
+        Ok(self.namespaces.update(request)?)
+    }
+
+    pub(super) async fn deprecate_namespace(
+        self: &Arc<Self>,
+        request: DeprecateNamespaceRequest,
+        _call: Call,
+    ) -> Result<DeprecateNamespaceResponse, Status> {
+        Ok(self.namespaces.deprecate(&request)?)
+    }
+}

@@ -1,0 +1,251 @@
+//! Workers ask for tasks.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+use tonic::Status;
+use uuid::Uuid;
+
+use super::call::Call;
+use super::core::{Core, Located, OpenRun, Slot, Task};
+use super::direct::DirectQuery;
+use super::history::Page;
+use super::tokens::{self, ActivityTaskToken, QueryTaskToken, WorkflowTaskToken};
+use crate::api::common::WorkflowType;
+use crate::api::enums::TaskQueueKind;
+use crate::api::taskqueue::TaskQueue;
+use crate::api::workflowservice::{
+    PollActivityTaskQueueRequest, PollActivityTaskQueueResponse, PollWorkflowTaskQueueRequest,
+    PollWorkflowTaskQueueResponse,
+};
+use crate::engine::activity::ActivityRef;
+use crate::engine::error::Refusal;
+use crate::engine::event::EventId;
+use crate::engine::run::Close;
+use crate::engine::start::check_name;
+use crate::engine::workflow_task::TaskKind;
+use crate::matching::{Matched, Poll, QueueKey, QueueKind};
+
+/// Batches of history that come with a task; the worker asks for the rest.
+const FIRST_PAGE_BATCHES: usize = 256;
+
+impl Core {
+    pub(super) async fn poll_workflow_task_queue(
+        self: &Arc<Self>,
+        request: PollWorkflowTaskQueueRequest,
+        call: Call,
+    ) -> Result<PollWorkflowTaskQueueResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let (name, sticky) = queue_name(request.task_queue.as_ref(), &request.identity)?;
+        let kind = if sticky { QueueKind::Sticky } else { QueueKind::Workflow };
+        let key = QueueKey { namespace: namespace.key, kind, name };
+        let until = Instant::from_std(call.deadline.task_poll());
+        let sticky_queue = sticky.then_some(&*key.name);
+        loop {
+            let Some(matched) = self.next_task(&key, &request.identity, until).await else {
+                return Ok(PollWorkflowTaskQueueResponse::default());
+            };
+            let backlog = matched.backlog;
+            let taken = match &matched.task {
+                Task::Workflow { slot, run_id, stamp } => {
+                    self.take_workflow_task(slot, run_id, *stamp, &request.identity, sticky_queue).await
+                }
+                Task::Query(query) => self.take_query(query, sticky),
+                Task::Activity { .. } => Ok(None),
+            };
+            if let Some(mut response) = taken? {
+                response.backlog_count_hint = backlog as i64;
+                return Ok(response);
+            }
+        }
+    }
+
+    async fn next_task(self: &Arc<Self>, key: &QueueKey, identity: &str, until: Instant) -> Option<Matched<Task>> {
+        match self.matching.poll(key, identity, self.clock.now()) {
+            Poll::Ready(matched) => Some(matched),
+            Poll::Waiting(waiting) => timeout_at(until, waiting).await.ok().flatten(),
+        }
+    }
+
+    /// Starts a workflow task; `None` when it is not to be had any more.
+    async fn take_workflow_task(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        run_id: &str,
+        stamp: u64,
+        identity: &str,
+        sticky_queue: Option<&str>,
+    ) -> Result<Option<PollWorkflowTaskQueueResponse>, Status> {
+        let request_id: Arc<str> = Uuid::new_v4().to_string().into();
+        let taken = slot.transact(run_id, |open, now| {
+            // The task was written when it was scheduled; its start may be written later.
+            let seq = open.seq;
+            let started = open
+                .run
+                .start_workflow_task(stamp, request_id, identity, sticky_queue, now)
+                .ok_or_else(Refusal::unknown_workflow_task)?;
+            let speculative =
+                open.run.state.workflow_task.as_ref().is_some_and(|task| task.kind == TaskKind::Speculative);
+            let close = if speculative { Close::KeepSpeculative } else { Close::Write };
+            let effects = open.run.close_transaction(now, close);
+            let task = started_task(open, started.sticky, true);
+            Ok(((task, seq), effects))
+        });
+        let Ok(((task, seq), _)) = taken else { return Ok(None) };
+        self.durable(seq).await?;
+        Ok(task.map(StartedTask::response))
+    }
+
+    /// Hands a query to a worker.
+    fn take_query(
+        self: &Arc<Self>,
+        query: &Arc<DirectQuery>,
+        sticky: bool,
+    ) -> Result<Option<PollWorkflowTaskQueueResponse>, Status> {
+        if !query.is_wanted() {
+            return Ok(None);
+        }
+        let Ok(namespace) = self.namespaces.find(&query.namespace) else { return Ok(None) };
+        let found = self.with_run(&namespace, &query.workflow_id, &query.run_id, |located| {
+            Ok(match located {
+                Located::Open(_, open) => {
+                    let info = &open.run.info;
+                    let page = (!sticky).then(|| Page::of_open(open, 1, EventId::MAX, FIRST_PAGE_BATCHES));
+                    Ok((
+                        page,
+                        info.workflow_type.to_string(),
+                        info.task_queue.to_string(),
+                        open.run.state.previous_started_event_id,
+                    ))
+                }
+                Located::Closed(closed) => closed_query(closed, sticky),
+            })
+        });
+        // A run that has gone meanwhile has no answer; the caller hears of it by its deadline.
+        let Ok(found) = found else { return Ok(None) };
+        let (page, workflow_type, task_queue, previous_started_event_id) = found?;
+        let (history, next_page_token) = page.unwrap_or_default().decode(&query.run_id);
+        Ok(Some(PollWorkflowTaskQueueResponse {
+            task_token: tokens::encode(&QueryTaskToken { namespace: query.namespace.to_string(), query: query.id }),
+            workflow_execution: Some(crate::api::common::WorkflowExecution {
+                workflow_id: query.workflow_id.clone(),
+                run_id: query.run_id.clone(),
+            }),
+            workflow_type: Some(WorkflowType { name: workflow_type }),
+            previous_started_event_id,
+            attempt: 1,
+            history: Some(history),
+            next_page_token,
+            query: Some(query.query.clone()),
+            workflow_execution_task_queue: Some(TaskQueue {
+                name: task_queue,
+                kind: TaskQueueKind::Normal as i32,
+                normal_name: String::new(),
+            }),
+            ..Default::default()
+        }))
+    }
+
+    pub(super) async fn poll_activity_task_queue(
+        self: &Arc<Self>,
+        request: PollActivityTaskQueueRequest,
+        call: Call,
+    ) -> Result<PollActivityTaskQueueResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let (name, _) = queue_name(request.task_queue.as_ref(), &request.identity)?;
+        if request.task_queue_metadata.as_ref().is_some_and(|metadata| metadata.max_tasks_per_second.is_some()) {
+            return Err(Refusal::Unsupported("task_queue_metadata.max_tasks_per_second").into());
+        }
+        let key = QueueKey { namespace: namespace.key, kind: QueueKind::Activity, name };
+        let until = Instant::from_std(call.deadline.task_poll());
+        loop {
+            let Some(matched) = self.next_task(&key, &request.identity, until).await else {
+                return Ok(PollActivityTaskQueueResponse::default());
+            };
+            let Task::Activity { slot, run_id, scheduled_event_id, attempt } = &matched.task else { continue };
+            let request_id: Arc<str> = Uuid::new_v4().to_string().into();
+            let taken = slot.transact(run_id, |open, now| {
+                let response = open
+                    .run
+                    .start_activity(*scheduled_event_id, *attempt, request_id, &request.identity, now)
+                    .ok_or_else(Refusal::unknown_activity)?;
+                let effects = open.run.close_transaction(now, Close::Write);
+                let token = activity_token(open, *scheduled_event_id, *attempt);
+                Ok((PollActivityTaskQueueResponse { task_token: token, ..response }, effects))
+            });
+            if let Ok((response, seq)) = taken {
+                self.durable(seq).await?;
+                return Ok(response);
+            }
+        }
+    }
+}
+
+type QueryTask = (Option<Page>, String, String, EventId);
+
+fn closed_query(closed: &super::closed::ClosedRun, sticky: bool) -> Result<QueryTask, Status> {
+    let page =
+        if sticky { None } else { Some(Page::of_closed(closed, 1, closed.next_event_id(), FIRST_PAGE_BATCHES)?) };
+    let previous = closed.told()?.previous_started_event_id;
+    Ok((page, closed.row.workflow_type.to_string(), closed.row.task_queue.to_string(), previous))
+}
+
+/// A started workflow task whose history is not decoded yet: that happens without the run's lock.
+pub(super) struct StartedTask {
+    response: PollWorkflowTaskQueueResponse,
+    page: Page,
+    run_id: Arc<str>,
+}
+
+impl StartedTask {
+    pub(super) fn response(self) -> PollWorkflowTaskQueueResponse {
+        let (history, next_page_token) = self.page.decode(&self.run_id);
+        PollWorkflowTaskQueueResponse { history: Some(history), next_page_token, ..self.response }
+    }
+}
+
+/// The started task of a run, as its worker gets it.
+pub(super) fn started_task(open: &mut OpenRun, sticky: bool, resend_updates: bool) -> Option<StartedTask> {
+    let response = open.run.workflow_task_response(resend_updates)?;
+    let task = open.run.state.workflow_task.as_ref()?;
+    let info = &open.run.info;
+    let token = tokens::encode(&WorkflowTaskToken {
+        namespace: info.namespace.to_string(),
+        workflow_id: info.workflow_id.to_string(),
+        run_id: info.run_id.to_string(),
+        stamp: task.stamp,
+        attempt: task.attempt,
+        started_time_ns: task.started.as_ref()?.time.nanos(),
+    });
+    let first = if sticky { response.previous_started_event_id + 1 } else { 1 };
+    let page = Page::of_open(open, first, response.started_event_id + 1, FIRST_PAGE_BATCHES);
+    let response = PollWorkflowTaskQueueResponse { task_token: token, ..response };
+    Some(StartedTask { response, page, run_id: Arc::clone(&info.run_id) })
+}
+
+pub(super) fn activity_token(open: &OpenRun, scheduled_event_id: EventId, attempt: i32) -> bytes::Bytes {
+    let info = &open.run.info;
+    tokens::encode(&ActivityTaskToken {
+        namespace: info.namespace.to_string(),
+        workflow_id: info.workflow_id.to_string(),
+        run_id: info.run_id.to_string(),
+        scheduled_event_id,
+        attempt,
+    })
+}
+
+impl From<&ActivityTaskToken> for ActivityRef {
+    fn from(token: &ActivityTaskToken) -> Self {
+        Self::Attempt { scheduled_event_id: token.scheduled_event_id, attempt: token.attempt }
+    }
+}
+
+/// The queue a worker asks for, and whether it is its own.
+pub(super) fn queue_name(queue: Option<&TaskQueue>, identity: &str) -> Result<(Arc<str>, bool), Refusal> {
+    let Some(queue) = queue else { return Err(Refusal::invalid("TaskQueue is not set on request.")) };
+    check_name("TaskQueue", &queue.name)?;
+    if identity.len() > 1000 {
+        return Err(Refusal::invalid("identity length exceeds limit."));
+    }
+    Ok((queue.name.as_str().into(), queue.kind() == TaskQueueKind::Sticky))
+}

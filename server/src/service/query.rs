@@ -1,0 +1,220 @@
+//! Queries from callers, by whichever route reaches a worker.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+use tonic::{Code, Status};
+
+use super::call::Call;
+use super::core::{Core, Located, QueryNotice, Task};
+use super::direct::Asked;
+use super::history::execution;
+use crate::api::common::Payloads;
+use crate::api::enums::QueryResultType;
+use crate::api::errordetails::QueryFailedFailure;
+use crate::api::failure::Failure;
+use crate::api::query::{QueryRejected, WorkflowQuery};
+use crate::api::workflowservice::{QueryWorkflowRequest, QueryWorkflowResponse};
+use crate::clock::Holder;
+use crate::engine::error::Refusal;
+use crate::engine::query::{QueryRoute, rejects};
+use crate::engine::run::Sticky;
+use crate::engine::start::check_name;
+use crate::matching::{QueueKey, QueueKind};
+use crate::namespaces::Namespace;
+use crate::status::with_detail;
+use crate::visibility::RunStatus;
+
+/// What to do about a query, decided under the run's lock.
+enum Plan {
+    Rejected(RunStatus),
+    Ride { run_id: Arc<str>, id: u64, news: oneshot::Receiver<QueryNotice> },
+    Ask(Route),
+}
+
+/// How a query with a task of its own reaches a worker.
+struct Route {
+    run_id: Arc<str>,
+    task_queue: Arc<str>,
+    sticky: Option<Sticky>,
+}
+
+impl Core {
+    pub(super) async fn query_workflow(
+        self: &Arc<Self>,
+        request: QueryWorkflowRequest,
+        call: Call,
+    ) -> Result<QueryWorkflowResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let (workflow_id, mut run_id) = execution(request.execution.as_ref())?;
+        let condition = request.query_reject_condition();
+        let query = request.query.ok_or_else(|| Refusal::invalid("Query is not set on request."))?;
+        check_name("QueryType", &query.query_type)?;
+        super::signal::check_input(query.query_args.as_ref())?;
+        let until = Instant::from_std(call.deadline.call());
+        let _hold = self.holders.hold(Holder::Query);
+        loop {
+            let plan = self.with_run(&namespace, &workflow_id, &run_id, |located| {
+                let status = match &located {
+                    Located::Open(..) => RunStatus::Running,
+                    Located::Closed(closed) => closed.row.status,
+                };
+                if rejects(condition, status) {
+                    return Ok(Plan::Rejected(status));
+                }
+                plan(located, &query)
+            })?;
+            match plan {
+                Plan::Rejected(status) => {
+                    let query_rejected = Some(QueryRejected { status: status.number() });
+                    return Ok(QueryWorkflowResponse { query_rejected, ..Default::default() });
+                }
+                Plan::Ask(route) => {
+                    self.timers.poke();
+                    return self.ask(&namespace, &workflow_id, route, query, until).await;
+                }
+                Plan::Ride { run_id: of, id, news } => {
+                    let ride = Ride { core: self, namespace: &namespace, workflow_id: &workflow_id, run_id: &of, id };
+                    match timeout_at(until, news).await {
+                        Ok(Ok(QueryNotice::Answered(result))) => {
+                            let kind = result.result_type();
+                            return reply(kind, result.answer, result.error_message, result.failure);
+                        }
+                        Ok(Ok(QueryNotice::Released)) => {}
+                        Ok(Err(_)) => return Err(Status::unavailable("the query was lost")),
+                        Err(_) => return Err(expired()),
+                    }
+                    drop(ride);
+                    run_id = of.to_string();
+                }
+            }
+        }
+    }
+
+    /// Asks a worker in a task of its own: the one that has the run first, then any.
+    async fn ask(
+        self: &Arc<Self>,
+        namespace: &Arc<Namespace>,
+        workflow_id: &str,
+        route: Route,
+        query: WorkflowQuery,
+        until: Instant,
+    ) -> Result<QueryWorkflowResponse, Status> {
+        let run_id = route.run_id.to_string();
+        let new = |query| Asked::new(self, Arc::clone(&namespace.name), workflow_id.to_owned(), run_id.clone(), query);
+        let key = |kind, name| QueueKey { namespace: namespace.key, kind, name };
+        if let Some(sticky) = &route.sticky {
+            let mut asked = new(query.clone());
+            let key = key(QueueKind::Sticky, Arc::clone(&sticky.queue));
+            if self.matching.offer_sticky(&key, Task::Query(Arc::clone(&asked.query))).is_ok() {
+                let limit = until.min(Instant::now() + sticky.schedule_to_start);
+                match timeout_at(limit, &mut asked.answer).await {
+                    Ok(Ok(answer)) => {
+                        let kind = answer.completed_type();
+                        return reply(kind, answer.query_result, answer.error_message, answer.failure);
+                    }
+                    Ok(Err(_)) => return Err(Status::unavailable("the query was lost")),
+                    Err(_) if limit == until => return Err(expired()),
+                    Err(_) => {}
+                }
+            }
+            self.forget_sticky(namespace, workflow_id, &run_id, &sticky.queue).await;
+        }
+        let mut asked = new(query);
+        let key = key(QueueKind::Workflow, route.task_queue);
+        self.matching.offer(&key, Task::Query(Arc::clone(&asked.query)));
+        let answer = timeout_at(until, &mut asked.answer).await;
+        let id = asked.query.id;
+        drop(asked);
+        match answer {
+            Ok(Ok(answer)) => {
+                let kind = answer.completed_type();
+                reply(kind, answer.query_result, answer.error_message, answer.failure)
+            }
+            _ => {
+                self.matching.withdraw(&key, |task| matches!(task, Task::Query(query) if query.id == id));
+                Err(expired())
+            }
+        }
+    }
+
+    /// The worker that had the run does not answer: the next tasks go to every worker.
+    async fn forget_sticky(self: &Arc<Self>, namespace: &Namespace, workflow_id: &str, run_id: &str, queue: &str) {
+        let forgotten = self.change_run(namespace, workflow_id, run_id, |open, _| {
+            if open.run.sticks_to(queue) {
+                open.run.clear_sticky();
+            }
+            Ok(())
+        });
+        // A run that has closed meanwhile has nothing to forget.
+        drop(forgotten.await);
+    }
+}
+
+fn plan(located: Located<'_>, query: &WorkflowQuery) -> Result<Plan, Refusal> {
+    match located {
+        Located::Open(_, open) => {
+            let run_id = Arc::clone(&open.run.info.run_id);
+            Ok(match open.run.route_query(query)? {
+                QueryRoute::Direct => Plan::Ask(Route {
+                    run_id,
+                    task_queue: Arc::clone(&open.run.info.task_queue),
+                    sticky: open.run.state.sticky.clone(),
+                }),
+                QueryRoute::Riding(id) => Plan::Ride { run_id, id, news: open.wait_for_query(id) },
+            })
+        }
+        Located::Closed(closed) => {
+            let told = closed.told().map_err(|error| Refusal::Unavailable(error.to_string()))?;
+            if told.previous_started_event_id == 0 {
+                return Err(Refusal::NotReady(
+                    "The workflow closed before its first workflow task completed, so it cannot be queried.".to_owned(),
+                ));
+            }
+            Ok(Plan::Ask(Route {
+                run_id: Arc::clone(&closed.row.run_id),
+                task_queue: Arc::clone(&closed.row.task_queue),
+                sticky: None,
+            }))
+        }
+    }
+}
+
+/// A query that rides on a workflow task; when its caller goes, so does the query.
+struct Ride<'a> {
+    core: &'a Arc<Core>,
+    namespace: &'a Namespace,
+    workflow_id: &'a str,
+    run_id: &'a str,
+    id: u64,
+}
+
+impl Drop for Ride<'_> {
+    fn drop(&mut self) {
+        let forgotten = self.core.with_run(self.namespace, self.workflow_id, self.run_id, |located| {
+            if let Located::Open(_, open) = located {
+                open.forget_query(self.id);
+            }
+            Ok(())
+        });
+        // A run that is gone has forgotten it already.
+        drop(forgotten);
+    }
+}
+
+fn reply(
+    kind: QueryResultType,
+    answer: Option<Payloads>,
+    message: String,
+    failure: Option<Failure>,
+) -> Result<QueryWorkflowResponse, Status> {
+    if kind == QueryResultType::Answered {
+        return Ok(QueryWorkflowResponse { query_result: answer, ..Default::default() });
+    }
+    Err(with_detail(Code::InvalidArgument, message, &QueryFailedFailure { failure }))
+}
+
+fn expired() -> Status {
+    Status::deadline_exceeded("query timed out before a worker could process it")
+}

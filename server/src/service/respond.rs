@@ -1,0 +1,322 @@
+//! Workers report what became of their tasks.
+
+use std::sync::Arc;
+
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+use super::call::Call;
+use super::core::{Core, Located, OpenRun, lock};
+use super::history::{execution, namespace_of};
+use super::poll::{activity_token, started_task};
+use super::tokens::{self, ActivityTaskToken, QueryTaskToken, WorkflowTaskToken};
+use crate::api::enums::WorkflowTaskFailedCause;
+use crate::api::workflowservice::{
+    PollActivityTaskQueueResponse, RecordActivityTaskHeartbeatByIdRequest, RecordActivityTaskHeartbeatByIdResponse,
+    RecordActivityTaskHeartbeatRequest, RecordActivityTaskHeartbeatResponse, ResetStickyTaskQueueRequest,
+    ResetStickyTaskQueueResponse, RespondActivityTaskCanceledByIdRequest, RespondActivityTaskCanceledByIdResponse,
+    RespondActivityTaskCanceledRequest, RespondActivityTaskCanceledResponse, RespondActivityTaskCompletedByIdRequest,
+    RespondActivityTaskCompletedByIdResponse, RespondActivityTaskCompletedRequest,
+    RespondActivityTaskCompletedResponse, RespondActivityTaskFailedByIdRequest, RespondActivityTaskFailedByIdResponse,
+    RespondActivityTaskFailedRequest, RespondActivityTaskFailedResponse, RespondQueryTaskCompletedRequest,
+    RespondQueryTaskCompletedResponse, RespondWorkflowTaskCompletedRequest, RespondWorkflowTaskCompletedResponse,
+    RespondWorkflowTaskFailedRequest, RespondWorkflowTaskFailedResponse,
+};
+use crate::engine::activity::{ActivityRef, check_reported_failure};
+use crate::engine::completion::TaskRef;
+use crate::engine::control::StopRequest;
+use crate::engine::error::Refusal;
+use crate::engine::run::Close;
+use crate::engine::start::check_name;
+use crate::engine::time::Time;
+use crate::namespaces::Namespace;
+
+impl From<&WorkflowTaskToken> for TaskRef {
+    fn from(token: &WorkflowTaskToken) -> Self {
+        Self { stamp: token.stamp, attempt: token.attempt, started_time: Time::from_nanos(token.started_time_ns) }
+    }
+}
+
+/// The activity a report is about.
+struct Reported {
+    namespace: Arc<Namespace>,
+    workflow_id: String,
+    run_id: String,
+    activity: ActivityRef,
+}
+
+impl Core {
+    pub(super) async fn respond_workflow_task_completed(
+        self: &Arc<Self>,
+        request: RespondWorkflowTaskCompletedRequest,
+        _call: Call,
+    ) -> Result<RespondWorkflowTaskCompletedResponse, Status> {
+        let token: WorkflowTaskToken = tokens::decode("TaskToken", &request.task_token)?;
+        let namespace = namespace_of(self, &request.namespace, &token.namespace)?;
+        let which = TaskRef::from(&token);
+        let mut fresh_id = || Arc::from(Uuid::new_v4().to_string());
+        let answer = self.with_run(&namespace, &token.workflow_id, &token.run_id, |located| {
+            let Located::Open(slot, open) = located else { return Err(Refusal::unknown_workflow_task()) };
+            let now = self.clock.now();
+            let (completed, effects) = open.run.complete_workflow_task(which, request, &mut fresh_id, now)?;
+            let next = completed.next_task.then(|| started_task(open, true, completed.resend_updates)).flatten();
+            let activity_tasks = completed
+                .eager_activities
+                .iter()
+                .filter_map(|id| {
+                    let task = open.run.activity_task(*id)?;
+                    let task_token = activity_token(open, *id, task.attempt);
+                    Some(PollActivityTaskQueueResponse { task_token, ..task })
+                })
+                .collect::<Vec<_>>();
+            self.apply(slot, open, effects);
+            Ok((completed, next, activity_tasks, open.seq))
+        });
+        let (completed, next, activity_tasks, seq) = answer.map_err(|status| match status.code() {
+            // The run is gone: for the worker, so is its task.
+            Code::NotFound => Refusal::unknown_workflow_task().into(),
+            _ => status,
+        })?;
+        self.durable(seq).await?;
+        if let Some(refusal) = completed.refusal {
+            return Err(refusal.into());
+        }
+        Ok(RespondWorkflowTaskCompletedResponse {
+            workflow_task: next.map(super::poll::StartedTask::response),
+            activity_tasks,
+            reset_history_event_id: completed.reset_history_event_id,
+        })
+    }
+
+    pub(super) async fn respond_workflow_task_failed(
+        self: &Arc<Self>,
+        request: RespondWorkflowTaskFailedRequest,
+        _call: Call,
+    ) -> Result<RespondWorkflowTaskFailedResponse, Status> {
+        let token: WorkflowTaskToken = tokens::decode("TaskToken", &request.task_token)?;
+        let namespace = namespace_of(self, &request.namespace, &token.namespace)?;
+        let which = TaskRef::from(&token);
+        let cause = match request.cause() {
+            WorkflowTaskFailedCause::Unspecified => WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure,
+            cause => cause,
+        };
+        self.change_run(&namespace, &token.workflow_id, &token.run_id, |open, now| {
+            open.run.current_workflow_task(which)?;
+            if cause == WorkflowTaskFailedCause::GrpcMessageTooLarge {
+                let reason = "WorkflowTaskFailedCauseGrpcMessageTooLarge".to_owned();
+                let identity = request.identity.clone();
+                return open.run.terminate(StopRequest { reason, identity, ..Default::default() }, now);
+            }
+            open.run.fail_workflow_task(cause, request.failure, request.identity, now);
+            Ok(())
+        })
+        .await?;
+        Ok(RespondWorkflowTaskFailedResponse {})
+    }
+
+    pub(super) async fn respond_query_task_completed(
+        self: &Arc<Self>,
+        request: RespondQueryTaskCompletedRequest,
+        _call: Call,
+    ) -> Result<RespondQueryTaskCompletedResponse, Status> {
+        let token: QueryTaskToken = tokens::decode("TaskToken", &request.task_token)?;
+        namespace_of(self, &request.namespace, &token.namespace)?;
+        let query = lock(&self.direct_queries).get(&token.query).cloned();
+        if query.is_some_and(|query| query.answer(request)) {
+            return Ok(RespondQueryTaskCompletedResponse {});
+        }
+        Err(Refusal::NotFound("query task not found, or already expired".to_owned()).into())
+    }
+
+    pub(super) async fn reset_sticky_task_queue(
+        self: &Arc<Self>,
+        request: ResetStickyTaskQueueRequest,
+        _call: Call,
+    ) -> Result<ResetStickyTaskQueueResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let (workflow_id, run_id) = execution(request.execution.as_ref())?;
+        self.change_run(&namespace, &workflow_id, &run_id, |open, _| {
+            open.run.clear_sticky();
+            Ok(())
+        })
+        .await?;
+        Ok(ResetStickyTaskQueueResponse {})
+    }
+
+    pub(super) async fn respond_activity_task_completed(
+        self: &Arc<Self>,
+        request: RespondActivityTaskCompletedRequest,
+        _call: Call,
+    ) -> Result<RespondActivityTaskCompletedResponse, Status> {
+        let reported = self.reported_by_token(&request.namespace, &request.task_token)?;
+        self.complete_activity(reported, request.result, request.identity).await?;
+        Ok(RespondActivityTaskCompletedResponse {})
+    }
+
+    pub(super) async fn respond_activity_task_completed_by_id(
+        self: &Arc<Self>,
+        request: RespondActivityTaskCompletedByIdRequest,
+        _call: Call,
+    ) -> Result<RespondActivityTaskCompletedByIdResponse, Status> {
+        let reported =
+            self.reported_by_id(&request.namespace, request.workflow_id, request.run_id, request.activity_id)?;
+        self.complete_activity(reported, request.result, request.identity).await?;
+        Ok(RespondActivityTaskCompletedByIdResponse {})
+    }
+
+    async fn complete_activity(
+        self: &Arc<Self>,
+        reported: Reported,
+        result: Option<crate::api::common::Payloads>,
+        identity: String,
+    ) -> Result<(), Status> {
+        self.change_activity(&reported, |open, now| {
+            open.run.complete_activity(&reported.activity, result, identity, now)
+        })
+        .await
+    }
+
+    pub(super) async fn respond_activity_task_failed(
+        self: &Arc<Self>,
+        request: RespondActivityTaskFailedRequest,
+        _call: Call,
+    ) -> Result<RespondActivityTaskFailedResponse, Status> {
+        let reported = self.reported_by_token(&request.namespace, &request.task_token)?;
+        self.fail_activity(reported, request.failure, request.last_heartbeat_details, request.identity).await?;
+        Ok(RespondActivityTaskFailedResponse::default())
+    }
+
+    pub(super) async fn respond_activity_task_failed_by_id(
+        self: &Arc<Self>,
+        request: RespondActivityTaskFailedByIdRequest,
+        _call: Call,
+    ) -> Result<RespondActivityTaskFailedByIdResponse, Status> {
+        let reported =
+            self.reported_by_id(&request.namespace, request.workflow_id, request.run_id, request.activity_id)?;
+        self.fail_activity(reported, request.failure, request.last_heartbeat_details, request.identity).await?;
+        Ok(RespondActivityTaskFailedByIdResponse::default())
+    }
+
+    async fn fail_activity(
+        self: &Arc<Self>,
+        reported: Reported,
+        failure: Option<crate::api::failure::Failure>,
+        heartbeat_details: Option<crate::api::common::Payloads>,
+        identity: String,
+    ) -> Result<(), Status> {
+        check_reported_failure(failure.as_ref())?;
+        let failure = failure.unwrap_or_default();
+        self.change_activity(&reported, |open, now| {
+            open.run.fail_activity(&reported.activity, failure, heartbeat_details, identity, now).map(drop)
+        })
+        .await
+    }
+
+    pub(super) async fn respond_activity_task_canceled(
+        self: &Arc<Self>,
+        request: RespondActivityTaskCanceledRequest,
+        _call: Call,
+    ) -> Result<RespondActivityTaskCanceledResponse, Status> {
+        let reported = self.reported_by_token(&request.namespace, &request.task_token)?;
+        self.change_activity(&reported, |open, now| {
+            open.run.cancel_activity(&reported.activity, request.details, request.identity, now)
+        })
+        .await?;
+        Ok(RespondActivityTaskCanceledResponse {})
+    }
+
+    pub(super) async fn respond_activity_task_canceled_by_id(
+        self: &Arc<Self>,
+        request: RespondActivityTaskCanceledByIdRequest,
+        _call: Call,
+    ) -> Result<RespondActivityTaskCanceledByIdResponse, Status> {
+        let reported =
+            self.reported_by_id(&request.namespace, request.workflow_id, request.run_id, request.activity_id)?;
+        self.change_activity(&reported, |open, now| {
+            open.run.cancel_activity(&reported.activity, request.details, request.identity, now)
+        })
+        .await?;
+        Ok(RespondActivityTaskCanceledByIdResponse {})
+    }
+
+    pub(super) async fn record_activity_task_heartbeat(
+        self: &Arc<Self>,
+        request: RecordActivityTaskHeartbeatRequest,
+        _call: Call,
+    ) -> Result<RecordActivityTaskHeartbeatResponse, Status> {
+        let reported = self.reported_by_token(&request.namespace, &request.task_token)?;
+        let cancel_requested = self.heartbeat(&reported, request.details).await?;
+        Ok(RecordActivityTaskHeartbeatResponse { cancel_requested, ..Default::default() })
+    }
+
+    pub(super) async fn record_activity_task_heartbeat_by_id(
+        self: &Arc<Self>,
+        request: RecordActivityTaskHeartbeatByIdRequest,
+        _call: Call,
+    ) -> Result<RecordActivityTaskHeartbeatByIdResponse, Status> {
+        let reported =
+            self.reported_by_id(&request.namespace, request.workflow_id, request.run_id, request.activity_id)?;
+        let cancel_requested = self.heartbeat(&reported, request.details).await?;
+        Ok(RecordActivityTaskHeartbeatByIdResponse { cancel_requested, ..Default::default() })
+    }
+
+    async fn heartbeat(
+        self: &Arc<Self>,
+        reported: &Reported,
+        details: Option<crate::api::common::Payloads>,
+    ) -> Result<bool, Status> {
+        self.change_activity(reported, |open, now| open.run.heartbeat_activity(&reported.activity, details, now)).await
+    }
+
+    /// Changes an open run and ends the transition as usual.
+    pub(super) async fn change_run<R>(
+        self: &Arc<Self>,
+        namespace: &Namespace,
+        workflow_id: &str,
+        run_id: &str,
+        change: impl FnOnce(&mut OpenRun, Time) -> Result<R, Refusal>,
+    ) -> Result<R, Status> {
+        let (result, seq) = self.with_run(namespace, workflow_id, run_id, |located| {
+            let Located::Open(slot, open) = located else { return Err(Refusal::closed()) };
+            let now = self.clock.now();
+            let result = change(open, now)?;
+            let effects = open.run.close_transaction(now, Close::Write);
+            self.apply(slot, open, effects);
+            Ok((result, open.seq))
+        })?;
+        self.durable(seq).await?;
+        Ok(result)
+    }
+
+    async fn change_activity<R>(
+        self: &Arc<Self>,
+        reported: &Reported,
+        change: impl FnOnce(&mut OpenRun, Time) -> Result<R, Refusal>,
+    ) -> Result<R, Status> {
+        self.change_run(&reported.namespace, &reported.workflow_id, &reported.run_id, change).await
+    }
+
+    fn reported_by_token(&self, namespace: &str, token: &[u8]) -> Result<Reported, Status> {
+        let token: ActivityTaskToken = tokens::decode("TaskToken", token)?;
+        Ok(Reported {
+            namespace: namespace_of(self, namespace, &token.namespace)?,
+            activity: ActivityRef::from(&token),
+            workflow_id: token.workflow_id,
+            run_id: token.run_id,
+        })
+    }
+
+    fn reported_by_id(
+        &self,
+        namespace: &str,
+        workflow_id: String,
+        run_id: String,
+        activity_id: String,
+    ) -> Result<Reported, Status> {
+        let namespace = self.namespaces.find(namespace)?;
+        check_name("WorkflowId", &workflow_id)?;
+        super::history::check_run_id(&run_id)?;
+        check_name("ActivityID", &activity_id)?;
+        Ok(Reported { namespace, workflow_id, run_id, activity: ActivityRef::Id(activity_id) })
+    }
+}

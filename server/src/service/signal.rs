@@ -1,0 +1,132 @@
+//! Signals, cancellation and termination from outside.
+
+use std::sync::Arc;
+
+use prost::Message as _;
+use tonic::Status;
+
+use super::call::Call;
+use super::core::{Core, Located};
+use super::history::{check_run_id, execution};
+use crate::api::common::Payloads;
+use crate::api::workflowservice::{
+    RequestCancelWorkflowExecutionRequest, RequestCancelWorkflowExecutionResponse, SignalWorkflowExecutionRequest,
+    SignalWorkflowExecutionResponse, TerminateWorkflowExecutionRequest, TerminateWorkflowExecutionResponse,
+};
+use crate::engine::activity::BLOB_BYTES_MAX;
+use crate::engine::control::{Signal, StopRequest};
+use crate::engine::error::Refusal;
+use crate::engine::run::Close;
+use crate::engine::start::check_name;
+
+impl Core {
+    pub(super) async fn signal_workflow_execution(
+        self: &Arc<Self>,
+        request: SignalWorkflowExecutionRequest,
+        _call: Call,
+    ) -> Result<SignalWorkflowExecutionResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let (workflow_id, run_id) = execution(request.workflow_execution.as_ref())?;
+        check_name("SignalName", &request.signal_name)?;
+        check_input(request.input.as_ref())?;
+        self.store.admit()?;
+        let signal = Signal {
+            name: request.signal_name,
+            input: request.input,
+            header: request.header,
+            identity: request.identity,
+            request_id: request.request_id,
+            links: request.links,
+        };
+        let seq = self.with_run(&namespace, &workflow_id, &run_id, |located| match located {
+            Located::Open(slot, open) => {
+                let now = self.clock.now();
+                open.run.signal(signal, now)?;
+                let effects = open.run.close_transaction(now, Close::Write);
+                self.apply(slot, open, effects);
+                Ok(open.seq)
+            }
+            // A signal that came through before the run closed is acknowledged again.
+            Located::Closed(closed)
+                if closed.told().is_ok_and(|told| told.signal_request_ids.contains(&signal.request_id)) =>
+            {
+                Ok(None)
+            }
+            Located::Closed(_) => Err(Refusal::closed()),
+        })?;
+        self.durable(seq).await?;
+        Ok(SignalWorkflowExecutionResponse::default())
+    }
+
+    pub(super) async fn request_cancel_workflow_execution(
+        self: &Arc<Self>,
+        request: RequestCancelWorkflowExecutionRequest,
+        _call: Call,
+    ) -> Result<RequestCancelWorkflowExecutionResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let (workflow_id, run_id) = execution(request.workflow_execution.as_ref())?;
+        let first_run_id = &request.first_execution_run_id;
+        check_run_id(first_run_id)?;
+        let run_id = if first_run_id.is_empty() { run_id } else { String::new() };
+        let stop =
+            StopRequest { reason: request.reason, details: None, identity: request.identity, links: request.links };
+        let seq = self.with_run(&namespace, &workflow_id, &run_id, |located| {
+            check_chain(&located, first_run_id)?;
+            // Canceling a closed run is what the caller wants: it does not run any more.
+            let Located::Open(slot, open) = located else { return Ok(None) };
+            let now = self.clock.now();
+            open.run.request_cancel(stop, now);
+            let effects = open.run.close_transaction(now, Close::Write);
+            self.apply(slot, open, effects);
+            Ok(open.seq)
+        })?;
+        self.durable(seq).await?;
+        Ok(RequestCancelWorkflowExecutionResponse {})
+    }
+
+    pub(super) async fn terminate_workflow_execution(
+        self: &Arc<Self>,
+        request: TerminateWorkflowExecutionRequest,
+        _call: Call,
+    ) -> Result<TerminateWorkflowExecutionResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let (workflow_id, run_id) = execution(request.workflow_execution.as_ref())?;
+        let first_run_id = &request.first_execution_run_id;
+        check_run_id(first_run_id)?;
+        let run_id = if first_run_id.is_empty() { run_id } else { String::new() };
+        let stop = StopRequest {
+            reason: request.reason,
+            details: request.details,
+            identity: request.identity,
+            links: request.links,
+        };
+        let seq = self.with_run(&namespace, &workflow_id, &run_id, |located| {
+            check_chain(&located, first_run_id)?;
+            let Located::Open(slot, open) = located else { return Err(Refusal::closed()) };
+            let now = self.clock.now();
+            open.run.terminate(stop, now)?;
+            let effects = open.run.close_transaction(now, Close::Write);
+            self.apply(slot, open, effects);
+            Ok(open.seq)
+        })?;
+        self.durable(seq).await?;
+        Ok(TerminateWorkflowExecutionResponse {})
+    }
+}
+
+/// A caller that names the first run of a chain means no other chain.
+pub(super) fn check_chain(located: &Located<'_>, first_run_id: &str) -> Result<(), Refusal> {
+    let belongs = match located {
+        _ if first_run_id.is_empty() => true,
+        Located::Open(_, open) => *open.run.info.first_run_id == *first_run_id,
+        Located::Closed(closed) => closed.told().is_ok_and(|told| told.start.first_run_id == first_run_id),
+    };
+    if belongs { Ok(()) } else { Err(Refusal::unknown_run()) }
+}
+
+pub(super) fn check_input(input: Option<&Payloads>) -> Result<(), Refusal> {
+    if input.is_some_and(|input| input.encoded_len() > BLOB_BYTES_MAX) {
+        return Err(Refusal::invalid("Blob data size exceeds limit."));
+    }
+    Ok(())
+}

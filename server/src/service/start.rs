@@ -1,0 +1,424 @@
+//! Starting runs: which run a request gets, when its workflow id is taken.
+
+use std::sync::Arc;
+
+use tonic::Status;
+use uuid::Uuid;
+
+use super::call::Call;
+use super::closed::ClosedRun;
+use super::core::{Core, Current, OpenRun, Slot, SlotKey, SlotState};
+use super::poll::{StartedTask, started_task};
+use crate::api::enums::{WorkflowExecutionStatus, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
+use crate::api::workflowservice::{
+    SignalWithStartWorkflowExecutionRequest, SignalWithStartWorkflowExecutionResponse, StartWorkflowExecutionRequest,
+    StartWorkflowExecutionResponse,
+};
+use crate::engine::control::{Signal, StopRequest};
+use crate::engine::error::Refusal;
+use crate::engine::run::{Close, Run};
+use crate::engine::start::{Attachment, Eager, Start, StartFields, check_name};
+use crate::namespaces::Namespace;
+use crate::store::CommitSeq;
+use crate::visibility::RunStatus;
+
+/// What to do when the workflow id is taken.
+#[derive(Clone, Copy, Debug)]
+struct Policies {
+    conflict: WorkflowIdConflictPolicy,
+    reuse: WorkflowIdReusePolicy,
+}
+
+/// The run a request got.
+struct Got {
+    run_id: Arc<str>,
+    first_run_id: Arc<str>,
+    started: bool,
+    status: RunStatus,
+    task: Option<StartedTask>,
+    seq: Option<CommitSeq>,
+}
+
+impl Core {
+    pub(super) async fn start_workflow_execution(
+        self: &Arc<Self>,
+        mut request: StartWorkflowExecutionRequest,
+        _call: Call,
+    ) -> Result<StartWorkflowExecutionResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        namespace.check_takes_new_runs()?;
+        check_supported(&request)?;
+        let policies = Policies::of_start(&request)?;
+        let attachment = attachment(&mut request)?;
+        let wants_task = request.request_eager_execution;
+        let start = Start::check(fields_of_start(request))?;
+        let eager = (wants_task && !start.is_delayed()).then(|| Eager { request_id: start.request_id().into() });
+        let got = self.start(&namespace, start, policies, None, eager, attachment)?;
+        self.durable(got.seq).await?;
+        Ok(StartWorkflowExecutionResponse {
+            run_id: got.run_id.to_string(),
+            first_execution_run_id: got.first_run_id.to_string(),
+            started: got.started,
+            status: WorkflowExecutionStatus::try_from(got.status.number()).unwrap_or_default() as i32,
+            eager_workflow_task: got.task.map(StartedTask::response),
+            ..Default::default()
+        })
+    }
+
+    pub(super) async fn signal_with_start_workflow_execution(
+        self: &Arc<Self>,
+        request: SignalWithStartWorkflowExecutionRequest,
+        _call: Call,
+    ) -> Result<SignalWithStartWorkflowExecutionResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        namespace.check_takes_new_runs()?;
+        let (start, mut signal) = split(request);
+        check_supported(&start)?;
+        check_name("SignalName", &signal.name)?;
+        super::signal::check_input(signal.input.as_ref())?;
+        let policies = Policies::of_signal_with_start(&start)?;
+        let start = Start::check(fields_of_start(start))?;
+        signal.request_id = start.request_id().to_owned();
+        let got = self.start(&namespace, start, policies, Some(signal), None, None)?;
+        self.durable(got.seq).await?;
+        Ok(SignalWithStartWorkflowExecutionResponse {
+            run_id: got.run_id.to_string(),
+            first_execution_run_id: got.first_run_id.to_string(),
+            started: got.started,
+            ..Default::default()
+        })
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        namespace: &Arc<Namespace>,
+        start: Start,
+        policies: Policies,
+        signal: Option<Signal>,
+        eager: Option<Eager>,
+        attachment: Option<Attachment>,
+    ) -> Result<Got, Status> {
+        self.store.admit()?;
+        let key = SlotKey { namespace: namespace.key, workflow_id: start.workflow_id().into() };
+        loop {
+            let slot = self.slot(&key);
+            let Some(mut state) = slot.lock() else { continue };
+            if state.current.is_none() && self.may_be_stored(&key) {
+                state.current = self.stored_run(namespace, start.workflow_id(), "")?.map(Current::Closed);
+            }
+            let starter = Starter { core: self, namespace, slot: &slot, policies };
+            return Ok(match &mut state.current {
+                Some(Current::Open(open)) => match starter.meet_open(open, &start, signal.as_ref(), attachment)? {
+                    Some(got) => got,
+                    None => {
+                        starter.replace(open, &start)?;
+                        self.settle(&slot, &mut state);
+                        starter.create(&mut state, start, signal, eager)?
+                    }
+                },
+                Some(Current::Closed(closed)) => match starter.meet_closed(closed, &start, signal.as_ref())? {
+                    Some(got) => got,
+                    None => starter.create(&mut state, start, signal, eager)?,
+                },
+                None => starter.create(&mut state, start, signal, eager)?,
+            });
+        }
+    }
+}
+
+/// Decides about one start, under its workflow id's lock.
+struct Starter<'a> {
+    core: &'a Arc<Core>,
+    namespace: &'a Arc<Namespace>,
+    slot: &'a Arc<Slot>,
+    policies: Policies,
+}
+
+impl Starter<'_> {
+    /// The id belongs to an open run. `None` when that has to go.
+    fn meet_open(
+        &self,
+        open: &mut OpenRun,
+        start: &Start,
+        signal: Option<&Signal>,
+        attachment: Option<Attachment>,
+    ) -> Result<Option<Got>, Refusal> {
+        let same_request = *open.run.info.create_request_id == *start.request_id();
+        if same_request && signal.is_none_or(|signal| open.run.signal_request_ids.contains(&signal.request_id)) {
+            // The answer to the first request was lost: so was the task in it, perhaps.
+            let got = Got { task: self.eager_task_again(open), ..self.got(open, true) };
+            return Ok(Some(got));
+        }
+        if open.run.attached_request_ids.contains(start.request_id()) {
+            return Ok(Some(self.got(open, false)));
+        }
+        match self.policies.conflict {
+            WorkflowIdConflictPolicy::UseExisting => {}
+            WorkflowIdConflictPolicy::TerminateExisting => return Ok(None),
+            _ => {
+                return Err(already_started(
+                    "Workflow execution is already running.",
+                    "",
+                    start,
+                    &open.run.info.create_request_id,
+                    &open.run.info.run_id,
+                    &open.run.info.first_run_id,
+                ));
+            }
+        }
+        let now = self.core.clock.now();
+        let close = if signal.is_some() || attachment.is_some() { Close::Write } else { Close::KeepSpeculative };
+        if let Some(signal) = signal {
+            open.run.signal_with_start(signal.clone(), now)?;
+        }
+        if let Some(attachment) = attachment {
+            open.run.attach(attachment, start, now);
+        }
+        let effects = open.run.close_transaction(now, close);
+        self.core.apply(self.slot, open, effects);
+        Ok(Some(self.got(open, same_request)))
+    }
+
+    /// The id belonged to a run that has closed. `None` when it may be used again.
+    fn meet_closed(&self, closed: &ClosedRun, start: &Start, signal: Option<&Signal>) -> Result<Option<Got>, Status> {
+        let same_request = closed.create_request_id == start.request_id();
+        let seen = same_request
+            || closed.attached_request_ids.contains(start.request_id())
+            || (signal.is_some() && closed.told()?.signal_request_ids.contains(start.request_id()));
+        if seen {
+            return Ok(Some(Got {
+                run_id: Arc::clone(&closed.row.run_id),
+                first_run_id: closed.told()?.start.first_run_id.as_str().into(),
+                started: same_request,
+                status: closed.row.status,
+                task: None,
+                seq: None,
+            }));
+        }
+        let (message, why) = match self.policies.reuse {
+            WorkflowIdReusePolicy::RejectDuplicate => {
+                ("Workflow execution already finished.", " Workflow Id reuse policy: reject duplicate workflow Id.")
+            }
+            WorkflowIdReusePolicy::AllowDuplicateFailedOnly if closed.row.status == RunStatus::Completed => (
+                "Workflow execution already finished successfully.",
+                " Workflow Id reuse policy: allow duplicate workflow Id if last run failed.",
+            ),
+            _ => return Ok(None),
+        };
+        let first_run_id: Arc<str> = closed.told()?.start.first_run_id.as_str().into();
+        Err(already_started(message, why, start, &closed.create_request_id, &closed.row.run_id, &first_run_id).into())
+    }
+
+    /// Ends the open run, so that another can begin.
+    fn replace(&self, open: &mut OpenRun, start: &Start) -> Result<(), Refusal> {
+        let now = self.core.clock.now();
+        let request = StopRequest {
+            reason: "TerminateIfRunning WorkflowIdReusePolicy".to_owned(),
+            identity: start.identity().to_owned(),
+            ..StopRequest::default()
+        };
+        open.run.terminate(request, now)?;
+        let effects = open.run.close_transaction(now, Close::Write);
+        self.core.apply(self.slot, open, effects);
+        Ok(())
+    }
+
+    fn create(
+        &self,
+        state: &mut SlotState,
+        start: Start,
+        signal: Option<Signal>,
+        eager: Option<Eager>,
+    ) -> Result<Got, Refusal> {
+        let now = self.core.clock.now();
+        let run_id: Arc<str> = Uuid::now_v7().to_string().into();
+        let run = Run::start(Arc::clone(&self.namespace.name), start, run_id, signal, eager.as_ref(), now)?;
+        let key = self.core.store.new_run();
+        let mut open = Box::new(OpenRun::new(run, key, Arc::clone(self.namespace)));
+        let effects = open.run.close_transaction(now, Close::Write);
+        let task = eager.and_then(|_| started_task(&mut open, false, true));
+        self.core.apply(self.slot, &mut open, effects);
+        let got = Got { task, ..self.got(&open, true) };
+        state.current = Some(Current::Open(open));
+        Ok(got)
+    }
+
+    /// The first task, when the starter has it and has not answered yet.
+    fn eager_task_again(&self, open: &mut OpenRun) -> Option<StartedTask> {
+        let task = open.run.state.workflow_task.as_ref()?;
+        let started = task.started.as_ref()?;
+        let is_its_own =
+            started.event_id == 3 && task.attempt == 1 && *started.request_id == *open.run.info.create_request_id;
+        if !is_its_own {
+            return None;
+        }
+        started_task(open, false, true)
+    }
+
+    fn got(&self, open: &OpenRun, started: bool) -> Got {
+        Got {
+            run_id: Arc::clone(&open.run.info.run_id),
+            first_run_id: Arc::clone(&open.run.info.first_run_id),
+            started,
+            status: RunStatus::Running,
+            task: None,
+            seq: open.seq,
+        }
+    }
+}
+
+impl Policies {
+    fn of_start(request: &StartWorkflowExecutionRequest) -> Result<Self, Refusal> {
+        use WorkflowIdConflictPolicy as Conflict;
+        use WorkflowIdReusePolicy as Reuse;
+        let conflict = request.workflow_id_conflict_policy();
+        match (request.workflow_id_reuse_policy(), conflict) {
+            (Reuse::TerminateIfRunning, Conflict::Unspecified) => {
+                Ok(Self { conflict: Conflict::TerminateExisting, reuse: Reuse::AllowDuplicate })
+            }
+            (Reuse::TerminateIfRunning, _) => Err(Refusal::invalid(
+                "Invalid WorkflowIDReusePolicy: WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be used together \
+                 with a WorkflowIDConflictPolicy.",
+            )),
+            (Reuse::RejectDuplicate, Conflict::TerminateExisting) => Err(Refusal::invalid(
+                "Invalid WorkflowIDReusePolicy: WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE cannot be used together with \
+                 WorkflowIdConflictPolicy WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING.",
+            )),
+            (reuse, conflict) => Ok(Self {
+                conflict: if conflict == Conflict::Unspecified { Conflict::Fail } else { conflict },
+                reuse: if reuse == Reuse::Unspecified { Reuse::AllowDuplicate } else { reuse },
+            }),
+        }
+    }
+
+    fn of_signal_with_start(request: &StartWorkflowExecutionRequest) -> Result<Self, Refusal> {
+        use WorkflowIdConflictPolicy as Conflict;
+        match request.workflow_id_conflict_policy() {
+            Conflict::Fail => Err(Refusal::invalid(
+                "Invalid WorkflowIDConflictPolicy: WORKFLOW_ID_CONFLICT_POLICY_FAIL is not supported for this \
+                 operation.",
+            )),
+            Conflict::Unspecified => {
+                let policies = Self::of_start(request)?;
+                let conflict = match policies.conflict {
+                    Conflict::Fail => Conflict::UseExisting,
+                    conflict => conflict,
+                };
+                Ok(Self { conflict, ..policies })
+            }
+            _ => Self::of_start(request),
+        }
+    }
+}
+
+/// Refuses what a start may ask for but this engine does not do.
+fn check_supported(request: &StartWorkflowExecutionRequest) -> Result<(), Refusal> {
+    let asks = [
+        (request.retry_policy.is_some(), "retry_policy of a workflow"),
+        (!request.cron_schedule.is_empty(), "cron_schedule"),
+        (
+            request.search_attributes.as_ref().is_some_and(|attributes| !attributes.indexed_fields.is_empty()),
+            "search_attributes",
+        ),
+        (!request.completion_callbacks.is_empty(), "completion_callbacks"),
+        (request.versioning_override.is_some(), "versioning_override"),
+        (request.time_skipping_config.is_some(), "time_skipping_config"),
+    ];
+    match asks.iter().find(|(asked, _)| *asked) {
+        Some((_, name)) => Err(Refusal::Unsupported(name)),
+        None => Ok(()),
+    }
+}
+
+/// What a start leaves with the run it finds.
+fn attachment(request: &mut StartWorkflowExecutionRequest) -> Result<Option<Attachment>, Refusal> {
+    let Some(options) = request.on_conflict_options else { return Ok(None) };
+    if options.attach_completion_callbacks {
+        if !options.attach_request_id {
+            return Err(Refusal::invalid("attaching request ID is required for attaching completion callbacks"));
+        }
+        return Err(Refusal::Unsupported("on_conflict_options.attach_completion_callbacks"));
+    }
+    let links = if options.attach_links { request.links.clone() } else { Vec::new() };
+    if !options.attach_request_id && links.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Attachment { request_id: options.attach_request_id, links }))
+}
+
+fn already_started(
+    message: &str,
+    why: &str,
+    start: &Start,
+    create_request_id: &str,
+    run_id: &Arc<str>,
+    first_run_id: &Arc<str>,
+) -> Refusal {
+    Refusal::AlreadyStarted {
+        message: format!("{message} WorkflowId: {}, RunId: {run_id}.{why}", start.workflow_id()),
+        start_request_id: create_request_id.to_owned(),
+        run_id: Arc::clone(run_id),
+        first_run_id: Arc::clone(first_run_id),
+    }
+}
+
+fn fields_of_start(request: StartWorkflowExecutionRequest) -> StartFields {
+    StartFields {
+        workflow_id: request.workflow_id,
+        workflow_type: request.workflow_type.map(|kind| kind.name).unwrap_or_default(),
+        task_queue: request.task_queue.map(|queue| queue.name).unwrap_or_default(),
+        input: request.input,
+        header: request.header,
+        memo: request.memo,
+        execution_timeout: request.workflow_execution_timeout,
+        run_timeout: request.workflow_run_timeout,
+        task_timeout: request.workflow_task_timeout,
+        start_delay: request.workflow_start_delay,
+        identity: request.identity,
+        request_id: if request.request_id.is_empty() { Uuid::new_v4().to_string() } else { request.request_id },
+        user_metadata: request.user_metadata,
+        priority: request.priority,
+        links: request.links,
+        continued_failure: request.continued_failure,
+        last_completion_result: request.last_completion_result,
+    }
+}
+
+/// A signal with start is a start and a signal.
+fn split(request: SignalWithStartWorkflowExecutionRequest) -> (StartWorkflowExecutionRequest, Signal) {
+    let signal = Signal {
+        name: request.signal_name,
+        input: request.signal_input,
+        header: request.header.clone(),
+        identity: request.identity.clone(),
+        request_id: request.request_id.clone(),
+        links: request.links.clone(),
+    };
+    let start = StartWorkflowExecutionRequest {
+        namespace: request.namespace,
+        workflow_id: request.workflow_id,
+        workflow_type: request.workflow_type,
+        task_queue: request.task_queue,
+        input: request.input,
+        workflow_execution_timeout: request.workflow_execution_timeout,
+        workflow_run_timeout: request.workflow_run_timeout,
+        workflow_task_timeout: request.workflow_task_timeout,
+        identity: request.identity,
+        request_id: request.request_id,
+        workflow_id_reuse_policy: request.workflow_id_reuse_policy,
+        workflow_id_conflict_policy: request.workflow_id_conflict_policy,
+        retry_policy: request.retry_policy,
+        cron_schedule: request.cron_schedule,
+        memo: request.memo,
+        search_attributes: request.search_attributes,
+        header: request.header,
+        workflow_start_delay: request.workflow_start_delay,
+        user_metadata: request.user_metadata,
+        links: request.links,
+        versioning_override: request.versioning_override,
+        priority: request.priority,
+        time_skipping_config: request.time_skipping_config,
+        ..Default::default()
+    };
+    (start, signal)
+}

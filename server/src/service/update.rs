@@ -1,0 +1,172 @@
+//! Updates: asked for, and asked after.
+
+use std::sync::Arc;
+
+use prost::Message as _;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+use tonic::Status;
+use uuid::Uuid;
+
+use super::call::Call;
+use super::core::{Core, Located, OpenRun};
+use super::history::{check_run_id, execution};
+use super::signal::check_chain;
+use crate::api::common::WorkflowExecution;
+use crate::api::enums::UpdateWorkflowExecutionLifecycleStage as Stage;
+use crate::api::update::{Outcome, UpdateRef, WaitPolicy};
+use crate::api::workflowservice::{
+    PollWorkflowExecutionUpdateRequest, PollWorkflowExecutionUpdateResponse, UpdateWorkflowExecutionRequest,
+    UpdateWorkflowExecutionResponse,
+};
+use crate::engine::activity::BLOB_BYTES_MAX;
+use crate::engine::error::Refusal;
+use crate::engine::run::Close;
+use crate::engine::start::check_name;
+use crate::engine::update::{UpdateNotice, UpdateProgress};
+
+/// Where an update stands, and how to hear more.
+struct Standing {
+    run_id: String,
+    progress: UpdateProgress,
+    news: Option<oneshot::Receiver<UpdateNotice>>,
+    seq: Option<crate::store::CommitSeq>,
+}
+
+/// What a caller is told.
+struct Told {
+    run_id: String,
+    stage: Stage,
+    outcome: Option<Outcome>,
+}
+
+impl Core {
+    pub(super) async fn update_workflow_execution(
+        self: &Arc<Self>,
+        request: UpdateWorkflowExecutionRequest,
+        call: Call,
+    ) -> Result<UpdateWorkflowExecutionResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let (workflow_id, run_id) = execution(request.workflow_execution.as_ref())?;
+        check_run_id(&request.first_execution_run_id)?;
+        let wanted = wanted_stage(request.wait_policy.as_ref(), Stage::Completed)?;
+        let mut update = request.request.ok_or_else(|| Refusal::invalid("Request is not set on request."))?;
+        if !update.completion_callbacks.is_empty() {
+            return Err(Refusal::Unsupported("completion_callbacks of an update").into());
+        }
+        let meta = update.meta.get_or_insert_default();
+        if meta.update_id.is_empty() {
+            meta.update_id = Uuid::new_v4().to_string();
+        }
+        let id = meta.update_id.clone();
+        check_name("UpdateId", &id)?;
+        check_name("Update name", update.input.as_ref().map(|input| input.name.as_str()).unwrap_or_default())?;
+        if update.encoded_len() > BLOB_BYTES_MAX {
+            return Err(Refusal::invalid("Blob data size exceeds limit.").into());
+        }
+        let standing = self.with_run(&namespace, &workflow_id, &run_id, |located| {
+            check_chain(&located, &request.first_execution_run_id)?;
+            match located {
+                Located::Open(slot, open) => {
+                    if let Some(progress) = open.run.update_progress(&id) {
+                        return Ok(stand(open, &id, progress, wanted));
+                    }
+                    let now = self.clock.now();
+                    open.run.admit_update(&id, update, now)?;
+                    let effects = open.run.close_transaction(now, Close::KeepSpeculative);
+                    self.apply(slot, open, effects);
+                    Ok(stand(open, &id, UpdateProgress::Admitted, wanted))
+                }
+                Located::Closed(closed) => {
+                    let progress =
+                        closed.told().ok().and_then(|told| told.update_progress(&id)).ok_or_else(Refusal::closed)?;
+                    Ok(Standing { run_id: closed.row.run_id.to_string(), progress, news: None, seq: None })
+                }
+            }
+        })?;
+        let told = self.wait_for_update(standing, call).await?;
+        Ok(UpdateWorkflowExecutionResponse {
+            update_ref: Some(update_ref(workflow_id, told.run_id, id)),
+            outcome: told.outcome,
+            stage: told.stage as i32,
+            ..Default::default()
+        })
+    }
+
+    pub(super) async fn poll_workflow_execution_update(
+        self: &Arc<Self>,
+        request: PollWorkflowExecutionUpdateRequest,
+        call: Call,
+    ) -> Result<PollWorkflowExecutionUpdateResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let which = request.update_ref.ok_or_else(|| Refusal::invalid("UpdateRef is not set on request."))?;
+        let (workflow_id, run_id) = execution(which.workflow_execution.as_ref())?;
+        check_name("UpdateId", &which.update_id)?;
+        let id = which.update_id;
+        let wanted = wanted_stage(request.wait_policy.as_ref(), Stage::Unspecified)?;
+        let unknown = || Refusal::NotFound(format!("update \"{id}\" not found"));
+        let standing = self.with_run(&namespace, &workflow_id, &run_id, |located| match located {
+            Located::Open(_, open) => {
+                let progress = open.run.update_progress(&id).ok_or_else(unknown)?;
+                Ok(stand(open, &id, progress, wanted))
+            }
+            Located::Closed(closed) => {
+                let told = closed.told().ok().and_then(|told| told.update_progress(&id));
+                let progress = told.ok_or_else(unknown)?;
+                Ok(Standing { run_id: closed.row.run_id.to_string(), progress, news: None, seq: None })
+            }
+        })?;
+        let told = self.wait_for_update(standing, call).await?;
+        Ok(PollWorkflowExecutionUpdateResponse {
+            outcome: told.outcome,
+            stage: told.stage as i32,
+            update_ref: Some(update_ref(workflow_id, told.run_id, id)),
+        })
+    }
+
+    /// Waits until the update has come as far as wanted, or the caller's time is over.
+    async fn wait_for_update(&self, standing: Standing, call: Call) -> Result<Told, Status> {
+        let Standing { run_id, mut progress, news, seq } = standing;
+        self.durable(seq).await?;
+        if let Some(news) = news {
+            let until = Instant::from_std(call.deadline.read_poll());
+            match timeout_at(until, news).await {
+                Ok(Ok(UpdateNotice::Accepted)) => progress = UpdateProgress::Accepted,
+                Ok(Ok(UpdateNotice::Completed(outcome))) => progress = UpdateProgress::Completed(outcome),
+                Ok(Ok(UpdateNotice::Aborted(refusal))) => return Err(refusal.into()),
+                Ok(Err(_)) => return Err(Refusal::Unavailable("workflow update was aborted".to_owned()).into()),
+                // Not an error: the caller asks again.
+                Err(_) => {}
+            }
+        }
+        Ok(match progress {
+            UpdateProgress::Admitted => Told { run_id, stage: Stage::Admitted, outcome: None },
+            UpdateProgress::Accepted => Told { run_id, stage: Stage::Accepted, outcome: None },
+            UpdateProgress::Completed(outcome) => Told { run_id, stage: Stage::Completed, outcome: Some(*outcome) },
+        })
+    }
+}
+
+fn stand(open: &mut OpenRun, id: &str, progress: UpdateProgress, wanted: Stage) -> Standing {
+    let waits = match (&progress, wanted) {
+        (UpdateProgress::Completed(_), _) | (_, Stage::Unspecified | Stage::Admitted) => false,
+        (UpdateProgress::Accepted, wanted) => wanted == Stage::Completed,
+        (UpdateProgress::Admitted, _) => true,
+    };
+    let news = waits.then(|| open.wait_for_update(id, wanted == Stage::Completed));
+    Standing { run_id: open.run.info.run_id.to_string(), progress, news, seq: open.seq }
+}
+
+fn wanted_stage(policy: Option<&WaitPolicy>, default: Stage) -> Result<Stage, Refusal> {
+    match policy.map_or(Stage::Unspecified, WaitPolicy::lifecycle_stage) {
+        Stage::Unspecified => Ok(default),
+        Stage::Admitted => Err(Refusal::Denied(
+            "UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ADMITTED is not supported as a stage to wait for".to_owned(),
+        )),
+        stage => Ok(stage),
+    }
+}
+
+fn update_ref(workflow_id: String, run_id: String, update_id: String) -> UpdateRef {
+    UpdateRef { workflow_execution: Some(WorkflowExecution { workflow_id, run_id }), update_id }
+}
