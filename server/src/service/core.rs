@@ -42,7 +42,7 @@ pub(crate) struct Core {
     pub(crate) timers: Arc<Timers>,
     pub(crate) matching: Arc<Matching<Task>>,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) namespaces: Namespaces,
+    pub(crate) namespaces: Arc<Namespaces>,
     shards: Vec<Mutex<HashMap<SlotKey, Arc<Slot>>>>,
     hasher: RandomState,
     closed: Mutex<ClosedRuns>,
@@ -190,7 +190,7 @@ impl OpenRun {
 }
 
 impl Core {
-    pub(crate) fn new(mode: ClockMode, store: Arc<dyn Store>, namespaces: Namespaces) -> Arc<Self> {
+    pub(crate) fn new(mode: ClockMode, store: Arc<dyn Store>, namespaces: Arc<Namespaces>) -> Arc<Self> {
         let clock = Arc::new(Clock::new(mode));
         let holders = Holders::default();
         Arc::new(Self {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use everloop_proto::temporal::api::operatorservice::v1::operator_service_server::OperatorServiceServer;
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::WorkflowServiceServer;
 
 use super::core::Core;
 use super::workflow::Workflows;
 use crate::clock::{ClockMode, UnbalancedUnlock};
+use crate::grpc::Operator;
 use crate::namespaces::Namespaces;
 use crate::store::{SqliteStore, Store};
 
@@ -62,11 +64,12 @@ impl EngineBuilder {
     /// # Errors
     ///
     /// A wrong namespace name, or a system out of memory or threads.
-    pub fn memory(self) -> Result<Engine, EngineError> {
+    pub fn build(self) -> Result<Engine, EngineError> {
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::memory().map_err(|error| EngineError::Store(error.to_string()))?);
         let namespaces = Namespaces::open(Arc::clone(&store), &self.namespaces)
             .map_err(|error| EngineError::Namespace(error.to_string()))?;
+        let namespaces = Arc::new(namespaces);
         let core = Core::new(self.clock, store, namespaces);
         let timers = Arc::clone(&core.timers);
         let backlog = Arc::clone(&core.matching);
@@ -87,7 +90,7 @@ impl Engine {
     ///
     /// A system out of memory or threads.
     pub fn memory(clock: ClockMode) -> Result<Self, EngineError> {
-        Self::builder().clock(clock).memory()
+        Self::builder().clock(clock).build()
     }
 
     /// The workflow service, to be called without a network or to be put on one.
@@ -97,6 +100,12 @@ impl Engine {
             // What has come this far is in memory already.
             .max_decoding_message_size(usize::MAX)
             .max_encoding_message_size(usize::MAX)
+    }
+
+    /// The operator service, as [`Engine::workflow_service`].
+    #[must_use]
+    pub fn operator_service(&self) -> OperatorServiceServer<Operator> {
+        OperatorServiceServer::new(Operator::new(Arc::clone(&self.handle.core.namespaces)))
     }
 
     /// The engine's time, since 1970 (UTC).
@@ -129,11 +138,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Waits until the engine's clock has gone on by `duration`.
-    pub async fn sleep(&self, duration: Duration) {
-        let core = &self.handle.core;
-        // The sender goes only with the engine, and this handle keeps it.
-        drop(core.timers.sleep_until(core.clock.now() + duration).await);
+    /// Resolves when the engine's clock has gone on by `duration`, counted from this call.
+    pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let handle = Arc::clone(&self.handle);
+        let slept = handle.core.timers.sleep_until(handle.core.clock.now() + duration);
+        async move {
+            // The sender goes only with the engine, and this handle keeps that.
+            let _ = slept.await;
+            drop(handle);
+        }
     }
 
     /// Why time moves, or does not: locks with their takers, what is under way, the next ten deadlines.
