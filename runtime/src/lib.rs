@@ -22,8 +22,8 @@ pub mod raw;
 pub mod testing;
 
 pub use activity::{
-    Activity, ActivityCall, ActivityCancellationType, ActivityContext, ActivityFailure, ActivityFuture, ActivityHandle,
-    ActivityOptions, RetryPolicy,
+    Activity, ActivityCall, ActivityCancelReason, ActivityCancellationType, ActivityContext, ActivityFailure,
+    ActivityFuture, ActivityHandle, ActivityInfo, ActivityOptions, RetryPolicy,
 };
 pub use client::{
     Client, ClientBuilder, ClientInterceptor, ConnectError, ExecuteError, ForHandle, ForResult, HandleError, Headers,
@@ -41,6 +41,7 @@ pub use executor::{Random, WorkflowInfo};
 pub use history::{History, HistoryError};
 pub use macros::{activities, activity, allow_nondeterminism, init, query, run, signal, update, workflow};
 pub use uuid::Uuid;
+pub use worker::{BuildError, ShutdownHandle, Worker, WorkerBuilder, WorkerError};
 pub use workflow::{
     Cancelled, CancelledFuture, Elapsed, JoinHandle, OnlyInsideAWorkflow, Scope, Sleep, State, Timeout,
     UnfinishedPolicy, WaitCondition, WaitState, Workflow, WorkflowCall, YieldNow, all_handlers_finished, cancelled,
@@ -56,9 +57,10 @@ pub mod prelude {
 
     pub use crate::macros::{activities, activity, allow_nondeterminism, init, query, run, signal, update, workflow};
     pub use crate::{
-        ActivityCall, ActivityContext, ActivityError, ActivityResult, Client, State, WorkflowCall, WorkflowError,
-        WorkflowHandle, WorkflowResult, all_handlers_finished, cancelled, info, is_cancelled, join, join_all, now,
-        random, scope, select, shield, sleep, sleep_until, spawn, this, timeout, uuid, wait_condition, yield_now,
+        ActivityCall, ActivityContext, ActivityError, ActivityResult, Client, State, Worker, WorkflowCall,
+        WorkflowError, WorkflowHandle, WorkflowResult, all_handlers_finished, cancelled, info, is_cancelled, join,
+        join_all, now, random, scope, select, shield, sleep, sleep_until, spawn, this, timeout, uuid, wait_condition,
+        yield_now,
     };
 }
 

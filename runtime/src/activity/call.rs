@@ -14,6 +14,7 @@ use super::{Activity, ActivityCancellationType, ActivityOptions, RetryPolicy};
 pub struct ActivityCall<A: Activity> {
     pub(crate) args: A::Args,
     pub(crate) settings: CallSettings,
+    /// The line that made the call: where its command comes from.
     pub(crate) site: &'static Location<'static>,
 }
 
@@ -39,7 +40,7 @@ impl<A: Activity> ActivityCall<A> {
     /// Outside a workflow.
     #[track_caller]
     pub fn start(self) -> ActivityHandle<A> {
-        ActivityHandle::start(self, Location::caller())
+        ActivityHandle::start(self)
     }
 
     /// How long one attempt may take.
@@ -101,8 +102,7 @@ impl<A: Activity> IntoFuture for ActivityCall<A> {
     type Output = Result<A::Output, super::ActivityFailure>;
     type IntoFuture = ActivityFuture<A>;
 
-    #[track_caller]
     fn into_future(self) -> ActivityFuture<A> {
-        ActivityFuture::new(self, Location::caller())
+        ActivityFuture::new(self)
     }
 }

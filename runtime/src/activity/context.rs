@@ -1,8 +1,211 @@
 //! What an activity knows of itself while it runs.
 
-/// The context of a running activity.
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::data::{EncodeError, Payload, Payloads};
+
+/// The context of a running activity: who it is, its heartbeats, and whether it shall stop.
+///
+/// An activity gets it as a parameter that is a reference: `ctx: &ActivityContext`. It can be cloned and given to tasks.
 #[derive(Clone)]
-pub struct ActivityContext {}
+pub struct ActivityContext {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    info: ActivityInfo,
+    last_details: Payloads,
+    cancelled: watch::Receiver<Option<ActivityCancelReason>>,
+    shutdown: CancellationToken,
+    beats: Arc<Heartbeats>,
+    completes_elsewhere: AtomicBool,
+}
+
+/// Which attempt of which activity it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ActivityInfo {
+    /// The namespace of its workflow.
+    pub namespace: String,
+    /// Its type's name.
+    pub activity_type: String,
+    /// Its id in the workflow.
+    pub activity_id: String,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run of the workflow.
+    pub run_id: String,
+    /// The workflow's type.
+    pub workflow_type: String,
+    /// Where it was polled.
+    pub task_queue: String,
+    /// Counted from 1.
+    pub attempt: u32,
+    /// When the workflow scheduled it.
+    pub scheduled_time: Option<SystemTime>,
+    /// When this attempt was scheduled.
+    pub current_attempt_scheduled_time: Option<SystemTime>,
+    /// When this attempt started.
+    pub started_time: Option<SystemTime>,
+    /// The limit of this attempt.
+    pub start_to_close_timeout: Option<Duration>,
+    /// The limit of all attempts together.
+    pub schedule_to_close_timeout: Option<Duration>,
+    /// How long it may be silent.
+    pub heartbeat_timeout: Option<Duration>,
+    /// Names the attempt to who completes it from elsewhere.
+    pub task_token: Vec<u8>,
+}
+
+/// Why an activity shall stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ActivityCancelReason {
+    /// The workflow asked for it.
+    Requested,
+    /// Nobody waits for it any more: the workflow has ended, or the attempt was given up.
+    NotFound,
+    /// The attempt has used its time.
+    TimedOut,
+    /// Someone paused the activity.
+    Paused,
+    /// Someone reset the activity.
+    Reset,
+    /// The worker stops.
+    WorkerShutdown,
+}
+
+impl fmt::Display for ActivityCancelReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Requested => "cancelled by the workflow",
+            Self::NotFound => "no longer wanted",
+            Self::TimedOut => "out of time",
+            Self::Paused => "paused",
+            Self::Reset => "reset",
+            Self::WorkerShutdown => "stopped with its worker",
+        })
+    }
+}
+
+impl ActivityContext {
+    pub(crate) fn new(info: ActivityInfo, last_details: Payloads, signals: ContextSignals) -> Self {
+        let ContextSignals { cancelled, shutdown, beats } = signals;
+        let completes_elsewhere = AtomicBool::new(false);
+        Self { inner: Arc::new(Inner { info, last_details, cancelled, shutdown, beats, completes_elsewhere }) }
+    }
+
+    /// Which attempt of which activity it is.
+    pub fn info(&self) -> &ActivityInfo {
+        &self.inner.info
+    }
+
+    /// Tells the server that the attempt is alive, and how far it is: should it fail, the next attempt can read the details.
+    /// It is also how an activity learns of its cancellation.
+    ///
+    /// Call it as often as you like; it is sent when 80 % of the heartbeat timeout have passed since the last one, or every
+    /// 30 s if there is no such timeout.
+    ///
+    /// # Errors
+    /// If the details cannot be serialized.
+    pub fn heartbeat<T: Serialize + 'static>(&self, details: T) -> Result<(), EncodeError> {
+        self.inner.beats.record(Payloads::of(&details)?);
+        Ok(())
+    }
+
+    /// The details that the last heartbeat of an earlier attempt recorded.
+    ///
+    /// `None` if there are none; an error if they are of another type.
+    pub fn heartbeat_details<T: Payload>(&self) -> Option<Result<T, String>> {
+        self.inner.last_details.get(0)
+    }
+
+    /// Whether the activity shall stop. What has been done so far can be undone; then return
+    /// [`ActivityError::cancelled`](crate::ActivityError::cancelled).
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel_reason().is_some()
+    }
+
+    /// Why the activity shall stop, if it shall.
+    pub fn cancel_reason(&self) -> Option<ActivityCancelReason> {
+        *self.inner.cancelled.borrow()
+    }
+
+    /// Waits until the activity shall stop, and says why. Meant for `tokio::select!`.
+    pub async fn cancelled(&self) -> ActivityCancelReason {
+        let mut cancelled = self.inner.cancelled.clone();
+        let reason = cancelled.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
+        match reason {
+            Some(reason) => reason,
+            // Nobody is left who could cancel it.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until the worker begins to stop. The activity still has the worker's graceful time to end.
+    pub async fn worker_shutdown(&self) {
+        self.inner.shutdown.cancelled().await;
+    }
+
+    /// Leaves the end of the activity to someone else, who has [`ActivityInfo::task_token`] or the ids: what the function
+    /// returns does not count.
+    pub fn complete_elsewhere(&self) {
+        self.inner.completes_elsewhere.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn completes_elsewhere(&self) -> bool {
+        self.inner.completes_elsewhere.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for ActivityContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ActivityContext").field("info", self.info()).finish_non_exhaustive()
+    }
+}
+
+/// What reaches an activity while it runs, and what it says.
+pub(crate) struct ContextSignals {
+    pub(crate) cancelled: watch::Receiver<Option<ActivityCancelReason>>,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) beats: Arc<Heartbeats>,
+}
+
+/// The newest heartbeat that has not been sent.
+#[derive(Default)]
+pub(crate) struct Heartbeats {
+    newest: Mutex<Option<Payloads>>,
+    recorded: Notify,
+}
+
+impl Heartbeats {
+    fn record(&self, details: Payloads) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(details);
+        self.recorded.notify_one();
+    }
+
+    /// The newest one, if it was not taken before.
+    pub(crate) fn take(&self) -> Option<Payloads> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Waits for one.
+    pub(crate) async fn next(&self) -> Payloads {
+        loop {
+            if let Some(details) = self.take() {
+                return details;
+            }
+            self.recorded.notified().await;
+        }
+    }
+}
 
 /// A parameter that is a reference.
 #[diagnostic::on_unimplemented(

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
-use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -16,7 +15,6 @@ use crate::workflow::WorkflowOnly;
 #[must_use = "nothing is scheduled until it is awaited"]
 pub struct ActivityFuture<A: Activity> {
     state: State<A>,
-    site: &'static Location<'static>,
     _only: WorkflowOnly,
 }
 
@@ -30,8 +28,8 @@ enum State<A: Activity> {
 impl<A: Activity> Unpin for ActivityFuture<A> {}
 
 impl<A: Activity> ActivityFuture<A> {
-    pub(super) fn new(call: ActivityCall<A>, site: &'static Location<'static>) -> Self {
-        Self { state: State::New(call), site, _only: PhantomData }
+    pub(super) fn new(call: ActivityCall<A>) -> Self {
+        Self { state: State::New(call), _only: PhantomData }
     }
 }
 
@@ -46,7 +44,7 @@ impl<A: Activity> Future for ActivityFuture<A> {
                 return Poll::Ready(Err(cancelled_before::<A>()));
             }
             let State::New(call) = std::mem::replace(&mut self.state, State::Done) else { unreachable!() };
-            let id = schedule(&core, call, self.site);
+            let id = schedule(&core, call);
             self.state = State::Running(Pending::new(core, id, OnDrop::Cancel));
         }
         let State::Running(pending) = &mut self.state else { panic!("an activity was polled after it ended") };
@@ -68,9 +66,9 @@ pub struct ActivityHandle<A: Activity> {
 
 impl<A: Activity> ActivityHandle<A> {
     #[track_caller]
-    pub(super) fn start(call: ActivityCall<A>, site: &'static Location<'static>) -> Self {
+    pub(super) fn start(call: ActivityCall<A>) -> Self {
         let core = current_for::<A>("started");
-        let id = schedule(&core, call, site);
+        let id = schedule(&core, call);
         Self { pending: Pending::new(core, id, OnDrop::Detach), _activity: PhantomData, _only: PhantomData }
     }
 
@@ -102,8 +100,8 @@ fn current_for<A: Activity>(deed: &str) -> std::rc::Rc<Core> {
 }
 
 #[track_caller]
-fn schedule<A: Activity>(core: &Core, call: ActivityCall<A>, site: &'static Location<'static>) -> OperationId {
-    let ActivityCall { args, settings, .. } = call;
+fn schedule<A: Activity>(core: &Core, call: ActivityCall<A>) -> OperationId {
+    let ActivityCall { args, settings, site } = call;
     let request = ActivityRequest {
         activity_type: A::NAME,
         options: settings.options,
@@ -122,7 +120,7 @@ fn schedule<A: Activity>(core: &Core, call: ActivityCall<A>, site: &'static Loca
 fn poll_pending<A: Activity>(pending: &mut Pending, cx: &mut Context<'_>) -> Poll<Result<A::Output, ActivityFailure>> {
     pending.poll(cx.waker()).map(|outcome| match outcome {
         Outcome::Activity(Ok(result)) => decode::<A>(result),
-        Outcome::Activity(Err(failure)) => Err(ActivityFailure::new(failure)),
+        Outcome::Activity(Err(failure)) => Err(ActivityFailure::new(*failure)),
         Outcome::Ready | Outcome::Cancelled => Err(cancelled_before::<A>()),
     })
 }

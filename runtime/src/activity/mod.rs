@@ -8,10 +8,11 @@ mod future;
 mod options;
 
 pub use call::ActivityCall;
-pub use context::{ActivityContext, Context};
+pub use context::{ActivityCancelReason, ActivityContext, ActivityInfo, Context};
 pub use definition::{Activities, Activity, ActivityFn, FunctionActivity, MethodActivity};
 pub use failure::ActivityFailure;
 pub use future::{ActivityFuture, ActivityHandle};
 pub use options::{ActivityCancellationType, ActivityOptions, RetryPolicy};
 
+pub(crate) use context::{ContextSignals, Heartbeats};
 pub(crate) use options::DEFAULT_START_TO_CLOSE_TIMEOUT;

@@ -105,10 +105,6 @@ impl Backoff {
         sleep(self.0).await;
         self.0 = next_delay(self.0);
     }
-
-    pub(crate) fn reset(&mut self) {
-        *self = Self::default();
-    }
 }
 
 fn next_delay(delay: Duration) -> Duration {

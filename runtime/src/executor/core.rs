@@ -502,7 +502,7 @@ impl Core {
         let Some(operation) = inner.operations.get_mut(&id) else { return Ok(()) };
         let Kind::Activity(activity) = &mut operation.kind else { return Ok(()) };
         activity.closed(event_id)?;
-        let outcome = Outcome::Activity(result.map_err(|cause| activity.failure(cause, ended)));
+        let outcome = Outcome::Activity(result.map_err(|cause| activity.failure(cause, ended).into()));
         inner.settle(id, outcome);
         Ok(())
     }
@@ -574,7 +574,7 @@ impl Inner {
                 }
             }
             Kind::Activity(activity) => {
-                let failure = activity.cancelled();
+                let failure = Box::new(activity.cancelled());
                 match activity.cancel() {
                     CancelActivity::Withdraw => {
                         operation.resolve(Outcome::Activity(Err(failure)));
@@ -681,10 +681,6 @@ impl Pending {
 
     pub(crate) fn id(&self) -> OperationId {
         self.id
-    }
-
-    pub(crate) fn core(&self) -> &Rc<Core> {
-        &self.core
     }
 
     pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Outcome> {

@@ -34,7 +34,7 @@ pub(super) struct TaskStart {
 /// What a reader finds next.
 pub(super) enum Next {
     /// A task that history has completed.
-    Replay { inputs: Vec<HistoryEvent>, start: TaskStart, outputs: Outputs },
+    Replay { inputs: Vec<HistoryEvent>, start: TaskStart, outputs: Box<Outputs> },
     /// The task to complete now.
     Live { inputs: Vec<HistoryEvent>, start: TaskStart },
     /// Neither: what is left belongs to no task yet.
@@ -97,7 +97,7 @@ impl Reader {
             return Ok(Next::Live { inputs, start });
         }
         match self.outputs()? {
-            Some(outputs) => Ok(Next::Replay { inputs, start, outputs }),
+            Some(outputs) => Ok(Next::Replay { inputs, start, outputs: outputs.into() }),
             None => Ok(Next::NeedHistory),
         }
     }

@@ -62,9 +62,6 @@ impl WorkflowInfo {
             (!limit.is_zero()).then_some(limit)
         };
         let not_empty = |text: &String| (!text.is_empty()).then(|| text.clone());
-        let sorted = |fields: Option<&std::collections::hash_map::HashMap<String, raw::Payload>>| {
-            fields.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
-        };
         Self {
             namespace: namespace.to_owned(),
             workflow_id: workflow_id.to_owned(),
@@ -78,12 +75,19 @@ impl WorkflowInfo {
             execution_timeout: duration(&started.workflow_execution_timeout),
             run_timeout: duration(&started.workflow_run_timeout),
             task_timeout: duration(&started.workflow_task_timeout),
-            memo: sorted(started.memo.as_ref().map(|memo| &memo.fields)),
-            search_attributes: sorted(started.search_attributes.as_ref().map(|attributes| &attributes.indexed_fields)),
-            headers: sorted(started.header.as_ref().map(|header| &header.fields)),
+            memo: sorted(started.memo.iter().flat_map(|memo| &memo.fields)),
+            search_attributes: sorted(
+                started.search_attributes.iter().flat_map(|attributes| &attributes.indexed_fields),
+            ),
+            headers: sorted(started.header.iter().flat_map(|header| &header.fields)),
             history_length: 0,
             history_size_bytes: 0,
             continue_as_new_suggested: false,
         }
     }
+}
+
+/// Maps of the wire have no order; what workflow code sees has one.
+fn sorted<'a>(fields: impl Iterator<Item = (&'a String, &'a raw::Payload)>) -> BTreeMap<String, raw::Payload> {
+    fields.map(|(key, value)| (key.clone(), value.clone())).collect()
 }

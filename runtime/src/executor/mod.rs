@@ -41,11 +41,14 @@ mod tests;
 
 pub(crate) use activity::ActivityRequest;
 pub(crate) use coroutine::Output;
-pub(crate) use definition::{Definition, Instance, TypedDefinition};
+#[cfg(test)]
+pub(crate) use definition::Instance;
+pub(crate) use definition::{Definition, TypedDefinition};
 pub(crate) use error::{ReplayError, TaskFailure};
 pub(crate) use operation::{OnDrop, OperationId, Outcome};
-pub(crate) use panic::{Panic, install_hook};
+pub(crate) use panic::{Panic, catch, install_hook};
 pub use random::Random;
+pub(crate) use rules::SDK_NAME;
 pub(crate) use run::{Completion, QueryError, Run, RunOptions, Step, Task};
 pub(crate) use scope::ScopeId;
 pub(crate) use update::Update;

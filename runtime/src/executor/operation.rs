@@ -21,7 +21,7 @@ pub(crate) enum Outcome {
     /// Its scope was cancelled, or it was itself.
     Cancelled,
     /// An activity's result.
-    Activity(Result<Option<raw::Payload>, Failure>),
+    Activity(Result<Option<raw::Payload>, Box<Failure>>),
 }
 
 /// What dropping the future of a pending operation does.

@@ -1,5 +1,6 @@
 //! Panics of user code, caught with the line that raised them.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
@@ -32,7 +33,12 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
     let outer = CATCHING.replace(true);
     let result = catch_unwind(AssertUnwindSafe(code));
     CATCHING.set(outer);
-    result.map_err(|payload| {
+    result.map_err(Panic::from_payload)
+}
+
+impl Panic {
+    /// What `catch_unwind` gave on this thread.
+    pub(crate) fn from_payload(payload: Box<dyn Any + Send>) -> Self {
         let message = match payload.downcast::<String>() {
             Ok(text) => *text,
             Err(payload) => match payload.downcast::<&'static str>() {
@@ -40,8 +46,8 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
                 Err(_) => "a value that is not text".to_owned(),
             },
         };
-        Panic { message, location: LOCATION.take() }
-    })
+        Self { message, location: LOCATION.take() }
+    }
 }
 
 /// Remembers where panics of user code happen. Other panics go to the hook that was there before. Does its work once.

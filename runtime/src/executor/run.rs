@@ -88,7 +88,7 @@ pub(crate) struct Completion {
 /// Why a query was not answered.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct QueryError {
-    pub(crate) failure: Failure,
+    pub(crate) failure: Box<Failure>,
 }
 
 /// Replayed tasks after which others are let in.
@@ -181,7 +181,7 @@ impl Run {
 
     /// Answers a query from the state as it is. Polls nothing.
     pub(crate) fn query(&self, name: &str, input: &[raw::Payload]) -> Result<raw::Payload, QueryError> {
-        let fail = |failure: Failure| QueryError { failure };
+        let fail = |failure: Failure| QueryError { failure: failure.into() };
         if name == STACK_TRACE {
             let waiting = self.core.waiting();
             let text = if waiting.is_empty() { "not waiting".to_owned() } else { waiting.join("\n") };
@@ -216,6 +216,7 @@ impl Run {
     }
 
     /// Whether the workflow has ended.
+    #[cfg(test)]
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed
     }
@@ -244,7 +245,7 @@ impl Run {
                     let issued = self.task(inputs, start, Updates::Accepted(updates))?;
                     self.messages.clear();
                     self.warnings.clear();
-                    self.confirm(issued, outputs)?;
+                    self.confirm(issued, *outputs)?;
                 }
                 Next::Live { inputs, start } => {
                     self.core.set_replaying(false);
@@ -314,7 +315,7 @@ impl Run {
                             clock.begin(&self.core);
                             self.accept(&update, None)?;
                         }
-                        Err(failure) => self.messages.push(update.rejection(failure)),
+                        Err(failure) => self.messages.push(update.rejection(*failure)),
                     }
                 }
             }
@@ -415,23 +416,23 @@ impl Run {
     }
 
     /// Whether an update that was delivered is accepted. Leaves no trace.
-    fn validate(&self, update: &Update) -> Result<(), Failure> {
+    fn validate(&self, update: &Update) -> Result<(), Box<Failure>> {
         let Some(instance) = &self.instance else {
-            return Err(Failure::application("UpdateRejected", "the workflow has not started yet"));
+            return Err(Failure::application("UpdateRejected", "the workflow has not started yet").into());
         };
         if self.is_closed {
-            return Err(Failure::application("UpdateRejected", "the workflow has ended"));
+            return Err(Failure::application("UpdateRejected", "the workflow has ended").into());
         }
         let reader = format!("the validator of the update `{}`", update.name);
         match catch(|| self.core.reading(&reader, || instance.validate(&update.name, &update.input))) {
             Ok(Some(Ok(()))) => Ok(()),
-            Ok(Some(Err(error))) => Err(error.into_failure()),
+            Ok(Some(Err(error))) => Err(error.into_failure().into()),
             Ok(None) => {
                 let known = instance.update_names().join(", ");
                 let message = format!("there is no update `{}`; there are: {known}", update.name);
-                Err(Failure::application("UnknownUpdate", message))
+                Err(Failure::application("UnknownUpdate", message).into())
             }
-            Err(panic) => Err(panic_failure(panic)),
+            Err(panic) => Err(panic_failure(panic).into()),
         }
     }
 

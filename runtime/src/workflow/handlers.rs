@@ -22,18 +22,19 @@ pub enum UnfinishedPolicy {
 
 type Handler<W, A, O> = fn(Rc<W>, A) -> LocalFuture<Result<O, WorkflowError>>;
 type Inputs<'a> = &'a [raw::Payload];
+type StartHandler<W, T> = Box<dyn Fn(&Rc<W>, Inputs<'_>) -> Running<T> + Send + Sync>;
 type Running<T> = Result<LocalFuture<Result<T, WorkflowError>>, DecodeError>;
 
 pub(crate) struct SignalHandler<W> {
     pub(crate) unfinished: UnfinishedPolicy,
-    pub(crate) start: Box<dyn Fn(&Rc<W>, Inputs<'_>) -> Running<()> + Send + Sync>,
+    pub(crate) start: StartHandler<W, ()>,
 }
 
 pub(crate) struct UpdateHandler<W> {
     pub(crate) unfinished: UnfinishedPolicy,
     /// Decoding failures reject, like the validator's own.
     pub(crate) validate: Box<dyn Fn(&Rc<W>, Inputs<'_>) -> Result<(), WorkflowError> + Send + Sync>,
-    pub(crate) start: Box<dyn Fn(&Rc<W>, Inputs<'_>) -> Running<raw::Payload> + Send + Sync>,
+    pub(crate) start: StartHandler<W, raw::Payload>,
 }
 
 type QueryHandler<W> = Box<dyn Fn(&Rc<W>, Inputs<'_>) -> Result<raw::Payload, WorkflowError> + Send + Sync>;

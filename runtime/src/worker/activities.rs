@@ -1,0 +1,394 @@
+//! Activity tasks from poll to answer.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use everloop_proto::temporal::api::workflowservice::v1 as wire;
+use futures_util::FutureExt;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::link::{Link, LinkError};
+use super::polling::{ServerState, poll};
+use super::registry::{RegisteredActivity, Registry};
+use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats};
+use crate::client::{LONG_POLL, RpcCode, RpcError};
+use crate::data::{Failure, FailureKind, Payloads};
+use crate::errors::ActivityError;
+use crate::executor::Panic;
+use crate::raw;
+
+/// How much of the heartbeat timeout may pass between two heartbeats that are sent.
+const HEARTBEAT_SHARE: f64 = 0.8;
+/// Between two heartbeats of an activity without heartbeat timeout.
+const DEFAULT_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
+/// No interval is longer.
+const LONGEST_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(60);
+/// How many activities of one workflow task may start with its answer.
+const EAGER_AT_ONCE: usize = 3;
+
+/// Runs the activities of a worker.
+pub(super) struct Activities {
+    pub(super) link: Link,
+    pub(super) registry: Arc<Registry>,
+    pub(super) task_queue: String,
+    /// One for each activity that may run at the same time.
+    pub(super) slots: Arc<Semaphore>,
+    /// One for each that may block a thread.
+    pub(super) blocking_slots: Arc<Semaphore>,
+    pub(super) eager: bool,
+    pub(super) server: Arc<ServerState>,
+    pub(super) stop_polling: CancellationToken,
+    /// The worker begins to stop.
+    pub(super) shutdown: CancellationToken,
+    /// The graceful time is over.
+    pub(super) cancel_all: CancellationToken,
+    pub(super) running: TaskTracker,
+    pub(super) max_per_second: Option<f64>,
+}
+
+/// Slots that were put aside for activities that may come back with a task's answer.
+pub(super) struct EagerSlots {
+    free: Vec<OwnedSemaphorePermit>,
+    taken: usize,
+}
+
+impl EagerSlots {
+    /// Asks for one more.
+    pub(super) fn take(&mut self) -> bool {
+        let has_one = self.taken < self.free.len();
+        self.taken += usize::from(has_one);
+        has_one
+    }
+
+    /// The slot of one that came back.
+    pub(super) fn slot(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.free.pop()
+    }
+}
+
+impl Activities {
+    pub(super) fn knows(&self, activity_type: &str) -> bool {
+        self.registry.activities.contains_key(activity_type)
+    }
+
+    pub(super) fn reserve_eager(&self) -> EagerSlots {
+        let mut free = Vec::new();
+        if self.eager && !self.stop_polling.is_cancelled() {
+            while free.len() < EAGER_AT_ONCE
+                && let Ok(slot) = self.slots.clone().try_acquire_owned()
+            {
+                free.push(slot);
+            }
+        }
+        EagerSlots { free, taken: 0 }
+    }
+
+    /// Polls activity tasks until the worker stops.
+    pub(super) async fn poll_activity_tasks(self: Arc<Self>) -> Result<(), RpcError> {
+        let request = wire::PollActivityTaskQueueRequest {
+            namespace: self.link.namespace.clone(),
+            task_queue: Some(raw::TaskQueue { name: self.task_queue.clone(), ..Default::default() }),
+            identity: self.link.identity.clone(),
+            task_queue_metadata: self.max_per_second.map(|limit| {
+                everloop_proto::temporal::api::taskqueue::v1::TaskQueueMetadata { max_tasks_per_second: Some(limit) }
+            }),
+            ..Default::default()
+        };
+        loop {
+            let slot = tokio::select! {
+                biased;
+                () = self.stop_polling.cancelled() => return Ok(()),
+                slot = self.slots.clone().acquire_owned() => slot.ok(),
+            };
+            let attempt = || self.link.connection.once(request.clone(), LONG_POLL);
+            let Some(task) = poll(&self.server, &self.stop_polling, attempt).await? else { return Ok(()) };
+            if !task.task_token.is_empty() {
+                self.start(task, slot);
+            }
+        }
+    }
+
+    /// Starts one activity, whose slot is its own until it ends.
+    pub(super) fn start(
+        self: &Arc<Self>,
+        task: wire::PollActivityTaskQueueResponse,
+        slot: Option<OwnedSemaphorePermit>,
+    ) {
+        let this = self.clone();
+        self.running.spawn(async move {
+            this.run(task).await;
+            drop(slot);
+        });
+    }
+
+    async fn run(&self, mut task: wire::PollActivityTaskQueueResponse) {
+        let token = std::mem::take(&mut task.task_token);
+        if let Err(error) = self.link.decode(&mut task).await {
+            let info = self.info(&task, &token);
+            let failure = Failure::application("PayloadCodecError", error.to_string());
+            return self.report(&info, token, Ended::Failed(failure, None)).await;
+        }
+        let info = self.info(&task, &token);
+        let input = task.input.take().map(|input| input.payloads).unwrap_or_default();
+        let Some(activity) = self.registry.activities.get(info.activity_type.as_str()).cloned() else {
+            let known: Vec<_> = self.registry.activities.keys().copied().collect();
+            let message = format!(
+                "the activity type `{}` is not registered with this worker; there are: {}",
+                info.activity_type,
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            );
+            let failure = Failure::application("ActivityNotRegistered", message);
+            return self.report(&info, token, Ended::Failed(failure, None)).await;
+        };
+        let (cancel, cancelled) = watch::channel(None);
+        let beats = Arc::new(Heartbeats::default());
+        let signals = ContextSignals { cancelled, shutdown: self.shutdown.clone(), beats: beats.clone() };
+        let last_details = Payloads::from_wire(task.heartbeat_details.take());
+        let context = ActivityContext::new(info.clone(), last_details, signals);
+        let body = self.body(activity, context.clone(), input);
+        let mut last_sent = None;
+        let ended = tokio::select! {
+            ended = body => ended,
+            // It only watches: what the activity makes of a cancellation is its own business.
+            never = self.watch(&info, &token, &cancel, &beats, &mut last_sent) => never,
+        };
+        if context.completes_elsewhere() {
+            return;
+        }
+        let ended = match ended {
+            Ok(result) => Ended::Completed(result),
+            Err(error) if error.is_cancelled() && *cancel.borrow() == Some(ActivityCancelReason::Requested) => {
+                Ended::Cancelled(error.into_failure())
+            }
+            // Details that have not been sent yet go along, for the next attempt.
+            Err(error) => Ended::Failed(error.into_failure(), beats.take().or(last_sent)),
+        };
+        self.report(&info, token, ended).await;
+    }
+
+    /// The activity's own code. Panics and undecodable inputs are failures of the attempt.
+    async fn body(
+        &self,
+        activity: RegisteredActivity,
+        context: ActivityContext,
+        input: Vec<raw::Payload>,
+    ) -> Result<raw::Payload, ActivityError> {
+        let RegisteredActivity { blocking, run } = activity;
+        let start = move || {
+            run(context, &input).map_err(|cause| {
+                let failure = Failure::application("DecodeError", cause.to_string());
+                ActivityError::from(failure)
+            })
+        };
+        if !blocking {
+            let running = AssertUnwindSafe(async move { start()?.await }).catch_unwind();
+            return running.await.unwrap_or_else(|panic| Err(panicked(Panic::from_payload(panic))));
+        }
+        let slot = self.blocking_slots.clone().acquire_owned().await;
+        let runtime = Handle::current();
+        let thread = tokio::task::spawn_blocking(move || {
+            let result = crate::executor::catch(|| runtime.block_on(async move { start()?.await }));
+            drop(slot);
+            result.unwrap_or_else(|panic| Err(panicked(panic)))
+        });
+        thread.await.unwrap_or_else(|error: JoinError| Err(ActivityError::new(error.to_string())))
+    }
+
+    /// Sends heartbeats and passes on cancellations, for as long as the activity runs.
+    async fn watch(
+        &self,
+        info: &ActivityInfo,
+        token: &bytes::Bytes,
+        cancel: &watch::Sender<Option<ActivityCancelReason>>,
+        beats: &Heartbeats,
+        last_sent: &mut Option<Payloads>,
+    ) -> Result<raw::Payload, ActivityError> {
+        let interval = match info.heartbeat_timeout {
+            Some(timeout) => timeout.mul_f64(HEARTBEAT_SHARE).min(LONGEST_HEARTBEAT_INTERVAL),
+            None => DEFAULT_HEARTBEAT_INTERVAL,
+        };
+        let cancel_once = |reason: ActivityCancelReason| {
+            cancel.send_if_modified(|known| {
+                let is_new = known.is_none();
+                known.get_or_insert(reason);
+                is_new
+            });
+        };
+        let heartbeats = async {
+            loop {
+                let details = beats.next().await;
+                *last_sent = Some(details.clone());
+                if let Some(reason) = self.heartbeat(token, details).await {
+                    cancel_once(reason);
+                }
+                tokio::time::sleep(interval).await;
+            }
+        };
+        let out_of_time = async {
+            match info.start_to_close_timeout {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+            cancel_once(ActivityCancelReason::TimedOut);
+            std::future::pending::<()>().await;
+        };
+        let stopping = async {
+            self.cancel_all.cancelled().await;
+            cancel_once(ActivityCancelReason::WorkerShutdown);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = heartbeats => {}
+            () = out_of_time => {}
+            () = stopping => {}
+        }
+        std::future::pending().await
+    }
+
+    /// Sends one heartbeat. Answers why the activity shall stop, if the server says so.
+    async fn heartbeat(&self, token: &bytes::Bytes, details: Payloads) -> Option<ActivityCancelReason> {
+        let mut request = wire::RecordActivityTaskHeartbeatRequest {
+            task_token: token.clone(),
+            details: details.into_wire(),
+            identity: self.link.identity.clone(),
+            namespace: self.link.namespace.clone(),
+            ..Default::default()
+        };
+        let sent = async {
+            self.link.encode(&mut request).await?;
+            Ok::<_, LinkError>(self.link.connection.call(request).await?)
+        };
+        match sent.await {
+            Ok(reply) if reply.cancel_requested => Some(ActivityCancelReason::Requested),
+            Ok(reply) if reply.activity_paused => Some(ActivityCancelReason::Paused),
+            Ok(reply) if reply.activity_reset => Some(ActivityCancelReason::Reset),
+            Ok(_) => None,
+            Err(LinkError::Rpc(error)) if error.code == RpcCode::NotFound => Some(ActivityCancelReason::NotFound),
+            Err(error) => {
+                tracing::debug!(%error, "a heartbeat was not sent");
+                None
+            }
+        }
+    }
+
+    async fn report(&self, info: &ActivityInfo, task_token: bytes::Bytes, ended: Ended) {
+        let Link { identity, namespace, .. } = self.link.clone();
+        let sent = match ended {
+            Ended::Completed(result) => {
+                let mut request = wire::RespondActivityTaskCompletedRequest {
+                    task_token,
+                    result: Some(raw::Payloads { payloads: vec![result] }),
+                    identity,
+                    namespace,
+                    ..Default::default()
+                };
+                match self.link.encode(&mut request).await {
+                    Ok(()) => self.link.connection.call(request).await.map(drop).map_err(LinkError::from),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Ended::Cancelled(failure) => {
+                let mut request = wire::RespondActivityTaskCanceledRequest {
+                    task_token,
+                    details: failure.details().cloned().and_then(Payloads::into_wire),
+                    identity,
+                    namespace,
+                    ..Default::default()
+                };
+                match self.link.encode(&mut request).await {
+                    Ok(()) => self.link.connection.call(request).await.map(drop).map_err(LinkError::from),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Ended::Failed(failure, details) => {
+                let failure = reportable(failure);
+                warn_failed(info, &failure);
+                let mut request = wire::RespondActivityTaskFailedRequest {
+                    task_token,
+                    failure: Some(failure.into_wire()),
+                    identity,
+                    namespace,
+                    last_heartbeat_details: details.and_then(Payloads::into_wire),
+                    ..Default::default()
+                };
+                match self.link.encode(&mut request).await {
+                    Ok(()) => self.link.connection.call(request).await.map(drop).map_err(LinkError::from),
+                    Err(error) => Err(error.into()),
+                }
+            }
+        };
+        match sent {
+            Ok(()) => {}
+            Err(LinkError::Rpc(error)) if error.code == RpcCode::NotFound => {
+                tracing::debug!(activity_type = info.activity_type, %error, "nobody waits for the activity any more");
+            }
+            Err(error) => tracing::warn!(
+                activity_type = info.activity_type, activity_id = info.activity_id, workflow_id = info.workflow_id, %error,
+                "the end of an activity could not be reported; its timeout will have it tried again"
+            ),
+        }
+    }
+
+    fn info(&self, task: &wire::PollActivityTaskQueueResponse, token: &bytes::Bytes) -> ActivityInfo {
+        let duration = |limit: Option<prost_types::Duration>| {
+            limit.and_then(|limit| Duration::try_from(limit).ok()).filter(|limit| !limit.is_zero())
+        };
+        let time = |time: Option<prost_types::Timestamp>| time.and_then(|time| time.try_into().ok());
+        let execution = task.workflow_execution.clone().unwrap_or_default();
+        ActivityInfo {
+            namespace: task.workflow_namespace.clone(),
+            activity_type: task.activity_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default(),
+            activity_id: task.activity_id.clone(),
+            workflow_id: execution.workflow_id,
+            run_id: execution.run_id,
+            workflow_type: task.workflow_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default(),
+            task_queue: self.task_queue.clone(),
+            attempt: task.attempt.max(1).unsigned_abs(),
+            scheduled_time: time(task.scheduled_time),
+            current_attempt_scheduled_time: time(task.current_attempt_scheduled_time),
+            started_time: time(task.started_time),
+            start_to_close_timeout: duration(task.start_to_close_timeout),
+            schedule_to_close_timeout: duration(task.schedule_to_close_timeout),
+            heartbeat_timeout: duration(task.heartbeat_timeout),
+            task_token: token.to_vec(),
+        }
+    }
+}
+
+enum Ended {
+    Completed(raw::Payload),
+    Cancelled(Failure),
+    Failed(Failure, Option<Payloads>),
+}
+
+/// A server takes application failures only: an unasked-for cancellation is one.
+fn reportable(failure: Failure) -> Failure {
+    match failure.kind {
+        FailureKind::Application { .. } => failure,
+        _ => {
+            let outer = Failure::application("ActivityError", failure.message.clone());
+            outer.caused_by(failure)
+        }
+    }
+}
+
+fn panicked(panic: Panic) -> ActivityError {
+    let mut failure = Failure::application("Panic", panic.to_string());
+    failure.stack_trace = panic.location.unwrap_or_default();
+    ActivityError::from(failure)
+}
+
+fn warn_failed(info: &ActivityInfo, failure: &Failure) {
+    let is_final = matches!(failure.kind, FailureKind::Application { non_retryable: true, .. });
+    tracing::warn!(
+        workflow_id = info.workflow_id, run_id = info.run_id, activity_type = info.activity_type,
+        activity_id = info.activity_id, attempt = info.attempt, cause = %failure,
+        "an activity attempt failed; {}",
+        if is_final { "it is final" } else { "it is tried again as its retry policy says" }
+    );
+}

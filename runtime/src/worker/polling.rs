@@ -1,0 +1,63 @@
+//! Polls that go on for ever: one line when the server goes away, one when it is back.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::client::{Backoff, RpcCode, RpcError};
+
+/// What the pollers of a worker know of the server.
+#[derive(Default)]
+pub(super) struct ServerState {
+    is_away: AtomicBool,
+}
+
+impl ServerState {
+    fn seen(&self) {
+        if self.is_away.swap(false, Ordering::Relaxed) {
+            tracing::info!("the server is back");
+        }
+    }
+
+    fn missed(&self, error: &RpcError) {
+        if !self.is_away.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "the server is away; polling goes on");
+        }
+    }
+}
+
+/// Polls once, however long it takes. `None` when the worker stops.
+///
+/// # Errors
+/// What no patience mends: the namespace is gone, or this worker may not poll.
+pub(super) async fn poll<T, F: Future<Output = Result<T, RpcError>>>(
+    server: &ServerState,
+    stop: &CancellationToken,
+    mut attempt: impl FnMut() -> F,
+) -> Result<Option<T>, RpcError> {
+    let mut backoff = Backoff::default();
+    loop {
+        let result = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(None),
+            result = attempt() => result,
+        };
+        match result {
+            Ok(task) => {
+                server.seen();
+                return Ok(Some(task));
+            }
+            // The poll ended without a task, only not by the server's own clock.
+            Err(error) if matches!(error.code, RpcCode::DeadlineExceeded | RpcCode::Cancelled) => {}
+            Err(error) if error.is_retryable() => {
+                server.missed(&error);
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(None),
+                    () = backoff.wait() => {}
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}

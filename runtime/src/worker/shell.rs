@@ -1,0 +1,48 @@
+//! What all parts of a running worker share.
+
+use std::sync::Arc;
+
+use everloop_proto::temporal::api::history::v1::HistoryEvent;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::activities::Activities;
+use super::link::Link;
+use super::polling::ServerState;
+use super::registry::Registry;
+use super::threads::WorkflowThreads;
+use crate::activity::ActivityOptions;
+use crate::data::Failure;
+use crate::executor::Definition;
+
+pub(super) struct Shell {
+    pub(super) link: Link,
+    pub(super) task_queue: String,
+    /// Our own queue, for tasks of the runs that we have in the cache. `None` without a cache.
+    pub(super) sticky_queue: Option<String>,
+    /// Names this worker to the server.
+    pub(super) instance_key: String,
+    pub(super) registry: Arc<Registry>,
+    pub(super) activity_defaults: ActivityOptions,
+    /// Whether the server keeps SDK metadata.
+    pub(super) keeps_metadata: bool,
+    pub(super) threads: WorkflowThreads,
+    pub(super) workflow_slots: Arc<Semaphore>,
+    pub(super) activities: Arc<Activities>,
+    pub(super) server: Arc<ServerState>,
+    pub(super) stop_polling: CancellationToken,
+    /// Workflow tasks under way.
+    pub(super) tasks: TaskTracker,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+}
+
+/// Who watches a worker: a test environment.
+pub(crate) trait Observer: Send + Sync {
+    /// A task is about to be done. `events` is what the server sent, or the whole history.
+    fn task_begins(&self, workflow_id: &str, run_id: &str, definition: &Arc<dyn Definition>, events: &[HistoryEvent]);
+    /// A task failed; it will be tried again.
+    fn task_failed(&self, workflow_id: &str, run_id: &str, failure: &Failure);
+    /// The server has the end of a run.
+    fn run_closed(&self, workflow_id: &str, run_id: &str);
+}

@@ -1,0 +1,474 @@
+//! A worker, from its builder to its end.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use everloop_proto::temporal::api::enums::v1::TaskQueueType;
+use everloop_proto::temporal::api::workflowservice::v1 as wire;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::activities::Activities as Runner;
+use super::link::Link;
+use super::polling::ServerState;
+use super::registry::Registry;
+use super::shell::{Observer, Shell};
+use super::threads::{ThreadOptions, WorkflowThreads};
+use super::workflows::poll_workflow_tasks;
+use crate::activity::{Activities, ActivityFn, ActivityOptions, FunctionActivity};
+use crate::client::{Client, RpcError};
+use crate::executor::install_hook;
+use crate::workflow::Workflow;
+
+/// How often the watchdog looks at the workflow threads.
+const WATCHDOG_INTERVAL: Duration = Duration::from_millis(100);
+/// How long polls may take to come back once the server was told that the worker stops.
+const LAST_POLLS: Duration = Duration::from_millis(200);
+/// How long activities that were cancelled may take to end.
+const LAST_ACTIVITIES: Duration = Duration::from_secs(5);
+
+/// Runs workflows and activities of one task queue.
+///
+/// ```no_run
+/// # use everloop::prelude::*;
+/// # async fn example<OneClickBuy: everloop::Workflow>() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::connect("memory:").await?;
+/// let worker = Worker::builder(&client, "purchases").workflow::<OneClickBuy>().build()?;
+/// worker.run().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a worker does nothing until it runs"]
+pub struct Worker {
+    shell: Arc<Shell>,
+    options: Options,
+    shutdown: CancellationToken,
+}
+
+/// How a worker is set up.
+#[must_use = "a worker does nothing until it is built and runs"]
+pub struct WorkerBuilder {
+    client: Client,
+    task_queue: String,
+    registry: Registry,
+    options: Options,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+#[derive(Debug, Clone)]
+struct Options {
+    max_cached_workflows: usize,
+    workflow_threads: usize,
+    max_workflow_tasks: usize,
+    max_activities: usize,
+    max_blocking_activities: usize,
+    max_activities_per_second: Option<f64>,
+    workflow_pollers: usize,
+    activity_pollers: usize,
+    deadlock_timeout: Option<Duration>,
+    graceful_shutdown_timeout: Duration,
+    eager_activities: bool,
+    activity_defaults: ActivityOptions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_cached_workflows: 1000,
+            workflow_threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            max_workflow_tasks: 100,
+            max_activities: 100,
+            max_blocking_activities: 100,
+            max_activities_per_second: None,
+            workflow_pollers: 4,
+            activity_pollers: 4,
+            deadlock_timeout: (!is_debugged()).then_some(Duration::from_secs(2)),
+            graceful_shutdown_timeout: Duration::ZERO,
+            eager_activities: true,
+            activity_defaults: ActivityOptions::new(),
+        }
+    }
+}
+
+/// Why a worker was not built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// There is nothing to run. Add `.workflow::<W>()`, `.activity(f)` or `.activities(value)`.
+    #[error("the worker of queue `{task_queue}` has nothing registered: add `.workflow::<W>()` or `.activity(f)`")]
+    Nothing {
+        /// The worker's queue.
+        task_queue: String,
+    },
+    /// Two workflows or two activities have one name. Name one of them: `#[activity(name = "..")]`.
+    #[error("`{name}` is registered twice: give one of them another name, as in `#[activity(name = \"..\")]`")]
+    Duplicate {
+        /// The name.
+        name: &'static str,
+    },
+    /// The task queue's name is empty.
+    #[error("the task queue has no name")]
+    NoTaskQueue,
+    /// A number that must be at least 1 is 0.
+    #[error("`{option}` must be at least 1")]
+    Zero {
+        /// The option.
+        option: &'static str,
+    },
+    /// The system gives no more threads.
+    #[error("the workflow threads cannot be started: {0}")]
+    Threads(std::io::Error),
+}
+
+/// Why a worker stopped by itself.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerError {
+    /// The server will never give this worker tasks: its namespace does not exist, say.
+    #[error("the server refuses this worker: {0}")]
+    Refused(RpcError),
+    /// Workflow code blocked its thread again and again. The warnings before say which.
+    #[error("workflow code has blocked {0} threads for good; the warnings before say which: restart the process")]
+    TooManyDeadlocks(usize),
+}
+
+impl Worker {
+    /// A worker that takes the tasks of one queue.
+    pub fn builder(client: &Client, task_queue: impl Into<String>) -> WorkerBuilder {
+        WorkerBuilder {
+            client: client.clone(),
+            task_queue: task_queue.into(),
+            registry: Registry::default(),
+            options: Options::default(),
+            observer: None,
+        }
+    }
+
+    /// Stops the worker from elsewhere.
+    pub fn shutdown_handle(&self) -> ShutdownHandle {
+        ShutdownHandle(self.shutdown.clone())
+    }
+
+    /// Runs until a [`ShutdownHandle`] stops it.
+    ///
+    /// # Errors
+    /// Only what waiting does not mend. While the server is away it polls on.
+    pub async fn run(self) -> Result<(), WorkerError> {
+        self.run_until(std::future::pending::<()>()).await.map(|_| ())
+    }
+
+    /// Runs until a future is done, and gives its output (`None` if a [`ShutdownHandle`] was faster).
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_until<F: Future>(self, future: F) -> Result<Option<F::Output>, WorkerError> {
+        install_hook();
+        self.check_namespace().await?;
+        let shell = &self.shell;
+        let mut pollers = JoinSet::new();
+        if !shell.registry.workflows.is_empty() {
+            for _ in 0..self.options.workflow_pollers {
+                pollers.spawn(poll_workflow_tasks(shell.clone(), false));
+                if shell.sticky_queue.is_some() {
+                    pollers.spawn(poll_workflow_tasks(shell.clone(), true));
+                }
+            }
+        }
+        if !shell.registry.activities.is_empty() {
+            for _ in 0..self.options.activity_pollers {
+                pollers.spawn(shell.activities.clone().poll_activity_tasks());
+            }
+        }
+        tracing::debug!(
+            task_queue = shell.task_queue,
+            namespace = shell.link.namespace,
+            determinism = "macro lint, waker rule, no tokio context on workflow threads",
+            "worker started"
+        );
+        let stopped = tokio::select! {
+            output = future => Ok(Some(output)),
+            () = self.shutdown.cancelled() => Ok(None),
+            error = failed(&mut pollers) => Err(WorkerError::Refused(error)),
+            lost = watchdog(shell) => Err(WorkerError::TooManyDeadlocks(lost)),
+        };
+        self.stop(pollers).await;
+        stopped
+    }
+
+    /// The first call decides whether there is any point in polling.
+    async fn check_namespace(&self) -> Result<(), WorkerError> {
+        let namespace = self.shell.link.namespace.clone();
+        let request = wire::DescribeNamespaceRequest { namespace, ..Default::default() };
+        match self.shell.link.connection.call(request).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(WorkerError::Refused(error)),
+        }
+    }
+
+    async fn stop(self, mut pollers: JoinSet<Result<(), RpcError>>) {
+        let Self { shell, options, .. } = self;
+        let activities = &shell.activities;
+        activities.shutdown.cancel();
+        // The server lets go of our queue, so that other workers get its tasks at once, and of open polls.
+        let request = wire::ShutdownWorkerRequest {
+            namespace: shell.link.namespace.clone(),
+            sticky_task_queue: shell.sticky_queue.clone().unwrap_or_default(),
+            identity: shell.link.identity.clone(),
+            reason: "worker shutdown".to_owned(),
+            worker_instance_key: shell.instance_key.clone(),
+            task_queue: shell.task_queue.clone(),
+            task_queue_types: vec![TaskQueueType::Workflow as i32, TaskQueueType::Activity as i32],
+            ..Default::default()
+        };
+        if let Err(error) = shell.link.connection.once(request, Duration::from_secs(1)).await {
+            tracing::debug!(%error, "the server was not told that the worker stops");
+        }
+        shell.stop_polling.cancel();
+        let all_back = async { while pollers.join_next().await.is_some() {} };
+        if timeout(LAST_POLLS, all_back).await.is_err() {
+            pollers.abort_all();
+        }
+        shell.tasks.close();
+        activities.running.close();
+        if timeout(options.graceful_shutdown_timeout, activities.running.wait()).await.is_err() {
+            activities.cancel_all.cancel();
+            if timeout(LAST_ACTIVITIES, activities.running.wait()).await.is_err() {
+                tracing::warn!(
+                    activities = activities.running.len(),
+                    "activities did not end when the worker stopped; their timeouts will have them tried again"
+                );
+            }
+        }
+        let longest_task = options.deadlock_timeout.unwrap_or_default() + LAST_ACTIVITIES;
+        let _ = timeout(longest_task, shell.tasks.wait()).await;
+    }
+}
+
+/// The first poller that cannot go on.
+async fn failed(pollers: &mut JoinSet<Result<(), RpcError>>) -> RpcError {
+    while let Some(ended) = pollers.join_next().await {
+        match ended {
+            Ok(Err(error)) => return error,
+            Ok(Ok(())) => {}
+            Err(panic) => tracing::error!(%panic, "a poller stopped"),
+        }
+    }
+    std::future::pending().await
+}
+
+async fn watchdog(shell: &Shell) -> usize {
+    let mut lost = 0;
+    loop {
+        sleep(WATCHDOG_INTERVAL).await;
+        let (stuck, too_many) = shell.threads.give_up_stuck();
+        lost += stuck.len();
+        if too_many {
+            return lost;
+        }
+    }
+}
+
+/// Stops a worker from elsewhere. See [`Worker::shutdown_handle`].
+#[derive(Debug, Clone)]
+pub struct ShutdownHandle(CancellationToken);
+
+impl ShutdownHandle {
+    /// Stops the worker: no more polls, activities are told and get their graceful time, tasks under way are completed.
+    /// [`Worker::run`] returns when that is done.
+    pub fn shutdown(&self) {
+        self.0.cancel();
+    }
+}
+
+impl WorkerBuilder {
+    /// Adds a workflow type.
+    pub fn workflow<W: Workflow>(mut self) -> Self {
+        self.registry.workflow::<W>();
+        self
+    }
+
+    /// Adds an activity: the annotated function itself.
+    pub fn activity<F: ActivityFn<Signature, Activity: FunctionActivity>, Signature>(mut self, _activity: F) -> Self {
+        self.registry.function::<F, Signature>();
+        self
+    }
+
+    /// Adds a value with all activities of its `#[activities]` blocks.
+    pub fn activities<S: Activities>(mut self, shared: S) -> Self {
+        shared.register(&mut self.registry);
+        self
+    }
+
+    /// How many idle workflows are kept in memory between their tasks; 1000 unless set. With 0 each task replays.
+    pub fn max_cached_workflows(mut self, count: usize) -> Self {
+        self.options.max_cached_workflows = count;
+        self
+    }
+
+    /// How many threads run workflow code; one for each core unless set.
+    pub fn workflow_threads(mut self, count: usize) -> Self {
+        self.options.workflow_threads = count;
+        self
+    }
+
+    /// How many workflow tasks are under way at the same time; 100 unless set.
+    pub fn max_concurrent_workflow_tasks(mut self, count: usize) -> Self {
+        self.options.max_workflow_tasks = count;
+        self
+    }
+
+    /// How many activities run at the same time; 100 unless set.
+    pub fn max_concurrent_activities(mut self, count: usize) -> Self {
+        self.options.max_activities = count;
+        self
+    }
+
+    /// How many of them may block a thread (`fn` instead of `async fn`); 100 unless set.
+    pub fn max_concurrent_blocking_activities(mut self, count: usize) -> Self {
+        self.options.max_blocking_activities = count;
+        self
+    }
+
+    /// How many activities the server starts from this queue each second, for all its workers together.
+    pub fn max_task_queue_activities_per_second(mut self, limit: f64) -> Self {
+        self.options.max_activities_per_second = Some(limit);
+        self
+    }
+
+    /// How many polls for workflow tasks are open at the same time (as many again for cached workflows); 4 unless set.
+    pub fn workflow_pollers(mut self, count: usize) -> Self {
+        self.options.workflow_pollers = count;
+        self
+    }
+
+    /// How many polls for activities are open at the same time; 4 unless set.
+    pub fn activity_pollers(mut self, count: usize) -> Self {
+        self.options.activity_pollers = count;
+        self
+    }
+
+    /// How long workflow code may run without waiting before its task fails; 2 s unless set, off under a debugger.
+    pub fn deadlock_timeout(mut self, limit: Duration) -> Self {
+        self.options.deadlock_timeout = Some(limit);
+        self
+    }
+
+    /// How long activities may go on when the worker stops, before they are cancelled; no time unless set.
+    pub fn graceful_shutdown_timeout(mut self, limit: Duration) -> Self {
+        self.options.graceful_shutdown_timeout = limit;
+        self
+    }
+
+    /// Whether activities may start with the answer to the workflow task that schedules them, without a poll; they do
+    /// unless switched off.
+    pub fn eager_activities(mut self, eager: bool) -> Self {
+        self.options.eager_activities = eager;
+        self
+    }
+
+    /// Options for activities that neither their attribute nor the call sets... the call's own win, the attribute's lose.
+    pub fn activity_defaults(mut self, defaults: ActivityOptions) -> Self {
+        self.options.activity_defaults = defaults;
+        self
+    }
+
+    pub(crate) fn registry(&mut self) -> &mut Registry {
+        &mut self.registry
+    }
+
+    pub(crate) fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// The worker, ready to run.
+    ///
+    /// # Errors
+    /// If nothing is registered, two things have one name, or a number makes no sense.
+    pub fn build(self) -> Result<Worker, BuildError> {
+        let Self { client, task_queue, registry, options, observer } = self;
+        if task_queue.is_empty() {
+            return Err(BuildError::NoTaskQueue);
+        }
+        if registry.workflows.is_empty() && registry.activities.is_empty() {
+            return Err(BuildError::Nothing { task_queue });
+        }
+        if let Some(name) = registry.duplicates.first() {
+            return Err(BuildError::Duplicate { name });
+        }
+        for (option, value) in [
+            ("workflow_threads", options.workflow_threads),
+            ("max_concurrent_workflow_tasks", options.max_workflow_tasks),
+            ("max_concurrent_activities", options.max_activities),
+            ("max_concurrent_blocking_activities", options.max_blocking_activities),
+            ("workflow_pollers", options.workflow_pollers),
+            ("activity_pollers", options.activity_pollers),
+        ] {
+            if value == 0 {
+                return Err(BuildError::Zero { option });
+            }
+        }
+        let link = Link::of(&client);
+        let registry = Arc::new(registry);
+        let instance_key = Uuid::new_v4().to_string();
+        let stop_polling = CancellationToken::new();
+        let server = Arc::new(ServerState::default());
+        let threads = WorkflowThreads::start(ThreadOptions {
+            threads: options.workflow_threads,
+            max_cached: options.max_cached_workflows,
+            deadlock_timeout: options.deadlock_timeout,
+            name: task_queue.clone(),
+        })
+        .map_err(BuildError::Threads)?;
+        let activities = Arc::new(Runner {
+            link: link.clone(),
+            registry: registry.clone(),
+            task_queue: task_queue.clone(),
+            slots: Arc::new(Semaphore::new(options.max_activities)),
+            blocking_slots: Arc::new(Semaphore::new(options.max_blocking_activities)),
+            eager: options.eager_activities,
+            server: server.clone(),
+            stop_polling: stop_polling.clone(),
+            shutdown: CancellationToken::new(),
+            cancel_all: CancellationToken::new(),
+            running: TaskTracker::new(),
+            max_per_second: options.max_activities_per_second,
+        });
+        let sticky_queue = (options.max_cached_workflows > 0).then(|| format!("{task_queue}-{instance_key}"));
+        let shell = Shell {
+            keeps_metadata: client.capabilities().sdk_metadata,
+            link,
+            task_queue,
+            sticky_queue,
+            instance_key,
+            registry,
+            activity_defaults: options.activity_defaults,
+            threads,
+            workflow_slots: Arc::new(Semaphore::new(options.max_workflow_tasks)),
+            activities,
+            server,
+            stop_polling,
+            tasks: TaskTracker::new(),
+            observer,
+        };
+        Ok(Worker { shell: Arc::new(shell), options, shutdown: CancellationToken::new() })
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("task_queue", &self.shell.task_queue).finish_non_exhaustive()
+    }
+}
+
+/// Whether a debugger holds this process: then a stopped workflow is no deadlock.
+fn is_debugged() -> bool {
+    std::fs::read_to_string("/proc/self/status")
+        .is_ok_and(|status| status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0")))
+}

@@ -1,0 +1,462 @@
+//! Workflow tasks from poll to answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use everloop_proto::temporal::api::command::v1::command::Attributes;
+use everloop_proto::temporal::api::enums::v1::{QueryResultType, TaskQueueKind, WorkflowTaskFailedCause};
+use everloop_proto::temporal::api::failure::v1 as failure;
+use everloop_proto::temporal::api::query::v1::WorkflowQueryResult;
+use everloop_proto::temporal::api::sdk::v1::WorkflowTaskCompletedMetadata;
+use everloop_proto::temporal::api::taskqueue::v1::StickyExecutionAttributes;
+use everloop_proto::temporal::api::workflowservice::v1 as wire;
+use tokio::sync::oneshot;
+
+use super::activities::EagerSlots;
+use super::link::LinkError;
+use super::polling::poll;
+use super::shell::Shell;
+use super::threads::{Answer, Busy, Job, Query, QueryAnswers, Then, WorkflowJob};
+use crate::client::{LONG_POLL, RpcCode, RpcError};
+use crate::data::Failure;
+use crate::executor::{Completion, QueryError, RunOptions, SDK_NAME, Update};
+use crate::raw;
+
+/// How long the server keeps a task on our own queue before it gives it to any worker.
+const STICKY_SCHEDULE_TO_START: Duration = Duration::from_secs(10);
+
+/// The pause before a failure of a second, third, … attempt is reported. The server offers the task again at once, and
+/// nobody gains from a task that fails many times a second.
+const FIRST_FAILURE_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_FAILURE_PAUSE: Duration = Duration::from_secs(60);
+
+/// Polls workflow tasks until the worker stops.
+pub(super) async fn poll_workflow_tasks(shell: Arc<Shell>, sticky: bool) -> Result<(), RpcError> {
+    let task_queue = match &shell.sticky_queue {
+        Some(name) if sticky => raw::TaskQueue {
+            name: name.clone(),
+            kind: TaskQueueKind::Sticky as i32,
+            normal_name: shell.task_queue.clone(),
+        },
+        _ => {
+            raw::TaskQueue { name: shell.task_queue.clone(), kind: TaskQueueKind::Normal as i32, ..Default::default() }
+        }
+    };
+    let request = wire::PollWorkflowTaskQueueRequest {
+        namespace: shell.link.namespace.clone(),
+        task_queue: Some(task_queue),
+        identity: shell.link.identity.clone(),
+        worker_instance_key: shell.instance_key.clone(),
+        ..Default::default()
+    };
+    loop {
+        let Ok(slot) = shell.workflow_slots.clone().acquire_owned().await else { return Ok(()) };
+        let attempt = || shell.link.connection.once(request.clone(), LONG_POLL);
+        let Some(task) = poll(&shell.server, &shell.stop_polling, attempt).await? else { return Ok(()) };
+        if task.task_token.is_empty() {
+            continue;
+        }
+        let handler = shell.clone();
+        shell.tasks.spawn(async move {
+            handler.workflow_task(task, slot).await;
+        });
+    }
+}
+
+/// What was made of a workflow task.
+enum Outcome {
+    Completed { completion: Completion, answers: QueryAnswers },
+    Queried(QueryAnswers),
+    Failed { cause: WorkflowTaskFailedCause, failure: Failure },
+}
+
+impl Shell {
+    /// Handles a task and those that come back with its answer.
+    async fn workflow_task(
+        self: Arc<Self>,
+        mut task: wire::PollWorkflowTaskQueueResponse,
+        slot: tokio::sync::OwnedSemaphorePermit,
+    ) {
+        let mut slot = Some(slot);
+        loop {
+            let identity = Identity::of(&task);
+            let run_id = identity.run_id.clone();
+            let token = task.task_token.clone();
+            let is_query = task.query.is_some();
+            let outcome = self.execute(task, &identity).await;
+            let sent = match outcome {
+                Outcome::Completed { completion, answers } => {
+                    self.complete(&identity, token, completion, answers).await.map(Some)
+                }
+                Outcome::Queried(answers) => self.answer_query(token, answers).await.map(|()| None),
+                Outcome::Failed { failure, .. } if is_query => {
+                    self.warn_failed(&identity, &failure);
+                    let error = QueryError { failure: failure.into() };
+                    self.answer_query(token, vec![(String::new(), Err(error))]).await.map(|()| None)
+                }
+                Outcome::Failed { cause, failure } => {
+                    self.warn_failed(&identity, &failure);
+                    if let Some(observer) = &self.observer {
+                        observer.task_failed(&identity.workflow_id, &run_id, &failure);
+                    }
+                    // The slot is another task's meanwhile.
+                    drop(slot.take());
+                    self.fail(&identity, token, cause, failure).await.map(|()| None)
+                }
+            };
+            match sent {
+                Ok(Some(Some(next))) => task = next,
+                Ok(_) => return,
+                Err(error) => {
+                    // Whatever the server made of the task, history will tell: begin anew from there.
+                    self.threads.of_run(&run_id).send(Job::Finished { run_id, then: Then::Evict });
+                    let is_lost = matches!(&error, LinkError::Rpc(error) if error.code == RpcCode::NotFound);
+                    if is_lost {
+                        tracing::debug!(workflow_id = %identity.workflow_id, %error, "the task was no longer wanted");
+                    } else {
+                        tracing::warn!(
+                            workflow_id = %identity.workflow_id, run_id = %identity.run_id, %error,
+                            "a workflow task could not be answered; it will be offered again"
+                        );
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Has a workflow thread do the task, with as much history as it asks for.
+    async fn execute(&self, mut task: wire::PollWorkflowTaskQueueResponse, identity: &Identity) -> Outcome {
+        let fail = |message: String| Outcome::Failed {
+            cause: WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure,
+            failure: Failure::application("WorkerError", message),
+        };
+        if let Err(error) = self.link.decode(&mut task).await {
+            return fail(error.to_string());
+        }
+        let Some(definition) = self.registry.workflows.get(identity.workflow_type.as_str()) else {
+            let known: Vec<_> = self.registry.workflows.keys().copied().collect();
+            return fail(format!(
+                "the workflow type `{}` is not registered with this worker; there are: {}",
+                identity.workflow_type,
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            ));
+        };
+        let mut updates = Vec::new();
+        for message in &task.messages {
+            match Update::from_message(message) {
+                Some(Ok(update)) => updates.push(update),
+                Some(Err(error)) => return fail(format!("message `{}` cannot be read: {error}", message.id)),
+                None => return fail(format!("message `{}` is of a protocol that is not supported", message.id)),
+            }
+        }
+        let mut events = task.history.take().unwrap_or_default().events;
+        let mut page_token = std::mem::take(&mut task.next_page_token);
+        loop {
+            if let Some(observer) = &self.observer {
+                observer.task_begins(&identity.workflow_id, &identity.run_id, definition, &events);
+            }
+            let job = Box::new(WorkflowJob {
+                definition: definition.clone(),
+                options: RunOptions {
+                    namespace: self.link.namespace.clone(),
+                    workflow_id: identity.workflow_id.clone(),
+                    run_id: identity.run_id.to_string(),
+                    activity_defaults: self.activity_defaults,
+                    rules_supported: self.keeps_metadata,
+                },
+                events,
+                more: !page_token.is_empty(),
+                updates: updates.clone(),
+                previous_started_event_id: task.previous_started_event_id,
+                completes_task: task.query.is_none(),
+                queries: queries(&task),
+            });
+            let run_id = identity.run_id.clone();
+            match self.work(&run_id, job, page_token, identity).await {
+                Ok(Done::Outcome(outcome)) => return *outcome,
+                Ok(Done::StartOver) => match self.page(identity, Default::default()).await {
+                    Ok((first, next)) => (events, page_token) = (first, next),
+                    Err(error) => return fail(format!("its history cannot be fetched: {error}")),
+                },
+                Err(error) => {
+                    self.threads.of_run(&run_id).send(Job::Finished { run_id, then: Then::Evict });
+                    return fail(format!("its history cannot be fetched: {error}"));
+                }
+            }
+        }
+    }
+
+    /// One job with its pages, on whichever thread has the run.
+    async fn work(
+        &self,
+        run_id: &Arc<str>,
+        job: Box<WorkflowJob>,
+        mut page_token: bytes::Bytes,
+        identity: &Identity,
+    ) -> Result<Done, LinkError> {
+        let thread = self.threads.of_run(run_id);
+        let (reply, mut answer) = oneshot::channel();
+        thread.send(Job::Work { run_id: run_id.clone(), job, reply });
+        loop {
+            let answered = tokio::select! {
+                biased;
+                answered = &mut answer => answered.ok(),
+                () = thread.lost.cancelled() => None,
+            };
+            match answered {
+                Some(Answer::Completed { completion, answers }) => {
+                    return Ok(Done::Outcome(Outcome::Completed { completion, answers }.into()));
+                }
+                Some(Answer::Queried(answers)) => return Ok(Done::Outcome(Outcome::Queried(answers).into())),
+                Some(Answer::Failed(failure)) => {
+                    let (cause, failure) = (failure.cause(), failure.to_failure());
+                    return Ok(Done::Outcome(Outcome::Failed { cause, failure }.into()));
+                }
+                Some(Answer::CacheMiss) => return Ok(Done::StartOver),
+                Some(Answer::NeedHistory) => {
+                    let (events, next) = self.page(identity, page_token).await?;
+                    let more = !next.is_empty();
+                    page_token = next;
+                    let (reply, next_answer) = oneshot::channel();
+                    answer = next_answer;
+                    thread.send(Job::Page { run_id: run_id.clone(), events, more, reply });
+                }
+                None => {
+                    // The thread was given up. This run's own code may be why.
+                    let stuck = super::threads::lock(&thread.busy).clone();
+                    return Ok(match stuck {
+                        Some(Busy { run_id: stuck, since, .. }) if stuck == *run_id => {
+                            Done::Outcome(deadlocked(since.elapsed()).into())
+                        }
+                        _ => Done::StartOver,
+                    });
+                }
+            }
+        }
+    }
+
+    /// A page of a run's history.
+    async fn page(
+        &self,
+        identity: &Identity,
+        page_token: bytes::Bytes,
+    ) -> Result<(Vec<everloop_proto::temporal::api::history::v1::HistoryEvent>, bytes::Bytes), LinkError> {
+        let request = wire::GetWorkflowExecutionHistoryRequest {
+            namespace: self.link.namespace.clone(),
+            execution: Some(raw::WorkflowExecution {
+                workflow_id: identity.workflow_id.clone(),
+                run_id: identity.run_id.to_string(),
+            }),
+            next_page_token: page_token,
+            ..Default::default()
+        };
+        let reply = self.link.connection.call(request).await?;
+        let mut events = reply.history.unwrap_or_default().events;
+        self.link.decode(&mut events).await?;
+        Ok((events, reply.next_page_token))
+    }
+
+    /// Sends what completes a task. Answers the next task of the run, if one came back.
+    async fn complete(
+        &self,
+        identity: &Identity,
+        task_token: bytes::Bytes,
+        completion: Completion,
+        answers: QueryAnswers,
+    ) -> Result<Option<wire::PollWorkflowTaskQueueResponse>, LinkError> {
+        let Completion { mut commands, messages, rules, warnings, closes } = completion;
+        for warning in warnings {
+            tracing::warn!(
+                workflow_id = %identity.workflow_id, run_id = %identity.run_id,
+                workflow_type = %identity.workflow_type, "{warning}"
+            );
+        }
+        let mut eager = self.activities.reserve_eager();
+        for command in &mut commands {
+            if let Some(Attributes::ScheduleActivityTaskCommandAttributes(activity)) = &mut command.attributes {
+                let ours = activity.task_queue.as_ref().is_some_and(|queue| queue.name == self.task_queue);
+                let known = activity.activity_type.as_ref().is_some_and(|kind| self.activities.knows(&kind.name));
+                activity.request_eager_execution = ours && known && eager.take();
+            }
+        }
+        let sdk_metadata = (self.keeps_metadata && !rules.is_empty()).then(|| WorkflowTaskCompletedMetadata {
+            lang_used_flags: rules,
+            sdk_name: SDK_NAME.to_owned(),
+            sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Default::default()
+        });
+        let sticky_attributes = self.sticky_queue.as_ref().map(|name| StickyExecutionAttributes {
+            worker_task_queue: Some(raw::TaskQueue {
+                name: name.clone(),
+                kind: TaskQueueKind::Sticky as i32,
+                normal_name: self.task_queue.clone(),
+            }),
+            schedule_to_start_timeout: STICKY_SCHEDULE_TO_START.try_into().ok(),
+        });
+        let mut request = wire::RespondWorkflowTaskCompletedRequest {
+            task_token,
+            commands,
+            messages,
+            identity: self.link.identity.clone(),
+            namespace: self.link.namespace.clone(),
+            sticky_attributes,
+            return_new_workflow_task: true,
+            sdk_metadata,
+            query_results: answers.into_iter().map(|(id, answer)| (id, query_result(answer))).collect(),
+            capabilities: Some(wire::respond_workflow_task_completed_request::Capabilities {
+                discard_speculative_workflow_task_with_events: true,
+            }),
+            ..Default::default()
+        };
+        self.link.encode(&mut request).await?;
+        let mut reply = self.link.connection.call(request).await?;
+        let run_id = identity.run_id.clone();
+        let then = if closes {
+            if let Some(observer) = &self.observer {
+                observer.run_closed(&identity.workflow_id, &run_id);
+            }
+            Then::Evict
+        } else if reply.reset_history_event_id != 0 {
+            Then::Discard { last_started_event_id: reply.reset_history_event_id }
+        } else {
+            Then::Keep
+        };
+        self.threads.of_run(&run_id).send(Job::Finished { run_id, then });
+        self.run_eagerly(std::mem::take(&mut reply.activity_tasks), eager);
+        Ok(reply.workflow_task.filter(|task| !task.task_token.is_empty()))
+    }
+
+    fn run_eagerly(&self, tasks: Vec<wire::PollActivityTaskQueueResponse>, mut eager: EagerSlots) {
+        for task in tasks {
+            self.activities.start(task, eager.slot());
+        }
+    }
+
+    async fn answer_query(&self, task_token: bytes::Bytes, answers: QueryAnswers) -> Result<(), LinkError> {
+        let Some((_, answer)) = answers.into_iter().next() else { return Ok(()) };
+        let WorkflowQueryResult { result_type, answer, error_message, failure } = query_result(answer);
+        let mut request = wire::RespondQueryTaskCompletedRequest {
+            task_token,
+            completed_type: result_type,
+            query_result: answer,
+            error_message,
+            failure,
+            namespace: self.link.namespace.clone(),
+            ..Default::default()
+        };
+        self.link.encode(&mut request).await?;
+        self.link.connection.call(request).await?;
+        Ok(())
+    }
+
+    async fn fail(
+        &self,
+        identity: &Identity,
+        task_token: bytes::Bytes,
+        cause: WorkflowTaskFailedCause,
+        failure: Failure,
+    ) -> Result<(), LinkError> {
+        let mut request = wire::RespondWorkflowTaskFailedRequest {
+            task_token,
+            cause: cause as i32,
+            failure: Some(failure.into_wire()),
+            identity: self.link.identity.clone(),
+            namespace: self.link.namespace.clone(),
+            ..Default::default()
+        };
+        self.link.encode(&mut request).await?;
+        tokio::select! {
+            () = tokio::time::sleep(failure_pause(identity.attempt)) => {}
+            () = self.stop_polling.cancelled() => {}
+        }
+        self.link.connection.call(request).await?;
+        Ok(())
+    }
+
+    fn warn_failed(&self, identity: &Identity, failure: &Failure) {
+        let Identity { workflow_id, run_id, workflow_type, attempt, .. } = identity;
+        let next = failure_pause(*attempt);
+        tracing::warn!(
+            %workflow_id, %run_id, %workflow_type, attempt, cause = %failure,
+            "a workflow task failed; the workflow is not lost, the task is tried again {}",
+            if next.is_zero() { "at once".to_owned() } else { format!("in {next:?}") }
+        );
+    }
+}
+
+fn failure_pause(attempt: u32) -> Duration {
+    match attempt {
+        0 | 1 => Duration::ZERO,
+        more => FIRST_FAILURE_PAUSE.saturating_mul(1 << (more - 2).min(10)).min(LONGEST_FAILURE_PAUSE),
+    }
+}
+
+enum Done {
+    Outcome(Box<Outcome>),
+    /// The thread has not got the run: send the whole history.
+    StartOver,
+}
+
+/// Which task it is, for calls and messages.
+struct Identity {
+    workflow_id: String,
+    run_id: Arc<str>,
+    workflow_type: String,
+    attempt: u32,
+}
+
+impl Identity {
+    fn of(task: &wire::PollWorkflowTaskQueueResponse) -> Self {
+        let execution = task.workflow_execution.clone().unwrap_or_default();
+        Self {
+            workflow_id: execution.workflow_id,
+            run_id: execution.run_id.into(),
+            workflow_type: task.workflow_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default(),
+            attempt: task.attempt.max(1).unsigned_abs(),
+        }
+    }
+}
+
+fn queries(task: &wire::PollWorkflowTaskQueueResponse) -> Vec<Query> {
+    let alone = task.query.iter().map(|query| (String::new(), query.clone()));
+    let attached = task.queries.iter().map(|(id, query)| (id.clone(), query.clone()));
+    alone
+        .chain(attached)
+        .map(|(id, query)| Query {
+            id,
+            name: query.query_type,
+            input: query.query_args.map(|args| args.payloads).unwrap_or_default(),
+        })
+        .collect()
+}
+
+fn query_result(answer: Result<raw::Payload, QueryError>) -> WorkflowQueryResult {
+    match answer {
+        Ok(payload) => WorkflowQueryResult {
+            result_type: QueryResultType::Answered as i32,
+            answer: Some(raw::Payloads { payloads: vec![payload] }),
+            ..Default::default()
+        },
+        Err(QueryError { failure }) => {
+            let failure: failure::Failure = (*failure).into_wire();
+            WorkflowQueryResult {
+                result_type: QueryResultType::Failed as i32,
+                error_message: failure.message.clone(),
+                failure: Some(failure),
+                ..Default::default()
+            }
+        }
+    }
+}
+
+fn deadlocked(elapsed: Duration) -> Outcome {
+    let message = format!(
+        "the workflow's code ran for {elapsed:.1?} without waiting for anything: it blocks its thread, or computes too long; \
+         move that into an activity"
+    );
+    Outcome::Failed {
+        cause: WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure,
+        failure: Failure::application("DeadlockDetected", message),
+    }
+}
