@@ -8,74 +8,62 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use everloop_proto::grpc::health::v1::health_server::{self, HealthServer};
 use everloop_proto::temporal::api::operatorservice::v1::operator_service_server::{self, OperatorServiceServer};
-use everloop_proto::temporal::api::testservice::v1::test_service_server::{self, TestService, TestServiceServer};
-use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::{
-    self, WorkflowService, WorkflowServiceServer,
-};
+use everloop_proto::temporal::api::testservice::v1::test_service_server;
+use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::watch;
 use tonic::body::Body;
-use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Code, Status};
 use tower::Service;
 
 use super::{HealthService, Operator};
 
 /// The largest message that comes in, in bytes, unpacked.
-const MESSAGE_BYTES_MAX: usize = 4 << 20;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
 /// Dispatches on the service in the path.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Services<W, T> {
-    workflow: WorkflowServiceServer<W>,
+    workflow: W,
     operator: OperatorServiceServer<Operator>,
     /// Only where time can be skipped.
-    test: Option<TestServiceServer<T>>,
+    test: Option<T>,
     health: HealthServer<HealthService>,
     stopping: watch::Receiver<bool>,
 }
 
-/// The settings that every service shares; their types have nothing in common.
+/// The settings of a generated server; the types of servers have nothing in common.
 macro_rules! configured {
     ($server:expr) => {
-        $server.accept_compressed(Gzip).send_compressed(Gzip).max_decoding_message_size(MESSAGE_BYTES_MAX)
+        $server
+            .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
+            .send_compressed(tonic::codec::CompressionEncoding::Gzip)
+            .max_decoding_message_size($crate::grpc::services::MESSAGE_BYTES_MAX)
     };
 }
+pub(crate) use configured;
 
-impl<W: WorkflowService, T: TestService> Services<W, T> {
+impl<W, T> Services<W, T> {
+    /// The workflow and test services come [`configured`].
     pub(crate) fn new(
-        workflow: WorkflowServiceServer<W>,
+        workflow: W,
         operator: OperatorServiceServer<Operator>,
-        test: Option<TestServiceServer<T>>,
+        test: Option<T>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self {
-            workflow: configured!(workflow),
-            operator: configured!(operator),
-            test: test.map(|test| configured!(test)),
-            health: configured!(HealthServer::new(HealthService::new(stopping.clone()))),
-            stopping,
-        }
-    }
-}
-
-// Written out because derived, it would ask for services that can be cloned.
-impl<W, T> Clone for Services<W, T> {
-    fn clone(&self) -> Self {
-        Self {
-            workflow: self.workflow.clone(),
-            operator: self.operator.clone(),
-            test: self.test.clone(),
-            health: self.health.clone(),
-            stopping: self.stopping.clone(),
-        }
+        let health = configured!(HealthServer::new(HealthService::new(stopping.clone())));
+        Self { workflow, operator: configured!(operator), test, health, stopping }
     }
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-impl<W: WorkflowService, T: TestService> Service<Request<Body>> for Services<W, T> {
+impl<W, T> Service<Request<Body>> for Services<W, T>
+where
+    W: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>,
+    T: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>,
+{
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Answer;
@@ -90,11 +78,11 @@ impl<W: WorkflowService, T: TestService> Service<Request<Body>> for Services<W, 
             request.headers_mut().remove("grpc-accept-encoding");
         }
         let at_stop = AtStop::of(request.uri().path());
-        let answer = match (service_of(request.uri().path()), &mut self.test) {
-            (workflow_service_server::SERVICE_NAME, _) => self.workflow.call(request),
+        let answer: Answer = match (service_of(request.uri().path()), &mut self.test) {
+            (workflow_service_server::SERVICE_NAME, _) => Box::pin(self.workflow.call(request)),
             (operator_service_server::SERVICE_NAME, _) => self.operator.call(request),
             (health_server::SERVICE_NAME, _) => self.health.call(request),
-            (test_service_server::SERVICE_NAME, Some(test)) => test.call(request),
+            (test_service_server::SERVICE_NAME, Some(test)) => Box::pin(test.call(request)),
             (service, _) => {
                 let refusal = Status::unimplemented(format!("unknown service {service}")).into_http();
                 return Box::pin(async { Ok(refusal) });
@@ -173,4 +161,102 @@ fn as_too_large(answer: Response<Body>) -> Response<Body> {
         _ => return answer,
     };
     Status::resource_exhausted(message).into_http()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::sync::Arc;
+
+    use http_body_util::Collected;
+    use tower::{ServiceExt, service_fn};
+
+    use super::*;
+    use crate::namespaces::Namespaces;
+    use crate::store::SqliteStore;
+
+    /// Calls a method of a workflow service that does what is given, with a socket that may stop.
+    async fn call<F>(
+        method: &str,
+        headers: &[(&'static str, &'static str)],
+        stopping: &watch::Sender<bool>,
+        serve: impl Fn(Request<Body>) -> F + Clone,
+    ) -> Response<Body>
+    where
+        F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+    {
+        let namespaces = Namespaces::open(Arc::new(SqliteStore::memory().unwrap()), &[]).unwrap();
+        let operator = OperatorServiceServer::new(Operator::new(Arc::new(namespaces)));
+        let workflow = service_fn(serve);
+        let services = Services::new(workflow.clone(), operator, Some(workflow), stopping.subscribe());
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = format!("http://localhost/{method}").parse().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, HeaderValue::from_static(value));
+        }
+        services.oneshot(request).await.unwrap()
+    }
+
+    fn status(answer: &Response<Body>) -> Option<(Code, String)> {
+        let status = Status::from_header_map(answer.headers())?;
+        Some((status.code(), status.message().to_owned()))
+    }
+
+    const POLL: &str = "temporal.api.workflowservice.v1.WorkflowService/PollWorkflowTaskQueue";
+    const READ: &str = "temporal.api.workflowservice.v1.WorkflowService/GetWorkflowExecutionHistory";
+    const SIGNAL: &str = "temporal.api.workflowservice.v1.WorkflowService/SignalWorkflowExecution";
+
+    #[tokio::test]
+    async fn calls_of_unknown_services_are_refused() {
+        let (stopping, _) = watch::channel(false);
+        for method in ["shop.Shop/Buy", "", "Buy", "temporal.api.workflowservice.v1.WorkflowServiceX/Poll"] {
+            let answer = call(method, &[], &stopping, async |_| unreachable!()).await;
+            assert_eq!(status(&answer).unwrap().0, Code::Unimplemented, "{method}");
+        }
+        let known = call(SIGNAL, &[], &stopping, async |_| Ok(Response::new(Body::empty()))).await;
+        assert_eq!(status(&known), None);
+    }
+
+    #[tokio::test]
+    async fn a_packed_answer_is_asked_for_by_a_packed_request() {
+        let (stopping, _) = watch::channel(false);
+        let echo = async |request: Request<Body>| {
+            let asked = request.headers().contains_key("grpc-accept-encoding");
+            Ok(Response::builder().header("asked", asked.to_string()).body(Body::empty()).unwrap())
+        };
+        let accepts = ("grpc-accept-encoding", "gzip");
+        let plain = call(SIGNAL, &[accepts], &stopping, echo).await;
+        assert_eq!(plain.headers()["asked"], "false");
+        let packed = call(SIGNAL, &[accepts, ("grpc-encoding", "gzip")], &stopping, echo).await;
+        assert_eq!(packed.headers()["asked"], "true");
+    }
+
+    #[tokio::test]
+    async fn a_stop_answers_those_who_wait() {
+        let (stopping, _) = watch::channel(false);
+        let forever = async |_| std::future::pending().await;
+        let (poll, ()) = tokio::join!(call(POLL, &[], &stopping, forever), async {
+            tokio::task::yield_now().await;
+            stopping.send_replace(true);
+        });
+        assert_eq!(status(&poll), None);
+        let body: Collected<Bytes> = poll.into_body().collect().await.unwrap();
+        assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
+        assert_eq!(body.to_bytes(), [0; 5][..]);
+
+        let read = call(READ, &[], &stopping, forever).await;
+        assert_eq!(status(&read), Some((Code::Unavailable, "the server is stopping".to_owned())));
+        let finished = call(SIGNAL, &[], &stopping, async |_| Ok(Response::new(Body::empty()))).await;
+        assert_eq!(status(&finished), None);
+    }
+
+    #[tokio::test]
+    async fn other_errors_keep_their_words() {
+        let (stopping, _) = watch::channel(false);
+        for refusal in [Status::out_of_range("a newer build exists"), Status::resource_exhausted("too busy")] {
+            let expected = (refusal.code(), refusal.message().to_owned());
+            let answer = call(SIGNAL, &[], &stopping, move |_| ready(Ok(refusal.clone().into_http()))).await;
+            assert_eq!(status(&answer), Some(expected));
+        }
+    }
 }
