@@ -3,7 +3,6 @@
 mod api;
 mod clock;
 mod engine;
-#[allow(dead_code, unused_imports, reason = "the engine offers these services next")]
 mod grpc;
 mod matching;
 mod namespaces;
@@ -13,8 +12,8 @@ mod store;
 mod visibility;
 
 pub use clock::{ClockMode, UnbalancedUnlock};
-pub use grpc::{HealthService, Operator};
 #[cfg(feature = "listen")]
 pub use grpc::{ListenError, Listening};
+pub use grpc::{Operator, TestTime};
 pub use service::handle::{Engine, EngineBuilder, EngineError};
 pub use service::workflow::Workflows;

@@ -15,13 +15,13 @@ use tonic::{Request, Response, Status};
 
 /// Says that the workflow service is served, until it stops.
 #[derive(Clone, Debug)]
-pub struct HealthService {
+pub(crate) struct HealthService {
     stopping: watch::Receiver<bool>,
 }
 
 impl HealthService {
     /// Serving until the value is true.
-    pub(crate) fn new(stopping: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(stopping: watch::Receiver<bool>) -> Self {
         Self { stopping }
     }
 

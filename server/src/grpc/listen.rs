@@ -14,6 +14,9 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tower::Service;
 
+use super::services::{Services, configured};
+use crate::Engine;
+
 /// Calls at once on one connection. Every waiting poll is one, and a busy worker has dozens.
 const STREAMS_MAX: u32 = 10_000;
 
@@ -26,7 +29,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who can reach the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
+enum Reach {
     /// This machine only; other addresses are refused.
     Loopback,
     /// Whoever can reach the address. There is no encryption and there are no keys.
@@ -71,8 +74,35 @@ impl Listening {
     }
 }
 
+impl Engine {
+    /// Serves the engine to other processes of this machine. Port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// The address can be reached by others, is in use, or is none of this machine.
+    pub async fn listen(&self, address: SocketAddr) -> Result<Listening, ListenError> {
+        self.listen_within(address, Reach::Loopback).await
+    }
+
+    /// Serves the engine to whoever can reach the address, without encryption and keys.
+    ///
+    /// # Errors
+    ///
+    /// The address is in use, or is none of this machine.
+    pub async fn listen_insecure(&self, address: SocketAddr) -> Result<Listening, ListenError> {
+        self.listen_within(address, Reach::Anyone).await
+    }
+
+    async fn listen_within(&self, address: SocketAddr, reach: Reach) -> Result<Listening, ListenError> {
+        let (stopping, stops) = watch::channel(false);
+        let test = self.test_service().map(|test| configured!(test));
+        let services = Services::new(configured!(self.workflow_service()), self.operator_service(), test, stops);
+        listen(address, reach, services, stopping).await
+    }
+}
+
 /// Listens on the address with the service. The sender tells everybody who has its receiver when it stops.
-pub(crate) async fn listen<S>(
+async fn listen<S>(
     address: SocketAddr,
     reach: Reach,
     service: S,
@@ -122,7 +152,7 @@ mod tests {
     use tonic::transport::Channel;
 
     use super::*;
-    use crate::grpc::HealthService;
+    use crate::grpc::health::HealthService;
 
     const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 

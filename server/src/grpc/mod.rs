@@ -2,18 +2,16 @@
 //!
 //! In process nothing here is needed: there the generated client calls the generated server directly.
 
+#[cfg(feature = "listen")]
 mod health;
 #[cfg(feature = "listen")]
 mod listen;
 mod operator;
 #[cfg(feature = "listen")]
 mod services;
+mod time;
 
-pub use health::HealthService;
 #[cfg(feature = "listen")]
 pub use listen::{ListenError, Listening};
-#[cfg(feature = "listen")]
-pub(crate) use listen::{Reach, listen};
 pub use operator::Operator;
-#[cfg(feature = "listen")]
-pub(crate) use services::Services;
+pub use time::TestTime;

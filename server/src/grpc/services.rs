@@ -17,7 +17,8 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::{HealthService, Operator};
+use super::Operator;
+use super::health::HealthService;
 
 /// The largest message that comes in, in bytes, unpacked.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 4 << 20;

@@ -5,12 +5,13 @@ use std::thread;
 use std::time::Duration;
 
 use everloop_proto::temporal::api::operatorservice::v1::operator_service_server::OperatorServiceServer;
+use everloop_proto::temporal::api::testservice::v1::test_service_server::TestServiceServer;
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::WorkflowServiceServer;
 
 use super::core::Core;
 use super::workflow::Workflows;
 use crate::clock::{ClockMode, UnbalancedUnlock};
-use crate::grpc::Operator;
+use crate::grpc::{Operator, TestTime};
 use crate::namespaces::Namespaces;
 use crate::store::{SqliteStore, Store};
 
@@ -106,6 +107,12 @@ impl Engine {
     #[must_use]
     pub fn operator_service(&self) -> OperatorServiceServer<Operator> {
         OperatorServiceServer::new(Operator::new(Arc::clone(&self.handle.core.namespaces)))
+    }
+
+    /// The test service, which looks at the clock and lets it skip; none on a real clock.
+    #[must_use]
+    pub fn test_service(&self) -> Option<TestServiceServer<TestTime>> {
+        self.handle.core.clock.is_skipping().then(|| TestServiceServer::new(TestTime::new(self.clone())))
     }
 
     /// The engine's time, since 1970 (UTC).

@@ -145,7 +145,7 @@ fn lists_show_open_runs_first_then_the_last_closed_page_by_page() {
     for page_size in 1..=10 {
         let (mut seen, mut after, mut pages) = (Vec::<String>::new(), None::<PageKey>, 0);
         loop {
-            let (page, next) = store.list(SHOP, &Filter::ALL, after, page_size).unwrap();
+            let (page, next) = store.list(SHOP, &Filter::default(), after, page_size).unwrap();
             assert!(page.len() == page_size || next.is_none());
             seen.extend(page.iter().map(|row| row.workflow_id.to_string()));
             pages += 1;
@@ -157,9 +157,9 @@ fn lists_show_open_runs_first_then_the_last_closed_page_by_page() {
         assert_eq!(seen, expected, "pages of {page_size}");
         assert_eq!(pages, expected.len().div_ceil(page_size), "no empty page at the end");
     }
-    let (elsewhere, next) = store.list(NamespaceKey(2), &Filter::ALL, None, 10).unwrap();
+    let (elsewhere, next) = store.list(NamespaceKey(2), &Filter::default(), None, 10).unwrap();
     assert_eq!((elsewhere, next), (vec![], None));
-    let counts = store.count(SHOP, &Filter::ALL).unwrap();
+    let counts = store.count(SHOP, &Filter::default()).unwrap();
     assert_eq!(counts, [(RunStatus::Running, 5), (RunStatus::Completed, 4)]);
 }
 
@@ -167,10 +167,10 @@ fn lists_show_open_runs_first_then_the_last_closed_page_by_page() {
 fn a_row_comes_back_whole_after_its_changes() {
     let store = open();
     let (run, row) = start(&*store, "buy-1");
-    assert_eq!(store.list(SHOP, &Filter::ALL, None, 1).unwrap().0, std::slice::from_ref(&row));
+    assert_eq!(store.list(SHOP, &Filter::default(), None, 1).unwrap().0, std::slice::from_ref(&row));
     let row = VisibilityRow { memo: None, task_queue: "other".into(), execution_time_ns: 77, ..row };
     let row = close(&*store, run, row, RunStatus::TimedOut, i64::MAX - 1);
-    assert_eq!(store.list(SHOP, &Filter::ALL, None, 1).unwrap().0, [row]);
+    assert_eq!(store.list(SHOP, &Filter::default(), None, 1).unwrap().0, [row]);
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn commits_of_many_threads_all_arrive() {
             });
         }
     });
-    let counts = store.count(SHOP, &Filter::ALL).unwrap();
+    let counts = store.count(SHOP, &Filter::default()).unwrap();
     assert_eq!(counts, [(RunStatus::Running, 800), (RunStatus::Completed, 800)]);
 }
 
@@ -230,7 +230,7 @@ async fn a_failed_write_ends_all_acknowledgement() {
     assert!(reason.contains("UNIQUE constraint failed"), "{reason}");
     assert_eq!(store.durable(seq).await.as_ref(), Err(&failure));
     assert_eq!(store.admit().as_ref(), Err(&failure));
-    assert_eq!(store.count(SHOP, &Filter::ALL).as_ref(), Err(&failure));
+    assert_eq!(store.count(SHOP, &Filter::default()).as_ref(), Err(&failure));
 }
 
 #[test]
@@ -253,6 +253,6 @@ fn full_memory_forgets_the_runs_closed_longest_ago_and_no_open_one() {
     assert!(store.find_run(SHOP, "closed-0", None).unwrap().is_none());
     assert_eq!(store.read_history(runs[0], 1, NO_LIMIT).unwrap(), []);
     assert!(store.find_run(SHOP, "closed-399", None).unwrap().is_some());
-    let kept: i64 = store.count(SHOP, &Filter::ALL).unwrap().iter().map(|(_, count)| count).sum();
+    let kept: i64 = store.count(SHOP, &Filter::default()).unwrap().iter().map(|(_, count)| count).sum();
     assert!((20..110).contains(&kept), "about a megabyte of 10 kB runs, not {kept}");
 }

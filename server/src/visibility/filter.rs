@@ -9,12 +9,6 @@ pub(crate) struct Filter {
     pub(super) condition: Option<Condition>,
 }
 
-impl Filter {
-    /// Every run.
-    #[cfg(test)]
-    pub(crate) const ALL: Self = Self { condition: None };
-}
-
 /// A condition on one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Condition {

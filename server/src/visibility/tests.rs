@@ -208,8 +208,8 @@ fn only_counts_group_and_only_by_status() {
     let counts = store().count(SHOP, &filter).unwrap();
     assert_eq!(counts, [1, 3, 5, 7].map(|number| (RunStatus::from_number(number).unwrap(), 5)));
 
-    assert_eq!(parse_count("GROUP BY ExecutionStatus"), Ok((Filter::ALL, Grouping::ByStatus)));
-    assert_eq!(parse_count(""), Ok((Filter::ALL, Grouping::None)));
+    assert_eq!(parse_count("GROUP BY ExecutionStatus"), Ok((Filter::default(), Grouping::ByStatus)));
+    assert_eq!(parse_count(""), Ok((Filter::default(), Grouping::None)));
     let refused = |text| parse_count(text).unwrap_err().to_string();
     expect!["invalid query: GROUP BY TaskQueue is not supported, only GROUP BY ExecutionStatus is"]
         .assert_eq(&refused("GROUP BY TaskQueue"));

@@ -1,0 +1,205 @@
+//! `temporal.api.testservice.v1`: tests of other SDKs look at the clock, and let it skip.
+
+use std::time::Duration;
+
+use everloop_proto::temporal::api::testservice::v1::test_service_server::TestService;
+use everloop_proto::temporal::api::testservice::v1::*;
+use prost_types::Timestamp;
+use tonic::{Request, Response, Status};
+
+use crate::{Engine, UnbalancedUnlock};
+
+/// The test service of one engine with a skipping clock.
+///
+/// A lock outlives the connection that took it: healing it silently would hide the leak.
+#[derive(Clone, Debug)]
+pub struct TestTime {
+    engine: Engine,
+}
+
+impl TestTime {
+    pub(crate) fn new(engine: Engine) -> Self {
+        Self { engine }
+    }
+}
+
+#[tonic::async_trait]
+impl TestService for TestTime {
+    async fn lock_time_skipping(
+        &self,
+        request: Request<LockTimeSkippingRequest>,
+    ) -> Result<Response<LockTimeSkippingResponse>, Status> {
+        self.engine.lock_time(&taker(&request));
+        Ok(Response::new(LockTimeSkippingResponse {}))
+    }
+
+    async fn unlock_time_skipping(
+        &self,
+        request: Request<UnlockTimeSkippingRequest>,
+    ) -> Result<Response<UnlockTimeSkippingResponse>, Status> {
+        self.engine.unlock_time(&taker(&request)).map_err(refusal)?;
+        Ok(Response::new(UnlockTimeSkippingResponse {}))
+    }
+
+    async fn sleep(&self, request: Request<SleepRequest>) -> Result<Response<SleepResponse>, Status> {
+        self.engine.sleep(duration(request.get_ref())?).await;
+        Ok(Response::new(SleepResponse {}))
+    }
+
+    async fn sleep_until(&self, request: Request<SleepUntilRequest>) -> Result<Response<SleepResponse>, Status> {
+        let until = request.get_ref().timestamp.ok_or_else(|| Status::invalid_argument("Timestamp is not set."))?;
+        let until = Duration::from_nanos(nanoseconds(until)?);
+        self.engine.sleep(until.saturating_sub(self.engine.now())).await;
+        Ok(Response::new(SleepResponse {}))
+    }
+
+    async fn unlock_time_skipping_with_sleep(
+        &self,
+        request: Request<SleepRequest>,
+    ) -> Result<Response<SleepResponse>, Status> {
+        let taker = taker(&request);
+        // The end is set before the clock may jump.
+        let sleep = self.engine.sleep(duration(request.get_ref())?);
+        self.engine.unlock_time(&taker).map_err(refusal)?;
+        let _locks_again = LocksAgain { engine: &self.engine, taker: &taker };
+        sleep.await;
+        Ok(Response::new(SleepResponse {}))
+    }
+
+    async fn get_current_time(&self, _: Request<()>) -> Result<Response<GetCurrentTimeResponse>, Status> {
+        let now = self.engine.now();
+        let seconds = i64::try_from(now.as_secs()).map_err(|_| Status::out_of_range("the time is too far"))?;
+        // Less than a second of nanoseconds always fits.
+        let time = Timestamp { seconds, nanos: now.subsec_nanos().cast_signed() };
+        Ok(Response::new(GetCurrentTimeResponse { time: Some(time) }))
+    }
+}
+
+/// Takes the lock back when the sleep ends, and when its caller goes away before.
+struct LocksAgain<'a> {
+    engine: &'a Engine,
+    taker: &'a str,
+}
+
+impl Drop for LocksAgain<'_> {
+    fn drop(&mut self) {
+        self.engine.lock_time(self.taker);
+    }
+}
+
+/// Who is named when somebody asks why time does not move.
+fn taker<T>(request: &Request<T>) -> String {
+    let client = request.metadata().get("client-name").and_then(|name| name.to_str().ok());
+    format!("test service, {}", client.unwrap_or("unnamed client"))
+}
+
+fn duration(request: &SleepRequest) -> Result<Duration, Status> {
+    let duration = request.duration.ok_or_else(|| Status::invalid_argument("Duration is not set."))?;
+    Duration::try_from(duration).map_err(|_| Status::invalid_argument("Duration is negative."))
+}
+
+fn nanoseconds(time: Timestamp) -> Result<u64, Status> {
+    let nanoseconds = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
+    u64::try_from(nanoseconds).map_err(|_| Status::invalid_argument("Timestamp is out of range."))
+}
+
+fn refusal(error: UnbalancedUnlock) -> Status {
+    Status::failed_precondition(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use everloop_proto::temporal::api::testservice::v1::test_service_client::TestServiceClient;
+    use everloop_proto::temporal::api::testservice::v1::test_service_server::TestServiceServer;
+    use tonic::Code;
+
+    use super::*;
+    use crate::ClockMode;
+
+    const HOUR_SECONDS: i64 = 60 * 60;
+
+    /// A client without a network.
+    type Client = TestServiceClient<TestServiceServer<TestTime>>;
+
+    fn start() -> (Engine, Client) {
+        let engine = Engine::memory(ClockMode::Skipping).unwrap();
+        let client = TestServiceClient::new(engine.test_service().unwrap());
+        (engine, client)
+    }
+
+    async fn now(client: &mut Client) -> i64 {
+        client.get_current_time(()).await.unwrap().into_inner().time.unwrap().seconds
+    }
+
+    fn of(seconds: i64) -> SleepRequest {
+        SleepRequest { duration: Some(prost_types::Duration { seconds, nanos: 0 }) }
+    }
+
+    #[tokio::test]
+    async fn time_skips_during_an_unlocked_sleep_and_is_locked_again_after_it() {
+        let (engine, mut client) = start();
+        let before = now(&mut client).await;
+        client.unlock_time_skipping_with_sleep(of(HOUR_SECONDS)).await.unwrap();
+        let after = now(&mut client).await;
+        assert!((HOUR_SECONDS..HOUR_SECONDS + 60).contains(&(after - before)), "from {before} to {after}");
+
+        // Were it not locked again, this would be over at once.
+        let mut sleep = Box::pin(client.sleep(of(HOUR_SECONDS)));
+        assert!(poll_once(sleep.as_mut()).await.is_none());
+        engine.unlock_time("test").unwrap();
+        sleep.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_sleeper_that_goes_away_locks_time_again() {
+        let (engine, mut client) = start();
+        // Nothing jumps while there is a second lock.
+        client.lock_time_skipping(LockTimeSkippingRequest {}).await.unwrap();
+        let mut sleep = Box::pin(client.unlock_time_skipping_with_sleep(of(HOUR_SECONDS)));
+        assert!(poll_once(sleep.as_mut()).await.is_none());
+        drop(sleep);
+        engine.unlock_time("test").unwrap();
+        engine.unlock_time("test").unwrap();
+        let refusal = client.unlock_time_skipping(UnlockTimeSkippingRequest {}).await.unwrap_err();
+        assert_eq!(refusal.code(), Code::FailedPrecondition, "no lock is left");
+    }
+
+    #[tokio::test]
+    async fn sleeping_until_a_moment_that_is_over_does_not_wait() {
+        let (_engine, mut client) = start();
+        let past = Timestamp { seconds: 1, nanos: 0 };
+        client.sleep_until(SleepUntilRequest { timestamp: Some(past) }).await.unwrap();
+        client.unlock_time_skipping(UnlockTimeSkippingRequest {}).await.unwrap();
+        let tomorrow = Timestamp { seconds: now(&mut client).await + 24 * HOUR_SECONDS, nanos: 0 };
+        client.sleep_until(SleepUntilRequest { timestamp: Some(tomorrow) }).await.unwrap();
+        assert!(now(&mut client).await >= tomorrow.seconds);
+    }
+
+    #[tokio::test]
+    async fn wrong_times_are_refused() {
+        let (_engine, mut client) = start();
+        for request in [SleepRequest { duration: None }, of(-1)] {
+            assert_eq!(client.sleep(request).await.unwrap_err().code(), Code::InvalidArgument);
+        }
+        for timestamp in [None, Some(Timestamp { seconds: -1, nanos: 0 })] {
+            let refusal = client.sleep_until(SleepUntilRequest { timestamp }).await.unwrap_err();
+            assert_eq!(refusal.code(), Code::InvalidArgument);
+        }
+    }
+
+    #[test]
+    fn a_real_clock_has_no_test_service() {
+        assert!(Engine::memory(ClockMode::Real).unwrap().test_service().is_none());
+    }
+
+    /// What the future has to say now.
+    async fn poll_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(match std::pin::Pin::new(&mut future).poll(context) {
+                std::task::Poll::Ready(output) => Some(output),
+                std::task::Poll::Pending => None,
+            })
+        })
+        .await
+    }
+}
