@@ -1,0 +1,248 @@
+//! The command line, as the development server's and the test server's of other SDKs have it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Durable workflows behind the Temporal protocol.
+#[derive(Debug, Parser)]
+#[command(name = "everloop", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    program: Option<Program>,
+    #[command(flatten)]
+    test_server: Option<TestServer>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Program {
+    /// Run a server.
+    #[command(subcommand)]
+    Server(Server),
+}
+
+#[derive(Debug, Subcommand)]
+enum Server {
+    /// Run a server for development, with everything in memory.
+    StartDev(StartDev),
+}
+
+/// Run a test server, which can skip time.
+#[derive(Debug, Args)]
+struct TestServer {
+    /// The port of the test server; 0 takes a free one.
+    port: u16,
+    /// Skip time from the start, not only when a client asks for it.
+    #[arg(long)]
+    enable_time_skipping: bool,
+}
+
+#[derive(Debug, Args)]
+struct StartDev {
+    /// The port to listen on; 0 takes a free one.
+    #[arg(short, long, default_value_t = 7233)]
+    port: u16,
+    /// The address to listen on.
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    ip: IpAddr,
+    /// Listen where other machines can reach it, without encryption and keys.
+    #[arg(long)]
+    insecure: bool,
+    /// A namespace to add to `default`; can be given several times.
+    #[arg(short, long)]
+    namespace: Vec<String>,
+    /// Refused: this version keeps everything in memory.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    db_filename: Option<PathBuf>,
+    /// Has no effect: there are no pages.
+    #[arg(long, value_name = "PORT")]
+    ui_port: Option<u16>,
+    /// Serve no pages.
+    #[arg(long)]
+    headless: bool,
+    /// Has no effect: there are no custom search attributes.
+    #[arg(long, value_name = "NAME=TYPE")]
+    search_attribute: Vec<String>,
+    /// Has no effect: there is no dynamic configuration.
+    #[arg(long, value_name = "KEY=VALUE")]
+    dynamic_config_value: Vec<String>,
+    /// What is logged, on the standard error.
+    #[arg(long, value_enum, default_value_t = LogLevel::Warn)]
+    log_level: LogLevel,
+    /// How it is logged; `json` has no effect.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Pretty,
+    Json,
+}
+
+/// What to run.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) address: SocketAddr,
+    /// Whether others may reach the address.
+    pub(crate) is_insecure: bool,
+    pub(crate) namespaces: Vec<String>,
+    pub(crate) time: Time,
+    pub(crate) log_level: LogLevel,
+    /// What was asked for and has no effect, one line each.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// How time passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Time {
+    Real,
+    /// Skipped when a client unlocks it.
+    Locked,
+    /// Skipped until a client locks it.
+    Skipping,
+}
+
+/// A flag that cannot be honoured and must not be passed over.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SettingsError {
+    #[error("--db-filename is not supported yet: this version keeps everything in memory")]
+    DbFilename,
+}
+
+impl Arguments {
+    pub(crate) fn settings(self) -> Result<Settings, SettingsError> {
+        match (self.program, self.test_server) {
+            (Some(Program::Server(Server::StartDev(start))), _) => start.settings(),
+            (None, Some(test_server)) => Ok(test_server.settings()),
+            (None, None) => unreachable!("no arguments at all show the help"),
+        }
+    }
+}
+
+impl StartDev {
+    fn settings(self) -> Result<Settings, SettingsError> {
+        if self.db_filename.is_some_and(|file| !file.as_os_str().is_empty()) {
+            return Err(SettingsError::DbFilename);
+        }
+        let ignored = [
+            (self.ui_port.is_some() && !self.headless, "--ui-port has no effect: this version has no pages"),
+            (
+                !self.search_attribute.is_empty(),
+                "--search-attribute has no effect: this version has no custom search attributes",
+            ),
+            (
+                !self.dynamic_config_value.is_empty(),
+                "--dynamic-config-value has no effect: this server has no dynamic configuration",
+            ),
+            (self.log_format == LogFormat::Json, "--log-format json has no effect: this version logs plain text"),
+        ];
+        Ok(Settings {
+            address: SocketAddr::new(self.ip, self.port),
+            is_insecure: self.insecure,
+            namespaces: self.namespace,
+            time: Time::Real,
+            log_level: self.log_level,
+            remarks: ignored.into_iter().filter(|(is_set, _)| *is_set).map(|(_, remark)| remark.to_owned()).collect(),
+        })
+    }
+}
+
+impl TestServer {
+    fn settings(self) -> Settings {
+        Settings {
+            address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.port),
+            is_insecure: false,
+            namespaces: Vec::new(),
+            time: if self.enable_time_skipping { Time::Skipping } else { Time::Locked },
+            log_level: LogLevel::Warn,
+            remarks: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(arguments: &str) -> Settings {
+        let arguments = ["everloop"].into_iter().chain(arguments.split_whitespace());
+        Arguments::try_parse_from(arguments).unwrap().settings().unwrap()
+    }
+
+    fn refusal(arguments: &str) -> String {
+        let arguments = ["everloop"].into_iter().chain(arguments.split_whitespace());
+        Arguments::try_parse_from(arguments).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_development_server_listens_on_the_usual_port() {
+        let expected = Settings {
+            address: "127.0.0.1:7233".parse().unwrap(),
+            is_insecure: false,
+            namespaces: vec![],
+            time: Time::Real,
+            log_level: LogLevel::Warn,
+            remarks: vec![],
+        };
+        assert_eq!(settings("server start-dev"), expected);
+    }
+
+    #[test]
+    fn the_flags_of_other_launchers_are_known() {
+        let flags = "server start-dev --port 7001 --namespace shop -n bar --ip ::1 --log-format pretty --log-level never \
+            --headless --ui-port 8233";
+        let expected = Settings {
+            address: "[::1]:7001".parse().unwrap(),
+            is_insecure: false,
+            namespaces: vec!["shop".to_owned(), "bar".to_owned()],
+            time: Time::Real,
+            log_level: LogLevel::Never,
+            remarks: vec![],
+        };
+        assert_eq!(settings(flags), expected);
+    }
+
+    #[test]
+    fn what_has_no_effect_is_said_once_each() {
+        let flags = "server start-dev --ui-port 8233 --search-attribute A=Text --search-attribute B=Int \
+            --dynamic-config-value a=1 --log-format json";
+        let remarks = settings(flags).remarks;
+        let flags: Vec<_> = remarks.iter().map(|remark| remark.split(" has no effect").next().unwrap()).collect();
+        assert_eq!(flags, ["--ui-port", "--search-attribute", "--dynamic-config-value", "--log-format json"]);
+    }
+
+    #[test]
+    fn a_file_is_refused_by_name() {
+        let arguments = Arguments::try_parse_from(["everloop", "server", "start-dev", "--db-filename", "shop.db"]);
+        assert_eq!(arguments.unwrap().settings(), Err(SettingsError::DbFilename));
+    }
+
+    #[test]
+    fn a_test_server_skips_time_at_once_or_when_asked() {
+        let locked = settings("7001");
+        assert_eq!((locked.address, locked.time), ("127.0.0.1:7001".parse().unwrap(), Time::Locked));
+        assert_eq!(settings("7001 --enable-time-skipping").time, Time::Skipping);
+    }
+
+    #[test]
+    fn wrong_command_lines_are_named() {
+        assert!(refusal("server start-dev --colour red").contains("--colour"));
+        assert!(refusal("server start-dev --port 70000").contains("70000"));
+        assert!(refusal("server start").contains("start"));
+        assert!(refusal("cluster").contains("cluster"));
+        assert!(refusal("7001 server start-dev").contains("server"));
+        assert!(refusal("").contains("Usage"));
+    }
+}

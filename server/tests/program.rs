@@ -1,0 +1,180 @@
+//! The program, as others start it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use everloop_proto::grpc::health::v1::HealthCheckRequest;
+use everloop_proto::grpc::health::v1::health_check_response::ServingStatus;
+use everloop_proto::grpc::health::v1::health_client::HealthClient;
+use everloop_proto::temporal::api::enums::v1::TaskQueueType;
+use everloop_proto::temporal::api::operatorservice::v1::ListSearchAttributesRequest;
+use everloop_proto::temporal::api::operatorservice::v1::operator_service_client::OperatorServiceClient;
+use everloop_proto::temporal::api::taskqueue::v1::TaskQueue;
+use everloop_proto::temporal::api::testservice::v1::test_service_client::TestServiceClient;
+use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
+use everloop_proto::temporal::api::workflowservice::v1::{
+    DescribeNamespaceRequest, DescribeTaskQueueRequest, GetSystemInfoRequest, PollWorkflowTaskQueueRequest,
+    SignalWorkflowExecutionRequest,
+};
+use tonic::Code;
+use tonic::codec::CompressionEncoding::Gzip;
+use tonic::transport::Channel;
+
+/// A started program, killed when a test fails.
+struct Server {
+    process: Child,
+    output: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Server {
+    /// Waits until it says that it listens.
+    fn start(arguments: &[&str]) -> Self {
+        let mut process = program(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let address =
+            line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("it says {line:?}")).to_owned();
+        Self { process, output, address }
+    }
+
+    fn development(flags: &[&str]) -> Self {
+        Self::start(&[&["server", "start-dev", "--port", "0", "--headless"], flags].concat())
+    }
+
+    async fn connect(&self) -> Channel {
+        Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+    }
+
+    fn port(&self) -> &str {
+        self.address.rsplit(':').next().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already, as some tests ask it to.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_everloop"));
+    command.args(arguments);
+    command
+}
+
+/// What it says on the standard error when it does not start.
+fn refusal(arguments: &[&str]) -> String {
+    let output = program(arguments).output().unwrap();
+    assert!(!output.status.success());
+    assert!(output.stdout.is_empty());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[tokio::test]
+async fn it_serves_health_namespaces_and_search_attributes() {
+    let server = Server::development(&["--namespace", "shop"]);
+    let channel = server.connect().await;
+    let mut health = HealthClient::new(channel.clone());
+    let service = "temporal.api.workflowservice.v1.WorkflowService".to_owned();
+    let status = health.check(HealthCheckRequest { service }).await.unwrap().into_inner().status();
+    assert_eq!(status, ServingStatus::Serving);
+
+    let mut workflows = WorkflowServiceClient::new(channel.clone());
+    for name in ["default", "shop"] {
+        let request = DescribeNamespaceRequest { namespace: name.to_owned(), ..Default::default() };
+        let info = workflows.describe_namespace(request).await.unwrap().into_inner().namespace_info.unwrap();
+        assert_eq!(info.name, name);
+    }
+
+    let mut operator = OperatorServiceClient::new(channel.clone());
+    let attributes = operator.list_search_attributes(ListSearchAttributesRequest { namespace: "shop".to_owned() });
+    assert!(attributes.await.unwrap().into_inner().system_attributes.contains_key("WorkflowId"));
+
+    let time = TestServiceClient::new(channel).get_current_time(()).await;
+    assert_eq!(time.unwrap_err().code(), Code::Unimplemented, "a development server does not skip time");
+}
+
+#[tokio::test]
+async fn packed_requests_get_packed_answers() {
+    let server = Server::development(&[]);
+    let channel = server.connect().await;
+    let mut plain = WorkflowServiceClient::new(channel.clone()).accept_compressed(Gzip);
+    let mut packed = plain.clone().send_compressed(Gzip);
+    let (plain, packed) = (
+        plain.get_system_info(GetSystemInfoRequest {}).await.unwrap(),
+        packed.get_system_info(GetSystemInfoRequest {}).await.unwrap(),
+    );
+    assert!(plain.metadata().get("grpc-encoding").is_none());
+    assert_eq!(packed.metadata().get("grpc-encoding").unwrap(), "gzip");
+    assert_eq!(plain.into_inner(), packed.into_inner());
+}
+
+#[tokio::test]
+async fn messages_that_are_too_large_are_refused_in_the_words_that_clients_know() {
+    let server = Server::development(&[]);
+    let channel = server.connect().await;
+    let request = SignalWorkflowExecutionRequest { identity: "x".repeat(5 << 20), ..Default::default() };
+    let mut plain = WorkflowServiceClient::new(channel);
+    let mut packed = plain.clone().send_compressed(Gzip);
+    let refusal = plain.signal_workflow_execution(request.clone()).await.unwrap_err();
+    assert_eq!(refusal.code(), Code::ResourceExhausted);
+    assert!(refusal.message().starts_with("grpc: received message larger than max"), "{refusal}");
+    let refusal = packed.signal_workflow_execution(request).await.unwrap_err();
+    assert_eq!(refusal.code(), Code::ResourceExhausted);
+    assert!(refusal.message().starts_with("grpc: received message after decompression larger"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_test_server_tells_its_time() {
+    for arguments in [&["0"][..], &["0", "--enable-time-skipping"]] {
+        let server = Server::start(arguments);
+        let time = TestServiceClient::new(server.connect().await).get_current_time(()).await.unwrap();
+        assert!(time.into_inner().time.unwrap().seconds > 1_700_000_000);
+    }
+}
+
+#[test]
+fn what_cannot_be_is_said_and_ends_it() {
+    let server = Server::development(&[]);
+    let in_use = refusal(&["server", "start-dev", "--port", server.port()]);
+    assert_eq!(in_use, format!("everloop: 127.0.0.1:{} is in use by another program\n", server.port()));
+    let file = refusal(&["server", "start-dev", "--db-filename", "shop.db"]);
+    assert!(file.starts_with("everloop: --db-filename is not supported yet"), "{file}");
+    let reachable = refusal(&["server", "start-dev", "--ip", "0.0.0.0"]);
+    assert!(reachable.contains("--insecure"), "{reachable}");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_terminate_it_answers_waiting_polls_and_ends_well() {
+    let mut server = Server::development(&[]);
+    let mut client = WorkflowServiceClient::new(server.connect().await);
+    let queue = TaskQueue { name: "shop".to_owned(), ..Default::default() };
+    let poll = tokio::spawn({
+        let mut client = client.clone();
+        let task_queue = Some(queue.clone());
+        let request =
+            PollWorkflowTaskQueueRequest { namespace: "default".to_owned(), task_queue, ..Default::default() };
+        async move { client.poll_workflow_task_queue(request).await }
+    });
+    let describe = DescribeTaskQueueRequest {
+        namespace: "default".to_owned(),
+        task_queue: Some(queue),
+        task_queue_type: TaskQueueType::Workflow.into(),
+        ..Default::default()
+    };
+    while client.describe_task_queue(describe.clone()).await.unwrap().into_inner().pollers.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let killed = Command::new("kill").args(["-TERM", &server.process.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert!(poll.await.unwrap().unwrap().into_inner().task_token.is_empty());
+    let mut rest = String::new();
+    server.output.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "", "nothing else is said");
+    assert!(server.process.wait().unwrap().success());
+}
