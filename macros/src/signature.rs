@@ -101,17 +101,20 @@ impl Checked {
     /// its types before it is called: rustc then blames the type and not the call.
     pub(crate) fn settled(&self, private: &TokenStream, ending: &TokenStream, call: &TokenStream) -> TokenStream {
         let (output, fallible) = (&self.output, self.fallible(private));
-        let settle = quote_spanned!(made_at(output)=> #private::settle::<#output, #fallible, #ending>);
-        let settle_name = Ident::new("settle", Span::mixed_site());
-        quote!({ let #settle_name = #settle; #settle_name(#call) })
+        self.settled_by(&quote_spanned!(made_at(output)=> #private::settle::<#output, #fallible, #ending>), call)
     }
 
     /// The same for something that must return nothing.
     pub(crate) fn settled_nothing(&self, private: &TokenStream, call: &TokenStream) -> TokenStream {
         let (output, fallible) = (&self.output, self.fallible(private));
-        let settle = quote_spanned!(made_at(output)=> #private::settle_signal::<#output, #fallible>);
-        let settle_name = Ident::new("settle", Span::mixed_site());
-        quote!({ let #settle_name = #settle; #settle_name(#call) })
+        self.settled_by(&quote_spanned!(made_at(output)=> #private::settle_signal::<#output, #fallible>), call)
+    }
+
+    fn settled_by(&self, function: &TokenStream, call: &TokenStream) -> TokenStream {
+        quote_spanned!(made_at(&self.output)=> {
+            let settle = #function;
+            settle(#call)
+        })
     }
 
     fn fallible(&self, private: &TokenStream) -> TokenStream {
@@ -130,6 +133,15 @@ impl Checked {
 /// A span of ours where a message belongs to the user's tokens.
 pub(crate) fn made_at(tokens: &impl Spanned) -> Span {
     Span::mixed_site().located_at(tokens.span())
+}
+
+/// The same tokens where a message belongs to the user's.
+pub(crate) fn moved_to(tokens: &TokenStream, span: Span) -> TokenStream {
+    let moved = tokens.clone().into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(span));
+        token
+    });
+    moved.collect()
 }
 
 /// What no handler and no activity may have: what makes a signature mean more than one thing, or less than one.

@@ -8,7 +8,7 @@ use syn::{Attribute, Ident, Visibility};
 use super::check::Parameters;
 use super::options::ActivityOptions;
 use crate::attributes::Attributes;
-use crate::signature::made_at;
+use crate::signature::{made_at, moved_to};
 
 /// The annotated function as its callers see it: it makes a call.
 pub(crate) fn constructor(
@@ -96,6 +96,7 @@ pub(crate) fn execute(
     let settled = checked.settled(private, &ending, &call);
     // A future that cannot move between threads is reported where the function has its name.
     let place = Span::mixed_site().located_at(name.span());
+    let private = moved_to(private, place);
     quote_spanned!(place=> #private::Box::pin(async move #settled))
 }
 

@@ -77,6 +77,7 @@ const RESERVED: &[&str] = &[
     "result_with",
     "run_id",
     "signal",
+    "start_update",
     "terminate",
     "untyped",
     "update",

@@ -192,9 +192,10 @@ fn new(init: Option<&Init>, self_type: &Path, private: &TokenStream) -> TokenStr
         }
         Some(Init { name, inputs: parameters }) => {
             let passed: Vec<&Ident> = parameters.iter().map(|input| &input.passed).collect();
+            let made = quote_spanned!(made_at(name)=> #self_type::#name(#(#passed),*));
             let body = quote! {
                 let (#(#passed,)*) = <Self as #private::Workflow>::ARGUMENTS.decode(#inputs)?;
-                #private::Ok(#self_type::#name(#(#passed),*))
+                #private::Ok(#made)
             };
             (None, body)
         }
@@ -211,7 +212,7 @@ fn new(init: Option<&Init>, self_type: &Path, private: &TokenStream) -> TokenStr
 fn call(self_type: &Path, method: &Ident, value: &Ident, checked: &Checked) -> TokenStream {
     let passed = checked.inputs.iter().map(|input| &input.passed);
     let awaited = checked.is_async.then(|| quote!(.await));
-    quote!(#self_type::#method(&#value, #(#passed),*) #awaited)
+    quote_spanned!(made_at(method)=> #self_type::#method(&#value, #(#passed),*) #awaited)
 }
 
 /// One line of `Workflow::handlers`. Its closures capture nothing.
@@ -263,7 +264,7 @@ fn validating(validator: &Validator, self_type: &Path, update: &Checked, private
     let value = local("workflow");
     let (name, passed) = (&validator.name, update.passed_tuple());
     let arguments = update.inputs.iter().map(|input| &input.passed);
-    let call = quote!(#self_type::#name(#value, #(#arguments),*));
+    let call = quote_spanned!(made_at(name)=> #self_type::#name(#value, #(#arguments),*));
     let settled = validator.checked.settled(private, &quote!(#private::WorkflowError), &call);
     quote!(#private::Some(|#value, #passed| #settled))
 }

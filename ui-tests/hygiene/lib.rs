@@ -1,0 +1,105 @@
+//! A crate without the prelude, with strict lints, whose names hide common ones: generated code names only
+//! `::everloop::__private`.
+#![no_implicit_prelude]
+#![deny(warnings, missing_docs, unreachable_pub, private_interfaces, private_bounds, unused, unused_qualifications)]
+#![deny(clippy::all, clippy::pedantic)]
+#![allow(clippy::unused_async, clippy::unused_self, reason = "methods do nothing here")]
+
+#[allow(dead_code, reason = "they are there to be in the way")]
+mod names {
+    pub(crate) struct Result;
+    pub(crate) struct Box;
+    pub(crate) struct Some;
+    pub(crate) struct Rc;
+    pub(crate) fn drop(_: Result, _: Box, _: Some, _: Rc) {}
+}
+#[allow(unused_imports, reason = "as above")]
+use names::{Box, Rc, Result, Some, drop};
+
+/// In the way of macros that write unqualified ones.
+#[macro_export]
+macro_rules! stringify {
+    () => {};
+}
+
+/// A module with the name of a handler, of an activity and of an argument: nothing made from those may hide it.
+pub mod payment {
+    /// An input.
+    #[derive(::serde::Serialize, ::serde::Deserialize)]
+    pub struct Payment;
+}
+
+/// Greets.
+#[::everloop::activity(start_to_close_timeout = "1m")]
+pub async fn greet(name: ::std::string::String, n: u32) -> ::everloop::ActivityResult<u32> {
+    ::core::mem::drop(name);
+    ::std::result::Result::Ok(n)
+}
+
+/// An activity whose parameters are called like what surrounds them.
+#[::everloop::activity]
+pub fn settle(settle: u32, context: u32, args: u32, registry: u32) -> u32 {
+    settle + context + args + registry
+}
+
+/// An activity with the name of a module.
+#[::everloop::activity]
+pub fn payment(payment: payment::Payment) -> payment::Payment {
+    payment
+}
+
+/// Ships elsewhere.
+#[::everloop::activity]
+pub fn ship(r#type: u8) -> u8;
+
+/// Not for everybody.
+#[::everloop::activity]
+pub(crate) fn inner(context: &::everloop::ActivityContext, shared: u8) -> u8 {
+    let _ = context;
+    shared
+}
+
+/// A workflow.
+#[::everloop::workflow]
+#[derive(::std::default::Default)]
+pub struct Greeting {
+    count: ::everloop::State<u32>,
+}
+
+#[::everloop::workflow]
+impl Greeting {
+    #[run]
+    async fn run(&self) -> u32 {
+        ::core::mem::drop(inner(1));
+        self.count.get()
+    }
+
+    /// Nothing of `Rc`'s.
+    #[signal]
+    fn clone(&self) {}
+
+    /// Pays.
+    #[signal]
+    async fn payment(&self, payment: payment::Payment, workflow: u8, handlers: u8) {
+        let _ = (payment, workflow, handlers);
+    }
+
+    /// Adds.
+    #[query]
+    fn borrow(&self, a: u32, settle: u32, r#fn: u32) -> u32 {
+        a + settle + r#fn
+    }
+}
+
+/// Works with a value.
+pub struct Payments;
+
+#[::everloop::activities]
+impl Payments {
+    /// Pays.
+    #[activity]
+    async fn payment(&self, shared: u8, payment: payment::Payment) -> payment::Payment {
+        let _ = shared;
+        payment
+    }
+}
