@@ -1,0 +1,48 @@
+// The result has another type, or the await is forgotten.
+use everloop::prelude::*;
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Purchase {
+    pub item_id: String,
+}
+
+#[activity]
+pub async fn do_purchase(purchase: Purchase) -> ActivityResult<()> {
+    drop(purchase);
+    Ok(())
+}
+
+#[workflow]
+#[derive(Default)]
+pub struct OneClickBuy {
+    purchase: State<Option<Purchase>>,
+}
+
+#[workflow]
+impl OneClickBuy {
+    #[run]
+    async fn run(&self, purchase: Purchase) -> WorkflowResult<u32> {
+        self.purchase.set(Some(purchase));
+        Ok(1)
+    }
+    #[signal]
+    fn update_purchase(&self, purchase: Purchase) {
+        self.purchase.set(Some(purchase));
+    }
+    #[query]
+    fn current(&self) -> Option<Purchase> {
+        self.purchase.get()
+    }
+    #[update]
+    async fn replace(&self, item_id: String) -> Result<(), std::num::ParseIntError> {
+        self.purchase.set(Some(Purchase { item_id }));
+        Ok(())
+    }
+}
+
+pub async fn wrong(client: &Client, purchase: Purchase) {
+    let text: String = client.execute(OneClickBuy::run(purchase.clone())).await.unwrap();
+    let result: Result<(), everloop::ActivityFailure> = do_purchase(purchase);
+}
+
+fn main() {}
