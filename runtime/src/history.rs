@@ -108,7 +108,8 @@ impl History {
         text
     }
 
-    pub(crate) fn events(&self) -> &[wire::HistoryEvent] {
+    /// The events, first one first, as the wire has them; payloads as a client's codec decoded them.
+    pub fn events(&self) -> &[wire::HistoryEvent] {
         &self.events
     }
 }

@@ -29,7 +29,7 @@ pub use client::{
     Client, ClientBuilder, ClientInterceptor, ConnectError, ExecuteError, ForHandle, ForResult, HandleError, Headers,
     ListError, OutgoingCall, PendingActivity, Queries, QueryCall, QueryError, ResultError, RpcCode, RpcError,
     SignalCall, SignalError, StartCall, StartError, Target, Untyped, UpdateCall, UpdateError, UpdateHandle,
-    UpdateStage, Updates, WithStart, WorkflowDescription, WorkflowHandle, WorkflowHistory, WorkflowIdConflictPolicy,
+    UpdateStage, Updates, WithStart, WorkflowDescription, WorkflowHandle, WorkflowIdConflictPolicy,
     WorkflowIdReusePolicy, WorkflowList, WorkflowStatus, WorkflowSummary,
 };
 pub use data::{

@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use super::description::WorkflowDescription;
 use super::error::{HandleError, QueryError, ResultError, SignalError, UpdateError};
-use super::history::{self, WorkflowHistory};
+use super::history;
 use super::message::{self, MessageInput};
 use super::update::{self, UpdateHandle};
 use super::{Client, outcome};
 use crate::data::{DecodeError, Payload, Payloads, decode};
-use crate::raw;
 use crate::tasks::SendFuture;
 use crate::workflow::Workflow;
+use crate::{History, raw};
 
 /// Where a handle's workflow is reached from.
 pub trait Target: Clone + 'static {}
@@ -195,7 +195,7 @@ impl<W> WorkflowHandle<W> {
     }
 
     /// Everything that happened to the workflow so far.
-    pub async fn history(&self) -> Result<WorkflowHistory, HandleError> {
+    pub async fn history(&self) -> Result<History, HandleError> {
         history::fetch(&self.target, self.execution()).await
     }
 

@@ -30,7 +30,6 @@ pub use error::{
     StartError, UpdateError,
 };
 pub use handle::{Queries, Target, Untyped, Updates, WithStart, WorkflowHandle};
-pub use history::WorkflowHistory;
 pub use interceptor::{ClientInterceptor, Headers, OutgoingCall};
 pub use list::{WorkflowList, WorkflowSummary};
 pub use message::{QueryCall, SignalCall};
