@@ -9,6 +9,8 @@ extern crate self as everloop;
 mod activity;
 mod client;
 mod data;
+#[cfg(feature = "embedded")]
+mod embedded;
 mod errors;
 mod executor;
 mod history;
@@ -36,6 +38,8 @@ pub use data::{
     DecodeError, EncodeError, Failure, FailureKind, Payload, PayloadCodec, PayloadCodecError, Payloads, RetryState,
     TimeoutType,
 };
+#[cfg(feature = "embedded")]
+pub use embedded::{EngineClock, Jumping};
 pub use errors::{ActivityError, ActivityResult, WorkflowError, WorkflowResult};
 pub use executor::{Random, WorkflowInfo};
 pub use history::{History, HistoryError};

@@ -38,8 +38,12 @@ pub use start::{ForHandle, ForResult, StartCall, WorkflowIdConflictPolicy, Workf
 pub use update::{UpdateCall, UpdateHandle, UpdateStage};
 
 pub(crate) use connection::{Backoff, Connection, LONG_POLL};
+#[cfg(feature = "embedded")]
+pub(crate) use transport::InProcess;
 
 use crate::data::{DynPayloadCodec, PayloadCodecError, Payloads, decode_message, encode_message};
+#[cfg(feature = "embedded")]
+use crate::embedded::EngineClock;
 use crate::raw;
 use crate::workflow::{Workflow, WorkflowCall};
 
@@ -74,6 +78,8 @@ pub(crate) struct Inner {
     codec: Option<Arc<dyn DynPayloadCodec>>,
     interceptors: Vec<Arc<dyn ClientInterceptor>>,
     unpolled: unpolled::Unpolled,
+    #[cfg(feature = "embedded")]
+    engine_clock: Option<EngineClock>,
 }
 
 impl Client {
@@ -151,6 +157,12 @@ impl Client {
     /// How many workflows a filter finds.
     pub async fn count_workflows(&self, filter: impl Into<String>) -> Result<u64, ListError> {
         list::count(self, filter.into()).await
+    }
+
+    /// The clock of the engine in this process; `None` for a server elsewhere.
+    #[cfg(feature = "embedded")]
+    pub fn engine_clock(&self) -> Option<&EngineClock> {
+        self.inner.engine_clock.as_ref()
     }
 
     // ---- for the rest of the crate ----

@@ -18,6 +18,8 @@ use super::interceptor::ClientInterceptor;
 use super::transport::{Route, Transport};
 use super::{Client, Inner};
 use crate::data::{DynPayloadCodec, PayloadCodec};
+#[cfg(feature = "embedded")]
+use crate::embedded::EngineClock;
 use crate::tasks::SendFuture;
 
 /// How long the first call may take, before the server counts as away.
@@ -144,9 +146,19 @@ impl ClientBuilder {
         }
         let headers = headers(&self.namespace, self.metadata, self.api_key)?;
         let address = Address::parse(&self.address)?;
+        #[cfg(feature = "embedded")]
+        let mut engine_clock = None;
         let route = match &address {
+            #[cfg(feature = "embedded")]
+            Address::Memory { skipping_clock } => {
+                let clock = EngineClock::start(*skipping_clock, &self.namespace).map_err(ConnectError::Engine)?;
+                let service = clock.service();
+                engine_clock = Some(clock);
+                Route::InProcess(service)
+            }
+            #[cfg(not(feature = "embedded"))]
             Address::Memory { .. } => {
-                let reason = "engines in this process are not supported in this version".to_owned();
+                let reason = "an engine in this process needs the feature `embedded` of `everloop`".to_owned();
                 return Err(ConnectError::Address { address: self.address, reason });
             }
             Address::Server(uri) => {
@@ -182,6 +194,8 @@ impl ClientBuilder {
             codec: self.codec,
             interceptors: self.interceptors,
             unpolled: Default::default(),
+            #[cfg(feature = "embedded")]
+            engine_clock,
         }))
     }
 }

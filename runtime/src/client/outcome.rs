@@ -29,6 +29,9 @@ pub(super) async fn wait(
     mut run_id: String,
     task_queue: Option<&str>,
 ) -> Result<raw::Payload, ResultError> {
+    // A skipping clock jumps while someone waits for a result.
+    #[cfg(feature = "embedded")]
+    let _jumping = client.engine_clock().map(|clock| clock.jump());
     let waiting = async {
         loop {
             let event = closing_event(client, workflow_id, &run_id).await?;
