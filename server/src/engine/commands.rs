@@ -184,7 +184,7 @@ impl Run {
         if self.state.activity_ids.contains_key(attributes.activity_id.as_str()) {
             return Err(Rejected::new(
                 Cause::ScheduleActivityDuplicateId,
-                format!("ActivityID: {}", attributes.activity_id),
+                wrong_state("add-activitytask-scheduled-event", &format!("ActivityID: {}", attributes.activity_id)),
             ));
         }
         let eager = attributes.request_eager_execution;
@@ -246,7 +246,10 @@ impl Run {
         commands: &mut Commands,
     ) -> Result<(), Rejected> {
         let id = attributes.scheduled_event_id;
-        let bad = || Rejected::new(Cause::BadRequestCancelActivityAttributes, format!("ScheduledEventID: {id}"));
+        let bad = || {
+            let detail = wrong_state("add-activitytask-cancel-requested-event", &format!("ScheduledEventID: {id}"));
+            Rejected::new(Cause::BadRequestCancelActivityAttributes, detail)
+        };
         let activity = self.state.activities.get(&id).cloned();
         let finish_waits = || self.state.buffered.iter().any(|event| finished_activity(event) == Some(id));
         if id <= 0
@@ -289,7 +292,8 @@ impl Run {
             .map_err(|_| bad("An invalid StartToFireTimeout is set on StartTimerCommand."))?;
         let timer_id: Arc<str> = attributes.timer_id.as_str().into();
         if self.state.timers.contains_key(&timer_id) {
-            return Err(Rejected::new(Cause::StartTimerDuplicateId, format!("TimerID: {timer_id}")));
+            let detail = wrong_state("add-timer-started-event", &format!("TimerID: {timer_id}"));
+            return Err(Rejected::new(Cause::StartTimerDuplicateId, detail));
         }
         let event = commands.event(Attributes::TimerStartedEventAttributes(TimerStartedEventAttributes {
             timer_id: attributes.timer_id,
@@ -319,7 +323,9 @@ impl Run {
                 timer.started_event_id
             }
             // It has fired, but the workflow does not know yet: it never did.
-            None => self.unfire_timer(&timer_id).ok_or_else(|| bad(format!("TimerID: {timer_id}")))?,
+            None => self
+                .unfire_timer(&timer_id)
+                .ok_or_else(|| bad(wrong_state("add-timer-canceled-event", &format!("TimerID: {timer_id}"))))?,
         };
         let event = commands.event(Attributes::TimerCanceledEventAttributes(TimerCanceledEventAttributes {
             timer_id: attributes.timer_id,
@@ -513,11 +519,14 @@ impl ActivityWanted {
         if id.len() > ID_BYTES_MAX || kind.len() > ID_BYTES_MAX {
             return Err("ActivityId or ActivityType on ScheduleActivityTaskCommand exceeds length limit.".to_owned());
         }
-        let queue = attributes.task_queue.as_ref().map(|queue| queue.name.as_str()).unwrap_or_default();
+        let Some(queue) = &attributes.task_queue else { return Err("taskQueue is not set".to_owned()) };
+        let queue = queue.name.as_str();
         if queue.len() > ID_BYTES_MAX {
             return Err(format!("TaskQueue on ScheduleActivityTaskCommand exceeds length limit. {named}"));
         }
-        let queue = if queue.is_empty() { &*run.info.task_queue } else { queue };
+        if queue.is_empty() {
+            return Err("missing task queue name".to_owned());
+        }
         let read = |name: &str, wire: &Option<prost_types::Duration>| {
             duration(wire.as_ref())
                 .map_err(|_| format!("Invalid {name} for ScheduleActivityTaskCommand: negative duration. {named}"))
@@ -566,13 +575,18 @@ fn check_nothing_waits(commands: &Commands) -> Result<(), Rejected> {
     Ok(())
 }
 
+/// A command that does not fit the state, in the words that clients know.
+fn wrong_state(action: &str, what: &str) -> String {
+    format!("invalid history builder state for action: {action}, {what}")
+}
+
 /// Whether a payload stands for "remove this".
 pub(super) fn is_null(payload: &Payload) -> bool {
     payload.data.is_empty() || &*payload.data == b"null"
 }
 
 /// A text as the SDKs' default conversion has it.
-pub(super) fn text_payload(text: &str) -> Payloads {
+pub(crate) fn text_payload(text: &str) -> Payloads {
     let mut payload = Payload { data: format!("\"{text}\"").into_bytes().into(), ..Default::default() };
     payload.metadata.insert("encoding".to_owned(), b"json/plain".to_vec().into());
     Payloads { payloads: vec![payload] }

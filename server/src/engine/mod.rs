@@ -8,7 +8,7 @@
 //! sequence of events can be told as a test.
 
 pub(crate) mod activity;
-mod commands;
+pub(crate) mod commands;
 pub(crate) mod completion;
 pub(crate) mod control;
 pub(crate) mod describe;
@@ -19,8 +19,6 @@ pub(crate) mod query;
 mod retry;
 pub(crate) mod run;
 pub(crate) mod start;
-#[cfg(test)]
-mod tests;
 pub(crate) mod time;
 pub(crate) mod update;
 pub(crate) mod workflow_task;

@@ -12,7 +12,7 @@ use super::control::Signal;
 use super::error::Refusal;
 use super::event::{Attributes, HistoryEvent, event};
 use super::run::{Deadline, Info, Run};
-use super::time::{Time, duration, wire_duration};
+use super::time::{Time, duration, set_duration, wire_duration};
 use super::workflow_task::TaskKind;
 use crate::api::common::{Header, Link, Memo, Payload, Payloads, Priority, WorkflowType};
 use crate::api::enums::TaskQueueKind;
@@ -103,10 +103,6 @@ impl Start {
 
     pub(crate) fn request_id(&self) -> &str {
         &self.fields.request_id
-    }
-
-    pub(crate) fn identity(&self) -> &str {
-        &self.fields.identity
     }
 
     pub(crate) fn is_delayed(&self) -> bool {
@@ -205,8 +201,8 @@ impl Run {
                 normal_name: String::new(),
             }),
             input: fields.input,
-            workflow_execution_timeout: wire_duration(execution_timeout),
-            workflow_run_timeout: wire_duration(run_timeout),
+            workflow_execution_timeout: set_duration(execution_timeout),
+            workflow_run_timeout: set_duration(run_timeout),
             workflow_task_timeout: wire_duration(task_timeout),
             continued_failure: fields.continued_failure,
             last_completion_result: fields.last_completion_result,

@@ -74,6 +74,11 @@ pub(crate) fn wire_duration(duration: Duration) -> Option<prost_types::Duration>
     })
 }
 
+/// Writes a duration that is left out when it is zero.
+pub(crate) fn set_duration(duration: Duration) -> Option<prost_types::Duration> {
+    if duration.is_zero() { None } else { wire_duration(duration) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,7 +38,7 @@ const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(600);
 const SUGGEST_CONTINUE_BYTES: i64 = 4 * 1024 * 1024;
 const SUGGEST_CONTINUE_EVENTS: EventId = 4 * 1024;
 /// The identity in events that the server itself causes.
-pub(super) const HISTORY_SERVICE: &str = "history-service";
+pub(crate) const HISTORY_SERVICE: &str = "history-service";
 /// From this attempt on, the worker counts as failing: queries and updates do not wait for it.
 const FAILING_FROM_ATTEMPT: i32 = 3;
 
@@ -292,7 +292,8 @@ impl Run {
     ///
     /// A failure on a worker's own queue may be that worker's fault alone, so it counts as none.
     fn count_failure(&mut self, counts: bool) {
-        let counts = counts && self.state.sticky.take().is_none();
+        let was_sticky = self.state.sticky.take().is_some();
+        let counts = counts && !was_sticky;
         self.state.workflow_task_attempt = if counts { self.state.workflow_task_attempt + 1 } else { 1 };
         self.state.close_attempted = false;
         self.set_workflow_task(None);
@@ -310,9 +311,8 @@ impl Run {
         }
         task.kind = TaskKind::Normal;
         task.scheduled_event_id = self.write_task_scheduled(&task);
-        if let Some(identity) = task.started.as_ref().map(|started| started.identity.clone()) {
-            self.write_task_started(&mut task, &identity);
-        }
+        // Who has the task is not written here: the real server does not tell either.
+        self.write_task_started(&mut task, "");
         self.set_workflow_task(Some(task));
     }
 

@@ -14,10 +14,12 @@ use crate::api::workflowservice::{
     SignalWithStartWorkflowExecutionRequest, SignalWithStartWorkflowExecutionResponse, StartWorkflowExecutionRequest,
     StartWorkflowExecutionResponse,
 };
+use crate::engine::commands::text_payload;
 use crate::engine::control::{Signal, StopRequest};
 use crate::engine::error::Refusal;
 use crate::engine::run::{Close, Run};
 use crate::engine::start::{Attachment, Eager, Start, StartFields, check_name};
+use crate::engine::workflow_task::HISTORY_SERVICE;
 use crate::namespaces::Namespace;
 use crate::store::CommitSeq;
 use crate::visibility::RunStatus;
@@ -106,12 +108,13 @@ impl Core {
             if state.current.is_none() && self.may_be_stored(&key) {
                 state.current = self.stored_run(namespace, start.workflow_id(), "")?.map(Current::Closed);
             }
-            let starter = Starter { core: self, namespace, slot: &slot, policies };
+            let new_run_id = Uuid::now_v7().to_string().into();
+            let starter = Starter { core: self, namespace, slot: &slot, policies, new_run_id };
             return Ok(match &mut state.current {
                 Some(Current::Open(open)) => match starter.meet_open(open, &start, signal.as_ref(), attachment)? {
                     Some(got) => got,
                     None => {
-                        starter.replace(open, &start)?;
+                        starter.replace(open)?;
                         self.settle(&slot, &mut state);
                         starter.create(&mut state, start, signal, eager)?
                     }
@@ -132,6 +135,7 @@ struct Starter<'a> {
     namespace: &'a Arc<Namespace>,
     slot: &'a Arc<Slot>,
     policies: Policies,
+    new_run_id: Arc<str>,
 }
 
 impl Starter<'_> {
@@ -210,11 +214,12 @@ impl Starter<'_> {
     }
 
     /// Ends the open run, so that another can begin.
-    fn replace(&self, open: &mut OpenRun, start: &Start) -> Result<(), Refusal> {
+    fn replace(&self, open: &mut OpenRun) -> Result<(), Refusal> {
         let now = self.core.clock.now();
         let request = StopRequest {
             reason: "TerminateIfRunning WorkflowIdReusePolicy".to_owned(),
-            identity: start.identity().to_owned(),
+            details: Some(text_payload(&format!("terminated by new runID: {}", self.new_run_id))),
+            identity: HISTORY_SERVICE.to_owned(),
             ..StopRequest::default()
         };
         open.run.terminate(request, now)?;
@@ -231,7 +236,7 @@ impl Starter<'_> {
         eager: Option<Eager>,
     ) -> Result<Got, Refusal> {
         let now = self.core.clock.now();
-        let run_id: Arc<str> = Uuid::now_v7().to_string().into();
+        let run_id = Arc::clone(&self.new_run_id);
         let run = Run::start(Arc::clone(&self.namespace.name), start, run_id, signal, eager.as_ref(), now)?;
         let key = self.core.store.new_run();
         let mut open = Box::new(OpenRun::new(run, key, Arc::clone(self.namespace)));

@@ -157,6 +157,7 @@ fn run_activity() -> Command {
         CommandAttributes::ScheduleActivityTaskCommandAttributes(ScheduleActivityTaskCommandAttributes {
             activity_id: "1".to_owned(),
             activity_type: Some(ActivityType { name: "act".to_owned() }),
+            task_queue: Some(queue(QUEUE)),
             start_to_close_timeout: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
             ..Default::default()
         }),
