@@ -87,6 +87,42 @@ pub use everloop_macros::init;
 
 /// A method that a signal calls, in a [`#[workflow]`](macro@workflow) block.
 ///
+/// ```
+/// use everloop::prelude::*;
+///
+/// #[workflow]
+/// #[derive(Default)]
+/// pub struct Cart {
+///     items: State<Vec<String>>,
+///     closed: State<bool>,
+/// }
+///
+/// #[workflow]
+/// impl Cart {
+///     #[run]
+///     async fn run(&self) -> WorkflowResult<Vec<String>> {
+///         self.closed.wait(|closed| *closed).await?;
+///         Ok(self.items.get())
+///     }
+///
+///     #[signal]
+///     fn add(&self, item: String) {
+///         self.items.update(|items| items.push(item));
+///     }
+///
+///     // `cancel` is a method of every handle, so this one has another name in Rust.
+///     #[signal(name = "cancel")]
+///     fn request_cancel(&self) {
+///         self.closed.set(true);
+///     }
+/// }
+///
+/// async fn shop(handle: CartHandle) -> Result<(), everloop::SignalError> {
+///     handle.add("tea".into()).await?;
+///     handle.request_cancel().await
+/// }
+/// ```
+///
 /// `fn` or `async fn` with `&self` and up to eight inputs. It returns nothing, or a `Result` of nothing, whose error fails
 /// the workflow. Options: `name = ".."` on the wire; `unfinished_policy = abandon` to end the workflow without a warning while
 /// the handler still runs.
@@ -94,15 +130,65 @@ pub use everloop_macros::signal;
 
 /// A method that answers a query, in a [`#[workflow]`](macro@workflow) block.
 ///
+/// ```
+/// # use everloop::prelude::*;
+/// # #[workflow]
+/// # #[derive(Default)]
+/// # pub struct Cart { items: State<Vec<String>> }
+/// #[workflow]
+/// impl Cart {
+/// #   #[run]
+/// #   async fn run(&self) {}
+///     #[query]
+///     fn count(&self, what: String) -> usize {
+///         self.items.with(|items| items.iter().filter(|item| **item == what).count())
+///     }
+/// }
+///
+/// async fn ask(handle: CartHandle) -> Result<usize, everloop::QueryError> {
+///     handle.count("tea".into()).await
+/// }
+/// ```
+///
 /// A plain `fn` with `&self` and up to eight inputs. It reads and changes nothing; a write to a [`State`](crate::State) fails
 /// the query. Options: `name = ".."` on the wire.
 pub use everloop_macros::query;
 
 /// A method that takes an update, which changes the workflow and answers, in a [`#[workflow]`](macro@workflow) block.
 ///
+/// ```
+/// # use everloop::prelude::*;
+/// # #[workflow]
+/// # #[derive(Default)]
+/// # pub struct Cart { items: State<Vec<String>> }
+/// #[workflow]
+/// impl Cart {
+/// #   #[run]
+/// #   async fn run(&self) {}
+///     #[update(validator = check)]
+///     fn add(&self, item: String) -> usize {
+///         self.items.update(|items| {
+///             items.push(item);
+///             items.len()
+///         })
+///     }
+///
+///     fn check(&self, item: &String) -> WorkflowResult<()> {
+///         match item.is_empty() {
+///             true => Err(WorkflowError::new("an item has a name")),
+///             false => Ok(()),
+///         }
+///     }
+/// }
+///
+/// async fn shop(handle: CartHandle) -> Result<usize, everloop::UpdateError> {
+///     handle.add("tea".into()).await
+/// }
+/// ```
+///
 /// `fn` or `async fn` with `&self` and up to eight inputs. Options: `name = ".."` on the wire; `unfinished_policy = abandon`
 /// as for signals; `validator = method` names a method of the block that takes a reference to each input and may reject the
-/// update before it leaves a trace in the history: `fn check(&self, amount: &u32) -> WorkflowResult<()>`.
+/// update before it leaves a trace in the history.
 pub use everloop_macros::update;
 
 /// Lets something pass that the macro would refuse because it gives another result on replay, on a statement or a method.
