@@ -170,7 +170,8 @@ async fn asked_to_terminate_it_answers_waiting_polls_and_ends_well() {
     while client.describe_task_queue(describe.clone()).await.unwrap().into_inner().pollers.is_empty() {
         tokio::task::yield_now().await;
     }
-    let killed = Command::new("kill").args(["-TERM", &server.process.id().to_string()]).status().unwrap();
+    // The shell's own `kill`: the program of that name is not everywhere.
+    let killed = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", server.process.id())).status().unwrap();
     assert!(killed.success());
     assert!(poll.await.unwrap().unwrap().into_inner().task_token.is_empty());
     let mut rest = String::new();
