@@ -41,16 +41,16 @@ pub use data::{
 #[cfg(feature = "embedded")]
 pub use embedded::{EngineClock, Jumping};
 pub use errors::{ActivityError, ActivityResult, WorkflowError, WorkflowResult};
-pub use executor::{Random, WorkflowInfo};
+pub use executor::{OnlyInsideAWorkflow, Random, WorkflowInfo};
 pub use history::{History, HistoryError};
 pub use macros::{activities, activity, allow_nondeterminism, init, query, run, signal, update, workflow};
 pub use uuid::Uuid;
 pub use worker::{BuildError, ShutdownHandle, Worker, WorkerBuilder, WorkerError};
 pub use workflow::{
-    Cancelled, CancelledFuture, Elapsed, JoinHandle, OnlyInsideAWorkflow, Scope, Sleep, State, Timeout,
-    UnfinishedPolicy, WaitCondition, WaitState, Workflow, WorkflowCall, YieldNow, all_handlers_finished, cancelled,
-    info, is_cancelled, is_replaying, join_all, now, random, random_range, scope, shield, sleep, sleep_until, spawn,
-    this, timeout, uuid, wait_condition, yield_now,
+    Cancelled, CancelledFuture, Elapsed, JoinHandle, Scope, Sleep, State, Timeout, UnfinishedPolicy, WaitCondition,
+    WaitState, Workflow, WorkflowCall, YieldNow, all_handlers_finished, cancelled, info, is_cancelled, is_replaying,
+    join_all, now, random, random_range, scope, shield, sleep, sleep_until, spawn, this, timeout, uuid, wait_condition,
+    yield_now,
 };
 
 /// What programs need most: `use everloop::prelude::*;`.

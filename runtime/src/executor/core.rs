@@ -31,10 +31,15 @@ use crate::data::Failure;
 use crate::raw;
 use crate::tasks::LocalFuture;
 
-pub(crate) struct Core {
+/// What the operations of a run share. It never leaves the run's thread, nor does a future that holds it: where a program
+/// tries, in an activity or a spawned task, this is the name that the compiler gives as the reason.
+pub struct OnlyInsideAWorkflow {
     pub(super) ready: Arc<Ready>,
     inner: RefCell<Inner>,
 }
+
+/// Its name in this crate.
+pub(crate) type Core = OnlyInsideAWorkflow;
 
 /// What workflow code may do just now.
 #[derive(Clone, PartialEq)]

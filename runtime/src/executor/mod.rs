@@ -35,6 +35,7 @@ mod scope;
 mod timer;
 mod update;
 
+pub use self::core::OnlyInsideAWorkflow;
 pub(crate) use self::core::{Core, Pending};
 #[cfg(test)]
 mod tests;

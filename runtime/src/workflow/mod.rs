@@ -15,9 +15,8 @@ pub use combinators::{Elapsed, Timeout, join_all, timeout};
 pub use definition::{InitialState, Message, Workflow, WorkflowCall};
 pub use handlers::{Handlers, UnfinishedPolicy};
 pub use operations::{
-    Cancelled, CancelledFuture, OnlyInsideAWorkflow, Sleep, WaitCondition, WaitState, YieldNow, all_handlers_finished,
-    cancelled, info, is_cancelled, is_replaying, now, random, random_range, sleep, sleep_until, this, uuid,
-    wait_condition, yield_now,
+    Cancelled, CancelledFuture, Sleep, WaitCondition, WaitState, YieldNow, all_handlers_finished, cancelled, info,
+    is_cancelled, is_replaying, now, random, random_range, sleep, sleep_until, this, uuid, wait_condition, yield_now,
 };
 pub use scope::{Scope, scope};
 pub use spawn::{JoinHandle, shield, spawn};

@@ -14,13 +14,10 @@ use uuid::Uuid;
 
 use super::State;
 use crate::executor::current::{current, try_current};
-use crate::executor::{OnDrop, Outcome, Pending, Random, ScopeId, WorkflowInfo};
+use crate::executor::{OnDrop, OnlyInsideAWorkflow, Outcome, Pending, Random, ScopeId, WorkflowInfo};
 
-/// Makes a future `!Send`, under a name that explains the error.
-pub(crate) type WorkflowOnly = PhantomData<*const OnlyInsideAWorkflow>;
-
-/// A future of a workflow stays on its workflow's thread.
-pub struct OnlyInsideAWorkflow;
+/// Makes a future `!Send` for the same reason as everything else in it, so that it is one error.
+pub(crate) type WorkflowOnly = PhantomData<Rc<OnlyInsideAWorkflow>>;
 
 /// The workflow, or the part of it that waited, was asked to cancel.
 ///
