@@ -1,0 +1,67 @@
+//! A trip that is called off: the wait ends with an error, `?` would end the workflow, and clean-up comes before that.
+
+use everloop::{ResultError, prelude::*};
+use everloop_examples::{Error, until_ctrl_c};
+
+#[activity(start_to_close_timeout = "10s")]
+async fn book_hotel(city: String) -> ActivityResult<u32> {
+    println!("activity: booked a hotel in {city}");
+    Ok(4711)
+}
+
+#[activity(start_to_close_timeout = "10s")]
+async fn give_back_hotel(booking: u32) -> ActivityResult<()> {
+    println!("activity: gave back booking {booking}");
+    Ok(())
+}
+
+#[workflow]
+#[derive(Default)]
+pub struct Trip {
+    booking: State<Option<u32>>,
+}
+
+#[workflow]
+impl Trip {
+    #[run]
+    async fn run(&self, city: String) -> WorkflowResult<()> {
+        let booking = book_hotel(city).await?;
+        self.booking.set(Some(booking));
+
+        // A month until departure. Cancelling the workflow resolves what is pending: here, this timer.
+        if let Err(cancelled) = sleep(Duration::from_secs(30 * 24 * 3600)).await {
+            // The request is used up by that. What begins now runs as ever.
+            give_back_hotel(booking).await?;
+            // Returned, it makes the workflow cancelled rather than failed or completed.
+            return Err(cancelled.into());
+        }
+        Ok(())
+    }
+
+    /// An update changes and answers. This one only waits until there is something to tell.
+    #[update]
+    async fn booked(&self) -> WorkflowResult<u32> {
+        self.booking.wait(|booking| booking.is_some()).await?;
+        Ok(self.booking.get().unwrap_or_default())
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let client = Client::from_env_or("memory:?clock=skipping").await?;
+    let worker =
+        Worker::builder(&client, "trips").workflow::<Trip>().activity(book_hotel).activity(give_back_hotel).build()?;
+    worker.run_until(until_ctrl_c(story(client))).await?.unwrap_or(Ok(()))
+}
+
+async fn story(client: Client) -> Result<(), Error> {
+    let trip = client.start(Trip::run("Lisbon".into())).task_queue("trips").await?;
+    println!("the trip has booking {}", trip.booked().await?);
+
+    trip.cancel().await?;
+    match trip.result().await {
+        Err(ResultError::Cancelled { .. }) => println!("the trip was cancelled"),
+        other => println!("the trip was not cancelled: {other:?}"),
+    }
+    Ok(())
+}
