@@ -7,7 +7,8 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, Ident, Lit, LitStr, Meta, Path, Token, UnOp, parenthesized, token};
+use syn::spanned::Spanned;
+use syn::{Attribute, Expr, Ident, Lit, LitStr, Meta, Path, Token, parenthesized, token};
 
 use crate::diagnostics::Errors;
 
@@ -185,7 +186,7 @@ impl<'a> Options<'a> {
             _ => None,
         };
         match number {
-            Some(number) => Some((number, span(&value))),
+            Some(number) => Some((number, value.span())),
             None => {
                 self.errors.minor(&value, format!("`{key}` is a number: `{key} = 2.0`"));
                 None
@@ -201,7 +202,6 @@ impl<'a> Options<'a> {
                 Lit::Int(number) => number.base10_parse::<u32>().ok(),
                 _ => None,
             },
-            Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => None,
             _ => None,
         };
         if count.is_none_or(|count| count > i32::MAX as u32) {
@@ -273,10 +273,6 @@ fn literal_text(value: &Expr) -> Option<&LitStr> {
         },
         _ => None,
     }
-}
-
-fn span(value: &Expr) -> Span {
-    syn::spanned::Spanned::span(value)
 }
 
 /// `` `a`, `b` or `c` ``.

@@ -74,6 +74,7 @@ pub mod __private {
     pub use std::boxed::Box;
     pub use std::clone::Clone;
     pub use std::convert::From;
+    pub use std::fmt;
     pub use std::future::{Future, IntoFuture};
     pub use std::ops::Deref;
     pub use std::option::Option::{self, None, Some};

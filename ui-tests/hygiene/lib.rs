@@ -2,7 +2,7 @@
 //! `::everloop::__private`.
 #![no_implicit_prelude]
 #![deny(warnings, missing_docs, unreachable_pub, private_interfaces, private_bounds, unused, unused_qualifications)]
-#![deny(clippy::all, clippy::pedantic)]
+#![deny(missing_debug_implementations, missing_copy_implementations, clippy::all, clippy::pedantic)]
 #![allow(clippy::unused_async, clippy::unused_self, reason = "methods do nothing here")]
 
 #[allow(dead_code, reason = "they are there to be in the way")]
@@ -25,7 +25,9 @@ macro_rules! stringify {
 /// A module with the name of a handler, of an activity and of an argument: nothing made from those may hide it.
 pub mod payment {
     /// An input.
-    #[derive(::serde::Serialize, ::serde::Deserialize)]
+    #[derive(
+        ::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug, ::serde::Serialize, ::serde::Deserialize,
+    )]
     pub struct Payment;
 }
 
@@ -61,7 +63,7 @@ pub(crate) fn inner(context: &::everloop::ActivityContext, shared: u8) -> u8 {
 
 /// A workflow.
 #[::everloop::workflow]
-#[derive(::std::default::Default)]
+#[derive(::core::fmt::Debug, ::std::default::Default)]
 pub struct Greeting {
     count: ::everloop::State<u32>,
 }
@@ -92,6 +94,7 @@ impl Greeting {
 }
 
 /// Works with a value.
+#[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
 pub struct Payments;
 
 #[::everloop::activities]

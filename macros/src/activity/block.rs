@@ -209,6 +209,7 @@ pub(crate) fn generate(block: &Block) -> TokenStream {
             // modules of the user that the methods' types name.
             #[doc(hidden)]
             #[allow(non_camel_case_types, dead_code, unreachable_pub)]
+            #[allow(missing_debug_implementations, missing_copy_implementations)]
             mod __activities {
                 #(#markers)*
             }

@@ -126,7 +126,7 @@ pub(crate) fn generate(activity: &Activity) -> TokenStream {
         #visibility mod #module {
             /// An empty type for each activity, so that calls of different activities have different types.
             #[doc(hidden)]
-            #[allow(non_camel_case_types, dead_code)]
+            #[allow(non_camel_case_types, dead_code, missing_debug_implementations, missing_copy_implementations)]
             #marker_visibility enum #name {}
         }
 

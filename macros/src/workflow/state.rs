@@ -78,10 +78,13 @@ pub(crate) fn generate(state: &State<'_>) -> TokenStream {
                 }
             }
 
-            impl<T: #private::Target> #private::Clone for #handle<T>
-            where
-                #private::WorkflowHandle<#name, T>: #private::Clone,
-            {
+            impl<T: #private::Target> #private::fmt::Debug for #handle<T> {
+                fn fmt(&self, f: &mut #private::fmt::Formatter<'_>) -> #private::fmt::Result {
+                    #private::fmt::Debug::fmt(&self.0, f)
+                }
+            }
+
+            impl<T: #private::Target> #private::Clone for #handle<T> {
                 fn clone(&self) -> Self {
                     #handle(#private::Clone::clone(&self.0))
                 }

@@ -1,5 +1,6 @@
 //! Handles: one workflow, reached by id.
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use everloop_proto::temporal::api::workflowservice::v1::{
@@ -92,6 +93,14 @@ impl<W, T: Clone> Clone for WorkflowHandle<W, T> {
             task_queue: self.task_queue.clone(),
             workflow: PhantomData,
         }
+    }
+}
+
+/// What it reaches.
+impl<W, T> fmt::Debug for WorkflowHandle<W, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, run_id) = (self.id(), self.run_id());
+        f.debug_struct("WorkflowHandle").field("id", &id).field("run_id", &run_id).finish_non_exhaustive()
     }
 }
 

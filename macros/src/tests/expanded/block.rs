@@ -15,6 +15,7 @@ const _: () = {
     use ::everloop::__private::Plain as _;
     #[doc(hidden)]
     #[allow(non_camel_case_types, dead_code, unreachable_pub)]
+    #[allow(missing_debug_implementations, missing_copy_implementations)]
     mod __activities {
         pub struct refund<Shared>(fn() -> Shared);
         pub struct count<Shared>(fn() -> Shared);

@@ -10,7 +10,12 @@ pub(super) fn ship(
 pub(super) mod __activity_ship {
     /// An empty type for each activity, so that calls of different activities have different types.
     #[doc(hidden)]
-    #[allow(non_camel_case_types, dead_code)]
+    #[allow(
+        non_camel_case_types,
+        dead_code,
+        missing_debug_implementations,
+        missing_copy_implementations
+    )]
     pub(in super::super) enum ship {}
 }
 const _: () = {

@@ -14,7 +14,12 @@ pub fn charge(
 pub mod __activity_charge {
     /// An empty type for each activity, so that calls of different activities have different types.
     #[doc(hidden)]
-    #[allow(non_camel_case_types, dead_code)]
+    #[allow(
+        non_camel_case_types,
+        dead_code,
+        missing_debug_implementations,
+        missing_copy_implementations
+    )]
     pub enum charge {}
 }
 #[cfg(feature = "shop")]

@@ -28,14 +28,17 @@ const _: () = {
             OneClickBuyHandle(untyped)
         }
     }
+    impl<T: ::everloop::__private::Target> ::everloop::__private::fmt::Debug
+    for OneClickBuyHandle<T> {
+        fn fmt(
+            &self,
+            f: &mut ::everloop::__private::fmt::Formatter<'_>,
+        ) -> ::everloop::__private::fmt::Result {
+            ::everloop::__private::fmt::Debug::fmt(&self.0, f)
+        }
+    }
     impl<T: ::everloop::__private::Target> ::everloop::__private::Clone
-    for OneClickBuyHandle<T>
-    where
-        ::everloop::__private::WorkflowHandle<
-            OneClickBuy,
-            T,
-        >: ::everloop::__private::Clone,
-    {
+    for OneClickBuyHandle<T> {
         fn clone(&self) -> Self {
             OneClickBuyHandle(::everloop::__private::Clone::clone(&self.0))
         }
