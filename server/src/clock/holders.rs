@@ -14,16 +14,13 @@ pub(crate) enum Holder {
     Query,
     /// An update that waits for a worker.
     Update,
-    /// A call that is being answered.
-    Call,
 }
 
-const KINDS: [(Holder, &str); 5] = [
+const KINDS: [(Holder, &str); 4] = [
     (Holder::Task, "tasks at workers"),
     (Holder::Match, "tasks on their way"),
     (Holder::Query, "queries waiting for a worker"),
     (Holder::Update, "updates waiting for a worker"),
-    (Holder::Call, "calls in progress"),
 ];
 
 /// Counts what is under way.
