@@ -183,10 +183,20 @@ pub(crate) struct ContextSignals {
 pub(crate) struct Heartbeats {
     newest: Mutex<Option<Payloads>>,
     recorded: Notify,
+    /// Where all of them are kept, in tests.
+    all: Option<Arc<Mutex<Vec<Payloads>>>>,
 }
 
 impl Heartbeats {
+    /// Ones that are all kept.
+    pub(crate) fn kept(all: Arc<Mutex<Vec<Payloads>>>) -> Self {
+        Self { all: Some(all), ..Self::default() }
+    }
+
     fn record(&self, details: Payloads) {
+        if let Some(all) = &self.all {
+            all.lock().unwrap_or_else(PoisonError::into_inner).push(details.clone());
+        }
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(details);
         self.recorded.notify_one();
     }

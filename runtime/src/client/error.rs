@@ -166,6 +166,14 @@ pub enum ResultError {
         /// Why, as who did it said.
         reason: String,
     },
+    /// In a test environment: one of its tasks failed. Elsewhere the task would be tried again until a fix is deployed.
+    #[error("a task of workflow `{workflow_id}` failed: {failure}")]
+    TaskFailed {
+        /// The workflow.
+        workflow_id: String,
+        /// Why, with the line where it is known.
+        failure: Failure,
+    },
     /// Its execution or run timeout passed.
     #[error("the workflow did not end within its time limit")]
     TimedOut,

@@ -7,6 +7,7 @@ mod address;
 mod connection;
 mod description;
 mod error;
+mod failures;
 mod handle;
 mod history;
 mod interceptor;
@@ -38,6 +39,7 @@ pub use start::{ForHandle, ForResult, StartCall, WorkflowIdConflictPolicy, Workf
 pub use update::{UpdateCall, UpdateHandle, UpdateStage};
 
 pub(crate) use connection::{Backoff, Connection, LONG_POLL};
+pub(crate) use failures::{CheckResult, FailureBoard};
 #[cfg(feature = "embedded")]
 pub(crate) use transport::InProcess;
 
@@ -80,6 +82,8 @@ pub(crate) struct Inner {
     unpolled: unpolled::Unpolled,
     #[cfg(feature = "embedded")]
     engine_clock: Option<EngineClock>,
+    /// Of a test environment.
+    failures: Option<Arc<FailureBoard>>,
 }
 
 impl Client {
@@ -166,6 +170,10 @@ impl Client {
     }
 
     // ---- for the rest of the crate ----
+
+    pub(crate) fn failures(&self) -> Option<&Arc<FailureBoard>> {
+        self.inner.failures.as_ref()
+    }
 
     pub(crate) fn connection(&self) -> &Connection {
         &self.inner.connection

@@ -43,6 +43,7 @@ pub struct ClientBuilder {
     metadata: Vec<(String, String)>,
     api_key: Option<String>,
     refusal: Option<ConnectError>,
+    failures: Option<Arc<super::FailureBoard>>,
 }
 
 impl ClientBuilder {
@@ -57,6 +58,7 @@ impl ClientBuilder {
             metadata: Vec::new(),
             api_key: None,
             refusal: None,
+            failures: None,
         }
     }
 
@@ -139,6 +141,13 @@ impl ClientBuilder {
         self
     }
 
+    /// For test environments: results fail at once with what is reported there.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn failures(mut self, failures: Arc<super::FailureBoard>) -> Self {
+        self.failures = Some(failures);
+        self
+    }
+
     /// Connects, and asks the server what it can do.
     pub async fn connect(self) -> Result<Client, ConnectError> {
         if let Some(refusal) = self.refusal {
@@ -196,6 +205,7 @@ impl ClientBuilder {
             unpolled: Default::default(),
             #[cfg(feature = "embedded")]
             engine_clock,
+            failures: self.failures,
         }))
     }
 }

@@ -7,10 +7,9 @@ use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes as Event;
 use everloop_proto::temporal::api::workflowservice::v1::GetWorkflowExecutionHistoryRequest;
 
-use super::Client;
 use super::error::ResultError;
 use super::message::first;
-use super::unpolled;
+use super::{Client, FailureBoard, history, unpolled};
 use crate::data::{Failure, Payloads, encode};
 use crate::raw;
 
@@ -43,6 +42,46 @@ pub(super) async fn wait(
         }
     };
     tokio::pin!(waiting);
+    let Some(failures) = client.failures() else {
+        return with_patience(client, workflow_id, task_queue, waiting).await;
+    };
+    tokio::select! {
+        biased;
+        failure = failures.wait(workflow_id) => {
+            let workflow_id = workflow_id.to_owned();
+            Err(ResultError::TaskFailed { workflow_id, failure })
+        }
+        result = with_patience(client, workflow_id, task_queue, waiting) => {
+            check(client, workflow_id, failures).await?;
+            result
+        }
+    }
+}
+
+/// Replays the workflow's history in a test environment: a result that would come out differently is no result.
+async fn check(client: &Client, workflow_id: &str, failures: &FailureBoard) -> Result<(), ResultError> {
+    let Some(check) = failures.check() else { return Ok(()) };
+    let execution = raw::WorkflowExecution { workflow_id: workflow_id.to_owned(), run_id: String::new() };
+    let checked = match history::fetch(client, execution).await {
+        // Workflow code may take its time, and must not do so on the runtime's own threads.
+        Ok(history) => match tokio::task::spawn_blocking(move || check.check(&history)).await {
+            Ok(checked) => checked,
+            Err(panic) => Err(Failure::application("ReplayCheck", panic.to_string()).into()),
+        },
+        Err(error) => {
+            let message = format!("the history cannot be fetched for the replay check: {error}");
+            Err(Failure::application("ReplayCheck", message).into())
+        }
+    };
+    checked.map_err(|failure| ResultError::TaskFailed { workflow_id: workflow_id.to_owned(), failure: *failure })
+}
+
+async fn with_patience<T>(
+    client: &Client,
+    workflow_id: &str,
+    task_queue: Option<&str>,
+    mut waiting: impl Future<Output = T> + Unpin,
+) -> T {
     // Most results are there soon; for the others, someone should know when there is no worker.
     match tokio::time::timeout(unpolled::PATIENCE, &mut waiting).await {
         Ok(result) => result,

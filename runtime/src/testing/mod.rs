@@ -1,5 +1,17 @@
-//! Tests without waiting: histories replayed against today's code.
+//! Tests without waiting: workflows on an engine whose clock jumps, activities by themselves, histories replayed.
 
+mod activity;
+#[cfg(feature = "embedded")]
+mod checks;
+#[cfg(feature = "embedded")]
+mod environment;
+mod mocks;
 mod replayer;
+#[cfg(all(test, feature = "embedded"))]
+mod tests;
 
+pub use activity::ActivityEnvironment;
+#[cfg(feature = "embedded")]
+pub use environment::WorkflowEnvironment;
+pub use mocks::Mock;
 pub use replayer::{ReplayFailure, Replayer};

@@ -1,5 +1,6 @@
 //! A worker, from its builder to its end.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 use super::activities::Activities as Runner;
 use super::link::Link;
 use super::polling::ServerState;
-use super::registry::Registry;
+use super::registry::{RegisteredActivity, Registry};
 use super::shell::{Observer, Shell};
 use super::threads::{ThreadOptions, WorkflowThreads};
 use super::workflows::poll_workflow_tasks;
@@ -58,6 +59,7 @@ pub struct WorkerBuilder {
     task_queue: String,
     registry: Registry,
     options: Options,
+    mocks: BTreeMap<&'static str, RegisteredActivity>,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -146,6 +148,7 @@ impl Worker {
             task_queue: task_queue.into(),
             registry: Registry::default(),
             options: Options::default(),
+            mocks: BTreeMap::new(),
             observer: None,
         }
     }
@@ -378,10 +381,14 @@ impl WorkerBuilder {
         self
     }
 
-    pub(crate) fn registry(&mut self) -> &mut Registry {
-        &mut self.registry
+    /// What runs in place of registered activities.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn mocks(mut self, mocks: BTreeMap<&'static str, RegisteredActivity>) -> Self {
+        self.mocks = mocks;
+        self
     }
 
+    #[cfg(feature = "embedded")]
     pub(crate) fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
         self
@@ -392,7 +399,7 @@ impl WorkerBuilder {
     /// # Errors
     /// If nothing is registered, two things have one name, or a number makes no sense.
     pub fn build(self) -> Result<Worker, BuildError> {
-        let Self { client, task_queue, registry, options, observer } = self;
+        let Self { client, task_queue, mut registry, options, mocks, observer } = self;
         if task_queue.is_empty() {
             return Err(BuildError::NoTaskQueue);
         }
@@ -402,6 +409,7 @@ impl WorkerBuilder {
         if let Some(name) = registry.duplicates.first() {
             return Err(BuildError::Duplicate { name });
         }
+        registry.activities.extend(mocks);
         for (option, value) in [
             ("workflow_threads", options.workflow_threads),
             ("max_concurrent_workflow_tasks", options.max_workflow_tasks),

@@ -1,0 +1,174 @@
+//! One activity by itself.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::activity::{
+    Activity, ActivityCall, ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, FunctionActivity,
+    Heartbeats, MethodActivity,
+};
+use crate::data::Payloads;
+use crate::errors::ActivityError;
+
+/// Runs an activity's own body, without server and worker.
+///
+/// ```
+/// use everloop::prelude::*;
+/// use everloop::testing::ActivityEnvironment;
+///
+/// #[activity]
+/// async fn count(ctx: &ActivityContext, to: u32) -> ActivityResult<u32> {
+///     for n in 0..to {
+///         ctx.heartbeat(n)?;
+///     }
+///     Ok(to)
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let env = ActivityEnvironment::new();
+/// assert_eq!(env.run(count(3)).await.unwrap(), 3);
+/// assert_eq!(env.heartbeats().len(), 3);
+/// # });
+/// ```
+pub struct ActivityEnvironment {
+    info: ActivityInfo,
+    last_details: Payloads,
+    cancel: watch::Sender<Option<ActivityCancelReason>>,
+    shutdown: CancellationToken,
+    beats: Arc<Mutex<Vec<Payloads>>>,
+}
+
+impl Default for ActivityEnvironment {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ActivityEnvironment {
+    /// A first attempt, which nobody cancels.
+    pub fn new() -> Self {
+        let info = ActivityInfo {
+            namespace: "default".to_owned(),
+            activity_id: "1".to_owned(),
+            workflow_id: "test".to_owned(),
+            run_id: "test-run".to_owned(),
+            workflow_type: "Test".to_owned(),
+            task_queue: "test".to_owned(),
+            attempt: 1,
+            ..ActivityInfo::default()
+        };
+        let (cancel, _) = watch::channel(None);
+        Self { info, last_details: Payloads::new(), cancel, shutdown: CancellationToken::new(), beats: Arc::default() }
+    }
+
+    /// Which attempt it is, counted from 1.
+    pub fn attempt(mut self, attempt: u32) -> Self {
+        self.info.attempt = attempt;
+        self
+    }
+
+    /// What the activity knows of itself.
+    pub fn info(mut self, change: impl FnOnce(&mut ActivityInfo)) -> Self {
+        change(&mut self.info);
+        self
+    }
+
+    /// What the last heartbeat of an earlier attempt recorded.
+    ///
+    /// # Panics
+    /// If the details cannot be serialized.
+    pub fn heartbeat_details<T: Serialize + 'static>(mut self, details: T) -> Self {
+        self.last_details = match Payloads::of(&details) {
+            Ok(details) => details,
+            Err(error) => panic!("heartbeat details: {error}"),
+        };
+        self
+    }
+
+    /// Runs an activity function.
+    ///
+    /// # Errors
+    /// What the activity returns.
+    pub async fn run<A: FunctionActivity>(&self, call: ActivityCall<A>) -> Result<A::Output, ActivityError> {
+        A::execute_activity(self.context::<A>(), call.args).await
+    }
+
+    /// Runs an activity method on its value.
+    ///
+    /// # Errors
+    /// What the activity returns.
+    pub async fn run_on<A: MethodActivity>(
+        &self,
+        shared: &Arc<A::Shared>,
+        call: ActivityCall<A>,
+    ) -> Result<A::Output, ActivityError> {
+        A::execute_activity(shared.clone(), self.context::<A>(), call.args).await
+    }
+
+    /// Tells the activity to stop, now or as soon as it runs.
+    pub fn cancel(&self, reason: ActivityCancelReason) {
+        self.cancel.send_replace(Some(reason));
+    }
+
+    /// Tells the activity that its worker stops.
+    pub fn shut_down_worker(&self) {
+        self.shutdown.cancel();
+    }
+
+    /// The details of all heartbeats so far. Here none is held back.
+    pub fn heartbeats(&self) -> Vec<Payloads> {
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn context<A: Activity>(&self) -> ActivityContext {
+        let info = ActivityInfo { activity_type: A::NAME.to_owned(), ..self.info.clone() };
+        let signals = ContextSignals {
+            cancelled: self.cancel.subscribe(),
+            shutdown: self.shutdown.clone(),
+            beats: Arc::new(Heartbeats::kept(self.beats.clone())),
+        };
+        ActivityContext::new(info, self.last_details.clone(), signals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    #[activity]
+    async fn patient(ctx: &ActivityContext) -> ActivityResult<String> {
+        let before: Option<u32> = ctx.heartbeat_details().transpose().map_err(ActivityError::new)?;
+        ctx.heartbeat("waiting".to_owned())?;
+        let reason = ctx.cancelled().await;
+        Ok(format!("attempt {}, {before:?}, {reason}", ctx.info().attempt))
+    }
+
+    struct Greeter(&'static str);
+
+    #[activities]
+    impl Greeter {
+        #[activity]
+        fn greet(&self, name: String) -> String {
+            format!("{} {name}", self.0)
+        }
+    }
+
+    #[tokio::test]
+    async fn an_activity_sees_its_attempt_its_details_and_its_cancellation() {
+        let env = ActivityEnvironment::new().attempt(2).heartbeat_details(7u32);
+        env.cancel(ActivityCancelReason::Requested);
+        assert_eq!(env.run(patient()).await.unwrap(), "attempt 2, Some(7), cancelled by the workflow");
+        assert_eq!(env.heartbeats()[0].get::<String>(0), Some(Ok("waiting".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn a_method_runs_on_its_value() {
+        let greeter = Arc::new(Greeter("hello"));
+        let env = ActivityEnvironment::new();
+        assert_eq!(env.run_on(&greeter, Greeter::greet("you".into())).await.unwrap(), "hello you");
+    }
+}

@@ -1,0 +1,122 @@
+//! The replay check: what a worker does is done again from what was recorded, and must come out the same.
+//!
+//! While a workflow runs, a shadow of it on another thread replays each task as soon as its events are recorded. When a
+//! result is awaited and the workflow has ended, its whole history is replayed once more, cut into pages at random.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use everloop_proto::temporal::api::history::v1::HistoryEvent;
+
+use uuid::Uuid;
+
+use super::replayer;
+use crate::client::{CheckResult, FailureBoard};
+use crate::data::Failure;
+use crate::executor::{Definition, Run, Step, Task};
+use crate::history::History;
+use crate::worker::Observer;
+
+/// Watches the workers of an environment.
+pub(super) struct Checks {
+    board: Arc<FailureBoard>,
+    /// Whether a failed task fails the result at once.
+    fails_at_once: bool,
+    shadows: Mutex<Sender<Recorded>>,
+    definitions: Mutex<BTreeMap<String, Arc<dyn Definition>>>,
+}
+
+/// Events that were recorded of a run.
+struct Recorded {
+    workflow_id: String,
+    run_id: String,
+    definition: Arc<dyn Definition>,
+    events: Vec<HistoryEvent>,
+}
+
+impl Checks {
+    pub(super) fn start(board: Arc<FailureBoard>, fails_at_once: bool) -> std::io::Result<Arc<Self>> {
+        let (sender, inbox) = channel();
+        let reports = board.clone();
+        std::thread::Builder::new().name("everloop-replay-check".to_owned()).spawn(move || shadow(&inbox, &reports))?;
+        Ok(Arc::new(Self { board, fails_at_once, shadows: Mutex::new(sender), definitions: Mutex::default() }))
+    }
+}
+
+impl CheckResult for Checks {
+    fn check(&self, history: &History) -> Result<(), Box<Failure>> {
+        let definitions = self.definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        // A workflow that no worker of this environment has run is not ours to judge.
+        let Some(definition) = definitions.get(history.workflow_type()).cloned() else { return Ok(()) };
+        drop(definitions);
+        replayer::replay_in_pages(&definition, history, &random_cuts(history.len())).map_err(|message| {
+            let message = format!("the replay check found: {message}");
+            Failure::application("NondeterminismError", message).into()
+        })
+    }
+}
+
+/// Up to three places to end a page.
+fn random_cuts(events: usize) -> Vec<usize> {
+    let random = Uuid::new_v4();
+    let mut cuts: Vec<usize> =
+        random.as_bytes().chunks(5).map(|bytes| 1 + usize::from(bytes[0]) * events / 256).collect();
+    cuts.sort_unstable();
+    cuts.dedup();
+    cuts
+}
+
+impl Observer for Checks {
+    fn task_begins(&self, workflow_id: &str, run_id: &str, definition: &Arc<dyn Definition>, events: &[HistoryEvent]) {
+        let mut definitions = self.definitions.lock().unwrap_or_else(PoisonError::into_inner);
+        definitions.entry(definition.name().to_owned()).or_insert_with(|| definition.clone());
+        drop(definitions);
+        let recorded = Recorded {
+            workflow_id: workflow_id.to_owned(),
+            run_id: run_id.to_owned(),
+            definition: definition.clone(),
+            events: events.to_vec(),
+        };
+        // The thread ends only with this sender.
+        let _ = self.shadows.lock().unwrap_or_else(PoisonError::into_inner).send(recorded);
+    }
+
+    fn task_failed(&self, workflow_id: &str, _run_id: &str, failure: &Failure) {
+        if self.fails_at_once {
+            self.board.report(workflow_id, failure.clone());
+        }
+    }
+
+    fn run_closed(&self, _workflow_id: &str, _run_id: &str) {}
+}
+
+/// Replays what is recorded, run by run. A task whose outputs have not been recorded yet waits for them.
+fn shadow(inbox: &Receiver<Recorded>, board: &FailureBoard) {
+    let mut runs: HashMap<String, Run> = HashMap::new();
+    for Recorded { workflow_id, run_id, definition, events } in inbox {
+        let Some(first) = events.first().map(|event| event.event_id) else { continue };
+        let is_next = runs.get(&run_id).is_some_and(|run| run.next_event_id() == first);
+        if !is_next {
+            runs.remove(&run_id);
+        }
+        if first != 1 && !is_next {
+            // The worker is about to ask for the whole history.
+            continue;
+        }
+        let run = runs.entry(run_id.clone()).or_insert_with(|| replayer::new_run(&definition, &workflow_id, &run_id));
+        // More always comes: the task that is being done now is replayed when its outputs are known.
+        let mut step = match first {
+            1 => run.begin(Task { events, more: true, updates: Vec::new() }),
+            _ => run.extend(events, true),
+        };
+        while let Step::Yielded = step {
+            step = run.resume();
+        }
+        if let Step::Failed(failure) = step {
+            let message = format!("the replay check found: {failure}");
+            board.report(&workflow_id, Failure::application("NondeterminismError", message));
+            runs.remove(&run_id);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What a test of a user sees.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::WorkflowEnvironment;
+use crate::prelude::*;
+use crate::{ExecuteError, ResultError, Workflow};
+
+#[activity(start_to_close_timeout = "1m")]
+async fn charge(amount: u32) -> ActivityResult<u32> {
+    Err(ActivityError::non_retryable(format!("{amount} was really charged")))
+}
+
+struct Ledger;
+
+#[activities]
+impl Ledger {
+    #[activity]
+    async fn book(&self, amount: u32) -> ActivityResult<u32> {
+        Ok(amount)
+    }
+}
+
+#[workflow]
+#[derive(Default)]
+struct Order {
+    stage: State<String>,
+}
+
+#[workflow]
+impl Order {
+    #[run]
+    async fn run(&self, amount: u32) -> WorkflowResult<u32> {
+        self.stage.set("waiting".into());
+        sleep(Duration::from_secs(24 * 3600)).await?;
+        self.stage.set("charging".into());
+        let charged = charge(amount).await?;
+        sleep(Duration::from_secs(24 * 3600)).await?;
+        Ok(charged + Ledger::book(amount).await?)
+    }
+
+    #[query]
+    fn stage(&self) -> String {
+        self.stage.get()
+    }
+}
+
+async fn execute<W: Workflow<Args = (u32,), Output = u32>>(
+    env: &WorkflowEnvironment,
+    call: WorkflowCall<W>,
+) -> Result<u32, ResultError> {
+    let worker = env.worker("test").workflow::<W>().build().unwrap();
+    let executed = async { env.client().execute(call).id("it").task_queue("test").await };
+    match worker.run_until(executed).await.unwrap().expect("nothing else stops it") {
+        Ok(result) => Ok(result),
+        Err(ExecuteError::Result(error)) => Err(error),
+        Err(error) => panic!("it was not started: {error}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mocks_stand_in_and_days_take_no_time() {
+    let env = WorkflowEnvironment::start().await.unwrap();
+    env.mock(charge, |amount: u32| async move { Ok(amount * 2) });
+    env.mock(Ledger::book, |_: u32| async { Ok(1) });
+    assert_eq!(execute(&env, Order::run(5)).await.unwrap(), 11);
+    assert!(env.time_skipped() >= Duration::from_secs(2 * 24 * 3600), "{}", env.explain_time());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn time_stands_still_until_it_is_asked_to_move() {
+    let env = WorkflowEnvironment::start().await.unwrap();
+    env.mock(charge, |amount: u32| async move { Ok(amount) });
+    let worker = env.worker("test").workflow::<Order>().build().unwrap();
+    let story = async {
+        let order = env.client().start(Order::run(5)).id("it").task_queue("test").await.unwrap();
+        assert_eq!(order.stage().await.unwrap(), "waiting");
+        env.sleep(Duration::from_secs(3600)).await;
+        assert_eq!(order.stage().await.unwrap(), "waiting");
+        env.skip_until(async || order.stage().await.unwrap() != "waiting").await;
+        order.terminate("enough").await.unwrap();
+    };
+    assert!(worker.run_until(story).await.unwrap().is_some());
+    assert!(env.time_skipped() >= Duration::from_secs(23 * 3600));
+}
+
+#[workflow]
+#[derive(Default)]
+struct Broken {}
+
+#[workflow]
+impl Broken {
+    #[run]
+    async fn run(&self, index: u32) -> WorkflowResult<u32> {
+        sleep(Duration::from_secs(1)).await?;
+        Ok([1, 2, 3][index as usize])
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_task_fails_the_result_at_once_with_its_line() {
+    let env = WorkflowEnvironment::start().await.unwrap();
+    let error = execute(&env, Broken::run(7)).await.unwrap_err().to_string();
+    assert!(error.contains("testing/tests.rs:") && error.contains("index is 7"), "{error}");
+}
+
+static CALLS: AtomicU32 = AtomicU32::new(0);
+
+/// Does something else each time it runs.
+#[workflow]
+#[derive(Default)]
+struct Fickle {}
+
+#[workflow]
+impl Fickle {
+    #[run]
+    async fn run(&self, _n: u32) -> WorkflowResult<u32> {
+        if CALLS.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+            sleep(Duration::from_secs(1)).await?;
+        }
+        Ok(charge(1).await?)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn code_that_comes_out_differently_is_found() {
+    let env = WorkflowEnvironment::start().await.unwrap();
+    env.mock(charge, |amount: u32| async move { Ok(amount) });
+    let error = execute(&env, Fickle::run(1)).await.unwrap_err().to_string();
+    assert!(error.contains("the replay check found: event 5: history has StartTimer(1)"), "{error}");
+    assert!(error.contains("issued ScheduleActivity(charge, id 1) at runtime/src/testing/tests.rs:"), "{error}");
+}
