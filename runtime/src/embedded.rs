@@ -62,8 +62,10 @@ impl EngineClock {
         let slept = self.engine.sleep(duration);
         let jumping = self.jump();
         async move {
-            slept.await;
+            let awake = slept.await;
+            // In this order: nothing jumps between the end of the sleep and the lock.
             drop(jumping);
+            drop(awake);
         }
     }
 

@@ -15,5 +15,5 @@ pub use clock::{ClockMode, UnbalancedUnlock};
 #[cfg(feature = "listen")]
 pub use grpc::{ListenError, Listening};
 pub use grpc::{Operator, TestTime};
-pub use service::handle::{Engine, EngineBuilder, EngineError};
+pub use service::handle::{Awake, Engine, EngineBuilder, EngineError};
 pub use service::workflow::Workflows;

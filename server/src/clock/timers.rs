@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::{Clock, Holders};
+use super::{Clock, Hold, Holder, Holders};
 use crate::engine::time::Time;
 
 /// The wall clock may be set, or the machine sleep: the thread looks up at least this often.
@@ -45,7 +45,7 @@ impl Ticket {
 
 enum Entry {
     Due(Arc<dyn Due>),
-    Sleeper(oneshot::Sender<()>),
+    Sleeper(oneshot::Sender<Hold>),
 }
 
 #[derive(Default)]
@@ -91,8 +91,9 @@ impl Timers {
         self.set().entries.remove(&ticket);
     }
 
-    /// Resolves when the clock has reached that moment; never, when the engine stops before.
-    pub(crate) fn sleep_until(&self, at: Time) -> oneshot::Receiver<()> {
+    /// Resolves when the clock has reached that moment; never, when the engine stops before. What it gives stops further
+    /// jumps, so that the sleeper wakes at its moment and not at a later one.
+    pub(crate) fn sleep_until(&self, at: Time) -> oneshot::Receiver<Hold> {
         let (sender, receiver) = oneshot::channel();
         self.insert(at, Entry::Sleeper(sender));
         receiver
@@ -137,7 +138,7 @@ impl Timers {
                 drop(set);
                 match entry {
                     Entry::Due(due) => due.fire(now),
-                    Entry::Sleeper(sender) => drop(sender.send(())),
+                    Entry::Sleeper(sender) => drop(sender.send(self.holders.hold(Holder::Call))),
                 }
                 set = self.set();
                 continue;

@@ -42,14 +42,14 @@ impl TestService for TestTime {
     }
 
     async fn sleep(&self, request: Request<SleepRequest>) -> Result<Response<SleepResponse>, Status> {
-        self.engine.sleep(duration(request.get_ref())?).await;
+        drop(self.engine.sleep(duration(request.get_ref())?).await);
         Ok(Response::new(SleepResponse {}))
     }
 
     async fn sleep_until(&self, request: Request<SleepUntilRequest>) -> Result<Response<SleepResponse>, Status> {
         let until = request.get_ref().timestamp.ok_or_else(|| Status::invalid_argument("Timestamp is not set."))?;
         let until = Duration::from_nanos(nanoseconds(until)?);
-        self.engine.sleep(until.saturating_sub(self.engine.now())).await;
+        drop(self.engine.sleep(until.saturating_sub(self.engine.now())).await);
         Ok(Response::new(SleepResponse {}))
     }
 
@@ -61,8 +61,11 @@ impl TestService for TestTime {
         // The end is set before the clock may jump.
         let sleep = self.engine.sleep(duration(request.get_ref())?);
         self.engine.unlock_time(&taker).map_err(refusal)?;
-        let _locks_again = LocksAgain { engine: &self.engine, taker: &taker };
-        sleep.await;
+        let locks_again = LocksAgain { engine: &self.engine, taker: &taker };
+        let awake = sleep.await;
+        // In this order: nothing jumps between the end of the sleep and the lock.
+        drop(locks_again);
+        drop(awake);
         Ok(Response::new(SleepResponse {}))
     }
 

@@ -10,7 +10,7 @@ use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server:
 
 use super::core::Core;
 use super::workflow::Workflows;
-use crate::clock::{ClockMode, UnbalancedUnlock};
+use crate::clock::{ClockMode, Hold, UnbalancedUnlock};
 use crate::grpc::{Operator, TestTime};
 use crate::namespaces::Namespaces;
 use crate::store::{SqliteStore, Store};
@@ -145,14 +145,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Resolves when the engine's clock has gone on by `duration`, counted from this call.
-    pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + use<> {
+    /// Resolves when the engine's clock has gone on by `duration`, counted from this call. While what it gives is kept, a
+    /// skipping clock does not jump on.
+    pub fn sleep(&self, duration: Duration) -> impl Future<Output = Awake> + Send + use<> {
         let handle = Arc::clone(&self.handle);
         let slept = handle.core.timers.sleep_until(handle.core.clock.now() + duration);
         async move {
             // The sender goes only with the engine, and this handle keeps that.
-            let _ = slept.await;
-            drop(handle);
+            let hold = slept.await.ok();
+            Awake { hold, handle }
         }
     }
 
@@ -160,6 +161,20 @@ impl Engine {
     #[must_use]
     pub fn explain_time(&self) -> String {
         self.handle.core.timers.explain(&*self.handle.core.matching)
+    }
+}
+
+/// A sleeper has woken: a skipping clock waits for it before it jumps on. See [`Engine::sleep`].
+#[derive(Debug)]
+pub struct Awake {
+    hold: Option<Hold>,
+    handle: Arc<Handle>,
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        drop(self.hold.take());
+        self.handle.core.timers.poke();
     }
 }
 
