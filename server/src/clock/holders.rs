@@ -14,13 +14,16 @@ pub(crate) enum Holder {
     Query,
     /// An update that waits for a worker.
     Update,
+    /// A sleeper that has been woken and has not gone on yet.
+    Sleeper,
 }
 
-const KINDS: [(Holder, &str); 4] = [
+const KINDS: [(Holder, &str); 5] = [
     (Holder::Task, "tasks at workers"),
     (Holder::Match, "tasks on their way"),
     (Holder::Query, "queries waiting for a worker"),
     (Holder::Update, "updates waiting for a worker"),
+    (Holder::Sleeper, "sleepers waking up"),
 ];
 
 /// Counts what is under way.

@@ -138,7 +138,7 @@ impl Timers {
                 drop(set);
                 match entry {
                     Entry::Due(due) => due.fire(now),
-                    Entry::Sleeper(sender) => drop(sender.send(self.holders.hold(Holder::Call))),
+                    Entry::Sleeper(sender) => drop(sender.send(self.holders.hold(Holder::Sleeper))),
                 }
                 set = self.set();
                 continue;
