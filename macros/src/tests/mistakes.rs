@@ -99,6 +99,20 @@ fn names_are_the_user_s_own() {
     );
 }
 
+/// A method added to the handle later would be hidden by a handler of its name, without a word.
+#[test]
+fn every_method_of_a_handle_is_reserved() {
+    let handle = include_str!("../../../runtime/src/client/handle.rs");
+    let signatures = handle
+        .lines()
+        .map(str::trim)
+        .filter_map(|line| line.strip_prefix("pub fn ").or_else(|| line.strip_prefix("pub async fn ")));
+    let names: Vec<&str> = signatures.filter_map(|signature| signature.split(['(', '<']).next()).collect();
+    assert!(names.contains(&"result"), "the methods are found: {names:?}");
+    let free: Vec<_> = names.iter().filter(|name| !workflow::RESERVED.contains(name)).collect();
+    assert!(free.is_empty(), "add to `RESERVED`: {free:?}");
+}
+
 #[test]
 fn two_of_a_name_are_one_too_many() {
     check(

@@ -65,7 +65,7 @@ pub(crate) struct Validator {
 }
 
 /// Methods of `WorkflowHandle`. A handler of one of these names would hide it on the typed handle.
-const RESERVED: &[&str] = &[
+pub(crate) const RESERVED: &[&str] = &[
     "cancel",
     "client",
     "describe",

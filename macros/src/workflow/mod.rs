@@ -6,6 +6,9 @@ mod handle;
 mod parse;
 mod state;
 
+#[cfg(test)]
+pub(crate) use check::RESERVED;
+
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::Item;
