@@ -25,13 +25,13 @@ pub mod testing;
 
 pub use activity::{
     Activity, ActivityCall, ActivityCancelReason, ActivityCancellationType, ActivityContext, ActivityFailure,
-    ActivityFuture, ActivityHandle, ActivityInfo, ActivityOptions, RetryPolicy,
+    ActivityFuture, ActivityHandle, ActivityInfo, ActivityOptions, RetryPolicy, TaskToken,
 };
 pub use client::{
-    Client, ClientBuilder, ClientInterceptor, ConnectError, ExecuteError, ForHandle, ForResult, HandleError, Headers,
-    ListError, OutgoingCall, PendingActivity, Queries, QueryCall, QueryError, ResultError, RpcCode, RpcError,
-    SignalCall, SignalError, StartCall, StartError, Target, Untyped, UpdateCall, UpdateError, UpdateHandle,
-    UpdateStage, Updates, WithStart, WorkflowDescription, WorkflowHandle, WorkflowIdConflictPolicy,
+    AsyncActivityHandle, Client, ClientBuilder, ClientInterceptor, ConnectError, ExecuteError, ForHandle, ForResult,
+    HandleError, Headers, ListError, OutgoingCall, PendingActivity, Queries, QueryCall, QueryError, ResultError,
+    RpcCode, RpcError, SignalCall, SignalError, StartCall, StartError, Target, Untyped, UpdateCall, UpdateError,
+    UpdateHandle, UpdateStage, Updates, WithStart, WorkflowDescription, WorkflowHandle, WorkflowIdConflictPolicy,
     WorkflowIdReusePolicy, WorkflowList, WorkflowStatus, WorkflowSummary,
 };
 pub use data::{
@@ -45,7 +45,7 @@ pub use executor::{OnlyInsideAWorkflow, Random, WorkflowInfo};
 pub use history::{History, HistoryError};
 pub use macros::{activities, activity, allow_nondeterminism, init, query, run, signal, update, workflow};
 pub use uuid::Uuid;
-pub use worker::{BuildError, ShutdownHandle, Worker, WorkerBuilder, WorkerError};
+pub use worker::{BuildError, CallingWorkflow, ShutdownHandle, Worker, WorkerBuilder, WorkerError, WorkerInterceptor};
 pub use workflow::{
     Cancelled, CancelledFuture, Elapsed, JoinHandle, Scope, Sleep, State, Timeout, UnfinishedPolicy, WaitCondition,
     WaitState, Workflow, WorkflowCall, YieldNow, all_handlers_finished, cancelled, info, is_cancelled, is_replaying,

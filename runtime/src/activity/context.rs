@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use everloop_proto::temporal::api::workflowservice::v1::RecordActivityTaskHeartbeatResponse;
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::client::Headers;
 use crate::data::{EncodeError, Payload, Payloads};
 
 /// The context of a running activity: who it is, its heartbeats, and whether it shall stop.
@@ -60,9 +62,15 @@ pub struct ActivityInfo {
     pub schedule_to_close_timeout: Option<Duration>,
     /// How long it may be silent.
     pub heartbeat_timeout: Option<Duration>,
-    /// Names the attempt to who completes it from elsewhere.
-    pub task_token: Vec<u8>,
+    /// Headers of the call.
+    pub headers: Headers,
+    /// Names the attempt to who completes it from elsewhere: see [`ActivityContext::complete_elsewhere`].
+    pub task_token: TaskToken,
 }
+
+/// Names one attempt of one activity. Opaque; it outlives the worker.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct TaskToken(pub bytes::Bytes);
 
 /// Why an activity shall stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +88,17 @@ pub enum ActivityCancelReason {
     Reset,
     /// The worker stops.
     WorkerShutdown,
+}
+
+impl ActivityCancelReason {
+    pub(crate) fn from_heartbeat(reply: &RecordActivityTaskHeartbeatResponse) -> Option<Self> {
+        match reply {
+            RecordActivityTaskHeartbeatResponse { cancel_requested: true, .. } => Some(Self::Requested),
+            RecordActivityTaskHeartbeatResponse { activity_paused: true, .. } => Some(Self::Paused),
+            RecordActivityTaskHeartbeatResponse { activity_reset: true, .. } => Some(Self::Reset),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for ActivityCancelReason {
@@ -154,8 +173,8 @@ impl ActivityContext {
         self.inner.shutdown.cancelled().await;
     }
 
-    /// Leaves the end of the activity to someone else, who has [`ActivityInfo::task_token`] or the ids: what the function
-    /// returns does not count.
+    /// Leaves the end of the activity to someone else, who has its [`task_token`](ActivityInfo::task_token) and calls
+    /// [`Client::activity_handle`](crate::Client::activity_handle): what the function returns does not count.
     pub fn complete_elsewhere(&self) {
         self.inner.completes_elsewhere.store(true, Ordering::Relaxed);
     }

@@ -8,7 +8,7 @@ mod future;
 mod options;
 
 pub use call::ActivityCall;
-pub use context::{ActivityCancelReason, ActivityContext, ActivityInfo, Context};
+pub use context::{ActivityCancelReason, ActivityContext, ActivityInfo, Context, TaskToken};
 pub use definition::{Activities, Activity, ActivityFn, FunctionActivity, MethodActivity};
 pub use failure::ActivityFailure;
 pub use future::{ActivityFuture, ActivityHandle};

@@ -43,6 +43,10 @@ impl Headers {
         self.0.is_empty()
     }
 
+    pub(crate) fn from_map(headers: BTreeMap<String, raw::Payload>) -> Self {
+        Self(headers)
+    }
+
     pub(crate) fn from_wire(header: Option<raw::Header>) -> Self {
         Self(header.map(|header| header.fields.into_iter().collect()).unwrap_or_default())
     }

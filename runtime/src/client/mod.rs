@@ -3,9 +3,11 @@
 //! [`Client`] is the way in. What it does with calls is decided here; how they travel (deadlines, retries, in process or
 //! over the network) in `connection` and `transport`.
 
+mod activity;
 mod address;
 mod connection;
 mod description;
+mod eager;
 mod error;
 mod failures;
 mod handle;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 
 use everloop_proto::temporal::api::workflowservice::v1::get_system_info_response::Capabilities;
 
+pub use activity::AsyncActivityHandle;
 pub use description::{PendingActivity, WorkflowDescription, WorkflowStatus};
 pub use error::{
     ConnectError, ExecuteError, HandleError, ListError, QueryError, ResultError, RpcCode, RpcError, SignalError,
@@ -39,10 +42,12 @@ pub use start::{ForHandle, ForResult, StartCall, WorkflowIdConflictPolicy, Workf
 pub use update::{UpdateCall, UpdateHandle, UpdateStage};
 
 pub(crate) use connection::{Backoff, Connection, LONG_POLL};
+pub(crate) use eager::{EagerWorkers, TakeTask, TakesTasks};
 pub(crate) use failures::{CheckResult, FailureBoard};
 #[cfg(feature = "embedded")]
 pub(crate) use transport::InProcess;
 
+use crate::activity::TaskToken;
 use crate::data::{DynPayloadCodec, PayloadCodecError, Payloads, decode_message, encode_message};
 #[cfg(feature = "embedded")]
 use crate::embedded::EngineClock;
@@ -80,6 +85,7 @@ pub(crate) struct Inner {
     codec: Option<Arc<dyn DynPayloadCodec>>,
     interceptors: Vec<Arc<dyn ClientInterceptor>>,
     unpolled: unpolled::Unpolled,
+    eager_workers: EagerWorkers,
     #[cfg(feature = "embedded")]
     engine_clock: Option<EngineClock>,
     /// Of a test environment.
@@ -152,6 +158,11 @@ impl Client {
         WorkflowHandle::new(self.clone(), workflow_id.into())
     }
 
+    /// Reaches an activity that is completed from elsewhere.
+    pub fn activity_handle(&self, token: TaskToken) -> AsyncActivityHandle {
+        AsyncActivityHandle::new(self.clone(), token)
+    }
+
     /// The workflows that a filter finds, such as `WorkflowType = 'OneClickBuy' AND ExecutionStatus = 'Running'`; all of them
     /// when it is empty. Latest start first.
     pub fn list_workflows(&self, filter: impl Into<String>) -> WorkflowList {
@@ -177,6 +188,11 @@ impl Client {
 
     pub(crate) fn connection(&self) -> &Connection {
         &self.inner.connection
+    }
+
+    /// Where workers say that they take tasks of eager starts.
+    pub(crate) fn eager_workers(&self) -> &EagerWorkers {
+        &self.inner.eager_workers
     }
 
     pub(crate) fn capabilities(&self) -> &Capabilities {

@@ -203,6 +203,7 @@ impl ClientBuilder {
             codec: self.codec,
             interceptors: self.interceptors,
             unpolled: Default::default(),
+            eager_workers: Default::default(),
             #[cfg(feature = "embedded")]
             engine_clock,
             failures: self.failures,

@@ -167,8 +167,9 @@ impl<W, Then> StartCall<W, Then> {
         self
     }
 
-    /// Lets the server hand the first workflow task to this client at once, where a worker of the same client has room for
-    /// it. Without such a worker nothing changes.
+    /// Has the first workflow task come back with the answer to the start, where a worker of this client (or a clone of it)
+    /// runs on the same queue and has room for it: one round trip less. Otherwise nothing changes. Starts with a signal are
+    /// never eager.
     pub fn request_eager_start(mut self, wanted: bool) -> Self {
         self.options.eager = wanted;
         self
@@ -207,8 +208,16 @@ impl<W, Then> StartCall<W, Then> {
         };
         let sent = match options.signal {
             None => {
+                let wants_task = options.eager && client.capabilities().eager_workflow_start;
+                let taker = if wants_task { client.inner.eager_workers.reserve(&task_queue) } else { None };
+                request.request_eager_execution = taker.is_some();
                 client.encode(&mut request).await?;
-                client.connection().call(request).await.map(|started| started.run_id)
+                client.connection().call(request).await.map(|started| {
+                    if let (Some(take), Some(task)) = (taker, started.eager_workflow_task) {
+                        take(task);
+                    }
+                    started.run_id
+                })
             }
             Some(signal) => {
                 let mut request = with_signal(request, signal)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use everloop_proto::temporal::api::failure::v1 as wire;
 use everloop_proto::temporal::api::failure::v1::failure::FailureInfo;
 
+use super::convert::decode;
 use super::payloads::Payloads;
 
 /// Why an activity, a workflow or a handler did not succeed; causes are nested, outermost first.
@@ -23,7 +24,7 @@ pub struct Failure {
     pub cause: Option<Box<Failure>>,
     /// Which kind of failure, with what belongs to that kind.
     pub kind: FailureKind,
-    /// Message and stack trace as a codec left them, for failures that were encoded as a whole.
+    /// Message and stack trace again, for failures that another SDK encoded as a whole.
     pub(crate) encoded_attributes: Option<crate::raw::Payload>,
 }
 
@@ -130,6 +131,18 @@ pub enum RetryState {
     /// Not said.
     Unspecified,
 }
+
+/// Message and stack trace of a failure that was encoded as a whole, so that servers cannot read them.
+#[derive(serde::Deserialize)]
+struct HiddenAttributes {
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    stack_trace: String,
+}
+
+/// What such a failure says to who cannot decode it, in every SDK.
+const HIDDEN_MESSAGE: &str = "Encoded failure";
 
 /// What this SDK writes as the source of its failures.
 const SOURCE: &str = "everloop";
@@ -261,10 +274,15 @@ impl Failure {
             Some(other) => FailureKind::Other(Box::new(other)),
             None => FailureKind::Unspecified,
         };
+        let hidden = failure.encoded_attributes.as_ref().and_then(|hidden| decode::<HiddenAttributes>(hidden).ok());
+        let (message, stack_trace) = match hidden {
+            Some(hidden) => (hidden.message, hidden.stack_trace),
+            None => (failure.message, failure.stack_trace),
+        };
         Self {
-            message: failure.message,
+            message,
             source: failure.source,
-            stack_trace: failure.stack_trace,
+            stack_trace,
             cause: failure.cause.map(|cause| Box::new(Self::from_wire(*cause))),
             kind,
             encoded_attributes: failure.encoded_attributes,
@@ -322,10 +340,15 @@ impl Failure {
             FailureKind::Other(info) => Some(*info),
             FailureKind::Unspecified => None,
         };
+        // What came hidden leaves hidden.
+        let (message, stack_trace) = match &self.encoded_attributes {
+            Some(_) => (HIDDEN_MESSAGE.to_owned(), String::new()),
+            None => (self.message, self.stack_trace),
+        };
         wire::Failure {
-            message: self.message,
+            message,
             source: self.source,
-            stack_trace: self.stack_trace,
+            stack_trace,
             encoded_attributes: self.encoded_attributes,
             cause: self.cause.map(|cause| Box::new(cause.into_wire())),
             failure_info: info,
@@ -398,6 +421,19 @@ mod tests {
         let failure = Failure::from_error(&Declined("x".parse::<u8>().unwrap_err(), 1u8));
         assert_eq!(failure.type_name(), Some("Declined"));
         assert_eq!(failure.to_string(), "Declined: card refused: invalid digit found in string");
+    }
+
+    #[test]
+    fn a_hidden_message_is_read_and_leaves_hidden() {
+        let hidden = std::collections::HashMap::from([("message", "card refused"), ("stack_trace", "line 1")]);
+        let wire = wire::Failure {
+            message: HIDDEN_MESSAGE.into(),
+            encoded_attributes: Some(crate::data::encode(&serde_json::to_value(hidden).unwrap()).unwrap()),
+            ..Default::default()
+        };
+        let failure = Failure::from_wire(wire.clone());
+        assert_eq!((failure.message.as_str(), failure.stack_trace.as_str()), ("card refused", "line 1"));
+        assert_eq!(failure.into_wire(), wire);
     }
 
     #[test]

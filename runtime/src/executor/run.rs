@@ -30,6 +30,7 @@ use super::rules::{Rule, Rules, SDK_NAME};
 use super::scope::Scopes;
 use super::update::{self, Update};
 use crate::activity::ActivityOptions;
+use crate::client::Headers;
 use crate::data::{Failure, Payloads, RetryState};
 use crate::errors::WorkflowError;
 use crate::raw;
@@ -213,6 +214,11 @@ impl Run {
     /// The Started event of the last task it completed or replayed; 0 before the first.
     pub(crate) fn last_started_event_id(&self) -> i64 {
         self.last_started_event_id
+    }
+
+    /// What the run was started with. Known once a task was completed.
+    pub(crate) fn headers(&self) -> Headers {
+        Headers::from_map(self.core.info().headers.clone())
     }
 
     /// Whether the workflow has ended.

@@ -1,25 +1,26 @@
 //! Activity tasks from poll to answer.
 
-use std::panic::AssertUnwindSafe;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
-use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::interceptor::WorkerInterceptor;
 use super::link::{Link, LinkError};
 use super::polling::{ServerState, poll};
 use super::registry::{RegisteredActivity, Registry};
-use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats};
-use crate::client::{LONG_POLL, RpcCode, RpcError};
+use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats, TaskToken};
+use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
 use crate::data::{Failure, FailureKind, Payloads};
 use crate::errors::ActivityError;
-use crate::executor::Panic;
+use crate::executor::{Panic, catch};
 use crate::raw;
 
 /// How much of the heartbeat timeout may pass between two heartbeats that are sent.
@@ -49,25 +50,17 @@ pub(super) struct Activities {
     pub(super) cancel_all: CancellationToken,
     pub(super) running: TaskTracker,
     pub(super) max_per_second: Option<f64>,
+    pub(super) interceptors: Arc<[Arc<dyn WorkerInterceptor>]>,
 }
 
 /// Slots that were put aside for activities that may come back with a task's answer.
-pub(super) struct EagerSlots {
-    free: Vec<OwnedSemaphorePermit>,
-    taken: usize,
-}
+#[derive(Default)]
+pub(super) struct EagerSlots(Vec<OwnedSemaphorePermit>);
 
 impl EagerSlots {
-    /// Asks for one more.
-    pub(super) fn take(&mut self) -> bool {
-        let has_one = self.taken < self.free.len();
-        self.taken += usize::from(has_one);
-        has_one
-    }
-
     /// The slot of one that came back.
     pub(super) fn slot(&mut self) -> Option<OwnedSemaphorePermit> {
-        self.free.pop()
+        self.0.pop()
     }
 }
 
@@ -76,16 +69,15 @@ impl Activities {
         self.registry.activities.contains_key(activity_type)
     }
 
-    pub(super) fn reserve_eager(&self) -> EagerSlots {
-        let mut free = Vec::new();
-        if self.eager && !self.stop_polling.is_cancelled() {
-            while free.len() < EAGER_AT_ONCE
-                && let Ok(slot) = self.slots.clone().try_acquire_owned()
-            {
-                free.push(slot);
-            }
+    /// Puts one more slot aside, if there is one.
+    pub(super) fn reserve_eager(&self, reserved: &mut EagerSlots) -> bool {
+        if !self.eager || reserved.0.len() == EAGER_AT_ONCE || self.stop_polling.is_cancelled() {
+            return false;
         }
-        EagerSlots { free, taken: 0 }
+        let slot = self.slots.clone().try_acquire_owned().ok();
+        let has_one = slot.is_some();
+        reserved.0.extend(slot);
+        has_one
     }
 
     /// Polls activity tasks until the worker stops.
@@ -150,6 +142,7 @@ impl Activities {
         let signals = ContextSignals { cancelled, shutdown: self.shutdown.clone(), beats: beats.clone() };
         let last_details = Payloads::from_wire(task.heartbeat_details.take());
         let context = ActivityContext::new(info.clone(), last_details, signals);
+        self.interceptors.iter().for_each(|interceptor| interceptor.activity_started(&info));
         let body = self.body(activity, context.clone(), input);
         let mut last_sent = None;
         let ended = tokio::select! {
@@ -157,6 +150,8 @@ impl Activities {
             // It only watches: what the activity makes of a cancellation is its own business.
             never = self.watch(&info, &token, &cancel, &beats, &mut last_sent) => never,
         };
+        let failure = ended.as_ref().err().map(ActivityError::failure);
+        self.interceptors.iter().rev().for_each(|interceptor| interceptor.activity_ended(&info, failure));
         if context.completes_elsewhere() {
             return;
         }
@@ -186,13 +181,17 @@ impl Activities {
             })
         };
         if !blocking {
-            let running = AssertUnwindSafe(async move { start()?.await }).catch_unwind();
-            return running.await.unwrap_or_else(|panic| Err(panicked(Panic::from_payload(panic))));
+            let mut running = Box::pin(async move { start()?.await });
+            let caught = poll_fn(|cx| match catch(|| running.as_mut().poll(cx)) {
+                Ok(polled) => polled,
+                Err(panic) => Poll::Ready(Err(panicked(panic))),
+            });
+            return caught.await;
         }
         let slot = self.blocking_slots.clone().acquire_owned().await;
         let runtime = Handle::current();
         let thread = tokio::task::spawn_blocking(move || {
-            let result = crate::executor::catch(|| runtime.block_on(async move { start()?.await }));
+            let result = catch(|| runtime.block_on(async move { start()?.await }));
             drop(slot);
             result.unwrap_or_else(|panic| Err(panicked(panic)))
         });
@@ -264,10 +263,7 @@ impl Activities {
             Ok::<_, LinkError>(self.link.connection.call(request).await?)
         };
         match sent.await {
-            Ok(reply) if reply.cancel_requested => Some(ActivityCancelReason::Requested),
-            Ok(reply) if reply.activity_paused => Some(ActivityCancelReason::Paused),
-            Ok(reply) if reply.activity_reset => Some(ActivityCancelReason::Reset),
-            Ok(_) => None,
+            Ok(reply) => ActivityCancelReason::from_heartbeat(&reply),
             Err(LinkError::Rpc(error)) if error.code == RpcCode::NotFound => Some(ActivityCancelReason::NotFound),
             Err(error) => {
                 tracing::debug!(%error, "a heartbeat was not sent");
@@ -355,7 +351,8 @@ impl Activities {
             start_to_close_timeout: duration(task.start_to_close_timeout),
             schedule_to_close_timeout: duration(task.schedule_to_close_timeout),
             heartbeat_timeout: duration(task.heartbeat_timeout),
-            task_token: token.to_vec(),
+            headers: Headers::from_wire(task.header.clone()),
+            task_token: TaskToken(token.clone()),
         }
     }
 }

@@ -163,12 +163,13 @@ impl RunThread {
             Step::Complete(completion) => {
                 let (reply, queries) = (reply.take(), std::mem::take(queries));
                 let answers = self.answer(run_id, entry, queries);
+                let headers = entry.run.headers();
                 entry.state = State::Answered;
                 if !completes_task {
                     // A query met the task of another poll in the history: what it did here must not be kept.
                     send(reply, Answer::Queried(answers));
                     self.remove(runs, run_id);
-                } else if !send(reply, Answer::Completed { completion, answers }) {
+                } else if !send(reply, Answer::Completed { completion, answers, headers }) {
                     self.remove(runs, run_id);
                 }
             }

@@ -11,6 +11,7 @@
 
 mod activities;
 mod cache;
+mod interceptor;
 mod link;
 mod logging;
 mod polling;
@@ -21,6 +22,7 @@ mod threads;
 mod worker;
 mod workflows;
 
+pub use interceptor::{CallingWorkflow, WorkerInterceptor};
 pub use registry::Registry;
 pub use worker::{BuildError, ShutdownHandle, Worker, WorkerBuilder, WorkerError};
 

@@ -40,8 +40,9 @@ pub(super) async fn poll<T, F: Future<Output = Result<T, RpcError>>>(
     loop {
         let result = tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(None),
+            // A task that has arrived is not dropped because the worker stops.
             result = attempt() => result,
+            () = stop.cancelled() => return Ok(None),
         };
         match result {
             Ok(task) => {

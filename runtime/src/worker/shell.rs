@@ -8,11 +8,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::activities::Activities;
+use super::interceptor::WorkerInterceptor;
 use super::link::Link;
 use super::polling::ServerState;
 use super::registry::Registry;
 use super::threads::WorkflowThreads;
 use crate::activity::ActivityOptions;
+use crate::client::{TakeTask, TakesTasks};
 use crate::data::Failure;
 use crate::executor::Definition;
 
@@ -35,6 +37,21 @@ pub(super) struct Shell {
     /// Workflow tasks under way.
     pub(super) tasks: TaskTracker,
     pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) interceptors: Arc<[Arc<dyn WorkerInterceptor>]>,
+}
+
+impl TakesTasks for Shell {
+    fn reserve(self: Arc<Self>) -> Option<TakeTask> {
+        if self.stop_polling.is_cancelled() {
+            return None;
+        }
+        let slot = self.workflow_slots.clone().try_acquire_owned().ok()?;
+        let runtime = tokio::runtime::Handle::current();
+        Some(Box::new(move |task| {
+            let tasks = self.tasks.clone();
+            tasks.spawn_on(self.workflow_task(task, slot), &runtime);
+        }))
+    }
 }
 
 /// Who watches a worker: a test environment.

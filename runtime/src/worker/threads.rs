@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::cache::RunThread;
+use crate::client::Headers;
 use crate::executor::{Completion, Definition, QueryError, RunOptions, TaskFailure, Update};
 use crate::raw;
 
@@ -46,7 +47,7 @@ pub(super) type QueryAnswers = Vec<(String, Result<raw::Payload, QueryError>)>;
 /// What came of a job.
 pub(super) enum Answer {
     /// The task is done; tell the thread by [`Job::Finished`] what the server said.
-    Completed { completion: Completion, answers: QueryAnswers },
+    Completed { completion: Completion, answers: QueryAnswers, headers: Headers },
     /// There was no task; the run is idle again.
     Queried(QueryAnswers),
     /// Send the next page by [`Job::Page`].

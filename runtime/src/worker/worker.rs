@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::activities::Activities as Runner;
+use super::interceptor::WorkerInterceptor;
 use super::link::Link;
 use super::polling::ServerState;
 use super::registry::{RegisteredActivity, Registry};
@@ -23,7 +24,7 @@ use super::shell::{Observer, Shell};
 use super::threads::{ThreadOptions, WorkflowThreads};
 use super::workflows::poll_workflow_tasks;
 use crate::activity::{Activities, ActivityFn, ActivityOptions, FunctionActivity};
-use crate::client::{Client, RpcError};
+use crate::client::{Client, RpcError, TakesTasks};
 use crate::executor::install_hook;
 use crate::workflow::Workflow;
 
@@ -61,6 +62,7 @@ pub struct WorkerBuilder {
     options: Options,
     mocks: BTreeMap<&'static str, RegisteredActivity>,
     observer: Option<Arc<dyn Observer>>,
+    interceptors: Vec<Arc<dyn WorkerInterceptor>>,
 }
 
 #[derive(Debug, Clone)]
@@ -150,6 +152,7 @@ impl Worker {
             options: Options::default(),
             mocks: BTreeMap::new(),
             observer: None,
+            interceptors: Vec::new(),
         }
     }
 
@@ -187,6 +190,10 @@ impl Worker {
             for _ in 0..self.options.activity_pollers {
                 pollers.spawn(shell.activities.clone().poll_activity_tasks());
             }
+        }
+        if !shell.registry.workflows.is_empty() {
+            let taker: Arc<dyn TakesTasks> = shell.clone();
+            shell.link.client.eager_workers().add(&shell.task_queue, Arc::downgrade(&taker));
         }
         tracing::debug!(
             task_queue = shell.task_queue,
@@ -375,9 +382,16 @@ impl WorkerBuilder {
         self
     }
 
-    /// Options for activities that neither their attribute nor the call sets... the call's own win, the attribute's lose.
+    /// Options of all activities that this worker's workflows call: stronger than those of an activity's attribute, weaker
+    /// than those of a call.
     pub fn activity_defaults(mut self, defaults: ActivityOptions) -> Self {
         self.options.activity_defaults = defaults;
+        self
+    }
+
+    /// Sees what is run, and adds headers to what workflows call. The first one added is asked first.
+    pub fn interceptor(mut self, interceptor: impl WorkerInterceptor) -> Self {
+        self.interceptors.push(Arc::new(interceptor));
         self
     }
 
@@ -399,7 +413,8 @@ impl WorkerBuilder {
     /// # Errors
     /// If nothing is registered, two things have one name, or a number makes no sense.
     pub fn build(self) -> Result<Worker, BuildError> {
-        let Self { client, task_queue, mut registry, options, mocks, observer } = self;
+        let Self { client, task_queue, mut registry, options, mocks, observer, interceptors } = self;
+        let interceptors: Arc<[_]> = interceptors.into();
         if task_queue.is_empty() {
             return Err(BuildError::NoTaskQueue);
         }
@@ -447,6 +462,7 @@ impl WorkerBuilder {
             cancel_all: CancellationToken::new(),
             running: TaskTracker::new(),
             max_per_second: options.max_activities_per_second,
+            interceptors: interceptors.clone(),
         });
         let sticky_queue = (options.max_cached_workflows > 0).then(|| format!("{task_queue}-{instance_key}"));
         let shell = Shell {
@@ -464,6 +480,7 @@ impl WorkerBuilder {
             stop_polling,
             tasks: TaskTracker::new(),
             observer,
+            interceptors,
         };
         Ok(Worker { shell: Arc::new(shell), options, shutdown: CancellationToken::new() })
     }

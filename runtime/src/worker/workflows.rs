@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use everloop_proto::temporal::api::command::v1::Command;
 use everloop_proto::temporal::api::command::v1::command::Attributes;
 use everloop_proto::temporal::api::enums::v1::{QueryResultType, TaskQueueKind, WorkflowTaskFailedCause};
 use everloop_proto::temporal::api::failure::v1 as failure;
@@ -13,11 +14,12 @@ use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use tokio::sync::oneshot;
 
 use super::activities::EagerSlots;
+use super::interceptor::CallingWorkflow;
 use super::link::LinkError;
 use super::polling::poll;
 use super::shell::Shell;
 use super::threads::{Answer, Busy, Job, Query, QueryAnswers, Then, WorkflowJob};
-use crate::client::{LONG_POLL, RpcCode, RpcError};
+use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
 use crate::data::Failure;
 use crate::executor::{Completion, QueryError, RunOptions, SDK_NAME, Update};
 use crate::raw;
@@ -65,14 +67,14 @@ pub(super) async fn poll_workflow_tasks(shell: Arc<Shell>, sticky: bool) -> Resu
 
 /// What was made of a workflow task.
 enum Outcome {
-    Completed { completion: Completion, answers: QueryAnswers },
+    Completed { completion: Completion, answers: QueryAnswers, headers: Headers },
     Queried(QueryAnswers),
     Failed { cause: WorkflowTaskFailedCause, failure: Failure },
 }
 
 impl Shell {
     /// Handles a task and those that come back with its answer.
-    async fn workflow_task(
+    pub(super) async fn workflow_task(
         self: Arc<Self>,
         mut task: wire::PollWorkflowTaskQueueResponse,
         slot: tokio::sync::OwnedSemaphorePermit,
@@ -85,8 +87,8 @@ impl Shell {
             let is_query = task.query.is_some();
             let outcome = self.execute(task, &identity).await;
             let sent = match outcome {
-                Outcome::Completed { completion, answers } => {
-                    self.complete(&identity, token, completion, answers).await.map(Some)
+                Outcome::Completed { completion, answers, headers } => {
+                    self.complete(&identity, token, completion, answers, &headers).await.map(Some)
                 }
                 Outcome::Queried(answers) => self.answer_query(token, answers).await.map(|()| None),
                 Outcome::Failed { failure, .. } if is_query => {
@@ -205,8 +207,8 @@ impl Shell {
                 () = thread.lost.cancelled() => None,
             };
             match answered {
-                Some(Answer::Completed { completion, answers }) => {
-                    return Ok(Done::Outcome(Outcome::Completed { completion, answers }.into()));
+                Some(Answer::Completed { completion, answers, headers }) => {
+                    return Ok(Done::Outcome(Outcome::Completed { completion, answers, headers }.into()));
                 }
                 Some(Answer::Queried(answers)) => return Ok(Done::Outcome(Outcome::Queried(answers).into())),
                 Some(Answer::Failed(failure)) => {
@@ -264,6 +266,7 @@ impl Shell {
         task_token: bytes::Bytes,
         completion: Completion,
         answers: QueryAnswers,
+        headers: &Headers,
     ) -> Result<Option<wire::PollWorkflowTaskQueueResponse>, LinkError> {
         let Completion { mut commands, messages, rules, warnings, closes } = completion;
         for warning in warnings {
@@ -272,12 +275,13 @@ impl Shell {
                 workflow_type = %identity.workflow_type, "{warning}"
             );
         }
-        let mut eager = self.activities.reserve_eager();
+        self.intercept(identity, headers, &mut commands);
+        let mut eager = EagerSlots::default();
         for command in &mut commands {
             if let Some(Attributes::ScheduleActivityTaskCommandAttributes(activity)) = &mut command.attributes {
                 let ours = activity.task_queue.as_ref().is_some_and(|queue| queue.name == self.task_queue);
                 let known = activity.activity_type.as_ref().is_some_and(|kind| self.activities.knows(&kind.name));
-                activity.request_eager_execution = ours && known && eager.take();
+                activity.request_eager_execution = ours && known && self.activities.reserve_eager(&mut eager);
             }
         }
         let sdk_metadata = (self.keeps_metadata && !rules.is_empty()).then(|| WorkflowTaskCompletedMetadata {
@@ -286,7 +290,9 @@ impl Shell {
             sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
             ..Default::default()
         });
-        let sticky_attributes = self.sticky_queue.as_ref().map(|name| StickyExecutionAttributes {
+        // Nobody will poll our own queue once the worker stops.
+        let sticky_queue = self.sticky_queue.as_ref().filter(|_| !self.stop_polling.is_cancelled());
+        let sticky_attributes = sticky_queue.map(|name| StickyExecutionAttributes {
             worker_task_queue: Some(raw::TaskQueue {
                 name: name.clone(),
                 kind: TaskQueueKind::Sticky as i32,
@@ -325,6 +331,32 @@ impl Shell {
         self.threads.of_run(&run_id).send(Job::Finished { run_id, then });
         self.run_eagerly(std::mem::take(&mut reply.activity_tasks), eager);
         Ok(reply.workflow_task.filter(|task| !task.task_token.is_empty()))
+    }
+
+    /// Lets interceptors see a new workflow, and add headers to what it calls.
+    fn intercept(&self, identity: &Identity, headers: &Headers, commands: &mut [Command]) {
+        if self.interceptors.is_empty() {
+            return;
+        }
+        let workflow = CallingWorkflow {
+            workflow_id: &identity.workflow_id,
+            run_id: &identity.run_id,
+            workflow_type: &identity.workflow_type,
+            headers,
+        };
+        if identity.is_first {
+            self.interceptors.iter().for_each(|interceptor| interceptor.workflow_started(&workflow));
+        }
+        for command in commands {
+            if let Some(Attributes::ScheduleActivityTaskCommandAttributes(activity)) = &mut command.attributes {
+                let kind = activity.activity_type.as_ref().map(|kind| kind.name.as_str()).unwrap_or_default();
+                let mut headers = Headers::from_wire(activity.header.take());
+                for interceptor in self.interceptors.iter() {
+                    interceptor.activity_scheduled(&workflow, kind, &mut headers);
+                }
+                activity.header = headers.into_wire();
+            }
+        }
     }
 
     fn run_eagerly(&self, tasks: Vec<wire::PollActivityTaskQueueResponse>, mut eager: EagerSlots) {
@@ -404,6 +436,8 @@ struct Identity {
     run_id: Arc<str>,
     workflow_type: String,
     attempt: u32,
+    /// Whether no task of the run was completed before.
+    is_first: bool,
 }
 
 impl Identity {
@@ -414,6 +448,7 @@ impl Identity {
             run_id: execution.run_id.into(),
             workflow_type: task.workflow_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default(),
             attempt: task.attempt.max(1).unsigned_abs(),
+            is_first: task.previous_started_event_id == 0,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A worker and a client on an engine in this process: the README's workflow, and each kind of call.
+//! The README's workflow, and each kind of call.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use everloop::prelude::*;
 use everloop::{ResultError, StartError, WorkflowStatus};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Purchase {
+struct Purchase {
     item_id: String,
     user_id: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub enum PurchaseStatus {
+enum PurchaseStatus {
     #[default]
     Pending,
     Confirmed,
@@ -21,7 +21,7 @@ pub enum PurchaseStatus {
 }
 
 #[activity(start_to_close_timeout = "1m")]
-pub async fn do_purchase(purchase: Purchase) -> ActivityResult<()> {
+async fn do_purchase(purchase: Purchase) -> ActivityResult<()> {
     if purchase.item_id == "sold out" {
         return Err(ActivityError::non_retryable("sold out").type_name("SoldOut"));
     }
@@ -30,7 +30,7 @@ pub async fn do_purchase(purchase: Purchase) -> ActivityResult<()> {
 
 #[workflow]
 #[derive(Default)]
-pub struct OneClickBuy {
+struct OneClickBuy {
     status: State<PurchaseStatus>,
     purchase: State<Option<Purchase>>,
 }

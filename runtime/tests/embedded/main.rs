@@ -1,0 +1,6 @@
+//! Workers and clients on an engine in this process.
+
+mod activities;
+mod hooks;
+mod mistakes;
+mod shop;
