@@ -24,8 +24,8 @@ pub mod raw;
 pub mod testing;
 
 pub use activity::{
-    Activity, ActivityCall, ActivityCancelReason, ActivityCancellationType, ActivityContext, ActivityFailure,
-    ActivityFuture, ActivityHandle, ActivityInfo, ActivityOptions, RetryPolicy, TaskToken,
+    Activities, Activity, ActivityCall, ActivityCancelReason, ActivityCancellationType, ActivityContext,
+    ActivityFailure, ActivityFn, ActivityFuture, ActivityHandle, ActivityInfo, ActivityOptions, RetryPolicy, TaskToken,
 };
 pub use client::{
     AsyncActivityHandle, Client, ClientBuilder, ClientInterceptor, ConnectError, ExecuteError, ForHandle, ForResult,

@@ -20,6 +20,8 @@ pub enum UnfinishedPolicy {
     Abandon,
 }
 
+type Validator<W, A> = fn(&W, &A) -> Result<(), WorkflowError>;
+type Validate<W> = dyn Fn(&Rc<W>, Inputs<'_>) -> Result<(), WorkflowError> + Send + Sync;
 type Handler<W, A, O> = fn(Rc<W>, A) -> LocalFuture<Result<O, WorkflowError>>;
 type Inputs<'a> = &'a [raw::Payload];
 type StartHandler<W, T> = Box<dyn Fn(&Rc<W>, Inputs<'_>) -> Running<T> + Send + Sync>;
@@ -33,7 +35,7 @@ pub(crate) struct SignalHandler<W> {
 pub(crate) struct UpdateHandler<W> {
     pub(crate) unfinished: UnfinishedPolicy,
     /// Decoding failures reject, like the validator's own.
-    pub(crate) validate: Box<dyn Fn(&Rc<W>, Inputs<'_>) -> Result<(), WorkflowError> + Send + Sync>,
+    pub(crate) validate: Box<Validate<W>>,
     pub(crate) start: StartHandler<W, raw::Payload>,
 }
 
@@ -85,7 +87,7 @@ impl<W: 'static> Handlers<W> {
         &mut self,
         message: Message<A, O>,
         unfinished: UnfinishedPolicy,
-        validator: Option<fn(&W, &A) -> Result<(), WorkflowError>>,
+        validator: Option<Validator<W, A>>,
         handler: Handler<W, A, O>,
     ) {
         let Message { name, arguments, output } = message;
