@@ -115,7 +115,7 @@ struct Fickle {}
 impl Fickle {
     #[run]
     async fn run(&self, _n: u32) -> WorkflowResult<u32> {
-        if CALLS.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+        if CALLS.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
             sleep(Duration::from_secs(1)).await?;
         }
         Ok(charge(1).await?)

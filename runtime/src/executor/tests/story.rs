@@ -473,7 +473,7 @@ impl Story {
     fn add(&mut self, kind: EventType, attributes: Event) -> &mut Self {
         self.history.push(HistoryEvent {
             event_id: self.history.len() as i64 + 1,
-            event_time: (UNIX_EPOCH + Duration::from_secs(self.time)).try_into().ok(),
+            event_time: Some((UNIX_EPOCH + Duration::from_secs(self.time)).into()),
             event_type: kind as i32,
             attributes: Some(attributes),
             ..Default::default()
