@@ -202,6 +202,7 @@ pub enum ResultError {
 }
 
 /// Why [`execute`](crate::Client::execute) gave no result.
+#[expect(clippy::large_enum_variant, reason = "made once for each call, and matched by users")]
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExecuteError {
