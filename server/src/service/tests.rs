@@ -331,3 +331,143 @@ async fn what_is_not_there_is_refused_by_name() {
     assert_eq!(error.code(), Code::Unimplemented);
     assert!(error.message().contains("create_schedule"), "{error}");
 }
+
+#[tokio::test]
+async fn a_skipping_clock_waits_while_a_worker_has_an_activity_and_jumps_over_its_retries() {
+    let mut bench = Bench::new(ClockMode::Skipping);
+    bench.start("r").await;
+    let task = bench.poll().await;
+    bench.complete(&task, vec![run_activity()]).await;
+    bench.engine.unlock_time("start").unwrap();
+    let activity = bench.poll_activity().await;
+    // The attempt may take 60 s, but a worker has it: its timeout is not jumped to.
+    assert!(bench.engine.explain_time().contains("1 tasks at workers"), "{}", bench.engine.explain_time());
+    assert!(bench.engine.skipped() < Duration::from_secs(1));
+    let failed = RespondActivityTaskFailedRequest {
+        task_token: activity.task_token,
+        namespace: "default".to_owned(),
+        ..Default::default()
+    };
+    bench.client.respond_activity_task_failed(failed).await.unwrap();
+    let again = bench.poll_activity().await;
+    assert_eq!(again.attempt, 2);
+    let wait = bench.engine.skipped();
+    assert!(wait > Duration::from_millis(500) && wait < Duration::from_secs(2), "{wait:?}");
+}
+
+#[tokio::test]
+async fn a_task_nobody_polls_for_holds_the_clock_for_a_moment_only() {
+    let mut bench = Bench::new(ClockMode::Skipping);
+    let request = StartWorkflowExecutionRequest {
+        workflow_run_timeout: Some(prost_types::Duration { seconds: 3600, nanos: 0 }),
+        ..start_request("n")
+    };
+    bench.client.start_workflow_execution(request).await.unwrap();
+    bench.engine.unlock_time("start").unwrap();
+    let closed = bench.close_event("n").await;
+    assert_eq!(closed.event_type(), crate::api::enums::EventType::WorkflowExecutionTimedOut);
+}
+
+#[tokio::test]
+async fn a_sleeper_is_a_deadline_too() {
+    let bench = Bench::new(ClockMode::Skipping);
+    let asleep = bench.engine.sleep(Duration::from_secs(7 * 86_400));
+    bench.engine.unlock_time("start").unwrap();
+    asleep.await;
+    assert!(bench.engine.unlock_time("start").is_err());
+}
+
+#[tokio::test]
+async fn a_long_history_comes_in_pages_both_ways() {
+    let mut bench = Bench::new(ClockMode::Real);
+    bench.start("l").await;
+    for _ in 0..5 {
+        let task = bench.poll().await;
+        let request =
+            RespondWorkflowTaskCompletedRequest { force_create_new_workflow_task: true, ..completion(&task, vec![]) };
+        bench.client.respond_workflow_task_completed(request).await.unwrap();
+    }
+    let whole = bench.history("l").await;
+    let (mut forward, mut token) = (Vec::new(), bytes::Bytes::new());
+    loop {
+        let request = GetWorkflowExecutionHistoryRequest {
+            namespace: "default".to_owned(),
+            execution: Some(execution("l")),
+            maximum_page_size: 1,
+            next_page_token: token,
+            ..Default::default()
+        };
+        let page = bench.client.get_workflow_execution_history(request).await.unwrap().into_inner();
+        forward.extend(page.history.unwrap().events);
+        token = page.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(forward, whole);
+    let (mut backward, mut token) = (Vec::new(), bytes::Bytes::new());
+    loop {
+        let request = GetWorkflowExecutionHistoryReverseRequest {
+            namespace: "default".to_owned(),
+            execution: Some(execution("l")),
+            maximum_page_size: 2,
+            next_page_token: token,
+        };
+        let page = bench.client.get_workflow_execution_history_reverse(request).await.unwrap().into_inner();
+        backward.extend(page.history.unwrap().events);
+        token = page.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    backward.reverse();
+    assert_eq!(backward, whole);
+}
+
+#[tokio::test]
+async fn a_reader_that_waits_hears_of_new_events() {
+    let mut bench = Bench::new(ClockMode::Real);
+    bench.start("w").await;
+    let read = |token: bytes::Bytes| GetWorkflowExecutionHistoryRequest {
+        namespace: "default".to_owned(),
+        execution: Some(execution("w")),
+        wait_new_event: true,
+        next_page_token: token,
+        ..Default::default()
+    };
+    let page = bench.client.get_workflow_execution_history(read(bytes::Bytes::new())).await.unwrap().into_inner();
+    assert_eq!(numbers(&page.history.unwrap().events), "1:1 2:5");
+    let (mut client, next) = (bench.client.clone(), read(page.next_page_token));
+    let waiting = tokio::spawn(async move { client.get_workflow_execution_history(next).await.unwrap().into_inner() });
+    let stop = TerminateWorkflowExecutionRequest {
+        namespace: "default".to_owned(),
+        workflow_execution: Some(execution("w")),
+        ..Default::default()
+    };
+    bench.client.terminate_workflow_execution(stop.clone()).await.unwrap();
+    let page = waiting.await.unwrap();
+    assert_eq!(numbers(&page.history.unwrap().events), "3:27");
+    let error = bench.client.terminate_workflow_execution(stop).await.unwrap_err();
+    assert_eq!((error.code(), error.message()), (Code::NotFound, "workflow execution already completed"));
+}
+
+#[tokio::test]
+async fn a_taken_workflow_id_follows_the_policies() {
+    let mut bench = Bench::new(ClockMode::Real);
+    let first = bench.start("p").await;
+    let again = |reuse: i32, request_id: &str| StartWorkflowExecutionRequest {
+        request_id: request_id.to_owned(),
+        workflow_id_reuse_policy: reuse,
+        ..start_request("p")
+    };
+    let same = bench.start("p").await;
+    assert_eq!((same.run_id.as_str(), same.started), (first.run_id.as_str(), true));
+    let error = bench.client.start_workflow_execution(again(0, "other")).await.unwrap_err();
+    assert_eq!(error.code(), Code::AlreadyExists);
+    let task = bench.poll().await;
+    bench.complete(&task, vec![complete_workflow()]).await;
+    for (reuse, allowed) in [(2, false), (3, false), (1, true)] {
+        let answer = bench.client.start_workflow_execution(again(reuse, "other")).await;
+        assert_eq!(answer.is_ok(), allowed, "reuse policy {reuse}");
+    }
+}
