@@ -19,6 +19,8 @@ pub(crate) mod query;
 mod retry;
 pub(crate) mod run;
 pub(crate) mod start;
+#[cfg(test)]
+mod tests;
 pub(crate) mod time;
 pub(crate) mod update;
 pub(crate) mod workflow_task;

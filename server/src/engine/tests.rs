@@ -1,0 +1,237 @@
+//! Rules that no script of requests reaches in reasonable time. The ordinary course of events is in `tests/histories`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::completion::{Completed, TaskRef};
+use super::control::Signal;
+use super::error::Refusal;
+use super::event::Attributes;
+use super::history::decode_all;
+use super::run::{Close, Effects, Offer, Run};
+use super::start::{Start, StartFields};
+use super::time::Time;
+use crate::api::command::command::Attributes as CommandAttributes;
+use crate::api::command::{
+    Command, CompleteWorkflowExecutionCommandAttributes, ScheduleActivityTaskCommandAttributes,
+    StartTimerCommandAttributes,
+};
+use crate::api::common::ActivityType;
+use crate::api::enums::{CommandType, EventType, WorkflowTaskFailedCause};
+use crate::api::taskqueue::TaskQueue;
+use crate::api::update::{Input, Meta, Request};
+use crate::api::workflowservice::RespondWorkflowTaskCompletedRequest;
+
+/// A run and its clock.
+struct Story {
+    run: Run,
+    now: Time,
+    offers: Vec<Offer>,
+}
+
+impl Story {
+    fn begin() -> Self {
+        let now = Time::from_nanos(1_000_000_000);
+        let fields = StartFields {
+            workflow_id: "w".to_owned(),
+            workflow_type: "Flow".to_owned(),
+            task_queue: "q".to_owned(),
+            request_id: "r".to_owned(),
+            ..StartFields::default()
+        };
+        let start = Start::check(fields).unwrap();
+        let run = Run::start("default".into(), start, "run".into(), None, None, now).unwrap();
+        let mut story = Self { run, now, offers: Vec::new() };
+        story.close(Close::Write);
+        story
+    }
+
+    fn close(&mut self, close: Close) {
+        let effects = self.run.close_transaction(self.now, close);
+        self.follow(effects);
+    }
+
+    fn follow(&mut self, effects: Effects) {
+        self.offers = effects.offers;
+    }
+
+    /// A worker takes the workflow task.
+    fn take(&mut self) -> TaskRef {
+        let stamp = self.run.state.workflow_task.as_ref().unwrap().stamp;
+        self.run.start_workflow_task(stamp, "poll".into(), "worker", None, self.now).unwrap();
+        self.close(Close::KeepSpeculative);
+        self.current()
+    }
+
+    fn current(&self) -> TaskRef {
+        let task = self.run.state.workflow_task.as_ref().unwrap();
+        TaskRef { stamp: task.stamp, attempt: task.attempt, started_time: task.started.as_ref().unwrap().time }
+    }
+
+    fn complete(&mut self, which: TaskRef, commands: Vec<Command>) -> Completed {
+        self.complete_as(which, RespondWorkflowTaskCompletedRequest { commands, ..Default::default() })
+    }
+
+    fn complete_as(&mut self, which: TaskRef, request: RespondWorkflowTaskCompletedRequest) -> Completed {
+        let mut fresh_id = || Arc::from("fresh");
+        let (completed, effects) = self.run.complete_workflow_task(which, request, &mut fresh_id, self.now).unwrap();
+        self.follow(effects);
+        completed
+    }
+
+    fn signal(&mut self) -> Result<(), Refusal> {
+        let result = self.run.signal(Signal { name: "go".to_owned(), ..Signal::default() }, self.now);
+        self.close(Close::Write);
+        result
+    }
+
+    fn types(&self) -> Vec<EventType> {
+        decode_all(self.run.history.batches()).iter().map(|event| event.event_type()).collect()
+    }
+}
+
+fn command(kind: CommandType, attributes: CommandAttributes) -> Command {
+    Command { command_type: kind as i32, attributes: Some(attributes), ..Default::default() }
+}
+
+fn timer(id: &str) -> Command {
+    let attributes = StartTimerCommandAttributes {
+        timer_id: id.to_owned(),
+        start_to_fire_timeout: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+    };
+    command(CommandType::StartTimer, CommandAttributes::StartTimerCommandAttributes(attributes))
+}
+
+fn activity(id: &str) -> Command {
+    let attributes = ScheduleActivityTaskCommandAttributes {
+        activity_id: id.to_owned(),
+        activity_type: Some(ActivityType { name: "act".to_owned() }),
+        task_queue: Some(TaskQueue { name: "q".to_owned(), ..Default::default() }),
+        start_to_close_timeout: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+        ..Default::default()
+    };
+    command(CommandType::ScheduleActivityTask, CommandAttributes::ScheduleActivityTaskCommandAttributes(attributes))
+}
+
+fn complete_workflow() -> Command {
+    let attributes = CompleteWorkflowExecutionCommandAttributes::default();
+    command(
+        CommandType::CompleteWorkflowExecution,
+        CommandAttributes::CompleteWorkflowExecutionCommandAttributes(attributes),
+    )
+}
+
+#[test]
+fn too_many_waiting_events_end_the_task() {
+    let mut story = Story::begin();
+    story.take();
+    for _ in 0..100 {
+        story.signal().unwrap();
+    }
+    assert_eq!(story.types().len(), 3);
+    story.signal().unwrap();
+    let types = story.types();
+    assert_eq!(types[3], EventType::WorkflowTaskFailed);
+    assert_eq!(types[4..105], [EventType::WorkflowExecutionSignaled; 101]);
+    assert_eq!(types[105..], [EventType::WorkflowTaskScheduled]);
+    let failed = story.run.history.event(4).unwrap();
+    let Some(Attributes::WorkflowTaskFailedEventAttributes(failed)) = failed.attributes else { panic!("{failed:?}") };
+    assert_eq!(failed.cause(), WorkflowTaskFailedCause::ForceCloseCommand);
+}
+
+#[test]
+fn signals_cannot_keep_a_workflow_from_closing() {
+    let mut story = Story::begin();
+    let task = story.take();
+    story.signal().unwrap();
+    let refused = story.complete(task, vec![complete_workflow()]);
+    assert_eq!(refused.refusal, Some(Refusal::InvalidArgument("UnhandledCommand".to_owned())));
+    // The task that follows is only scheduled: signals are still let in.
+    story.signal().unwrap();
+    let task = story.take();
+    assert_eq!(story.signal(), Err(Refusal::closing()));
+    assert_eq!(story.complete(task, vec![complete_workflow()]).refusal, None);
+    assert!(!story.run.is_open());
+}
+
+#[test]
+fn a_wrong_command_takes_back_the_right_ones_before_it() {
+    let mut story = Story::begin();
+    let task = story.take();
+    let refused = story.complete(task, vec![timer("a"), activity("b"), timer("a")]);
+    assert!(refused.refusal.is_some());
+    assert!(story.run.state.timers.is_empty() && story.run.state.activities.is_empty());
+    assert_eq!(story.types()[3..], [EventType::WorkflowTaskFailed]);
+    let is_workflow_task = |offer: &Offer| matches!(offer, Offer::WorkflowTask { .. });
+    assert!(story.offers.len() == 1 && story.offers.iter().all(is_workflow_task), "{:?}", story.offers);
+    let task = story.take();
+    story.complete(task, vec![timer("a")]);
+    assert_eq!(story.run.state.timers.len(), 1);
+}
+
+#[test]
+fn a_worker_that_keeps_failing_is_given_longer_and_longer() {
+    let mut story = Story::begin();
+    let mut timeouts = Vec::new();
+    for _ in 0..14 {
+        let timeout = story.run.state.workflow_task.as_ref().unwrap().timeout.as_secs();
+        timeouts.push(timeout);
+        story.take();
+        story.now = story.now + Duration::from_secs(timeout);
+        let effects = story.run.handle_timeout(story.now);
+        story.follow(effects);
+    }
+    assert_eq!(timeouts, [10, 10, 10, 15, 20, 30, 50, 90, 170, 330, 610, 610, 610, 610]);
+    // Only the first attempt is written.
+    assert_eq!(story.types().len(), 4);
+}
+
+#[test]
+fn a_task_that_only_says_it_is_busy_ends_after_half_an_hour() {
+    let mut story = Story::begin();
+    let mut task = story.take();
+    let busy = || RespondWorkflowTaskCompletedRequest {
+        force_create_new_workflow_task: true,
+        return_new_workflow_task: true,
+        ..Default::default()
+    };
+    for _ in 0..225 {
+        story.now = story.now + Duration::from_secs(8);
+        let completed = story.complete_as(task, busy());
+        assert!(completed.next_task && completed.refusal.is_none());
+        task = story.current();
+    }
+    story.now = story.now + Duration::from_secs(8);
+    let completed = story.complete_as(task, busy());
+    assert_eq!(completed.refusal, Some(Refusal::NotFound("workflow task heartbeat timeout".to_owned())));
+    assert!(story.types().contains(&EventType::WorkflowTaskTimedOut));
+}
+
+#[test]
+fn a_run_takes_ten_updates_at_a_time() {
+    let mut story = Story::begin();
+    let update = |id: usize| Request {
+        meta: Some(Meta { update_id: id.to_string(), ..Default::default() }),
+        input: Some(Input { name: "u".to_owned(), ..Default::default() }),
+        ..Default::default()
+    };
+    for id in 0..10 {
+        story.run.admit_update(&id.to_string(), update(id), story.now).unwrap();
+    }
+    let refused = story.run.admit_update("10", update(10), story.now);
+    assert!(matches!(refused, Err(Refusal::TooMany(_))), "{refused:?}");
+}
+
+#[test]
+fn time_never_fires_what_is_gone() {
+    let mut story = Story::begin();
+    let task = story.take();
+    story.complete(task, vec![timer("a"), activity("b")]);
+    let before = story.run.next_deadline().unwrap();
+    assert!(before <= story.now + Duration::from_secs(60));
+    story.run.terminate(Default::default(), story.now).unwrap();
+    story.close(Close::Write);
+    assert_eq!(story.run.next_deadline(), None);
+    story.now = story.now + Duration::from_secs(3600);
+    assert!(story.run.handle_timeout(story.now).batches.is_empty());
+}
