@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::error::Refusal;
 use super::event::{Attributes, BUFFERED, EventId, event};
+use super::payload::own_all;
 use super::retry::{RetryPolicy, timeout_name};
 use super::run::{Deadline, Offer, Run};
 use super::time::{Time, wire_duration};
@@ -251,7 +252,7 @@ impl Run {
         let id = self.reported_activity(which, false)?;
         if heartbeat_details.is_some() {
             self.change_activity(id, |activity| {
-                activity.heartbeat_details = heartbeat_details;
+                activity.heartbeat_details = heartbeat_details.as_ref().map(own_all);
                 activity.last_heartbeat = Some(now);
             });
         }
@@ -333,7 +334,7 @@ impl Run {
         }
         self.change_activity(id, |activity| {
             activity.last_heartbeat = Some(now);
-            activity.heartbeat_details = details;
+            activity.heartbeat_details = details.as_ref().map(own_all);
         });
         Ok(self.state.activities.get(&id).is_some_and(|activity| activity.cancel_requested.is_some()))
     }

@@ -7,6 +7,7 @@ use prost::Message as _;
 use super::activity::{Activity, BLOB_BYTES_MAX};
 use super::completion::Rejected;
 use super::event::{Attributes, EventId, HistoryEvent, event, finished_activity};
+use super::payload::own;
 use super::retry::RetryPolicy;
 use super::run::{Deadline, Run, UserTimer};
 use super::time::{Time, duration, wire_duration};
@@ -397,7 +398,7 @@ impl Run {
             if is_null(value) {
                 self.state.memo.remove(key);
             } else {
-                self.state.memo.insert(key.clone(), value.clone());
+                self.state.memo.insert(key.clone(), own(value));
             }
         }
         self.touch_visibility();

@@ -15,6 +15,7 @@ pub(crate) mod describe;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod history;
+mod payload;
 pub(crate) mod query;
 mod retry;
 pub(crate) mod run;

@@ -11,6 +11,7 @@ use super::commands::{ID_BYTES_MAX, is_null};
 use super::control::Signal;
 use super::error::Refusal;
 use super::event::{Attributes, HistoryEvent, event};
+use super::payload::{own, own_metadata};
 use super::run::{Deadline, Info, Run};
 use super::time::{Time, duration, set_duration, wire_duration};
 use super::workflow_task::TaskKind;
@@ -81,7 +82,7 @@ impl Start {
             .iter()
             .flat_map(|memo| &memo.fields)
             .filter(|(_, value)| !is_null(value))
-            .map(|(key, value)| (key.clone(), value.clone()))
+            .map(|(key, value)| (key.clone(), own(value)))
             .collect();
         if fields.memo.as_ref().is_some_and(|memo| memo.encoded_len() > BLOB_BYTES_MAX) {
             return Err(Refusal::invalid("Memo size exceeds limit."));
@@ -189,7 +190,7 @@ impl Run {
             run_expiration,
             execution_expiration,
             create_request_id: fields.request_id.as_str().into(),
-            user_metadata: fields.user_metadata.clone(),
+            user_metadata: fields.user_metadata.as_ref().map(own_metadata),
             priority: fields.priority.clone(),
         };
         let identity = fields.identity.clone();

@@ -79,14 +79,9 @@ impl Updates {
         self.live.len() + self.completed.len() >= NEARLY_TOO_MANY
     }
 
-    /// Whether an update waits to be sent.
+    /// Whether an update waits to be sent, or for the worker's answer to that.
     pub(crate) fn wait_to_be_sent(&self) -> bool {
         self.live.values().any(|update| matches!(update.stage, Stage::Admitted | Stage::Sent))
-    }
-
-    /// Whether a caller waits for a worker.
-    pub(crate) fn wait_for_worker(&self) -> bool {
-        self.wait_to_be_sent()
     }
 
     /// The messages that go with a started workflow task, in order of admission.

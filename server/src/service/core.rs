@@ -321,7 +321,7 @@ impl Core {
             self.holders.change(Holder::Task, in_progress as i64 - open.in_progress as i64);
             open.in_progress = in_progress;
         }
-        let waiting = !closed && open.run.state.updates.wait_for_worker();
+        let waiting = !closed && open.run.state.updates.wait_to_be_sent();
         if waiting != open.updates_waiting {
             self.holders.change(Holder::Update, if waiting { 1 } else { -1 });
             open.updates_waiting = waiting;
@@ -370,16 +370,21 @@ impl Core {
         }
     }
 
+    /// Lets go of a slot that has no open run and is not counted among the closed ones in memory.
+    pub(super) fn tidy(&self, slot: &Arc<Slot>, mut state: MutexGuard<'_, SlotState>) {
+        state.current = None;
+        state.retired = true;
+        drop(state);
+        lock(self.shard(&slot.key)).remove(&slot.key);
+    }
+
     /// Lets go of a closed run; the store has it.
     fn evict(&self, slot: &Arc<Slot>) {
         // Another thread may be at work there; then the run stays, and is found in the store when it goes.
-        let Ok(mut state) = slot.state.try_lock() else { return };
+        let Ok(state) = slot.state.try_lock() else { return };
         if matches!(state.current, Some(Current::Closed(_))) {
             lock(&self.closed).stored(self.hasher.hash_one(&slot.key));
-            state.current = None;
-            state.retired = true;
-            drop(state);
-            lock(self.shard(&slot.key)).remove(&slot.key);
+            self.tidy(slot, state);
         }
     }
 

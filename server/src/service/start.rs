@@ -105,26 +105,17 @@ impl Core {
         loop {
             let slot = self.slot(&key);
             let Some(mut state) = slot.lock() else { continue };
-            if state.current.is_none() && self.may_be_stored(&key) {
+            let was_empty = state.current.is_none();
+            if was_empty && self.may_be_stored(&key) {
                 state.current = self.stored_run(namespace, start.workflow_id(), "")?.map(Current::Closed);
             }
             let new_run_id = Uuid::now_v7().to_string().into();
             let starter = Starter { core: self, namespace, slot: &slot, policies, new_run_id };
-            return Ok(match &mut state.current {
-                Some(Current::Open(open)) => match starter.meet_open(open, &start, signal.as_ref(), attachment)? {
-                    Some(got) => got,
-                    None => {
-                        starter.replace(open)?;
-                        self.settle(&slot, &mut state);
-                        starter.create(&mut state, start, signal, eager)?
-                    }
-                },
-                Some(Current::Closed(closed)) => match starter.meet_closed(closed, &start, signal.as_ref())? {
-                    Some(got) => got,
-                    None => starter.create(&mut state, start, signal, eager)?,
-                },
-                None => starter.create(&mut state, start, signal, eager)?,
-            });
+            let got = starter.decide(&mut state, start, signal, eager, attachment);
+            if was_empty && !matches!(state.current, Some(Current::Open(_))) {
+                self.tidy(&slot, state);
+            }
+            return got;
         }
     }
 }
@@ -139,6 +130,32 @@ struct Starter<'a> {
 }
 
 impl Starter<'_> {
+    fn decide(
+        &self,
+        state: &mut SlotState,
+        start: Start,
+        signal: Option<Signal>,
+        eager: Option<Eager>,
+        attachment: Option<Attachment>,
+    ) -> Result<Got, Status> {
+        let got = match &mut state.current {
+            Some(Current::Open(open)) => {
+                let got = self.meet_open(open, &start, signal.as_ref(), attachment)?;
+                if got.is_none() {
+                    self.replace(open)?;
+                    self.core.settle(self.slot, state);
+                }
+                got
+            }
+            Some(Current::Closed(closed)) => self.meet_closed(closed, &start, signal.as_ref())?,
+            None => None,
+        };
+        match got {
+            Some(got) => Ok(got),
+            None => Ok(self.create(state, start, signal, eager)?),
+        }
+    }
+
     /// The id belongs to an open run. `None` when that has to go.
     fn meet_open(
         &self,

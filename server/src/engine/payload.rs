@@ -1,0 +1,42 @@
+//! Payloads that outlive their request.
+//!
+//! A decoded payload is a window into the buffer its request came in. Kept for the life of a run, it would keep the
+//! whole buffer; so what is kept is copied.
+
+use bytes::Bytes;
+
+use crate::api::common::{Payload, Payloads};
+use crate::api::sdk::UserMetadata;
+
+/// Copies a payload out of its request's buffer.
+pub(super) fn own(payload: &Payload) -> Payload {
+    let metadata = payload.metadata.iter().map(|(key, value)| (key.clone(), Bytes::copy_from_slice(value))).collect();
+    Payload {
+        metadata,
+        data: Bytes::copy_from_slice(&payload.data),
+        external_payloads: payload.external_payloads.clone(),
+    }
+}
+
+pub(super) fn own_all(payloads: &Payloads) -> Payloads {
+    Payloads { payloads: payloads.payloads.iter().map(own).collect() }
+}
+
+pub(super) fn own_metadata(metadata: &UserMetadata) -> UserMetadata {
+    UserMetadata { summary: metadata.summary.as_ref().map(own), details: metadata.details.as_ref().map(own) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owned_payload_leaves_the_buffer_alone() {
+        let buffer = Bytes::from(vec![7; 10_000]);
+        let payload = Payload { data: buffer.slice(..10), ..Payload::default() };
+        let owned = own(&payload);
+        assert_eq!(owned, payload);
+        drop(payload);
+        assert!(buffer.is_unique(), "nothing else holds the buffer");
+    }
+}
