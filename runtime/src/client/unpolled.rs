@@ -88,3 +88,60 @@ async fn warn_if_unpolled(client: &Client, task_queue: &str, workflow_id: Option
         );
     }
 }
+
+#[cfg(all(test, feature = "embedded"))]
+mod tests {
+    use std::fmt::Debug;
+    use std::sync::Arc;
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+    use crate::Payloads;
+
+    /// Keeps the texts of warnings.
+    #[derive(Clone, Default)]
+    struct Warnings(Arc<Mutex<Vec<String>>>);
+
+    impl Subscriber for Warnings {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            *metadata.level() == tracing::Level::WARN
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, event: &Event<'_>) {
+            struct Message(String);
+            impl Visit for Message {
+                fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+                    if field.name() == "message" {
+                        self.0 = format!("{value:?}");
+                    }
+                }
+            }
+            let mut message = Message(String::new());
+            event.record(&mut message);
+            self.0.lock().unwrap().push(message.0);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[tokio::test]
+    async fn a_queue_without_worker_is_named_and_looked_at_once_a_minute() {
+        let warnings = Warnings::default();
+        let _listening = tracing::subscriber::set_default(warnings.clone());
+        let client = Client::connect("memory:").await.unwrap();
+        client.start_untyped("Waits", Payloads::new()).id("waits").task_queue("lonely").await.unwrap();
+        assert!(!client.inner.unpolled.is_due("lonely") && client.inner.unpolled.is_due("other"));
+        // Whoever has only the id learns of the queue from the server.
+        warn_about(&client, "waits", None).await;
+        let warnings = warnings.0.lock().unwrap().clone();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].starts_with("no worker polls the task queue `lonely`"), "{warnings:?}");
+    }
+}
