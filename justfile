@@ -15,3 +15,7 @@ bench *arguments:
 # The end-to-end tests against a real Temporal server
 reference *filter:
     tests/reference/run {{filter}}
+
+# Mixed workflows with the Python SDK, on our server and the real one
+interop:
+    tests/interop/run

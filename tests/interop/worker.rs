@@ -1,0 +1,185 @@
+//! The Rust half of the interop tests: what Python starts, what Python's workflows call, and what calls Python.
+//!
+//! ```text
+//! interop-worker ADDRESS TASK_QUEUE
+//! ```
+
+use std::error::Error;
+
+use everloop::{ActivityCancellationType, prelude::*};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Purchase {
+    pub item_id: String,
+    pub user_id: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum PurchaseStatus {
+    #[default]
+    Pending,
+    Cancelled,
+    Completed,
+}
+
+/// Sells everything but the moon; needs two attempts.
+#[activity(start_to_close_timeout = "10s", retry_policy(initial_interval = "100ms"))]
+async fn do_purchase(ctx: &ActivityContext, purchase: Purchase) -> ActivityResult<String> {
+    if purchase.item_id == "moon" {
+        return Err(ActivityError::non_retryable("not for sale").type_name("Refused").details(purchase));
+    }
+    match ctx.info().attempt {
+        1 => Err(ActivityError::new("the shop is closed for a moment")),
+        attempt => Ok(format!("{} for {}, attempt {attempt}", purchase.item_id, purchase.user_id)),
+    }
+}
+
+/// Runs until it is told to stop, and says so.
+#[activity(start_to_close_timeout = "30s", heartbeat_timeout = "2s")]
+async fn wait_in_rust(ctx: &ActivityContext) -> ActivityResult<()> {
+    loop {
+        ctx.heartbeat("waiting")?;
+        tokio::select! {
+            _ = ctx.cancelled() => return Err(ActivityError::cancelled()),
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+        }
+    }
+}
+
+/// A purchase that can be changed, watched and cancelled for some time before it is made.
+#[workflow]
+pub struct OneClickBuy {
+    status: State<PurchaseStatus>,
+    purchase: State<Purchase>,
+}
+
+#[workflow]
+impl OneClickBuy {
+    // A signal or an update may come with the first task, before `run`: it finds the purchase here.
+    #[init]
+    fn new(purchase: Purchase, _wait_ms: u64) -> Self {
+        Self { status: State::default(), purchase: State::new(purchase) }
+    }
+
+    #[run]
+    async fn run(&self, _purchase: Purchase, wait_ms: u64) -> WorkflowResult<String> {
+        if sleep(Duration::from_millis(wait_ms)).await.is_err() {
+            self.status.set(PurchaseStatus::Cancelled);
+            return Ok("cancelled in time".to_owned());
+        }
+        let receipt = do_purchase(self.purchase.get()).await?;
+        self.status.set(PurchaseStatus::Completed);
+        Ok(receipt)
+    }
+
+    #[signal]
+    fn update_purchase(&self, purchase: Purchase) {
+        self.purchase.set(purchase);
+    }
+
+    #[query]
+    fn current_status(&self) -> PurchaseStatus {
+        self.status.get()
+    }
+
+    /// Answers whom it was for.
+    #[update(validator = check_user)]
+    fn give_to(&self, user_id: String) -> String {
+        self.purchase.update(|purchase| std::mem::replace(&mut purchase.user_id, user_id))
+    }
+
+    fn check_user(&self, user_id: &str) -> WorkflowResult<()> {
+        if user_id.is_empty() {
+            return Err(WorkflowError::new("nobody is no user").type_name("NoUser"));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Words {
+    pub count: u32,
+    pub longest: String,
+}
+
+// These three are written in Python.
+#[activity(start_to_close_timeout = "10s")]
+fn count_words(text: String) -> Words;
+
+#[activity(start_to_close_timeout = "10s")]
+fn refuse_in_python(item: String) -> ();
+
+#[activity(start_to_close_timeout = "30s", heartbeat_timeout = "2s")]
+fn wait_in_python() -> ();
+
+/// Lets Python count.
+#[workflow]
+#[derive(Default)]
+pub struct Essay {}
+
+#[workflow]
+impl Essay {
+    #[run]
+    async fn run(&self, text: String, python: String) -> WorkflowResult<String> {
+        let words = count_words(text).task_queue(python).await?;
+        Ok(format!("{} words, the longest is {}", words.count, words.longest))
+    }
+}
+
+/// Reads what Python's error says, then passes it on.
+#[workflow]
+#[derive(Default)]
+pub struct Refusal {
+    seen: State<String>,
+}
+
+#[workflow]
+impl Refusal {
+    #[run]
+    async fn run(&self, item: String, python: String) -> WorkflowResult<()> {
+        if let Err(error) = refuse_in_python(item).task_queue(python).await {
+            let failure = error.failure();
+            self.seen.set(format!("{}: {}", failure.type_name().unwrap_or_default(), failure.root_message()));
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    #[query]
+    fn seen(&self) -> String {
+        self.seen.get()
+    }
+}
+
+/// Waits for an activity in Python; when it is cancelled, until that has stopped.
+#[workflow]
+#[derive(Default)]
+pub struct LongWait {}
+
+#[workflow]
+impl LongWait {
+    #[run]
+    async fn run(&self, python: String) -> WorkflowResult<()> {
+        let waiting = wait_in_python().task_queue(python);
+        waiting.cancellation_type(ActivityCancellationType::WaitCancellationCompleted).await?;
+        Ok(())
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(address), Some(task_queue), None) = (arguments.next(), arguments.next(), arguments.next()) else {
+        return Err("usage: interop-worker ADDRESS TASK_QUEUE".into());
+    };
+    let client = Client::connect(&address).await?;
+    let worker = Worker::builder(&client, &task_queue)
+        .workflow::<OneClickBuy>()
+        .workflow::<Essay>()
+        .workflow::<Refusal>()
+        .workflow::<LongWait>()
+        .activity(do_purchase)
+        .activity(wait_in_rust)
+        .build()?;
+    Ok(worker.run().await?)
+}
