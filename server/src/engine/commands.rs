@@ -298,7 +298,7 @@ impl Run {
         }
         let event = commands.event(Attributes::TimerStartedEventAttributes(TimerStartedEventAttributes {
             timer_id: attributes.timer_id,
-            start_to_fire_timeout: wire_duration(after),
+            start_to_fire_timeout: attributes.start_to_fire_timeout.and_then(|_| wire_duration(after)),
             workflow_task_completed_event_id: commands.completed_event_id,
         }));
         let started_event_id = self.append_event(event);

@@ -1,8 +1,10 @@
 //! What callers see of a run without its history.
 
+use std::time::Duration;
+
 use super::activity::Activity;
 use super::run::Run;
-use super::time::{Time, wire_duration};
+use super::time::{Time, set_duration, wire_duration};
 use crate::api::common::{ActivityType, Memo, Priority, WorkflowExecution, WorkflowType};
 use crate::api::enums::{PendingActivityState, PendingWorkflowTaskState, TaskQueueKind};
 use crate::api::sdk::UserMetadata;
@@ -45,8 +47,8 @@ impl Run {
         DescribeWorkflowExecutionResponse {
             execution_config: Some(WorkflowExecutionConfig {
                 task_queue: Some(self.normal_task_queue()),
-                workflow_execution_timeout: wire_duration(self.info.execution_timeout),
-                workflow_run_timeout: wire_duration(self.info.run_timeout),
+                workflow_execution_timeout: set_duration(self.info.execution_timeout),
+                workflow_run_timeout: set_duration(self.info.run_timeout),
                 default_workflow_task_timeout: wire_duration(self.info.task_timeout),
                 user_metadata: self.info.user_metadata.clone(),
             }),
@@ -89,6 +91,7 @@ pub(crate) struct StartSummary {
     pub(crate) priority: Option<Priority>,
     pub(crate) user_metadata: Option<UserMetadata>,
     pub(crate) cancel_requested: bool,
+    pub(crate) execution_expiration: Option<prost_types::Timestamp>,
 }
 
 /// Describes a closed run.
@@ -96,11 +99,19 @@ pub(crate) fn describe_closed(row: &VisibilityRow, start: StartSummary) -> Descr
     let mut info = execution_info(row);
     info.first_run_id = start.first_run_id;
     info.priority = start.priority;
+    let run_timeout = start
+        .config
+        .workflow_run_timeout
+        .and_then(|timeout| Duration::try_from(timeout).ok())
+        .filter(|timeout| !timeout.is_zero());
+    let run_expiration = run_timeout.map(|timeout| Time::from_nanos(row.execution_time_ns) + timeout);
     DescribeWorkflowExecutionResponse {
         execution_config: Some(WorkflowExecutionConfig { user_metadata: start.user_metadata, ..start.config }),
         workflow_execution_info: Some(info),
         workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
             cancel_requested: start.cancel_requested,
+            execution_expiration_time: start.execution_expiration,
+            run_expiration_time: run_expiration.map(Into::into),
             original_start_time: Some(Time::from_nanos(row.start_time_ns).into()),
             ..Default::default()
         }),
@@ -122,7 +133,7 @@ pub(crate) fn execution_info(row: &VisibilityRow) -> WorkflowExecutionInfo {
         status: row.status.number(),
         history_length: row.history_length,
         execution_time: Some(execution_time.into()),
-        memo: row.memo.clone().and_then(|memo| Memo::decode(memo).ok()),
+        memo: Some(row.memo.clone().and_then(|memo| Memo::decode(memo).ok()).unwrap_or_default()),
         task_queue: row.task_queue.to_string(),
         state_transition_count: row.state_transition_count,
         history_size_bytes: row.history_size_bytes,
@@ -165,7 +176,7 @@ fn pending_activity(activity: &Activity) -> PendingActivityInfo {
         last_started_time: activity.started.as_ref().map(|started| started.time.into()),
         attempt: activity.attempt,
         maximum_attempts: activity.retry.maximum_attempts,
-        scheduled_time: activity.started.is_none().then(|| activity.scheduled.into()),
+        scheduled_time: Some(activity.scheduled.into()),
         expiration_time: activity.expiration().map(Into::into),
         last_failure: activity.last_failure.clone(),
         last_worker_identity: identity.to_string(),

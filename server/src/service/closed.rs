@@ -175,6 +175,7 @@ impl Told {
                     priority: started.priority.clone(),
                     user_metadata,
                     cancel_requested: false,
+                    execution_expiration: started.workflow_execution_expiration_time,
                 };
             }
             Some(Attributes::WorkflowTaskCompletedEventAttributes(completed)) => {
