@@ -1,4 +1,8 @@
 //! What concerns the project as a whole: end-to-end tests, interop, the real server, and the house checks.
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod house;
+#[cfg(test)]
+mod target;

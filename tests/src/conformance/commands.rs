@@ -1,0 +1,113 @@
+//! Commands, payloads and failures, as short as scenarios want them.
+
+use everloop_proto::temporal::api::{
+    command::v1::{self as command, Command, command::Attributes},
+    common::v1::{ActivityType, Payload, Payloads, RetryPolicy},
+    enums::v1::CommandType,
+    failure::v1::{ApplicationFailureInfo, Failure, failure::FailureInfo},
+};
+use prost_types::Duration;
+
+/// One JSON string.
+pub(super) fn text(value: &str) -> Payloads {
+    Payloads { payloads: vec![payload(value)] }
+}
+
+pub(super) fn payload(value: &str) -> Payload {
+    let metadata = [("encoding".into(), "json/plain".into())].into();
+    Payload { metadata, data: format!("{value:?}").into(), ..Payload::default() }
+}
+
+pub(super) fn seconds(seconds: i64) -> Option<Duration> {
+    Some(Duration { seconds, nanos: 0 })
+}
+
+pub(super) fn millis(millis: i32) -> Option<Duration> {
+    Some(Duration { seconds: i64::from(millis / 1000), nanos: millis % 1000 * 1_000_000 })
+}
+
+/// A retry after a tenth of a second, and no more than `attempts` in all.
+pub(super) fn retry(attempts: i32) -> Option<RetryPolicy> {
+    Some(RetryPolicy { initial_interval: millis(100), maximum_attempts: attempts, ..RetryPolicy::default() })
+}
+
+/// What a worker reports when user code fails.
+pub(super) fn failure(message: &str) -> Option<Failure> {
+    application_failure(message, |_| {})
+}
+
+pub(super) fn application_failure(message: &str, edit: impl FnOnce(&mut ApplicationFailureInfo)) -> Option<Failure> {
+    let mut info = ApplicationFailureInfo { r#type: "Oops".into(), ..ApplicationFailureInfo::default() };
+    edit(&mut info);
+    let failure_info = Some(FailureInfo::ApplicationFailureInfo(info));
+    Some(Failure { message: message.into(), source: "script".into(), failure_info, ..Failure::default() })
+}
+
+/// An activity of type `Work` that may run ten seconds, on the queue of the scenario.
+pub(super) fn schedule_activity(id: &str) -> Command {
+    schedule_activity_with(id, |_| {})
+}
+
+pub(super) fn schedule_activity_with(
+    id: &str,
+    edit: impl FnOnce(&mut command::ScheduleActivityTaskCommandAttributes),
+) -> Command {
+    let mut attributes = command::ScheduleActivityTaskCommandAttributes {
+        activity_id: id.into(),
+        activity_type: Some(ActivityType { name: "Work".into() }),
+        input: Some(text("input")),
+        start_to_close_timeout: seconds(10),
+        ..Default::default()
+    };
+    edit(&mut attributes);
+    of(CommandType::ScheduleActivityTask, Attributes::ScheduleActivityTaskCommandAttributes(attributes))
+}
+
+pub(super) fn cancel_activity(scheduled_event_id: i64) -> Command {
+    let attributes = command::RequestCancelActivityTaskCommandAttributes { scheduled_event_id };
+    of(CommandType::RequestCancelActivityTask, Attributes::RequestCancelActivityTaskCommandAttributes(attributes))
+}
+
+pub(super) fn start_timer(id: &str, after: Option<Duration>) -> Command {
+    let attributes = command::StartTimerCommandAttributes { timer_id: id.into(), start_to_fire_timeout: after };
+    of(CommandType::StartTimer, Attributes::StartTimerCommandAttributes(attributes))
+}
+
+pub(super) fn cancel_timer(id: &str) -> Command {
+    let attributes = command::CancelTimerCommandAttributes { timer_id: id.into() };
+    of(CommandType::CancelTimer, Attributes::CancelTimerCommandAttributes(attributes))
+}
+
+pub(super) fn record_marker(name: &str) -> Command {
+    let attributes = command::RecordMarkerCommandAttributes {
+        marker_name: name.into(),
+        details: [("note".to_owned(), text("remembered"))].into(),
+        ..Default::default()
+    };
+    of(CommandType::RecordMarker, Attributes::RecordMarkerCommandAttributes(attributes))
+}
+
+/// Puts the message with this id at this place among the commands.
+pub(super) fn protocol_message(message_id: &str) -> Command {
+    let attributes = command::ProtocolMessageCommandAttributes { message_id: message_id.into() };
+    of(CommandType::ProtocolMessage, Attributes::ProtocolMessageCommandAttributes(attributes))
+}
+
+pub(super) fn complete_workflow() -> Command {
+    let attributes = command::CompleteWorkflowExecutionCommandAttributes { result: Some(text("result")) };
+    of(CommandType::CompleteWorkflowExecution, Attributes::CompleteWorkflowExecutionCommandAttributes(attributes))
+}
+
+pub(super) fn fail_workflow(message: &str) -> Command {
+    let attributes = command::FailWorkflowExecutionCommandAttributes { failure: failure(message) };
+    of(CommandType::FailWorkflowExecution, Attributes::FailWorkflowExecutionCommandAttributes(attributes))
+}
+
+pub(super) fn cancel_workflow() -> Command {
+    let attributes = command::CancelWorkflowExecutionCommandAttributes { details: Some(text("details")) };
+    of(CommandType::CancelWorkflowExecution, Attributes::CancelWorkflowExecutionCommandAttributes(attributes))
+}
+
+pub(super) fn of(command_type: CommandType, attributes: Attributes) -> Command {
+    Command { command_type: command_type.into(), attributes: Some(attributes), ..Command::default() }
+}

@@ -1,0 +1,40 @@
+//! The scenarios, by what they are about. Letters are those of the sequences that any server of this protocol must give.
+
+mod activities;
+mod activity_cancellation;
+mod activity_timeouts;
+mod closing;
+mod histories;
+mod listing;
+mod namespaces;
+mod queries;
+mod signals;
+mod starting;
+mod sticky;
+mod timers;
+mod updates;
+mod workflow_tasks;
+
+use super::suite::Scenario;
+
+/// Every scenario.
+pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
+    [
+        activities::ALL,
+        activity_cancellation::ALL,
+        activity_timeouts::ALL,
+        closing::ALL,
+        histories::ALL,
+        listing::ALL,
+        namespaces::ALL,
+        queries::ALL,
+        signals::ALL,
+        starting::ALL,
+        sticky::ALL,
+        timers::ALL,
+        updates::ALL,
+        workflow_tasks::ALL,
+    ]
+    .into_iter()
+    .flatten()
+}

@@ -1,0 +1,670 @@
+//! The driver of the scenarios: a client, a worker and an activity worker that do what they are told, one call at a
+//! time, and write down what the server answers.
+//!
+//! A call that should succeed returns the reply and fails the scenario otherwise; [`Script::refused`] is for those that
+//! should not. Everything waits for something to happen; nothing waits for time to pass.
+
+use std::{fmt::Debug, time::Duration};
+
+use everloop_proto::temporal::api::{
+    command::v1::{Command, command::Attributes},
+    common::v1::{Payloads, WorkflowExecution, WorkflowType},
+    enums::v1::{HistoryEventFilterType, TaskQueueKind, TaskQueueType, WorkflowTaskFailedCause},
+    failure::v1::Failure,
+    history::v1::HistoryEvent,
+    query::v1::WorkflowQuery,
+    taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
+    update::v1::{self as update, WaitPolicy},
+    workflowservice::v1 as service,
+};
+use tokio::task::JoinHandle;
+use tonic::{Request, Response, Status};
+
+use super::{
+    call::{Call, Client},
+    commands::{failure, protocol_message, seconds, text},
+    messages::{acceptance, response},
+    render,
+};
+use crate::target::{self, Connection};
+
+pub(super) type WorkflowTask = service::PollWorkflowTaskQueueResponse;
+pub(super) type ActivityTask = service::PollActivityTaskQueueResponse;
+
+/// The namespace of all scenarios that make none of their own.
+pub(super) const NAMESPACE: &str = "default";
+
+/// How long a call may take: long enough for anything on a busy machine.
+const CALL: Duration = Duration::from_secs(30);
+
+/// One scenario at work on one server.
+pub(super) struct Script {
+    client: Client,
+    suffix: String,
+    text: String,
+}
+
+/// A call that is under way; [`Script::take`] waits for its reply.
+pub(super) struct Later<C: Call> {
+    title: String,
+    reply: JoinHandle<Result<Response<C::Reply>, Status>>,
+}
+
+impl<C: Call> Later<C> {
+    /// Whatever the reply is, nobody waits for it.
+    pub(super) fn forget(self) {
+        self.reply.abort();
+    }
+}
+
+impl Script {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { client: target::workflow_client(connection), suffix: unique_suffix(), text: String::new() }
+    }
+
+    /// What happened, in stable words.
+    pub(super) fn transcript(&self) -> String {
+        render::without_ids(&self.text, &self.suffix)
+    }
+
+    /// A name of this scenario alone; in the transcript it is `name`.
+    pub(super) fn name(&self, name: &str) -> String {
+        format!("{name}{}", self.suffix)
+    }
+
+    pub(super) fn queue(&self) -> Option<TaskQueue> {
+        Some(TaskQueue { name: self.name("queue"), ..TaskQueue::default() })
+    }
+
+    pub(super) fn sticky_queue(&self) -> Option<TaskQueue> {
+        let (name, normal_name) = (self.name("sticky"), self.name("queue"));
+        Some(TaskQueue { name, kind: TaskQueueKind::Sticky.into(), normal_name })
+    }
+
+    /// The current run of a workflow id.
+    pub(super) fn run(&self, workflow: &str) -> Option<WorkflowExecution> {
+        Some(WorkflowExecution { workflow_id: self.name(workflow), run_id: String::new() })
+    }
+
+    // Any call.
+
+    /// Sends a request that the server accepts.
+    pub(super) async fn call<C: Call>(&mut self, request: C) -> C::Reply {
+        self.call_as(&words::<C>(), request).await
+    }
+
+    /// Sends a request that the server refuses.
+    pub(super) async fn refused<C: Call>(&mut self, request: C) -> Status {
+        let later = self.later(request);
+        self.take_refused(later).await
+    }
+
+    /// Sends a request and goes on before it is answered.
+    pub(super) fn later<C: Call>(&self, request: C) -> Later<C> {
+        Later { title: words::<C>(), reply: tokio::spawn(C::send(with_deadline(request, CALL), self.client.clone())) }
+    }
+
+    /// The same for a caller that gives up after so many seconds.
+    pub(super) fn later_within<C: Call>(&self, request: C, seconds: u64) -> Later<C> {
+        let request = with_deadline(request, Duration::from_secs(seconds));
+        Later { title: words::<C>(), reply: tokio::spawn(C::send(request, self.client.clone())) }
+    }
+
+    /// Waits for the reply to an earlier request that the server accepts.
+    pub(super) async fn take<C: Call>(&mut self, later: Later<C>) -> C::Reply {
+        let reply = later.reply.await.expect("a call does not panic");
+        self.record(&later.title, reply)
+    }
+
+    /// Waits for the reply to an earlier request that the server refuses.
+    pub(super) async fn take_refused<C: Call>(&mut self, later: Later<C>) -> Status {
+        match later.reply.await.expect("a call does not panic") {
+            Ok(reply) => panic!("{} is accepted: {:?}\n{}", later.title, reply.into_inner(), self.transcript()),
+            Err(status) => {
+                self.text += &render::status(&format!("{}: ", later.title), &status);
+                status
+            }
+        }
+    }
+
+    /// Waits for the reply to an earlier request that the server may accept or refuse; the transcript says which.
+    pub(super) async fn take_either<C: Call>(&mut self, later: Later<C>) {
+        match later.reply.await.expect("a call does not panic") {
+            Ok(reply) => self.text += &render::message(&format!("{}: ", later.title), reply.get_ref()),
+            Err(status) => self.text += &render::status(&format!("{}: ", later.title), &status),
+        }
+    }
+
+    /// Waits for the refusal of an earlier request, without a word in the transcript.
+    pub(super) async fn take_status<C: Call>(&mut self, later: Later<C>) -> Status {
+        match later.reply.await.expect("a call does not panic") {
+            Ok(reply) => panic!("{} is accepted: {:?}\n{}", later.title, reply.into_inner(), self.transcript()),
+            Err(status) => status,
+        }
+    }
+
+    /// Lets time pass on the server's clock: a run starts so much later.
+    pub(super) async fn pass(&mut self, time: Option<prost_types::Duration>) {
+        let mut start = self.start_request("clock");
+        start.task_queue.as_mut().expect("a queue").name = self.name("clock queue");
+        start.workflow_start_delay = time;
+        self.quietly(start).await.expect("a clock starts");
+        let mut poll = self.poll_request();
+        poll.task_queue.as_mut().expect("a queue").name = self.name("clock queue");
+        let task = self.quietly(poll).await.expect("a poll");
+        assert!(!task.task_token.is_empty(), "time does not pass");
+        self.quietly(self.terminate_request("clock")).await.expect("the clock stops");
+    }
+
+    /// Begins again, with other names and an empty transcript.
+    pub(super) fn restart(&mut self) {
+        self.suffix = unique_suffix();
+        self.text.clear();
+    }
+
+    /// Sends a request, without a word in the transcript.
+    pub(super) async fn quietly<C: Call>(&mut self, request: C) -> Result<C::Reply, Status> {
+        Ok(C::send(with_deadline(request, CALL), self.client.clone()).await?.into_inner())
+    }
+
+    /// A remark in the transcript.
+    pub(super) fn note(&mut self, note: &str) {
+        self.text += &format!("# {note}\n");
+    }
+
+    // A client.
+
+    pub(super) fn start_request(&self, workflow: &str) -> service::StartWorkflowExecutionRequest {
+        service::StartWorkflowExecutionRequest {
+            namespace: NAMESPACE.into(),
+            workflow_id: self.name(workflow),
+            workflow_type: Some(WorkflowType { name: "Main".into() }),
+            task_queue: self.queue(),
+            input: Some(text("input")),
+            identity: "client".into(),
+            request_id: self.name("req-start"),
+            ..Default::default()
+        }
+    }
+
+    pub(super) async fn start(&mut self, workflow: &str) -> String {
+        self.start_with(workflow, |_| {}).await
+    }
+
+    pub(super) async fn start_with(
+        &mut self,
+        workflow: &str,
+        edit: impl FnOnce(&mut service::StartWorkflowExecutionRequest),
+    ) -> String {
+        let mut request = self.start_request(workflow);
+        edit(&mut request);
+        self.call_as("start", request).await.run_id
+    }
+
+    pub(super) fn signal_request(&self, workflow: &str, signal: &str) -> service::SignalWorkflowExecutionRequest {
+        service::SignalWorkflowExecutionRequest {
+            namespace: NAMESPACE.into(),
+            workflow_execution: self.run(workflow),
+            signal_name: signal.into(),
+            input: Some(text("signal input")),
+            identity: "client".into(),
+            ..Default::default()
+        }
+    }
+
+    pub(super) async fn signal(&mut self, workflow: &str, signal: &str) {
+        let request = self.signal_request(workflow, signal);
+        self.call_as("signal", request).await;
+    }
+
+    pub(super) fn signal_with_start_request(
+        &self,
+        workflow: &str,
+        signal: &str,
+    ) -> service::SignalWithStartWorkflowExecutionRequest {
+        service::SignalWithStartWorkflowExecutionRequest {
+            namespace: NAMESPACE.into(),
+            workflow_id: self.name(workflow),
+            workflow_type: Some(WorkflowType { name: "Main".into() }),
+            task_queue: self.queue(),
+            input: Some(text("input")),
+            signal_name: signal.into(),
+            signal_input: Some(text("signal input")),
+            identity: "client".into(),
+            request_id: self.name("req-signal"),
+            ..Default::default()
+        }
+    }
+
+    pub(super) fn cancel_request(&self, workflow: &str) -> service::RequestCancelWorkflowExecutionRequest {
+        service::RequestCancelWorkflowExecutionRequest {
+            namespace: NAMESPACE.into(),
+            workflow_execution: self.run(workflow),
+            identity: "client".into(),
+            request_id: self.name("req-cancel"),
+            reason: "no longer wanted".into(),
+            ..Default::default()
+        }
+    }
+
+    pub(super) async fn request_cancel(&mut self, workflow: &str) {
+        let request = self.cancel_request(workflow);
+        self.call_as("request cancel", request).await;
+    }
+
+    pub(super) fn terminate_request(&self, workflow: &str) -> service::TerminateWorkflowExecutionRequest {
+        service::TerminateWorkflowExecutionRequest {
+            namespace: NAMESPACE.into(),
+            workflow_execution: self.run(workflow),
+            reason: "enough".into(),
+            details: Some(text("details")),
+            identity: "client".into(),
+            ..Default::default()
+        }
+    }
+
+    pub(super) async fn terminate(&mut self, workflow: &str) {
+        let request = self.terminate_request(workflow);
+        self.call_as("terminate", request).await;
+    }
+
+    pub(super) fn query_request(&self, workflow: &str, query: &str) -> service::QueryWorkflowRequest {
+        service::QueryWorkflowRequest {
+            namespace: NAMESPACE.into(),
+            execution: self.run(workflow),
+            query: Some(WorkflowQuery {
+                query_type: query.into(),
+                query_args: Some(text("query input")),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    }
+
+    /// An update that waits for this stage.
+    pub(super) fn update_request(
+        &self,
+        workflow: &str,
+        update_id: &str,
+        wait_for: UpdateStage,
+    ) -> service::UpdateWorkflowExecutionRequest {
+        service::UpdateWorkflowExecutionRequest {
+            namespace: NAMESPACE.into(),
+            workflow_execution: self.run(workflow),
+            wait_policy: Some(WaitPolicy { lifecycle_stage: wait_for.into() }),
+            request: Some(update::Request {
+                meta: Some(update::Meta { update_id: update_id.into(), identity: "client".into() }),
+                input: Some(update::Input {
+                    name: "change".into(),
+                    args: Some(text("update input")),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    }
+
+    /// Sends an update and waits until the server has admitted it.
+    pub(super) async fn update(
+        &mut self,
+        workflow: &str,
+        update_id: &str,
+        wait_for: UpdateStage,
+    ) -> Later<service::UpdateWorkflowExecutionRequest> {
+        let later = self.later(self.update_request(workflow, update_id, wait_for));
+        let poll = self.poll_update_request(workflow, update_id);
+        while let Err(status) = self.quietly(poll.clone()).await {
+            assert!(status.code() == tonic::Code::NotFound, "no update {update_id}: {status:?}");
+            before_asking_again().await;
+        }
+        later
+    }
+
+    /// Asks where an update stands, and waits for nothing.
+    pub(super) fn poll_update_request(
+        &self,
+        workflow: &str,
+        update_id: &str,
+    ) -> service::PollWorkflowExecutionUpdateRequest {
+        let update_ref = update::UpdateRef { workflow_execution: self.run(workflow), update_id: update_id.into() };
+        service::PollWorkflowExecutionUpdateRequest {
+            namespace: NAMESPACE.into(),
+            update_ref: Some(update_ref),
+            identity: "client".into(),
+            ..Default::default()
+        }
+    }
+
+    pub(super) fn history_request(&self, workflow: &str) -> service::GetWorkflowExecutionHistoryRequest {
+        service::GetWorkflowExecutionHistoryRequest {
+            namespace: NAMESPACE.into(),
+            execution: self.run(workflow),
+            ..Default::default()
+        }
+    }
+
+    /// The whole history of the current run.
+    pub(super) async fn history(&mut self, workflow: &str) -> Vec<HistoryEvent> {
+        self.history_of(workflow, "").await
+    }
+
+    /// The whole history of one run.
+    pub(super) async fn history_of(&mut self, workflow: &str, run_id: &str) -> Vec<HistoryEvent> {
+        let mut request = self.history_request(workflow);
+        request.execution.as_mut().expect("set above").run_id = run_id.into();
+        let mut events = Vec::new();
+        loop {
+            let page = self.quietly(request.clone()).await;
+            let page = page.unwrap_or_else(|error| panic!("no history: {error:?}\n{}", self.transcript()));
+            events.extend(page.history.expect("a page has events").events);
+            request.next_page_token = page.next_page_token;
+            if request.next_page_token.is_empty() {
+                break;
+            }
+        }
+        self.text += &format!("history of {workflow}:\n");
+        for event in &events {
+            self.text += &render::event(event);
+        }
+        events
+    }
+
+    /// Waits until the current run is closed, and shows how.
+    pub(super) async fn closed(&mut self, workflow: &str) {
+        let mut request = self.history_request(workflow);
+        request.wait_new_event = true;
+        request.history_event_filter_type = HistoryEventFilterType::CloseEvent.into();
+        loop {
+            let page = self.quietly(request.clone()).await;
+            let page = page.unwrap_or_else(|error| panic!("no history: {error:?}\n{}", self.transcript()));
+            if let Some(event) = page.history.and_then(|history| history.events.into_iter().next()) {
+                self.text += &format!("closed:\n{}", render::event(&event));
+                return;
+            }
+            request.next_page_token = page.next_page_token;
+        }
+    }
+
+    pub(super) fn describe_request(&self, workflow: &str) -> service::DescribeWorkflowExecutionRequest {
+        service::DescribeWorkflowExecutionRequest { namespace: NAMESPACE.into(), execution: self.run(workflow) }
+    }
+
+    pub(super) async fn describe(&mut self, workflow: &str) -> service::DescribeWorkflowExecutionResponse {
+        let request = self.describe_request(workflow);
+        self.call_as("describe", request).await
+    }
+
+    // A worker.
+
+    pub(super) fn poll_request(&self) -> service::PollWorkflowTaskQueueRequest {
+        service::PollWorkflowTaskQueueRequest {
+            namespace: NAMESPACE.into(),
+            task_queue: self.queue(),
+            identity: "worker".into(),
+            ..Default::default()
+        }
+    }
+
+    /// Waits for a workflow task on the normal queue.
+    pub(super) async fn poll(&mut self) -> WorkflowTask {
+        let request = self.poll_request();
+        self.some_task("poll", request).await
+    }
+
+    /// Waits for a workflow task on the worker's own queue.
+    pub(super) async fn poll_sticky(&mut self) -> WorkflowTask {
+        let mut request = self.poll_request();
+        request.task_queue = self.sticky_queue();
+        self.some_task("poll sticky", request).await
+    }
+
+    /// Polls the worker's own queue; returns once the server knows of the poll.
+    pub(super) async fn poll_sticky_later(&mut self) -> Later<service::PollWorkflowTaskQueueRequest> {
+        let mut request = self.poll_request();
+        request.task_queue = self.sticky_queue();
+        let poll = self.later(request);
+        let describe = service::DescribeTaskQueueRequest {
+            namespace: NAMESPACE.into(),
+            task_queue: self.sticky_queue(),
+            task_queue_type: TaskQueueType::Workflow.into(),
+            ..Default::default()
+        };
+        while self.quietly(describe.clone()).await.is_ok_and(|reply| reply.pollers.is_empty()) {
+            before_asking_again().await;
+        }
+        poll
+    }
+
+    async fn some_task(&mut self, title: &str, request: service::PollWorkflowTaskQueueRequest) -> WorkflowTask {
+        let task = self.call_as(title, request).await;
+        assert!(!task.task_token.is_empty(), "no workflow task came\n{}", self.transcript());
+        task
+    }
+
+    pub(super) fn complete_request(
+        &self,
+        task: &WorkflowTask,
+        commands: impl Into<Vec<Command>>,
+    ) -> service::RespondWorkflowTaskCompletedRequest {
+        let mut commands = commands.into();
+        for command in &mut commands {
+            if let Some(Attributes::ScheduleActivityTaskCommandAttributes(activity)) = &mut command.attributes {
+                activity.task_queue = activity.task_queue.take().or_else(|| self.queue());
+            }
+        }
+        service::RespondWorkflowTaskCompletedRequest {
+            namespace: NAMESPACE.into(),
+            task_token: task.task_token.clone(),
+            commands,
+            identity: "worker".into(),
+            ..Default::default()
+        }
+    }
+
+    pub(super) async fn complete(&mut self, task: &WorkflowTask, commands: impl Into<Vec<Command>>) {
+        self.complete_with(task, commands, |_| {}).await;
+    }
+
+    pub(super) async fn complete_with(
+        &mut self,
+        task: &WorkflowTask,
+        commands: impl Into<Vec<Command>>,
+        edit: impl FnOnce(&mut service::RespondWorkflowTaskCompletedRequest),
+    ) -> service::RespondWorkflowTaskCompletedResponse {
+        let mut request = self.complete_request(task, commands);
+        edit(&mut request);
+        let commands: Vec<_> = request.commands.iter().map(|command| format!("{:?}", command.command_type())).collect();
+        let title = format!("complete [{}]", commands.join(", "));
+        self.call_as(&title, request).await
+    }
+
+    /// Completes a task with commands that the server finds wrong.
+    pub(super) async fn complete_refused(&mut self, task: &WorkflowTask, commands: impl Into<Vec<Command>>) -> Status {
+        let request = self.complete_request(task, commands);
+        self.refused(request).await
+    }
+
+    /// Polls and completes the next task of the normal queue with these commands.
+    pub(super) async fn task(&mut self, commands: impl Into<Vec<Command>>) -> WorkflowTask {
+        let task = self.poll().await;
+        self.complete(&task, commands).await;
+        task
+    }
+
+    /// Accepts and completes every update that came with the task, then goes on with these commands.
+    pub(super) async fn accept_and_complete(&mut self, task: &WorkflowTask, then: impl Into<Vec<Command>>) {
+        let messages: Vec<_> =
+            task.messages.iter().flat_map(|request| [acceptance(request), response(request)]).collect();
+        let mut commands: Vec<_> = messages.iter().map(|message| protocol_message(&message.id)).collect();
+        commands.extend(then.into());
+        self.complete_with(task, commands, |it| it.messages = messages).await;
+    }
+
+    /// That following tasks come to the worker's own queue, and wait there as long as this.
+    pub(super) fn sticky(&self, wait: i64) -> Option<StickyExecutionAttributes> {
+        let worker_task_queue = self.sticky_queue();
+        Some(StickyExecutionAttributes { worker_task_queue, schedule_to_start_timeout: seconds(wait) })
+    }
+
+    pub(super) fn fail_request(&self, task: &WorkflowTask) -> service::RespondWorkflowTaskFailedRequest {
+        service::RespondWorkflowTaskFailedRequest {
+            namespace: NAMESPACE.into(),
+            task_token: task.task_token.clone(),
+            cause: WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure.into(),
+            failure: failure("the workflow panicked"),
+            identity: "worker".into(),
+            ..Default::default()
+        }
+    }
+
+    pub(super) async fn fail(&mut self, task: &WorkflowTask) {
+        let request = self.fail_request(task);
+        self.call_as("fail", request).await;
+    }
+
+    /// Answers a query that came as a task of its own.
+    pub(super) fn answer_request(&self, task: &WorkflowTask) -> service::RespondQueryTaskCompletedRequest {
+        service::RespondQueryTaskCompletedRequest {
+            namespace: NAMESPACE.into(),
+            task_token: task.task_token.clone(),
+            completed_type: everloop_proto::temporal::api::enums::v1::QueryResultType::Answered.into(),
+            query_result: Some(text("answer")),
+            ..Default::default()
+        }
+    }
+
+    // An activity worker.
+
+    pub(super) fn poll_activity_request(&self) -> service::PollActivityTaskQueueRequest {
+        service::PollActivityTaskQueueRequest {
+            namespace: NAMESPACE.into(),
+            task_queue: self.queue(),
+            identity: "activity worker".into(),
+            ..Default::default()
+        }
+    }
+
+    pub(super) async fn poll_activity(&mut self) -> ActivityTask {
+        let request = self.poll_activity_request();
+        let task = self.call_as("poll activity", request).await;
+        assert!(!task.task_token.is_empty(), "no activity task came\n{}", self.transcript());
+        task
+    }
+
+    /// Waits for two activity tasks, and gives them in the order of their ids: a queue may give them in any.
+    pub(super) async fn poll_two_activities(&mut self) -> [ActivityTask; 2] {
+        let request = self.poll_activity_request();
+        let first = self.quietly(request.clone()).await.expect("a poll");
+        let second = self.quietly(request).await.expect("a poll");
+        let mut both = [first, second];
+        both.sort_by(|one, other| one.activity_id.cmp(&other.activity_id));
+        self.note(&format!("polled activities {} and {}", both[0].activity_id, both[1].activity_id));
+        both
+    }
+
+    pub(super) fn complete_activity_request(
+        &self,
+        task: &ActivityTask,
+    ) -> service::RespondActivityTaskCompletedRequest {
+        service::RespondActivityTaskCompletedRequest {
+            namespace: NAMESPACE.into(),
+            task_token: task.task_token.clone(),
+            result: Some(text("done")),
+            identity: "activity worker".into(),
+            ..Default::default()
+        }
+    }
+
+    pub(super) async fn complete_activity(&mut self, task: &ActivityTask) {
+        let request = self.complete_activity_request(task);
+        self.call_as("complete activity", request).await;
+    }
+
+    pub(super) fn fail_activity_request(
+        &self,
+        task: &ActivityTask,
+        failure: Option<Failure>,
+    ) -> service::RespondActivityTaskFailedRequest {
+        service::RespondActivityTaskFailedRequest {
+            namespace: NAMESPACE.into(),
+            task_token: task.task_token.clone(),
+            failure,
+            identity: "activity worker".into(),
+            ..Default::default()
+        }
+    }
+
+    pub(super) async fn fail_activity(&mut self, task: &ActivityTask, failure: Option<Failure>) {
+        let request = self.fail_activity_request(task, failure);
+        self.call_as("fail activity", request).await;
+    }
+
+    pub(super) fn cancel_activity_request(&self, task: &ActivityTask) -> service::RespondActivityTaskCanceledRequest {
+        service::RespondActivityTaskCanceledRequest {
+            namespace: NAMESPACE.into(),
+            task_token: task.task_token.clone(),
+            details: Some(text("cancelled details")),
+            identity: "activity worker".into(),
+            ..Default::default()
+        }
+    }
+
+    pub(super) fn heartbeat_request(
+        &self,
+        task: &ActivityTask,
+        details: Option<Payloads>,
+    ) -> service::RecordActivityTaskHeartbeatRequest {
+        service::RecordActivityTaskHeartbeatRequest {
+            namespace: NAMESPACE.into(),
+            task_token: task.task_token.clone(),
+            details,
+            identity: "activity worker".into(),
+            ..Default::default()
+        }
+    }
+
+    pub(super) async fn heartbeat(&mut self, task: &ActivityTask, details: &str) {
+        let request = self.heartbeat_request(task, Some(text(details)));
+        self.call_as("heartbeat", request).await;
+    }
+
+    async fn call_as<C: Call>(&mut self, title: &str, request: C) -> C::Reply {
+        let reply = C::send(with_deadline(request, CALL), self.client.clone()).await;
+        self.record(title, reply)
+    }
+
+    fn record<R: Debug>(&mut self, title: &str, reply: Result<Response<R>, Status>) -> R {
+        match reply {
+            Ok(reply) => {
+                self.text += &render::message(&format!("{title}: "), reply.get_ref());
+                reply.into_inner()
+            }
+            Err(status) => panic!("{title} is refused: {status:?}\n{}", self.transcript()),
+        }
+    }
+}
+
+/// How far an update goes before its caller is answered.
+pub(super) use everloop_proto::temporal::api::enums::v1::UpdateWorkflowExecutionLifecycleStage as UpdateStage;
+
+/// Gives way to others; for loops that ask until something has happened. A scenario that asks in vain ends in time.
+pub(super) async fn before_asking_again() {
+    tokio::time::sleep(Duration::from_millis(5)).await;
+}
+
+/// What makes the names of one scenario differ from those of all others.
+fn unique_suffix() -> String {
+    format!("~{}", &uuid::Uuid::new_v4().simple().to_string()[..12])
+}
+
+/// `start_workflow_execution` in words.
+fn words<C: Call>() -> String {
+    C::NAME.replace('_', " ")
+}
+
+fn with_deadline<C>(request: C, deadline: Duration) -> Request<C> {
+    let mut request = Request::new(request);
+    request.set_timeout(deadline);
+    request
+}
