@@ -1,8 +1,4 @@
-//! Durable workflows as ordinary async Rust.
-//!
-//! Annotate a struct, its methods and your functions; the macros turn them into typed calls and handles that the compiler
-//! checks. A worker runs the code on a deterministic executor: every step is recorded as an event, so a crash, a deploy or
-//! a year-long sleep loses nothing.
+#![doc = include_str!("../README.md")]
 
 extern crate self as everloop;
 

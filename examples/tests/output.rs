@@ -1,0 +1,64 @@
+//! The examples print what they promise, in this process and with no waiting.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// What an example printed; it must have succeeded.
+fn output(example: &str) -> String {
+    // Cargo builds a package's examples with its tests, into a folder beside that of the tests.
+    let tests = env::current_exe().expect("a test runs from a file");
+    let mut program: PathBuf = tests.ancestors().nth(2).expect("it lies in a profile's folder").join("examples");
+    program.push(format!("{example}{}", env::consts::EXE_SUFFIX));
+    let mut command = Command::new(&program);
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TEMPORAL_")) {
+        command.env_remove(name);
+    }
+    let output = command.stderr(Stdio::inherit()).output().unwrap_or_else(|error| {
+        panic!("{}: {error}; `cargo build -p everloop-examples --examples` makes it", program.display())
+    });
+    assert!(output.status.success(), "{example}: {}", output.status);
+    String::from_utf8(output.stdout).expect("examples print text")
+}
+
+/// What the README shows and the program prints, line for line, but for the timeline and the shop's port, which differ from
+/// run to run.
+fn constant(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| !line.get(..4).is_some_and(|id| id.trim_start().parse::<u32>().is_ok())).collect()
+}
+
+#[test]
+fn one_click_buy_tells_the_story_of_the_readme() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```text\nbuy-1: ").expect("the README shows what it prints");
+    let (shown, _) = rest.split_once("\n```").expect("the block ends");
+    let printed = output("one_click_buy");
+    assert_eq!(constant(&printed), constant(&format!("buy-1: {shown}")), "it printed:\n{printed}");
+}
+
+#[test]
+fn hello_greets() {
+    assert_eq!(output("hello"), "activity: greeting world\nresult: Hello, world!\n");
+}
+
+#[test]
+fn signals_fill_the_cart_and_queries_see_it() {
+    assert_eq!(
+        output("signals_and_queries"),
+        "started with [\"apples\"]\n\
+         now there are [\"apples\", \"bread\", \"cheese\"]\n\
+         checked out, 3 items: apples, bread, cheese\n\
+         and still there are [\"apples\", \"bread\", \"cheese\"]\n"
+    );
+}
+
+#[test]
+fn a_cancelled_trip_is_cleaned_up() {
+    assert_eq!(
+        output("cancellation"),
+        "activity: booked a hotel in Lisbon\n\
+         the trip has booking 4711\n\
+         activity: gave back booking 4711\n\
+         the trip was cancelled\n"
+    );
+}
