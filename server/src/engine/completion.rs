@@ -53,7 +53,7 @@ impl Rejected {
 /// The task a worker means by its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TaskRef {
-    pub(crate) stamp: u64,
+    pub(crate) stamp: EventId,
     pub(crate) attempt: i32,
     pub(crate) started_time: Time,
 }

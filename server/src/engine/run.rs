@@ -112,7 +112,7 @@ pub(crate) struct State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Offer {
     WorkflowTask {
-        stamp: u64,
+        stamp: EventId,
         /// The worker's own queue first, when the run sticks to one.
         sticky: Option<Arc<str>>,
         queue: Arc<str>,
@@ -175,7 +175,6 @@ pub(crate) struct Run {
     pub(crate) queries: Queries,
     pub(crate) state_transition_count: i64,
     pub(super) notices: Vec<Notice>,
-    pub(super) next_stamp: u64,
 }
 
 impl Run {
@@ -211,7 +210,6 @@ impl Run {
             queries: Queries::default(),
             state_transition_count: 0,
             notices: Vec::new(),
-            next_stamp: 1,
         }
     }
 
@@ -308,14 +306,13 @@ impl Run {
     }
 
     /// Remembers the state before a transition that may have to be taken back.
-    pub(super) fn snapshot(&self) -> (State, Mark, u64) {
-        (self.state.clone(), self.history.mark(), self.next_stamp)
+    pub(super) fn snapshot(&self) -> (State, Mark) {
+        (self.state.clone(), self.history.mark())
     }
 
-    pub(super) fn roll_back(&mut self, (state, mark, next_stamp): (State, Mark, u64)) {
+    pub(super) fn roll_back(&mut self, (state, mark): (State, Mark)) {
         self.state = state;
         self.history.roll_back(mark);
-        self.next_stamp = next_stamp;
         self.notices.clear();
     }
 

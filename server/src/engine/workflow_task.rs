@@ -51,8 +51,9 @@ pub(crate) enum TaskKind {
 /// The current workflow task.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkflowTask {
-    /// Tells it from every other workflow task of the run.
-    pub(crate) stamp: u64,
+    /// With attempt and start, tells it from every other workflow task of the run: the number its scheduling had when the
+    /// task was offered. It follows from history, so that a worker's token outlives the process that made it.
+    pub(crate) stamp: EventId,
     pub(crate) kind: TaskKind,
     pub(crate) attempt: i32,
     /// Ahead of time for transient and speculative tasks.
@@ -114,7 +115,7 @@ impl Run {
         }
         let attempt = self.state.workflow_task_attempt;
         let mut task = WorkflowTask {
-            stamp: self.next_stamp,
+            stamp: self.history.next_event_id(),
             kind,
             attempt,
             scheduled_event_id: self.history.next_event_id(),
@@ -124,7 +125,6 @@ impl Run {
             sticky: self.state.sticky.is_some(),
             started: None,
         };
-        self.next_stamp += 1;
         if task.is_written() {
             task.scheduled_event_id = self.write_task_scheduled(&task);
         }
@@ -142,7 +142,7 @@ impl Run {
     /// `sticky_queue` is the worker's own queue, when that is where it was taken from.
     pub(crate) fn start_workflow_task(
         &mut self,
-        stamp: u64,
+        stamp: EventId,
         request_id: Arc<str>,
         identity: &str,
         sticky_queue: Option<&str>,
@@ -188,6 +188,7 @@ impl Run {
             task.kind = TaskKind::Normal;
             self.state.workflow_task_attempt = 1;
             task.scheduled_event_id = self.write_task_scheduled_at(&task, now);
+            task.stamp = task.scheduled_event_id;
             self.write_task_started(&mut task, identity);
         }
         self.set_workflow_task(Some(task));

@@ -29,7 +29,7 @@ const SHARDS: usize = 64;
 /// A task in a queue.
 #[derive(Clone, Debug)]
 pub(crate) enum Task {
-    Workflow { slot: Arc<Slot>, run_id: Arc<str>, stamp: u64 },
+    Workflow { slot: Arc<Slot>, run_id: Arc<str>, stamp: i64 },
     Activity { slot: Arc<Slot>, run_id: Arc<str>, scheduled_event_id: i64, attempt: i32 },
     Query(Arc<DirectQuery>),
 }

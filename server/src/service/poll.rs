@@ -72,7 +72,7 @@ impl Core {
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         run_id: &str,
-        stamp: u64,
+        stamp: EventId,
         identity: &str,
         sticky_queue: Option<&str>,
     ) -> Result<Option<PollWorkflowTaskQueueResponse>, Status> {

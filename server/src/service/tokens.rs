@@ -22,8 +22,8 @@ pub(crate) struct WorkflowTaskToken {
     pub(crate) workflow_id: String,
     #[prost(string, tag = "3")]
     pub(crate) run_id: String,
-    #[prost(uint64, tag = "4")]
-    pub(crate) stamp: u64,
+    #[prost(int64, tag = "4")]
+    pub(crate) stamp: i64,
     #[prost(int32, tag = "5")]
     pub(crate) attempt: i32,
     #[prost(int64, tag = "6")]
