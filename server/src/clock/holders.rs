@@ -16,14 +16,17 @@ pub(crate) enum Holder {
     Update,
     /// A sleeper that has been woken and has not gone on yet.
     Sleeper,
+    /// Runs of a file that have something to do and are not in memory yet.
+    Recovery,
 }
 
-const KINDS: [(Holder, &str); 5] = [
+const KINDS: [(Holder, &str); 6] = [
     (Holder::Task, "tasks at workers"),
     (Holder::Match, "tasks on their way"),
     (Holder::Query, "queries waiting for a worker"),
     (Holder::Update, "updates waiting for a worker"),
     (Holder::Sleeper, "sleepers waking up"),
+    (Holder::Recovery, "recovery"),
 ];
 
 /// Counts what is under way.

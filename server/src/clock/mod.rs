@@ -30,10 +30,10 @@ pub enum ClockMode {
 #[derive(Debug)]
 pub(crate) struct Clock {
     mode: ClockMode,
-    /// Real clocks: the latest moment told.
-    latest: AtomicI64,
-    /// Skipping clocks: where they started.
-    origin: (Time, Instant),
+    /// When it was started, by the machine's monotonic clock.
+    started: Instant,
+    /// What it showed at `started`, in nanoseconds; more, where it has jumped ahead since. It never falls.
+    origin: AtomicI64,
     /// Skipping clocks: how far they have jumped, in nanoseconds.
     skipped: AtomicI64,
     /// Who has locked it, and how often.
@@ -46,31 +46,31 @@ pub(crate) struct Clock {
 pub struct UnbalancedUnlock;
 
 impl Clock {
-    pub(crate) fn new(mode: ClockMode) -> Self {
-        let wall = wall_time();
+    /// A clock that shows at least `not_before`: what has happened stays in the past.
+    pub(crate) fn new(mode: ClockMode, not_before: Time) -> Self {
+        let origin = wall_time().max(not_before);
         let mut locks = BTreeMap::new();
         locks.insert("start".to_owned(), 1);
         Self {
             mode,
-            latest: AtomicI64::new(wall.nanos()),
-            origin: (wall, Instant::now()),
+            started: Instant::now(),
+            origin: AtomicI64::new(origin.nanos()),
             skipped: AtomicI64::new(0),
             locks: Mutex::new(locks),
         }
     }
 
     pub(crate) fn now(&self) -> Time {
-        match self.mode {
+        let elapsed = i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        let origin = match self.mode {
+            // Set ahead, or asleep for a while, the wall clock is followed. Set back, it is not: time goes on.
             ClockMode::Real => {
-                let wall = wall_time().nanos();
-                Time::from_nanos(self.latest.fetch_max(wall, Ordering::AcqRel).max(wall))
+                let by_wall = wall_time().nanos().saturating_sub(elapsed);
+                self.origin.fetch_max(by_wall, Ordering::AcqRel).max(by_wall)
             }
-            ClockMode::Skipping => {
-                let (start, since) = self.origin;
-                let skipped = self.skipped.load(Ordering::Acquire);
-                Time::from_nanos((start + since.elapsed()).nanos().saturating_add(skipped))
-            }
-        }
+            ClockMode::Skipping => self.origin.load(Ordering::Acquire),
+        };
+        Time::from_nanos(origin.saturating_add(elapsed))
     }
 
     pub(crate) fn is_skipping(&self) -> bool {
@@ -86,6 +86,7 @@ impl Clock {
     fn advance_to(&self, moment: Time) {
         let ahead = moment.nanos().saturating_sub(self.now().nanos());
         if ahead > 0 {
+            self.origin.fetch_add(ahead, Ordering::AcqRel);
             self.skipped.fetch_add(ahead, Ordering::AcqRel);
         }
     }
@@ -131,7 +132,7 @@ impl Clock {
     }
 }
 
-fn wall_time() -> Time {
+pub(crate) fn wall_time() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time::from_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
@@ -144,7 +145,7 @@ mod tests {
 
     #[test]
     fn locks_are_counted() {
-        let clock = Clock::new(ClockMode::Skipping);
+        let clock = Clock::new(ClockMode::Skipping, Time::default());
         assert!(clock.is_locked());
         clock.lock("a");
         clock.unlock("b").unwrap();
@@ -154,8 +155,18 @@ mod tests {
     }
 
     #[test]
+    fn time_goes_on_from_what_has_happened() {
+        let ahead = wall_time() + Duration::from_secs(3600);
+        for mode in [ClockMode::Real, ClockMode::Skipping] {
+            let clock = Clock::new(mode, ahead);
+            let first = clock.now();
+            assert!(first >= ahead && clock.now() >= first, "{mode:?}");
+        }
+    }
+
+    #[test]
     fn a_jump_is_seen_by_everyone_and_never_goes_back() {
-        let clock = Clock::new(ClockMode::Skipping);
+        let clock = Clock::new(ClockMode::Skipping, Time::default());
         let before = clock.now();
         clock.advance_to(before + Duration::from_secs(3600));
         assert!(clock.now() >= before + Duration::from_secs(3600));

@@ -8,14 +8,14 @@ use super::event::{Attributes, BUFFERED, EventId, event};
 use super::payload::own_all;
 use super::retry::{RetryPolicy, timeout_name};
 use super::run::{Deadline, Offer, Run};
-use super::time::{Time, wire_duration};
+use super::time::{Time, duration, wire_duration};
 use crate::api::common::{ActivityType, Payloads, Priority, WorkflowType};
 use crate::api::enums::{RetryState, TimeoutType};
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{ApplicationFailureInfo, Failure, ServerFailureInfo, TimeoutFailureInfo};
 use crate::api::history::{
     ActivityTaskCanceledEventAttributes, ActivityTaskCompletedEventAttributes, ActivityTaskFailedEventAttributes,
-    ActivityTaskStartedEventAttributes, ActivityTaskTimedOutEventAttributes,
+    ActivityTaskScheduledEventAttributes, ActivityTaskStartedEventAttributes, ActivityTaskTimedOutEventAttributes,
 };
 use crate::api::workflowservice::PollActivityTaskQueueResponse;
 
@@ -74,12 +74,49 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
+    /// The activity that a scheduled event tells of, waiting for its first attempt.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the event's retry policy.
+    pub(super) fn of_event(
+        id: EventId,
+        time: Time,
+        scheduled: &ActivityTaskScheduledEventAttributes,
+    ) -> Result<Self, String> {
+        let read = |wire: &Option<prost_types::Duration>| duration(wire.as_ref()).unwrap_or_default();
+        let name = |name: &str| Arc::<str>::from(name);
+        Ok(Self {
+            scheduled_event_id: id,
+            activity_id: name(&scheduled.activity_id),
+            activity_type: name(scheduled.activity_type.as_ref().map_or("", |kind| &kind.name)),
+            task_queue: name(scheduled.task_queue.as_ref().map_or("", |queue| &queue.name)),
+            schedule_to_close: read(&scheduled.schedule_to_close_timeout),
+            schedule_to_start: read(&scheduled.schedule_to_start_timeout),
+            start_to_close: read(&scheduled.start_to_close_timeout),
+            heartbeat: read(&scheduled.heartbeat_timeout),
+            retry: Arc::new(RetryPolicy::read(scheduled.retry_policy.as_ref())?),
+            priority: scheduled.priority.clone(),
+            first_scheduled: time,
+            scheduled: time,
+            backing_off: false,
+            attempt: 1,
+            started: None,
+            cancel_requested: None,
+            heartbeat_details: None,
+            last_heartbeat: None,
+            last_failure: None,
+            last_identity: name(""),
+            last_attempt_complete: None,
+        })
+    }
+
     /// After this moment there is no further attempt.
     pub(crate) fn expiration(&self) -> Option<Time> {
         (!self.schedule_to_close.is_zero()).then(|| self.first_scheduled + self.schedule_to_close)
     }
 
-    fn deadlines(&self) -> impl Iterator<Item = (Time, ActivityDeadline)> {
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = (Time, ActivityDeadline)> {
         let timeout = |from: Time, after: Duration, kind| (!after.is_zero()).then(|| (from + after, kind));
         let total = timeout(self.first_scheduled, self.schedule_to_close, ActivityDeadline::ScheduleToClose);
         let [one, other] = match &self.started {
@@ -136,6 +173,7 @@ impl Run {
             self.disarm(at, Deadline::Activity(scheduled_event_id, kind));
         }
         change(Arc::make_mut(&mut activity));
+        self.touch_overlay();
         for (at, kind) in activity.deadlines() {
             self.arm(at, Deadline::Activity(scheduled_event_id, kind));
         }
@@ -145,6 +183,7 @@ impl Run {
     pub(super) fn remove_activity(&mut self, scheduled_event_id: EventId) -> Option<Arc<Activity>> {
         let activity = self.state.activities.remove(&scheduled_event_id)?;
         self.state.activity_ids.remove(&activity.activity_id);
+        self.touch_overlay();
         for (at, kind) in activity.deadlines() {
             self.disarm(at, Deadline::Activity(scheduled_event_id, kind));
         }

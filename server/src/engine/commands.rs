@@ -18,7 +18,7 @@ use crate::api::command::{
     ModifyWorkflowPropertiesCommandAttributes, RecordMarkerCommandAttributes,
     RequestCancelActivityTaskCommandAttributes, ScheduleActivityTaskCommandAttributes, StartTimerCommandAttributes,
 };
-use crate::api::common::{Payload, Payloads};
+use crate::api::common::{Memo, Payload, Payloads};
 use crate::api::enums::{CommandType, RetryState, TaskQueueKind, WorkflowTaskFailedCause as Cause};
 use crate::api::history::{
     ActivityTaskCancelRequestedEventAttributes, ActivityTaskScheduledEventAttributes, MarkerRecordedEventAttributes,
@@ -189,51 +189,27 @@ impl Run {
             ));
         }
         let eager = attributes.request_eager_execution;
-        let activity_id: Arc<str> = attributes.activity_id.as_str().into();
-        let activity_type: Arc<str> =
-            attributes.activity_type.as_ref().map(|kind| kind.name.as_str()).unwrap_or_default().into();
-        let task_queue: Arc<str> = wanted.task_queue.name.as_str().into();
-        let priority = attributes.priority.clone();
-        let event =
-            commands.event(Attributes::ActivityTaskScheduledEventAttributes(ActivityTaskScheduledEventAttributes {
-                activity_id: attributes.activity_id,
-                activity_type: attributes.activity_type,
-                task_queue: Some(wanted.task_queue),
-                header: attributes.header,
-                input: attributes.input,
-                schedule_to_close_timeout: wire_duration(wanted.schedule_to_close),
-                schedule_to_start_timeout: wire_duration(wanted.schedule_to_start),
-                start_to_close_timeout: wire_duration(wanted.start_to_close),
-                heartbeat_timeout: wire_duration(wanted.heartbeat),
-                workflow_task_completed_event_id: commands.completed_event_id,
-                retry_policy: Some(wanted.retry.to_wire()),
-                priority: attributes.priority,
-                ..Default::default()
-            }));
-        let scheduled_event_id = self.append_event(event);
-        self.insert_activity(Activity {
-            scheduled_event_id,
-            activity_id,
-            activity_type,
-            task_queue,
-            schedule_to_close: wanted.schedule_to_close,
-            schedule_to_start: wanted.schedule_to_start,
-            start_to_close: wanted.start_to_close,
-            heartbeat: wanted.heartbeat,
-            retry: Arc::new(wanted.retry),
-            priority,
-            first_scheduled: commands.now,
-            scheduled: commands.now,
-            backing_off: false,
-            attempt: 1,
-            started: None,
-            cancel_requested: None,
-            heartbeat_details: None,
-            last_heartbeat: None,
-            last_failure: None,
-            last_identity: "".into(),
-            last_attempt_complete: None,
-        });
+        let scheduled = ActivityTaskScheduledEventAttributes {
+            activity_id: attributes.activity_id,
+            activity_type: attributes.activity_type,
+            task_queue: Some(wanted.task_queue),
+            header: attributes.header,
+            input: attributes.input,
+            schedule_to_close_timeout: wire_duration(wanted.schedule_to_close),
+            schedule_to_start_timeout: wire_duration(wanted.schedule_to_start),
+            start_to_close_timeout: wire_duration(wanted.start_to_close),
+            heartbeat_timeout: wire_duration(wanted.heartbeat),
+            workflow_task_completed_event_id: commands.completed_event_id,
+            retry_policy: Some(wanted.retry.to_wire()),
+            priority: attributes.priority,
+            ..Default::default()
+        };
+        let scheduled_event_id = self.history.next_event_id();
+        let activity = Activity::of_event(scheduled_event_id, commands.now, &scheduled)
+            .map_err(|detail| Rejected::new(Cause::BadScheduleActivityAttributes, detail))?;
+        let event = commands.event(Attributes::ActivityTaskScheduledEventAttributes(scheduled));
+        self.append_event(event);
+        self.insert_activity(activity);
         if eager {
             return Ok(Some(scheduled_event_id));
         }
@@ -350,6 +326,7 @@ impl Run {
             _ => None,
         };
         let at = self.state.buffered.iter().position(|event| fired(event).is_some())?;
+        self.touch_overlay();
         fired(&self.state.buffered.remove(at))
     }
 
@@ -394,13 +371,7 @@ impl Run {
             let detail = "ModifyWorkflowPropertiesCommandAttributes.UpsertedMemo exceeds size limit.";
             return Err(Rejected::new(Cause::BadModifyWorkflowPropertiesAttributes, detail).terminating());
         }
-        for (key, value) in &memo.fields {
-            if is_null(value) {
-                self.state.memo.remove(key);
-            } else {
-                self.state.memo.insert(key.clone(), own(value));
-            }
-        }
+        self.modify_memo(&memo);
         self.touch_visibility();
         let event = commands.event(Attributes::WorkflowPropertiesModifiedEventAttributes(
             WorkflowPropertiesModifiedEventAttributes {
@@ -410,6 +381,17 @@ impl Run {
         ));
         self.append_event(event);
         Ok(())
+    }
+
+    /// Sets the entries of `memo`; null ones are removed.
+    pub(super) fn modify_memo(&mut self, memo: &Memo) {
+        for (key, value) in &memo.fields {
+            if is_null(value) {
+                self.state.memo.remove(key);
+            } else {
+                self.state.memo.insert(key.clone(), own(value));
+            }
+        }
     }
 
     fn complete_workflow(

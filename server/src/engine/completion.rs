@@ -177,6 +177,9 @@ impl Run {
         request: &RespondWorkflowTaskCompletedRequest,
         now: Time,
     ) -> Option<EventId> {
+        if task.attempt > 1 {
+            self.touch_overlay();
+        }
         self.state.workflow_task_attempt = 1;
         self.state.close_attempted = false;
         self.set_workflow_task(None);
@@ -264,6 +267,7 @@ impl Effects {
         self.offers.append(&mut later.offers);
         self.notices.append(&mut later.notices);
         self.visible |= later.visible;
+        self.overlay_changed |= later.overlay_changed;
     }
 }
 

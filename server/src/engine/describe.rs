@@ -26,6 +26,7 @@ impl Run {
             namespace,
             workflow_id: self.info.workflow_id.clone(),
             run_id: self.info.run_id.clone(),
+            create_request_id: self.info.create_request_id.clone(),
             workflow_type: self.info.workflow_type.clone(),
             task_queue: self.info.task_queue.clone(),
             status: self.state.status,
@@ -34,7 +35,7 @@ impl Run {
             close_time_ns: self.state.close_time.map(Time::nanos),
             history_length: self.history.next_event_id() - 1,
             history_size_bytes: self.history.size_bytes(),
-            state_transition_count: self.state_transition_count,
+            state_transition_count: self.history.transitions(),
             memo: (!memo.fields.is_empty()).then(|| memo.encode_to_vec().into()),
         }
     }

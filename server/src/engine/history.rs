@@ -55,11 +55,32 @@ pub(crate) struct History {
     open: BytesMut,
     next_event_id: EventId,
     size_bytes: i64,
+    /// How many transitions have written something.
+    transitions: i64,
 }
 
 impl History {
     pub(crate) fn new() -> Self {
-        Self { batches: Vec::new(), handed_out: 0, open: BytesMut::new(), next_event_id: 1, size_bytes: 0 }
+        Self {
+            batches: Vec::new(),
+            handed_out: 0,
+            open: BytesMut::new(),
+            next_event_id: 1,
+            size_bytes: 0,
+            transitions: 0,
+        }
+    }
+
+    /// A history that was written before.
+    pub(crate) fn recovered(batches: Vec<HistoryBatch>) -> Self {
+        Self {
+            handed_out: batches.len(),
+            next_event_id: batches.last().map_or(1, |batch| batch.next_event_id),
+            size_bytes: batches.iter().map(|batch| batch.events.len() as i64).sum(),
+            transitions: batches.last().map_or(0, |batch| batch.transition),
+            batches,
+            ..Self::new()
+        }
     }
 
     /// Adds an event and gives it its number.
@@ -86,15 +107,17 @@ impl History {
         self.batches.push(HistoryBatch {
             first_event_id,
             next_event_id: self.next_event_id,
+            transition: self.transitions + 1,
             events: self.open.split().freeze(),
         });
     }
 
-    /// Ends the current batch and returns the batches nobody has seen yet.
+    /// Ends the transition and returns the batches nobody has seen yet.
     pub(crate) fn hand_out(&mut self) -> &[HistoryBatch] {
         self.cut();
         let new = &self.batches[self.handed_out..];
         self.handed_out = self.batches.len();
+        self.transitions += i64::from(!new.is_empty());
         self.size_bytes += new.iter().map(|batch| batch.events.len() as i64).sum::<i64>();
         new
     }
@@ -120,6 +143,11 @@ impl History {
     /// Encoded size of everything handed out.
     pub(crate) fn size_bytes(&self) -> i64 {
         self.size_bytes
+    }
+
+    /// How many transitions have written something.
+    pub(crate) fn transitions(&self) -> i64 {
+        self.transitions
     }
 
     pub(crate) fn batches(&self) -> &[HistoryBatch] {
@@ -148,6 +176,7 @@ impl History {
         let open = HistoryBatch {
             first_event_id: written,
             next_event_id: self.next_event_id,
+            transition: self.transitions + 1,
             events: Bytes::copy_from_slice(&self.open),
         };
         let mut found = Vec::with_capacity(1);

@@ -17,7 +17,7 @@ use super::history::{History, Mark};
 use super::query::Queries;
 use super::time::Time;
 use super::update::{UpdateNotice, Updates};
-use super::workflow_task::WorkflowTask;
+use super::workflow_task::{TaskKind, WorkflowTask};
 use crate::api::query::WorkflowQueryResult;
 use crate::api::{common, sdk};
 use crate::store::HistoryBatch;
@@ -105,7 +105,8 @@ pub(crate) struct State {
     pub(crate) memo: BTreeMap<String, common::Payload>,
     deadlines: BTreeSet<(Time, Deadline)>,
     offers: Vec<Offer>,
-    visible: bool,
+    pub(super) visible: bool,
+    overlay_changed: bool,
 }
 
 /// A task for a worker, to be put on a task queue.
@@ -151,6 +152,8 @@ pub(crate) struct Effects {
     pub(crate) notices: Vec<Notice>,
     /// Whether lists show something else than before.
     pub(crate) visible: bool,
+    /// Whether the run's overlay may be another than before.
+    pub(crate) overlay_changed: bool,
 }
 
 /// How a transition ends.
@@ -173,7 +176,6 @@ pub(crate) struct Run {
     pub(crate) attached_request_ids: HashSet<String>,
     pub(crate) signal_count: usize,
     pub(crate) queries: Queries,
-    pub(crate) state_transition_count: i64,
     pub(super) notices: Vec<Notice>,
 }
 
@@ -199,6 +201,7 @@ impl Run {
             deadlines: BTreeSet::new(),
             offers: Vec::new(),
             visible: true,
+            overlay_changed: false,
         };
         Self {
             info,
@@ -208,7 +211,6 @@ impl Run {
             attached_request_ids: HashSet::new(),
             signal_count: 0,
             queries: Queries::default(),
-            state_transition_count: 0,
             notices: Vec::new(),
         }
     }
@@ -229,14 +231,12 @@ impl Run {
             self.leave_open_state();
         }
         let batches = self.history.hand_out().to_vec();
-        if !batches.is_empty() {
-            self.state_transition_count += 1;
-        }
         Effects {
             batches,
             offers: std::mem::take(&mut self.state.offers),
             notices: std::mem::take(&mut self.notices),
             visible: std::mem::take(&mut self.state.visible),
+            overlay_changed: std::mem::take(&mut self.state.overlay_changed),
         }
     }
 
@@ -249,6 +249,7 @@ impl Run {
     /// As [`Run::append`], for an event that carries more than its attributes.
     pub(super) fn append_event(&mut self, event: HistoryEvent) -> EventId {
         if waits_in_buffer(&event) {
+            self.touch_overlay();
             self.state.buffered.push(event);
             return BUFFERED;
         }
@@ -260,6 +261,7 @@ impl Run {
         if self.state.buffered.is_empty() {
             return;
         }
+        self.touch_overlay();
         let (finishing, others): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.state.buffered).into_iter().partition(finishes_something);
         let mut started = BTreeMap::new();
@@ -294,6 +296,7 @@ impl Run {
 
     /// What a closed run gives up; only its history and what callers wait for remains.
     fn leave_open_state(&mut self) {
+        self.touch_overlay();
         self.state.buffered.clear();
         self.state.activities.clear();
         self.state.activity_ids.clear();
@@ -341,6 +344,11 @@ impl Run {
         self.state.visible = true;
     }
 
+    /// What the store has beside the history is not what it was.
+    pub(super) fn touch_overlay(&mut self) {
+        self.state.overlay_changed = true;
+    }
+
     pub(super) fn arm(&mut self, at: Time, deadline: Deadline) {
         self.state.deadlines.insert((at, deadline));
     }
@@ -367,6 +375,14 @@ impl Run {
         self.state.deadlines.first().filter(|(at, _)| *at <= now).map(|(_, deadline)| deadline)
     }
 
+    #[cfg(test)]
+    pub(super) fn deadlines_but_of_workflow_tasks(&self) -> Vec<&(Time, Deadline)> {
+        let of_task = |deadline: &Deadline| {
+            matches!(deadline, Deadline::WorkflowTaskScheduleToStart | Deadline::WorkflowTaskStartToClose)
+        };
+        self.state.deadlines.iter().filter(|(_, deadline)| !of_task(deadline)).collect()
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.state.close_time.is_none()
     }
@@ -375,6 +391,15 @@ impl Run {
     pub(crate) fn tasks_in_progress(&self) -> usize {
         let workflow_task = usize::from(self.has_started_workflow_task());
         workflow_task + self.state.activities.values().filter(|activity| activity.started.is_some()).count()
+    }
+
+    /// Whether nothing is to be done about the run before its next deadline, or a request.
+    pub(crate) fn rests(&self) -> bool {
+        let task = self.state.workflow_task.as_ref();
+        // A speculative task is lost with its callers.
+        task.is_none_or(|task| task.kind == TaskKind::Speculative)
+            && self.state.activities.values().all(|activity| activity.backing_off)
+            && self.state.buffered.is_empty()
     }
 
     pub(crate) fn execution(&self) -> common::WorkflowExecution {

@@ -122,6 +122,22 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// When the execution as a whole and when the run have to end, if ever.
+pub(super) fn expirations(
+    execution_timeout: Duration,
+    run_timeout: Duration,
+    start_time: Time,
+    execution_time: Time,
+) -> (Option<Time>, Option<Time>) {
+    let after = |timeout: Duration, from: Time| (!timeout.is_zero()).then(|| from + timeout);
+    let execution = after(execution_timeout, start_time);
+    let run = match (after(run_timeout, execution_time), execution) {
+        (Some(run), Some(execution)) => Some(run.min(execution)),
+        (run, execution) => run.or(execution),
+    };
+    (execution, run)
+}
+
 /// Who takes the first workflow task at once.
 #[derive(Clone, Debug)]
 pub(crate) struct Eager {
@@ -142,6 +158,7 @@ impl Run {
         let attached_request_id = if attachment.request_id { start.request_id().to_owned() } else { String::new() };
         if attachment.request_id {
             self.attached_request_ids.insert(attached_request_id.clone());
+            self.touch_overlay();
         }
         self.append_event(HistoryEvent {
             links: attachment.links,
@@ -169,12 +186,7 @@ impl Run {
     ) -> Result<Self, Refusal> {
         let Start { fields, memo, execution_timeout, run_timeout, task_timeout, start_delay } = start;
         let execution_time = now + start_delay;
-        let after = |timeout: Duration, from: Time| (!timeout.is_zero()).then(|| from + timeout);
-        let execution_expiration = after(execution_timeout, now);
-        let run_expiration = match (after(run_timeout, execution_time), execution_expiration) {
-            (Some(run), Some(execution)) => Some(run.min(execution)),
-            (run, execution) => run.or(execution),
-        };
+        let (execution_expiration, run_expiration) = expirations(execution_timeout, run_timeout, now, execution_time);
         let info = Info {
             namespace,
             workflow_id: fields.workflow_id.as_str().into(),

@@ -1,5 +1,7 @@
 //! Rules that no script of requests reaches in reasonable time. The ordinary course of events is in `tests/histories`.
 
+mod recovery;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -129,6 +129,28 @@ impl Updates {
         Ok(())
     }
 
+    /// Those that history knows.
+    #[cfg(test)]
+    pub(super) fn written(&self) -> impl std::fmt::Debug + use<> {
+        let accepted = |update: &Update| matches!(update.stage, Stage::Accepted { .. }).then_some(update.stage);
+        let live: Vec<_> = self.live.iter().filter_map(|(id, it)| Some((id.clone(), accepted(it)?))).collect();
+        (live, self.completed.clone())
+    }
+
+    /// An update that was accepted before the run was recovered.
+    pub(super) fn recover_accepted(&mut self, id: Arc<str>, request: Request, event_id: EventId) {
+        self.admit(id.clone(), request);
+        if let Some(update) = self.live.get_mut(&id) {
+            update.stage = Stage::Accepted { event_id };
+        }
+    }
+
+    /// An update that was completed before the run was recovered.
+    pub(super) fn recover_completed(&mut self, id: Arc<str>, event_id: EventId) {
+        self.live.remove(&id);
+        self.completed.insert(id, event_id);
+    }
+
     fn admit(&mut self, id: Arc<str>, request: Request) {
         let update = Update { number: self.next_number, request: Arc::new(request), stage: Stage::Admitted };
         self.next_number += 1;

@@ -128,13 +128,20 @@ impl Run {
         if task.is_written() {
             task.scheduled_event_id = self.write_task_scheduled(&task);
         }
-        let offer = Offer::WorkflowTask {
-            stamp: task.stamp,
-            sticky: self.state.sticky.as_ref().map(|sticky| sticky.queue.clone()),
-            queue: self.info.task_queue.clone(),
-        };
-        self.offer(offer);
         self.set_workflow_task(Some(task));
+        self.offer_workflow_task();
+    }
+
+    /// Puts the scheduled task on its task queue.
+    pub(super) fn offer_workflow_task(&mut self) {
+        if let Some(task) = &self.state.workflow_task {
+            let offer = Offer::WorkflowTask {
+                stamp: task.stamp,
+                sticky: self.state.sticky.as_ref().map(|sticky| sticky.queue.clone()),
+                queue: self.info.task_queue.clone(),
+            };
+            self.offer(offer);
+        }
     }
 
     /// A worker takes the task. `None` when it is not there any more.
@@ -187,7 +194,8 @@ impl Run {
             task.attempt = 1;
             task.kind = TaskKind::Normal;
             self.state.workflow_task_attempt = 1;
-            task.scheduled_event_id = self.write_task_scheduled_at(&task, now);
+            task.scheduled_time = now;
+            task.scheduled_event_id = self.write_task_scheduled(&task);
             task.stamp = task.scheduled_event_id;
             self.write_task_started(&mut task, identity);
         }
@@ -296,6 +304,7 @@ impl Run {
         let was_sticky = self.state.sticky.take().is_some();
         let counts = counts && !was_sticky;
         self.state.workflow_task_attempt = if counts { self.state.workflow_task_attempt + 1 } else { 1 };
+        self.touch_overlay();
         self.state.close_attempted = false;
         self.set_workflow_task(None);
     }
@@ -334,12 +343,8 @@ impl Run {
     }
 
     fn write_task_scheduled(&mut self, task: &WorkflowTask) -> EventId {
-        self.write_task_scheduled_at(task, task.scheduled_time)
-    }
-
-    fn write_task_scheduled_at(&mut self, task: &WorkflowTask, time: Time) -> EventId {
         let attributes = self.task_scheduled(task);
-        self.append(time, attributes)
+        self.append(task.scheduled_time, attributes)
     }
 
     fn task_scheduled(&self, task: &WorkflowTask) -> Attributes {
@@ -399,7 +404,7 @@ impl Run {
         }
     }
 
-    fn workflow_task_deadline(&self) -> Option<(Time, Deadline)> {
+    pub(super) fn workflow_task_deadline(&self) -> Option<(Time, Deadline)> {
         let task = self.state.workflow_task.as_ref()?;
         if let Some(started) = &task.started {
             return Some((started.time + task.timeout, Deadline::WorkflowTaskStartToClose));
@@ -421,9 +426,8 @@ impl Run {
         if let Some((at, deadline)) = self.workflow_task_deadline() {
             self.arm(at, deadline);
         }
-        if let Some(task) = self.state.workflow_task.as_ref().filter(|task| task.started.is_none() && task.sticky) {
-            let offer = Offer::WorkflowTask { stamp: task.stamp, sticky: None, queue: self.info.task_queue.clone() };
-            self.offer(offer);
+        if self.state.workflow_task.as_ref().is_some_and(|task| task.started.is_none() && task.sticky) {
+            self.offer_workflow_task();
         }
     }
 

@@ -15,7 +15,7 @@ use tonic::transport::server::TcpIncoming;
 use tower::Service;
 
 use super::services::{Services, configured};
-use crate::Engine;
+use crate::{Engine, EngineError};
 
 /// Calls at once on one connection. Every waiting poll is one, and a busy worker has dozens.
 const STREAMS_MAX: u32 = 10_000;
@@ -49,6 +49,9 @@ pub enum ListenError {
     /// The address is not one of this machine, or may not be used.
     #[error("cannot listen on {address}")]
     Bind { address: SocketAddr, source: io::Error },
+    /// The engine cannot serve others.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// A listening socket; it accepts until it is stopped or dropped.
@@ -97,16 +100,19 @@ impl Engine {
         let (stopping, stops) = watch::channel(false);
         let test = self.test_service().map(|test| configured!(test));
         let services = Services::new(configured!(self.workflow_service()), self.operator_service(), test, stops);
-        listen(address, reach, services, stopping).await
+        let listens_on = |address| self.listens_on(address).map_err(ListenError::from);
+        listen(address, reach, services, stopping, listens_on).await
     }
 }
 
-/// Listens on the address with the service. The sender tells everybody who has its receiver when it stops.
+/// Listens on the address with the service. The sender tells everybody who has its receiver when it stops; `bound` is
+/// told the address before anybody is served there.
 async fn listen<S>(
     address: SocketAddr,
     reach: Reach,
     service: S,
     stopping: watch::Sender<bool>,
+    bound: impl FnOnce(SocketAddr) -> Result<(), ListenError>,
 ) -> Result<Listening, ListenError>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
@@ -121,6 +127,7 @@ where
     };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
+    bound(address)?;
     let mut stops = stopping.subscribe();
     let server = Server::builder()
         .max_concurrent_streams(STREAMS_MAX)
@@ -158,7 +165,7 @@ mod tests {
 
     async fn start(address: SocketAddr, reach: Reach) -> Result<Listening, ListenError> {
         let (stopping, stops) = watch::channel(false);
-        listen(address, reach, HealthServer::new(HealthService::new(stops)), stopping).await
+        listen(address, reach, HealthServer::new(HealthService::new(stops)), stopping, |_| Ok(())).await
     }
 
     async fn connect(address: SocketAddr) -> Result<HealthClient<Channel>, tonic::transport::Error> {

@@ -88,6 +88,11 @@ impl Namespaces {
         Ok(namespaces)
     }
 
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Arc<Namespace>> {
+        self.by_name.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
     /// The namespace of that name.
     ///
     /// # Errors
@@ -149,7 +154,7 @@ impl Namespaces {
             ..Default::default()
         };
         let key = self.new_key()?;
-        self.save(&changing, Namespace { key, name, description })?;
+        self.save(&changing, Namespace { key, name, description });
         Ok(RegisterNamespaceResponse {})
     }
 
@@ -196,7 +201,7 @@ impl Namespaces {
             config.workflow_execution_retention_ttl = Some(retention(Some(update))?);
         }
         let described = namespace.describe();
-        self.save(&changing, namespace)?;
+        self.save(&changing, namespace);
         Ok(UpdateNamespaceResponse {
             namespace_info: described.namespace_info,
             config: described.config,
@@ -218,7 +223,7 @@ impl Namespaces {
         let changing = self.lock_changes();
         let mut namespace = Namespace::clone(&*self.find(&request.namespace)?);
         namespace.description.namespace_info.get_or_insert_default().state = NamespaceState::Deprecated.into();
-        self.save(&changing, namespace)?;
+        self.save(&changing, namespace);
         Ok(DeprecateNamespaceResponse {})
     }
 
@@ -265,14 +270,13 @@ impl Namespaces {
         Ok(NamespaceKey(last.unwrap_or_default() + 1))
     }
 
-    /// Saved first: what callers can see survives.
-    fn save(&self, _changing: &MutexGuard<'_, ()>, namespace: Namespace) -> Result<(), StoreError> {
+    /// Queues it to be saved, and knows it from now on: callers are answered when what was queued is durable.
+    fn save(&self, _changing: &MutexGuard<'_, ()>, namespace: Namespace) {
         let Namespace { key, name, description } = &namespace;
         let description = description.encode_to_vec().into();
-        self.store.save_namespace(NamespaceRow { namespace: *key, name: Arc::clone(name), description })?;
+        self.store.save_namespace(NamespaceRow { namespace: *key, name: Arc::clone(name), description });
         let mut all = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(Arc::clone(name), Arc::new(namespace));
-        Ok(())
     }
 }
 
@@ -292,6 +296,14 @@ impl Namespace {
     /// The id that other servers of the protocol know namespaces by.
     pub(crate) fn id(&self) -> &str {
         self.description.namespace_info.as_ref().map_or("", |info| &info.id)
+    }
+
+    /// How long closed runs are kept.
+    pub(crate) fn retention(&self) -> std::time::Duration {
+        let config = self.description.config.as_ref();
+        let retention = config.and_then(|config| config.workflow_execution_retention_ttl);
+        // Checked when it was set.
+        retention.and_then(|retention| retention.try_into().ok()).unwrap_or(std::time::Duration::MAX)
     }
 
     fn describe(&self) -> DescribeNamespaceResponse {

@@ -3,8 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
-use prost::Message;
+use prost::Message as _;
 
 use super::core::{OpenRun, Slot, StoredHashes};
 use crate::api::enums::EventType;
@@ -13,9 +12,9 @@ use crate::api::history::history_event::Attributes;
 use crate::engine::describe::{StartSummary, config};
 use crate::engine::event::EventId;
 use crate::engine::history::decode_all;
-use crate::engine::run::Run;
+use crate::engine::overlay::Overlay;
 use crate::engine::update::{UpdateProgress, cut_off_by_close};
-use crate::store::{HistoryBatch, ReadLimit, RunKey, Store, StoreError, StoredRun};
+use crate::store::{CommitSeq, HistoryBatch, ReadLimit, RunKey, Store, StoreError, StoredRun};
 use crate::visibility::VisibilityRow;
 
 /// Closed runs in memory, at most.
@@ -23,30 +22,13 @@ const RUNS_MAX: usize = 20_000;
 /// History of closed runs in memory, at most.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// What history does not tell of a run.
-#[derive(Clone, PartialEq, Message)]
-struct Overlay {
-    #[prost(string, tag = "1")]
-    create_request_id: String,
-    #[prost(string, repeated, tag = "2")]
-    attached_request_ids: Vec<String>,
-}
-
-/// What to keep of a run beside its history.
-pub(super) fn overlay(run: &Run) -> Bytes {
-    let overlay = Overlay {
-        create_request_id: run.info.create_request_id.to_string(),
-        attached_request_ids: run.attached_request_ids.iter().cloned().collect(),
-    };
-    overlay.encode_to_vec().into()
-}
-
 /// A run that has closed.
 #[derive(Debug)]
 pub(crate) struct ClosedRun {
     pub(crate) key: RunKey,
     pub(crate) row: VisibilityRow,
-    pub(crate) create_request_id: String,
+    /// Covers everything the run has written, unless that is long since durable.
+    pub(crate) seq: Option<CommitSeq>,
     pub(crate) attached_request_ids: HashSet<String>,
     /// The whole history, while it is in memory.
     batches: Option<Vec<HistoryBatch>>,
@@ -79,8 +61,8 @@ impl ClosedRun {
     pub(super) fn from_open(open: OpenRun, store: Arc<dyn Store>) -> Self {
         Self {
             key: open.key,
+            seq: open.seq,
             row: open.run.visibility_row(open.namespace.key),
-            create_request_id: open.run.info.create_request_id.to_string(),
             attached_request_ids: open.run.attached_request_ids.clone(),
             batches: Some(open.run.history.into_batches()),
             store,
@@ -92,8 +74,8 @@ impl ClosedRun {
         let overlay = stored.overlay.and_then(|overlay| Overlay::decode(overlay).ok()).unwrap_or_default();
         Self {
             key: stored.run,
+            seq: None,
             row: stored.visibility,
-            create_request_id: overlay.create_request_id,
             attached_request_ids: overlay.attached_request_ids.into_iter().collect(),
             batches: None,
             store,

@@ -6,23 +6,26 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
+use tonic::Status;
 
 use super::closed::{ClosedRun, ClosedRuns};
 use super::direct::DirectQuery;
 use crate::api::query::WorkflowQueryResult;
 use crate::clock::timers::{Due, Ticket, Timers};
-use crate::clock::{Clock, ClockMode, Holder, Holders};
+use crate::clock::{Clock, Holder, Holders};
 use crate::engine::error::Refusal;
+use crate::engine::overlay::{Attempts, Overlay};
 use crate::engine::run::{Effects, Notice, Offer, Run};
 use crate::engine::time::Time;
 use crate::engine::update::UpdateNotice;
 use crate::matching::{Matching, QueueKey, QueueKind};
 use crate::namespaces::{Namespace, Namespaces};
-use crate::store::{CommitSeq, NamespaceKey, RunKey, Store, Write};
+use crate::store::{CommitSeq, NamespaceKey, RunKey, Store, Wake, Write};
 
 const SHARDS: usize = 64;
 
@@ -43,6 +46,12 @@ pub(crate) struct Core {
     pub(crate) matching: Arc<Matching<Task>>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) namespaces: Arc<Namespaces>,
+    /// What the store was opened with: who had a task then is gone with the process before.
+    pub(super) workers_are_gone: bool,
+    /// Workers elsewhere may have tasks, and outlive this process.
+    pub(super) is_listening: AtomicBool,
+    /// Open runs that are in the store alone and have a deadline.
+    pub(super) dormant: Mutex<HashMap<RunKey, Ticket>>,
     shards: Vec<Mutex<HashMap<SlotKey, Arc<Slot>>>>,
     hasher: RandomState,
     closed: Mutex<ClosedRuns>,
@@ -88,7 +97,11 @@ pub(crate) struct OpenRun {
     pub(crate) namespace: Arc<Namespace>,
     /// Covers everything the run has written.
     pub(crate) seq: Option<CommitSeq>,
-    armed: Option<Ticket>,
+    /// What the store knows of the run's next deadline.
+    stored_wake: Wake,
+    /// Whether the store has an overlay of the run.
+    has_overlay: bool,
+    pub(super) armed: Option<Ticket>,
     in_progress: usize,
     updates_waiting: bool,
     event_waiters: Vec<oneshot::Sender<()>>,
@@ -120,6 +133,8 @@ impl OpenRun {
             key,
             namespace,
             seq: None,
+            stored_wake: Wake::AtOnce,
+            has_overlay: false,
             armed: None,
             in_progress: 0,
             updates_waiting: false,
@@ -130,12 +145,26 @@ impl OpenRun {
         }
     }
 
+    /// A run as the store has it.
+    pub(super) fn recovered(run: Run, key: RunKey, namespace: Arc<Namespace>, wake: Wake, has_overlay: bool) -> Self {
+        Self { stored_wake: wake, has_overlay, ..Self::new(run, key, namespace) }
+    }
+
     /// Resolves when there are new events, or when the run closes.
     pub(crate) fn wait_for_events(&mut self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         self.event_waiters.retain(|waiter| !waiter.is_closed());
         self.event_waiters.push(sender);
         receiver
+    }
+
+    /// When the run has to be in memory, if nobody asks for it before.
+    pub(super) fn wake(&self) -> Wake {
+        match self.run.next_deadline() {
+            _ if !self.run.rests() => Wake::AtOnce,
+            Some(at) => Wake::At(at.nanos()),
+            None => Wake::WhenAsked,
+        }
     }
 
     /// Resolves when the run closes.
@@ -190,8 +219,13 @@ impl OpenRun {
 }
 
 impl Core {
-    pub(crate) fn new(mode: ClockMode, store: Arc<dyn Store>, namespaces: Arc<Namespaces>) -> Arc<Self> {
-        let clock = Arc::new(Clock::new(mode));
+    pub(crate) fn new(
+        clock: Clock,
+        store: Arc<dyn Store>,
+        namespaces: Arc<Namespaces>,
+        workers_are_gone: bool,
+    ) -> Arc<Self> {
+        let clock = Arc::new(clock);
         let holders = Holders::default();
         Arc::new(Self {
             timers: Arc::new(Timers::new(Arc::clone(&clock), holders.clone())),
@@ -200,6 +234,9 @@ impl Core {
             holders,
             store,
             namespaces,
+            workers_are_gone,
+            is_listening: AtomicBool::new(false),
+            dormant: Mutex::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             closed: Mutex::default(),
@@ -209,7 +246,7 @@ impl Core {
     }
 
     /// The slot of a workflow id that has a run in memory.
-    fn find_slot(&self, key: &SlotKey) -> Option<Arc<Slot>> {
+    pub(super) fn find_slot(&self, key: &SlotKey) -> Option<Arc<Slot>> {
         lock(self.shard(key)).get(key).cloned()
     }
 
@@ -226,62 +263,81 @@ impl Core {
     }
 
     /// Looks up a run, the current one without a run id, and does something with it under its lock.
-    pub(crate) fn with_run<R>(
+    pub(crate) async fn with_run<R, A>(
         self: &Arc<Self>,
         namespace: &Namespace,
         workflow_id: &str,
         run_id: &str,
-        act: impl FnOnce(Located<'_>) -> Result<R, Refusal>,
-    ) -> Result<R, tonic::Status> {
+        mut act: A,
+    ) -> Result<R, Status>
+    where
+        A: FnOnce(Located<'_>) -> Result<R, Refusal> + Send,
+    {
         let key = SlotKey { namespace: namespace.key, workflow_id: workflow_id.into() };
-        while let Some(slot) = self.find_slot(&key) {
+        loop {
+            let other_run = match self.with_run_in_memory(&key, run_id, act) {
+                Look::Done(result) => return Ok(result?),
+                Look::Missed { act: back, other_run } => {
+                    act = back;
+                    other_run
+                }
+            };
+            if other_run {
+                // The one that is asked for may have been replaced a moment ago.
+                self.store.caught_up().await?;
+            }
+            let asked = (!run_id.is_empty()).then_some(run_id);
+            match self.store.find_run(namespace.key, workflow_id, asked)? {
+                Some(stored) if stored.visibility.close_time_ns.is_some() => {
+                    let closed = Arc::new(ClosedRun::from_store(stored, Arc::clone(&self.store)));
+                    return Ok(act(Located::Closed(&closed))?);
+                }
+                Some(_) if !other_run => self.load(&key)?,
+                None if run_id.is_empty() => {
+                    return Err(Refusal::NotFound(format!("workflow not found for ID: {workflow_id}")).into());
+                }
+                _ => return Err(Refusal::unknown_run().into()),
+            }
+        }
+    }
+
+    /// As [`Core::with_run`], for runs in memory.
+    pub(super) fn with_run_in_memory<R, A>(self: &Arc<Self>, key: &SlotKey, run_id: &str, act: A) -> Look<R, A>
+    where
+        A: FnOnce(Located<'_>) -> Result<R, Refusal>,
+    {
+        while let Some(slot) = self.find_slot(key) {
             let Some(mut state) = slot.lock() else { continue };
             match &mut state.current {
                 Some(Current::Open(open)) if run_id.is_empty() || *open.run.info.run_id == *run_id => {
                     let result = act(Located::Open(&slot, open));
                     self.settle(&slot, &mut state);
-                    return Ok(result?);
+                    return Look::Done(result);
                 }
                 Some(Current::Closed(closed)) if run_id.is_empty() || *closed.row.run_id == *run_id => {
                     let closed = Arc::clone(closed);
                     drop(state);
-                    return Ok(act(Located::Closed(&closed))?);
+                    return Look::Done(act(Located::Closed(&closed)));
                 }
-                _ => break,
+                current => return Look::Missed { act, other_run: current.is_some() },
             }
         }
-        match self.stored_run(namespace, workflow_id, run_id)? {
-            Some(closed) => Ok(act(Located::Closed(&closed))?),
-            None if run_id.is_empty() => {
-                Err(Refusal::NotFound(format!("workflow not found for ID: {workflow_id}")).into())
-            }
-            None => Err(Refusal::unknown_run().into()),
-        }
+        Look::Missed { act, other_run: false }
     }
 
-    /// A run that is not in memory; all of those are closed.
-    pub(super) fn stored_run(
-        &self,
-        namespace: &Namespace,
-        workflow_id: &str,
-        run_id: &str,
-    ) -> Result<Option<Arc<ClosedRun>>, tonic::Status> {
-        let run_id = (!run_id.is_empty()).then_some(run_id);
-        let found = self.store.find_run(namespace.key, workflow_id, run_id)?;
-        Ok(found.map(|stored| Arc::new(ClosedRun::from_store(stored, Arc::clone(&self.store)))))
-    }
-
-    /// Whether a closed run of that workflow id may be in the store, though not in memory.
+    /// Whether there may be a run of that workflow id in the store, though not in memory.
     pub(super) fn may_be_stored(&self, key: &SlotKey) -> bool {
-        lock(&self.closed).may_be_stored(self.hasher.hash_one(key))
+        self.store.outlives_process() || lock(&self.closed).may_be_stored(self.hasher.hash_one(key))
     }
 
     /// Does what a transition wants done. The run's lock is held.
     pub(super) fn apply(self: &Arc<Self>, slot: &Arc<Slot>, open: &mut OpenRun, effects: Effects) {
         let closed = !open.run.is_open();
         let wrote = !effects.batches.is_empty();
-        if wrote || effects.visible {
-            open.seq = Some(self.store.commit(writes(open, &effects, closed)));
+        let overlay = self.changed_overlay(open, &effects);
+        let wake = self.changed_wake(open);
+        if wrote || effects.visible || overlay.is_some() || wake.is_some() {
+            open.seq = Some(self.store.commit(writes(open, &effects, overlay, wake)));
         }
         for offer in effects.offers {
             self.offer(slot, open, offer);
@@ -310,6 +366,29 @@ impl Core {
             open.armed = next.map(|at| self.timers.arm(at, Arc::clone(slot) as Arc<dyn Due>));
         }
         self.timers.poke();
+    }
+
+    /// What the store has to know beside the history, if that is not what it knows.
+    fn changed_overlay(&self, open: &mut OpenRun, effects: &Effects) -> Option<Bytes> {
+        // Of an open run, memory tells as long as the process lives.
+        let is_asked = effects.overlay_changed && (self.store.outlives_process() || !open.run.is_open());
+        if !is_asked {
+            return None;
+        }
+        let is_listening = self.is_listening.load(Ordering::Relaxed);
+        let attempts = if is_listening { Attempts::All } else { Attempts::Unrepeatable };
+        let overlay = Overlay::of(&open.run, attempts).to_bytes();
+        let had = std::mem::replace(&mut open.has_overlay, !overlay.is_empty());
+        (had || open.has_overlay).then_some(overlay)
+    }
+
+    /// When the run has to be in memory after a restart, if that is not what the store knows.
+    fn changed_wake(&self, open: &mut OpenRun) -> Option<Wake> {
+        if !self.store.outlives_process() || !open.run.is_open() {
+            return None;
+        }
+        let wake = open.wake();
+        (std::mem::replace(&mut open.stored_wake, wake) != wake).then_some(wake)
     }
 
     fn count_holders(&self, open: &mut OpenRun, closed: bool) {
@@ -382,19 +461,31 @@ impl Core {
     fn evict(&self, slot: &Arc<Slot>) {
         // Another thread may be at work there; then the run stays, and is found in the store when it goes.
         let Ok(state) = slot.state.try_lock() else { return };
-        if matches!(state.current, Some(Current::Closed(_))) {
+        // What is not written yet is found here alone.
+        let is_written = |closed: &ClosedRun| closed.seq.is_none_or(|seq| self.store.is_durable(seq));
+        if matches!(&state.current, Some(Current::Closed(closed)) if is_written(closed)) {
             lock(&self.closed).stored(self.hasher.hash_one(&slot.key));
             self.tidy(slot, state);
         }
     }
 
     /// Waits until what a reply tells is as durable as it gets.
-    pub(crate) async fn durable(&self, seq: Option<CommitSeq>) -> Result<(), tonic::Status> {
+    pub(crate) async fn durable(&self, seq: Option<CommitSeq>) -> Result<(), Status> {
         if let Some(seq) = seq {
             self.store.durable(seq).await?;
         }
         Ok(())
     }
+}
+
+/// What looking for a run in memory came to.
+pub(super) enum Look<R, A> {
+    Done(Result<R, Refusal>),
+    /// It is not there; another run of the same workflow id may be.
+    Missed {
+        act: A,
+        other_run: bool,
+    },
 }
 
 /// A run that was looked up.
@@ -449,13 +540,12 @@ impl Due for Slot {
 }
 
 /// What a transition writes: one write per batch, the first with everything else.
-fn writes(open: &OpenRun, effects: &Effects, closed: bool) -> Vec<Write> {
+fn writes(open: &OpenRun, effects: &Effects, overlay: Option<Bytes>, wake: Option<Wake>) -> Vec<Write> {
     let visibility = effects.visible.then(|| Box::new(open.run.visibility_row(open.namespace.key)));
-    let overlay = closed.then(|| super::closed::overlay(&open.run));
     let mut batches = effects.batches.iter().cloned();
-    let first = Write { run: open.key, history: batches.next(), visibility, overlay };
-    let rest = batches.map(|batch| Write { run: open.key, history: Some(batch), visibility: None, overlay: None });
-    std::iter::once(first).chain(rest).collect()
+    let of_batch = |history| Write { run: open.key, history, visibility: None, overlay: None, wake: None };
+    let first = Write { visibility, overlay, wake, ..of_batch(batches.next()) };
+    std::iter::once(first).chain(batches.map(|batch| of_batch(Some(batch)))).collect()
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,6 +1,12 @@
-//! An engine and its thread.
+//! An engine and its threads.
 
+#[cfg(feature = "listen")]
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+#[cfg(feature = "listen")]
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -10,10 +16,12 @@ use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server:
 
 use super::core::Core;
 use super::workflow::Workflows;
-use crate::clock::{ClockMode, Hold, UnbalancedUnlock};
+use crate::clock::{Clock, ClockMode, Hold, UnbalancedUnlock, wall_time};
+use crate::engine::history;
+use crate::engine::time::Time;
 use crate::grpc::{Operator, TestTime};
-use crate::namespaces::Namespaces;
-use crate::store::{SqliteStore, Store};
+use crate::namespaces::{NamespaceError, Namespaces};
+use crate::store::{FileOptions, HistoryBatch, Opened, SqliteStore, Store};
 
 /// A server of durable workflows inside this process.
 ///
@@ -28,8 +36,8 @@ pub struct Engine {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The storage cannot be opened.
-    #[error("cannot open the store: {0}")]
+    /// The storage cannot be opened. The text says what is wrong and what to do about it.
+    #[error("{0}")]
     Store(String),
     /// A name that cannot be a namespace.
     #[error("cannot use namespace: {0}")]
@@ -45,6 +53,8 @@ pub enum EngineError {
 pub struct EngineBuilder {
     clock: ClockMode,
     namespaces: Vec<String>,
+    file: Option<PathBuf>,
+    vfs: Option<String>,
 }
 
 impl EngineBuilder {
@@ -60,23 +70,101 @@ impl EngineBuilder {
         self
     }
 
-    /// Starts an engine that keeps everything in memory.
+    /// Where to keep everything: an SQLite file, which is made if there is none, and a few files beside it with the same
+    /// name and an ending more. In memory unless set.
+    ///
+    /// One process at a time has a file open.
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.file = Some(path.into());
+        self
+    }
+
+    /// SQLite's way to the disk, by the name it is registered under: tests use one that fails.
+    #[doc(hidden)]
+    pub fn vfs(mut self, name: impl Into<String>) -> Self {
+        self.vfs = Some(name.into());
+        self
+    }
+
+    /// Starts the engine. With a file, what was under way in it goes on.
     ///
     /// # Errors
     ///
-    /// A wrong namespace name, or a system out of memory or threads.
+    /// A file that cannot be used, a wrong namespace name, or a system out of memory or threads.
     pub fn build(self) -> Result<Engine, EngineError> {
-        let store: Arc<dyn Store> =
-            Arc::new(SqliteStore::memory().map_err(|error| EngineError::Store(error.to_string()))?);
-        let namespaces = Namespaces::open(Arc::clone(&store), &self.namespaces)
-            .map_err(|error| EngineError::Namespace(error.to_string()))?;
+        let (store, opened) = self.store()?;
+        let namespaces = Namespaces::open(Arc::clone(&store), &self.namespaces).map_err(|error| match error {
+            NamespaceError::Store(error) => EngineError::Store(error.to_string()),
+            error => EngineError::Namespace(error.to_string()),
+        })?;
         let namespaces = Arc::new(namespaces);
-        let core = Core::new(self.clock, store, namespaces);
+        let last_event = opened.last_batch.as_ref().and_then(last_event_time).unwrap_or_default();
+        tell_if_clock_was_set_back(self.clock, last_event);
+        let clock = Clock::new(self.clock, last_event);
+        let core = Core::new(clock, store, namespaces, opened.workers_are_gone);
         let timers = Arc::clone(&core.timers);
         let backlog = Arc::clone(&core.matching);
         thread::Builder::new().name("everloop-timers".to_owned()).spawn(move || timers.run(&*backlog))?;
-        Ok(Engine { handle: Arc::new(Handle { core }) })
+        let open_runs = core.take_over().map_err(|error| EngineError::Store(error.to_string()))?;
+        let keeping_house = if core.store.outlives_process() { Some(keep_house(&core)?) } else { None };
+        Ok(Engine { handle: Arc::new(Handle { core, open_runs, _keeping_house: keeping_house }) })
     }
+
+    fn store(&self) -> Result<(Arc<dyn Store>, Opened), EngineError> {
+        let Some(path) = &self.file else {
+            let store = SqliteStore::memory().map_err(|error| EngineError::Store(error.to_string()))?;
+            return Ok((Arc::new(store), Opened { workers_are_gone: true, last_batch: None }));
+        };
+        let clock = match self.clock {
+            ClockMode::Real => "real",
+            ClockMode::Skipping => "skipping",
+        };
+        let options = FileOptions { path: path.clone(), clock, vfs: self.vfs.clone() };
+        let (store, opened) = SqliteStore::open(options).map_err(|error| EngineError::Store(error.to_string()))?;
+        Ok((Arc::new(store), opened))
+    }
+}
+
+/// When the last event of a batch happened.
+fn last_event_time(batch: &HistoryBatch) -> Option<Time> {
+    let last = history::decode_all(std::slice::from_ref(batch)).pop()?;
+    last.event_time.as_ref().map(Time::from)
+}
+
+/// A moment that is off by less needs no words: clocks are set all the time.
+const CLOCK_SET_BACK_MIN: Duration = Duration::from_secs(5);
+
+fn tell_if_clock_was_set_back(mode: ClockMode, last_event: Time) {
+    let behind = last_event.since(wall_time());
+    if mode == ClockMode::Real && behind > CLOCK_SET_BACK_MIN {
+        tracing::warn!(
+            behind_s = behind.as_secs(),
+            "the clock of this machine is behind the last event in the file. Time goes on from that event, so timers keep \
+             their durations and nothing is lost; set the machine's clock right and start again to have the right time"
+        );
+    }
+}
+
+/// How often runs are looked for whose retention is over.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// Lets go of runs that have been closed for longer than their namespace keeps them, until the returned end is dropped.
+fn keep_house(core: &Arc<Core>) -> Result<mpsc::Sender<()>, EngineError> {
+    let (end, ended) = mpsc::channel();
+    let core = Arc::downgrade(core);
+    let keep_house = move || loop {
+        let Some(core) = core.upgrade() else { return };
+        let now = core.clock.now();
+        for namespace in core.namespaces.all() {
+            core.store.forget_closed(namespace.key, (now - namespace.retention()).nanos());
+        }
+        drop(core);
+        if ended.recv_timeout(HOUSEKEEPING) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+    };
+    thread::Builder::new().name("everloop-housekeeping".to_owned()).spawn(keep_house)?;
+    Ok(end)
 }
 
 impl Engine {
@@ -92,6 +180,30 @@ impl Engine {
     /// A system out of memory or threads.
     pub fn memory(clock: ClockMode) -> Result<Self, EngineError> {
         Self::builder().clock(clock).build()
+    }
+
+    /// Opens the engine in an SQLite file, which is made if there is none: what was under way in it goes on. See
+    /// [`EngineBuilder::file`].
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the file, and what to do about it; or a system out of memory or threads.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, EngineError> {
+        Self::builder().file(path).build()
+    }
+
+    /// Others will reach the engine at this address.
+    #[cfg(feature = "listen")]
+    pub(crate) fn listens_on(&self, address: SocketAddr) -> Result<(), EngineError> {
+        let core = &self.handle.core;
+        core.is_listening.store(true, Ordering::Relaxed);
+        core.store.listens_on(&address.to_string()).map_err(|error| EngineError::Store(error.to_string()))
+    }
+
+    /// How many runs were open in the engine's file when it was opened.
+    #[must_use]
+    pub fn recovered_runs(&self) -> usize {
+        self.handle.open_runs
     }
 
     /// The workflow service, to be called without a network or to be put on one.
@@ -182,6 +294,8 @@ impl Drop for Awake {
 #[derive(Debug)]
 pub(super) struct Handle {
     pub(super) core: Arc<Core>,
+    open_runs: usize,
+    _keeping_house: Option<mpsc::Sender<()>>,
 }
 
 impl Drop for Handle {

@@ -125,23 +125,28 @@ impl Core {
         let batches_max = page_size(request.maximum_page_size);
         let until = tokio::time::Instant::from_std(call.deadline.read_poll());
         loop {
-            let (look, open) = self.with_run(&namespace, &workflow_id, &run_id, |located| {
-                Ok(match located {
-                    Located::Open(_, open) => {
-                        token.run_id = open.run.info.run_id.to_string();
-                        let look =
-                            look_at_open(open, &token, close_only, wait, call.shows_unwritten_events, batches_max);
-                        (Ok(look), true)
-                    }
-                    Located::Closed(closed) => {
-                        token.run_id = closed.row.run_id.to_string();
-                        (look_at_closed(closed, &token, close_only, batches_max).map(Look::Page), false)
-                    }
+            let (look, open, seq) = self
+                .with_run(&namespace, &workflow_id, &run_id, |located| {
+                    Ok(match located {
+                        Located::Open(_, open) => {
+                            token.run_id = open.run.info.run_id.to_string();
+                            let look =
+                                look_at_open(open, &token, close_only, wait, call.shows_unwritten_events, batches_max);
+                            (Ok(look), true, open.seq)
+                        }
+                        Located::Closed(closed) => {
+                            token.run_id = closed.row.run_id.to_string();
+                            (look_at_closed(closed, &token, close_only, batches_max).map(Look::Page), false, closed.seq)
+                        }
+                    })
                 })
-            })?;
+                .await?;
             run_id.clone_from(&token.run_id);
             match look? {
-                Look::Page(page) => return Ok(answer(page, &token, open && wait)),
+                Look::Page(page) => {
+                    self.durable(seq).await?;
+                    return Ok(answer(page, &token, open && wait));
+                }
                 Look::Nothing => {
                     return Ok(GetWorkflowExecutionHistoryResponse {
                         history: Some(History::default()),
@@ -171,19 +176,25 @@ impl Core {
             (run_id, before) = (token.run_id, token.event_id);
         }
         let batches_max = page_size(request.maximum_page_size);
-        let (batches, run_id) = self.with_run(&namespace, &workflow_id, &run_id, |located| {
-            Ok(match located {
-                Located::Open(_, open) => {
-                    (Ok(newest(open.run.history.batches(), before, batches_max)), open.run.info.run_id.to_string())
-                }
-                Located::Closed(closed) => (
-                    closed
-                        .batches_before(before, ReadLimit { batches_max, bytes_max: PAGE_BYTES_MAX })
-                        .map_err(Status::from),
-                    closed.row.run_id.to_string(),
-                ),
+        let (batches, run_id, seq) = self
+            .with_run(&namespace, &workflow_id, &run_id, |located| {
+                Ok(match located {
+                    Located::Open(_, open) => (
+                        Ok(newest(open.run.history.batches(), before, batches_max)),
+                        open.run.info.run_id.to_string(),
+                        open.seq,
+                    ),
+                    Located::Closed(closed) => (
+                        closed
+                            .batches_before(before, ReadLimit { batches_max, bytes_max: PAGE_BYTES_MAX })
+                            .map_err(Status::from),
+                        closed.row.run_id.to_string(),
+                        closed.seq,
+                    ),
+                })
             })
-        })?;
+            .await?;
+        self.durable(seq).await?;
         let mut events = Vec::new();
         let mut oldest = 1;
         for batch in batches? {

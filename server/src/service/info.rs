@@ -82,14 +82,16 @@ impl Core {
     ) -> Result<DescribeWorkflowExecutionResponse, Status> {
         let namespace = self.namespaces.find(&request.namespace)?;
         let (workflow_id, run_id) = execution(request.execution.as_ref())?;
-        let (described, seq) = self.with_run(&namespace, &workflow_id, &run_id, |located| {
-            Ok(match located {
-                Located::Open(_, open) => (Ok(open.run.describe(namespace.key)), open.seq),
-                Located::Closed(closed) => {
-                    (closed.told().map(|told| describe_closed(&closed.row, told.start.clone())), None)
-                }
+        let (described, seq) = self
+            .with_run(&namespace, &workflow_id, &run_id, |located| {
+                Ok(match located {
+                    Located::Open(_, open) => (Ok(open.run.describe(namespace.key)), open.seq),
+                    Located::Closed(closed) => {
+                        (closed.told().map(|told| describe_closed(&closed.row, told.start.clone())), closed.seq)
+                    }
+                })
             })
-        })?;
+            .await?;
         self.durable(seq).await?;
         Ok(described?)
     }
@@ -100,7 +102,7 @@ impl Core {
         _call: Call,
     ) -> Result<ListWorkflowExecutionsResponse, Status> {
         let (executions, next_page_token) =
-            self.list(&request.namespace, &request.query, &request.next_page_token, request.page_size)?;
+            self.list(&request.namespace, &request.query, &request.next_page_token, request.page_size).await?;
         Ok(ListWorkflowExecutionsResponse { executions, next_page_token })
     }
 
@@ -110,11 +112,11 @@ impl Core {
         _call: Call,
     ) -> Result<ScanWorkflowExecutionsResponse, Status> {
         let (executions, next_page_token) =
-            self.list(&request.namespace, &request.query, &request.next_page_token, request.page_size)?;
+            self.list(&request.namespace, &request.query, &request.next_page_token, request.page_size).await?;
         Ok(ScanWorkflowExecutionsResponse { executions, next_page_token })
     }
 
-    fn list(
+    async fn list(
         &self,
         namespace: &str,
         query: &str,
@@ -129,6 +131,7 @@ impl Core {
             token => Some(PageKey::from_token(token).ok_or_else(bad_token)?),
         };
         let page_size = usize::try_from(page_size).ok().filter(|size| *size > 0).unwrap_or(PAGE_ROWS_MAX);
+        self.store.caught_up().await?;
         let (rows, next) = self.store.list(namespace.key, &filter, after, page_size.min(PAGE_ROWS_MAX))?;
         let shown = |row: &crate::visibility::VisibilityRow| {
             let mut info = execution_info(row);
@@ -149,6 +152,7 @@ impl Core {
         let namespace = self.namespaces.find(&request.namespace)?;
         let (filter, grouping) =
             parse_count(&request.query).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        self.store.caught_up().await?;
         let counts = self.store.count(namespace.key, &filter)?;
         let count = counts.iter().map(|(_, count)| count).sum();
         let groups = match grouping {

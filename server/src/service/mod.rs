@@ -12,6 +12,7 @@ mod info;
 mod namespace;
 mod poll;
 mod query;
+mod recovery;
 mod refusal;
 mod respond;
 mod signal;

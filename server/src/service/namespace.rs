@@ -18,7 +18,9 @@ impl Core {
         request: RegisterNamespaceRequest,
         _call: Call,
     ) -> Result<RegisterNamespaceResponse, Status> {
-        Ok(self.namespaces.register(request)?)
+        let response = self.namespaces.register(request)?;
+        self.store.caught_up().await?;
+        Ok(response)
     }
 
     pub(super) async fn describe_namespace(
@@ -26,7 +28,9 @@ impl Core {
         request: DescribeNamespaceRequest,
         _call: Call,
     ) -> Result<DescribeNamespaceResponse, Status> {
-        Ok(self.namespaces.describe(&request)?)
+        let response = self.namespaces.describe(&request)?;
+        self.store.caught_up().await?;
+        Ok(response)
     }
 
     pub(super) async fn list_namespaces(
@@ -34,7 +38,9 @@ impl Core {
         request: ListNamespacesRequest,
         _call: Call,
     ) -> Result<ListNamespacesResponse, Status> {
-        Ok(self.namespaces.list(&request)?)
+        let response = self.namespaces.list(&request)?;
+        self.store.caught_up().await?;
+        Ok(response)
     }
 
     pub(super) async fn update_namespace(
@@ -42,7 +48,9 @@ impl Core {
         request: UpdateNamespaceRequest,
         _call: Call,
     ) -> Result<UpdateNamespaceResponse, Status> {
-        Ok(self.namespaces.update(request)?)
+        let response = self.namespaces.update(request)?;
+        self.store.caught_up().await?;
+        Ok(response)
     }
 
     pub(super) async fn deprecate_namespace(
@@ -50,6 +58,8 @@ impl Core {
         request: DeprecateNamespaceRequest,
         _call: Call,
     ) -> Result<DeprecateNamespaceResponse, Status> {
-        Ok(self.namespaces.deprecate(&request)?)
+        let response = self.namespaces.deprecate(&request)?;
+        self.store.caught_up().await?;
+        Ok(response)
     }
 }

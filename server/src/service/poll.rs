@@ -50,7 +50,7 @@ impl Core {
                 Task::Workflow { slot, run_id, stamp } => {
                     self.take_workflow_task(slot, run_id, *stamp, &request.identity, sticky_queue).await
                 }
-                Task::Query(query) => self.take_query(query, sticky),
+                Task::Query(query) => self.take_query(query, sticky).await,
                 Task::Activity { .. } => Ok(None),
             };
             if let Some(mut response) = taken? {
@@ -97,7 +97,7 @@ impl Core {
     }
 
     /// Hands a query to a worker.
-    fn take_query(
+    async fn take_query(
         self: &Arc<Self>,
         query: &Arc<DirectQuery>,
         sticky: bool,
@@ -121,6 +121,7 @@ impl Core {
                 Located::Closed(closed) => closed_query(closed, sticky),
             })
         });
+        let found = found.await;
         // A run that has gone meanwhile has no answer; the caller hears of it by its deadline.
         let Ok(found) = found else { return Ok(None) };
         let (page, workflow_type, task_queue, previous_started_event_id) = found?;
@@ -165,16 +166,20 @@ impl Core {
             let Task::Activity { slot, run_id, scheduled_event_id, attempt } = &matched.task else { continue };
             let request_id: Arc<str> = Uuid::new_v4().to_string().into();
             let taken = slot.transact(run_id, |open, now| {
+                let scheduled = open.seq;
                 let response = open
                     .run
                     .start_activity(*scheduled_event_id, *attempt, request_id, &request.identity, now)
                     .ok_or_else(Refusal::unknown_activity)?;
                 let effects = open.run.close_transaction(now, Close::Write);
                 let token = activity_token(open, *scheduled_event_id, *attempt);
-                Ok((PollActivityTaskQueueResponse { task_token: token, ..response }, effects))
+                let may_run_once = response.retry_policy.as_ref().is_some_and(|policy| policy.maximum_attempts == 1);
+                let response = PollActivityTaskQueueResponse { task_token: token, ..response };
+                Ok(((response, scheduled, may_run_once), effects))
             });
-            if let Ok((response, seq)) = taken {
-                self.durable(seq).await?;
+            if let Ok(((response, scheduled, may_run_once), seq)) = taken {
+                // A start that is lost is made again, unless it must not be.
+                self.durable(if may_run_once { seq } else { scheduled }).await?;
                 return Ok(response);
             }
         }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status};
 
 use super::call::Call;
-use super::core::{Core, Located, QueryNotice, Task};
+use super::core::{Core, Located, QueryNotice, SlotKey, Task};
 use super::direct::Asked;
 use super::history::execution;
 use crate::api::common::Payloads;
@@ -55,16 +55,18 @@ impl Core {
         let until = Instant::from_std(call.deadline.call());
         let _hold = self.holders.hold(Holder::Query);
         loop {
-            let plan = self.with_run(&namespace, &workflow_id, &run_id, |located| {
-                let status = match &located {
-                    Located::Open(..) => RunStatus::Running,
-                    Located::Closed(closed) => closed.row.status,
-                };
-                if rejects(condition, status) {
-                    return Ok(Plan::Rejected(status));
-                }
-                plan(located, &query)
-            })?;
+            let plan = self
+                .with_run(&namespace, &workflow_id, &run_id, |located| {
+                    let status = match &located {
+                        Located::Open(..) => RunStatus::Running,
+                        Located::Closed(closed) => closed.row.status,
+                    };
+                    if rejects(condition, status) {
+                        return Ok(Plan::Rejected(status));
+                    }
+                    plan(located, &query)
+                })
+                .await?;
             match plan {
                 Plan::Rejected(status) => {
                     let query_rejected = Some(QueryRejected { status: status.number() });
@@ -72,12 +74,16 @@ impl Core {
                 }
                 Plan::Ask(route) => {
                     self.timers.poke();
-                    return self.ask(&namespace, &workflow_id, route, query, until).await;
+                    let answer = self.ask(&namespace, &workflow_id, route, query, until).await;
+                    // The worker may know of what is still on its way to the store.
+                    self.store.caught_up().await?;
+                    return answer;
                 }
                 Plan::Ride { run_id: of, id, news } => {
                     let ride = Ride { core: self, namespace: &namespace, workflow_id: &workflow_id, run_id: &of, id };
                     match timeout_at(until, news).await {
                         Ok(Ok(QueryNotice::Answered(result))) => {
+                            self.store.caught_up().await?;
                             let kind = result.result_type();
                             return reply(kind, result.answer, result.error_message, result.failure);
                         }
@@ -192,14 +198,14 @@ struct Ride<'a> {
 
 impl Drop for Ride<'_> {
     fn drop(&mut self) {
-        let forgotten = self.core.with_run(self.namespace, self.workflow_id, self.run_id, |located| {
+        let key = SlotKey { namespace: self.namespace.key, workflow_id: self.workflow_id.into() };
+        // A run that is gone has forgotten it already.
+        let _ = self.core.with_run_in_memory(&key, self.run_id, |located| {
             if let Located::Open(_, open) = located {
                 open.forget_query(self.id);
             }
             Ok(())
         });
-        // A run that is gone has forgotten it already.
-        drop(forgotten);
     }
 }
 

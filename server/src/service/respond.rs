@@ -55,23 +55,25 @@ impl Core {
         let namespace = namespace_of(self, &request.namespace, &token.namespace)?;
         let which = TaskRef::from(&token);
         let mut fresh_id = || Arc::from(Uuid::new_v4().to_string());
-        let answer = self.with_run(&namespace, &token.workflow_id, &token.run_id, |located| {
-            let Located::Open(slot, open) = located else { return Err(Refusal::unknown_workflow_task()) };
-            let now = self.clock.now();
-            let (completed, effects) = open.run.complete_workflow_task(which, request, &mut fresh_id, now)?;
-            let next = completed.next_task.then(|| started_task(open, true, completed.resend_updates)).flatten();
-            let activity_tasks = completed
-                .eager_activities
-                .iter()
-                .filter_map(|id| {
-                    let task = open.run.activity_task(*id)?;
-                    let task_token = activity_token(open, *id, task.attempt);
-                    Some(PollActivityTaskQueueResponse { task_token, ..task })
-                })
-                .collect::<Vec<_>>();
-            self.apply(slot, open, effects);
-            Ok((completed, next, activity_tasks, open.seq))
-        });
+        let answer = self
+            .with_run(&namespace, &token.workflow_id, &token.run_id, |located| {
+                let Located::Open(slot, open) = located else { return Err(Refusal::unknown_workflow_task()) };
+                let now = self.clock.now();
+                let (completed, effects) = open.run.complete_workflow_task(which, request, &mut fresh_id, now)?;
+                let next = completed.next_task.then(|| started_task(open, true, completed.resend_updates)).flatten();
+                let activity_tasks = completed
+                    .eager_activities
+                    .iter()
+                    .filter_map(|id| {
+                        let task = open.run.activity_task(*id)?;
+                        let task_token = activity_token(open, *id, task.attempt);
+                        Some(PollActivityTaskQueueResponse { task_token, ..task })
+                    })
+                    .collect::<Vec<_>>();
+                self.apply(slot, open, effects);
+                Ok((completed, next, activity_tasks, open.seq))
+            })
+            .await;
         let (completed, next, activity_tasks, seq) = answer.map_err(|status| match status.code() {
             // The run is gone: for the worker, so is its task.
             Code::NotFound => Refusal::unknown_workflow_task().into(),
@@ -274,16 +276,18 @@ impl Core {
         namespace: &Namespace,
         workflow_id: &str,
         run_id: &str,
-        change: impl FnOnce(&mut OpenRun, Time) -> Result<R, Refusal>,
+        change: impl FnOnce(&mut OpenRun, Time) -> Result<R, Refusal> + Send,
     ) -> Result<R, Status> {
-        let (result, seq) = self.with_run(namespace, workflow_id, run_id, |located| {
-            let Located::Open(slot, open) = located else { return Err(Refusal::closed()) };
-            let now = self.clock.now();
-            let result = change(open, now)?;
-            let effects = open.run.close_transaction(now, Close::Write);
-            self.apply(slot, open, effects);
-            Ok((result, open.seq))
-        })?;
+        let (result, seq) = self
+            .with_run(namespace, workflow_id, run_id, |located| {
+                let Located::Open(slot, open) = located else { return Err(Refusal::closed()) };
+                let now = self.clock.now();
+                let result = change(open, now)?;
+                let effects = open.run.close_transaction(now, Close::Write);
+                self.apply(slot, open, effects);
+                Ok((result, open.seq))
+            })
+            .await?;
         self.durable(seq).await?;
         Ok(result)
     }
@@ -291,7 +295,7 @@ impl Core {
     async fn change_activity<R>(
         self: &Arc<Self>,
         reported: &Reported,
-        change: impl FnOnce(&mut OpenRun, Time) -> Result<R, Refusal>,
+        change: impl FnOnce(&mut OpenRun, Time) -> Result<R, Refusal> + Send,
     ) -> Result<R, Status> {
         self.change_run(&reported.namespace, &reported.workflow_id, &reported.run_id, change).await
     }

@@ -38,22 +38,24 @@ impl Core {
             request_id: request.request_id,
             links: request.links,
         };
-        let seq = self.with_run(&namespace, &workflow_id, &run_id, |located| match located {
-            Located::Open(slot, open) => {
-                let now = self.clock.now();
-                open.run.signal(signal, now)?;
-                let effects = open.run.close_transaction(now, Close::Write);
-                self.apply(slot, open, effects);
-                Ok(open.seq)
-            }
-            // A signal that came through before the run closed is acknowledged again.
-            Located::Closed(closed)
-                if closed.told().is_ok_and(|told| told.signal_request_ids.contains(&signal.request_id)) =>
-            {
-                Ok(None)
-            }
-            Located::Closed(_) => Err(Refusal::closed()),
-        })?;
+        let seq = self
+            .with_run(&namespace, &workflow_id, &run_id, |located| match located {
+                Located::Open(slot, open) => {
+                    let now = self.clock.now();
+                    open.run.signal(signal, now)?;
+                    let effects = open.run.close_transaction(now, Close::Write);
+                    self.apply(slot, open, effects);
+                    Ok(open.seq)
+                }
+                // A signal that came through before the run closed is acknowledged again.
+                Located::Closed(closed)
+                    if closed.told().is_ok_and(|told| told.signal_request_ids.contains(&signal.request_id)) =>
+                {
+                    Ok(closed.seq)
+                }
+                Located::Closed(_) => Err(Refusal::closed()),
+            })
+            .await?;
         self.durable(seq).await?;
         Ok(SignalWorkflowExecutionResponse::default())
     }
@@ -70,16 +72,21 @@ impl Core {
         let run_id = if first_run_id.is_empty() { run_id } else { String::new() };
         let stop =
             StopRequest { reason: request.reason, details: None, identity: request.identity, links: request.links };
-        let seq = self.with_run(&namespace, &workflow_id, &run_id, |located| {
-            check_chain(&located, first_run_id)?;
-            // Canceling a closed run is what the caller wants: it does not run any more.
-            let Located::Open(slot, open) = located else { return Ok(None) };
-            let now = self.clock.now();
-            open.run.request_cancel(stop, now);
-            let effects = open.run.close_transaction(now, Close::Write);
-            self.apply(slot, open, effects);
-            Ok(open.seq)
-        })?;
+        let seq = self
+            .with_run(&namespace, &workflow_id, &run_id, |located| {
+                check_chain(&located, first_run_id)?;
+                // Canceling a closed run is what the caller wants: it does not run any more.
+                let (slot, open) = match located {
+                    Located::Open(slot, open) => (slot, open),
+                    Located::Closed(closed) => return Ok(closed.seq),
+                };
+                let now = self.clock.now();
+                open.run.request_cancel(stop, now);
+                let effects = open.run.close_transaction(now, Close::Write);
+                self.apply(slot, open, effects);
+                Ok(open.seq)
+            })
+            .await?;
         self.durable(seq).await?;
         Ok(RequestCancelWorkflowExecutionResponse {})
     }
@@ -100,15 +107,17 @@ impl Core {
             identity: request.identity,
             links: request.links,
         };
-        let seq = self.with_run(&namespace, &workflow_id, &run_id, |located| {
-            check_chain(&located, first_run_id)?;
-            let Located::Open(slot, open) = located else { return Err(Refusal::closed()) };
-            let now = self.clock.now();
-            open.run.terminate(stop, now)?;
-            let effects = open.run.close_transaction(now, Close::Write);
-            self.apply(slot, open, effects);
-            Ok(open.seq)
-        })?;
+        let seq = self
+            .with_run(&namespace, &workflow_id, &run_id, |located| {
+                check_chain(&located, first_run_id)?;
+                let Located::Open(slot, open) = located else { return Err(Refusal::closed()) };
+                let now = self.clock.now();
+                open.run.terminate(stop, now)?;
+                let effects = open.run.close_transaction(now, Close::Write);
+                self.apply(slot, open, effects);
+                Ok(open.seq)
+            })
+            .await?;
         self.durable(seq).await?;
         Ok(TerminateWorkflowExecutionResponse {})
     }

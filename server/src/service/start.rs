@@ -107,7 +107,7 @@ impl Core {
             let Some(mut state) = slot.lock() else { continue };
             let was_empty = state.current.is_none();
             if was_empty && self.may_be_stored(&key) {
-                state.current = self.stored_run(namespace, start.workflow_id(), "")?.map(Current::Closed);
+                self.load_into(&slot, &mut state)?;
             }
             let new_run_id = Uuid::now_v7().to_string().into();
             let starter = Starter { core: self, namespace, slot: &slot, policies, new_run_id };
@@ -202,7 +202,7 @@ impl Starter<'_> {
 
     /// The id belonged to a run that has closed. `None` when it may be used again.
     fn meet_closed(&self, closed: &ClosedRun, start: &Start, signal: Option<&Signal>) -> Result<Option<Got>, Status> {
-        let same_request = closed.create_request_id == start.request_id();
+        let same_request = *closed.row.create_request_id == *start.request_id();
         let seen = same_request
             || closed.attached_request_ids.contains(start.request_id())
             || (signal.is_some() && closed.told()?.signal_request_ids.contains(start.request_id()));
@@ -213,7 +213,7 @@ impl Starter<'_> {
                 started: same_request,
                 status: closed.row.status,
                 task: None,
-                seq: None,
+                seq: closed.seq,
             }));
         }
         let (message, why) = match self.policies.reuse {
@@ -227,7 +227,8 @@ impl Starter<'_> {
             _ => return Ok(None),
         };
         let first_run_id: Arc<str> = closed.told()?.start.first_run_id.as_str().into();
-        Err(already_started(message, why, start, &closed.create_request_id, &closed.row.run_id, &first_run_id).into())
+        Err(already_started(message, why, start, &closed.row.create_request_id, &closed.row.run_id, &first_run_id)
+            .into())
     }
 
     /// Ends the open run, so that another can begin.

@@ -64,26 +64,31 @@ impl Core {
         if update.encoded_len() > BLOB_BYTES_MAX {
             return Err(Refusal::invalid("Blob data size exceeds limit.").into());
         }
-        let standing = self.with_run(&namespace, &workflow_id, &run_id, |located| {
-            check_chain(&located, &request.first_execution_run_id)?;
-            match located {
-                Located::Open(slot, open) => {
-                    if let Some(progress) = open.run.update_progress(&id) {
-                        return Ok(stand(open, &id, progress, wanted));
+        let standing = self
+            .with_run(&namespace, &workflow_id, &run_id, |located| {
+                check_chain(&located, &request.first_execution_run_id)?;
+                match located {
+                    Located::Open(slot, open) => {
+                        if let Some(progress) = open.run.update_progress(&id) {
+                            return Ok(stand(open, &id, progress, wanted));
+                        }
+                        let now = self.clock.now();
+                        open.run.admit_update(&id, update, now)?;
+                        let effects = open.run.close_transaction(now, Close::KeepSpeculative);
+                        self.apply(slot, open, effects);
+                        Ok(stand(open, &id, UpdateProgress::Admitted, wanted))
                     }
-                    let now = self.clock.now();
-                    open.run.admit_update(&id, update, now)?;
-                    let effects = open.run.close_transaction(now, Close::KeepSpeculative);
-                    self.apply(slot, open, effects);
-                    Ok(stand(open, &id, UpdateProgress::Admitted, wanted))
+                    Located::Closed(closed) => {
+                        let progress = closed
+                            .told()
+                            .ok()
+                            .and_then(|told| told.update_progress(&id))
+                            .ok_or_else(Refusal::closed)?;
+                        Ok(Standing { run_id: closed.row.run_id.to_string(), progress, news: None, seq: closed.seq })
+                    }
                 }
-                Located::Closed(closed) => {
-                    let progress =
-                        closed.told().ok().and_then(|told| told.update_progress(&id)).ok_or_else(Refusal::closed)?;
-                    Ok(Standing { run_id: closed.row.run_id.to_string(), progress, news: None, seq: None })
-                }
-            }
-        })?;
+            })
+            .await?;
         let told = self.wait_for_update(standing, call).await?;
         Ok(UpdateWorkflowExecutionResponse {
             update_ref: Some(update_ref(workflow_id, told.run_id, id)),
@@ -105,17 +110,19 @@ impl Core {
         let id = which.update_id;
         let wanted = wanted_stage(request.wait_policy.as_ref(), Stage::Unspecified)?;
         let unknown = || Refusal::NotFound(format!("update \"{id}\" not found"));
-        let standing = self.with_run(&namespace, &workflow_id, &run_id, |located| match located {
-            Located::Open(_, open) => {
-                let progress = open.run.update_progress(&id).ok_or_else(unknown)?;
-                Ok(stand(open, &id, progress, wanted))
-            }
-            Located::Closed(closed) => {
-                let told = closed.told().ok().and_then(|told| told.update_progress(&id));
-                let progress = told.ok_or_else(unknown)?;
-                Ok(Standing { run_id: closed.row.run_id.to_string(), progress, news: None, seq: None })
-            }
-        })?;
+        let standing = self
+            .with_run(&namespace, &workflow_id, &run_id, |located| match located {
+                Located::Open(_, open) => {
+                    let progress = open.run.update_progress(&id).ok_or_else(unknown)?;
+                    Ok(stand(open, &id, progress, wanted))
+                }
+                Located::Closed(closed) => {
+                    let told = closed.told().ok().and_then(|told| told.update_progress(&id));
+                    let progress = told.ok_or_else(unknown)?;
+                    Ok(Standing { run_id: closed.row.run_id.to_string(), progress, news: None, seq: closed.seq })
+                }
+            })
+            .await?;
         let told = self.wait_for_update(standing, call).await?;
         Ok(PollWorkflowExecutionUpdateResponse {
             outcome: told.outcome,
@@ -130,7 +137,10 @@ impl Core {
         self.durable(seq).await?;
         if let Some(news) = news {
             let until = Instant::from_std(call.deadline.read_poll());
-            match timeout_at(until, news).await {
+            let news = timeout_at(until, news).await;
+            // What the notice tells is on its way to the store.
+            self.store.caught_up().await?;
+            match news {
                 Ok(Ok(UpdateNotice::Accepted)) => progress = UpdateProgress::Accepted,
                 Ok(Ok(UpdateNotice::Completed(outcome))) => progress = UpdateProgress::Completed(outcome),
                 Ok(Ok(UpdateNotice::Aborted(refusal))) => return Err(refusal.into()),

@@ -5,21 +5,21 @@
 //! ids, buffered events). One transition of a run is one [`Write`]; the writes of one [`Store::commit`] become visible
 //! together or not at all.
 //!
-//! *Invariants.* Writes are applied in the order of their `commit` calls. Every read sees every write queued before
-//! it. The store never interprets history or overlays.
+//! *Invariants.* Writes are applied in the order of their `commit` calls. What is durable is seen by every read. The
+//! store never interprets history or overlays.
 
+mod durable;
 mod sqlite;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Debug;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub(crate) use self::sqlite::SqliteStore;
+pub(crate) use self::durable::Durable;
+pub(crate) use self::sqlite::{FileOptions, Opened, SqliteStore};
 use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
 
 /// The small integer key of one run: never reused, and larger for runs made later.
@@ -33,7 +33,7 @@ pub(crate) struct RunKey(pub(crate) i64);
 pub(crate) struct NamespaceKey(pub(crate) i64);
 
 /// The place of one commit in the order of all commits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CommitSeq(pub(crate) u64);
 
 /// Events written together, encoded once.
@@ -42,6 +42,8 @@ pub(crate) struct HistoryBatch {
     pub(crate) first_event_id: i64,
     /// One past the last event of the batch.
     pub(crate) next_event_id: i64,
+    /// Which transition of the run wrote it, from 1.
+    pub(crate) transition: i64,
     /// The wire form of the `events` entries of a `History` message, one after the other (tag, length, event): batches
     /// put end to end are an encoded `History`.
     pub(crate) events: Bytes,
@@ -58,6 +60,28 @@ pub(crate) struct Write {
     /// State that history does not tell, in the engine's own encoding. It replaces the one before and stays when the
     /// run closes (what a closed run needs, request ids say, goes here too); empty bytes remove it.
     pub(crate) overlay: Option<Bytes>,
+    /// When the run has to be in memory again after a restart, if that changed. A new run has to be at once.
+    pub(crate) wake: Option<Wake>,
+}
+
+/// When an open run has to be in memory, unless somebody asks for it before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// Something is to be done about it.
+    AtOnce,
+    /// At this moment, in nanoseconds since 1970.
+    At(i64),
+    /// It waits for requests alone.
+    WhenAsked,
+}
+
+/// An open run that is not in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DormantRun {
+    pub(crate) run: RunKey,
+    pub(crate) namespace: NamespaceKey,
+    pub(crate) workflow_id: Arc<str>,
+    pub(crate) wake: Wake,
 }
 
 /// A run as the store knows it.
@@ -66,6 +90,7 @@ pub(crate) struct StoredRun {
     pub(crate) run: RunKey,
     pub(crate) visibility: VisibilityRow,
     pub(crate) overlay: Option<Bytes>,
+    pub(crate) wake: Wake,
 }
 
 /// A namespace as the store keeps it.
@@ -96,9 +121,6 @@ pub(crate) enum StoreError {
     Busy { queued_bytes: usize },
 }
 
-/// A wait for durability; dropping it changes nothing.
-pub(crate) type Durable = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
-
 /// Storage of runs and namespaces.
 pub(crate) trait Store: Debug + Send + Sync + 'static {
     /// Makes the key of a new run.
@@ -123,6 +145,29 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
     ///
     /// `Failed`, when the commit may be lost.
     fn durable(&self, seq: CommitSeq) -> Durable;
+
+    /// Whether [`Store::durable`] would answer at once that it is.
+    fn is_durable(&self, seq: CommitSeq) -> bool;
+
+    /// Waits for everything that was queued so far: a read that follows sees it.
+    ///
+    /// # Errors
+    ///
+    /// `Failed`.
+    fn caught_up(&self) -> Durable;
+
+    /// Whether a later process finds here what was written.
+    fn outlives_process(&self) -> bool;
+
+    /// Every open run, as it was when the store was opened.
+    fn open_runs(&self) -> Result<Vec<DormantRun>, StoreError>;
+
+    /// Lets go, step by step, of runs of a namespace that were closed before a moment (nanoseconds since 1970).
+    fn forget_closed(&self, namespace: NamespaceKey, before_ns: i64);
+
+    /// Notes, before it returns, that processes elsewhere reach the engine at this address: what their workers have is
+    /// not lost when this process dies.
+    fn listens_on(&self, address: &str) -> Result<(), StoreError>;
 
     /// Batches of a run in order, from the one that holds `from_event_id`. Empty for a run the store does not know, and
     /// past its end.
@@ -157,8 +202,8 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
     /// How many runs match, by status; statuses without runs are left out. The sum is the count of all.
     fn count(&self, namespace: NamespaceKey, filter: &Filter) -> Result<Vec<(RunStatus, i64)>, StoreError>;
 
-    /// Adds a namespace or replaces the one with the same key, before it returns.
-    fn save_namespace(&self, row: NamespaceRow) -> Result<(), StoreError>;
+    /// Queues a namespace: a new one, or what replaces the one with the same key.
+    fn save_namespace(&self, row: NamespaceRow) -> CommitSeq;
 
     /// Every namespace, by key.
     fn load_namespaces(&self) -> Result<Vec<NamespaceRow>, StoreError>;

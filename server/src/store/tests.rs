@@ -1,19 +1,91 @@
 //! What every store must do.
 
-use std::sync::Arc;
+use std::ops::Deref;
 
 use bytes::Bytes;
+use tempfile::TempDir;
 
 use super::{
-    HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, SqliteStore, Store, StoreError, StoredRun, Write,
+    DormantRun, FileOptions, HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, SqliteStore, Store,
+    StoreError, StoredRun, Wake, Write,
 };
 use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
 
 const SHOP: NamespaceKey = NamespaceKey(1);
 const NO_LIMIT: ReadLimit = ReadLimit { batches_max: usize::MAX, bytes_max: usize::MAX };
 
-fn open() -> Arc<dyn Store> {
-    Arc::new(SqliteStore::memory().unwrap())
+/// A store under test.
+struct Subject {
+    store: Option<SqliteStore>,
+    /// Where its file is, if it has one.
+    folder: Option<TempDir>,
+}
+
+impl Subject {
+    fn memory() -> Self {
+        Self { store: Some(SqliteStore::memory().unwrap()), folder: None }
+    }
+
+    fn file() -> Self {
+        let mut subject = Self { store: None, folder: Some(tempfile::tempdir().unwrap()) };
+        subject.reopen();
+        subject
+    }
+
+    fn options(&self) -> Option<FileOptions> {
+        let path = self.folder.as_ref()?.path().join("shop.db");
+        Some(FileOptions { path, clock: "real", vfs: None })
+    }
+
+    /// Closes a file and opens it again; memory stays as it is.
+    fn reopen(&mut self) {
+        if let Some(options) = self.options() {
+            drop(self.store.take());
+            self.store = Some(SqliteStore::open(options).unwrap().0);
+        }
+    }
+
+    /// Waits until reads see everything.
+    fn settle(&self) {
+        block_on(self.caught_up()).unwrap();
+    }
+}
+
+impl Deref for Subject {
+    type Target = dyn Store;
+
+    fn deref(&self) -> &Self::Target {
+        self.store.as_ref().unwrap()
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// Runs each test on a store in memory and on one in a file.
+macro_rules! each_store {
+    ($(fn $name:ident($store:ident) $body:block)*) => {
+        mod memory {
+            use super::*;
+            $(#[test]
+            #[allow(unused_mut, reason = "some tests reopen their store")]
+            fn $name() {
+                let mut $store = Subject::memory();
+                $body
+            })*
+        }
+
+        mod file {
+            use super::*;
+            $(#[test]
+            #[allow(unused_mut, reason = "some tests reopen their store")]
+            fn $name() {
+                let mut $store = Subject::file();
+                $body
+            })*
+        }
+    };
 }
 
 fn row(workflow_id: &str, run: RunKey) -> VisibilityRow {
@@ -21,6 +93,7 @@ fn row(workflow_id: &str, run: RunKey) -> VisibilityRow {
         namespace: SHOP,
         workflow_id: workflow_id.into(),
         run_id: format!("run-{}", run.0).into(),
+        create_request_id: format!("request-{}", run.0).into(),
         workflow_type: "buy".into(),
         task_queue: "shop".into(),
         status: RunStatus::Running,
@@ -39,11 +112,11 @@ fn closed(row: VisibilityRow, status: RunStatus, close_time_ns: i64) -> Visibili
 }
 
 fn batch(first_event_id: i64, next_event_id: i64, events: &str) -> HistoryBatch {
-    HistoryBatch { first_event_id, next_event_id, events: Bytes::copy_from_slice(events.as_bytes()) }
+    HistoryBatch { first_event_id, next_event_id, transition: 1, events: Bytes::copy_from_slice(events.as_bytes()) }
 }
 
 fn nothing(run: RunKey) -> Write {
-    Write { run, history: None, visibility: None, overlay: None }
+    Write { run, history: None, visibility: None, overlay: None, wake: None }
 }
 
 fn start(store: &dyn Store, workflow_id: &str) -> (RunKey, VisibilityRow) {
@@ -59,178 +132,227 @@ fn close(store: &dyn Store, run: RunKey, row: VisibilityRow, status: RunStatus, 
     row
 }
 
-#[test]
-fn history_comes_back_as_it_was_written() {
-    let store = open();
-    let (run, other) = (store.new_run(), store.new_run());
-    let batches = [batch(1, 3, "one two"), batch(3, 4, "three"), batch(4, 8, "four to seven")];
-    for batch in &batches {
-        store.commit(vec![
-            Write { history: Some(batch.clone()), ..nothing(run) },
-            Write { history: Some(batch.clone()), ..nothing(other) },
-        ]);
-    }
-    let read = |from| store.read_history(run, from, NO_LIMIT).unwrap();
-    assert_eq!(read(1), batches);
-    assert_eq!(read(2), batches, "event 2 is inside the first batch");
-    assert_eq!(read(3), batches[1..]);
-    assert_eq!(read(7), batches[2..]);
-    assert_eq!(read(8), []);
-    assert_eq!(store.read_history(RunKey(99), 1, NO_LIMIT).unwrap(), []);
-
-    let newest_first: Vec<_> = batches.iter().rev().cloned().collect();
-    let read_back = |before| store.read_history_back(run, before, NO_LIMIT).unwrap();
-    assert_eq!(read_back(8), newest_first);
-    assert_eq!(read_back(i64::MAX), newest_first);
-    assert_eq!(read_back(6), newest_first, "event 5 is inside the last batch");
-    assert_eq!(read_back(4), newest_first[1..]);
-    assert_eq!(read_back(1), []);
-}
-
-#[test]
-fn a_read_stops_at_its_limits_but_never_before_the_first_batch() {
-    let store = open();
-    let run = store.new_run();
-    let batches: Vec<_> = (1..=5).map(|id| batch(id, id + 1, "0123456789")).collect();
-    store
-        .commit(batches.iter().map(|batch| Write { history: Some(batch.clone()), ..nothing(run) }).collect::<Vec<_>>());
-    let read = |batches_max, bytes_max| store.read_history(run, 1, ReadLimit { batches_max, bytes_max }).unwrap().len();
-    assert_eq!(read(3, usize::MAX), 3);
-    assert_eq!(read(0, usize::MAX), 1);
-    assert_eq!(read(usize::MAX, 29), 2);
-    assert_eq!(read(usize::MAX, 30), 3);
-    assert_eq!(read(usize::MAX, 1), 1);
-}
-
-#[test]
-fn the_current_run_of_a_workflow_id_is_the_latest_made() {
-    let store = open();
-    let (first, first_row) = start(&*store, "buy-1");
-    let first_row = close(&*store, first, first_row, RunStatus::Failed, 900);
-    let (second, second_row) = start(&*store, "buy-1");
-    start(&*store, "buy-2");
-
-    let found = |run, visibility| Some(StoredRun { run, visibility, overlay: None });
-    assert_eq!(store.find_run(SHOP, "buy-1", None).unwrap(), found(second, second_row));
-    assert_eq!(store.find_run(SHOP, "buy-1", Some("run-1")).unwrap(), found(first, first_row));
-    assert_eq!(store.find_run(SHOP, "buy-1", Some("run-3")).unwrap(), None, "a run of another workflow id");
-    assert_eq!(store.find_run(NamespaceKey(2), "buy-1", None).unwrap(), None);
-    assert_eq!(store.find_run(SHOP, "buy-9", None).unwrap(), None);
-}
-
-#[test]
-fn an_overlay_is_replaced_kept_at_the_close_and_removed_by_empty_bytes() {
-    let store = open();
-    let (run, row) = start(&*store, "buy-1");
-    let overlay = || store.find_run(SHOP, "buy-1", None).unwrap().unwrap().overlay;
-    let write = |data: &'static str| store.commit(vec![Write { overlay: Some(data.into()), ..nothing(run) }]);
-    write("attempt 1");
-    write("attempt 2");
-    assert_eq!(overlay(), Some("attempt 2".into()));
-    close(&*store, run, row, RunStatus::Completed, 500);
-    assert_eq!(overlay(), Some("attempt 2".into()));
-    write("");
-    assert_eq!(overlay(), None);
-}
-
-#[test]
-fn lists_show_open_runs_first_then_the_last_closed_page_by_page() {
-    let store = open();
-    let runs: Vec<_> = (1..=9).map(|number| start(&*store, &format!("buy-{number}"))).collect();
-    for (number, close_time_ns) in [(2, 700), (4, 900), (6, 800), (8, 700)] {
-        let (run, row) = runs[number - 1].clone();
-        close(&*store, run, row, RunStatus::Completed, close_time_ns);
-    }
-    let expected = ["buy-9", "buy-7", "buy-5", "buy-3", "buy-1", "buy-4", "buy-6", "buy-8", "buy-2"];
-    for page_size in 1..=10 {
-        let (mut seen, mut after, mut pages) = (Vec::<String>::new(), None::<PageKey>, 0);
-        loop {
-            let (page, next) = store.list(SHOP, &Filter::default(), after, page_size).unwrap();
-            assert!(page.len() == page_size || next.is_none());
-            seen.extend(page.iter().map(|row| row.workflow_id.to_string()));
-            pages += 1;
-            after = next;
-            if after.is_none() {
-                break;
-            }
+each_store! {
+    fn history_comes_back_as_it_was_written(store) {
+        let (run, other) = (store.new_run(), store.new_run());
+        let batches = [batch(1, 3, "one two"), batch(3, 4, "three"), batch(4, 8, "four to seven")];
+        for batch in &batches {
+            store.commit(vec![
+                Write { history: Some(batch.clone()), ..nothing(run) },
+                Write { history: Some(batch.clone()), ..nothing(other) },
+            ]);
         }
-        assert_eq!(seen, expected, "pages of {page_size}");
-        assert_eq!(pages, expected.len().div_ceil(page_size), "no empty page at the end");
+        store.reopen();
+        let read = |from| store.read_history(run, from, NO_LIMIT).unwrap();
+        assert_eq!(read(1), batches);
+        assert_eq!(read(2), batches, "event 2 is inside the first batch");
+        assert_eq!(read(3), batches[1..]);
+        assert_eq!(read(7), batches[2..]);
+        assert_eq!(read(8), []);
+        assert_eq!(store.read_history(RunKey(99), 1, NO_LIMIT).unwrap(), []);
+
+        let newest_first: Vec<_> = batches.iter().rev().cloned().collect();
+        let read_back = |before| store.read_history_back(run, before, NO_LIMIT).unwrap();
+        assert_eq!(read_back(8), newest_first);
+        assert_eq!(read_back(i64::MAX), newest_first);
+        assert_eq!(read_back(6), newest_first, "event 5 is inside the last batch");
+        assert_eq!(read_back(4), newest_first[1..]);
+        assert_eq!(read_back(1), []);
     }
-    let (elsewhere, next) = store.list(NamespaceKey(2), &Filter::default(), None, 10).unwrap();
-    assert_eq!((elsewhere, next), (vec![], None));
-    let counts = store.count(SHOP, &Filter::default()).unwrap();
-    assert_eq!(counts, [(RunStatus::Running, 5), (RunStatus::Completed, 4)]);
-}
 
-#[test]
-fn a_row_comes_back_whole_after_its_changes() {
-    let store = open();
-    let (run, row) = start(&*store, "buy-1");
-    assert_eq!(store.list(SHOP, &Filter::default(), None, 1).unwrap().0, std::slice::from_ref(&row));
-    let row = VisibilityRow { memo: None, task_queue: "other".into(), execution_time_ns: 77, ..row };
-    let row = close(&*store, run, row, RunStatus::TimedOut, i64::MAX - 1);
-    assert_eq!(store.list(SHOP, &Filter::default(), None, 1).unwrap().0, [row]);
-}
+    fn a_read_stops_at_its_limits_but_never_before_the_first_batch(store) {
+        let run = store.new_run();
+        let batches: Vec<_> = (1..=5).map(|id| batch(id, id + 1, "0123456789")).collect();
+        store
+            .commit(batches.iter().map(|batch| Write { history: Some(batch.clone()), ..nothing(run) }).collect::<Vec<_>>());
+        store.reopen();
+        let read = |batches_max, bytes_max| store.read_history(run, 1, ReadLimit { batches_max, bytes_max }).unwrap().len();
+        assert_eq!(read(3, usize::MAX), 3);
+        assert_eq!(read(0, usize::MAX), 1);
+        assert_eq!(read(usize::MAX, 29), 2);
+        assert_eq!(read(usize::MAX, 30), 3);
+        assert_eq!(read(usize::MAX, 1), 1);
+    }
 
-#[test]
-fn namespaces_are_added_replaced_and_loaded_by_key() {
-    let store = open();
-    let namespace = |key, name: &str, description: &'static str| NamespaceRow {
-        namespace: NamespaceKey(key),
-        name: name.into(),
-        description: description.into(),
-    };
-    assert_eq!(store.load_namespaces().unwrap(), []);
-    store.save_namespace(namespace(2, "second", "b")).unwrap();
-    store.save_namespace(namespace(1, "first", "a")).unwrap();
-    store.save_namespace(namespace(2, "renamed", "c")).unwrap();
-    assert_eq!(store.load_namespaces().unwrap(), [namespace(1, "first", "a"), namespace(2, "renamed", "c")]);
-}
+    fn the_current_run_of_a_workflow_id_is_the_latest_made(store) {
+        let (first, first_row) = start(&*store, "buy-1");
+        let first_row = close(&*store, first, first_row, RunStatus::Failed, 900);
+        store.reopen();
+        let (second, second_row) = start(&*store, "buy-1");
+        start(&*store, "buy-2");
+        store.settle();
 
-#[test]
-fn commits_of_many_threads_all_arrive() {
-    let store = open();
-    std::thread::scope(|scope| {
-        for thread in 0..8 {
-            let store = &store;
-            scope.spawn(move || {
-                for number in 0..200 {
-                    let (run, row) = start(&**store, &format!("buy-{thread}-{number}"));
-                    let commit =
-                        |id| store.commit(vec![Write { history: Some(batch(id, id + 1, "x")), ..nothing(run) }]);
-                    assert!(commit(1) < commit(2), "commits are numbered in order");
-                    if number % 2 == 0 {
-                        close(&**store, run, row, RunStatus::Completed, 1_000_000);
-                    }
-                    assert_eq!(
-                        store.read_history(run, 1, NO_LIMIT).unwrap().len(),
-                        2,
-                        "a read sees what was committed"
-                    );
+        let found = |run, visibility| Some(StoredRun { run, visibility, overlay: None, wake: Wake::AtOnce });
+        assert_eq!(store.find_run(SHOP, "buy-1", None).unwrap(), found(second, second_row));
+        assert_eq!(store.find_run(SHOP, "buy-1", Some("run-1")).unwrap(), found(first, first_row));
+        assert_eq!(store.find_run(SHOP, "buy-1", Some("run-3")).unwrap(), None, "a run of another workflow id");
+        assert_eq!(store.find_run(NamespaceKey(2), "buy-1", None).unwrap(), None);
+        assert_eq!(store.find_run(SHOP, "buy-9", None).unwrap(), None);
+    }
+
+    fn an_overlay_is_replaced_kept_at_the_close_and_removed_by_empty_bytes(store) {
+        let (run, row) = start(&*store, "buy-1");
+        let overlay = |store: &mut Subject| {
+            store.reopen();
+            store.find_run(SHOP, "buy-1", None).unwrap().unwrap().overlay
+        };
+        let write = |store: &Subject, data: &'static str| {
+            store.commit(vec![Write { overlay: Some(data.into()), ..nothing(run) }]);
+        };
+        write(&store, "attempt 1");
+        write(&store, "attempt 2");
+        assert_eq!(overlay(&mut store), Some("attempt 2".into()));
+        close(&*store, run, row, RunStatus::Completed, 500);
+        assert_eq!(overlay(&mut store), Some("attempt 2".into()));
+        write(&store, "");
+        assert_eq!(overlay(&mut store), None);
+    }
+
+    fn lists_show_open_runs_first_then_the_last_closed_page_by_page(store) {
+        let runs: Vec<_> = (1..=9).map(|number| start(&*store, &format!("buy-{number}"))).collect();
+        for (number, close_time_ns) in [(2, 700), (4, 900), (6, 800), (8, 700)] {
+            let (run, row) = runs[number - 1].clone();
+            close(&*store, run, row, RunStatus::Completed, close_time_ns);
+        }
+        store.reopen();
+        let expected = ["buy-9", "buy-7", "buy-5", "buy-3", "buy-1", "buy-4", "buy-6", "buy-8", "buy-2"];
+        for page_size in 1..=10 {
+            let (mut seen, mut after, mut pages) = (Vec::<String>::new(), None::<PageKey>, 0);
+            loop {
+                let (page, next) = store.list(SHOP, &Filter::default(), after, page_size).unwrap();
+                assert!(page.len() == page_size || next.is_none());
+                seen.extend(page.iter().map(|row| row.workflow_id.to_string()));
+                pages += 1;
+                after = next;
+                if after.is_none() {
+                    break;
                 }
-            });
+            }
+            assert_eq!(seen, expected, "pages of {page_size}");
+            assert_eq!(pages, expected.len().div_ceil(page_size), "no empty page at the end");
         }
-    });
-    let counts = store.count(SHOP, &Filter::default()).unwrap();
-    assert_eq!(counts, [(RunStatus::Running, 800), (RunStatus::Completed, 800)]);
+        let (elsewhere, next) = store.list(NamespaceKey(2), &Filter::default(), None, 10).unwrap();
+        assert_eq!((elsewhere, next), (vec![], None));
+        let counts = store.count(SHOP, &Filter::default()).unwrap();
+        assert_eq!(counts, [(RunStatus::Running, 5), (RunStatus::Completed, 4)]);
+    }
+
+    fn a_row_comes_back_whole_after_its_changes(store) {
+        let (run, row) = start(&*store, "buy-1");
+        store.settle();
+        assert_eq!(store.list(SHOP, &Filter::default(), None, 1).unwrap().0, std::slice::from_ref(&row));
+        let row = VisibilityRow { memo: None, task_queue: "other".into(), execution_time_ns: 77, ..row };
+        let row = close(&*store, run, row, RunStatus::TimedOut, i64::MAX - 1);
+        store.reopen();
+        assert_eq!(store.list(SHOP, &Filter::default(), None, 1).unwrap().0, [row]);
+    }
+
+    fn namespaces_are_added_replaced_and_loaded_by_key(store) {
+        let namespace = |key, name: &str, description: &'static str| NamespaceRow {
+            namespace: NamespaceKey(key),
+            name: name.into(),
+            description: description.into(),
+        };
+        assert_eq!(store.load_namespaces().unwrap(), []);
+        store.save_namespace(namespace(2, "second", "b"));
+        store.save_namespace(namespace(1, "first", "a"));
+        store.save_namespace(namespace(2, "renamed", "c"));
+        store.reopen();
+        assert_eq!(store.load_namespaces().unwrap(), [namespace(1, "first", "a"), namespace(2, "renamed", "c")]);
+    }
+
+    fn commits_of_many_threads_all_arrive(store) {
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let store = &store;
+                scope.spawn(move || {
+                    for number in 0..200 {
+                        let (run, row) = start(&**store, &format!("buy-{thread}-{number}"));
+                        let commit =
+                            |id| store.commit(vec![Write { history: Some(batch(id, id + 1, "x")), ..nothing(run) }]);
+                        assert!(commit(1) < commit(2), "commits are numbered in order");
+                        if number % 2 == 0 {
+                            close(&**store, run, row, RunStatus::Completed, 1_000_000);
+                        }
+                        store.settle();
+                        assert_eq!(
+                            store.read_history(run, 1, NO_LIMIT).unwrap().len(),
+                            2,
+                            "a read sees what was committed"
+                        );
+                    }
+                });
+            }
+        });
+        store.reopen();
+        let counts = store.count(SHOP, &Filter::default()).unwrap();
+        assert_eq!(counts, [(RunStatus::Running, 800), (RunStatus::Completed, 800)]);
+    }
+
+    fn a_failed_write_ends_all_acknowledgement(store) {
+        let run = store.new_run();
+        let seq = store.commit(vec![Write { history: Some(batch(1, 3, "first")), ..nothing(run) }]);
+        assert_eq!(block_on(store.durable(seq)), Ok(()));
+        assert_eq!(store.admit(), Ok(()));
+        // No engine writes an event twice; a store that is told to must not pass over it.
+        let seq = store.commit(vec![Write { history: Some(batch(1, 3, "again")), ..nothing(run) }]);
+        let _ = block_on(store.caught_up());
+        let failure = store.read_history(run, 1, NO_LIMIT).unwrap_err();
+        let StoreError::Failed { reason } = &failure else { panic!("{failure}") };
+        assert!(reason.contains("UNIQUE constraint failed"), "{reason}");
+        assert_eq!(block_on(store.durable(seq)).as_ref(), Err(&failure));
+        assert_eq!(store.admit().as_ref(), Err(&failure));
+        assert_eq!(store.count(SHOP, &Filter::default()).as_ref(), Err(&failure));
+    }
 }
 
-#[tokio::test]
-async fn a_failed_write_ends_all_acknowledgement() {
-    let store = open();
-    let run = store.new_run();
-    let seq = store.commit(vec![Write { history: Some(batch(1, 3, "first")), ..nothing(run) }]);
-    assert_eq!(store.durable(seq).await, Ok(()));
-    assert_eq!(store.admit(), Ok(()));
-    // No engine writes an event twice; a store that is told to must not pass over it.
-    let seq = store.commit(vec![Write { history: Some(batch(1, 3, "again")), ..nothing(run) }]);
-    let failure = store.read_history(run, 1, NO_LIMIT).unwrap_err();
-    let StoreError::Failed { reason } = &failure else { panic!("{failure}") };
-    assert!(reason.contains("UNIQUE constraint failed"), "{reason}");
-    assert_eq!(store.durable(seq).await.as_ref(), Err(&failure));
-    assert_eq!(store.admit().as_ref(), Err(&failure));
-    assert_eq!(store.count(SHOP, &Filter::default()).as_ref(), Err(&failure));
+#[test]
+fn a_file_tells_which_runs_are_open_and_when_they_have_to_wake() {
+    let mut store = Subject::file();
+    let wake = |store: &Subject, run, wake| store.commit(vec![Write { wake: Some(wake), ..nothing(run) }]);
+    let (busy, _) = start(&*store, "busy");
+    let (sleeps, _) = start(&*store, "sleeps");
+    let (waits, _) = start(&*store, "waits");
+    let (done, row) = start(&*store, "done");
+    wake(&store, sleeps, Wake::At(7_000));
+    wake(&store, waits, Wake::WhenAsked);
+    close(&*store, done, row, RunStatus::Completed, 50);
+    let save = |key, name: &str| NamespaceRow { namespace: key, name: name.into(), description: "".into() };
+    store.save_namespace(save(SHOP, "shop"));
+    store.reopen();
+    let dormant =
+        |run, workflow_id: &str, wake| DormantRun { run, namespace: SHOP, workflow_id: workflow_id.into(), wake };
+    let expected = [
+        dormant(busy, "busy", Wake::AtOnce),
+        dormant(sleeps, "sleeps", Wake::At(7_000)),
+        dormant(waits, "waits", Wake::WhenAsked),
+    ];
+    assert_eq!(store.open_runs().unwrap(), expected);
+    assert_eq!(store.find_run(SHOP, "sleeps", None).unwrap().unwrap().wake, Wake::At(7_000));
+    assert!(store.new_run() > done, "keys are not used again");
+}
+
+#[test]
+fn a_file_forgets_what_was_closed_long_ago() {
+    let mut store = Subject::file();
+    for number in 0..200 {
+        let (run, row) = start(&*store, &format!("buy-{number}"));
+        store.commit(vec![Write { history: Some(batch(1, 2, "x")), overlay: Some("o".into()), ..nothing(run) }]);
+        close(&*store, run, row, RunStatus::Completed, 1_000 + number);
+    }
+    let (open, _) = start(&*store, "open");
+    store.forget_closed(SHOP, 1_150);
+    // Closing waits for all that was asked for.
+    store.reopen();
+    store.forget_closed(SHOP, 1_150);
+    let left = || store.count(SHOP, &Filter::default()).unwrap();
+    while left() != [(RunStatus::Running, 1), (RunStatus::Completed, 50)] {
+        std::thread::yield_now();
+    }
+    assert!(store.find_run(SHOP, "buy-149", None).unwrap().is_none());
+    assert_eq!(store.read_history(RunKey(150), 1, NO_LIMIT).unwrap(), []);
+    assert_eq!(store.read_history(RunKey(151), 1, NO_LIMIT).unwrap().len(), 1);
+    assert!(store.find_run(SHOP, "open", Some(&format!("run-{}", open.0))).unwrap().is_some());
 }
 
 #[test]

@@ -96,6 +96,8 @@ pub(crate) struct VisibilityRow {
     pub(crate) namespace: NamespaceKey,
     pub(crate) workflow_id: Arc<str>,
     pub(crate) run_id: Arc<str>,
+    /// The request that started the run, by which its repetitions are known. Lists do not show it.
+    pub(crate) create_request_id: Arc<str>,
     pub(crate) workflow_type: Arc<str>,
     pub(crate) task_queue: Arc<str>,
     pub(crate) status: RunStatus,

@@ -17,6 +17,7 @@ fn rows() -> Vec<VisibilityRow> {
         namespace: SHOP,
         workflow_id: format!("buy-{}", number % 7).into(),
         run_id: format!("run-{number}").into(),
+        create_request_id: "".into(),
         workflow_type: WORKFLOW_TYPES[number as usize % 5].into(),
         task_queue: ["shop", "shop\\2"][number as usize % 2].into(),
         status: RunStatus::ALL[number as usize % 8],
@@ -33,7 +34,8 @@ fn rows() -> Vec<VisibilityRow> {
 
 fn store() -> SqliteStore {
     let store = SqliteStore::memory().unwrap();
-    let write = |row| Write { run: store.new_run(), history: None, visibility: Some(Box::new(row)), overlay: None };
+    let write =
+        |row| Write { run: store.new_run(), history: None, visibility: Some(Box::new(row)), overlay: None, wake: None };
     store.commit(rows().into_iter().map(write).collect());
     store
 }

@@ -3,25 +3,41 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::rows;
-use crate::store::{HistoryBatch, NamespaceRow, RunKey, Write};
+use super::{opening, rows};
+use crate::store::{HistoryBatch, NamespaceKey, NamespaceRow, RunKey, Wake, Write};
 use crate::visibility::VisibilityRow;
 
-/// How many runs are dropped between two looks at the size.
-const DROPS_PER_LOOK: usize = 64;
+/// How many runs are dropped between two looks at the size, or in one step of retention.
+const DROPS_PER_STEP: usize = 64;
+
+/// One thing to write.
+#[derive(Debug)]
+pub(super) enum Item {
+    Run(Write),
+    Namespace(NamespaceRow),
+    Meta(&'static str, &'static str),
+}
 
 /// The connection, and what the writer remembers between groups.
 #[derive(Debug)]
 pub(super) struct Database {
     pub(super) connection: Connection,
     /// The group being written, empty between groups; here so that its allocation is used again.
-    pub(super) group: Vec<Write>,
-    /// Closed runs, the first closed first: what goes when memory is full.
-    closed: VecDeque<RunKey>,
-    size_bytes_max: u64,
-    warned: bool,
+    pub(super) group: Vec<Item>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Memory {
+        size_bytes_max: u64,
+        /// Closed runs, the first closed first: what goes when memory is full.
+        closed: VecDeque<RunKey>,
+        warned: bool,
+    },
+    File,
 }
 
 /// The last state of one run in a group: a run that starts and closes within the group costs one row, written once.
@@ -29,83 +45,131 @@ pub(super) struct Database {
 struct RunChange {
     visibility: Option<Box<VisibilityRow>>,
     overlay: Option<Bytes>,
+    wake: Option<Wake>,
 }
 
 impl Database {
-    pub(super) fn new(connection: Connection, size_bytes_max: u64) -> Self {
-        Self { connection, group: Vec::new(), closed: VecDeque::new(), size_bytes_max, warned: false }
+    /// A database in memory, which forgets the runs closed longest ago from that size on.
+    pub(super) fn memory(connection: Connection, size_bytes_max: u64) -> Self {
+        let kind = Kind::Memory { size_bytes_max, closed: VecDeque::new(), warned: false };
+        Self { connection, group: Vec::new(), kind }
+    }
+
+    pub(super) fn file(connection: Connection) -> Self {
+        Self { connection, group: Vec::new(), kind: Kind::File }
     }
 
     /// Writes the group in one transaction and empties it.
     pub(super) fn write_group(&mut self) -> rusqlite::Result<()> {
-        let transaction = self.connection.unchecked_transaction()?;
-        let mut changes = BTreeMap::<RunKey, RunChange>::new();
-        {
-            let mut insert = transaction.prepare_cached(rows::INSERT_HISTORY)?;
-            for write in self.group.drain(..) {
-                if let Some(batch) = &write.history {
-                    let HistoryBatch { first_event_id, next_event_id, events } = batch;
-                    insert.execute(params![write.run.0, first_event_id, next_event_id, &events[..]])?;
-                }
-                if write.visibility.is_some() || write.overlay.is_some() {
-                    let change = changes.entry(write.run).or_default();
-                    change.visibility = write.visibility.or(change.visibility.take());
-                    change.overlay = write.overlay.or(change.overlay.take());
-                }
-            }
-            let mut upsert_run = transaction.prepare_cached(rows::UPSERT_RUN)?;
-            let mut upsert_overlay = transaction.prepare_cached(rows::UPSERT_OVERLAY)?;
-            let mut delete_overlay = transaction.prepare_cached(rows::DELETE_OVERLAY)?;
-            for (run, change) in changes {
-                if let Some(row) = change.visibility {
-                    rows::bind_run(&mut upsert_run, run, &row)?;
-                    if row.close_time_ns.is_some() {
-                        self.closed.push_back(run);
-                    }
-                }
-                match change.overlay {
-                    Some(data) if data.is_empty() => delete_overlay.execute([run.0])?,
-                    Some(data) => upsert_overlay.execute(params![run.0, &data[..]])?,
-                    None => continue,
-                };
-            }
-        }
+        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        write_items(&transaction, self.group.drain(..), &mut self.kind)?;
         transaction.commit()?;
         self.drop_oldest()
     }
 
-    pub(super) fn save_namespace(&self, row: &NamespaceRow) -> rusqlite::Result<()> {
-        let mut upsert = self.connection.prepare_cached(rows::UPSERT_NAMESPACE)?;
-        upsert.execute(params![row.namespace.0, &*row.name, &row.description[..]])?;
-        Ok(())
+    /// Lets go of some runs that were closed before a moment; returns whether that was all.
+    pub(super) fn forget_closed(&self, namespace: NamespaceKey, before_ns: i64) -> rusqlite::Result<bool> {
+        let mut find = self.connection.prepare_cached(rows::READ_CLOSED_BEFORE)?;
+        let found =
+            find.query_map(params![namespace.0, before_ns, DROPS_PER_STEP as i64], |row| Ok(RunKey(row.get(0)?)))?;
+        let found = found.collect::<rusqlite::Result<Vec<_>>>()?;
+        let is_all = found.len() < DROPS_PER_STEP;
+        if !found.is_empty() {
+            delete_runs(&self.connection, found)?;
+        }
+        Ok(is_all)
     }
 
     /// Drops the runs closed longest ago while there is too much.
     fn drop_oldest(&mut self) -> rusqlite::Result<()> {
-        while !self.closed.is_empty() && self.size_bytes()? > self.size_bytes_max {
-            if !self.warned {
-                self.warned = true;
+        let Kind::Memory { size_bytes_max, closed, warned } = &mut self.kind else { return Ok(()) };
+        while !closed.is_empty() && size_bytes(&self.connection)? > *size_bytes_max {
+            if !*warned {
+                *warned = true;
                 tracing::warn!(
-                    limit_bytes = self.size_bytes_max,
+                    limit_bytes = *size_bytes_max,
                     "memory for runs is full: from now on the runs closed longest ago are forgotten"
                 );
             }
-            let transaction = self.connection.unchecked_transaction()?;
-            let oldest = DROPS_PER_LOOK.min(self.closed.len());
-            for run in self.closed.drain(..oldest) {
-                for delete in [rows::DELETE_HISTORY, rows::DELETE_OVERLAY, rows::DELETE_RUN] {
-                    transaction.prepare_cached(delete)?.execute([run.0])?;
-                }
-            }
-            transaction.commit()?;
+            let oldest = DROPS_PER_STEP.min(closed.len());
+            delete_runs(&self.connection, closed.drain(..oldest))?;
         }
         Ok(())
     }
+}
 
-    /// Bytes of the pages in use.
-    fn size_bytes(&self) -> rusqlite::Result<u64> {
-        let number = |sql| self.connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0));
-        let pages = number("PRAGMA page_count")? - number("PRAGMA freelist_count")?;
-        Ok((pages * number("PRAGMA page_size")?).unsigned_abs())
+fn write_items(
+    transaction: &Transaction<'_>,
+    items: impl Iterator<Item = Item>,
+    kind: &mut Kind,
+) -> rusqlite::Result<()> {
+    let mut changes = BTreeMap::<RunKey, RunChange>::new();
+    let mut insert = transaction.prepare_cached(rows::INSERT_HISTORY)?;
+    for item in items {
+        let write = match item {
+            Item::Run(write) => write,
+            Item::Namespace(row) => {
+                let mut upsert = transaction.prepare_cached(rows::UPSERT_NAMESPACE)?;
+                upsert.execute(params![row.namespace.0, &*row.name, &row.description[..]])?;
+                continue;
+            }
+            Item::Meta(name, value) => {
+                opening::set_meta(transaction, name, value)?;
+                continue;
+            }
+        };
+        if let Some(batch) = &write.history {
+            let HistoryBatch { first_event_id, next_event_id, transition, events } = batch;
+            insert.execute(params![write.run.0, first_event_id, next_event_id, transition, &events[..]])?;
+        }
+        if write.visibility.is_some() || write.overlay.is_some() || write.wake.is_some() {
+            let change = changes.entry(write.run).or_default();
+            change.visibility = write.visibility.or(change.visibility.take());
+            change.overlay = write.overlay.or(change.overlay.take());
+            change.wake = write.wake.or(change.wake);
+        }
     }
+    let mut upsert_run = transaction.prepare_cached(rows::UPSERT_RUN)?;
+    let mut update_wake = transaction.prepare_cached(rows::UPDATE_WAKE)?;
+    let mut upsert_overlay = transaction.prepare_cached(rows::UPSERT_OVERLAY)?;
+    let mut delete_overlay = transaction.prepare_cached(rows::DELETE_OVERLAY)?;
+    for (run, change) in changes {
+        match (change.visibility, change.wake, &mut *kind) {
+            (Some(row), wake, kind) => {
+                rows::bind_run(&mut upsert_run, run, &row, wake)?;
+                if let Kind::Memory { closed, .. } = kind
+                    && row.close_time_ns.is_some()
+                {
+                    closed.push_back(run);
+                }
+            }
+            // Nobody opens a database in memory again.
+            (None, Some(wake), Kind::File) => drop(update_wake.execute([run.0, rows::wake_time(wake)])?),
+            (None, ..) => {}
+        }
+        match change.overlay {
+            Some(data) if data.is_empty() => drop(delete_overlay.execute([run.0])?),
+            Some(data) => drop(upsert_overlay.execute(params![run.0, &data[..]])?),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Deletes everything of some runs, in one transaction.
+fn delete_runs(connection: &Connection, runs: impl IntoIterator<Item = RunKey>) -> rusqlite::Result<()> {
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    for run in runs {
+        for delete in [rows::DELETE_HISTORY, rows::DELETE_OVERLAY, rows::DELETE_RUN] {
+            transaction.prepare_cached(delete)?.execute([run.0])?;
+        }
+    }
+    transaction.commit()
+}
+
+/// Bytes of the pages in use.
+fn size_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    let number = |sql| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0));
+    let pages = number("PRAGMA page_count")? - number("PRAGMA freelist_count")?;
+    Ok((pages * number("PRAGMA page_size")?).unsigned_abs())
 }

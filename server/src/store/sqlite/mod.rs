@@ -1,27 +1,40 @@
-//! The store on SQLite, in memory.
+//! The store on SQLite, in memory or in a file.
 //!
-//! Commits go into a queue; one writer thread takes everything that waits and writes it in one transaction. A read
-//! takes the connection and writes the waiting group itself before it looks, so it never waits for the thread to wake.
+//! Commits go into a queue; one writer thread takes everything that waits and writes it in one transaction. On a file the
+//! next group gathers while the disk takes the one before, and reads have connections of their own. In memory there is
+//! one connection, and nobody waits for the writer: a read takes the connection and writes the waiting group itself
+//! before it looks.
 
+mod checkpoints;
 mod database;
+mod lock;
+mod migration;
+mod opening;
+mod readers;
 mod rows;
 mod schema;
 
 use std::fmt;
-use std::future::ready;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use self::database::Database;
+use self::checkpoints::Checkpoints;
+use self::database::{Database, Item};
+use self::lock::Lock;
+use self::opening::OpenError;
+pub(crate) use self::opening::{FileOptions, Opened};
+use self::readers::Readers;
+use super::durable::Progress;
 use super::{
-    CommitSeq, Durable, HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, Store, StoreError, StoredRun,
-    Write,
+    CommitSeq, DormantRun, Durable, HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, Store, StoreError,
+    StoredRun, Write,
 };
 use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow, sql};
 
@@ -34,6 +47,9 @@ const QUEUED_BYTES_MAX: usize = 64 << 20;
 /// Nobody waits for the writer of a store in memory, so it lets a group gather: fewer wakes, and a run that starts and
 /// closes within the group costs one visibility row.
 const GATHER: Duration = Duration::from_millis(5);
+
+/// What nobody waits for is left in the queue of a file for a moment: mostly something comes that takes it along.
+const LINGER: Duration = Duration::from_millis(10);
 
 /// What a queued write costs besides its blobs.
 const WRITE_BYTES: usize = 256;
@@ -53,16 +69,40 @@ struct Shared {
     /// Taken before the queue's lock, never after it: groups reach the database in the order of the queue.
     database: Mutex<Database>,
     last_run: AtomicI64,
-    /// Set once, by the first write that fails.
-    failure: OnceLock<Arc<str>>,
+    progress: Arc<Progress>,
+    /// What a file has and memory has not.
+    file: Option<OnFile>,
+}
+
+#[derive(Debug)]
+struct OnFile {
+    options: FileOptions,
+    readers: Readers,
+    checkpoints: Checkpoints,
+    lock: Lock,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    writes: Vec<Write>,
-    last_seq: u64,
-    writer_sleeps: bool,
+    items: Vec<Item>,
+    last_seq: CommitSeq,
+    /// Somebody waits for everything up to here.
+    wanted: CommitSeq,
+    /// Runs of this namespace that were closed before that moment are to go, a few at a time.
+    to_forget: Vec<(NamespaceKey, i64)>,
+    writer: Writer,
     closed: bool,
+}
+
+/// What the writer is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Writer {
+    #[default]
+    Busy,
+    /// Nothing is to be written.
+    Idle,
+    /// Something is, but nobody waits for it.
+    Lingering,
 }
 
 impl SqliteStore {
@@ -78,31 +118,64 @@ impl SqliteStore {
     /// The same, where closed runs are forgotten from that size on.
     pub(super) fn memory_of(size_bytes_max: u64) -> Result<Self, StoreError> {
         let connection = schema::open_memory().map_err(|error| failed(&error))?;
-        let shared = Arc::new(Shared {
-            queue: Mutex::default(),
-            wake: Condvar::new(),
-            queued_bytes: AtomicUsize::new(0),
-            database: Mutex::new(Database::new(connection, size_bytes_max)),
-            last_run: AtomicI64::new(0),
-            failure: OnceLock::new(),
-        });
+        let shared = Shared::new(Database::memory(connection, size_bytes_max), 0, None);
+        Self::start(shared, Shared::write_in_memory).map_err(|error| failed(&error))
+    }
+
+    /// The store in a file, which is made if there is none.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the file, and what to do about it.
+    pub(crate) fn open(options: FileOptions) -> Result<(Self, Opened), OpenError> {
+        let path = options.path.clone();
+        let failed = |reason: String| OpenError::Failed { path: path.clone(), reason };
+        let file = opening::open(&options)?;
+        let checkpoints = Checkpoints::start(&options)
+            .map_err(|error| failed(format!("no thread or connection for checkpoints: {error}")))?;
+        let on_file = OnFile { readers: Readers::new(options.clone()), checkpoints, lock: file.lock, options };
+        let shared = Shared::new(Database::file(file.connection), file.last_run, Some(on_file));
+        let store = Self::start(shared, Shared::write_to_file)
+            .map_err(|error| failed(format!("no thread for the writer: {error}")))?;
+        Ok((store, file.opened))
+    }
+
+    fn start(shared: Shared, write: fn(&Shared)) -> std::io::Result<Self> {
+        let shared = Arc::new(shared);
         let writer = thread::Builder::new().name("everloop-writer".into()).spawn({
             let shared = Arc::clone(&shared);
-            move || shared.write_until_closed()
-        });
-        Ok(Self { shared, writer: Some(writer.map_err(|error| failed(&error))?) })
+            move || {
+                // Poisoned means that a write panicked: nobody knows what of it is there.
+                if catch_unwind(AssertUnwindSafe(|| write(&shared))).is_err() {
+                    shared.progress.fail("a write panicked");
+                }
+            }
+        })?;
+        Ok(Self { shared, writer: Some(writer) })
     }
 }
 
 impl Shared {
-    fn write_until_closed(&self) {
+    fn new(database: Database, last_run: i64, file: Option<OnFile>) -> Self {
+        Self {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            queued_bytes: AtomicUsize::new(0),
+            database: Mutex::new(database),
+            last_run: AtomicI64::new(last_run),
+            progress: Arc::default(),
+            file,
+        }
+    }
+
+    fn write_in_memory(&self) {
         loop {
             let mut queue = self.lock_queue();
-            while queue.writes.is_empty() && !queue.closed {
-                queue.writer_sleeps = true;
+            while queue.items.is_empty() && !queue.closed {
+                queue.writer = Writer::Idle;
                 queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
-            queue.writer_sleeps = false;
+            queue.writer = Writer::Busy;
             let gathered = self.wake.wait_timeout_while(queue, GATHER, |queue| !queue.closed);
             // What a store in memory has not written when it closes, nobody can read any more.
             if gathered.unwrap_or_else(PoisonError::into_inner).0.closed {
@@ -115,35 +188,109 @@ impl Shared {
         }
     }
 
+    /// Writes group after group, as fast as the disk takes them; the last one when the store is closed.
+    fn write_to_file(&self) {
+        loop {
+            let mut queue = self.lock_queue();
+            while queue.items.is_empty() && queue.to_forget.is_empty() && !queue.closed {
+                queue.writer = Writer::Idle;
+                queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            queue.writer = Writer::Lingering;
+            let lingers = |queue: &mut Queue| !queue.closed && self.progress.is_durable(queue.wanted);
+            let mut queue =
+                self.wake.wait_timeout_while(queue, LINGER, lingers).unwrap_or_else(PoisonError::into_inner).0;
+            queue.writer = Writer::Busy;
+            let is_last = queue.closed && queue.items.is_empty();
+            drop(queue);
+            if is_last {
+                return;
+            }
+            if let Err(error) = self.caught_up().and_then(|database| self.keep_house(&database)) {
+                tracing::error!(%error, "nothing more is acknowledged until the file is opened again");
+                return;
+            }
+        }
+    }
+
+    /// What the writer does between groups.
+    fn keep_house(&self, database: &Database) -> Result<(), StoreError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let due = self.lock_queue().to_forget.pop();
+        if let Some((namespace, before_ns)) = due
+            && !database.forget_closed(namespace, before_ns).map_err(|error| self.fail(&error))?
+        {
+            self.lock_queue().to_forget.push((namespace, before_ns));
+        }
+        file.checkpoints.after_commit(&database.connection).map_err(|error| self.fail(&error))
+    }
+
     /// The database, with everything written that was queued before.
     fn caught_up(&self) -> Result<MutexGuard<'_, Database>, StoreError> {
-        // Poisoned means that a write panicked: nobody knows what of it is there.
-        let mut database = self.database.lock().map_err(|_| self.fail("a write panicked"))?;
-        self.check()?;
-        {
+        let mut database = self.database.lock().map_err(|_| self.progress.fail("a write panicked"))?;
+        self.progress.check()?;
+        let last_seq = {
             let mut queue = self.lock_queue();
-            mem::swap(&mut queue.writes, &mut database.group);
+            mem::swap(&mut queue.items, &mut database.group);
             self.queued_bytes.store(0, Ordering::Relaxed);
-        }
+            queue.last_seq
+        };
         if !database.group.is_empty() {
-            database.write_group().map_err(|error| self.fail(error.to_string()))?;
+            database.write_group().map_err(|error| self.fail(&error))?;
+            self.progress.reach(last_seq);
         }
         Ok(database)
     }
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        read(&self.caught_up()?.connection).map_err(|error| failed(&error))
-    }
-
-    fn check(&self) -> Result<(), StoreError> {
-        match self.failure.get() {
-            Some(reason) => Err(StoreError::Failed { reason: Arc::clone(reason) }),
-            None => Ok(()),
+        match &self.file {
+            Some(file) => {
+                self.progress.check()?;
+                file.readers.read(read).map_err(|error| failed(&self.explain(&error)))
+            }
+            None => read(&self.caught_up()?.connection).map_err(|error| failed(&error)),
         }
     }
 
-    fn fail(&self, reason: impl Into<Arc<str>>) -> StoreError {
-        StoreError::Failed { reason: Arc::clone(self.failure.get_or_init(|| reason.into())) }
+    fn queue(&self, items: impl IntoIterator<Item = Item>, bytes: usize) -> CommitSeq {
+        let mut queue = self.lock_queue();
+        queue.last_seq.0 += 1;
+        if self.progress.check().is_err() {
+            // Nobody will hear that it is written.
+            return queue.last_seq;
+        }
+        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        queue.items.extend(items);
+        let seq = queue.last_seq;
+        self.wake_writer(queue, Writer::Idle);
+        seq
+    }
+
+    /// Somebody waits for that commit.
+    fn want(&self, seq: CommitSeq) {
+        let mut queue = self.lock_queue();
+        queue.wanted = queue.wanted.max(seq.min(queue.last_seq));
+        self.wake_writer(queue, Writer::Lingering);
+    }
+
+    /// Wakes the writer if that is what it is doing.
+    fn wake_writer(&self, mut queue: MutexGuard<'_, Queue>, doing: Writer) {
+        if queue.writer == doing {
+            queue.writer = Writer::Busy;
+            drop(queue);
+            self.wake.notify_one();
+        }
+    }
+
+    fn fail(&self, error: &rusqlite::Error) -> StoreError {
+        self.progress.fail(self.explain(error))
+    }
+
+    fn explain(&self, error: &rusqlite::Error) -> String {
+        match &self.file {
+            Some(file) => opening::explain(&file.options.path, error),
+            None => error.to_string(),
+        }
     }
 
     fn lock_queue(&self) -> MutexGuard<'_, Queue> {
@@ -158,7 +305,7 @@ impl Store for SqliteStore {
     }
 
     fn admit(&self) -> Result<(), StoreError> {
-        self.shared.check()?;
+        self.shared.progress.check()?;
         match self.shared.queued_bytes.load(Ordering::Relaxed) {
             queued_bytes if queued_bytes > QUEUED_BYTES_MAX => Err(StoreError::Busy { queued_bytes }),
             _ => Ok(()),
@@ -167,21 +314,61 @@ impl Store for SqliteStore {
 
     fn commit(&self, writes: Vec<Write>) -> CommitSeq {
         let bytes = writes.iter().map(size_bytes).sum();
-        let (seq, writer_slept) = {
-            let mut queue = self.shared.lock_queue();
-            self.shared.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-            queue.writes.extend(writes);
-            queue.last_seq += 1;
-            (CommitSeq(queue.last_seq), mem::take(&mut queue.writer_sleeps))
-        };
-        if writer_slept {
-            self.shared.wake.notify_one();
-        }
-        seq
+        self.shared.queue(writes.into_iter().map(Item::Run), bytes)
     }
 
-    fn durable(&self, _: CommitSeq) -> Durable {
-        Box::pin(ready(self.shared.check()))
+    fn durable(&self, seq: CommitSeq) -> Durable {
+        if self.shared.file.is_none() {
+            return Durable::known(self.shared.progress.check());
+        }
+        if !self.shared.progress.is_durable(seq) {
+            self.shared.want(seq);
+        }
+        self.shared.progress.wait(seq)
+    }
+
+    fn is_durable(&self, seq: CommitSeq) -> bool {
+        self.shared.file.is_none() || self.shared.progress.is_durable(seq)
+    }
+
+    fn caught_up(&self) -> Durable {
+        let last = self.shared.lock_queue().last_seq;
+        self.durable(last)
+    }
+
+    fn outlives_process(&self) -> bool {
+        self.shared.file.is_some()
+    }
+
+    fn open_runs(&self) -> Result<Vec<DormantRun>, StoreError> {
+        self.shared.read(|connection| {
+            let mut runs = Vec::new();
+            let mut read = connection.prepare_cached(rows::READ_OPEN)?;
+            let mut namespaces = connection.prepare_cached(rows::READ_NAMESPACES)?;
+            let namespaces = namespaces.query_map([], rows::read_namespace)?;
+            for namespace in namespaces {
+                for run in read.query_map([namespace?.namespace.0], rows::read_dormant)? {
+                    runs.push(run?);
+                }
+            }
+            Ok(runs)
+        })
+    }
+
+    fn forget_closed(&self, namespace: NamespaceKey, before_ns: i64) {
+        let mut queue = self.shared.lock_queue();
+        queue.to_forget.retain(|(other, _)| *other != namespace);
+        queue.to_forget.push((namespace, before_ns));
+        self.shared.wake_writer(queue, Writer::Idle);
+    }
+
+    fn listens_on(&self, address: &str) -> Result<(), StoreError> {
+        let Some(file) = &self.shared.file else { return Ok(()) };
+        if let Err(error) = file.lock.tell(Some(address)) {
+            tracing::warn!(%error, "others that find the database in use are not told the address");
+        }
+        self.shared.queue([Item::Meta("workers", opening::ANYWHERE)], WRITE_BYTES);
+        self.shared.caught_up().map(drop)
     }
 
     fn read_history(&self, run: RunKey, from_event_id: i64, limit: ReadLimit) -> Result<Vec<HistoryBatch>, StoreError> {
@@ -210,11 +397,11 @@ impl Store for SqliteStore {
                 rows::RUN_COLUMNS
             );
             let mut find = connection.prepare_cached(&sql)?;
-            let found = find.query_row(params![namespace.0, workflow_id, run_id], rows::read_run).optional()?;
-            let Some((run, visibility)) = found else { return Ok(None) };
+            let found = find.query_row(params![namespace.0, workflow_id, run_id], rows::read_stored).optional()?;
+            let Some(found) = found else { return Ok(None) };
             let mut read_overlay = connection.prepare_cached(rows::READ_OVERLAY)?;
-            let overlay = read_overlay.query_row([run.0], |row| row.get::<_, Vec<u8>>(0)).optional()?;
-            Ok(Some(StoredRun { run, visibility, overlay: overlay.map(Into::into) }))
+            let overlay = read_overlay.query_row([found.run.0], |row| row.get::<_, Vec<u8>>(0)).optional()?;
+            Ok(Some(StoredRun { overlay: overlay.map(Into::into), ..found }))
         })
     }
 
@@ -263,9 +450,9 @@ impl Store for SqliteStore {
         })
     }
 
-    fn save_namespace(&self, row: NamespaceRow) -> Result<(), StoreError> {
-        let database = self.shared.caught_up()?;
-        database.save_namespace(&row).map_err(|error| self.shared.fail(error.to_string()))
+    fn save_namespace(&self, row: NamespaceRow) -> CommitSeq {
+        let bytes = WRITE_BYTES + row.description.len();
+        self.shared.queue([Item::Namespace(row)], bytes)
     }
 
     fn load_namespaces(&self) -> Result<Vec<NamespaceRow>, StoreError> {
@@ -284,6 +471,20 @@ impl Drop for SqliteStore {
             // It only ends early by a panic, which its own thread has reported.
             let _ = writer.join();
         }
+        if let Some(file) = &self.shared.file
+            && self.shared.progress.check().is_ok()
+            && let Err(error) = file.close()
+        {
+            tracing::warn!(%error, "cannot note that the database was closed in order");
+        }
+    }
+}
+
+impl OnFile {
+    /// Everything is written: moves it to where it stays, so that the log has nothing more to tell.
+    fn close(&self) -> Result<(), String> {
+        self.checkpoints.last(&self.options).map_err(|error| error.to_string())?;
+        self.lock.closed().map_err(|error| error.to_string())
     }
 }
 
@@ -333,9 +534,11 @@ mod tests {
         let store = SqliteStore::memory().unwrap();
         let run = store.new_run();
         let events = vec![0; 1 << 20].into();
-        let history = HistoryBatch { first_event_id: 1, next_event_id: 2, events };
+        let history = HistoryBatch { first_event_id: 1, next_event_id: 2, transition: 1, events };
         let writes = (1..=65).map(|id| HistoryBatch { first_event_id: id, next_event_id: id + 1, ..history.clone() });
-        let writes = writes.map(|batch| Write { run, history: Some(batch), visibility: None, overlay: None }).collect();
+        let writes = writes
+            .map(|batch| Write { run, history: Some(batch), visibility: None, overlay: None, wake: None })
+            .collect();
 
         let nothing_is_written = store.shared.database.lock().unwrap();
         assert_eq!(store.admit(), Ok(()));

@@ -6,23 +6,30 @@ use bytes::Bytes;
 use rusqlite::types::Type;
 use rusqlite::{Row, Statement, params};
 
-use crate::store::{HistoryBatch, NamespaceKey, NamespaceRow, RunKey};
+use crate::store::{DormantRun, HistoryBatch, NamespaceKey, NamespaceRow, RunKey, StoredRun, Wake};
 use crate::visibility::{PageKey, RunStatus, VisibilityRow};
 
 /// `run.close_time` while a run is open.
 const OPEN: i64 = i64::MAX;
 
+/// `run.wake_time` of a run that waits for requests alone.
+const WHEN_ASKED: i64 = i64::MAX;
+/// `run.wake_time` of a run that has something to do.
+const AT_ONCE: i64 = 0;
+
 pub(super) const INSERT_HISTORY: &str =
-    "INSERT INTO history (run, first_event, next_event, events) VALUES (?1, ?2, ?3, ?4)";
+    "INSERT INTO history (run, first_event, next_event, transition, events) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 pub(super) const UPSERT_RUN: &str = "
     INSERT INTO run (
         key, namespace, workflow_id, run_id, workflow_type, task_queue, status, start_time, execution_time, close_time,
-        history_length, history_size_bytes, state_transition_count, memo
-    ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+        history_length, history_size_bytes, state_transition_count, memo, create_request_id, wake_time
+    ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, coalesce(?16, 0))
     ON CONFLICT (key) DO UPDATE SET
         task_queue = ?6, status = ?7, execution_time = ?9, close_time = ?10, history_length = ?11,
-        history_size_bytes = ?12, state_transition_count = ?13, memo = ?14";
+        history_size_bytes = ?12, state_transition_count = ?13, memo = ?14, wake_time = coalesce(?16, wake_time)";
+
+pub(super) const UPDATE_WAKE: &str = "UPDATE run SET wake_time = ?2 WHERE key = ?1";
 
 pub(super) const UPSERT_OVERLAY: &str =
     "INSERT INTO overlay (run, data) VALUES (?1, ?2) ON CONFLICT (run) DO UPDATE SET data = ?2";
@@ -37,26 +44,46 @@ pub(super) const DELETE_RUN: &str = "DELETE FROM run WHERE key = ?1";
 
 /// From the batch that holds event `?2`.
 pub(super) const READ_HISTORY: &str = "
-    SELECT first_event, next_event, events FROM history
+    SELECT first_event, next_event, transition, events FROM history
     WHERE run = ?1 AND first_event >= coalesce(
         (SELECT max(first_event) FROM history WHERE run = ?1 AND first_event <= ?2 AND next_event > ?2), ?2)
     ORDER BY first_event LIMIT ?3";
 
 pub(super) const READ_HISTORY_BACK: &str = "
-    SELECT first_event, next_event, events FROM history
+    SELECT first_event, next_event, transition, events FROM history
     WHERE run = ?1 AND first_event < ?2
     ORDER BY first_event DESC LIMIT ?3";
+
+/// The batch that was written last, of whatever run.
+pub(super) const READ_LAST_HISTORY: &str = "
+    SELECT first_event, next_event, transition, events FROM history ORDER BY rowid DESC LIMIT 1";
+
+/// Open runs, the first started first.
+pub(super) const READ_OPEN: &str = "
+    SELECT key, namespace, workflow_id, wake_time FROM run
+    WHERE namespace = ?1 AND close_time = 9223372036854775807 ORDER BY key";
+
+pub(super) const READ_LAST_RUN: &str = "SELECT coalesce(max(key), 0) FROM run";
+
+/// Runs of a namespace that were closed before a moment, some of them.
+pub(super) const READ_CLOSED_BEFORE: &str =
+    "SELECT key FROM run WHERE namespace = ?1 AND close_time < ?2 ORDER BY close_time LIMIT ?3";
 
 /// The columns that [`read_run`] expects, in its order.
 pub(super) const RUN_COLUMNS: &str = "
     key, namespace, workflow_id, run_id, workflow_type, task_queue, status, start_time, execution_time, close_time,
-    history_length, history_size_bytes, state_transition_count, memo";
+    history_length, history_size_bytes, state_transition_count, memo, create_request_id, wake_time";
 
 pub(super) const READ_OVERLAY: &str = "SELECT data FROM overlay WHERE run = ?1";
 
 pub(super) const READ_NAMESPACES: &str = "SELECT key, name, description FROM namespace ORDER BY key";
 
-pub(super) fn bind_run(upsert: &mut Statement<'_>, run: RunKey, row: &VisibilityRow) -> rusqlite::Result<()> {
+pub(super) fn bind_run(
+    upsert: &mut Statement<'_>,
+    run: RunKey,
+    row: &VisibilityRow,
+    wake: Option<Wake>,
+) -> rusqlite::Result<()> {
     upsert.execute(params![
         run.0,
         row.namespace.0,
@@ -72,6 +99,8 @@ pub(super) fn bind_run(upsert: &mut Statement<'_>, run: RunKey, row: &Visibility
         row.history_size_bytes,
         row.state_transition_count,
         row.memo.as_deref(),
+        &*row.create_request_id,
+        wake.map(wake_time),
     ])?;
     Ok(())
 }
@@ -93,8 +122,14 @@ pub(super) fn read_run(row: &Row<'_>) -> rusqlite::Result<(RunKey, VisibilityRow
         history_size_bytes: row.get(11)?,
         state_transition_count: row.get(12)?,
         memo: row.get::<_, Option<Vec<u8>>>(13)?.map(Bytes::from),
+        create_request_id: text(14)?,
     };
     Ok((RunKey(row.get(0)?), visibility))
+}
+
+pub(super) fn read_stored(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
+    let (run, visibility) = read_run(row)?;
+    Ok(StoredRun { run, visibility, overlay: None, wake: read_wake(row, 15)? })
 }
 
 pub(super) fn read_status(row: &Row<'_>, index: usize) -> rusqlite::Result<RunStatus> {
@@ -109,8 +144,35 @@ pub(super) fn read_batch(row: &Row<'_>) -> rusqlite::Result<HistoryBatch> {
     Ok(HistoryBatch {
         first_event_id: row.get(0)?,
         next_event_id: row.get(1)?,
-        events: row.get::<_, Vec<u8>>(2)?.into(),
+        transition: row.get(2)?,
+        events: row.get::<_, Vec<u8>>(3)?.into(),
     })
+}
+
+pub(super) fn read_dormant(row: &Row<'_>) -> rusqlite::Result<DormantRun> {
+    Ok(DormantRun {
+        run: RunKey(row.get(0)?),
+        namespace: NamespaceKey(row.get(1)?),
+        workflow_id: row.get_ref(2)?.as_str()?.into(),
+        wake: read_wake(row, 3)?,
+    })
+}
+
+fn read_wake(row: &Row<'_>, index: usize) -> rusqlite::Result<Wake> {
+    Ok(match row.get(index)? {
+        AT_ONCE => Wake::AtOnce,
+        WHEN_ASKED => Wake::WhenAsked,
+        moment => Wake::At(moment),
+    })
+}
+
+/// How a wake is stored.
+pub(super) fn wake_time(wake: Wake) -> i64 {
+    match wake {
+        Wake::AtOnce => AT_ONCE,
+        Wake::At(moment) => moment,
+        Wake::WhenAsked => WHEN_ASKED,
+    }
 }
 
 pub(super) fn read_namespace(row: &Row<'_>) -> rusqlite::Result<NamespaceRow> {

@@ -2,15 +2,24 @@
 
 use rusqlite::Connection;
 
-/// Statements kept prepared: ours are about twenty, the rest is for the filters of lists.
+/// Statements kept prepared: ours are about thirty, the rest is for the filters of lists.
 const STATEMENTS_MAX: usize = 64;
+
+/// Marks a file as ours; SQLite keeps it in the file's header. The letters `EVLP`.
+pub(super) const APPLICATION_ID: i64 = 0x4556_4c50;
 
 /// History is an ordinary rowid table with an index beside it, so that rows append at the right edge of its tree and
 /// only the small index is touched at random.
 ///
 /// `run.close_time` of an open run is the largest integer: open runs then come first in the order of lists, and one
-/// index serves it.
-const TABLES: &str = "
+/// index serves it. `run.wake_time` says when an open run has to be in memory: 0 at once, the largest integer only when
+/// it is asked for.
+pub(super) const TABLES: &str = "
+    CREATE TABLE meta (
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
     CREATE TABLE namespace (
         key INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
@@ -28,10 +37,12 @@ const TABLES: &str = "
         start_time INTEGER NOT NULL,
         execution_time INTEGER NOT NULL,
         close_time INTEGER NOT NULL,
+        wake_time INTEGER NOT NULL,
         history_length INTEGER NOT NULL,
         history_size_bytes INTEGER NOT NULL,
         state_transition_count INTEGER NOT NULL,
-        memo BLOB
+        memo BLOB,
+        create_request_id TEXT NOT NULL
     ) STRICT;
     CREATE INDEX run_by_workflow_id ON run (namespace, workflow_id);
     CREATE INDEX run_by_close_time ON run (namespace, close_time DESC, start_time DESC);
@@ -45,6 +56,7 @@ const TABLES: &str = "
         run INTEGER NOT NULL,
         first_event INTEGER NOT NULL,
         next_event INTEGER NOT NULL,
+        transition INTEGER NOT NULL,
         events BLOB NOT NULL
     ) STRICT;
     CREATE UNIQUE INDEX history_by_run ON history (run, first_event);
@@ -56,10 +68,15 @@ const TABLES: &str = "
 /// [`StoreError::Failed`](crate::store::StoreError::Failed).
 pub(super) fn open_memory() -> rusqlite::Result<Connection> {
     let connection = Connection::open_in_memory()?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.pragma_update(None, "page_size", 8192)?;
     connection.pragma_update(None, "journal_mode", "OFF")?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    set_up(&connection)?;
     connection.execute_batch(TABLES)?;
     Ok(connection)
+}
+
+/// What every connection is set to.
+pub(super) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.pragma_update(None, "temp_store", "MEMORY")
 }

@@ -1,0 +1,137 @@
+//! What history does not tell of a run, and has to outlive the process all the same.
+//!
+//! Attempts of activities and workflow tasks write no events until they come to something, and events that came while a
+//! worker had a workflow task have no numbers yet. Most runs have nothing of the kind most of the time; then there is
+//! no overlay.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::activity::{Activity, Attempt};
+use super::event::{EventId, HistoryEvent};
+use super::run::Run;
+use super::time::Time;
+use crate::api::common::Payloads;
+use crate::api::failure::Failure;
+
+/// State of a run beside its history. A message, so that later versions can add to it.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Overlay {
+    #[prost(string, repeated, tag = "1")]
+    pub(crate) attached_request_ids: Vec<String>,
+    /// Of the current workflow task; unset for the first.
+    #[prost(int32, tag = "2")]
+    pub(super) workflow_task_attempt: i32,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) activities: Vec<ActivityOverlay>,
+    #[prost(message, repeated, tag = "4")]
+    pub(super) buffered: Vec<HistoryEvent>,
+}
+
+/// What the scheduled event does not tell of an activity.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ActivityOverlay {
+    #[prost(int64, tag = "1")]
+    pub(super) scheduled_event_id: EventId,
+    #[prost(int32, tag = "2")]
+    attempt: i32,
+    #[prost(int64, tag = "3")]
+    scheduled_ns: i64,
+    #[prost(bool, tag = "4")]
+    backing_off: bool,
+    #[prost(message, optional, tag = "5")]
+    started: Option<AttemptOverlay>,
+    #[prost(message, optional, tag = "6")]
+    heartbeat_details: Option<Payloads>,
+    #[prost(int64, optional, tag = "7")]
+    last_heartbeat_ns: Option<i64>,
+    #[prost(message, optional, tag = "8")]
+    last_failure: Option<Failure>,
+    #[prost(string, tag = "9")]
+    last_identity: String,
+    #[prost(int64, optional, tag = "10")]
+    last_attempt_complete_ns: Option<i64>,
+}
+
+/// An attempt that a worker has.
+#[derive(Clone, PartialEq, Message)]
+struct AttemptOverlay {
+    #[prost(int64, tag = "1")]
+    time_ns: i64,
+    #[prost(string, tag = "2")]
+    request_id: String,
+    #[prost(string, tag = "3")]
+    identity: String,
+}
+
+/// Which started attempts of activities are worth remembering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attempts {
+    /// All: their workers may still be there when this process is not.
+    All,
+    /// Those that must not be made again. The workers of the others live in this process and go with it.
+    Unrepeatable,
+}
+
+impl Overlay {
+    pub(crate) fn of(run: &Run, attempts: Attempts) -> Self {
+        let state = &run.state;
+        let attempt = state.workflow_task_attempt;
+        Self {
+            attached_request_ids: run.attached_request_ids.iter().cloned().collect(),
+            workflow_task_attempt: if attempt > 1 && run.is_open() { attempt } else { 0 },
+            activities: state.activities.values().filter_map(|it| ActivityOverlay::of(it, attempts)).collect(),
+            buffered: state.buffered.clone(),
+        }
+    }
+
+    /// The stored form; empty when there is nothing to keep.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+}
+
+impl ActivityOverlay {
+    fn of(activity: &Activity, attempts: Attempts) -> Option<Self> {
+        let is_kept = attempts == Attempts::All || activity.retry.maximum_attempts == 1;
+        let started = activity.started.as_ref().filter(|_| is_kept).map(|attempt| AttemptOverlay {
+            time_ns: attempt.time.nanos(),
+            request_id: attempt.request_id.to_string(),
+            identity: attempt.identity.to_string(),
+        });
+        if activity.attempt == 1 && started.is_none() && activity.last_heartbeat.is_none() {
+            return None;
+        }
+        Some(Self {
+            scheduled_event_id: activity.scheduled_event_id,
+            attempt: activity.attempt,
+            scheduled_ns: activity.scheduled.nanos(),
+            backing_off: activity.backing_off,
+            started,
+            heartbeat_details: activity.heartbeat_details.clone(),
+            last_heartbeat_ns: activity.last_heartbeat.map(Time::nanos),
+            last_failure: activity.last_failure.clone(),
+            last_identity: activity.last_identity.to_string(),
+            last_attempt_complete_ns: activity.last_attempt_complete.map(Time::nanos),
+        })
+    }
+
+    /// Brings an activity, as its scheduled event tells it, to where it was.
+    pub(super) fn restore(self, activity: &mut Activity) {
+        activity.attempt = self.attempt;
+        activity.scheduled = Time::from_nanos(self.scheduled_ns);
+        activity.backing_off = self.backing_off;
+        activity.started = self.started.map(|started| Attempt {
+            time: Time::from_nanos(started.time_ns),
+            request_id: started.request_id.into(),
+            identity: started.identity.into(),
+        });
+        activity.heartbeat_details = self.heartbeat_details;
+        activity.last_heartbeat = self.last_heartbeat_ns.map(Time::from_nanos);
+        activity.last_failure = self.last_failure;
+        activity.last_identity = Arc::from(self.last_identity);
+        activity.last_attempt_complete = self.last_attempt_complete_ns.map(Time::from_nanos);
+    }
+}

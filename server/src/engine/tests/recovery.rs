@@ -1,0 +1,338 @@
+//! A run that comes back from the store is the run that went.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::api::command::{CancelTimerCommandAttributes, RequestCancelActivityTaskCommandAttributes};
+use crate::api::common::{Payloads, RetryPolicy};
+use crate::api::failure::failure::FailureInfo;
+use crate::api::failure::{ApplicationFailureInfo, Failure};
+use crate::engine::activity::ActivityRef;
+use crate::engine::overlay::{Attempts, Overlay};
+use crate::engine::recover::Stored;
+use crate::engine::start::Attachment;
+use crate::engine::workflow_task::TaskKind;
+
+/// Something that happens to a run, as far as it can at that moment.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Take,
+    CompleteWithTimer,
+    CompleteWithActivity { attempts: i32 },
+    CancelSomething,
+    CompleteAndAskAgain,
+    FailTask,
+    StartActivity,
+    FinishActivity,
+    FailActivity,
+    Heartbeat,
+    Signal,
+    Update,
+    Attach,
+    Cancel,
+    Pass { seconds: u64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => Just(Step::Take),
+        2 => Just(Step::CompleteWithTimer),
+        3 => (0..3).prop_map(|attempts| Step::CompleteWithActivity { attempts }),
+        1 => Just(Step::CancelSomething),
+        1 => Just(Step::CompleteAndAskAgain),
+        1 => Just(Step::FailTask),
+        3 => Just(Step::StartActivity),
+        1 => Just(Step::FinishActivity),
+        2 => Just(Step::FailActivity),
+        1 => Just(Step::Heartbeat),
+        2 => Just(Step::Signal),
+        1 => Just(Step::Update),
+        1 => Just(Step::Attach),
+        1 => Just(Step::Cancel),
+        2 => (0..200u64).prop_map(|seconds| Step::Pass { seconds }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn whatever_happened_the_store_has_it(steps in vec(step(), 1..60)) {
+        let mut story = Story::begin();
+        for (number, step) in steps.into_iter().enumerate() {
+            story.happen(step, number);
+            if !story.run.is_open() {
+                break;
+            }
+            assert_eq!(told(&story.recovered()), told(&story.run), "after {step:?}");
+        }
+    }
+}
+
+#[test]
+fn what_waited_for_a_worker_is_offered_again() {
+    let mut story = Story::begin();
+    let mut run = story.recovered();
+    let offers = run.resume(true, story.now).offers;
+    assert!(matches!(offers[..], [Offer::WorkflowTask { stamp: 2, .. }]), "{offers:?}");
+
+    let task = story.take();
+    story.complete(task, vec![activity("a"), activity("b"), timer("t")]);
+    story.start_activity(0);
+    let mut run = story.recovered();
+    let offers = run.resume(true, story.now).offers;
+    assert!(matches!(offers[..], [Offer::ActivityTask { scheduled_event_id: 6, attempt: 1, .. }]), "{offers:?}");
+
+    // The worker of the first one was part of the process that has gone.
+    let overlay = Overlay::of(&story.run, Attempts::Unrepeatable);
+    let mut run = story.recovered_with(overlay);
+    assert_eq!(run.resume(true, story.now).offers.len(), 2);
+}
+
+#[test]
+fn an_activity_that_may_run_once_is_not_offered_again() {
+    let mut story = Story::begin();
+    let task = story.take();
+    story.complete(task, vec![activity_of("a", 1)]);
+    story.start_activity(0);
+    let mut run = story.recovered_with(Overlay::of(&story.run, Attempts::Unrepeatable));
+    assert_eq!(run.resume(true, story.now).offers, []);
+    assert_eq!(run.next_deadline(), Some(story.now + Duration::from_secs(30)), "it times out as it would have");
+}
+
+#[test]
+fn a_workflow_task_ends_with_the_process_that_had_it() {
+    let mut story = Story::begin();
+    let task = story.take();
+    story.signal().unwrap();
+    let mut stays = story.recovered();
+    assert_eq!(stays.resume(false, story.now).batches, []);
+    assert!(stays.current_workflow_task(task).is_ok(), "its worker can still complete it");
+
+    let mut goes = story.recovered();
+    let effects = goes.resume(true, story.now);
+    let types: Vec<_> = decode_all(&effects.batches).iter().map(|event| event.event_type()).collect();
+    assert_eq!(
+        types,
+        [EventType::WorkflowTaskTimedOut, EventType::WorkflowExecutionSignaled, EventType::WorkflowTaskScheduled]
+    );
+    assert!(goes.current_workflow_task(task).is_err());
+}
+
+#[test]
+fn later_attempts_of_a_workflow_task_go_on_counting() {
+    let mut story = Story::begin();
+    for _ in 0..4 {
+        story.take();
+        story.happen(Step::FailTask, 0);
+    }
+    let mut run = story.recovered();
+    run.resume(true, story.now);
+    assert_eq!(run.state.workflow_task.as_ref().map(|task| task.attempt), Some(5));
+    assert!(run.worker_is_failing());
+}
+
+#[test]
+fn a_damaged_history_is_told_where() {
+    let mut story = Story::begin();
+    let task = story.take();
+    story.complete(task, vec![timer("t")]);
+    let mut stored = story.stored(Overlay::default());
+    stored.batches.remove(1);
+    let error = Run::recover(stored).unwrap_err().to_string();
+    assert_eq!(error, "history of run run: events 1 to 5 were written, 4 can be read in order");
+    let mut stored = story.stored(Overlay::default());
+    stored.batches.clear();
+    let error = Run::recover(stored).unwrap_err().to_string();
+    assert_eq!(error, "history of run run: it does not begin with WorkflowExecutionStarted");
+}
+
+impl Story {
+    fn stored(&self, overlay: Overlay) -> Stored {
+        let info = &self.run.info;
+        Stored {
+            namespace: info.namespace.clone(),
+            workflow_id: info.workflow_id.clone(),
+            run_id: info.run_id.clone(),
+            create_request_id: info.create_request_id.clone(),
+            batches: self.run.history.batches().to_vec(),
+            overlay,
+        }
+    }
+
+    fn recovered(&self) -> Run {
+        self.recovered_with(Overlay::of(&self.run, Attempts::All))
+    }
+
+    fn recovered_with(&self, overlay: Overlay) -> Run {
+        use prost::Message as _;
+        let overlay = Overlay::decode(overlay.to_bytes()).unwrap();
+        Run::recover(self.stored(overlay)).unwrap()
+    }
+
+    /// Starts the activity with that place among those that wait for a worker.
+    fn start_activity(&mut self, place: usize) -> bool {
+        let waits = |it: &&Arc<crate::engine::activity::Activity>| it.started.is_none() && !it.backing_off;
+        let Some((id, attempt)) =
+            self.run.state.activities.values().filter(waits).map(|it| (it.scheduled_event_id, it.attempt)).nth(place)
+        else {
+            return false;
+        };
+        self.run.start_activity(id, attempt, "poll".into(), "worker", self.now).unwrap();
+        self.close(Close::Write);
+        true
+    }
+
+    fn started_activity(&self) -> Option<ActivityRef> {
+        let started = self.run.state.activities.values().find(|it| it.started.is_some())?;
+        Some(ActivityRef::Attempt { scheduled_event_id: started.scheduled_event_id, attempt: started.attempt })
+    }
+
+    fn complete_started(&mut self, commands: Vec<Command>, ask_again: bool) {
+        if self.run.has_started_workflow_task() {
+            let request = RespondWorkflowTaskCompletedRequest {
+                commands,
+                force_create_new_workflow_task: ask_again,
+                return_new_workflow_task: ask_again,
+                ..Default::default()
+            };
+            self.complete_as(self.current(), request);
+        }
+    }
+
+    fn happen(&mut self, step: Step, number: usize) {
+        let id = number.to_string();
+        match step {
+            Step::Take => {
+                if self.run.state.workflow_task.as_ref().is_some_and(|task| task.started.is_none()) {
+                    self.take();
+                }
+            }
+            Step::CompleteWithTimer => self.complete_started(vec![timer(&id)], false),
+            Step::CompleteWithActivity { attempts } => {
+                self.complete_started(vec![activity_of(&id, attempts)], false);
+            }
+            Step::CancelSomething => {
+                let timers = self.run.state.timers.keys().next().map(|id| cancel_timer(id));
+                let activities = self.run.state.activities.values().filter(|it| it.cancel_requested.is_none());
+                let activities = activities.map(|it| cancel_activity(it.scheduled_event_id)).next();
+                self.complete_started(timers.into_iter().chain(activities).collect(), false);
+            }
+            Step::CompleteAndAskAgain => self.complete_started(vec![], true),
+            Step::FailTask => {
+                if self.run.has_started_workflow_task() {
+                    let cause = WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure;
+                    self.run.fail_workflow_task(cause, None, "worker".to_owned(), self.now);
+                    self.close(Close::Write);
+                }
+            }
+            Step::StartActivity => drop(self.start_activity(0)),
+            Step::FinishActivity => {
+                if let Some(which) = self.started_activity() {
+                    self.run.complete_activity(&which, None, "worker".to_owned(), self.now).unwrap();
+                    self.close(Close::Write);
+                }
+            }
+            Step::FailActivity => {
+                if let Some(which) = self.started_activity() {
+                    self.run.fail_activity(&which, failure(&id), None, "worker".to_owned(), self.now).unwrap();
+                    self.close(Close::Write);
+                }
+            }
+            Step::Heartbeat => {
+                if let Some(which) = self.started_activity() {
+                    let details = Some(Payloads { payloads: vec![Default::default()] });
+                    self.run.heartbeat_activity(&which, details, self.now).unwrap();
+                    self.close(Close::Write);
+                }
+            }
+            Step::Signal => {
+                let signal = Signal { name: "go".to_owned(), request_id: id, ..Signal::default() };
+                if self.run.signal(signal, self.now).is_ok() {
+                    self.close(Close::Write);
+                }
+            }
+            Step::Update => {
+                let request = Request { input: Some(Input::default()), ..Default::default() };
+                if self.run.admit_update(&id, request, self.now).is_ok() {
+                    self.close(Close::KeepSpeculative);
+                }
+            }
+            Step::Attach => {
+                let fields = StartFields {
+                    workflow_id: "w".to_owned(),
+                    workflow_type: "Flow".to_owned(),
+                    task_queue: "q".to_owned(),
+                    request_id: id,
+                    ..StartFields::default()
+                };
+                let start = Start::check(fields).unwrap();
+                self.run.attach(Attachment { request_id: true, links: vec![] }, &start, self.now);
+                self.close(Close::Write);
+            }
+            Step::Cancel => {
+                self.run.request_cancel(Default::default(), self.now);
+                self.close(Close::Write);
+            }
+            Step::Pass { seconds } => {
+                self.now = self.now + Duration::from_secs(seconds);
+                let effects = self.run.handle_timeout(self.now);
+                self.follow(effects);
+            }
+        }
+    }
+}
+
+fn activity_of(id: &str, maximum_attempts: i32) -> Command {
+    let mut command = activity(id);
+    if let Some(CommandAttributes::ScheduleActivityTaskCommandAttributes(attributes)) = &mut command.attributes {
+        attributes.retry_policy = Some(RetryPolicy { maximum_attempts, ..Default::default() });
+        attributes.heartbeat_timeout = Some(prost_types::Duration { seconds: 30, nanos: 0 });
+    }
+    command
+}
+
+fn cancel_timer(id: &str) -> Command {
+    let attributes = CancelTimerCommandAttributes { timer_id: id.to_owned() };
+    command(CommandType::CancelTimer, CommandAttributes::CancelTimerCommandAttributes(attributes))
+}
+
+fn cancel_activity(scheduled_event_id: i64) -> Command {
+    let attributes = RequestCancelActivityTaskCommandAttributes { scheduled_event_id };
+    let attributes = CommandAttributes::RequestCancelActivityTaskCommandAttributes(attributes);
+    command(CommandType::RequestCancelActivityTask, attributes)
+}
+
+fn failure(message: &str) -> Failure {
+    Failure {
+        message: message.to_owned(),
+        failure_info: Some(FailureInfo::ApplicationFailureInfo(ApplicationFailureInfo::default())),
+        ..Default::default()
+    }
+}
+
+/// Everything about a run that must not get lost, as text.
+fn told(run: &Run) -> String {
+    let state = &run.state;
+    let sorted =
+        |ids: &std::collections::HashSet<String>| ids.iter().cloned().collect::<std::collections::BTreeSet<_>>();
+    // Of the current workflow task, what is written. Its worker's own queue may be forgotten.
+    let task = state.workflow_task.as_ref().filter(|task| task.is_written()).map(|task| {
+        let started = task.started.as_ref().map(|it| (it.event_id, it.time, it.request_id.clone()));
+        (task.stamp, task.scheduled_event_id, task.scheduled_time, task.timeout, started)
+    });
+    let is_speculative = state.workflow_task.as_ref().is_some_and(|task| task.kind == TaskKind::Speculative);
+    let attempt = if is_speculative { 1 } else { state.workflow_task_attempt };
+    let deadlines = run.deadlines_but_of_workflow_tasks();
+    format!(
+        "{:#?}",
+        (
+            (&run.info, sorted(&run.attached_request_ids), sorted(&run.signal_request_ids), run.signal_count),
+            (run.history.next_event_id(), run.history.size_bytes(), run.history.transitions()),
+            (task, attempt, state.previous_started_event_id),
+            (&state.activities, &state.activity_ids, &state.timers, &state.buffered, deadlines),
+            (state.cancel_requested, state.first_task_due, &state.memo, state.updates.written()),
+        )
+    )
+}

@@ -1,0 +1,153 @@
+//! Runs that are in the store and come to memory: when somebody asks for them, or when their time has come.
+//!
+//! After a start, only a line per open run is read. A run that has something to do is loaded by a thread of its own while
+//! the engine serves already; a run that waits for a timer when the timer is due; any run when a request names it.
+
+use std::sync::{Arc, Weak};
+use std::thread;
+
+use prost::Message as _;
+use tonic::Status;
+
+use super::closed::ClosedRun;
+use super::core::{Core, Current, OpenRun, Slot, SlotKey, SlotState, lock};
+use crate::clock::Holder;
+use crate::clock::timers::Due;
+use crate::engine::overlay::Overlay;
+use crate::engine::recover::Stored;
+use crate::engine::run::Run;
+use crate::engine::time::Time;
+use crate::store::{HistoryBatch, ReadLimit, RunKey, StoreError, StoredRun, Wake};
+
+/// How much history one read of a recovery takes.
+const READ: ReadLimit = ReadLimit { batches_max: 4096, bytes_max: 16 << 20 };
+
+/// An open run that is in the store alone.
+struct Dormant {
+    core: Weak<Core>,
+    key: SlotKey,
+    run: RunKey,
+}
+
+impl Due for Dormant {
+    fn fire(self: Arc<Self>, _now: Time) {
+        let Some(core) = self.core.upgrade() else { return };
+        lock(&core.dormant).remove(&self.run);
+        // What is due happens next: the run sets its own deadline.
+        core.wake(&self.key);
+    }
+}
+
+impl Core {
+    /// Takes over the open runs of a store that was opened; returns how many there are.
+    pub(super) fn take_over(self: &Arc<Self>) -> Result<usize, StoreError> {
+        let runs = self.store.open_runs()?;
+        let count = runs.len();
+        let mut busy = Vec::new();
+        for run in runs {
+            let key = SlotKey { namespace: run.namespace, workflow_id: run.workflow_id };
+            match run.wake {
+                Wake::AtOnce => busy.push(key),
+                Wake::At(moment) => self.lie_dormant(key, run.run, Time::from_nanos(moment)),
+                Wake::WhenAsked => {}
+            }
+        }
+        if !busy.is_empty() {
+            let core = Arc::downgrade(self);
+            let hold = self.holders.hold(Holder::Recovery);
+            let load_all = move || {
+                for key in busy {
+                    let Some(core) = core.upgrade() else { return };
+                    core.wake(&key);
+                }
+                drop(hold);
+                if let Some(core) = core.upgrade() {
+                    core.timers.poke();
+                }
+            };
+            thread::Builder::new().name("everloop-recovery".to_owned()).spawn(load_all).map_err(|error| {
+                StoreError::Failed { reason: format!("the system gives no thread for recovery: {error}").into() }
+            })?;
+        }
+        Ok(count)
+    }
+
+    /// Lets an open run be in the store alone until its next deadline.
+    fn lie_dormant(self: &Arc<Self>, key: SlotKey, run: RunKey, at: Time) {
+        let mut dormant = lock(&self.dormant);
+        let ticket = self.timers.arm(at, Arc::new(Dormant { core: Arc::downgrade(self), key, run }));
+        dormant.insert(run, ticket);
+    }
+
+    /// Brings a run to memory for its own sake. What fails is told; somebody who asks for the run hears it too.
+    fn wake(self: &Arc<Self>, key: &SlotKey) {
+        if let Err(status) = self.load(key) {
+            tracing::error!(workflow_id = &*key.workflow_id, "cannot recover a run: {}", status.message());
+        }
+    }
+
+    /// Brings the current run of a workflow id to memory, if it is open and not there yet.
+    pub(super) fn load(self: &Arc<Self>, key: &SlotKey) -> Result<(), Status> {
+        loop {
+            let slot = self.slot(key);
+            let Some(mut state) = slot.lock() else { continue };
+            if state.current.is_some() {
+                return Ok(());
+            }
+            let loaded = self.load_into(&slot, &mut state);
+            if !matches!(state.current, Some(Current::Open(_))) {
+                self.tidy(&slot, state);
+            }
+            return loaded;
+        }
+    }
+
+    /// Fills an empty slot with what the store has as the current run of its workflow id. The slot's lock is held.
+    pub(super) fn load_into(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut SlotState) -> Result<(), Status> {
+        let SlotKey { namespace, workflow_id } = &slot.key;
+        let Some(stored) = self.store.find_run(*namespace, workflow_id, None)? else { return Ok(()) };
+        if stored.visibility.close_time_ns.is_some() {
+            state.current = Some(Current::Closed(Arc::new(ClosedRun::from_store(stored, Arc::clone(&self.store)))));
+            return Ok(());
+        }
+        let mut open = Box::new(self.recover(stored)?);
+        if let Some(ticket) = lock(&self.dormant).remove(&open.key) {
+            self.timers.disarm(ticket);
+        }
+        let effects = open.run.resume(self.workers_are_gone, self.clock.now());
+        self.apply(slot, &mut open, effects);
+        state.current = Some(Current::Open(open));
+        Ok(())
+    }
+
+    fn recover(&self, stored: StoredRun) -> Result<OpenRun, Status> {
+        let row = stored.visibility;
+        let damaged = |problem: String| Status::data_loss(format!("run {} cannot be recovered: {problem}", row.run_id));
+        let namespaces = self.namespaces.all();
+        let namespace = namespaces.into_iter().find(|it| it.key == row.namespace);
+        let namespace = namespace.ok_or_else(|| damaged("its namespace is not there".to_owned()))?;
+        let has_overlay = stored.overlay.is_some();
+        let overlay = stored.overlay.map(Overlay::decode).transpose().map_err(|error| damaged(error.to_string()))?;
+        let parts = Stored {
+            namespace: Arc::clone(&namespace.name),
+            workflow_id: Arc::clone(&row.workflow_id),
+            run_id: Arc::clone(&row.run_id),
+            create_request_id: Arc::clone(&row.create_request_id),
+            batches: self.whole_history(stored.run)?,
+            overlay: overlay.unwrap_or_default(),
+        };
+        let run = Run::recover(parts).map_err(|error| damaged(error.to_string()))?;
+        Ok(OpenRun::recovered(run, stored.run, namespace, stored.wake, has_overlay))
+    }
+
+    fn whole_history(&self, run: RunKey) -> Result<Vec<HistoryBatch>, StoreError> {
+        let mut batches = Vec::new();
+        let mut next = 1;
+        loop {
+            let page = self.store.read_history(run, next, READ)?;
+            let Some(last) = page.last() else { return Ok(batches) };
+            next = last.next_event_id;
+            batches.extend(page);
+        }
+    }
+}

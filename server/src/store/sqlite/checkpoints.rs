@@ -1,0 +1,81 @@
+//! Moving what is in the write-ahead log to where it stays.
+//!
+//! A thread of its own does most of it while commits go on; the writer does the rest between two groups once the log is
+//! long, after which the log is written from its beginning again. So the log stays at a size, and commits overwrite
+//! blocks that the file system has already given, which is the fastest kind of write there is.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, MAIN_DB};
+
+use super::opening::{FileOptions, open_checkpointer};
+
+/// From this many pages on that only the log has, the thread moves them: 16 MiB.
+const PAGES_IN_BACKGROUND: i32 = 2048;
+/// From this many pages in the log on, the writer sees to it that the log starts anew: 64 MiB.
+const PAGES_MAX: i32 = 8192;
+
+/// Checkpoints of one file.
+#[derive(Debug)]
+pub(super) struct Checkpoints {
+    wake: Option<SyncSender<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// How long the log may become before the writer tries again: a reader may keep it from starting anew.
+    pages_max: AtomicI32,
+}
+
+impl Checkpoints {
+    pub(super) fn start(options: &FileOptions) -> Result<Self, Box<dyn std::error::Error>> {
+        let connection = open_checkpointer(options)?;
+        let (wake, woken) = sync_channel(1);
+        let thread = thread::Builder::new().name("everloop-checkpoints".into()).spawn(move || {
+            while woken.recv().is_ok() {
+                if let Err(error) = checkpoint(&connection, CheckpointMode::PASSIVE) {
+                    // The writer will do it, or find out what is wrong.
+                    tracing::debug!(%error, "no checkpoint in the background");
+                }
+            }
+        })?;
+        Ok(Self { wake: Some(wake), thread: Mutex::new(Some(thread)), pages_max: AtomicI32::new(PAGES_MAX) })
+    }
+
+    /// Looks at the log after a commit. The connection is the writer's.
+    pub(super) fn after_commit(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let (pages, moved) = checkpoint(connection, CheckpointMode::NOOP)?;
+        if pages >= self.pages_max.load(Ordering::Relaxed) {
+            let (pages, moved) = checkpoint(connection, CheckpointMode::PASSIVE)?;
+            let pages_max = if moved == pages { PAGES_MAX } else { pages + PAGES_MAX / 4 };
+            self.pages_max.store(pages_max, Ordering::Relaxed);
+        } else if pages - moved >= PAGES_IN_BACKGROUND
+            && let Some(wake) = &self.wake
+        {
+            // Full means that it is at work, or about to be.
+            let _ = wake.try_send(());
+        }
+        Ok(())
+    }
+
+    /// Moves everything, when nothing more will be written.
+    pub(super) fn last(&self, options: &FileOptions) -> rusqlite::Result<()> {
+        checkpoint(&open_checkpointer(options)?, CheckpointMode::TRUNCATE).map(drop)
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        self.wake = None;
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // It ends early only by a panic, which its own thread has reported.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// How many pages the log has, and how many of them are where they stay.
+fn checkpoint(connection: &Connection, mode: CheckpointMode) -> rusqlite::Result<(i32, i32)> {
+    connection.wal_checkpoint_v2(Some(MAIN_DB), mode)
+}

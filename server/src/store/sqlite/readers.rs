@@ -1,0 +1,39 @@
+//! Connections for reads, beside the writer's.
+
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use super::opening::{FileOptions, open_reader};
+
+/// Idle connections kept, at most.
+const IDLE_MAX: usize = 4;
+
+/// The readers of one file.
+#[derive(Debug)]
+pub(super) struct Readers {
+    options: FileOptions,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(super) fn new(options: FileOptions) -> Self {
+        Self { options, idle: Mutex::default() }
+    }
+
+    /// Reads what is committed at this moment.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let idle = self.idle().pop();
+        let connection = idle.map_or_else(|| open_reader(&self.options), Ok)?;
+        let result = read(&connection);
+        let mut idle = self.idle();
+        if idle.len() < IDLE_MAX {
+            idle.push(connection);
+        }
+        result
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
