@@ -74,12 +74,9 @@ impl Run {
     /// timed out at once.
     pub(crate) fn resume(&mut self, workers_are_gone: bool, now: Time) -> Effects {
         match &self.state.workflow_task {
-            Some(task) if task.started.is_some() => {
-                if workers_are_gone {
-                    self.workflow_task_start_to_close(now);
-                }
-            }
-            Some(_) => self.offer_workflow_task(),
+            Some(task) if task.started.is_none() => self.offer_workflow_task(),
+            Some(_) if workers_are_gone => self.workflow_task_start_to_close(now),
+            Some(_) => {}
             // Of the second and later attempts nothing is written.
             None if self.state.workflow_task_attempt > 1 || !self.state.buffered.is_empty() => {
                 self.want_workflow_task(now);
