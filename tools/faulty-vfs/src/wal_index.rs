@@ -1,0 +1,129 @@
+//! The memory that connections in WAL mode share, and its locks. It never reaches the disk.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::AtomicU64;
+
+use rusqlite::ffi;
+
+use crate::disk::Inode;
+use crate::machine::{Answer, FileId};
+
+const SLOTS: usize = ffi::SQLITE_SHM_NLOCK as usize;
+
+/// The only size SQLite asks for.
+pub(crate) const REGION_BYTES: usize = 32 * 1024;
+
+/// SQLite keeps pointers into it until it unmaps, from several threads: so it is never moved, and made of atomics, which may
+/// be changed through shared references.
+type Region = [AtomicU64; REGION_BYTES / size_of::<u64>()];
+
+/// A lock is shared by many or exclusive to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Shared,
+    Exclusive,
+}
+
+/// The memory next to each database file that is open in WAL mode.
+#[derive(Debug, Default)]
+pub(crate) struct WalIndexes(BTreeMap<Inode, WalIndex>);
+
+#[derive(Debug, Default)]
+struct WalIndex {
+    regions: Vec<Box<Region>>,
+    users: BTreeMap<FileId, [Option<Mode>; SLOTS]>,
+}
+
+impl WalIndexes {
+    /// The address of a region, zeroed when it is new; `None` when there is none and none should be made.
+    pub(crate) fn map(&mut self, inode: Inode, file: FileId, region: usize, extend: bool) -> Option<*mut u64> {
+        let index = self.0.entry(inode).or_default();
+        index.users.entry(file).or_default();
+        if extend {
+            while index.regions.len() <= region {
+                index.regions.push(Box::new([const { AtomicU64::new(0) }; _]));
+            }
+        }
+        index.regions.get(region).map(|words| words.as_ptr().cast_mut().cast())
+    }
+
+    /// Takes locks, all or none.
+    pub(crate) fn lock(&mut self, inode: Inode, file: FileId, slots: Range<usize>, mode: Mode) -> Answer {
+        let index = self.0.get_mut(&inode).ok_or(ffi::SQLITE_IOERR_SHMLOCK)?;
+        let mut others = index.users.iter().filter(|(user, _)| **user != file);
+        let refuses = |held: &Option<Mode>| match mode {
+            Mode::Shared => *held == Some(Mode::Exclusive),
+            Mode::Exclusive => held.is_some(),
+        };
+        if others.any(|(_, held)| held[slots.clone()].iter().any(refuses)) {
+            return Err(ffi::SQLITE_BUSY);
+        }
+        let own = index.users.get_mut(&file).ok_or(ffi::SQLITE_IOERR_SHMLOCK)?;
+        own[slots].fill(Some(mode));
+        Ok(())
+    }
+
+    pub(crate) fn unlock(&mut self, inode: Inode, file: FileId, slots: Range<usize>) {
+        if let Some(own) = self.0.get_mut(&inode).and_then(|index| index.users.get_mut(&file)) {
+            own[slots].fill(None);
+        }
+    }
+
+    /// The file is done with it. The memory goes with its last user: who comes after that finds zeros and recovers from the WAL.
+    pub(crate) fn unmap(&mut self, inode: Inode, file: FileId) {
+        if let Some(index) = self.0.get_mut(&inode) {
+            index.users.remove(&file);
+            if index.users.is_empty() {
+                self.0.remove(&inode);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Disk;
+
+    const A: FileId = FileId(1);
+    const B: FileId = FileId(2);
+    const BUSY: Answer = Err(ffi::SQLITE_BUSY);
+
+    fn mapped() -> (WalIndexes, Inode) {
+        let inode = Disk::default().create(&"a".into());
+        let mut indexes = WalIndexes::default();
+        indexes.map(inode, A, 0, true).unwrap();
+        indexes.map(inode, B, 0, true).unwrap();
+        (indexes, inode)
+    }
+
+    #[test]
+    fn users_share_regions_that_stay_where_they_are() {
+        let (mut indexes, inode) = mapped();
+        let first = indexes.map(inode, A, 0, false);
+        assert_eq!(indexes.map(inode, A, 3, false), None);
+        let last = indexes.map(inode, A, 3, true);
+        assert!(last.is_some());
+        assert_eq!(indexes.map(inode, B, 3, false), last);
+        assert_eq!(indexes.map(inode, B, 0, false), first);
+        indexes.unmap(inode, A);
+        assert_eq!(indexes.map(inode, B, 0, false), first);
+        indexes.unmap(inode, B);
+        assert_eq!(indexes.map(inode, B, 0, false), None);
+    }
+
+    #[test]
+    fn exclusive_locks_exclude() {
+        let (mut indexes, inode) = mapped();
+        assert_eq!(indexes.lock(inode, A, 2..3, Mode::Shared), Ok(()));
+        assert_eq!(indexes.lock(inode, B, 2..3, Mode::Shared), Ok(()));
+        assert_eq!(indexes.lock(inode, B, 1..4, Mode::Exclusive), BUSY);
+        assert_eq!(indexes.lock(inode, A, 1..2, Mode::Exclusive), Ok(()), "a refusal takes nothing");
+        indexes.unlock(inode, A, 1..3);
+        assert_eq!(indexes.lock(inode, B, 1..2, Mode::Exclusive), Ok(()));
+        assert_eq!(indexes.lock(inode, A, 1..2, Mode::Shared), BUSY);
+        indexes.unmap(inode, B);
+        assert_eq!(indexes.lock(inode, A, 0..8, Mode::Exclusive), Ok(()), "who goes unlocks");
+    }
+}

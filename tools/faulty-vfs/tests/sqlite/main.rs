@@ -1,0 +1,6 @@
+//! SQLite itself on the VFS.
+
+mod connections;
+mod faults;
+mod power;
+mod workload;
