@@ -1,11 +1,15 @@
-//! An engine in this process, for `memory:` addresses. The only module that knows the engine's own interface.
+//! An engine in this process, for `memory:` and `sqlite:` addresses. The only module that knows the engine's own
+//! interface.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant, SystemTime};
 
-use everloop_server::{ClockMode, Engine};
+use everloop_server::{ClockMode, Engine, EngineBuilder, EngineError};
 use tower::Service;
 
 use crate::client::InProcess;
@@ -13,53 +17,65 @@ use crate::client::InProcess;
 /// How `explain_time` calls the lock that holds time while nobody waits.
 const TAKER: &str = "nobody waits for a result";
 
+/// How long a file is waited for that another engine of this process is about to close.
+const CLOSING_MAX: Duration = Duration::from_secs(5);
+const CLOSING_LOOK: Duration = Duration::from_millis(5);
+
 /// The clock of an engine in this process. See [`Client::engine_clock`](crate::Client::engine_clock).
 ///
-/// With `memory:?clock=skipping` it jumps over waiting while someone waits for a result, or in [`sleep`](Self::sleep);
-/// otherwise it goes as the wall clock does.
+/// With `?clock=skipping` in the address it jumps over waiting while someone waits for a result, or in
+/// [`sleep`](Self::sleep); otherwise it goes as the wall clock does.
 #[derive(Clone)]
 pub struct EngineClock {
-    engine: Engine,
-    waiting: Arc<Waiting>,
+    embedded: Arc<Embedded>,
 }
 
-/// Who wants time to jump. The engine starts with one lock: the first one takes it away, the last one puts it back.
-struct Waiting {
+/// An engine, for all who use it.
+struct Embedded {
+    engine: Engine,
     is_skipping: bool,
-    count: Mutex<usize>,
+    /// How many want time to jump. The engine starts with one lock: the first one takes it away, the last one puts it
+    /// back.
+    jumping: Mutex<usize>,
 }
+
+/// The engines of this process that have a file: within a process, one file is one engine.
+static FILES: Mutex<BTreeMap<PathBuf, Weak<Embedded>>> = Mutex::new(BTreeMap::new());
 
 impl EngineClock {
-    /// Starts an engine that keeps everything in memory, and that has this namespace.
-    pub(crate) fn start(skipping: bool, namespace: &str) -> Result<Self, String> {
-        let mode = if skipping { ClockMode::Skipping } else { ClockMode::Real };
-        let mut builder = Engine::builder().clock(mode);
-        if namespace != "default" {
-            builder = builder.namespace(namespace);
-        }
-        let engine = builder.build().map_err(|error| error.to_string())?;
-        Ok(Self { engine, waiting: Arc::new(Waiting { is_skipping: skipping, count: Mutex::new(0) }) })
+    /// An engine that has this namespace: the one of the file, or a new one that keeps everything in memory.
+    pub(crate) async fn start(path: Option<PathBuf>, is_skipping: bool, namespace: &str) -> Result<Self, String> {
+        let embedded = match path {
+            None => Arc::new(Embedded::start(Engine::builder(), is_skipping).map_err(|error| error.to_string())?),
+            Some(path) => {
+                // The disk may take its time, and so may the engine that had the file before.
+                let opened = tokio::task::spawn_blocking(move || Embedded::open(&path, is_skipping)).await;
+                opened.map_err(|error| error.to_string())??
+            }
+        };
+        embedded.engine.ensure_namespace(namespace).map_err(|error| error.to_string())?;
+        Ok(Self { embedded })
     }
 
     /// What calls go to.
     pub(crate) fn service(&self) -> InProcess {
-        let server = self.engine.workflow_service();
+        let server = self.embedded.engine.workflow_service();
         Arc::new(move |request| server.clone().call(request))
     }
 
     /// The engine's time.
     pub fn now(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + self.engine.now()
+        SystemTime::UNIX_EPOCH + self.embedded.engine.now()
     }
 
     /// How far it has jumped altogether.
     pub fn skipped(&self) -> Duration {
-        self.engine.skipped()
+        self.embedded.engine.skipped()
     }
 
     /// Waits until the engine's time has gone on by `duration`, jumping where the clock may.
     pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + use<> {
-        let slept = self.engine.sleep(duration);
+        let slept = self.embedded.engine.sleep(duration);
         let jumping = self.jump();
         async move {
             let awake = slept.await;
@@ -71,12 +87,12 @@ impl EngineClock {
 
     /// Lets a skipping clock jump for as long as the answer is kept.
     pub fn jump(&self) -> Jumping {
-        if self.waiting.is_skipping {
-            let mut count = self.waiting.count();
-            *count += 1;
-            if *count == 1 {
+        if self.embedded.is_skipping {
+            let mut jumping = self.embedded.jumping();
+            *jumping += 1;
+            if *jumping == 1 {
                 // There is nothing to take away where someone unlocked more often than it was locked.
-                let _ = self.engine.unlock_time(TAKER);
+                let _ = self.embedded.engine.unlock_time(TAKER);
             }
         }
         Jumping { clock: self.clone() }
@@ -84,7 +100,7 @@ impl EngineClock {
 
     /// Why time jumps, or does not: who holds it, what is under way, and what comes next.
     pub fn explain_time(&self) -> String {
-        self.engine.explain_time()
+        self.embedded.engine.explain_time()
     }
 }
 
@@ -102,20 +118,66 @@ pub struct Jumping {
 
 impl Drop for Jumping {
     fn drop(&mut self) {
-        let EngineClock { engine, waiting } = &self.clock;
-        if waiting.is_skipping {
-            let mut count = waiting.count();
-            *count -= 1;
-            if *count == 0 {
-                engine.lock_time(TAKER);
+        let embedded = &self.clock.embedded;
+        if embedded.is_skipping {
+            let mut jumping = embedded.jumping();
+            *jumping -= 1;
+            if *jumping == 0 {
+                embedded.engine.lock_time(TAKER);
             }
         }
     }
 }
 
-impl Waiting {
-    fn count(&self) -> MutexGuard<'_, usize> {
+impl Embedded {
+    fn start(builder: EngineBuilder, is_skipping: bool) -> Result<Self, EngineError> {
+        let mode = if is_skipping { ClockMode::Skipping } else { ClockMode::Real };
+        Ok(Self { engine: builder.clock(mode).build()?, is_skipping, jumping: Mutex::new(0) })
+    }
+
+    /// The engine of a file: the one that is there, or a new one.
+    fn open(path: &Path, is_skipping: bool) -> Result<Arc<Self>, String> {
+        let key = absolute(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let started = Instant::now();
+        let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(embedded) = files.get(&key).and_then(Weak::upgrade) {
+            if embedded.is_skipping != is_skipping {
+                let clock = if embedded.is_skipping { "skipping" } else { "real" };
+                return Err(format!("{} is open in this process with a {clock} clock: use that one", path.display()));
+            }
+            return Ok(embedded);
+        }
+        loop {
+            match Self::start(Engine::builder().file(path), is_skipping) {
+                Ok(embedded) => {
+                    let embedded = Arc::new(embedded);
+                    files.retain(|_, other| other.strong_count() > 0);
+                    files.insert(key, Arc::downgrade(&embedded));
+                    return Ok(embedded);
+                }
+                // The last client of the engine before has gone, and the engine goes after it.
+                Err(EngineError::InUse { pid, .. })
+                    if pid == Some(std::process::id()) && started.elapsed() < CLOSING_MAX =>
+                {
+                    std::thread::sleep(CLOSING_LOOK);
+                }
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
+
+    fn jumping(&self) -> MutexGuard<'_, usize> {
         // Nothing panics while it is held.
-        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+        self.jumping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One name for a file, whatever way leads there; the file itself need not be there yet.
+fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    match (path.parent().map(Path::canonicalize), path.file_name()) {
+        (Some(Ok(folder)), Some(name)) => Ok(path.canonicalize().unwrap_or_else(|_| folder.join(name))),
+        // The engine says what is wrong with it.
+        _ => Ok(path),
     }
 }

@@ -17,10 +17,32 @@ pub(crate) fn with_detail<D: Name>(code: Code, message: impl Into<String>, detai
     Status::with_details(code, message, status.encode_to_vec().into())
 }
 
+/// Google's standard detail, as far as we fill it in.
+#[derive(Clone, PartialEq, Message)]
+struct ErrorInfo {
+    #[prost(string, tag = "1")]
+    reason: String,
+    #[prost(string, tag = "2")]
+    domain: String,
+}
+
+impl Name for ErrorInfo {
+    const PACKAGE: &'static str = "google.rpc";
+    const NAME: &'static str = "ErrorInfo";
+
+    fn type_url() -> String {
+        format!("type.googleapis.com/{}", Self::full_name())
+    }
+}
+
 impl From<StoreError> for Status {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Failed { .. } => Self::unavailable(error.to_string()),
+            StoreError::Failed { .. } => {
+                // Clients that know it do not try again: the engine has to be started anew.
+                let detail = ErrorInfo { reason: "STORE_FAILED".to_owned(), domain: "everloop".to_owned() };
+                with_detail(Code::Unavailable, error.to_string(), &detail)
+            }
             StoreError::Busy { .. } => {
                 let detail = ResourceExhaustedFailure {
                     cause: ResourceExhaustedCause::PersistenceLimit.into(),

@@ -1,6 +1,7 @@
 //! Where a client connects to.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::error::ConnectError;
 
@@ -9,25 +10,33 @@ use super::error::ConnectError;
 pub(super) enum Address {
     /// An engine of its own in this process.
     Memory { skipping_clock: bool },
+    /// The engine of an SQLite file, in this process.
+    Sqlite { path: PathBuf, skipping_clock: bool },
     /// A server, as `http://HOST:PORT`.
     Server(String),
 }
 
 /// What an address may look like, for error messages.
-const FORMS: &str = "write `memory:`, `memory:?clock=skipping`, `http://HOST:PORT` or `HOST:PORT`";
+const FORMS: &str = "write `memory:`, `sqlite:PATH`, either with `?clock=skipping`, `http://HOST:PORT` or `HOST:PORT`";
 
 impl Address {
     pub(super) fn parse(text: &str) -> Result<Self, ConnectError> {
         let fail = |reason: String| ConnectError::Address { address: text.to_owned(), reason };
         if let Some(options) = text.strip_prefix("memory:") {
-            return match options {
-                "" | "?clock=real" => Ok(Self::Memory { skipping_clock: false }),
-                "?clock=skipping" => Ok(Self::Memory { skipping_clock: true }),
-                other => Err(fail(format!("`{other}` is not known after `memory:`; {FORMS}"))),
+            return match is_skipping(options) {
+                Some(skipping_clock) => Ok(Self::Memory { skipping_clock }),
+                None => Err(fail(format!("`{options}` is not known after `memory:`; {FORMS}"))),
             };
         }
-        if text.starts_with("sqlite:") {
-            return Err(fail(format!("engines on a SQLite file are not supported in this version; {FORMS}")));
+        if let Some(rest) = text.strip_prefix("sqlite:") {
+            let (path, options) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+            if path.is_empty() {
+                return Err(fail(format!("the file's path is missing after `sqlite:`; {FORMS}")));
+            }
+            return match is_skipping(options) {
+                Some(skipping_clock) => Ok(Self::Sqlite { path: path.into(), skipping_clock }),
+                None => Err(fail(format!("`{options}` is not known after `sqlite:PATH`; {FORMS}"))),
+            };
         }
         if text.starts_with("https:") {
             return Err(fail(format!("TLS is not supported in this version; {FORMS}")));
@@ -45,11 +54,22 @@ impl Address {
     }
 }
 
+/// What the options of an engine in this process say about its clock; `None` if they say anything else.
+fn is_skipping(options: &str) -> Option<bool> {
+    match options {
+        "" | "?clock=real" => Some(false),
+        "?clock=skipping" => Some(true),
+        _ => None,
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory { skipping_clock: false } => f.write_str("memory:"),
             Self::Memory { skipping_clock: true } => f.write_str("memory:?clock=skipping"),
+            Self::Sqlite { path, skipping_clock: false } => write!(f, "sqlite:{}", path.display()),
+            Self::Sqlite { path, skipping_clock: true } => write!(f, "sqlite:{}?clock=skipping", path.display()),
             Self::Server(uri) => f.write_str(uri),
         }
     }
@@ -65,6 +85,9 @@ mod tests {
         let parse = |text: &str| Address::parse(text).map_err(|error| error.to_string());
         assert_eq!(parse("memory:"), Ok(Address::Memory { skipping_clock: false }));
         assert_eq!(parse("memory:?clock=skipping"), Ok(Address::Memory { skipping_clock: true }));
+        let sqlite = |path: &str, skipping_clock| Ok(Address::Sqlite { path: path.into(), skipping_clock });
+        assert_eq!(parse("sqlite:shop.db"), sqlite("shop.db", false));
+        assert_eq!(parse("sqlite:/var/shop.db?clock=skipping"), sqlite("/var/shop.db", true));
         assert_eq!(parse("localhost:7233"), server("http://localhost:7233"));
         assert_eq!(parse("http://[::1]:7233/"), server("http://[::1]:7233"));
     }
@@ -73,7 +96,8 @@ mod tests {
     fn what_cannot_be_reached_is_refused_with_what_to_write() {
         for (text, reason) in [
             ("memory:?clock=fast", "`?clock=fast` is not known"),
-            ("sqlite:shop.db", "SQLite file are not supported"),
+            ("sqlite:", "path is missing"),
+            ("sqlite:shop.db?mode=fast", "`?mode=fast` is not known"),
             ("https://a:1", "TLS is not supported"),
             ("localhost", "port is missing"),
             ("localhost:http", "port is not a number"),

@@ -159,14 +159,19 @@ impl ClientBuilder {
         let mut engine_clock = None;
         let route = match &address {
             #[cfg(feature = "embedded")]
-            Address::Memory { skipping_clock } => {
-                let clock = EngineClock::start(*skipping_clock, &self.namespace).map_err(ConnectError::Engine)?;
+            Address::Memory { skipping_clock } | Address::Sqlite { skipping_clock, .. } => {
+                let path = match &address {
+                    Address::Sqlite { path, .. } => Some(path.clone()),
+                    _ => None,
+                };
+                let clock = EngineClock::start(path, *skipping_clock, &self.namespace).await;
+                let clock = clock.map_err(ConnectError::Engine)?;
                 let service = clock.service();
                 engine_clock = Some(clock);
                 Route::InProcess(service)
             }
             #[cfg(not(feature = "embedded"))]
-            Address::Memory { .. } => {
+            Address::Memory { .. } | Address::Sqlite { .. } => {
                 let reason = "an engine in this process needs the feature `embedded` of `everloop`".to_owned();
                 return Err(ConnectError::Address { address: self.address, reason });
             }

@@ -74,18 +74,27 @@ impl Namespaces {
         }
         let namespaces = Self { store, by_name: RwLock::new(by_name), changing: Mutex::new(()) };
         for name in [DEFAULT].into_iter().chain(names.iter().map(String::as_str)) {
-            let retention = Duration { seconds: 30 * DAY_SECONDS, nanos: 0 };
-            let request = RegisterNamespaceRequest {
-                namespace: name.to_owned(),
-                workflow_execution_retention_period: Some(retention),
-                ..Default::default()
-            };
-            match namespaces.register(request) {
-                Ok(_) | Err(NamespaceError::AlreadyExists { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            namespaces.ensure(name)?;
         }
         Ok(namespaces)
+    }
+
+    /// Adds a namespace if there is none of that name, with what `default` has.
+    ///
+    /// # Errors
+    ///
+    /// A name that cannot be a namespace.
+    pub(crate) fn ensure(&self, name: &str) -> Result<(), NamespaceError> {
+        let retention = Duration { seconds: 30 * DAY_SECONDS, nanos: 0 };
+        let request = RegisterNamespaceRequest {
+            namespace: name.to_owned(),
+            workflow_execution_retention_period: Some(retention),
+            ..Default::default()
+        };
+        match self.register(request) {
+            Ok(_) | Err(NamespaceError::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// All of them.

@@ -1,10 +1,8 @@
 //! An engine and its threads.
 
-#[cfg(feature = "listen")]
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-#[cfg(feature = "listen")]
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -21,7 +19,7 @@ use crate::engine::history;
 use crate::engine::time::Time;
 use crate::grpc::{Operator, TestTime};
 use crate::namespaces::{NamespaceError, Namespaces};
-use crate::store::{FileOptions, HistoryBatch, Opened, SqliteStore, Store};
+use crate::store::{FileOptions, HistoryBatch, OpenError, Opened, SqliteStore, Store};
 
 /// A server of durable workflows inside this process.
 ///
@@ -39,6 +37,9 @@ pub enum EngineError {
     /// The storage cannot be opened. The text says what is wrong and what to do about it.
     #[error("{0}")]
     Store(String),
+    /// Another process has the file open, or another engine of this one. The text says which, and what to do.
+    #[error("{message}")]
+    InUse { pid: Option<u32>, message: String },
     /// A name that cannot be a namespace.
     #[error("cannot use namespace: {0}")]
     Namespace(String),
@@ -120,7 +121,12 @@ impl EngineBuilder {
             ClockMode::Skipping => "skipping",
         };
         let options = FileOptions { path: path.clone(), clock, vfs: self.vfs.clone() };
-        let (store, opened) = SqliteStore::open(options).map_err(|error| EngineError::Store(error.to_string()))?;
+        let (store, opened) = SqliteStore::open(options).map_err(|error| match &error {
+            OpenError::InUse { holder, .. } => {
+                EngineError::InUse { pid: holder.as_ref().map(|holder| holder.pid), message: error.to_string() }
+            }
+            _ => EngineError::Store(error.to_string()),
+        })?;
         Ok((Arc::new(store), opened))
     }
 }
@@ -193,11 +199,21 @@ impl Engine {
     }
 
     /// Others will reach the engine at this address.
-    #[cfg(feature = "listen")]
+    #[cfg_attr(not(feature = "listen"), expect(dead_code, reason = "only a socket has an address"))]
     pub(crate) fn listens_on(&self, address: SocketAddr) -> Result<(), EngineError> {
         let core = &self.handle.core;
         core.is_listening.store(true, Ordering::Relaxed);
         core.store.listens_on(&address.to_string()).map_err(|error| EngineError::Store(error.to_string()))
+    }
+
+    /// Makes sure that there is a namespace of that name.
+    ///
+    /// # Errors
+    ///
+    /// A name that cannot be a namespace, or an engine that has failed.
+    pub fn ensure_namespace(&self, name: &str) -> Result<(), EngineError> {
+        let ensured = self.handle.core.namespaces.ensure(name);
+        ensured.map_err(|error| EngineError::Namespace(error.to_string()))
     }
 
     /// How many runs were open in the engine's file when it was opened.

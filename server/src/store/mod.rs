@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub(crate) use self::durable::Durable;
-pub(crate) use self::sqlite::{FileOptions, Opened, SqliteStore};
+pub(crate) use self::sqlite::{FileOptions, OpenError, Opened, SqliteStore};
 use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
 
 /// The small integer key of one run: never reused, and larger for runs made later.

@@ -28,8 +28,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use self::checkpoints::Checkpoints;
 use self::database::{Database, Item};
 use self::lock::Lock;
-use self::opening::OpenError;
-pub(crate) use self::opening::{FileOptions, Opened};
+pub(crate) use self::opening::{FileOptions, OpenError, Opened};
 use self::readers::Readers;
 use super::durable::Progress;
 use super::{
