@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod e2e;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod target;

@@ -4,10 +4,11 @@
 //! an address (`127.0.0.1:7233`) is a server that already runs: the reference, a real Temporal server. Unset means
 //! `embedded` and `grpc`, one after the other.
 
-use std::{convert::Infallible, env, net::Ipv4Addr, sync::Mutex};
+use std::{convert::Infallible, env, net::Ipv4Addr};
 
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
 use everloop_server::{ClockMode, Engine, Listening};
+use tokio::sync::OnceCell;
 use tonic::{Status, body::Body, transport::Endpoint};
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
@@ -41,17 +42,25 @@ impl Target {
         matches!(self, Self::Address(_))
     }
 
-    /// Connects; called within the runtime that will drive the connection.
+    /// What a client connects to. Called within a runtime that lives until the tests end: it serves the engine behind the
+    /// socket.
+    pub(crate) async fn address(&self) -> String {
+        match self {
+            Self::Embedded => "memory:".to_owned(),
+            Self::Grpc => {
+                let listen =
+                    || async { engine().listen((Ipv4Addr::LOCALHOST, 0).into()).await.expect("there is a free port") };
+                LISTENING.get_or_init(listen).await.address().to_string()
+            }
+            Self::Address(address) => address.clone(),
+        }
+    }
+
+    /// Connects without a client; called within the runtime that will drive the connection.
     pub(crate) async fn connect(&self) -> Connection {
         match self {
             Self::Embedded => in_process(&engine()),
-            Self::Grpc => {
-                let listening = engine().listen((Ipv4Addr::LOCALHOST, 0).into()).await.expect("a free port");
-                let connection = channel(&listening.address().to_string()).await;
-                LISTENING.lock().expect("nobody panics with the lock").push(listening);
-                connection
-            }
-            Self::Address(address) => channel(address).await,
+            Self::Grpc | Self::Address(_) => channel(&self.address().await).await,
         }
     }
 }
@@ -61,8 +70,8 @@ pub(crate) fn workflow_client(connection: Connection) -> WorkflowServiceClient<C
     WorkflowServiceClient::new(connection).max_decoding_message_size(64 << 20)
 }
 
-/// Engines behind sockets, until the tests end.
-static LISTENING: Mutex<Vec<Listening>> = Mutex::new(Vec::new());
+/// The engine behind a socket, which all tests share as they would a server.
+static LISTENING: OnceCell<Listening> = OnceCell::const_new();
 
 fn engine() -> Engine {
     Engine::memory(ClockMode::Real).expect("an engine starts")

@@ -110,8 +110,8 @@ pub(crate) struct Run {
     instance: Option<Rc<dyn Instance>>,
     coroutines: BTreeMap<u64, Coroutine>,
     handlers: BTreeMap<u64, RunningHandler>,
-    /// Commands of a completed task whose events have not been seen yet.
-    unconfirmed: Option<Vec<Issued>>,
+    /// What the last completed task asked for, until its events have been used.
+    unconfirmed: Option<Unconfirmed>,
     last_started_event_id: i64,
     /// Updates that came with the live task.
     updates: Vec<Update>,
@@ -120,6 +120,14 @@ pub(crate) struct Run {
     is_closed: bool,
     messages: Vec<Message>,
     warnings: Vec<String>,
+}
+
+/// The outputs of a completed task, which the next task brings along.
+enum Unconfirmed {
+    /// These commands: their events have not been seen yet.
+    Commands(Vec<Issued>),
+    /// Nothing: their events were seen with a task that history forgot, and come once more.
+    Known,
 }
 
 struct RunningHandler {
@@ -173,9 +181,10 @@ impl Run {
         step
     }
 
-    /// Forgets the last task, which history will not have: it rejected updates and did nothing else.
+    /// Forgets the last task, which history will not have: it rejected updates and did nothing else. History goes on after the
+    /// task that started with this event.
     pub(crate) fn discard_task(&mut self, last_started_event_id: i64) {
-        self.unconfirmed = (last_started_event_id != 0).then(Vec::new);
+        self.unconfirmed = (last_started_event_id != 0).then_some(Unconfirmed::Known);
         self.last_started_event_id = last_started_event_id;
         self.reader.rewind(last_started_event_id + 1);
     }
@@ -237,9 +246,10 @@ impl Run {
                     return Ok(Step::Settled);
                 }
                 let Some(outputs) = self.reader.outputs()? else { return Ok(Step::NeedHistory) };
-                let issued = self.unconfirmed.take().unwrap_or_default();
                 self.record_rules(&outputs)?;
-                self.confirm(issued, outputs)?;
+                if let Some(Unconfirmed::Commands(issued)) = self.unconfirmed.take() {
+                    self.confirm(issued, outputs)?;
+                }
             }
             match self.reader.next()? {
                 Next::NeedHistory => return Ok(Step::NeedHistory),
@@ -266,7 +276,7 @@ impl Run {
                         warnings: std::mem::take(&mut self.warnings),
                         closes: self.is_closed,
                     };
-                    self.unconfirmed = Some(issued);
+                    self.unconfirmed = Some(Unconfirmed::Commands(issued));
                     return Ok(Step::Complete(completion));
                 }
             }

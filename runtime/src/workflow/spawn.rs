@@ -57,7 +57,7 @@ fn spawn_in<F: Future<Output: 'static> + 'static>(core: Rc<Core>, scope: ScopeId
         Output::Spawned
     };
     core.spawn(Box::pin(coroutine), scope);
-    JoinHandle { core, scope, joint, pending: None, cancel_on_drop: false, _only: PhantomData }
+    JoinHandle { core, scope, joint, pending: None, has_given: false, cancel_on_drop: false, _only: PhantomData }
 }
 
 struct Joint<T> {
@@ -72,6 +72,8 @@ pub struct JoinHandle<T> {
     scope: ScopeId,
     joint: Rc<Joint<T>>,
     pending: Option<Pending>,
+    /// Whether the output was taken.
+    has_given: bool,
     cancel_on_drop: bool,
     _only: WorkflowOnly,
 }
@@ -90,7 +92,7 @@ impl<T> JoinHandle<T> {
 
     /// Whether the coroutine has ended.
     pub fn is_finished(&self) -> bool {
-        self.joint.output.borrow().is_some()
+        self.has_given || self.joint.output.borrow().is_some()
     }
 }
 
@@ -102,12 +104,14 @@ impl<T> Future for JoinHandle<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        assert!(!this.has_given, "a join handle was polled after it gave the output of its coroutine");
         if this.pending.is_none() {
             let scope = this.core.scope();
             if this.core.take_cancellation(scope) {
                 return Poll::Ready(Err(Cancelled));
             }
             if let Some(output) = this.joint.output.take() {
+                this.has_given = true;
                 return Poll::Ready(Ok(output));
             }
             let id = this.core.wait_locally(scope);
@@ -120,10 +124,10 @@ impl<T> Future for JoinHandle<T> {
             Poll::Ready(outcome) => {
                 this.pending = None;
                 this.joint.waiting.replace(None);
-                match this.joint.output.take() {
-                    Some(output) if outcome == Outcome::Ready => Poll::Ready(Ok(output)),
-                    _ => Poll::Ready(Err(Cancelled)),
-                }
+                // Who was cancelled can wait again: the output stays where it is.
+                let output = if outcome == Outcome::Ready { this.joint.output.take() } else { None };
+                this.has_given = output.is_some();
+                Poll::Ready(output.ok_or(Cancelled))
             }
         }
     }

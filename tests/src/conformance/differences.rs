@@ -198,7 +198,7 @@ fn cause(text: &str) -> &str {
 }
 
 /// Both texts line by line: `-` what was expected, `+` what came.
-pub(super) fn diff(expected: &str, got: &str) -> String {
+pub(crate) fn diff(expected: &str, got: &str) -> String {
     let (expected, got): (Vec<_>, Vec<_>) = (expected.lines().collect(), got.lines().collect());
     // The length of the longest common rest, from each pair of lines on.
     let mut common = vec![vec![0; got.len() + 1]; expected.len() + 1];

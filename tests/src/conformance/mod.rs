@@ -12,9 +12,9 @@
 
 mod call;
 mod commands;
-mod differences;
+pub(crate) mod differences;
 mod messages;
-mod render;
+pub(crate) mod render;
 mod scenarios;
 mod script;
 mod suite;

@@ -111,6 +111,37 @@ fn a_shielded_future_runs_on_while_who_awaits_it_is_cancelled() {
     expect![["CompleteWorkflow\n"]].assert_eq(&story.complete("3", 1).fire("2").task());
 }
 
+/// The coroutine ended in the task that cancelled who waited for it: its output was dropped, and the second wait was for ever.
+#[test]
+fn who_was_cancelled_can_wait_again_for_a_coroutine_that_has_ended() {
+    let mut story = workflow(|_: Rc<()>| async {
+        let mut shielded = shield(async {
+            sleep(SECOND).await.expect("no cancellation reaches it");
+            5
+        });
+        assert_eq!((&mut shielded).await, Err(Cancelled));
+        assert!(shielded.is_finished());
+        let output = (&mut shielded).await;
+        assert!(shielded.is_finished());
+        Ok(output?)
+    })
+    .story();
+    expect![["StartTimer(1)\n"]].assert_eq(&story.task());
+    expect![["CompleteWorkflow\n"]].assert_eq(&story.fire("1").cancel().task());
+}
+
+#[test]
+fn a_coroutine_gives_its_output_once() {
+    let mut story = workflow(|_: Rc<()>| async {
+        let mut beside = spawn(async { 5 });
+        (&mut beside).await?;
+        Ok(beside.await?)
+    })
+    .story();
+    let failure = story.try_task().unwrap_err().to_string();
+    assert!(failure.contains("a join handle was polled after it gave the output of its coroutine"), "{failure}");
+}
+
 #[test]
 fn a_coroutine_is_cancelled_by_its_handle_alone() {
     let mut story = workflow(|_: Rc<()>| async {

@@ -76,6 +76,22 @@ fn a_rejected_update_leaves_no_trace() {
     assert_eq!(story.query("balance"), Ok(0));
 }
 
+/// A rejection came with the events of the task before, which had accepted an update. When the server then forgot the task of
+/// the rejection, those events came again with the next one, and were taken for commands that the code had not issued.
+#[test]
+fn a_task_that_history_forgets_leaves_no_trace() {
+    let mut story = account().story();
+    expect![["AcceptUpdate(u1)\nScheduleActivity(work, id 1)\n"]]
+        .assert_eq(&story.signal("deposit", 10).update("u1", "withdraw", 4).task());
+    for id in ["u2", "u3"] {
+        expect![["(rejected)\n"]].assert_eq(&story.update(id, "withdraw", 40).forgotten_task());
+    }
+    assert_eq!(story.query("balance"), Ok(6));
+    expect![["CompleteUpdate(u1)\n"]].assert_eq(&story.complete("1", 6).task());
+    expect![["(rejected)\n"]].assert_eq(&story.update("u4", "withdraw", 40).forgotten_task());
+    expect![["CompleteWorkflow\n"]].assert_eq(&story.signal("deposit", 94).task());
+}
+
 #[test]
 fn handlers_of_the_first_task_run_before_run() {
     let mut story = workflow(|account: Rc<Account>| async move { Ok(account.balance.get()) })

@@ -313,6 +313,18 @@ impl Story {
         self.try_task().unwrap_or_else(|failure| panic!("the task failed: {failure}"))
     }
 
+    /// A task that rejects its updates and does nothing else: history forgets it.
+    pub(super) fn forgotten_task(&mut self) -> String {
+        let before = self.history.clone();
+        let said = self.task();
+        self.history = before;
+        let is_start = |event: &&HistoryEvent| event.event_type == EventType::WorkflowTaskStarted as i32;
+        let last_started = self.history.iter().rev().find(is_start).map_or(0, |event| event.event_id);
+        self.run.discard_task(last_started);
+        self.seen = last_started as usize;
+        said
+    }
+
     pub(super) fn try_task(&mut self) -> Result<String, TaskFailure> {
         self.start_task();
         let events = self.history[self.seen..].to_vec();

@@ -25,7 +25,7 @@ pub(super) fn message(title: &str, message: &impl Debug) -> String {
 }
 
 /// One event: its id, its type, its attributes, and whatever else it has.
-pub(super) fn event(event: &HistoryEvent) -> String {
+pub(crate) fn event(event: &HistoryEvent) -> String {
     let Node::Struct { name, fields } = clean::clean(Node::of(event)) else { panic!("an event is a message") };
     let title = format!("  {:>2} {:?} ", event.event_id, event.event_type());
     let (mut attributes, mut rest) = (Vec::new(), Vec::new());
@@ -63,7 +63,7 @@ pub(super) fn status(title: &str, status: &Status) -> String {
 }
 
 /// The text with `suffix` cut out, which made its names unique, and with a placeholder for each id.
-pub(super) fn without_ids(text: &str, suffix: &str) -> String {
+pub(crate) fn without_ids(text: &str, suffix: &str) -> String {
     let mut rest = text.replace(suffix, "");
     let mut seen: Vec<String> = Vec::new();
     let mut out = String::new();

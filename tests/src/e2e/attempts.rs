@@ -1,0 +1,219 @@
+//! What ends an attempt from outside: cancellation, and time limits.
+
+use everloop::{
+    ActivityCancelReason, ActivityCancellationType, ActivityFailure, RetryPolicy, TimeoutType, WorkflowStatus,
+    prelude::*,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::world::{World, count, event, everywhere, run, until};
+
+everywhere! {
+    an_activity_learns_that_it_is_cancelled,
+    an_activity_that_finishes_all_the_same_has_a_result,
+    a_workflow_need_not_wait_for_the_activities_it_cancels,
+    an_abandoned_activity_is_not_told,
+    an_activity_learns_that_its_workflow_has_ended,
+    an_attempt_that_takes_too_long_is_tried_again,
+    an_attempt_that_falls_silent_is_tried_again,
+}
+
+/// What activities tell the test.
+struct Bench(UnboundedSender<ActivityCancelReason>);
+
+#[activities]
+impl Bench {
+    /// Waits for its cancellation, which heartbeats bring.
+    #[activity(heartbeat_timeout = "2s", retry_policy(maximum_attempts = 1))]
+    async fn wait(&self, ctx: &ActivityContext, finishes: bool) -> ActivityResult<String> {
+        ctx.heartbeat("alive")?;
+        let mut pause = tokio::time::interval(Duration::from_millis(10));
+        let reason = loop {
+            tokio::select! {
+                reason = ctx.cancelled() => break reason,
+                _ = pause.tick() => ctx.heartbeat("alive")?,
+            }
+        };
+        // Nobody listens any more when the test is over.
+        let _ = self.0.send(reason);
+        if finishes { Ok("finished".to_owned()) } else { Err(ActivityError::cancelled().details("half done")) }
+    }
+
+    /// The first attempt does nothing until the worker stops.
+    #[activity(retry_policy(initial_interval = "10ms"))]
+    async fn hang_once(&self, ctx: &ActivityContext) -> ActivityResult<u32> {
+        if ctx.info().attempt > 1 {
+            return Ok(ctx.info().attempt);
+        }
+        if ctx.info().heartbeat_timeout.is_none() {
+            let _ = self.0.send(ctx.cancelled().await);
+        }
+        ctx.worker_shutdown().await;
+        Err(ActivityError::new("the worker stops"))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+enum Bother {
+    Wait { finishes: bool, cancellation: String },
+    HangOnce { start_to_close: Option<Duration>, heartbeat: Option<Duration> },
+}
+
+#[workflow]
+#[derive(Default)]
+struct Bothers;
+
+#[workflow]
+impl Bothers {
+    #[run]
+    async fn run(&self, bother: Bother) -> WorkflowResult<String> {
+        match bother {
+            Bother::Wait { finishes, cancellation } => {
+                let cancellation = match cancellation.as_str() {
+                    "wait" => ActivityCancellationType::WaitCancellationCompleted,
+                    "try" => ActivityCancellationType::TryCancel,
+                    _ => ActivityCancellationType::Abandon,
+                };
+                match Bench::wait(finishes).cancellation_type(cancellation).await {
+                    Ok(text) => Ok(text),
+                    Err(failure) => Ok(described(&failure)),
+                }
+            }
+            Bother::HangOnce { start_to_close, heartbeat } => {
+                let mut call = Bench::hang_once();
+                if let Some(limit) = start_to_close {
+                    call = call.start_to_close_timeout(limit);
+                }
+                if let Some(limit) = heartbeat {
+                    call = call.heartbeat_timeout(limit);
+                }
+                let attempt = call.await?;
+                // Without another attempt, the limit is what the workflow is told.
+                let mut call = Bench::hang_once().retry_policy(RetryPolicy::new().maximum_attempts(1));
+                if let Some(limit) = start_to_close {
+                    call = call.start_to_close_timeout(limit);
+                }
+                if let Some(limit) = heartbeat {
+                    call = call.heartbeat_timeout(limit);
+                }
+                let failure = call.await.unwrap_err();
+                Ok(format!("attempt {attempt}, then {:?}", failure.timeout()))
+            }
+        }
+    }
+}
+
+fn described(failure: &ActivityFailure) -> String {
+    let details = failure.failure().details().and_then(|details| details.get::<String>(0));
+    format!("cancelled: {}, details: {details:?}", failure.is_cancelled())
+}
+
+fn bench(world: &World) -> (everloop::WorkerBuilder, UnboundedReceiver<ActivityCancelReason>) {
+    let (sender, reasons) = unbounded_channel();
+    (world.worker().workflow::<Bothers>().activities(Bench(sender)), reasons)
+}
+
+/// Starts a workflow with a waiting activity, and waits until the activity runs.
+async fn waiting(world: &World, finishes: bool, cancellation: &str) -> BothersHandle {
+    let bother = Bother::Wait { finishes, cancellation: cancellation.to_owned() };
+    let handle = world.client.start(Bothers::run(bother)).await.unwrap();
+    until(|| async {
+        let described = handle.describe().await.unwrap();
+        described.pending_activities().any(|activity| {
+            activity.activity_type() == "wait" && activity.heartbeat_details().get(0) == Some(Ok("alive".to_owned()))
+        })
+    })
+    .await;
+    handle
+}
+
+async fn an_activity_learns_that_it_is_cancelled(world: World) {
+    let (worker, mut reasons) = bench(&world);
+    run(worker, async {
+        let handle = waiting(&world, false, "wait").await;
+        handle.cancel().await.unwrap();
+        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::Requested));
+        assert_eq!(handle.result().await.unwrap(), "cancelled: true, details: Some(Ok(\"half done\"))");
+        let history = handle.history().await.unwrap();
+        assert_eq!(count(&history, "ActivityTaskCanceled"), 1, "{}", history.timeline());
+    })
+    .await;
+}
+
+async fn an_activity_that_finishes_all_the_same_has_a_result(world: World) {
+    let (worker, mut reasons) = bench(&world);
+    run(worker, async {
+        let handle = waiting(&world, true, "wait").await;
+        handle.cancel().await.unwrap();
+        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::Requested));
+        assert_eq!(handle.result().await.unwrap(), "finished");
+    })
+    .await;
+}
+
+async fn a_workflow_need_not_wait_for_the_activities_it_cancels(world: World) {
+    let (worker, mut reasons) = bench(&world);
+    run(worker, async {
+        let handle = waiting(&world, false, "try").await;
+        handle.cancel().await.unwrap();
+        assert_eq!(handle.result().await.unwrap(), "cancelled: true, details: None");
+        let history = handle.history().await.unwrap();
+        let end: Vec<_> = history.event_names().skip_while(|name| name != "WorkflowExecutionCancelRequested").collect();
+        let expected = ["WorkflowTaskScheduled", "WorkflowTaskStarted", "WorkflowTaskCompleted"];
+        assert_eq!(end[1..4], expected);
+        assert_eq!(end[4..], ["ActivityTaskCancelRequested", "WorkflowExecutionCompleted"], "{}", history.timeline());
+        // The request went with the run: what is left to learn is that nobody waits.
+        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::NotFound));
+    })
+    .await;
+}
+
+async fn an_abandoned_activity_is_not_told(world: World) {
+    let (worker, mut reasons) = bench(&world);
+    run(worker, async {
+        let handle = waiting(&world, true, "abandon").await;
+        handle.cancel().await.unwrap();
+        assert_eq!(handle.result().await.unwrap(), "cancelled: true, details: None");
+        let history = handle.history().await.unwrap();
+        assert_eq!(count(&history, "ActivityTaskCancelRequested"), 0, "{}", history.timeline());
+        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::NotFound));
+    })
+    .await;
+}
+
+async fn an_activity_learns_that_its_workflow_has_ended(world: World) {
+    let (worker, mut reasons) = bench(&world);
+    run(worker, async {
+        let handle = waiting(&world, true, "wait").await;
+        handle.terminate("no longer needed").await.unwrap();
+        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::NotFound));
+        assert_eq!(handle.describe().await.unwrap().status(), WorkflowStatus::Terminated);
+    })
+    .await;
+}
+
+async fn an_attempt_that_takes_too_long_is_tried_again(world: World) {
+    let (worker, mut reasons) = bench(&world);
+    run(worker, async {
+        let bother = Bother::HangOnce { start_to_close: Some(Duration::from_millis(300)), heartbeat: None };
+        let handle = world.client.start(Bothers::run(bother)).await.unwrap();
+        let expected = format!("attempt 2, then {:?}", Some(TimeoutType::StartToClose));
+        assert_eq!(handle.result().await.unwrap(), expected);
+        // Each attempt that was given up has been told.
+        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::TimedOut));
+        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::TimedOut));
+        event(&handle, "ActivityTaskTimedOut").await;
+    })
+    .await;
+}
+
+async fn an_attempt_that_falls_silent_is_tried_again(world: World) {
+    let (worker, _reasons) = bench(&world);
+    run(worker, async {
+        let bother = Bother::HangOnce { start_to_close: None, heartbeat: Some(Duration::from_millis(300)) };
+        let handle = world.client.start(Bothers::run(bother)).await.unwrap();
+        let expected = format!("attempt 2, then {:?}", Some(TimeoutType::Heartbeat));
+        assert_eq!(handle.result().await.unwrap(), expected);
+    })
+    .await;
+}

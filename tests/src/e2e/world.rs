@@ -1,0 +1,158 @@
+//! One test on one target: its client, its task queue, its names.
+
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::LazyLock,
+};
+
+use everloop::{Client, History, Worker, WorkerBuilder, WorkflowHandle, prelude::Duration};
+use futures_util::{FutureExt, future::join_all};
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
+use uuid::Uuid;
+
+use crate::target::Target;
+
+/// Makes a test of each function, which runs it on every target.
+///
+/// Those behind `waiting:` let time pass. In this process they run a second time, on an engine whose clock skips:
+/// [`World::wait`] is short where time is real, and long where it is not.
+macro_rules! everywhere {
+    ($($name:ident),* $(,)? $(; waiting: $($waiting:ident),* $(,)?)?) => {
+        mod everywhere {
+            $(#[test]
+            fn $name() {
+                crate::e2e::world::on_all_targets(concat!(module_path!(), "::", stringify!($name)), false, super::$name);
+            })*
+            $($(#[test]
+            fn $waiting() {
+                crate::e2e::world::on_all_targets(concat!(module_path!(), "::", stringify!($waiting)), true, super::$waiting);
+            })*)?
+        }
+    };
+}
+pub(super) use everywhere;
+
+/// How long a test may take on a busy machine before something is amiss.
+const PATIENCE: Duration = Duration::from_secs(100);
+
+/// Machines that test are busy: slow code is no deadlock.
+const DEADLOCK_TIMEOUT: Duration = Duration::from_secs(20);
+
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts"));
+
+/// Runs a test on every target at once, and fails where it does.
+pub(super) fn on_all_targets<F: Future<Output = ()>>(name: &str, waits: bool, test: fn(World) -> F) {
+    let mut lanes: Vec<_> = Target::all().into_iter().map(|target| (target, Clock::Real)).collect();
+    if waits && lanes.iter().any(|(target, _)| *target == Target::Embedded) {
+        lanes.push((Target::Embedded, Clock::Skipping));
+    }
+    // All on the test's own thread, whose output belongs to the test.
+    let outcomes = RUNTIME.block_on(join_all(lanes.into_iter().map(|(target, clock)| async move {
+        let lane = format!("{target:?}, with a {clock:?} clock");
+        let whole = async {
+            let world = World::new(target, clock).await;
+            assert!(timeout(PATIENCE, test(world)).await.is_ok(), "no end after {PATIENCE:?}");
+        };
+        let outcome = AssertUnwindSafe(whole).catch_unwind().await;
+        if outcome.is_err() {
+            eprintln!("that was {name} on {lane}\n");
+        }
+        outcome
+    })));
+    if let Some(panic) = outcomes.into_iter().find_map(Result::err) {
+        resume_unwind(panic);
+    }
+}
+
+/// How the time of an engine passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clock {
+    Real,
+    Skipping,
+}
+
+/// What one test has on one target.
+pub(super) struct World {
+    /// Its starts go to the test's own task queue.
+    pub(super) client: Client,
+    pub(super) target: Target,
+    clock: Clock,
+    queue: String,
+}
+
+impl World {
+    async fn new(target: Target, clock: Clock) -> Self {
+        let queue = format!("e2e-{}", Uuid::new_v4());
+        let address = match clock {
+            Clock::Real => target.address().await,
+            Clock::Skipping => target.address().await + "?clock=skipping",
+        };
+        let client = Client::builder(address).identity("e2e").task_queue(&queue).await.expect("the target is there");
+        Self { client, target, clock, queue }
+    }
+
+    /// The test's task queue.
+    pub(super) fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    /// A workflow id of this test alone.
+    pub(super) fn id(&self, name: &str) -> String {
+        format!("{name}-{}", self.queue)
+    }
+
+    /// A worker of the test's task queue.
+    pub(super) fn worker(&self) -> WorkerBuilder {
+        Worker::builder(&self.client, &self.queue).deadlock_timeout(DEADLOCK_TIMEOUT)
+    }
+
+    /// A time to wait for: short where it has to pass, long where it is skipped.
+    pub(super) fn wait(&self) -> Duration {
+        match self.clock {
+            Clock::Real => Duration::from_millis(200),
+            Clock::Skipping => Duration::from_secs(30 * 24 * 3600),
+        }
+    }
+
+    /// Fails unless this time was skipped, where it is.
+    pub(super) fn assert_skipped(&self, time: Duration) {
+        if self.clock == Clock::Skipping {
+            let skipped = self.client.engine_clock().expect("the engine is in this process").skipped();
+            assert!(skipped > time.mul_f64(0.9), "{skipped:?} of {time:?}");
+        }
+    }
+}
+
+/// Runs a worker until something is done.
+pub(super) async fn run<T>(worker: WorkerBuilder, story: impl Future<Output = T>) -> T {
+    let worker = worker.build().expect("it can be built");
+    worker.run_until(story).await.expect("the server wants it").expect("nobody stops it")
+}
+
+/// Asks until it is so.
+pub(super) async fn until<F: Future<Output = bool>>(mut is_so: impl FnMut() -> F) {
+    while !is_so().await {
+        // Servers answer at once: the pause only spares them.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits for an event of this name, and gives the history that has it.
+pub(super) async fn event<W>(handle: &WorkflowHandle<W>, name: &str) -> History {
+    loop {
+        let history = handle.history().await.expect("the workflow is there");
+        if history.event_names().any(|event| event == name) {
+            return history;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// How many events of this name there are.
+pub(super) fn count(history: &History, name: &str) -> usize {
+    history.event_names().filter(|event| event == name).count()
+}
