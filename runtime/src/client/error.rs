@@ -118,7 +118,10 @@ impl fmt::Display for RpcCode {
 #[non_exhaustive]
 pub enum StartError {
     /// The id is taken. Choose another one, or say with `id_conflict_policy` and `id_reuse_policy` what shall happen.
-    #[error("the workflow id `{workflow_id}` is taken by run {run_id}: {message}")]
+    #[error(
+        "the workflow id `{workflow_id}` is taken by run {run_id}: {message}; choose another id, or say with \
+         `.id_conflict_policy(..)` and `.id_reuse_policy(..)` what shall happen"
+    )]
     AlreadyStarted {
         /// The id.
         workflow_id: String,
@@ -186,7 +189,7 @@ pub enum ResultError {
         message: String,
     },
     /// It gave a value of another type.
-    #[error("workflow `{workflow_id}`: {cause}")]
+    #[error("workflow `{workflow_id}` returned something else than was asked for: {cause}")]
     Decode {
         /// The workflow.
         workflow_id: String,
@@ -273,7 +276,7 @@ pub enum QueryError {
         workflow_id: String,
     },
     /// The answer is of another type.
-    #[error("workflow `{workflow_id}`: {cause}")]
+    #[error("workflow `{workflow_id}` answered something else than was asked for: {cause}")]
     Decode {
         /// The workflow.
         workflow_id: String,
@@ -315,7 +318,7 @@ pub enum UpdateError {
         message: String,
     },
     /// The answer is of another type.
-    #[error("workflow `{workflow_id}`: {cause}")]
+    #[error("workflow `{workflow_id}` answered something else than was asked for: {cause}")]
     Decode {
         /// The workflow.
         workflow_id: String,

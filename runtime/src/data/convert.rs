@@ -89,7 +89,9 @@ pub(crate) fn decode<T: DeserializeOwned + 'static>(payload: &raw::Payload) -> R
             }
             value.ok_or_else(|| format!("raw bytes were sent (expected `{expected}`; `bytes::Bytes` takes them)"))
         }
-        Some(other) => Err(format!("the encoding `{other}` is not known (expected `{expected}`)")),
+        Some(other) => Err(format!(
+            "the encoding `{other}` is not known (expected `{expected}`); is the payload codec missing here that its sender had?"
+        )),
         None => Err(format!("the payload names no encoding (expected `{expected}`)")),
     }
 }

@@ -54,7 +54,10 @@ pub(crate) enum TaskFailure {
     Replay(#[from] ReplayError),
     #[error("{0}")]
     Panic(Panic),
-    #[error("the input of workflow `{workflow_type}` does not fit: {cause}")]
+    #[error(
+        "the input of workflow `{workflow_type}` does not fit: {cause}; deploy code that takes it, or terminate the workflow \
+         and start it with what fits"
+    )]
     Input { workflow_type: &'static str, cause: DecodeError },
     #[error("{0}")]
     Waker(String),

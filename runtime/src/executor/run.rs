@@ -420,12 +420,15 @@ impl Run {
                 self.run_handler(future, format!("the signal `{name}`"), unfinished)
             }
             Some(Err(cause)) => {
-                self.warnings.push(format!("the signal `{name}` was dropped: {cause}"));
+                self.warnings
+                    .push(format!("the signal `{name}` was passed over: {cause}; send it again with what fits"));
                 Ok(())
             }
             None => {
                 let known = instance.signal_names().join(", ");
-                self.warnings.push(format!("there is no handler for the signal `{name}`; there are: {known}"));
+                self.warnings.push(format!(
+                    "there is no handler for the signal `{name}`; there are: {known}; it stays in the history, for code that has one"
+                ));
                 Ok(())
             }
         }

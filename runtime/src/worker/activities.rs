@@ -130,7 +130,8 @@ impl Activities {
         let Some(activity) = self.registry.activities.get(info.activity_type.as_str()).cloned() else {
             let known: Vec<_> = self.registry.activities.keys().copied().collect();
             let message = format!(
-                "the activity type `{}` is not registered with this worker; there are: {}",
+                "the activity type `{}` is not registered with this worker, where there are: {}; register it, or call it with \
+                 the task queue of a worker that has it",
                 info.activity_type,
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             );

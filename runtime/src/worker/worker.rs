@@ -135,7 +135,7 @@ pub enum BuildError {
 #[non_exhaustive]
 pub enum WorkerError {
     /// The server will never give this worker tasks: its namespace does not exist, say.
-    #[error("the server refuses this worker: {0}")]
+    #[error("the server refuses this worker: {0}; check namespace and credentials of its client")]
     Refused(RpcError),
     /// Workflow code blocked its thread again and again. The warnings before say which.
     #[error("workflow code has blocked {0} threads for good; the warnings before say which: restart the process")]

@@ -139,7 +139,8 @@ impl Shell {
         let Some(definition) = self.registry.workflows.get(identity.workflow_type.as_str()) else {
             let known: Vec<_> = self.registry.workflows.keys().copied().collect();
             return fail(format!(
-                "the workflow type `{}` is not registered with this worker; there are: {}",
+                "the workflow type `{}` is not registered with this worker, where there are: {}; register it, or start it on \
+                 the task queue of a worker that has it",
                 identity.workflow_type,
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             ));

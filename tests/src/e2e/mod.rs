@@ -4,6 +4,7 @@
 //! whichever server it is. Each test has a task queue and workflow ids of its own, so they run side by side, on a server
 //! that others use too.
 
+mod warnings;
 mod world;
 
 mod activities;
@@ -12,6 +13,7 @@ mod clients;
 mod concurrency;
 mod deploys;
 mod endings;
+mod mistakes;
 mod queries;
 mod replay;
 mod signals;

@@ -13,6 +13,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
+use super::warnings;
 use crate::target::Target;
 
 /// Makes a test of each function, which runs it on every target.
@@ -86,6 +87,7 @@ pub(super) struct World {
 
 impl World {
     async fn new(target: Target, clock: Clock) -> Self {
+        warnings::keep();
         let queue = format!("e2e-{}", Uuid::new_v4());
         let address = match clock {
             Clock::Real => target.address().await,

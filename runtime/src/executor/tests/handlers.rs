@@ -120,13 +120,13 @@ fn a_query_only_reads() {
 }
 
 #[test]
-fn signals_that_fit_no_handler_are_dropped_with_a_warning() {
+fn signals_that_fit_no_handler_are_passed_over_with_a_warning() {
     let mut story = account().story();
     let text = raw::Payloads { payloads: vec![crate::data::encode(&"ten").unwrap()] };
     expect![[""]].assert_eq(&story.signal("depsoit", 5).signal_raw("deposit", Some(text)).task());
     let warnings = story.warnings.join("\n");
     assert!(warnings.contains("there is no handler for the signal `depsoit`; there are: deposit"), "{warnings}");
-    assert!(warnings.contains("the signal `deposit` was dropped: argument 1 `n`: invalid type"), "{warnings}");
+    assert!(warnings.contains("the signal `deposit` was passed over: argument 1 `n`: invalid type"), "{warnings}");
 }
 
 #[test]
