@@ -1,10 +1,17 @@
 //! What the tests run against.
 //!
-//! `EVERLOOP_TEST_TARGET` names it: `embedded` is the engine in this process, `grpc` the same engine behind a socket, and
-//! an address (`127.0.0.1:7233`) is a server that already runs: the reference, a real Temporal server. Unset means
-//! `embedded` and `grpc`, one after the other.
+//! `EVERLOOP_TEST_TARGET` names it: `embedded` is the engine in this process, `sqlite` the same with a file, `grpc` the
+//! engine behind a socket, and an address (`127.0.0.1:7233`) is a server that already runs: the reference, a real Temporal
+//! server. Unset means the first three.
 
-use std::{convert::Infallible, env, net::Ipv4Addr};
+use std::{
+    convert::Infallible,
+    env, fs,
+    net::Ipv4Addr,
+    path::PathBuf,
+    sync::LazyLock,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
 use everloop_server::{ClockMode, Engine, Listening};
@@ -20,6 +27,8 @@ pub(crate) type Connection = BoxCloneSyncService<http::Request<Body>, http::Resp
 pub(crate) enum Target {
     /// Our engine in this process.
     Embedded,
+    /// Our engine in this process, with a file.
+    Sqlite,
     /// Our engine in this process, behind a socket.
     Grpc,
     /// A server at `HOST:PORT` that somebody else started: the reference.
@@ -30,8 +39,9 @@ impl Target {
     /// The targets of this run of the tests.
     pub(crate) fn all() -> Vec<Self> {
         match env::var("EVERLOOP_TEST_TARGET").as_deref() {
-            Err(_) => vec![Self::Embedded, Self::Grpc],
+            Err(_) => vec![Self::Embedded, Self::Sqlite, Self::Grpc],
             Ok("embedded") => vec![Self::Embedded],
+            Ok("sqlite") => vec![Self::Sqlite],
             Ok("grpc") => vec![Self::Grpc],
             Ok(address) => vec![Self::Address(address.into())],
         }
@@ -42,11 +52,21 @@ impl Target {
         matches!(self, Self::Address(_))
     }
 
+    /// Whether it is an engine in this process that does not listen.
+    pub(crate) fn is_in_process(&self) -> bool {
+        matches!(self, Self::Embedded | Self::Sqlite)
+    }
+
     /// What a client connects to. Called within a runtime that lives until the tests end: it serves the engine behind the
     /// socket.
     pub(crate) async fn address(&self) -> String {
         match self {
             Self::Embedded => "memory:".to_owned(),
+            // Tests take turns with a few files: mostly a test finds one that another has left, and opens it again.
+            Self::Sqlite => {
+                let turn = NEXT_FILE.fetch_add(1, Ordering::Relaxed) % SHARED_FILES;
+                format!("sqlite:{}", FOLDER.join(format!("shared-{turn}.db")).display())
+            }
             Self::Grpc => {
                 let listen =
                     || async { engine().listen((Ipv4Addr::LOCALHOST, 0).into()).await.expect("there is a free port") };
@@ -60,6 +80,10 @@ impl Target {
     pub(crate) async fn connect(&self) -> Connection {
         match self {
             Self::Embedded => in_process(&engine()),
+            Self::Sqlite => {
+                let own = NEXT_FILE.fetch_add(1, Ordering::Relaxed);
+                in_process(&Engine::open(FOLDER.join(format!("own-{own}.db"))).expect("an engine starts"))
+            }
             Self::Grpc | Self::Address(_) => channel(&self.address().await).await,
         }
     }
@@ -69,6 +93,22 @@ impl Target {
 pub(crate) fn workflow_client(connection: Connection) -> WorkflowServiceClient<Connection> {
     WorkflowServiceClient::new(connection).max_decoding_message_size(64 << 20)
 }
+
+/// How many files the tests of one process share.
+const SHARED_FILES: usize = 4;
+
+static NEXT_FILE: AtomicUsize = AtomicUsize::new(0);
+
+/// Where the files are, beside the test program: those of the last run are removed.
+static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+    let program = env::current_exe().expect("the test knows where it is");
+    let folder = program.with_extension("files");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).expect("the files of the last run can be removed");
+    }
+    fs::create_dir_all(&folder).expect("there is room beside the test program");
+    folder
+});
 
 /// The engine behind a socket, which all tests share as they would a server.
 static LISTENING: OnceCell<Listening> = OnceCell::const_new();

@@ -13,7 +13,6 @@ use super::{
     warnings,
     world::{World, event, everywhere, run},
 };
-use crate::target::Target;
 
 everywhere! {
     an_unknown_workflow_type,
@@ -399,7 +398,7 @@ async fn starts_and_filters_that_cannot_be(world: World) {
 
 async fn a_namespace_that_is_not_there(world: World) {
     // An engine in this process has the namespaces that it is asked for.
-    if world.target != Target::Embedded {
+    if !world.target.is_in_process() {
         let client = Client::builder(world.target.address().await).namespace("nowhere").await.unwrap();
         let elsewhere = Worker::builder(&client, world.queue()).activity(double).build().unwrap();
         let error = elsewhere.run().await.unwrap_err().to_string();
@@ -414,9 +413,9 @@ async fn a_port_in_use(world: World) {
     run(worker(&world), async {
         // Where the target itself listens, if it does.
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = match world.target {
-            Target::Embedded => taken.local_addr().unwrap(),
-            _ => world.target.address().await.parse().unwrap(),
+        let address = match world.target.is_in_process() {
+            true => taken.local_addr().unwrap(),
+            false => world.target.address().await.parse().unwrap(),
         };
         let engine = Engine::memory(ClockMode::Real).unwrap();
         let error = engine.listen(address).await.unwrap_err().to_string();
