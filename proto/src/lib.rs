@@ -15,6 +15,7 @@
 
 #[allow(clippy::all, unreachable_pub, unused_qualifications, reason = "generated code follows its generator's style")]
 mod generated;
+pub mod timeline;
 
 pub use generated::{google, grpc, temporal};
 
