@@ -15,8 +15,14 @@
 
 #[allow(clippy::all, unreachable_pub, unused_qualifications, reason = "generated code follows its generator's style")]
 mod generated;
+pub mod timeline;
 
 pub use generated::{google, grpc, temporal};
+
+/// What histories, descriptions of runs and answers to queries are made of: an encoded `FileDescriptorSet` of these
+/// messages and all they reach. It is what a library needs that writes or reads their JSON.
+#[cfg(feature = "descriptors")]
+pub const DESCRIPTORS: &[u8] = include_bytes!("generated/descriptors.binpb");
 
 #[cfg(all(test, feature = "client", feature = "server"))]
 mod tests {

@@ -1,11 +1,10 @@
 //! The recorded events of one run, for people, for replays and for files.
 
 use std::fmt::Write;
-use std::time::{Duration, SystemTime};
 
-use everloop_proto::temporal::api::enums::v1::EventType;
 use everloop_proto::temporal::api::history::v1 as wire;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes;
+use everloop_proto::timeline::{Timeline, event_name};
 use prost::Message;
 
 /// The history of one run: every event, in order.
@@ -83,7 +82,7 @@ impl History {
 
     /// The events' names, as the protocol has them: `TimerStarted`.
     pub fn event_names(&self) -> impl Iterator<Item = String> {
-        self.events.iter().map(name)
+        self.events.iter().map(event_name)
     }
 
     /// One line an event: its number, the time since the start, its name, and what it is about.
@@ -93,17 +92,11 @@ impl History {
     ///   5       0.004  TimerStarted                   timer 1, 10 s
     /// ```
     pub fn timeline(&self) -> String {
-        let time = |event: &wire::HistoryEvent| event.event_time.and_then(|time| SystemTime::try_from(time).ok());
-        let start = self.events.first().and_then(time);
+        let mut timeline = Timeline::default();
         let mut text = String::new();
         for event in &self.events {
-            let since = match (start, time(event)) {
-                (Some(start), Some(time)) => time.duration_since(start).unwrap_or_default().as_secs_f64(),
-                _ => 0.0,
-            };
-            let about = about(event);
-            let line = format!("{:>4} {since:>11.3}  {:<32} {about}", event.event_id, name(event));
-            writeln!(text, "{}", line.trim_end()).expect("a string takes everything");
+            let line = timeline.line(event, |failure| crate::Failure::from_wire(failure.clone()).to_string());
+            writeln!(text, "{line}").expect("a string takes everything");
         }
         text
     }
@@ -114,55 +107,10 @@ impl History {
     }
 }
 
-/// `EVENT_TYPE_TIMER_STARTED` is `TimerStarted`.
-fn name(event: &wire::HistoryEvent) -> String {
-    let Ok(kind) = EventType::try_from(event.event_type) else { return format!("Unknown({})", event.event_type) };
-    let words = kind.as_str_name().trim_start_matches("EVENT_TYPE_").split('_');
-    words.map(|word| word[..1].to_owned() + &word[1..].to_lowercase()).collect()
-}
-
-/// What an event is about, in a few words.
-fn about(event: &wire::HistoryEvent) -> String {
-    use Attributes::*;
-    let seconds = |duration: &Option<prost_types::Duration>| {
-        let duration: Duration = duration.unwrap_or_default().try_into().unwrap_or_default();
-        format!("{} s", duration.as_secs_f64())
-    };
-    let failure = |failure: &Option<everloop_proto::temporal::api::failure::v1::Failure>| {
-        failure.clone().map(|failure| crate::Failure::from_wire(failure).to_string()).unwrap_or_default()
-    };
-    match &event.attributes {
-        Some(WorkflowExecutionStartedEventAttributes(started)) => {
-            started.workflow_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default()
-        }
-        Some(WorkflowExecutionSignaledEventAttributes(signal)) => signal.signal_name.clone(),
-        Some(WorkflowExecutionFailedEventAttributes(failed)) => failure(&failed.failure),
-        Some(WorkflowTaskFailedEventAttributes(failed)) => failure(&failed.failure),
-        Some(WorkflowExecutionTerminatedEventAttributes(terminated)) => terminated.reason.clone(),
-        Some(TimerStartedEventAttributes(timer)) => {
-            format!("timer {}, {}", timer.timer_id, seconds(&timer.start_to_fire_timeout))
-        }
-        Some(TimerFiredEventAttributes(timer)) => format!("timer {}", timer.timer_id),
-        Some(TimerCanceledEventAttributes(timer)) => format!("timer {}", timer.timer_id),
-        Some(ActivityTaskScheduledEventAttributes(activity)) => {
-            let kind = activity.activity_type.as_ref().map_or("", |kind| &kind.name);
-            format!("{kind}, id {}", activity.activity_id)
-        }
-        Some(ActivityTaskStartedEventAttributes(started)) if started.attempt > 1 => {
-            format!("attempt {}, after: {}", started.attempt, failure(&started.last_failure))
-        }
-        Some(ActivityTaskFailedEventAttributes(failed)) => failure(&failed.failure),
-        Some(ActivityTaskTimedOutEventAttributes(timed_out)) => failure(&timed_out.failure),
-        Some(WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => accepted.protocol_instance_id.clone(),
-        Some(WorkflowExecutionUpdateCompletedEventAttributes(completed)) => {
-            completed.meta.as_ref().map(|meta| meta.update_id.clone()).unwrap_or_default()
-        }
-        _ => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use everloop_proto::temporal::api::enums::v1::EventType;
+
     use super::*;
 
     fn event(event_id: i64, kind: EventType, nanos: i32, attributes: Attributes) -> wire::HistoryEvent {

@@ -8,6 +8,7 @@ mod matching;
 mod namespaces;
 mod service;
 mod status;
+mod stop;
 mod store;
 mod visibility;
 

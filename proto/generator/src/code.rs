@@ -7,8 +7,8 @@ use prost_types::FileDescriptorSet;
 
 use crate::Result;
 
-/// File names below the folder of generated code, and their text.
-pub(crate) type Files = BTreeMap<String, String>;
+/// File names below the folder of generated code, and what they hold.
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// Members of oneofs that are several times as large as the others. Boxed, they leave a history event and a command
 /// half as large, and histories have many.
@@ -38,11 +38,11 @@ pub(crate) fn generate(descriptors: FileDescriptorSet) -> Result<Files> {
         let name = module.to_file_name_or("root");
         let code = code.split_once('\n').map_or("", |(_tool, code)| code);
         tree.insert(&module.parts().collect::<Vec<_>>(), &name);
-        files.insert(name, format!("{HEADER}{code}"));
+        files.insert(name, format!("{HEADER}{code}").into_bytes());
     }
     let mut modules = HEADER.to_owned();
     tree.print(0, &mut modules);
-    files.insert("mod.rs".to_owned(), modules);
+    files.insert("mod.rs".to_owned(), modules.into_bytes());
     Ok(files)
 }
 

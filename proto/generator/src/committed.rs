@@ -18,8 +18,8 @@ pub(crate) fn write(folder: &Path, files: &Files) -> Result<()> {
     for name in names(folder)?.into_iter().filter(|name| !files.contains_key(name)) {
         fs::remove_file(folder.join(name))?;
     }
-    for (name, text) in files {
-        fs::write(folder.join(name), text)?;
+    for (name, bytes) in files {
+        fs::write(folder.join(name), bytes)?;
     }
     Ok(())
 }
@@ -29,8 +29,8 @@ pub(crate) fn differences(folder: &Path, files: &Files) -> Result<Vec<String>> {
     fs::create_dir_all(folder)?;
     let mut different = names(folder)?;
     different.retain(|name| !files.contains_key(name));
-    for (name, text) in files {
-        if fs::read_to_string(folder.join(name)).ok().as_ref() != Some(text) {
+    for (name, bytes) in files {
+        if fs::read(folder.join(name)).ok().as_ref() != Some(bytes) {
             different.push(name.clone());
         }
     }

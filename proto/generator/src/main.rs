@@ -7,6 +7,7 @@
 
 mod code;
 mod committed;
+mod described;
 mod prune;
 mod source;
 
@@ -23,12 +24,15 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The whole way: published files, compiled, pruned, as Rust.
+/// The whole way: published files, compiled, pruned, as Rust; and what some messages are made of, for their JSON.
 fn generate() -> Result<code::Files> {
     let protos = source::locate(Path::new(env!("CARGO_MANIFEST_DIR")))?;
     let mut descriptors = source::compile(&protos)?;
     prune::prune(&mut descriptors, source::ROOTS);
-    code::generate(descriptors)
+    let described = described::encode(&descriptors, described::MESSAGES);
+    let mut files = code::generate(descriptors)?;
+    files.insert(described::FILE.to_owned(), described);
+    Ok(files)
 }
 
 #[cfg(test)]

@@ -9,44 +9,49 @@ use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, Fil
 
 /// Keeps what the files `roots` define, and what that reaches. Types nested in a kept one are kept.
 pub(crate) fn prune(set: &mut FileDescriptorSet, roots: &[&str]) {
-    let reached = reach(set, roots);
+    let mut wanted = Vec::new();
+    for file in set.file.iter_mut() {
+        if !roots.contains(&file.name()) {
+            file.service.clear();
+            continue;
+        }
+        wanted.extend(names(file));
+        let methods = file.service.iter().flat_map(|service| &service.method);
+        wanted.extend(methods.flat_map(|method| [method.input_type().into(), method.output_type().into()]));
+    }
+    keep(set, wanted);
+    set.file.iter_mut().for_each(undeprecate);
+}
+
+/// Keeps the types with those full names and what they reach, and files that have something left.
+pub(crate) fn keep(set: &mut FileDescriptorSet, wanted: Vec<String>) {
+    let reached = reach(set, wanted);
     for file in &mut set.file {
         let package = file.package().to_owned();
         let keeps = |name: &str| reached.contains(&format!(".{package}.{name}"));
         file.message_type.retain(|message| keeps(message.name()));
         file.enum_type.retain(|r#enum| keeps(r#enum.name()));
-        if !roots.contains(&file.name()) {
-            file.service.clear();
-        }
         // Extensions are the annotations of HTTP gateways and document generators.
         file.extension.clear();
-        undeprecate(file);
     }
     set.file.retain(|file| !(file.message_type.is_empty() && file.enum_type.is_empty() && file.service.is_empty()));
 }
 
+/// The full names of a file's top-level types.
+fn names(file: &FileDescriptorProto) -> Vec<String> {
+    let messages = file.message_type.iter().map(DescriptorProto::name);
+    let enums = file.enum_type.iter().map(EnumDescriptorProto::name);
+    messages.chain(enums).map(|name| format!(".{}.{name}", file.package())).collect()
+}
+
 /// The full names of all top-level types that are reached.
-fn reach(set: &FileDescriptorSet, roots: &[&str]) -> BTreeSet<String> {
+fn reach(set: &FileDescriptorSet, mut pending: Vec<String>) -> BTreeSet<String> {
     let mut references = BTreeMap::new();
-    let mut pending = Vec::new();
     for file in &set.file {
-        let full_name = |name: &str| format!(".{}.{name}", file.package());
-        let is_root = roots.contains(&file.name());
+        references.extend(names(file).into_iter().map(|name| (name, Vec::new())));
         for message in &file.message_type {
-            let name = full_name(message.name());
-            let mut named = Vec::new();
-            collect_references(message, &mut named);
-            references.insert(name.clone(), named);
-            pending.extend(is_root.then_some(name));
-        }
-        for r#enum in &file.enum_type {
-            let name = full_name(r#enum.name());
-            references.insert(name.clone(), Vec::new());
-            pending.extend(is_root.then_some(name));
-        }
-        if is_root {
-            let methods = file.service.iter().flat_map(|service| &service.method);
-            pending.extend(methods.flat_map(|method| [method.input_type().into(), method.output_type().into()]));
+            let named = references.entry(format!(".{}.{}", file.package(), message.name())).or_default();
+            collect_references(message, named);
         }
     }
 

@@ -8,25 +8,26 @@ use everloop_proto::grpc::health::v1::health_check_response::ServingStatus;
 use everloop_proto::grpc::health::v1::health_server::Health;
 use everloop_proto::grpc::health::v1::{HealthCheckRequest, HealthCheckResponse};
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::SERVICE_NAME as WORKFLOW_SERVICE;
-use tokio::sync::watch;
 use tonic::codegen::BoxStream;
 use tonic::codegen::tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
+use crate::stop::StopNotice;
+
 /// Says that the workflow service is served, until it stops.
 #[derive(Clone, Debug)]
 pub(crate) struct HealthService {
-    stopping: watch::Receiver<bool>,
+    stop: StopNotice,
 }
 
 impl HealthService {
-    /// Serving until the value is true.
-    pub(super) fn new(stopping: watch::Receiver<bool>) -> Self {
-        Self { stopping }
+    /// Serving until the notice is given.
+    pub(super) fn new(stop: StopNotice) -> Self {
+        Self { stop }
     }
 
     fn status(&self) -> HealthCheckResponse {
-        answer(if *self.stopping.borrow() { ServingStatus::NotServing } else { ServingStatus::Serving })
+        answer(if self.stop.is_given() { ServingStatus::NotServing } else { ServingStatus::Serving })
     }
 }
 
@@ -51,16 +52,13 @@ impl Health for HealthService {
     type WatchStream = BoxStream<HealthCheckResponse>;
 
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let mut stopping = self.stopping.clone();
+        let stop = self.stop.clone();
         let now = match is_known(&request.get_ref().service) {
             true => self.status(),
             false => answer(ServingStatus::ServiceUnknown),
         };
-        let stops = async move {
-            // An error means that the server is gone, which ends the stream too.
-            let _ = stopping.wait_for(|stopping| *stopping).await;
-        };
-        Ok(Response::new(Box::pin(Changes { now: Some(now), stops: Some(Box::pin(stops)) })))
+        let stops = Box::pin(async move { stop.given().await });
+        Ok(Response::new(Box::pin(Changes { now: Some(now), stops: Some(stops) })))
     }
 }
 

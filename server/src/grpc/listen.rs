@@ -24,8 +24,8 @@ const STREAMS_MAX: u32 = 10_000;
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 
-/// How long calls may take to end after the stop.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long calls may take to end after the stop. Those that wait for something end at once.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Who can reach the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,11 @@ impl Listening {
         self.address
     }
 
-    /// Accepts no more connections and calls, and waits for the calls under way, five seconds at most.
+    /// Accepts no more connections and calls, and waits for the calls under way, three seconds at most.
+    ///
+    /// Polls for tasks that wait are answered empty, and reads that wait for new events with what there is. Updates and
+    /// queries that wait for a worker fail as unavailable. What takes longer, like a client that does not read its
+    /// answers, is left to the runtime.
     pub async fn stop(self) {
         self.stopping.send_replace(true);
         // Whatever takes longer, the caller need not wait for; a panic of the server is already reported.
@@ -160,12 +164,14 @@ mod tests {
 
     use super::*;
     use crate::grpc::health::HealthService;
+    use crate::stop::StopNotice;
 
     const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
     async fn start(address: SocketAddr, reach: Reach) -> Result<Listening, ListenError> {
         let (stopping, stops) = watch::channel(false);
-        listen(address, reach, HealthServer::new(HealthService::new(stops)), stopping, |_| Ok(())).await
+        listen(address, reach, HealthServer::new(HealthService::new(StopNotice::new(stops))), stopping, |_| Ok(()))
+            .await
     }
 
     async fn connect(address: SocketAddr) -> Result<HealthClient<Channel>, tonic::transport::Error> {

@@ -5,13 +5,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use everloop_proto::grpc::health::v1::health_server::{self, HealthServer};
 use everloop_proto::temporal::api::operatorservice::v1::operator_service_server::{self, OperatorServiceServer};
 use everloop_proto::temporal::api::testservice::v1::test_service_server;
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server;
-use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body_util::{BodyExt, Full};
+use http::{Request, Response};
 use tokio::sync::watch;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -19,6 +17,7 @@ use tower::Service;
 
 use super::Operator;
 use super::health::HealthService;
+use crate::stop::StopNotice;
 
 /// The largest message that comes in, in bytes, unpacked.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 4 << 20;
@@ -31,7 +30,8 @@ pub(crate) struct Services<W, T> {
     /// Only where time can be skipped.
     test: Option<T>,
     health: HealthServer<HealthService>,
-    stopping: watch::Receiver<bool>,
+    /// Goes with every request: what waits there must not hold up a stop.
+    stop: StopNotice,
 }
 
 /// The settings of a generated server; the types of servers have nothing in common.
@@ -53,8 +53,9 @@ impl<W, T> Services<W, T> {
         test: Option<T>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        let health = configured!(HealthServer::new(HealthService::new(stopping.clone())));
-        Self { workflow, operator: configured!(operator), test, health, stopping }
+        let stop = StopNotice::new(stopping);
+        let health = configured!(HealthServer::new(HealthService::new(stop.clone())));
+        Self { workflow, operator: configured!(operator), test, health, stop }
     }
 }
 
@@ -78,7 +79,7 @@ where
         if request.headers().get("grpc-encoding").is_none_or(|encoding| encoding != "gzip") {
             request.headers_mut().remove("grpc-accept-encoding");
         }
-        let at_stop = AtStop::of(request.uri().path());
+        request.extensions_mut().insert(self.stop.clone());
         let answer: Answer = match (service_of(request.uri().path()), &mut self.test) {
             (workflow_service_server::SERVICE_NAME, _) => Box::pin(self.workflow.call(request)),
             (operator_service_server::SERVICE_NAME, _) => self.operator.call(request),
@@ -89,58 +90,8 @@ where
                 return Box::pin(async { Ok(refusal) });
             }
         };
-        let mut stopping = self.stopping.clone();
-        Box::pin(async move {
-            match at_stop.early_answer() {
-                None => answer.await.map(as_too_large),
-                Some(early_answer) => tokio::select! {
-                    answer = answer => answer.map(as_too_large),
-                    // An error means that the socket is gone.
-                    _ = stopping.wait_for(|stopping| *stopping) => Ok(early_answer()),
-                },
-            }
-        })
+        Box::pin(async move { answer.await.map(as_too_large) })
     }
-}
-
-/// What becomes of a call under way when the socket stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AtStop {
-    /// It ends by itself, soon.
-    Finish,
-    /// A worker waits for a task: it is told that there is none.
-    NoTask,
-    /// Somebody waits for news, and will ask again.
-    Retry,
-}
-
-impl AtStop {
-    fn of(path: &str) -> Self {
-        match path.rsplit('/').next() {
-            Some("PollWorkflowTaskQueue" | "PollActivityTaskQueue" | "PollNexusTaskQueue") => Self::NoTask,
-            Some("GetWorkflowExecutionHistory" | "PollWorkflowExecutionUpdate") => Self::Retry,
-            _ => Self::Finish,
-        }
-    }
-
-    fn early_answer(self) -> Option<fn() -> Response<Body>> {
-        match self {
-            Self::Finish => None,
-            Self::NoTask => Some(empty_message),
-            Self::Retry => Some(|| Status::unavailable("the server is stopping").into_http()),
-        }
-    }
-}
-
-/// A successful answer of one message with nothing set.
-fn empty_message() -> Response<Body> {
-    let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", HeaderValue::from_static("0"));
-    // Not compressed, and zero bytes long.
-    let message = Full::new(Bytes::from_static(&[0; 5])).with_trailers(async { Some(Ok(trailers)) });
-    let mut answer = Response::new(Body::new(message));
-    answer.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
-    answer
 }
 
 /// The service in `/service/Method`.
@@ -169,7 +120,7 @@ mod tests {
     use std::future::ready;
     use std::sync::Arc;
 
-    use http_body_util::Collected;
+    use http::HeaderValue;
     use tower::{ServiceExt, service_fn};
 
     use super::*;
@@ -203,8 +154,6 @@ mod tests {
         Some((status.code(), status.message().to_owned()))
     }
 
-    const POLL: &str = "temporal.api.workflowservice.v1.WorkflowService/PollWorkflowTaskQueue";
-    const READ: &str = "temporal.api.workflowservice.v1.WorkflowService/GetWorkflowExecutionHistory";
     const SIGNAL: &str = "temporal.api.workflowservice.v1.WorkflowService/SignalWorkflowExecution";
 
     #[tokio::test]
@@ -233,22 +182,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stop_answers_those_who_wait() {
+    async fn every_request_knows_when_its_socket_stops() {
         let (stopping, _) = watch::channel(false);
-        let forever = async |_| std::future::pending().await;
-        let (poll, ()) = tokio::join!(call(POLL, &[], &stopping, forever), async {
+        let until_stopped = async |request: Request<Body>| {
+            let stop = request.extensions().get::<StopNotice>().cloned().unwrap();
+            assert!(!stop.is_given());
+            stop.given().await;
+            assert!(stop.is_given());
+            Ok(Response::new(Body::empty()))
+        };
+        let (answer, ()) = tokio::join!(call(SIGNAL, &[], &stopping, until_stopped), async {
             tokio::task::yield_now().await;
             stopping.send_replace(true);
         });
-        assert_eq!(status(&poll), None);
-        let body: Collected<Bytes> = poll.into_body().collect().await.unwrap();
-        assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
-        assert_eq!(body.to_bytes(), [0; 5][..]);
-
-        let read = call(READ, &[], &stopping, forever).await;
-        assert_eq!(status(&read), Some((Code::Unavailable, "the server is stopping".to_owned())));
-        let finished = call(SIGNAL, &[], &stopping, async |_| Ok(Response::new(Body::empty()))).await;
-        assert_eq!(status(&finished), None);
+        assert_eq!(status(&answer), None);
     }
 
     #[tokio::test]

@@ -7,6 +7,8 @@ use everloop_proto::temporal::api::testservice::v1::*;
 use prost_types::Timestamp;
 use tonic::{Request, Response, Status};
 
+use crate::service::handle::Awake;
+use crate::stop::{StopNotice, stopped};
 use crate::{Engine, UnbalancedUnlock};
 
 /// The test service of one engine with a skipping clock.
@@ -42,14 +44,16 @@ impl TestService for TestTime {
     }
 
     async fn sleep(&self, request: Request<SleepRequest>) -> Result<Response<SleepResponse>, Status> {
-        drop(self.engine.sleep(duration(request.get_ref())?).await);
+        let sleep = self.engine.sleep(duration(request.get_ref())?);
+        drop(slept(sleep, &StopNotice::of(&request)).await?);
         Ok(Response::new(SleepResponse {}))
     }
 
     async fn sleep_until(&self, request: Request<SleepUntilRequest>) -> Result<Response<SleepResponse>, Status> {
         let until = request.get_ref().timestamp.ok_or_else(|| Status::invalid_argument("Timestamp is not set."))?;
         let until = Duration::from_nanos(nanoseconds(until)?);
-        drop(self.engine.sleep(until.saturating_sub(self.engine.now())).await);
+        let sleep = self.engine.sleep(until.saturating_sub(self.engine.now()));
+        drop(slept(sleep, &StopNotice::of(&request)).await?);
         Ok(Response::new(SleepResponse {}))
     }
 
@@ -62,7 +66,7 @@ impl TestService for TestTime {
         let sleep = self.engine.sleep(duration(request.get_ref())?);
         self.engine.unlock_time(&taker).map_err(refusal)?;
         let locks_again = LocksAgain { engine: &self.engine, taker: &taker };
-        let awake = sleep.await;
+        let awake = slept(sleep, &StopNotice::of(&request)).await?;
         // In this order: nothing jumps between the end of the sleep and the lock.
         drop(locks_again);
         drop(awake);
@@ -75,6 +79,14 @@ impl TestService for TestTime {
         // Less than a second of nanoseconds always fits.
         let time = Timestamp { seconds, nanos: now.subsec_nanos().cast_signed() };
         Ok(Response::new(GetCurrentTimeResponse { time: Some(time) }))
+    }
+}
+
+/// Waits for the end of the sleep, or of the socket.
+async fn slept(sleep: impl Future<Output = Awake>, stop: &StopNotice) -> Result<Awake, Status> {
+    tokio::select! {
+        awake = sleep => Ok(awake),
+        () = stop.given() => Err(stopped()),
     }
 }
 

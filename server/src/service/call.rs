@@ -1,9 +1,14 @@
 //! What a call says beside its request: above all, how long it may wait. That is always real time, whatever the
 //! engine's clock does.
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout_at;
+use tonic::Request;
 use tonic::metadata::MetadataMap;
+
+use crate::stop::StopNotice;
 
 /// A poll for a task waits this long at most.
 const TASK_POLL: Duration = Duration::from_secs(60);
@@ -13,21 +18,45 @@ const READ_POLL: Duration = Duration::from_secs(20);
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// What a call says beside its request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) deadline: CallDeadline,
+    /// Ends the call's waits when its socket stops.
+    pub(crate) stop: StopNotice,
     /// Whether its reader is shown events that are not part of the history yet: tools are not.
     pub(crate) shows_unwritten_events: bool,
 }
 
 impl Call {
-    pub(crate) fn of(metadata: &MetadataMap) -> Self {
+    pub(crate) fn of<T>(request: &Request<T>) -> Self {
+        let metadata = request.metadata();
         let client = metadata.get("client-name").and_then(|name| name.to_str().ok()).unwrap_or_default();
         Self {
             deadline: CallDeadline::of(metadata),
+            stop: StopNotice::of(request),
             shows_unwritten_events: !matches!(client, "temporal-cli" | "temporal-ui"),
         }
     }
+
+    /// Waits for news, until that moment at the latest.
+    pub(crate) async fn wait<F: Future>(&self, until: Instant, news: F) -> Waited<F::Output> {
+        tokio::select! {
+            // What has happened already is told, whatever else there is.
+            biased;
+            news = timeout_at(until.into(), news) => news.map_or(Waited::InVain, Waited::For),
+            () = self.stop.given() => Waited::Stopped,
+        }
+    }
+}
+
+/// What a wait came to.
+#[derive(Debug)]
+pub(crate) enum Waited<T> {
+    For(T),
+    /// The time is over.
+    InVain,
+    /// The socket stops.
+    Stopped,
 }
 
 /// When a call has to be answered, as its caller said.

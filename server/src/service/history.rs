@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tonic::Status;
 
-use super::call::Call;
+use super::call::{Call, Waited};
 use super::closed::ClosedRun;
 use super::core::{Core, Located, OpenRun};
 use super::tokens::{self, HistoryToken};
@@ -123,7 +123,7 @@ impl Core {
         let close_only = request.history_event_filter_type() == HistoryEventFilterType::CloseEvent;
         let wait = request.wait_new_event;
         let batches_max = page_size(request.maximum_page_size);
-        let until = tokio::time::Instant::from_std(call.deadline.read_poll());
+        let until = call.deadline.read_poll();
         loop {
             let (look, open, seq) = self
                 .with_run(&namespace, &workflow_id, &run_id, |located| {
@@ -154,7 +154,7 @@ impl Core {
                     });
                 }
                 Look::Wait(news) => {
-                    if tokio::time::timeout_at(until, news).await.is_err() {
+                    if !matches!(call.wait(until, news).await, Waited::For(_)) {
                         let page = Page { first: token.event_id, ..Page::default() };
                         return Ok(answer(page, &token, true));
                     }

@@ -1,12 +1,12 @@
 //! Workers ask for tasks.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 use uuid::Uuid;
 
-use super::call::Call;
+use super::call::{Call, Waited};
 use super::core::{Core, Located, OpenRun, Slot, Task};
 use super::direct::DirectQuery;
 use super::history::Page;
@@ -39,10 +39,10 @@ impl Core {
         let (name, sticky) = queue_name(request.task_queue.as_ref(), &request.identity)?;
         let kind = if sticky { QueueKind::Sticky } else { QueueKind::Workflow };
         let key = QueueKey { namespace: namespace.key, kind, name };
-        let until = Instant::from_std(call.deadline.task_poll());
+        let until = call.deadline.task_poll();
         let sticky_queue = sticky.then_some(&*key.name);
         loop {
-            let Some(matched) = self.next_task(&key, &request.identity, until).await else {
+            let Some(matched) = self.next_task(&key, &request.identity, until, &call).await else {
                 return Ok(PollWorkflowTaskQueueResponse::default());
             };
             let backlog = matched.backlog;
@@ -60,10 +60,23 @@ impl Core {
         }
     }
 
-    async fn next_task(self: &Arc<Self>, key: &QueueKey, identity: &str, until: Instant) -> Option<Matched<Task>> {
+    async fn next_task(
+        self: &Arc<Self>,
+        key: &QueueKey,
+        identity: &str,
+        until: Instant,
+        call: &Call,
+    ) -> Option<Matched<Task>> {
+        if call.stop.is_given() {
+            // Whoever took a task now could not report on it.
+            return None;
+        }
         match self.matching.poll(key, identity, self.clock.now()) {
             Poll::Ready(matched) => Some(matched),
-            Poll::Waiting(waiting) => timeout_at(until, waiting).await.ok().flatten(),
+            Poll::Waiting(waiting) => match call.wait(until, waiting).await {
+                Waited::For(matched) => matched,
+                Waited::InVain | Waited::Stopped => None,
+            },
         }
     }
 
@@ -158,9 +171,9 @@ impl Core {
             return Err(Refusal::Unsupported("task_queue_metadata.max_tasks_per_second").into());
         }
         let key = QueueKey { namespace: namespace.key, kind: QueueKind::Activity, name };
-        let until = Instant::from_std(call.deadline.task_poll());
+        let until = call.deadline.task_poll();
         loop {
-            let Some(matched) = self.next_task(&key, &request.identity, until).await else {
+            let Some(matched) = self.next_task(&key, &request.identity, until, &call).await else {
                 return Ok(PollActivityTaskQueueResponse::default());
             };
             let Task::Activity { slot, run_id, scheduled_event_id, attempt } = &matched.task else { continue };

@@ -1,12 +1,12 @@
 //! Queries from callers, by whichever route reaches a worker.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status};
 
-use super::call::Call;
+use super::call::{Call, Waited};
 use super::core::{Core, Located, QueryNotice, SlotKey, Task};
 use super::direct::Asked;
 use super::history::execution;
@@ -24,6 +24,7 @@ use crate::engine::start::check_name;
 use crate::matching::{QueueKey, QueueKind};
 use crate::namespaces::Namespace;
 use crate::status::with_detail;
+use crate::stop::stopped;
 use crate::visibility::RunStatus;
 
 /// What to do about a query, decided under the run's lock.
@@ -52,7 +53,7 @@ impl Core {
         let query = request.query.ok_or_else(|| Refusal::invalid("Query is not set on request."))?;
         check_name("QueryType", &query.query_type)?;
         super::signal::check_input(query.query_args.as_ref())?;
-        let until = Instant::from_std(call.deadline.call());
+        let until = call.deadline.call();
         let _hold = self.holders.hold(Holder::Query);
         loop {
             let plan = self
@@ -74,22 +75,23 @@ impl Core {
                 }
                 Plan::Ask(route) => {
                     self.timers.poke();
-                    let answer = self.ask(&namespace, &workflow_id, route, query, until).await;
+                    let answer = self.ask(&namespace, &workflow_id, route, query, until, &call).await;
                     // The worker may know of what is still on its way to the store.
                     self.store.caught_up().await?;
                     return answer;
                 }
                 Plan::Ride { run_id: of, id, news } => {
                     let ride = Ride { core: self, namespace: &namespace, workflow_id: &workflow_id, run_id: &of, id };
-                    match timeout_at(until, news).await {
-                        Ok(Ok(QueryNotice::Answered(result))) => {
+                    match call.wait(until, news).await {
+                        Waited::For(Ok(QueryNotice::Answered(result))) => {
                             self.store.caught_up().await?;
                             let kind = result.result_type();
                             return reply(kind, result.answer, result.error_message, result.failure);
                         }
-                        Ok(Ok(QueryNotice::Released)) => {}
-                        Ok(Err(_)) => return Err(Status::unavailable("the query was lost")),
-                        Err(_) => return Err(expired()),
+                        Waited::For(Ok(QueryNotice::Released)) => {}
+                        Waited::For(Err(_)) => return Err(lost()),
+                        Waited::InVain => return Err(expired()),
+                        Waited::Stopped => return Err(stopped()),
                     }
                     drop(ride);
                     run_id = of.to_string();
@@ -106,6 +108,7 @@ impl Core {
         route: Route,
         query: WorkflowQuery,
         until: Instant,
+        call: &Call,
     ) -> Result<QueryWorkflowResponse, Status> {
         let run_id = route.run_id.to_string();
         let new = |query| Asked::new(self, Arc::clone(&namespace.name), workflow_id.to_owned(), run_id.clone(), query);
@@ -115,14 +118,15 @@ impl Core {
             let key = key(QueueKind::Sticky, Arc::clone(&sticky.queue));
             if self.matching.offer_sticky(&key, Task::Query(Arc::clone(&asked.query))).is_ok() {
                 let limit = until.min(Instant::now() + sticky.schedule_to_start);
-                match timeout_at(limit, &mut asked.answer).await {
-                    Ok(Ok(answer)) => {
+                match call.wait(limit, &mut asked.answer).await {
+                    Waited::For(Ok(answer)) => {
                         let kind = answer.completed_type();
                         return reply(kind, answer.query_result, answer.error_message, answer.failure);
                     }
-                    Ok(Err(_)) => return Err(Status::unavailable("the query was lost")),
-                    Err(_) if limit == until => return Err(expired()),
-                    Err(_) => {}
+                    Waited::For(Err(_)) => return Err(lost()),
+                    Waited::InVain if limit == until => return Err(expired()),
+                    Waited::InVain => {}
+                    Waited::Stopped => return Err(stopped()),
                 }
             }
             self.forget_sticky(namespace, workflow_id, &run_id, &sticky.queue).await;
@@ -130,19 +134,20 @@ impl Core {
         let mut asked = new(query);
         let key = key(QueueKind::Workflow, route.task_queue);
         self.matching.offer(&key, Task::Query(Arc::clone(&asked.query)));
-        let answer = timeout_at(until, &mut asked.answer).await;
+        let answer = call.wait(until, &mut asked.answer).await;
         let id = asked.query.id;
         drop(asked);
-        match answer {
-            Ok(Ok(answer)) => {
+        let failure = match answer {
+            Waited::For(Ok(answer)) => {
                 let kind = answer.completed_type();
-                reply(kind, answer.query_result, answer.error_message, answer.failure)
+                return reply(kind, answer.query_result, answer.error_message, answer.failure);
             }
-            _ => {
-                self.matching.withdraw(&key, |task| matches!(task, Task::Query(query) if query.id == id));
-                Err(expired())
-            }
-        }
+            Waited::For(Err(_)) => lost(),
+            Waited::InVain => expired(),
+            Waited::Stopped => stopped(),
+        };
+        self.matching.withdraw(&key, |task| matches!(task, Task::Query(query) if query.id == id));
+        Err(failure)
     }
 
     /// The worker that had the run does not answer: the next tasks go to every worker.
@@ -219,6 +224,10 @@ fn reply(
         return Ok(QueryWorkflowResponse { query_result: answer, ..Default::default() });
     }
     Err(with_detail(Code::InvalidArgument, message, &QueryFailedFailure { failure }))
+}
+
+fn lost() -> Status {
+    Status::unavailable("the query was lost")
 }
 
 fn expired() -> Status {

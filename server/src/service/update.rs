@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 use uuid::Uuid;
 
-use super::call::Call;
+use super::call::{Call, Waited};
 use super::core::{Core, Located, OpenRun};
 use super::history::{check_run_id, execution};
 use super::signal::check_chain;
@@ -24,6 +23,7 @@ use crate::engine::error::Refusal;
 use crate::engine::run::Close;
 use crate::engine::start::check_name;
 use crate::engine::update::{UpdateNotice, UpdateProgress};
+use crate::stop::stopped;
 
 /// Where an update stands, and how to hear more.
 struct Standing {
@@ -136,17 +136,19 @@ impl Core {
         let Standing { run_id, mut progress, news, seq } = standing;
         self.durable(seq).await?;
         if let Some(news) = news {
-            let until = Instant::from_std(call.deadline.read_poll());
-            let news = timeout_at(until, news).await;
+            let news = call.wait(call.deadline.read_poll(), news).await;
             // What the notice tells is on its way to the store.
             self.store.caught_up().await?;
             match news {
-                Ok(Ok(UpdateNotice::Accepted)) => progress = UpdateProgress::Accepted,
-                Ok(Ok(UpdateNotice::Completed(outcome))) => progress = UpdateProgress::Completed(outcome),
-                Ok(Ok(UpdateNotice::Aborted(refusal))) => return Err(refusal.into()),
-                Ok(Err(_)) => return Err(Refusal::Unavailable("workflow update was aborted".to_owned()).into()),
+                Waited::For(Ok(UpdateNotice::Accepted)) => progress = UpdateProgress::Accepted,
+                Waited::For(Ok(UpdateNotice::Completed(outcome))) => progress = UpdateProgress::Completed(outcome),
+                Waited::For(Ok(UpdateNotice::Aborted(refusal))) => return Err(refusal.into()),
+                Waited::For(Err(_)) => {
+                    return Err(Refusal::Unavailable("workflow update was aborted".to_owned()).into());
+                }
                 // Not an error: the caller asks again.
-                Err(_) => {}
+                Waited::InVain => {}
+                Waited::Stopped => return Err(stopped()),
             }
         }
         Ok(match progress {

@@ -31,7 +31,7 @@ macro_rules! serve {
             Self: 'call,
         {
             let core = Arc::clone(&self.handle.core);
-            let call = Call::of(request.metadata());
+            let call = Call::of(&request);
             Box::pin(async move { core.$call(request.into_inner(), call).await.map(Response::new) })
         }
     )*};

@@ -1,0 +1,69 @@
+//! What the messages that people see as JSON are made of.
+
+use std::collections::BTreeSet;
+
+use prost::Message;
+use prost_types::FileDescriptorSet;
+
+use crate::prune::keep;
+
+/// The file below the folder of generated code.
+pub(crate) const FILE: &str = "descriptors.binpb";
+
+/// The messages, each with all it reaches.
+pub(crate) const MESSAGES: &[&str] = &[
+    ".temporal.api.history.v1.History",
+    ".temporal.api.workflowservice.v1.DescribeWorkflowExecutionResponse",
+    ".temporal.api.workflowservice.v1.QueryWorkflowResponse",
+];
+
+/// The descriptors of `messages`, without anything else of `set`.
+pub(crate) fn encode(set: &FileDescriptorSet, messages: &[&str]) -> Vec<u8> {
+    let mut set = set.clone();
+    for file in &mut set.file {
+        file.service.clear();
+        // Options say nothing about the wire form or the JSON of these files.
+        file.options = None;
+    }
+    keep(&mut set, messages.iter().map(|&name| name.to_owned()).collect());
+    // A reader of the set refuses imports that are not there.
+    let kept: BTreeSet<_> = set.file.iter().map(|file| file.name().to_owned()).collect();
+    for file in &mut set.file {
+        file.dependency.retain(|import| kept.contains(import));
+        file.public_dependency.clear();
+        file.weak_dependency.clear();
+    }
+    set.encode_to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
+
+    use super::*;
+
+    fn file(package: &str, message: DescriptorProto, imports: &[&str]) -> FileDescriptorProto {
+        FileDescriptorProto {
+            name: Some(format!("{package}.proto")),
+            package: Some(package.to_owned()),
+            dependency: imports.iter().map(|&name| name.to_owned()).collect(),
+            message_type: vec![message],
+            ..FileDescriptorProto::default()
+        }
+    }
+
+    fn message(name: &str, field: Option<&str>) -> DescriptorProto {
+        let field = field.map(|name| FieldDescriptorProto { type_name: Some(name.to_owned()), ..Default::default() });
+        DescriptorProto { name: Some(name.to_owned()), field: field.into_iter().collect(), ..Default::default() }
+    }
+
+    #[test]
+    fn imports_of_what_is_left_out_go_too() {
+        let history = file("history", message("History", Some(".event.Event")), &["event.proto", "other.proto"]);
+        let others = [file("event", message("Event", None), &[]), file("other", message("Other", None), &[])];
+        let set = FileDescriptorSet { file: [history].into_iter().chain(others).collect() };
+        let described = FileDescriptorSet::decode(encode(&set, &[".history.History"]).as_slice()).unwrap();
+        let files: Vec<_> = described.file.iter().map(|file| (file.name(), file.dependency.as_slice())).collect();
+        assert_eq!(files, [("history.proto", &["event.proto".to_owned()][..]), ("event.proto", &[])]);
+    }
+}
