@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use everloop_proto::grpc::health::v1::HealthCheckRequest;
 use everloop_proto::grpc::health::v1::health_check_response::ServingStatus;
 use everloop_proto::grpc::health::v1::health_client::HealthClient;
+use everloop_proto::temporal::api::common::v1::WorkflowType;
 use everloop_proto::temporal::api::enums::v1::TaskQueueType;
 use everloop_proto::temporal::api::operatorservice::v1::ListSearchAttributesRequest;
 use everloop_proto::temporal::api::operatorservice::v1::operator_service_client::OperatorServiceClient;
@@ -14,7 +15,7 @@ use everloop_proto::temporal::api::testservice::v1::test_service_client::TestSer
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
 use everloop_proto::temporal::api::workflowservice::v1::{
     DescribeNamespaceRequest, DescribeTaskQueueRequest, GetSystemInfoRequest, PollWorkflowTaskQueueRequest,
-    SignalWorkflowExecutionRequest,
+    SignalWorkflowExecutionRequest, StartWorkflowExecutionRequest,
 };
 use tonic::Code;
 use tonic::codec::CompressionEncoding::Gzip;
@@ -142,10 +143,45 @@ fn what_cannot_be_is_said_and_ends_it() {
     let server = Server::development(&[]);
     let in_use = refusal(&["server", "start-dev", "--port", server.port()]);
     assert_eq!(in_use, format!("everloop: 127.0.0.1:{} is in use by another program\n", server.port()));
-    let file = refusal(&["server", "start-dev", "--db-filename", "shop.db"]);
-    assert!(file.starts_with("everloop: --db-filename is not supported yet"), "{file}");
     let reachable = refusal(&["server", "start-dev", "--ip", "0.0.0.0"]);
     assert!(reachable.contains("--insecure"), "{reachable}");
+}
+
+#[tokio::test]
+async fn what_is_in_a_file_is_there_after_the_program_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shop.db").display().to_string();
+    let server = Server::development(&["--db-filename", &file]);
+    let mut client = WorkflowServiceClient::new(server.connect().await);
+    let start = StartWorkflowExecutionRequest {
+        namespace: "default".to_owned(),
+        workflow_id: "buy-1".to_owned(),
+        workflow_type: Some(WorkflowType { name: "Buy".to_owned() }),
+        task_queue: Some(TaskQueue { name: "shop".to_owned(), ..Default::default() }),
+        request_id: "once".to_owned(),
+        ..Default::default()
+    };
+    let first = client.start_workflow_execution(start.clone()).await.unwrap().into_inner();
+
+    let second = refusal(&["server", "start-dev", "--port", "0", "--db-filename", &file]);
+    let pid = server.process.id();
+    let expected = format!(
+        "everloop: {file} is open in process {pid}, which listens on {address}: connect to http://{address}\n",
+        address = server.address
+    );
+    assert_eq!(second, expected);
+
+    // Killed, not asked.
+    drop(server);
+    let mut server = Server::development(&["--db-filename", &file]);
+    let mut said = String::new();
+    for _ in 0..3 {
+        server.output.read_line(&mut said).unwrap();
+    }
+    assert!(said.contains(&format!("data  {file}")) && said.contains("runs  1 open, opened in"), "{said}");
+    let mut client = WorkflowServiceClient::new(server.connect().await);
+    let again = client.start_workflow_execution(start).await.unwrap().into_inner();
+    assert_eq!((again.run_id, again.started), (first.run_id, true), "the same request has the same answer");
 }
 
 #[cfg(unix)]
@@ -176,6 +212,7 @@ async fn asked_to_terminate_it_answers_waiting_polls_and_ends_well() {
     assert!(poll.await.unwrap().unwrap().into_inner().task_token.is_empty());
     let mut rest = String::new();
     server.output.read_to_string(&mut rest).unwrap();
-    assert_eq!(rest, "", "nothing else is said");
+    let said: Vec<_> = rest.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(said, ["data", "mode", "runs", "use"], "what a start says, and nothing else: {rest}");
     assert!(server.process.wait().unwrap().success());
 }

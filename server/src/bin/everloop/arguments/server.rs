@@ -1,36 +1,20 @@
-//! The command line, as the development server's and the test server's of other SDKs have it.
+//! What runs a server: the development server's command line and the test server's, as other SDKs call them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
-/// Durable workflows behind the Temporal protocol.
-#[derive(Debug, Parser)]
-#[command(name = "everloop", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    program: Option<Program>,
-    #[command(flatten)]
-    test_server: Option<TestServer>,
-}
+use clap::builder::TypedValueParser;
+use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
-enum Program {
-    /// Run a server.
-    #[command(subcommand)]
-    Server(Server),
-}
-
-#[derive(Debug, Subcommand)]
-enum Server {
-    /// Run a server for development, with everything in memory.
+pub(crate) enum Server {
+    /// Run a server for development.
     StartDev(StartDev),
 }
 
 /// Run a test server, which can skip time.
 #[derive(Debug, Args)]
-struct TestServer {
+pub(crate) struct TestServer {
     /// The port of the test server; 0 takes a free one.
     port: u16,
     /// Skip time from the start, not only when a client asks for it.
@@ -39,7 +23,7 @@ struct TestServer {
 }
 
 #[derive(Debug, Args)]
-struct StartDev {
+pub(crate) struct StartDev {
     /// The port to listen on; 0 takes a free one.
     #[arg(short, long, default_value_t = 7233)]
     port: u16,
@@ -52,8 +36,8 @@ struct StartDev {
     /// A namespace to add to `default`; can be given several times.
     #[arg(short, long)]
     namespace: Vec<String>,
-    /// Refused: this version keeps everything in memory.
-    #[arg(short = 'f', long, value_name = "FILE")]
+    /// The SQLite file to keep everything in, made if there is none; in memory unless given.
+    #[arg(short = 'f', long, value_name = "FILE", value_parser = clap::builder::OsStringValueParser::new().map(PathBuf::from))]
     db_filename: Option<PathBuf>,
     /// Has no effect: there are no pages.
     #[arg(long, value_name = "PORT")]
@@ -99,6 +83,8 @@ pub(crate) struct Settings {
     pub(crate) is_insecure: bool,
     pub(crate) namespaces: Vec<String>,
     pub(crate) time: Time,
+    /// Where everything is kept; in memory if nowhere.
+    pub(crate) database: Option<PathBuf>,
     pub(crate) log_level: LogLevel,
     /// What was asked for and has no effect, one line each.
     pub(crate) remarks: Vec<String>,
@@ -114,28 +100,16 @@ pub(crate) enum Time {
     Skipping,
 }
 
-/// A flag that cannot be honoured and must not be passed over.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SettingsError {
-    #[error("--db-filename is not supported yet: this version keeps everything in memory")]
-    DbFilename,
-}
-
-impl Arguments {
-    pub(crate) fn settings(self) -> Result<Settings, SettingsError> {
-        match (self.program, self.test_server) {
-            (Some(Program::Server(Server::StartDev(start))), _) => start.settings(),
-            (None, Some(test_server)) => Ok(test_server.settings()),
-            (None, None) => unreachable!("no arguments at all show the help"),
+impl Server {
+    pub(crate) fn settings(self) -> Settings {
+        match self {
+            Self::StartDev(start) => start.settings(),
         }
     }
 }
 
 impl StartDev {
-    fn settings(self) -> Result<Settings, SettingsError> {
-        if self.db_filename.is_some_and(|file| !file.as_os_str().is_empty()) {
-            return Err(SettingsError::DbFilename);
-        }
+    fn settings(self) -> Settings {
         let ignored = [
             (self.ui_port.is_some() && !self.headless, "--ui-port has no effect: this version has no pages"),
             (
@@ -148,24 +122,27 @@ impl StartDev {
             ),
             (self.log_format == LogFormat::Json, "--log-format json has no effect: this version logs plain text"),
         ];
-        Ok(Settings {
+        Settings {
             address: SocketAddr::new(self.ip, self.port),
             is_insecure: self.insecure,
             namespaces: self.namespace,
             time: Time::Real,
+            // Other launchers say with an empty name that there is to be no file.
+            database: self.db_filename.filter(|file| !file.as_os_str().is_empty()),
             log_level: self.log_level,
             remarks: ignored.into_iter().filter(|(is_set, _)| *is_set).map(|(_, remark)| remark.to_owned()).collect(),
-        })
+        }
     }
 }
 
 impl TestServer {
-    fn settings(self) -> Settings {
+    pub(crate) fn settings(self) -> Settings {
         Settings {
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.port),
             is_insecure: false,
             namespaces: Vec::new(),
             time: if self.enable_time_skipping { Time::Skipping } else { Time::Locked },
+            database: None,
             log_level: LogLevel::Warn,
             remarks: Vec::new(),
         }
@@ -174,16 +151,25 @@ impl TestServer {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::arguments::{Arguments, Task};
+
+    fn parse(arguments: &str) -> Result<Task, clap::Error> {
+        let arguments = ["everloop"].into_iter().chain(arguments.split_whitespace());
+        Arguments::try_parse_from(arguments).map(Arguments::task)
+    }
 
     fn settings(arguments: &str) -> Settings {
-        let arguments = ["everloop"].into_iter().chain(arguments.split_whitespace());
-        Arguments::try_parse_from(arguments).unwrap().settings().unwrap()
+        match parse(arguments) {
+            Ok(Task::Serve(settings)) => settings,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn refusal(arguments: &str) -> String {
-        let arguments = ["everloop"].into_iter().chain(arguments.split_whitespace());
-        Arguments::try_parse_from(arguments).unwrap_err().to_string()
+        parse(arguments).unwrap_err().to_string()
     }
 
     #[test]
@@ -193,6 +179,7 @@ mod tests {
             is_insecure: false,
             namespaces: vec![],
             time: Time::Real,
+            database: None,
             log_level: LogLevel::Warn,
             remarks: vec![],
         };
@@ -208,6 +195,7 @@ mod tests {
             is_insecure: false,
             namespaces: vec!["shop".to_owned(), "bar".to_owned()],
             time: Time::Real,
+            database: None,
             log_level: LogLevel::Never,
             remarks: vec![],
         };
@@ -224,9 +212,10 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_refused_by_name() {
-        let arguments = Arguments::try_parse_from(["everloop", "server", "start-dev", "--db-filename", "shop.db"]);
-        assert_eq!(arguments.unwrap().settings(), Err(SettingsError::DbFilename));
+    fn everything_is_in_a_file_or_in_memory() {
+        assert_eq!(settings("server start-dev --db-filename shop.db").database, Some("shop.db".into()));
+        assert_eq!(settings("server start-dev -f shop.db").database, Some("shop.db".into()));
+        assert_eq!(settings("server start-dev --db-filename=").database, None);
     }
 
     #[test]

@@ -1,0 +1,100 @@
+//! Where a server is, as people write it.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// `HOST:PORT` of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address(String);
+
+/// A text that is no address of a server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AddressError {
+    /// The address of an engine in a program, as its own client writes it.
+    #[error(
+        "`{address}` is an engine inside one program, which no other program reaches; `everloop server start-dev` \
+         starts one for several, at HOST:PORT"
+    )]
+    Embedded { address: String },
+    #[error("`{address}` asks for TLS, which this version does not support; write HOST:PORT")]
+    Encrypted { address: String },
+    #[error("the port of `{address}` is missing; write HOST:PORT")]
+    NoPort { address: String },
+    #[error("`{address}` is no address; write HOST:PORT")]
+    Other { address: String },
+}
+
+impl Address {
+    /// For the transport.
+    pub(crate) fn uri(&self) -> String {
+        format!("http://{}", self.0)
+    }
+}
+
+impl Default for Address {
+    /// Where `everloop server start-dev` listens.
+    fn default() -> Self {
+        Self("127.0.0.1:7233".to_owned())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let address = text.to_owned();
+        if text.starts_with("memory:") || text.starts_with("sqlite:") {
+            return Err(AddressError::Embedded { address });
+        }
+        if text.starts_with("https:") {
+            return Err(AddressError::Encrypted { address });
+        }
+        let server = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+        if server.is_empty() || server.contains(['/', ' ', '@', '?', '#']) {
+            return Err(AddressError::Other { address });
+        }
+        match server.rsplit_once(':') {
+            None => Err(AddressError::NoPort { address }),
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(Self(server.to_owned())),
+            Some(_) => Err(AddressError::Other { address }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        for (text, address) in
+            [("localhost:7233", "localhost:7233"), ("http://10.0.0.1:80/", "10.0.0.1:80"), ("[::1]:7233", "[::1]:7233")]
+        {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), address);
+        }
+        assert_eq!(Address::default(), "127.0.0.1:7233".parse().unwrap());
+    }
+
+    #[test]
+    fn what_is_none_is_refused_with_what_to_write() {
+        for (text, reason) in [
+            ("memory:", "inside one program"),
+            ("sqlite:shop.db", "inside one program"),
+            ("https://shop:7233", "asks for TLS"),
+            ("localhost", "port of `localhost` is missing"),
+            ("localhost:http", "no address"),
+            (":7233", "no address"),
+            ("ftp://shop:1", "no address"),
+            ("", "no address"),
+        ] {
+            let error = text.parse::<Address>().unwrap_err().to_string();
+            assert!(error.contains(reason) && error.contains("HOST:PORT"), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Which server and namespace are meant, and calls to it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
+use tonic::metadata::{AsciiMetadataValue, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status};
+
+use super::address::Address;
+use super::error::{CommandError, innermost};
+use crate::arguments::workflow::ServerArguments;
+
+/// How long it may take until somebody answers at all.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a call may take.
+const CALL: Duration = Duration::from_secs(10);
+/// How long a call may take that waits for something to happen.
+const LONG_CALL: Duration = Duration::from_secs(70);
+/// Histories may be long.
+const LARGEST_REPLY_BYTES: usize = 128 << 20;
+/// Servers know tools by this name, and show them nothing that is not part of a history yet.
+const CLIENT_NAME: &str = "temporal-cli";
+
+/// Which server and namespace are meant.
+#[derive(Debug)]
+pub(crate) struct Target {
+    address: Address,
+    namespace: String,
+    /// What the server asks for, if it asks for a key.
+    authorization: Option<AsciiMetadataValue>,
+}
+
+impl Target {
+    /// What flags do not say, the standard variables do.
+    pub(super) fn new(
+        arguments: &ServerArguments,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Self, CommandError> {
+        let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+        let is_off = |name: &str, value: &str| name == "TEMPORAL_TLS" && matches!(value, "false" | "0");
+        let mut tls = environment.iter().filter(|(name, _)| name.starts_with("TEMPORAL_TLS"));
+        if let Some((variable, _)) = tls.find(|(name, value)| !value.is_empty() && !is_off(name, value)) {
+            let reason = "this version does not support TLS; unset it".to_owned();
+            return Err(CommandError::Environment { variable: variable.clone(), reason });
+        }
+        let address = match (&arguments.address, variable("TEMPORAL_ADDRESS")) {
+            (Some(address), _) => address.clone(),
+            (None, Some(address)) => address.parse()?,
+            (None, None) => Address::default(),
+        };
+        let namespace = arguments.namespace.as_ref().or(variable("TEMPORAL_NAMESPACE"));
+        let authorization = variable("TEMPORAL_API_KEY").map(|key| {
+            let authorization = MetadataValue::try_from(format!("Bearer {key}"));
+            authorization.map_err(|_| CommandError::Environment {
+                variable: "TEMPORAL_API_KEY".to_owned(),
+                reason: "a header cannot hold it".to_owned(),
+            })
+        });
+        Ok(Self {
+            address,
+            namespace: namespace.map_or("default", String::as_str).to_owned(),
+            authorization: authorization.transpose()?,
+        })
+    }
+}
+
+/// A method of the generated client.
+pub(super) trait Call<Q, A>:
+    AsyncFnOnce(&mut WorkflowServiceClient<Channel>, Request<Q>) -> Result<Response<A>, Status>
+{
+}
+
+impl<Q, A, C> Call<Q, A> for C where
+    C: AsyncFnOnce(&mut WorkflowServiceClient<Channel>, Request<Q>) -> Result<Response<A>, Status>
+{
+}
+
+/// A server that answers.
+pub(super) struct Connection {
+    client: WorkflowServiceClient<Channel>,
+    target: Target,
+}
+
+impl Connection {
+    pub(super) async fn open(target: Target) -> Result<Self, CommandError> {
+        let unreachable = |error: tonic::transport::Error| CommandError::Unreachable {
+            address: target.address.clone(),
+            reason: innermost(&error),
+        };
+        let endpoint = Endpoint::from_shared(target.address.uri()).map_err(unreachable)?.connect_timeout(CONNECT);
+        let channel = endpoint.connect().await.map_err(unreachable)?;
+        let client = WorkflowServiceClient::new(channel).max_decoding_message_size(LARGEST_REPLY_BYTES);
+        Ok(Self { client, target })
+    }
+
+    pub(super) fn namespace(&self) -> String {
+        self.target.namespace.clone()
+    }
+
+    /// Makes a call: `server.call(request, WorkflowServiceClient::describe_workflow_execution)`.
+    pub(super) async fn call<Q, A>(&self, request: Q, call: impl Call<Q, A>) -> Result<A, CommandError> {
+        self.call_within(CALL, request, call).await.map_err(|status| self.failure(status))
+    }
+
+    /// The same for a call that is answered when something happens.
+    pub(super) async fn long_call<Q, A>(&self, request: Q, call: impl Call<Q, A>) -> Result<A, CommandError> {
+        self.call_within(LONG_CALL, request, call).await.map_err(|status| self.failure(status))
+    }
+
+    /// The same for who knows better what a failure means.
+    pub(super) async fn try_call<Q, A>(&self, request: Q, call: impl Call<Q, A>) -> Result<A, Status> {
+        self.call_within(CALL, request, call).await
+    }
+
+    async fn call_within<Q, A>(&self, limit: Duration, request: Q, call: impl Call<Q, A>) -> Result<A, Status> {
+        let mut request = Request::new(request);
+        request.set_timeout(limit);
+        let metadata = request.metadata_mut();
+        metadata.insert("client-name", AsciiMetadataValue::from_static(CLIENT_NAME));
+        if let Some(authorization) = &self.target.authorization {
+            metadata.insert("authorization", authorization.clone());
+        }
+        Ok(call(&mut self.client.clone(), request).await?.into_inner())
+    }
+
+    pub(super) fn failure(&self, status: Status) -> CommandError {
+        CommandError::of_call(status, &self.target.namespace, &self.target.address)
+    }
+
+    /// An answer without what the protocol demands.
+    pub(super) fn without(&self, missing: &'static str) -> CommandError {
+        CommandError::Incomplete { address: self.target.address.clone(), missing }
+    }
+}
+
+/// Who asks, for histories.
+pub(super) fn identity() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    let host = host.as_deref().map(str::trim).filter(|host| !host.is_empty()).unwrap_or("localhost");
+    format!("everloop-cli:{}@{host}", user())
+}
+
+/// Who has the terminal, as far as can be told.
+pub(super) fn user() -> String {
+    let names = ["USER", "LOGNAME", "USERNAME"].into_iter().filter_map(|name| std::env::var(name).ok());
+    names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| "unknown-user".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(address: Option<&str>, environment: &[(&str, &str)]) -> Result<Target, String> {
+        let address = address.map(|address| address.parse().unwrap());
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Target::new(&ServerArguments { address, namespace: None }, &environment).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn flags_win_over_variables_and_variables_over_what_is_usual() {
+        let usual = target(None, &[("TEMPORAL_ADDRESS", ""), ("TEMPORAL_TLS", "false")]).unwrap();
+        assert_eq!((usual.address, usual.namespace.as_str()), (Address::default(), "default"));
+        let variables = [("TEMPORAL_ADDRESS", "shop:1"), ("TEMPORAL_NAMESPACE", "shop"), ("TEMPORAL_API_KEY", "k")];
+        let said = target(None, &variables).unwrap();
+        assert_eq!((said.address.to_string().as_str(), said.namespace.as_str()), ("shop:1", "shop"));
+        assert_eq!(said.authorization.unwrap(), "Bearer k");
+        assert_eq!(target(Some("bar:2"), &variables).unwrap().address.to_string(), "bar:2");
+    }
+
+    #[test]
+    fn variables_that_cannot_be_honoured_are_named() {
+        let tls = target(None, &[("TEMPORAL_TLS_SERVER_NAME", "shop")]).unwrap_err();
+        assert_eq!(tls, "TEMPORAL_TLS_SERVER_NAME is set: this version does not support TLS; unset it");
+        let key = target(None, &[("TEMPORAL_API_KEY", "a\nb")]).unwrap_err();
+        assert!(key.starts_with("TEMPORAL_API_KEY"), "{key}");
+        let address = target(None, &[("TEMPORAL_ADDRESS", "shop")]).unwrap_err();
+        assert_eq!(address, "TEMPORAL_ADDRESS: the port of `shop` is missing; write HOST:PORT");
+    }
+}

@@ -1,0 +1,91 @@
+//! Reading histories.
+
+use everloop_proto::temporal::api::common::v1::WorkflowExecution;
+use everloop_proto::temporal::api::enums::v1::{EventType, HistoryEventFilterType};
+use everloop_proto::temporal::api::history::v1::HistoryEvent;
+use everloop_proto::temporal::api::history::v1::history_event::Attributes;
+use everloop_proto::temporal::api::workflowservice::v1::GetWorkflowExecutionHistoryRequest;
+use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
+
+use super::connection::Connection;
+use super::error::CommandError;
+use super::print::text;
+use crate::arguments::workflow::Execution;
+
+impl From<Execution> for WorkflowExecution {
+    fn from(execution: Execution) -> Self {
+        Self { workflow_id: execution.workflow_id, run_id: execution.run_id }
+    }
+}
+
+/// The pages of a history, one after the other.
+pub(super) struct Pages<'a> {
+    server: &'a Connection,
+    /// For the next page; none at the end.
+    request: Option<GetWorkflowExecutionHistoryRequest>,
+}
+
+impl<'a> Pages<'a> {
+    /// `follow` waits for what happens until the run closes.
+    pub(super) fn new(server: &'a Connection, execution: WorkflowExecution, follow: bool) -> Self {
+        let request = GetWorkflowExecutionHistoryRequest {
+            namespace: server.namespace(),
+            execution: Some(execution),
+            wait_new_event: follow,
+            ..Default::default()
+        };
+        Self { server, request: Some(request) }
+    }
+
+    /// The next events; a page may have none. None at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<HistoryEvent>>, CommandError> {
+        let Some(request) = self.request.take() else { return Ok(None) };
+        let get = WorkflowServiceClient::get_workflow_execution_history;
+        let page = match request.wait_new_event {
+            true => self.server.long_call(request.clone(), get).await?,
+            false => self.server.call(request.clone(), get).await?,
+        };
+        let next_page_token = page.next_page_token;
+        if !next_page_token.is_empty() {
+            self.request = Some(GetWorkflowExecutionHistoryRequest { next_page_token, ..request });
+        }
+        Ok(Some(page.history.unwrap_or_default().events))
+    }
+}
+
+/// The event that closed a run.
+pub(super) async fn close_event(
+    server: &Connection,
+    execution: WorkflowExecution,
+) -> Result<HistoryEvent, CommandError> {
+    let request = GetWorkflowExecutionHistoryRequest {
+        namespace: server.namespace(),
+        execution: Some(execution),
+        history_event_filter_type: HistoryEventFilterType::CloseEvent as i32,
+        ..Default::default()
+    };
+    let page = server.call(request, WorkflowServiceClient::get_workflow_execution_history).await?;
+    page.history
+        .and_then(|history| history.events.into_iter().next_back())
+        .ok_or_else(|| server.without("a close event"))
+}
+
+/// How a run ended, as facts; none when the event is not its last.
+pub(super) fn outcome(event: &HistoryEvent) -> Option<Vec<(&'static str, String)>> {
+    use Attributes::*;
+    let fact = match event.attributes.as_ref()? {
+        WorkflowExecutionCompletedEventAttributes(completed) => ("Result", text::payloads(completed.result.as_ref())),
+        WorkflowExecutionFailedEventAttributes(failed) => {
+            ("Failure", failed.failure.as_ref().map(text::failure).unwrap_or_default())
+        }
+        WorkflowExecutionCanceledEventAttributes(canceled) => ("Details", text::payloads(canceled.details.as_ref())),
+        WorkflowExecutionTerminatedEventAttributes(terminated) => ("Reason", terminated.reason.clone()),
+        WorkflowExecutionTimedOutEventAttributes(_) => ("Result", String::new()),
+        WorkflowExecutionContinuedAsNewEventAttributes(continued) => {
+            ("NewRunId", continued.new_execution_run_id.clone())
+        }
+        _ => return None,
+    };
+    let kind = EventType::try_from(event.event_type).map(|kind| kind.as_str_name()).unwrap_or_default();
+    Some(vec![("Status", text::name(kind, "EVENT_TYPE_WORKFLOW_EXECUTION_")), fact])
+}

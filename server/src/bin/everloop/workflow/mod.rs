@@ -1,0 +1,51 @@
+//! `everloop workflow`: what a server knows of its workflows, for people and for scripts.
+//!
+//! Everything goes through the protocol, so it works with any server that speaks it. One module per question; [`print`]
+//! has how things look.
+
+mod address;
+mod close;
+mod connection;
+mod describe;
+mod error;
+mod history;
+mod list;
+mod message;
+mod print;
+mod show;
+#[cfg(test)]
+mod tests;
+
+use std::error::Error;
+use std::io::{self, ErrorKind, Write};
+
+pub(crate) use self::address::Address;
+use self::connection::{Connection, Target};
+use self::error::CommandError;
+use crate::arguments::workflow::{WorkflowArguments, WorkflowCommand};
+
+/// Does what the command line says and prints what comes back.
+pub(crate) fn run(arguments: WorkflowArguments) -> Result<(), Box<dyn Error>> {
+    let target = Target::new(&arguments.server, &std::env::vars().collect())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(execute(arguments, target, &mut io::stdout().lock())) {
+        // Whoever read it has had enough, as `head` has.
+        Err(CommandError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
+    }
+}
+
+async fn execute(arguments: WorkflowArguments, target: Target, out: &mut impl Write) -> Result<(), CommandError> {
+    let server = Connection::open(target).await?;
+    let output = arguments.output;
+    match arguments.command {
+        WorkflowCommand::List(list) => list::list(&server, list, output, out).await?,
+        WorkflowCommand::Describe(execution) => describe::describe(&server, execution, output, out).await?,
+        WorkflowCommand::Show(show) => show::show(&server, show, output, out).await?,
+        WorkflowCommand::Signal(message) => message::signal(&server, message, output, out).await?,
+        WorkflowCommand::Query(message) => message::query(&server, message, output, out).await?,
+        WorkflowCommand::Cancel(close) => close::cancel(&server, close, output, out).await?,
+        WorkflowCommand::Terminate(close) => close::terminate(&server, close, output, out).await?,
+    }
+    Ok(out.flush()?)
+}

@@ -1,0 +1,46 @@
+//! `everloop workflow show`.
+
+use std::io::Write;
+
+use everloop_proto::temporal::api::history::v1::History;
+use everloop_proto::timeline::Timeline;
+
+use super::connection::Connection;
+use super::error::CommandError;
+use super::history::{Pages, outcome};
+use super::print::table::facts;
+use super::print::{json, text};
+use crate::arguments::workflow::{Output, Show};
+
+pub(super) async fn show(
+    server: &Connection,
+    show: Show,
+    output: Output,
+    out: &mut impl Write,
+) -> Result<(), CommandError> {
+    let mut pages = Pages::new(server, show.execution.into(), show.follow);
+    match output {
+        Output::Json => {
+            let mut history = History::default();
+            while let Some(events) = pages.next().await? {
+                history.events.extend(events);
+            }
+            json::write_whole(&history, out)
+        }
+        Output::Text => {
+            let mut timeline = Timeline::default();
+            let mut last = None;
+            while let Some(events) = pages.next().await? {
+                for event in &events {
+                    writeln!(out, "{}", timeline.line(event, text::failure))?;
+                }
+                // Who follows it sees what happens when it happens.
+                out.flush()?;
+                last = events.into_iter().next_back().or(last);
+            }
+            writeln!(out)?;
+            let outcome = last.as_ref().and_then(outcome);
+            Ok(facts(&outcome.unwrap_or_else(|| vec![("Status", "Running".to_owned())]), out)?)
+        }
+    }
+}
