@@ -129,7 +129,7 @@ impl Issued {
 }
 
 /// Whether an event was born of a command or an update's message, and thus stands among a task's outputs.
-pub(super) fn is_output(event: &HistoryEvent) -> bool {
+pub(crate) fn is_output(event: &HistoryEvent) -> bool {
     use EventType::*;
     matches!(
         EventType::try_from(event.event_type),

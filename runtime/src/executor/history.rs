@@ -119,7 +119,7 @@ impl Reader {
 
     /// Whether every page has been read and used.
     pub(super) fn is_empty(&self) -> bool {
-        self.events.is_empty()
+        self.events.is_empty() && !self.more
     }
 
     /// The first Started that was completed, or that nothing follows.

@@ -41,6 +41,7 @@ pub(crate) use self::core::{Core, Pending};
 mod tests;
 
 pub(crate) use activity::ActivityRequest;
+pub(crate) use command::is_output;
 pub(crate) use coroutine::Output;
 #[cfg(test)]
 pub(crate) use definition::Instance;

@@ -756,9 +756,7 @@ fn accepted_updates(outputs: &Outputs) -> Vec<(i64, Update)> {
         .iter()
         .filter_map(|event| match &event.attributes {
             Some(Event::WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => {
-                let mut update = Update::from_request(accepted.accepted_request.clone()?);
-                update.id.clone_from(&accepted.protocol_instance_id);
-                Some((event.event_id, update))
+                Some((event.event_id, Update::from_accepted(accepted)?))
             }
             _ => None,
         })

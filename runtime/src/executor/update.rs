@@ -1,5 +1,6 @@
 //! Updates: requests that answer, with their messages.
 
+use everloop_proto::temporal::api::history::v1::WorkflowExecutionUpdateAcceptedEventAttributes;
 use everloop_proto::temporal::api::protocol::v1::{Message, message::SequencingId};
 use everloop_proto::temporal::api::update::v1 as wire;
 use prost::Name;
@@ -39,6 +40,15 @@ impl Update {
             update
         });
         Some(decoded)
+    }
+
+    /// The update that an event says was accepted. `None` if the event does not tell.
+    pub(crate) fn from_accepted(accepted: &WorkflowExecutionUpdateAcceptedEventAttributes) -> Option<Self> {
+        let mut update = Self::from_request(accepted.accepted_request.clone()?);
+        update.id.clone_from(&accepted.protocol_instance_id);
+        update.message_id.clone_from(&accepted.accepted_request_message_id);
+        update.sequencing_event_id = accepted.accepted_request_sequencing_event_id;
+        Some(update)
     }
 
     pub(super) fn from_request(request: wire::Request) -> Self {

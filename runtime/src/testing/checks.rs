@@ -11,7 +11,7 @@ use everloop_proto::temporal::api::history::v1::HistoryEvent;
 
 use uuid::Uuid;
 
-use super::replayer;
+use super::playback;
 use crate::client::{CheckResult, FailureBoard};
 use crate::data::Failure;
 use crate::executor::{Definition, Run, Step, Task};
@@ -50,7 +50,7 @@ impl CheckResult for Checks {
         // A workflow that no worker of this environment has run is not ours to judge.
         let Some(definition) = definitions.get(history.workflow_type()).cloned() else { return Ok(()) };
         drop(definitions);
-        replayer::replay_in_pages(&definition, history, &random_cuts(history.len())).map_err(|message| {
+        playback::replay(&definition, history, &random_cuts(history.len())).map(drop).map_err(|message| {
             let message = format!("the replay check found: {message}");
             Failure::application("NondeterminismError", message).into()
         })
@@ -104,7 +104,7 @@ fn shadow(inbox: &Receiver<Recorded>, board: &FailureBoard) {
             // The worker is about to ask for the whole history.
             continue;
         }
-        let run = runs.entry(run_id.clone()).or_insert_with(|| replayer::new_run(&definition, &workflow_id, &run_id));
+        let run = runs.entry(run_id.clone()).or_insert_with(|| playback::new_run(&definition, &workflow_id, &run_id));
         // More always comes: the task that is being done now is replayed when its outputs are known.
         let mut step = match first {
             1 => run.begin(Task { events, more: true, updates: Vec::new() }),

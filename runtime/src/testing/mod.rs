@@ -6,6 +6,7 @@ mod checks;
 #[cfg(feature = "embedded")]
 mod environment;
 mod mocks;
+pub(crate) mod playback;
 mod replayer;
 #[cfg(all(test, feature = "embedded"))]
 mod tests;
@@ -14,4 +15,6 @@ pub use activity::ActivityEnvironment;
 #[cfg(feature = "embedded")]
 pub use environment::WorkflowEnvironment;
 pub use mocks::Mock;
+#[doc(hidden)]
+pub use playback::PlayedTask;
 pub use replayer::{ReplayFailure, Replayer};

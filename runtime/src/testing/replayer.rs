@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::activity::ActivityOptions;
-use crate::executor::{Definition, Run, RunOptions, Step, Task};
+use super::playback::{self, PlayedTask};
+use crate::executor::Definition;
 use crate::history::History;
 use crate::worker::Registry;
 use crate::workflow::Workflow;
@@ -77,6 +77,31 @@ impl Replayer {
     /// # Errors
     /// As [`replay`](Self::replay).
     pub fn replay_in_pages(&self, history: &History, cuts: &[usize]) -> Result<(), ReplayFailure> {
+        self.play(history, |definition| playback::replay(definition, history, cuts).map(drop))
+    }
+
+    /// Lives through a history again and tells the commands of each task: for tests of the executor itself.
+    ///
+    /// `cuts` are as for [`replay_in_pages`](Self::replay_in_pages); before each task in `evictions`, counted from 0, the
+    /// run is forgotten, so that the task comes with the whole history and not with what is new.
+    ///
+    /// # Errors
+    /// As [`replay`](Self::replay).
+    #[doc(hidden)]
+    pub fn live(
+        &self,
+        history: &History,
+        cuts: &[usize],
+        evictions: &[usize],
+    ) -> Result<Vec<PlayedTask>, ReplayFailure> {
+        self.play(history, |definition| playback::live(definition, history, cuts, evictions))
+    }
+
+    fn play<R>(
+        &self,
+        history: &History,
+        play: impl FnOnce(&Arc<dyn Definition>) -> Result<R, String>,
+    ) -> Result<R, ReplayFailure> {
         let fail = |message: String| ReplayFailure {
             workflow_id: history.workflow_id().to_owned(),
             run_id: history.run_id().to_owned(),
@@ -90,48 +115,6 @@ impl Replayer {
                 known.join(", ")
             )));
         };
-        replay_in_pages(definition, history, cuts).map_err(fail)
+        play(definition).map_err(fail)
     }
-}
-
-/// A run that replays, with the options that no history depends on.
-pub(super) fn new_run(definition: &Arc<dyn Definition>, workflow_id: &str, run_id: &str) -> Run {
-    let options = RunOptions {
-        namespace: "default".to_owned(),
-        workflow_id: workflow_id.to_owned(),
-        run_id: run_id.to_owned(),
-        activity_defaults: ActivityOptions::new(),
-        rules_supported: true,
-    };
-    Run::new(definition.clone(), options)
-}
-
-/// Replays a history in pages that end after so many events.
-pub(super) fn replay_in_pages(
-    definition: &Arc<dyn Definition>,
-    history: &History,
-    cuts: &[usize],
-) -> Result<(), String> {
-    let mut run = new_run(definition, history.workflow_id(), history.run_id());
-    let events = history.events();
-    let ends = cuts.iter().copied().filter(|end| *end > 0 && *end < events.len()).chain([events.len()]);
-    let mut from = 0;
-    for to in ends {
-        let to = to.max(from);
-        let (page, more) = (events[from..to].to_vec(), to < events.len());
-        let mut step = match from {
-            0 => run.begin(Task { events: page, more, updates: Vec::new() }),
-            _ => run.extend(page, more),
-        };
-        from = to;
-        while let Step::Yielded = step {
-            step = run.resume();
-        }
-        match step {
-            Step::Failed(failure) => return Err(failure.to_string()),
-            // The end of the history, or a task that was not completed when it was recorded.
-            Step::Settled | Step::Complete(_) | Step::NeedHistory | Step::Yielded => {}
-        }
-    }
-    Ok(())
 }

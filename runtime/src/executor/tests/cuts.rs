@@ -1,16 +1,16 @@
 //! The property: for every recorded history, pages, sticky increments and evictions change no command.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use everloop_proto::temporal::api::enums::v1::EventType;
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use proptest::prelude::*;
 
-use super::story::{Story, new_run, work, workflow};
-use crate::executor::{Definition, Step, Task, Update, command};
+use super::story::{RUN_ID, Story, new_run, work, workflow};
+use crate::executor::{Step, Task};
+use crate::history::History;
 use crate::join;
+use crate::testing::playback::{live, replay};
 use crate::workflow::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -119,85 +119,6 @@ fn open_operations(history: &[HistoryEvent]) -> Vec<Open> {
     open.into_values().collect()
 }
 
-/// Feeds the whole history in pages that end at the given events.
-fn replay_in_pages(definition: &Arc<dyn Definition>, history: &[HistoryEvent], cuts: &[usize]) -> Result<(), String> {
-    let mut run = new_run(definition);
-    let mut from = 0;
-    let mut step = Step::NeedHistory;
-    for to in cuts.iter().copied().chain([history.len()]) {
-        let page = history[from..to].to_vec();
-        let more = to < history.len();
-        step = if from == 0 && matches!(step, Step::NeedHistory) && run.next_event_id() == 1 {
-            run.begin(Task { events: page, more, updates: Vec::new() })
-        } else {
-            run.extend(page, more)
-        };
-        from = to;
-        match &step {
-            Step::NeedHistory if more => {}
-            Step::Settled if !more => {}
-            other => return Err(format!("after {to} events: {other:?}")),
-        }
-    }
-    match step {
-        Step::Settled => Ok(()),
-        other => Err(format!("{other:?}")),
-    }
-}
-
-/// Where each completed task begins its outputs: `(events up to its Started, events up to the end of its outputs)`.
-fn tasks(history: &[HistoryEvent]) -> Vec<(usize, usize)> {
-    let completed = EventType::WorkflowTaskCompleted as i32;
-    let starts = (0..history.len()).filter(|index| history[*index].event_type == completed);
-    starts
-        .map(|index| {
-            let outputs = history[index + 1..].iter().take_while(|event| command::is_output(event)).count();
-            (index, index + 1 + outputs)
-        })
-        .collect()
-}
-
-/// Lives through the history again as a sticky worker would, forgetting everything before each task that is listed, and
-/// compares the commands of each live task with what history has.
-fn live_again(definition: &Arc<dyn Definition>, history: &[HistoryEvent], evictions: &[usize]) -> Result<(), String> {
-    let mut run = new_run(definition);
-    let mut seen = 0;
-    for (number, (start, end)) in tasks(history).into_iter().enumerate() {
-        if evictions.contains(&number) {
-            run = new_run(definition);
-            seen = 0;
-        }
-        let updates = history[start + 1..end].iter().filter_map(accepted).collect();
-        let mut step = run.begin(Task { events: history[seen..start].to_vec(), more: false, updates });
-        seen = start;
-        while let Step::Yielded = step {
-            step = run.resume();
-        }
-        let Step::Complete(completion) = step else { return Err(format!("task {number}: {step:?}")) };
-        let recorded: Vec<_> =
-            history[start + 1..end].iter().map(|event| command::recorded(event).to_string()).collect();
-        if completion.commands.len() != recorded.len() {
-            return Err(format!("task {number}: {:?} instead of {recorded:?}", completion.commands));
-        }
-        // That kinds and ids agree is checked when the outputs are read with the next task.
-    }
-    let rest = history[seen..].to_vec();
-    match run.begin(Task { events: rest, more: false, updates: Vec::new() }) {
-        Step::Settled => Ok(()),
-        other => Err(format!("{other:?}")),
-    }
-}
-
-fn accepted(event: &HistoryEvent) -> Option<Update> {
-    use everloop_proto::temporal::api::history::v1::history_event::Attributes::*;
-    match &event.attributes {
-        Some(WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => {
-            Some(Update::from_request(accepted.accepted_request.clone()?))
-        }
-        _ => None,
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -208,17 +129,17 @@ proptest! {
         evictions in proptest::collection::vec(any::<prop::sample::Index>(), 0..6),
     ) {
         let Story { definition, history, .. } = busy_story(&choices);
-        for cut in 1..history.len() {
-            prop_assert_eq!(replay_in_pages(&definition, &history, &[cut]), Ok(()));
+        let history = History::new("story", RUN_ID, history);
+        for cut in 0..history.len() {
+            prop_assert_eq!(replay(&definition, &history, &[cut]), Ok(None));
         }
-        let mut cuts: Vec<usize> = cuts.iter().map(|cut| 1 + cut.index(history.len() - 1)).collect();
-        cuts.sort_unstable();
-        cuts.dedup();
-        cuts.retain(|cut| *cut < history.len());
-        prop_assert_eq!(replay_in_pages(&definition, &history, &cuts), Ok(()));
-        let count = tasks(&history).len();
-        let evictions: Vec<usize> = evictions.iter().map(|eviction| eviction.index(count)).collect();
-        prop_assert_eq!(live_again(&definition, &history, &evictions), Ok(()));
+        let cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(history.len())).collect();
+        prop_assert_eq!(replay(&definition, &history, &cuts), Ok(None));
+        let undisturbed = live(&definition, &history, &[], &[]);
+        let tasks = undisturbed.as_ref().map_or(0, Vec::len);
+        prop_assert!(tasks > 0, "{undisturbed:?}");
+        let evictions: Vec<usize> = evictions.iter().map(|eviction| eviction.index(tasks)).collect();
+        prop_assert_eq!(live(&definition, &history, &cuts, &evictions), undisturbed);
     }
 }
 

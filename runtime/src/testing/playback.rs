@@ -1,0 +1,141 @@
+//! A recorded history, delivered to the executor again in one of the ways a server could have chosen.
+//!
+//! A server decides where a page ends; a worker's cache decides whether a task comes with what is new or with everything.
+//! Neither may change a command. [`replay`] does again what history has completed; [`live`] lives through the history
+//! as its workers did, each task in turn, and tells the commands.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use everloop_proto::temporal::api::command::v1::Command;
+use everloop_proto::temporal::api::enums::v1::EventType;
+use everloop_proto::temporal::api::history::v1::HistoryEvent;
+use everloop_proto::temporal::api::history::v1::history_event::Attributes;
+use everloop_proto::temporal::api::protocol::v1::Message;
+
+use crate::activity::ActivityOptions;
+use crate::executor::{Completion, Definition, Run, RunOptions, Step, Task, Update, is_output};
+use crate::history::History;
+
+/// A task of a history, done live.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlayedTask {
+    /// The WorkflowTaskStarted event that it was done for.
+    pub started_event_id: i64,
+    /// What the workflow asked for.
+    pub commands: Vec<Command>,
+    /// Acceptances and answers of updates, which some of the commands give their places.
+    pub messages: Vec<Message>,
+    /// The rule numbers that it adopted.
+    pub rules: Vec<u32>,
+}
+
+/// A run with the options that no history depends on.
+pub(super) fn new_run(definition: &Arc<dyn Definition>, workflow_id: &str, run_id: &str) -> Run {
+    let options = RunOptions {
+        namespace: "default".to_owned(),
+        workflow_id: workflow_id.to_owned(),
+        run_id: run_id.to_owned(),
+        activity_defaults: ActivityOptions::new(),
+        rules_supported: true,
+    };
+    Run::new(definition.clone(), options)
+}
+
+/// Replays a history whose pages end after so many events. A history that ends with a task under way gives its completion.
+pub(crate) fn replay(
+    definition: &Arc<dyn Definition>,
+    history: &History,
+    cuts: &[usize],
+) -> Result<Option<Completion>, String> {
+    let mut run = new_run(definition, history.workflow_id(), history.run_id());
+    match deliver(&mut run, history.events(), 0..history.len(), cuts, Vec::new())? {
+        Step::Complete(completion) => Ok(Some(completion)),
+        _ => Ok(None),
+    }
+}
+
+/// Does each task of a history that it has completed: with the events that are new, in pages that end after so many events
+/// of the history, and after forgetting everything before each task that is listed in `evictions`, counted from 0.
+///
+/// That kind and id of the commands are those of history is checked on the way, that their contents are is not.
+pub(crate) fn live(
+    definition: &Arc<dyn Definition>,
+    history: &History,
+    cuts: &[usize],
+    evictions: &[usize],
+) -> Result<Vec<PlayedTask>, String> {
+    let events = history.events();
+    let new_run = || new_run(definition, history.workflow_id(), history.run_id());
+    let (mut run, mut seen) = (new_run(), 0);
+    let mut played = Vec::new();
+    for (number, outputs) in outputs(events).into_iter().enumerate() {
+        if evictions.contains(&number) {
+            (run, seen) = (new_run(), 0);
+        }
+        let completed = outputs.start;
+        let updates = events[outputs].iter().filter_map(accepted).collect();
+        let completion = match deliver(&mut run, events, seen..completed, cuts, updates)? {
+            Step::Complete(completion) => completion,
+            other => return Err(format!("after {completed} events there is no task to complete: {other:?}")),
+        };
+        seen = completed;
+        let Completion { commands, messages, rules, .. } = completion;
+        let started_event_id = events[completed - 1].event_id;
+        played.push(PlayedTask { started_event_id, commands, messages, rules });
+    }
+    match deliver(&mut run, events, seen..events.len(), cuts, Vec::new())? {
+        Step::Settled | Step::Complete(_) => Ok(played),
+        other => Err(format!("the last events leave a wish: {other:?}")),
+    }
+}
+
+/// Gives a run the events of a range, in pages, and answers what comes of the last one.
+fn deliver(
+    run: &mut Run,
+    events: &[HistoryEvent],
+    range: Range<usize>,
+    cuts: &[usize],
+    mut updates: Vec<Update>,
+) -> Result<Step, String> {
+    let mut from = range.start;
+    let mut is_first = true;
+    let mut ends: Vec<usize> = cuts.iter().copied().filter(|cut| range.contains(cut)).collect();
+    ends.sort_unstable();
+    ends.push(range.end);
+    for to in ends {
+        let (page, more) = (events[from..to].to_vec(), to < range.end);
+        from = to;
+        let mut step = match std::mem::take(&mut is_first) {
+            true => run.begin(Task { events: page, more, updates: std::mem::take(&mut updates) }),
+            false => run.extend(page, more),
+        };
+        while let Step::Yielded = step {
+            step = run.resume();
+        }
+        match step {
+            Step::Failed(failure) => return Err(failure.to_string()),
+            Step::NeedHistory if more => {}
+            step if !more => return Ok(step),
+            other => return Err(format!("after {to} events of {}, with more to come: {other:?}", range.end)),
+        }
+    }
+    unreachable!("the last page ends with the range, and returns")
+}
+
+/// Where the outputs of each completed task are: its WorkflowTaskCompleted and the events born of its commands.
+fn outputs(events: &[HistoryEvent]) -> Vec<Range<usize>> {
+    let completed = EventType::WorkflowTaskCompleted as i32;
+    let starts = (0..events.len()).filter(|index| events[*index].event_type == completed);
+    starts
+        .map(|start| start..start + 1 + events[start + 1..].iter().take_while(|event| is_output(event)).count())
+        .collect()
+}
+
+/// The update that an event has accepted, as it was delivered with the task.
+fn accepted(event: &HistoryEvent) -> Option<Update> {
+    match &event.attributes {
+        Some(Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => Update::from_accepted(accepted),
+        _ => None,
+    }
+}
