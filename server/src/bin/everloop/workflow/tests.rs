@@ -118,8 +118,7 @@ async fn what_goes_wrong_is_said_with_what_to_do() {
     let unknown = shop.workflow("describe -w buy-9").await.unwrap_err();
     expect!["workflow not found for ID: buy-9; asked in namespace `default` at HOST:PORT"].assert_eq(&unknown);
     let namespace = shop.workflow("list -n elsewhere").await.unwrap_err();
-    expect!["Namespace elsewhere is not found; asked in namespace `elsewhere` at HOST:PORT"]
-        .assert_eq(&namespace);
+    expect!["Namespace elsewhere is not found; asked in namespace `elsewhere` at HOST:PORT"].assert_eq(&namespace);
     let filter = shop.workflow("list --query Colour='red'").await.unwrap_err();
     assert!(filter.contains("Colour"), "{filter}");
 
