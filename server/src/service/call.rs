@@ -2,6 +2,7 @@
 //! engine's clock does.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
@@ -9,6 +10,7 @@ use tonic::Request;
 use tonic::metadata::MetadataMap;
 
 use crate::stop::StopNotice;
+use crate::store::Store;
 
 /// A poll for a task waits this long at most.
 const TASK_POLL: Duration = Duration::from_secs(60);
@@ -23,17 +25,20 @@ pub(crate) struct Call {
     pub(crate) deadline: CallDeadline,
     /// Ends the call's waits when its socket stops.
     pub(crate) stop: StopNotice,
+    /// Ends them too, when it fails.
+    store: Arc<dyn Store>,
     /// Whether its reader is shown events that are not part of the history yet: tools are not.
     pub(crate) shows_unwritten_events: bool,
 }
 
 impl Call {
-    pub(crate) fn of<T>(request: &Request<T>) -> Self {
+    pub(crate) fn of<T>(request: &Request<T>, store: &Arc<dyn Store>) -> Self {
         let metadata = request.metadata();
         let client = metadata.get("client-name").and_then(|name| name.to_str().ok()).unwrap_or_default();
         Self {
             deadline: CallDeadline::of(metadata),
             stop: StopNotice::of(request),
+            store: Arc::clone(store),
             shows_unwritten_events: !matches!(client, "temporal-cli" | "temporal-ui"),
         }
     }
@@ -45,6 +50,7 @@ impl Call {
             biased;
             news = timeout_at(until.into(), news) => news.map_or(Waited::InVain, Waited::For),
             () = self.stop.given() => Waited::Stopped,
+            _ = self.store.failed() => Waited::Stopped,
         }
     }
 }
@@ -55,7 +61,7 @@ pub(crate) enum Waited<T> {
     For(T),
     /// The time is over.
     InVain,
-    /// The socket stops.
+    /// The socket stops, or the store has failed.
     Stopped,
 }
 

@@ -19,7 +19,7 @@ use crate::engine::history;
 use crate::engine::time::Time;
 use crate::grpc::{Operator, TestTime};
 use crate::namespaces::{NamespaceError, Namespaces};
-use crate::store::{FileOptions, HistoryBatch, OpenError, Opened, SqliteStore, Store};
+use crate::store::{FileOptions, HistoryBatch, OpenError, Opened, SqliteStore, Store, StoreError};
 
 /// A server of durable workflows inside this process.
 ///
@@ -214,6 +214,19 @@ impl Engine {
     pub fn ensure_namespace(&self, name: &str) -> Result<(), EngineError> {
         let ensured = self.handle.core.namespaces.ensure(name);
         ensured.map_err(|error| EngineError::Namespace(error.to_string()))
+    }
+
+    /// Resolves when the engine cannot go on, with the reason: a write to its file has failed. From then on every call
+    /// is answered UNAVAILABLE; what was acknowledged before is in the file.
+    pub fn failed(&self) -> impl Future<Output = String> + Send + use<> {
+        let failed = self.handle.core.store.failed();
+        async move {
+            match failed.await {
+                Err(StoreError::Failed { reason }) => reason.to_string(),
+                // It waits for a commit that never comes.
+                Ok(()) | Err(StoreError::Busy { .. }) => std::future::pending().await,
+            }
+        }
     }
 
     /// How many runs were open in the engine's file when it was opened.

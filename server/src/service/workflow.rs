@@ -31,8 +31,14 @@ macro_rules! serve {
             Self: 'call,
         {
             let core = Arc::clone(&self.handle.core);
-            let call = Call::of(&request);
-            Box::pin(async move { core.$call(request.into_inner(), call).await.map(Response::new) })
+            let call = Call::of(&request, &core.store);
+            Box::pin(async move {
+                core.store.check()?;
+                let answer = core.$call(request.into_inner(), call).await;
+                // It may tell what the store will not have.
+                core.store.check()?;
+                answer.map(Response::new)
+            })
         }
     )*};
 }

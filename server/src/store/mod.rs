@@ -156,6 +156,16 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
     /// `Failed`.
     fn caught_up(&self) -> Durable;
 
+    /// Whether the store still takes writes.
+    ///
+    /// # Errors
+    ///
+    /// `Failed` after a failed write.
+    fn check(&self) -> Result<(), StoreError>;
+
+    /// Resolves when the store fails, and never otherwise.
+    fn failed(&self) -> Durable;
+
     /// Whether a later process finds here what was written.
     fn outlives_process(&self) -> bool;
 

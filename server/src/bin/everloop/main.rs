@@ -12,6 +12,9 @@ use clap::Parser;
 
 use self::arguments::{Arguments, Task};
 
+/// What `sysexits.h` calls an input or output error.
+const IO_ERROR: u8 = 74;
+
 fn main() -> ExitCode {
     let done = match Arguments::parse().task() {
         Task::Serve(settings) => serve::run(settings),
@@ -21,7 +24,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("everloop: {}", explained(&*error));
-            ExitCode::FAILURE
+            match error.downcast_ref::<serve::StoreFailed>() {
+                Some(_) => ExitCode::from(IO_ERROR),
+                None => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -55,10 +55,27 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let Settings { time, database, .. } = settings;
     let start = Start { address: listening.address(), database, time, open_runs, opening };
     io::stdout().write_all(start.to_string().as_bytes())?;
-    // An error means that the thread of signals is at its end, and then so is the server.
-    let _ = stopped.await;
-    listening.stop().await;
-    Ok(())
+    let failed = engine.failed();
+    // It would keep the file open.
+    drop(engine);
+    tokio::select! {
+        // An error means that the thread of signals is at its end, and then so is the server.
+        _ = stopped => {
+            listening.stop().await;
+            Ok(())
+        }
+        reason = failed => {
+            listening.stop().await;
+            Err(StoreFailed { reason }.into())
+        }
+    }
+}
+
+/// The server ends because it cannot keep what it acknowledges. What it has acknowledged is there.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}; nothing that was acknowledged is lost")]
+pub(crate) struct StoreFailed {
+    reason: String,
 }
 
 /// What is said at the start. Launchers look for its first line.

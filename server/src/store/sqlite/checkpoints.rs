@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, MAIN_DB};
+use rusqlite::{Connection, ErrorCode, MAIN_DB};
 
 use super::opening::{FileOptions, open_checkpointer};
 
@@ -29,14 +29,20 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(super) fn start(options: &FileOptions) -> Result<Self, Box<dyn std::error::Error>> {
+    /// Starts the thread. What it cannot do is told to `failed`: pages whose write was not confirmed may be anywhere, so
+    /// nothing may be written after that.
+    pub(super) fn start(
+        options: &FileOptions,
+        failed: impl Fn(&rusqlite::Error) + Send + 'static,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         let connection = open_checkpointer(options)?;
         let (wake, woken) = sync_channel(1);
         let thread = thread::Builder::new().name("everloop-checkpoints".into()).spawn(move || {
             while woken.recv().is_ok() {
-                if let Err(error) = checkpoint(&connection, CheckpointMode::PASSIVE) {
-                    // The writer will do it, or find out what is wrong.
-                    tracing::debug!(%error, "no checkpoint in the background");
+                match checkpoint(&connection, CheckpointMode::PASSIVE) {
+                    // Busy means that the writer is doing it.
+                    Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => return failed(&error),
+                    _ => {}
                 }
             }
         })?;
@@ -47,7 +53,10 @@ impl Checkpoints {
     pub(super) fn after_commit(&self, connection: &Connection) -> rusqlite::Result<()> {
         let (pages, moved) = checkpoint(connection, CheckpointMode::NOOP)?;
         if pages >= self.pages_max.load(Ordering::Relaxed) {
-            let (pages, moved) = checkpoint(connection, CheckpointMode::PASSIVE)?;
+            let (pages, moved) = match checkpoint(connection, CheckpointMode::PASSIVE) {
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => return Ok(()),
+                result => result?,
+            };
             let pages_max = if moved == pages { PAGES_MAX } else { pages + PAGES_MAX / 4 };
             self.pages_max.store(pages_max, Ordering::Relaxed);
         } else if pages - moved >= PAGES_IN_BACKGROUND

@@ -20,6 +20,8 @@ pub(crate) struct Holder {
     pub(crate) pid: u32,
     /// Where it listens, if it does.
     pub(crate) address: Option<String>,
+    /// A write to the database failed there.
+    pub(crate) has_failed: bool,
 }
 
 /// Why the lock is not to be had.
@@ -65,8 +67,16 @@ impl Lock {
 
     /// Tells others that the database is open here.
     pub(super) fn tell(&self, address: Option<&str>) -> io::Result<()> {
-        let holder = Holder { pid: std::process::id(), address: address.map(str::to_owned) };
-        self.write(&holder.text())
+        self.write(&Holder::this(address).text())
+    }
+
+    /// Notes that a write failed: what the system holds of the files may not be what the disk has. Should that note fail
+    /// too, the next process takes the files for what they seem to be.
+    pub(super) fn failed(&self) {
+        let noted = self.write(&Holder { has_failed: true, ..Holder::this(None) }.text());
+        if let Err(error) = noted {
+            tracing::warn!(%error, "cannot note beside the database that a write failed");
+        }
     }
 
     /// Notes that the database was closed in order.
@@ -83,16 +93,23 @@ impl Lock {
 }
 
 impl Holder {
+    fn this(address: Option<&str>) -> Self {
+        Self { pid: std::process::id(), address: address.map(str::to_owned), has_failed: false }
+    }
+
     fn text(&self) -> String {
-        match &self.address {
-            Some(address) => format!("pid {}\naddress {address}\n", self.pid),
-            None => format!("pid {}\n", self.pid),
-        }
+        let address = self.address.as_ref().map(|address| format!("address {address}\n")).unwrap_or_default();
+        let failed = if self.has_failed { "failed\n" } else { "" };
+        format!("pid {}\n{address}{failed}", self.pid)
     }
 
     fn parse(text: &str) -> Option<Self> {
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        Some(Self { pid: field("pid")?.parse().ok()?, address: field("address").map(str::to_owned) })
+        Some(Self {
+            pid: field("pid")?.parse().ok()?,
+            address: field("address").map(str::to_owned),
+            has_failed: text.lines().any(|line| line == "failed"),
+        })
     }
 }
 
@@ -111,7 +128,7 @@ mod tests {
             LockError::Held(holder) => holder.unwrap(),
             LockError::Io(error) => panic!("{error}"),
         };
-        let me = Holder { pid: std::process::id(), address: None };
+        let me = Holder::this(None);
         assert_eq!(held(Lock::take(&database).unwrap_err()), me);
         lock.tell(Some("127.0.0.1:7233")).unwrap();
         let listening = Holder { address: Some("127.0.0.1:7233".to_owned()), ..me };
@@ -120,6 +137,10 @@ mod tests {
         drop(lock);
         let Locked { lock, interrupted } = Lock::take(&database).unwrap();
         assert_eq!(interrupted, Some(listening));
+        lock.failed();
+        drop(lock);
+        let Locked { lock, interrupted } = Lock::take(&database).unwrap();
+        assert!(interrupted.unwrap().has_failed);
         lock.closed().unwrap();
         drop(lock);
         assert_eq!(Lock::take(&database).unwrap().interrupted, None);

@@ -78,7 +78,7 @@ struct OnFile {
     options: FileOptions,
     readers: Readers,
     checkpoints: Checkpoints,
-    lock: Lock,
+    lock: Arc<Lock>,
 }
 
 #[derive(Debug, Default)]
@@ -117,7 +117,7 @@ impl SqliteStore {
     /// The same, where closed runs are forgotten from that size on.
     pub(super) fn memory_of(size_bytes_max: u64) -> Result<Self, StoreError> {
         let connection = schema::open_memory().map_err(|error| failed(&error))?;
-        let shared = Shared::new(Database::memory(connection, size_bytes_max), 0, None);
+        let shared = Shared::new(Database::memory(connection, size_bytes_max), 0, Arc::default(), None);
         Self::start(shared, Shared::write_in_memory).map_err(|error| failed(&error))
     }
 
@@ -130,10 +130,18 @@ impl SqliteStore {
         let path = options.path.clone();
         let failed = |reason: String| OpenError::Failed { path: path.clone(), reason };
         let file = opening::open(&options)?;
-        let checkpoints = Checkpoints::start(&options)
+        let (progress, lock) = (Arc::<Progress>::default(), Arc::new(file.lock));
+        let checkpoint_failed = {
+            let (progress, lock, path) = (Arc::clone(&progress), Arc::clone(&lock), path.clone());
+            move |error: &rusqlite::Error| {
+                lock.failed();
+                progress.fail(opening::explain(&path, error));
+            }
+        };
+        let checkpoints = Checkpoints::start(&options, checkpoint_failed)
             .map_err(|error| failed(format!("no thread or connection for checkpoints: {error}")))?;
-        let on_file = OnFile { readers: Readers::new(options.clone()), checkpoints, lock: file.lock, options };
-        let shared = Shared::new(Database::file(file.connection), file.last_run, Some(on_file));
+        let on_file = OnFile { readers: Readers::new(options.clone()), checkpoints, lock, options };
+        let shared = Shared::new(Database::file(file.connection), file.last_run, progress, Some(on_file));
         let store = Self::start(shared, Shared::write_to_file)
             .map_err(|error| failed(format!("no thread for the writer: {error}")))?;
         Ok((store, file.opened))
@@ -155,14 +163,14 @@ impl SqliteStore {
 }
 
 impl Shared {
-    fn new(database: Database, last_run: i64, file: Option<OnFile>) -> Self {
+    fn new(database: Database, last_run: i64, progress: Arc<Progress>, file: Option<OnFile>) -> Self {
         Self {
             queue: Mutex::default(),
             wake: Condvar::new(),
             queued_bytes: AtomicUsize::new(0),
             database: Mutex::new(database),
             last_run: AtomicI64::new(last_run),
-            progress: Arc::default(),
+            progress,
             file,
         }
     }
@@ -282,6 +290,9 @@ impl Shared {
     }
 
     fn fail(&self, error: &rusqlite::Error) -> StoreError {
+        if let Some(file) = &self.file {
+            file.lock.failed();
+        }
         self.progress.fail(self.explain(error))
     }
 
@@ -333,6 +344,14 @@ impl Store for SqliteStore {
     fn caught_up(&self) -> Durable {
         let last = self.shared.lock_queue().last_seq;
         self.durable(last)
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.shared.progress.check()
+    }
+
+    fn failed(&self) -> Durable {
+        self.shared.progress.wait(CommitSeq(u64::MAX))
     }
 
     fn outlives_process(&self) -> bool {

@@ -1,10 +1,11 @@
 //! Opening a database file: whose it is, how old, in what condition.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use super::lock::{Holder, Lock, LockError, Locked, lock_path};
@@ -87,6 +88,9 @@ pub(super) fn open(options: &FileOptions) -> Result<OpenFile, OpenError> {
     })?;
     if options.vfs.is_none() {
         check_log(path, interrupted.as_ref())?;
+        if interrupted.is_some_and(|holder| holder.has_failed) {
+            write_log_again(path).map_err(|error| system_error(path, &error))?;
+        }
     }
     let opened = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
         .and_then(|connection| prepare(&connection, options).map(|opened| (connection, opened)))?;
@@ -125,6 +129,8 @@ fn raw_connection(options: &FileOptions, flags: OpenFlags) -> rusqlite::Result<C
         None => Connection::open_with_flags(&options.path, flags),
     }?;
     connection.busy_timeout(BUSY_WAIT)?;
+    // What fails there, nobody hears of: the store does it itself when it closes.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }
 
@@ -204,22 +210,40 @@ fn check_folder(path: &Path) -> Result<(), OpenError> {
 
 /// SQLite takes a database without its log for one that was closed in order. We know better.
 fn check_log(path: &Path, interrupted: Option<&Holder>) -> Result<(), OpenError> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
     let is_there = |path: &Path| fs::metadata(path).is_ok_and(|file| file.len() > 0);
-    if interrupted.is_some() && is_there(path) && !is_there(Path::new(&log)) {
+    if interrupted.is_some() && is_there(path) && !is_there(&log_path(path)) {
         return Err(OpenError::NoLog { path: path.to_owned() });
     }
     Ok(())
 }
 
+/// After a failed sync the system may show what the disk does not have, and take it for synced. Written again, it is on
+/// its way again.
+fn write_log_again(path: &Path) -> io::Result<()> {
+    let path = log_path(path);
+    if !path.exists() {
+        return Ok(());
+    }
+    let log = fs::read(&path)?;
+    let mut file = fs::OpenOptions::new().write(true).open(&path)?;
+    file.write_all(&log)?;
+    file.sync_all()
+}
+
+/// The write-ahead log beside a database: `shop.db-wal`.
+fn log_path(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push("-wal");
+    path.into()
+}
+
 fn in_use(path: &Path, holder: Option<&Holder>) -> String {
     let path = path.display();
     match holder {
-        Some(Holder { pid, address: Some(address) }) => {
+        Some(Holder { pid, address: Some(address), .. }) => {
             format!("process {pid}, which listens on {address}: connect to http://{address}")
         }
-        Some(Holder { pid, address: None }) => format!(
+        Some(Holder { pid, address: None, .. }) => format!(
             "process {pid}, which does not listen: stop it, or run `everloop server start-dev --db-filename {path}` instead \
              and connect both programs to that"
         ),
