@@ -50,6 +50,8 @@ pub(crate) struct Core {
     pub(super) workers_are_gone: bool,
     /// Workers elsewhere may have tasks, and outlive this process.
     pub(super) is_listening: AtomicBool,
+    /// Nobody has the engine any more.
+    pub(super) is_stopping: AtomicBool,
     /// Open runs that are in the store alone and have a deadline.
     pub(super) dormant: Mutex<HashMap<RunKey, Ticket>>,
     shards: Vec<Mutex<HashMap<SlotKey, Arc<Slot>>>>,
@@ -236,6 +238,7 @@ impl Core {
             namespaces,
             workers_are_gone,
             is_listening: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
             dormant: Mutex::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),

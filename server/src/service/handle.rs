@@ -1,11 +1,12 @@
 //! An engine and its threads.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
+use std::sync::{Arc, Weak};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use everloop_proto::temporal::api::operatorservice::v1::operator_service_server::OperatorServiceServer;
@@ -13,8 +14,9 @@ use everloop_proto::temporal::api::testservice::v1::test_service_server::TestSer
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::WorkflowServiceServer;
 
 use super::core::Core;
+use super::recovery;
 use super::workflow::Workflows;
-use crate::clock::{Clock, ClockMode, Hold, UnbalancedUnlock, wall_time};
+use crate::clock::{Clock, ClockMode, Hold, Holder, UnbalancedUnlock, wall_time};
 use crate::engine::history;
 use crate::engine::time::Time;
 use crate::grpc::{Operator, TestTime};
@@ -45,7 +47,7 @@ pub enum EngineError {
     Namespace(String),
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
-    Thread(#[from] std::io::Error),
+    Thread(#[from] io::Error),
 }
 
 /// What an engine is started with.
@@ -103,12 +105,9 @@ impl EngineBuilder {
         tell_if_clock_was_set_back(self.clock, last_event);
         let clock = Clock::new(self.clock, last_event);
         let core = Core::new(clock, store, namespaces, opened.workers_are_gone);
-        let timers = Arc::clone(&core.timers);
-        let backlog = Arc::clone(&core.matching);
-        thread::Builder::new().name("everloop-timers".to_owned()).spawn(move || timers.run(&*backlog))?;
-        let open_runs = core.take_over().map_err(|error| EngineError::Store(error.to_string()))?;
-        let keeping_house = if core.store.outlives_process() { Some(keep_house(&core)?) } else { None };
-        Ok(Engine { handle: Arc::new(Handle { core, open_runs, _keeping_house: keeping_house }) })
+        let mut handle = Handle { core, open_runs: 0, keeping_house: None, threads: Vec::new() };
+        handle.start()?;
+        Ok(Engine { handle: Arc::new(handle) })
     }
 
     fn store(&self) -> Result<(Arc<dyn Store>, Opened), EngineError> {
@@ -154,11 +153,9 @@ fn tell_if_clock_was_set_back(mode: ClockMode, last_event: Time) {
 /// How often runs are looked for whose retention is over.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
-/// Lets go of runs that have been closed for longer than their namespace keeps them, until the returned end is dropped.
-fn keep_house(core: &Arc<Core>) -> Result<mpsc::Sender<()>, EngineError> {
-    let (end, ended) = mpsc::channel();
-    let core = Arc::downgrade(core);
-    let keep_house = move || loop {
+/// Lets go of runs that have been closed for longer than their namespace keeps them, until the sender is dropped.
+fn keep_house(core: &Weak<Core>, ended: &mpsc::Receiver<()>) {
+    loop {
         let Some(core) = core.upgrade() else { return };
         let now = core.clock.now();
         for namespace in core.namespaces.all() {
@@ -168,9 +165,7 @@ fn keep_house(core: &Arc<Core>) -> Result<mpsc::Sender<()>, EngineError> {
         if ended.recv_timeout(HOUSEKEEPING) != Err(RecvTimeoutError::Timeout) {
             return;
         }
-    };
-    thread::Builder::new().name("everloop-housekeeping".to_owned()).spawn(keep_house)?;
-    Ok(end)
+    }
 }
 
 impl Engine {
@@ -324,11 +319,49 @@ impl Drop for Awake {
 pub(super) struct Handle {
     pub(super) core: Arc<Core>,
     open_runs: usize,
-    _keeping_house: Option<mpsc::Sender<()>>,
+    keeping_house: Option<mpsc::Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
+impl Handle {
+    /// Starts the engine's threads, and what its file has to go on with.
+    fn start(&mut self) -> Result<(), EngineError> {
+        let timers = Arc::clone(&self.core.timers);
+        let backlog = Arc::clone(&self.core.matching);
+        self.spawn("everloop-timers", move || timers.run(&*backlog))?;
+        let (open_runs, busy) = self.core.take_over().map_err(|error| EngineError::Store(error.to_string()))?;
+        self.open_runs = open_runs;
+        if !busy.is_empty() {
+            let core = Arc::downgrade(&self.core);
+            let hold = self.core.holders.hold(Holder::Recovery);
+            self.spawn("everloop-recovery", move || recovery::load_all(&core, busy, hold))?;
+        }
+        if self.core.store.outlives_process() {
+            let (end, ended) = mpsc::channel();
+            let core = Arc::downgrade(&self.core);
+            self.spawn("everloop-housekeeping", move || keep_house(&core, &ended))?;
+            self.keeping_house = Some(end);
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(run)?);
+        Ok(())
+    }
+}
+
+/// When the last handle is dropped, so is the store, and its file can be opened again.
 impl Drop for Handle {
     fn drop(&mut self) {
+        self.core.is_stopping.store(true, Ordering::Relaxed);
         self.core.timers.stop();
+        self.keeping_house = None;
+        for thread in self.threads.drain(..) {
+            if thread.thread().id() != thread::current().id() {
+                // It ends early only by a panic, which its own thread has reported.
+                let _ = thread.join();
+            }
+        }
     }
 }

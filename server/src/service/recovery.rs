@@ -3,15 +3,15 @@
 //! After a start, only a line per open run is read. A run that has something to do is loaded by a thread of its own while
 //! the engine serves already; a run that waits for a timer when the timer is due; any run when a request names it.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::thread;
 
 use prost::Message as _;
 use tonic::Status;
 
 use super::closed::ClosedRun;
 use super::core::{Core, Current, OpenRun, Slot, SlotKey, SlotState, lock};
-use crate::clock::Holder;
+use crate::clock::Hold;
 use crate::clock::timers::Due;
 use crate::engine::overlay::Overlay;
 use crate::engine::recover::Stored;
@@ -38,9 +38,23 @@ impl Due for Dormant {
     }
 }
 
+/// Brings runs to memory one after the other, while the engine serves already. `hold` stops a skipping clock meanwhile.
+pub(super) fn load_all(core: &Weak<Core>, runs: Vec<SlotKey>, hold: Hold) {
+    for key in runs {
+        match core.upgrade() {
+            Some(core) if !core.is_stopping.load(Ordering::Relaxed) => core.wake(&key),
+            _ => return,
+        }
+    }
+    drop(hold);
+    if let Some(core) = core.upgrade() {
+        core.timers.poke();
+    }
+}
+
 impl Core {
-    /// Takes over the open runs of a store that was opened; returns how many there are.
-    pub(super) fn take_over(self: &Arc<Self>) -> Result<usize, StoreError> {
+    /// Takes over the open runs of a store that was opened; returns how many there are, and which have something to do.
+    pub(super) fn take_over(self: &Arc<Self>) -> Result<(usize, Vec<SlotKey>), StoreError> {
         let runs = self.store.open_runs()?;
         let count = runs.len();
         let mut busy = Vec::new();
@@ -52,24 +66,7 @@ impl Core {
                 Wake::WhenAsked => {}
             }
         }
-        if !busy.is_empty() {
-            let core = Arc::downgrade(self);
-            let hold = self.holders.hold(Holder::Recovery);
-            let load_all = move || {
-                for key in busy {
-                    let Some(core) = core.upgrade() else { return };
-                    core.wake(&key);
-                }
-                drop(hold);
-                if let Some(core) = core.upgrade() {
-                    core.timers.poke();
-                }
-            };
-            thread::Builder::new().name("everloop-recovery".to_owned()).spawn(load_all).map_err(|error| {
-                StoreError::Failed { reason: format!("the system gives no thread for recovery: {error}").into() }
-            })?;
-        }
-        Ok(count)
+        Ok((count, busy))
     }
 
     /// Lets an open run be in the store alone until its next deadline.

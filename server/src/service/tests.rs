@@ -1,5 +1,7 @@
 //! The service as its callers use it: a client and a hand-driven worker in one process.
 
+mod files;
+
 use std::time::Duration;
 
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
@@ -33,7 +35,10 @@ struct Bench {
 
 impl Bench {
     fn new(clock: ClockMode) -> Self {
-        let engine = Engine::memory(clock).unwrap();
+        Self::of(Engine::memory(clock).unwrap())
+    }
+
+    fn of(engine: Engine) -> Self {
         let client = WorkflowServiceClient::new(engine.workflow_service());
         Self { engine, client }
     }

@@ -1,0 +1,319 @@
+//! Engines in files: going on after a restart, and what happens when the disk fails or a file is damaged.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use faulty_vfs::{Fault, FaultyVfs, FileKind, Operation, Options};
+use rusqlite::Connection;
+use tempfile::TempDir;
+use tonic::Status;
+
+use super::*;
+use crate::EngineError;
+use crate::api::enums::EventType;
+
+/// A folder with a database file, and perhaps a disk that fails.
+struct Shelf {
+    folder: TempDir,
+    vfs: Option<FaultyVfs>,
+}
+
+impl Shelf {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), vfs: None }
+    }
+
+    fn faulty() -> Self {
+        Self { vfs: Some(FaultyVfs::register(Options::default())), ..Self::new() }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("shop.db")
+    }
+
+    fn open_as(&self, clock: ClockMode) -> Result<Bench, EngineError> {
+        let mut builder = Engine::builder().clock(clock).file(self.file());
+        if let Some(vfs) = &self.vfs {
+            builder = builder.vfs(vfs.name());
+        }
+        builder.build().map(Bench::of)
+    }
+
+    fn open(&self) -> Bench {
+        self.open_as(ClockMode::Real).unwrap()
+    }
+
+    fn refusal(&self) -> String {
+        match self.open_as(ClockMode::Real) {
+            Ok(_) => panic!("it is open"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn vfs(&self) -> &FaultyVfs {
+        self.vfs.as_ref().unwrap()
+    }
+}
+
+async fn try_start(bench: &mut Bench, id: &str) -> Result<StartWorkflowExecutionResponse, Status> {
+    bench.client.start_workflow_execution(start_request(id)).await.map(tonic::Response::into_inner)
+}
+
+fn check_store_failed(status: &Status, reason: &str) {
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    assert!(status.message().contains(reason), "{status}");
+    let details = String::from_utf8_lossy(status.details());
+    assert!(details.contains("google.rpc.ErrorInfo") && details.contains("STORE_FAILED"), "{details}");
+}
+
+#[tokio::test]
+async fn a_restart_at_any_moment_leaves_no_trace_in_a_history() {
+    let shelf = Shelf::new();
+    let mut bench = shelf.open();
+    let run_id = bench.start("flow").await.run_id;
+    bench = reopened(bench, &shelf);
+    let task = bench.poll().await;
+    bench.complete(&task, vec![run_activity()]).await;
+    bench = reopened(bench, &shelf);
+    let task = bench.poll_activity().await;
+    bench.complete_activity(&task).await;
+    bench = reopened(bench, &shelf);
+    let task = bench.poll().await;
+    assert_eq!(task.previous_started_event_id, 3);
+    bench.complete(&task, vec![complete_workflow()]).await;
+    bench = reopened(bench, &shelf);
+    assert_eq!(bench.numbers("flow").await, "1:1 2:5 3:6 4:7 5:10 6:11 7:12 8:5 9:6 10:7 11:2");
+    let again = bench.start("flow").await;
+    assert_eq!(again.run_id, run_id, "a repeated request is known although its run has closed");
+}
+
+/// The engine closed and opened again.
+fn reopened(bench: Bench, shelf: &Shelf) -> Bench {
+    drop(bench);
+    shelf.open()
+}
+
+#[tokio::test]
+async fn a_timer_that_was_due_while_nobody_ran_fires_at_the_start() {
+    let shelf = Shelf::new();
+    let mut bench = shelf.open_as(ClockMode::Skipping).unwrap();
+    bench.start("flow").await;
+    let task = bench.poll().await;
+    bench.complete(&task, vec![start_timer(60)]).await;
+    // Another run carries the file's time beyond the timer, which is dormant all the while.
+    bench.start("other").await;
+    let task = bench.poll().await;
+    bench.complete(&task, vec![start_timer(3600)]).await;
+    drop(bench);
+    let mut bench = shelf.open_as(ClockMode::Skipping).unwrap();
+    bench.engine.unlock_time("test").unwrap();
+    let task = bench.poll().await;
+    assert_eq!(task.workflow_execution.as_ref().map(|it| it.workflow_id.as_str()), Some("flow"));
+    let types: Vec<_> = bench.history("flow").await.iter().map(HistoryEvent::event_type).collect();
+    assert!(types.contains(&EventType::TimerFired), "{types:?}");
+}
+
+#[tokio::test]
+async fn a_full_disk_ends_all_acknowledgement_and_loses_nothing() {
+    let shelf = Shelf::faulty();
+    let mut bench = shelf.open();
+    bench.start("before").await;
+    shelf.vfs().inject(Fault::disk_full().for_good());
+    check_store_failed(&try_start(&mut bench, "after").await.unwrap_err(), "no space is left");
+    assert!(bench.engine.failed().await.contains("no space is left"));
+    // Reads, too: what memory has may be what the file has not.
+    let describe =
+        DescribeWorkflowExecutionRequest { namespace: "default".to_owned(), execution: Some(execution("before")) };
+    check_store_failed(&bench.client.describe_workflow_execution(describe).await.unwrap_err(), "no space is left");
+    drop(bench);
+
+    shelf.vfs().clear_faults();
+    let mut bench = shelf.open();
+    assert_eq!(bench.numbers("before").await, "1:1 2:5");
+    assert!(try_start(&mut bench, "after").await.unwrap().started);
+}
+
+#[tokio::test]
+async fn waiting_calls_hear_of_a_failure_at_once() {
+    let shelf = Shelf::faulty();
+    let mut bench = shelf.open();
+    let mut poller = Bench::of(bench.engine.clone());
+    let request = PollWorkflowTaskQueueRequest {
+        namespace: "default".to_owned(),
+        task_queue: Some(queue("another")),
+        identity: "worker".to_owned(),
+        ..Default::default()
+    };
+    let poll = poller.client.poll_workflow_task_queue(request);
+    shelf.vfs().inject(Fault::io_error(Operation::Sync).of(FileKind::Wal).for_good());
+    let (polled, started) = tokio::join!(poll, try_start(&mut bench, "flow"));
+    check_store_failed(&polled.unwrap_err(), "check the disk");
+    check_store_failed(&started.unwrap_err(), "check the disk");
+}
+
+#[tokio::test]
+async fn a_failed_sync_is_never_taken_for_a_commit() {
+    let shelf = Shelf::faulty();
+    let mut bench = shelf.open();
+    bench.start("before").await;
+    shelf.vfs().inject(Fault::forgetful_sync().of(FileKind::Wal));
+    check_store_failed(&try_start(&mut bench, "lost").await.unwrap_err(), "check the disk");
+    // The disk works again, but the engine does not go on with what it cannot know.
+    check_store_failed(&try_start(&mut bench, "later").await.unwrap_err(), "check the disk");
+    drop(bench);
+    shelf.vfs().cut_power();
+    shelf.vfs().power_loss(1).unwrap();
+    let mut bench = shelf.open();
+    assert_eq!(bench.numbers("before").await, "1:1 2:5");
+}
+
+#[tokio::test]
+async fn a_damaged_beginning_is_no_database() {
+    let shelf = Shelf::new();
+    let mut bench = shelf.open();
+    bench.start("flow").await;
+    drop(bench);
+    overwrite(&shelf.file(), 0, 100);
+    assert!(shelf.refusal().contains("is no database, or its beginning is damaged"), "{}", shelf.refusal());
+}
+
+#[tokio::test]
+async fn a_damaged_page_concerns_those_who_need_it() {
+    let shelf = Shelf::new();
+    let mut bench = shelf.open();
+    // Enough that histories fill pages of their own.
+    for number in 0..200 {
+        let mut request = start_request(&format!("flow-{number}"));
+        let payload = crate::api::common::Payload { data: vec![7; 2000].into(), ..Default::default() };
+        request.input = Some(crate::api::common::Payloads { payloads: vec![payload] });
+        bench.client.start_workflow_execution(request).await.unwrap();
+    }
+    terminate(&mut bench, "flow-0").await;
+    terminate(&mut bench, "flow-199").await;
+    drop(bench);
+    let page = page_of_history(&shelf.file(), 1);
+    overwrite(&shelf.file(), page * 8192, 8192);
+
+    let mut bench = shelf.open();
+    let request = |id: &str| GetWorkflowExecutionHistoryRequest {
+        namespace: "default".to_owned(),
+        execution: Some(execution(id)),
+        ..Default::default()
+    };
+    let damaged = bench.client.get_workflow_execution_history(request("flow-0")).await.unwrap_err();
+    assert!(damaged.message().contains("is damaged"), "{damaged}");
+    assert!(damaged.message().contains("restore a backup"), "{damaged}");
+    let whole = bench.client.get_workflow_execution_history(request("flow-199")).await.unwrap().into_inner();
+    assert_eq!(whole.history.unwrap().events.len(), 3, "other runs are as they were");
+}
+
+async fn terminate(bench: &mut Bench, id: &str) {
+    let request = TerminateWorkflowExecutionRequest {
+        namespace: "default".to_owned(),
+        workflow_execution: Some(execution(id)),
+        ..Default::default()
+    };
+    bench.client.terminate_workflow_execution(request).await.unwrap();
+}
+
+/// Fills part of a file with what makes no sense.
+fn overwrite(file: &Path, offset: usize, length: usize) {
+    let mut bytes = fs::read(file).unwrap();
+    bytes[offset..offset + length].fill(0xa5);
+    fs::write(file, bytes).unwrap();
+}
+
+/// The place, in pages, of the page that holds the first batch of a run.
+fn page_of_history(file: &Path, run: i64) -> usize {
+    let bytes = fs::read(file).unwrap();
+    let connection = Connection::open(file).unwrap();
+    let read = "SELECT events FROM history WHERE run = ?1 AND first_event = 1";
+    let events: Vec<u8> = connection.query_row(read, [run], |row| row.get(0)).unwrap();
+    // The last one: where the table began, there are remains of rows that have moved.
+    let at = bytes.windows(64).rposition(|window| window == &events[..64]).unwrap();
+    at / 8192
+}
+
+#[tokio::test]
+async fn a_log_that_is_missing_is_missed_and_one_that_was_torn_is_read_as_far_as_it_goes() {
+    let shelf = Shelf::new();
+    let mut bench = shelf.open();
+    bench.start("first").await;
+    let first = copies(&shelf.file());
+    bench.start("second").await;
+    let both = copies(&shelf.file());
+
+    // As if the process had been killed here: the files as they are, and the lock's own notes.
+    let crashed = Shelf::new();
+    put(&both, &crashed.file());
+    fs::remove_file(beside(&crashed.file(), "-wal")).unwrap();
+    let missing = crashed.refusal();
+    assert!(missing.contains("was not closed in order") && missing.contains("shop.db-wal is missing"), "{missing}");
+
+    let crashed = Shelf::new();
+    put(&both, &crashed.file());
+    // The log of both commits, cut in the middle of what the second one wrote.
+    let log = fs::read(beside(&crashed.file(), "-wal")).unwrap();
+    let first_log = first.iter().find(|(ending, _)| *ending == "-wal").map(|(_, bytes)| bytes.len()).unwrap();
+    assert!(log.len() > first_log + 100, "the second commit is in the log");
+    fs::write(beside(&crashed.file(), "-wal"), &log[..first_log + 100]).unwrap();
+    let mut bench = crashed.open();
+    assert_eq!(bench.numbers("first").await, "1:1 2:5");
+    assert!(try_start(&mut bench, "second").await.unwrap().started, "as if it had never been");
+}
+
+const ENDINGS: [&str; 3] = ["", "-wal", ".lock"];
+
+fn beside(file: &Path, ending: &str) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
+}
+
+fn copies(file: &Path) -> Vec<(&'static str, Vec<u8>)> {
+    ENDINGS.map(|ending| (ending, fs::read(beside(file, ending)).unwrap())).into()
+}
+
+fn put(copies: &[(&str, Vec<u8>)], file: &Path) {
+    for (ending, bytes) in copies {
+        fs::write(beside(file, ending), bytes).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_goes_on_from_what_has_happened() {
+    let shelf = Shelf::new();
+    let bench = shelf.open_as(ClockMode::Skipping).unwrap();
+    bench.engine.unlock_time("start").unwrap();
+    drop(bench.engine.sleep(Duration::from_secs(24 * 3600)).await);
+    bench.engine.lock_time("start");
+    let mut bench = bench;
+    bench.start("flow").await;
+    let ahead = bench.engine.now();
+    drop(bench);
+    // For the real clock, the file is a day ahead: the machine's clock was set back by a day.
+    let connection = Connection::open(shelf.file()).unwrap();
+    connection.execute("UPDATE meta SET value = 'real' WHERE name = 'clock'", []).unwrap();
+    drop(connection);
+    let mut bench = shelf.open();
+    assert!(bench.engine.now() + Duration::from_secs(60) > ahead, "time does not go back");
+    let task = bench.poll().await;
+    bench.complete(&task, vec![complete_workflow()]).await;
+    let times: Vec<_> = bench.history("flow").await.iter().map(|event| event.event_time.unwrap()).collect();
+    assert!(times.is_sorted_by_key(|time| (time.seconds, time.nanos)), "{times:?}");
+}
+
+#[tokio::test]
+async fn a_file_of_another_program_or_clock_is_left_alone() {
+    let shelf = Shelf::new();
+    let connection = Connection::open(shelf.file()).unwrap();
+    connection.execute_batch("CREATE TABLE bills (amount INTEGER)").unwrap();
+    drop(connection);
+    assert!(shelf.refusal().contains("is a database of another program"), "{}", shelf.refusal());
+
+    let shelf = Shelf::new();
+    drop(shelf.open_as(ClockMode::Skipping).unwrap());
+    let refusal = shelf.refusal();
+    assert!(refusal.contains("keeps the time of a skipping clock"), "{refusal}");
+    assert!(refusal.contains("shop.db?clock=skipping"), "{refusal}");
+}
