@@ -147,6 +147,52 @@ fn what_cannot_be_is_said_and_ends_it() {
     assert!(reachable.contains("--insecure"), "{reachable}");
 }
 
+/// Root may do everything, so the program runs as somebody who may not.
+#[cfg(unix)]
+#[test]
+fn a_file_that_may_not_be_written_is_refused_with_what_to_do() {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+
+    const NOBODY: u32 = 65534;
+    let folder = tempfile::tempdir().unwrap();
+    let is_root = fs::metadata(folder.path()).unwrap().uid() == 0;
+    let file = folder.path().join("shop.db");
+    // The program itself has to be where everybody may run it.
+    let everloop = folder.path().join("everloop");
+    // A copy made by this process would be open for writing in whatever other tests start meanwhile.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_everloop")).arg(&everloop).status().unwrap();
+    assert!(copied.success());
+    let refusal = |file: &std::path::Path| {
+        let mut command = Command::new(&everloop);
+        command.args(["server", "start-dev", "--port", "0", "--db-filename"]).arg(file);
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let denied = format!("everloop: no permission to read and write {}", file.display());
+
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o555)).unwrap();
+    let read_only_folder = refusal(&file);
+    assert!(read_only_folder.starts_with(&denied), "{read_only_folder}");
+
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+    fs::write(&file, "").unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o000)).unwrap();
+    let no_permission = refusal(&file);
+    assert!(no_permission.starts_with(&denied), "{no_permission}");
+
+    // The same file, once it may be used: it was the permission alone.
+    fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+    let _ = fs::remove_file(folder.path().join("shop.db.lock"));
+    let server = Server::development(&["--db-filename", file.to_str().unwrap()]);
+    drop(server);
+}
+
 #[tokio::test]
 async fn what_is_in_a_file_is_there_after_the_program_was_killed() {
     let folder = tempfile::tempdir().unwrap();

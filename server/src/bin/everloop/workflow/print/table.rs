@@ -52,13 +52,15 @@ mod tests {
         let mut table = Table::new("  ");
         table.print(&[row("Status", "Id", "Type"), row("Running", "é-1", "Buy")], &mut out).unwrap();
         table.print(&[row("Failed", "a\nb\u{1b}[31m", ""), row("", "c", "Sell")], &mut out).unwrap();
+        // The first line keeps the others indented.
         expect![[r#"
+            table
               Status   Id   Type
               Running  é-1  Buy
               Failed   a\nb\u{1b}[31m
                        c               Sell
         "#]]
-        .assert_eq(&String::from_utf8(out).unwrap());
+        .assert_eq(&format!("table\n{}", String::from_utf8(out).unwrap()));
     }
 
     #[test]
