@@ -18,3 +18,4 @@ pub use grpc::{ListenError, Listening};
 pub use grpc::{Operator, TestTime};
 pub use service::handle::{Awake, Engine, EngineBuilder, EngineError};
 pub use service::workflow::Workflows;
+pub use store::{BackupError, backup};

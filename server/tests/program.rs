@@ -217,6 +217,18 @@ async fn what_is_in_a_file_is_there_after_the_program_was_killed() {
     );
     assert_eq!(second, expected);
 
+    // A copy of it, made while the server has it, is another server's database.
+    let copy = folder.path().join("copy.db").display().to_string();
+    let backup = ["backup", "--db-filename", &file, &copy];
+    let said = String::from_utf8(program(&backup).output().unwrap().stdout).unwrap();
+    assert!(said.starts_with(&format!("{copy} holds all of {file}: ")), "{said}");
+    assert!(refusal(&backup).contains("copy.db is there already"));
+    let twin = Server::development(&["--db-filename", &copy]);
+    let mut at_twin = WorkflowServiceClient::new(twin.connect().await);
+    let known = at_twin.start_workflow_execution(start.clone()).await.unwrap().into_inner();
+    assert_eq!(known.run_id, first.run_id);
+    drop(twin);
+
     // Killed, not asked.
     drop(server);
     let mut server = Server::development(&["--db-filename", &file]);

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub(crate) use self::durable::Durable;
+pub use self::sqlite::{BackupError, backup};
 pub(crate) use self::sqlite::{FileOptions, OpenError, Opened, SqliteStore};
 use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
 

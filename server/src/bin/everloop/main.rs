@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::arguments::{Arguments, Task};
+use self::arguments::{Arguments, BackupArguments, Task};
 
 /// What `sysexits.h` calls an input or output error.
 const IO_ERROR: u8 = 74;
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task() {
         Task::Serve(settings) => serve::run(settings),
         Task::Workflow(arguments) => workflow::run(arguments),
+        Task::Backup(arguments) => copy(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,6 +31,12 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+fn copy(arguments: &BackupArguments) -> Result<(), Box<dyn Error>> {
+    let bytes = everloop_server::backup(&arguments.db_filename, &arguments.file)?;
+    println!("{} holds all of {}: {bytes} bytes", arguments.file.display(), arguments.db_filename.display());
+    Ok(())
 }
 
 /// The error with its causes, on one line.

@@ -5,6 +5,7 @@
 //! one connection, and nobody waits for the writer: a read takes the connection and writes the waiting group itself
 //! before it looks.
 
+mod backup;
 mod checkpoints;
 mod database;
 mod lock;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
+pub use self::backup::{BackupError, backup};
 use self::checkpoints::Checkpoints;
 use self::database::{Database, Item};
 use self::lock::Lock;

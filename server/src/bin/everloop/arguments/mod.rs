@@ -3,7 +3,9 @@
 pub(crate) mod server;
 pub(crate) mod workflow;
 
-use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
 
 use self::server::{Server, Settings, TestServer};
 use self::workflow::WorkflowArguments;
@@ -25,6 +27,17 @@ enum Program {
     Server(Server),
     /// Look at the workflows of a server, and talk to them.
     Workflow(WorkflowArguments),
+    /// Copy a database, also while a server or another program has it open.
+    Backup(BackupArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArguments {
+    /// The database: the file that `server start-dev --db-filename` or a `sqlite:` address names.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub(crate) db_filename: PathBuf,
+    /// The copy to make.
+    pub(crate) file: PathBuf,
 }
 
 /// What the program is to do.
@@ -32,6 +45,7 @@ enum Program {
 pub(crate) enum Task {
     Serve(Settings),
     Workflow(WorkflowArguments),
+    Backup(BackupArguments),
 }
 
 impl Arguments {
@@ -39,6 +53,7 @@ impl Arguments {
         match (self.program, self.test_server) {
             (Some(Program::Server(server)), _) => Task::Serve(server.settings()),
             (Some(Program::Workflow(arguments)), _) => Task::Workflow(arguments),
+            (Some(Program::Backup(arguments)), _) => Task::Backup(arguments),
             (None, Some(test_server)) => Task::Serve(test_server.settings()),
             (None, None) => unreachable!("no arguments at all show the help"),
         }

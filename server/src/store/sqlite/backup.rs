@@ -1,0 +1,84 @@
+//! A copy of a database while others use it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::opening::explain;
+use super::schema;
+
+/// Why there is no backup. A file that was begun is removed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// There is nothing to copy.
+    #[error("there is no {}", path.display())]
+    NoSource { path: PathBuf },
+    /// It is no database of an engine.
+    #[error("{} is no database of Everloop", path.display())]
+    Foreign { path: PathBuf },
+    /// An older backup may be all somebody has.
+    #[error("{} is there already: choose another name, or move it away", path.display())]
+    Exists { path: PathBuf },
+    /// The disk or the database does not let it.
+    #[error("cannot copy {} to {}: {reason}", from.display(), to.display())]
+    Failed { from: PathBuf, to: PathBuf, reason: String },
+}
+
+/// Copies the database of an engine, also while an engine has it open, in this process or another: everything that was
+/// acknowledged before the call is in the copy. Returns how large it is, in bytes.
+///
+/// The copy is complete and on disk when this returns; until then it has another name, with `.part` at its end.
+///
+/// # Errors
+///
+/// There is nothing to copy, the name is taken, or the disk does not let it.
+pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
+    if !from.exists() {
+        return Err(BackupError::NoSource { path: from.to_owned() });
+    }
+    if to.exists() {
+        return Err(BackupError::Exists { path: to.to_owned() });
+    }
+    let failed = |reason: String| BackupError::Failed { from: from.to_owned(), to: to.to_owned(), reason };
+    let part = {
+        let mut part = to.as_os_str().to_owned();
+        part.push(".part");
+        PathBuf::from(part)
+    };
+    // What an interrupted backup left.
+    let _ = fs::remove_file(&part);
+    let copied = copy(from, &part).and_then(|()| {
+        let put = || {
+            let file = File::open(&part)?;
+            file.sync_all()?;
+            fs::rename(&part, to)?;
+            // The name has to last, too.
+            let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            File::open(folder)?.sync_all()?;
+            Ok(file.metadata()?.len())
+        };
+        put().map_err(|error: std::io::Error| failed(error.to_string()))
+    });
+    if copied.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    copied
+}
+
+fn copy(from: &Path, part: &Path) -> Result<(), BackupError> {
+    let failed = |error: rusqlite::Error| BackupError::Failed {
+        from: from.to_owned(),
+        to: part.to_owned(),
+        reason: explain(from, &error),
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(from, flags).map_err(failed)?;
+    let application_id = connection.pragma_query_value(None, "application_id", |row| row.get::<_, i64>(0));
+    if application_id.map_err(failed)? != schema::APPLICATION_ID {
+        return Err(BackupError::Foreign { path: from.to_owned() });
+    }
+    connection.execute("VACUUM INTO ?1", [part.to_string_lossy()]).map_err(failed)?;
+    Ok(())
+}
