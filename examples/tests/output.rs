@@ -36,6 +36,16 @@ fn one_click_buy_tells_the_story_of_the_readme() {
     assert_eq!(constant(&printed), constant(&format!("buy-1: {shown}")), "it printed:\n{printed}");
 }
 
+/// It takes the ten seconds of its purchase.
+#[test]
+fn a_purchase_survives_its_program() {
+    let printed = output("survive_a_crash");
+    assert!(printed.contains("first  is killed after"), "{printed}");
+    assert!(printed.contains("second opened the file: 1 purchases are under way"), "{printed}");
+    assert!(printed.contains("second has a receipt for a red lamp"), "{printed}");
+    assert!(printed.ends_with("exit status: 0\n") || cfg!(not(unix)), "{printed}");
+}
+
 #[test]
 fn hello_greets() {
     assert_eq!(output("hello"), "activity: greeting world\nresult: Hello, world!\n");
