@@ -15,6 +15,7 @@ use tonic::Status;
 
 use super::closed::{ClosedRun, ClosedRuns};
 use super::direct::DirectQuery;
+use super::idle::IdleRuns;
 use crate::api::query::WorkflowQueryResult;
 use crate::clock::timers::{Due, Ticket, Timers};
 use crate::clock::{Clock, Holder, Holders};
@@ -50,6 +51,7 @@ pub(crate) struct Core {
     pub(super) workers_are_gone: bool,
     /// Workers elsewhere may have tasks, and outlive this process.
     pub(super) is_listening: AtomicBool,
+    pub(super) idle: Mutex<IdleRuns>,
     /// Nobody has the engine any more.
     pub(super) is_stopping: AtomicBool,
     /// Open runs that are in the store alone and have a deadline.
@@ -103,6 +105,10 @@ pub(crate) struct OpenRun {
     stored_wake: Wake,
     /// Whether the store has an overlay of the run.
     has_overlay: bool,
+    /// What the run was counted as among those in memory.
+    pub(super) counted_bytes: usize,
+    /// Whether the run is on the list of those that rest.
+    pub(super) is_listed_idle: bool,
     pub(super) armed: Option<Ticket>,
     in_progress: usize,
     updates_waiting: bool,
@@ -137,6 +143,8 @@ impl OpenRun {
             seq: None,
             stored_wake: Wake::AtOnce,
             has_overlay: false,
+            counted_bytes: 0,
+            is_listed_idle: false,
             armed: None,
             in_progress: 0,
             updates_waiting: false,
@@ -150,6 +158,20 @@ impl OpenRun {
     /// A run as the store has it.
     pub(super) fn recovered(run: Run, key: RunKey, namespace: Arc<Namespace>, wake: Wake, has_overlay: bool) -> Self {
         Self { stored_wake: wake, has_overlay, ..Self::new(run, key, namespace) }
+    }
+
+    /// Whether somebody would miss the run in memory.
+    pub(super) fn is_waited_for(&mut self) -> bool {
+        self.event_waiters.retain(|waiter| !waiter.is_closed());
+        self.close_waiters.retain(|waiter| !waiter.is_closed());
+        self.update_waiters.retain(|waiter| !waiter.sender.is_closed());
+        self.query_waiters.retain(|_, waiter| !waiter.is_closed());
+        !(self.event_waiters.is_empty()
+            && self.close_waiters.is_empty()
+            && self.update_waiters.is_empty()
+            && self.query_waiters.is_empty())
+            // The worker has the update, or is about to.
+            || self.run.state.workflow_task.is_some()
     }
 
     /// Resolves when there are new events, or when the run closes.
@@ -239,6 +261,7 @@ impl Core {
             workers_are_gone,
             is_listening: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
+            idle: Mutex::default(),
             dormant: Mutex::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
@@ -315,6 +338,8 @@ impl Core {
                 Some(Current::Open(open)) if run_id.is_empty() || *open.run.info.run_id == *run_id => {
                     let result = act(Located::Open(&slot, open));
                     self.settle(&slot, &mut state);
+                    drop(state);
+                    self.let_idle_runs_go();
                     return Look::Done(result);
                 }
                 Some(Current::Closed(closed)) if run_id.is_empty() || *closed.row.run_id == *run_id => {
@@ -361,6 +386,7 @@ impl Core {
             }
         }
         self.count_holders(open, closed);
+        self.count_open(slot, open);
         let next = if closed { None } else { open.run.next_deadline() };
         if next != open.armed.map(Ticket::at) {
             if let Some(ticket) = open.armed.take() {
@@ -523,6 +549,8 @@ impl Slot {
         core.apply(self, open, effects);
         let seq = open.seq;
         core.settle(self, &mut state);
+        drop(state);
+        core.let_idle_runs_go();
         Ok((result, seq))
     }
 }

@@ -29,7 +29,7 @@ use crate::store::{FileOptions, HistoryBatch, OpenError, Opened, SqliteStore, St
 /// is dropped. Its timers and its writer have threads of their own, so no runtime has to be there for them.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    handle: Arc<Handle>,
+    pub(super) handle: Arc<Handle>,
 }
 
 /// Why an engine does not start.

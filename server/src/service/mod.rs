@@ -8,6 +8,7 @@ mod core;
 mod direct;
 pub(crate) mod handle;
 mod history;
+mod idle;
 mod info;
 mod namespace;
 mod poll;

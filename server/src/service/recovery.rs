@@ -70,7 +70,7 @@ impl Core {
     }
 
     /// Lets an open run be in the store alone until its next deadline.
-    fn lie_dormant(self: &Arc<Self>, key: SlotKey, run: RunKey, at: Time) {
+    pub(super) fn lie_dormant(self: &Arc<Self>, key: SlotKey, run: RunKey, at: Time) {
         let mut dormant = lock(&self.dormant);
         let ticket = self.timers.arm(at, Arc::new(Dormant { core: Arc::downgrade(self), key, run }));
         dormant.insert(run, ticket);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use faulty_vfs::{Fault, FaultyVfs, FileKind, Operation, Options};
 use rusqlite::Connection;
@@ -11,6 +12,8 @@ use tonic::Status;
 use super::*;
 use crate::EngineError;
 use crate::api::enums::EventType;
+use crate::service::core::SlotKey;
+use crate::store::NamespaceKey;
 
 /// A folder with a database file, and perhaps a disk that fails.
 struct Shelf {
@@ -85,6 +88,54 @@ async fn a_restart_at_any_moment_leaves_no_trace_in_a_history() {
     assert_eq!(bench.numbers("flow").await, "1:1 2:5 3:6 4:7 5:10 6:11 7:12 8:5 9:6 10:7 11:2");
     let again = bench.start("flow").await;
     assert_eq!(again.run_id, run_id, "a repeated request is known although its run has closed");
+}
+
+#[tokio::test]
+async fn runs_that_rest_leave_memory_and_come_back_when_they_are_wanted() {
+    let shelf = Shelf::new();
+    let mut bench = shelf.open_as(ClockMode::Skipping).unwrap();
+    let core = Arc::clone(&bench.engine.handle.core);
+    core.limit_open_bytes(0);
+    let in_memory = |id: &str| core.is_in_memory(&SlotKey { namespace: NamespaceKey(1), workflow_id: id.into() });
+    for id in ["sleeps", "waits", "busy"] {
+        bench.start(id).await;
+        let task = bench.poll().await;
+        let commands = match id {
+            "sleeps" => vec![start_timer(3600)],
+            "busy" => vec![run_activity()],
+            _ => vec![],
+        };
+        bench.complete(&task, commands).await;
+    }
+    // Each change lets some go, once they are written.
+    while in_memory("sleeps") || in_memory("waits") {
+        bench.history("busy").await;
+    }
+    assert!(in_memory("busy"), "its activity waits for a worker");
+
+    bench.client.signal_workflow_execution(signal_request("waits")).await.unwrap();
+    let task = bench.poll().await;
+    assert_eq!(task.workflow_execution.as_ref().map(|it| it.workflow_id.as_str()), Some("waits"));
+    assert_eq!(task.history.as_ref().map(|it| it.events.len()), Some(7), "a worker gets all of it");
+    bench.complete(&task, vec![complete_workflow()]).await;
+    let task = bench.poll_activity().await;
+    bench.complete_activity(&task).await;
+    let task = bench.poll().await;
+    bench.complete(&task, vec![complete_workflow()]).await;
+
+    bench.engine.unlock_time("test").unwrap();
+    let task = bench.poll().await;
+    assert_eq!(task.workflow_execution.as_ref().map(|it| it.workflow_id.as_str()), Some("sleeps"));
+    assert!(bench.engine.skipped() >= Duration::from_secs(3590));
+}
+
+fn signal_request(id: &str) -> SignalWorkflowExecutionRequest {
+    SignalWorkflowExecutionRequest {
+        namespace: "default".to_owned(),
+        workflow_execution: Some(execution(id)),
+        signal_name: "go".to_owned(),
+        ..Default::default()
+    }
 }
 
 /// The engine closed and opened again.

@@ -1,0 +1,114 @@
+//! Open runs that wait for something far away leave memory when there is little of it; the store has them.
+//!
+//! Only a store that outlives the process lets runs go: one in memory would keep them in memory.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+
+use super::core::{Core, Current, OpenRun, Slot, lock};
+use crate::engine::time::Time;
+use crate::store::Wake;
+
+/// Open runs in memory, at most, unless they are at work.
+const BYTES_MAX: usize = 256 << 20;
+/// What an open run takes besides its history, roughly.
+const RUN_BYTES: usize = 2048;
+/// How many runs one change looks at: each change pays for a little of the work.
+const LOOKS_PER_CHANGE: usize = 4;
+
+/// The open runs in memory: how large they are, and which rest.
+#[derive(Debug)]
+pub(super) struct IdleRuns {
+    bytes: usize,
+    bytes_max: usize,
+    /// Runs that rested when they were put here, the first first.
+    resting: VecDeque<Weak<Slot>>,
+    /// At this length, those that have gone are taken off the list.
+    resting_max: usize,
+}
+
+impl Default for IdleRuns {
+    fn default() -> Self {
+        Self { bytes: 0, bytes_max: BYTES_MAX, resting: VecDeque::new(), resting_max: 1024 }
+    }
+}
+
+impl IdleRuns {
+    fn list(&mut self, slot: &Arc<Slot>) {
+        if self.resting.len() >= self.resting_max {
+            self.resting.retain(|slot| slot.strong_count() > 0);
+            self.resting_max = 1024.max(2 * self.resting.len());
+        }
+        self.resting.push_back(Arc::downgrade(slot));
+    }
+}
+
+impl Core {
+    /// Counts a run after a change. Its lock is held.
+    pub(super) fn count_open(self: &Arc<Self>, slot: &Arc<Slot>, open: &mut OpenRun) {
+        if !self.store.outlives_process() {
+            return;
+        }
+        let is_open = open.run.is_open();
+        let bytes = if is_open { RUN_BYTES + usize::try_from(open.run.history.size_bytes()).unwrap_or(0) } else { 0 };
+        let mut idle = lock(&self.idle);
+        idle.bytes = (idle.bytes + bytes).saturating_sub(std::mem::replace(&mut open.counted_bytes, bytes));
+        if is_open && open.run.rests() && !std::mem::replace(&mut open.is_listed_idle, true) {
+            idle.list(slot);
+        }
+    }
+
+    /// Lets some resting runs go, if there is too much in memory. No run's lock is held.
+    pub(super) fn let_idle_runs_go(self: &Arc<Self>) {
+        for _ in 0..LOOKS_PER_CHANGE {
+            let slot = {
+                let mut idle = lock(&self.idle);
+                if idle.bytes <= idle.bytes_max {
+                    return;
+                }
+                idle.resting.pop_front()
+            };
+            match slot {
+                Some(slot) => slot.upgrade().iter().for_each(|slot| self.let_go(slot)),
+                None => return,
+            }
+        }
+    }
+
+    /// Lets a run go that was seen resting, if it still does and nobody waits for it.
+    fn let_go(self: &Arc<Self>, slot: &Arc<Slot>) {
+        let Some(mut state) = slot.lock() else { return };
+        let Some(Current::Open(open)) = &mut state.current else { return };
+        open.is_listed_idle = false;
+        if !open.run.rests() {
+            // It is put on the list again when it rests again.
+            return;
+        }
+        let is_written = open.seq.is_none_or(|seq| self.store.is_durable(seq));
+        if !is_written || open.is_waited_for() {
+            open.is_listed_idle = true;
+            lock(&self.idle).list(slot);
+            return;
+        }
+        lock(&self.idle).bytes -= open.counted_bytes;
+        if let Some(ticket) = open.armed.take() {
+            self.timers.disarm(ticket);
+        }
+        if let Wake::At(moment) = open.wake() {
+            self.lie_dormant(slot.key.clone(), open.key, Time::from_nanos(moment));
+        }
+        self.tidy(slot, state);
+    }
+
+    /// For tests: how much may be in memory.
+    #[cfg(test)]
+    pub(super) fn limit_open_bytes(&self, bytes_max: usize) {
+        lock(&self.idle).bytes_max = bytes_max;
+    }
+
+    /// For tests: whether a workflow id has a run in memory.
+    #[cfg(test)]
+    pub(super) fn is_in_memory(&self, key: &super::core::SlotKey) -> bool {
+        self.find_slot(key).is_some()
+    }
+}
