@@ -28,7 +28,6 @@ pub(crate) struct Transport {
 #[derive(Clone)]
 pub(super) enum Route {
     Channel(Channel),
-    #[cfg_attr(not(feature = "embedded"), expect(dead_code, reason = "only an engine in this process makes it"))]
     InProcess(InProcess),
 }
 
