@@ -7,4 +7,6 @@ mod e2e;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod target;
