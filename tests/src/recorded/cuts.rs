@@ -10,17 +10,17 @@ use everloop::{
 use super::asked;
 
 /// How many sets of cuts and evictions a history is delivered under that is kept.
-pub(super) const MANY: u64 = 200;
+pub(crate) const MANY: u64 = 200;
 
 /// How many it is for one that just happened, of which each run of the tests has another.
-pub(super) const SOME: u64 = 20;
+pub(crate) const SOME: u64 = 20;
 
 /// The variable that names one seed, to the exclusion of all others.
 const SEED: &str = "EVERLOOP_TEST_SEED";
 
 /// Delivers a history cut in two anywhere, and under so many random sets of cuts and evictions. Fails where a command differs
 /// from those of another way or from history's.
-pub(super) fn check(of: &str, replayer: &Replayer, history: &History, sets: u64) {
+pub(crate) fn check(of: &str, replayer: &Replayer, history: &History, sets: u64) {
     let length = history.len();
     let undisturbed = replayer.live(history, &[], &[]).unwrap_or_else(|failure| panic!("{of}: {failure}"));
     assert!(!undisturbed.is_empty(), "{of}: there is no task in it:\n{}", history.timeline());

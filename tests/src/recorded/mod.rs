@@ -22,7 +22,7 @@
 //! ```
 
 mod asked;
-mod cuts;
+pub(crate) mod cuts;
 mod golden;
 mod points;
 mod scenarios;
