@@ -7,4 +7,8 @@ mod e2e;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod killed;
+#[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod target;

@@ -15,12 +15,19 @@ use std::{
 
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
 use everloop_server::{ClockMode, Engine, Listening};
-use tokio::sync::OnceCell;
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::OnceCell,
+};
 use tonic::{Status, body::Body, transport::Endpoint};
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
 /// The one type of a connection, whether it goes through a socket or stays in the process.
 pub(crate) type Connection = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
+
+/// Where tests run what may outlive them: the engine behind the socket, for one.
+pub(crate) static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts"));
 
 /// One server that the tests run against.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,20 +1,14 @@
 //! One test on one target: its client, its task queue, its names.
 
-use std::{
-    panic::{AssertUnwindSafe, resume_unwind},
-    sync::LazyLock,
-};
+use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use everloop::{Client, History, Worker, WorkerBuilder, WorkflowHandle, prelude::Duration};
 use futures_util::{FutureExt, future::join_all};
-use tokio::{
-    runtime::{Builder, Runtime},
-    time::timeout,
-};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::warnings;
-use crate::target::Target;
+use crate::target::{RUNTIME, Target};
 
 /// Makes a test of each function, which runs it on every target.
 ///
@@ -41,9 +35,6 @@ const PATIENCE: Duration = Duration::from_secs(100);
 
 /// Machines that test are busy: slow code is no deadlock.
 const DEADLOCK_TIMEOUT: Duration = Duration::from_secs(20);
-
-static RUNTIME: LazyLock<Runtime> =
-    LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts"));
 
 /// Runs a test on every target at once, and fails where it does.
 pub(super) fn on_all_targets<F: Future<Output = ()>>(name: &str, waits: bool, test: fn(World) -> F) {

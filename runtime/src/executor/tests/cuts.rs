@@ -165,3 +165,23 @@ fn a_long_history_replays_in_turns() {
     }
     assert!(matches!(step, Step::Settled) && turns >= 2, "{turns} turns, then {step:?}");
 }
+
+#[test]
+fn a_page_without_events_is_not_the_end() {
+    let mut story = workflow(|_: Rc<()>| async {
+        sleep(SECOND).await?;
+        Ok(1)
+    })
+    .story();
+    story.task();
+    story.fire("1").task();
+    let (first, rest) = story.history.split_at(3);
+    let mut run = new_run(&story.definition);
+    let page = |events: &[HistoryEvent], more| Task { events: events.to_vec(), more, updates: Vec::new() };
+    // The run completes its first task and stays in the cache. The next one comes with nothing but the token of a page.
+    assert!(matches!(run.begin(page(first, false)), Step::Complete(_)));
+    let step = run.begin(page(&[], true));
+    assert!(matches!(step, Step::NeedHistory), "{step:?}");
+    let step = run.extend(rest.to_vec(), false);
+    assert!(matches!(step, Step::Settled), "{step:?}");
+}

@@ -1,0 +1,137 @@
+//! A worker in a process of its own, killed as soon as a purchase has so many events, and started again.
+//!
+//! The test program starts itself as the worker. A kill (SIGKILL) thus takes what a crash takes: the cache, tasks under
+//! way, connections without a goodbye. The purchase has to end as one that nothing happened to.
+
+mod process;
+mod purchase;
+mod shop;
+mod watch;
+mod well_formed;
+
+use std::{fmt, time::Duration};
+
+use everloop::{Client, History, testing::Replayer};
+use process::WorkerProcess;
+use purchase::{OneClickBuy, Purchase, PurchaseStatus};
+use shop::{Order, Shop};
+use tokio::{join, time::timeout};
+use uuid::Uuid;
+use watch::Watch;
+
+use crate::{
+    recorded::cuts,
+    target::{Connection, RUNTIME, Target},
+};
+
+/// How long a purchase may take on a busy machine before something is amiss.
+const PATIENCE: Duration = Duration::from_secs(100);
+
+/// What a task of a killed worker waits for.
+const TASK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The test, which a process has to be told to be a worker.
+const TEST: &str = "killed::a_purchase_survives_its_worker";
+
+#[test]
+fn a_purchase_survives_its_worker() {
+    process::be_a_worker_if_started_as_one();
+    for target in Target::all().into_iter().filter(|target| !target.is_in_process()) {
+        let (address, connection) = RUNTIME.block_on(async { (target.address().await, target.connect().await) });
+        let start = |kill: Kill| {
+            let (address, connection) = (address.clone(), connection.clone());
+            RUNTIME.spawn(async move {
+                let bought = timeout(PATIENCE, buy(address, connection, kill)).await;
+                bought.unwrap_or_else(|_| panic!("no end after {PATIENCE:?}"))
+            })
+        };
+        let of = |kill: Kill| format!("a purchase on {target:?} whose worker is killed {kill}");
+
+        let undisturbed = RUNTIME.block_on(start(Kill::Never)).expect("a purchase succeeds");
+        check(&of(Kill::Never), &undisturbed, &undisturbed.history);
+        let kills = (1..=undisturbed.history.len()).map(Kill::AfterEvent).chain([Kill::InTheShop]);
+        // All are under way before the first one is waited for.
+        for (kill, bought) in kills.map(|kill| (kill, start(kill))).collect::<Vec<_>>() {
+            let bought = RUNTIME.block_on(bought).unwrap_or_else(|error| panic!("{}: {error}", of(kill)));
+            check(&of(kill), &bought, &undisturbed.history);
+        }
+    }
+}
+
+/// When the worker is killed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kill {
+    Never,
+    /// As soon as there are so many events.
+    AfterEvent(usize),
+    /// When the shop has the first order, and has not answered.
+    InTheShop,
+}
+
+impl fmt::Display for Kill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.write_str("never"),
+            Self::AfterEvent(event) => write!(f, "after event {event}"),
+            Self::InTheShop => f.write_str("in the shop"),
+        }
+    }
+}
+
+/// What a purchase has come to.
+struct Bought {
+    status: PurchaseStatus,
+    /// As the workflow answers, after its end.
+    status_told: PurchaseStatus,
+    history: History,
+    orders: Vec<Order>,
+}
+
+/// Buys a red lamp, changes it to a green one, and kills the worker in the middle.
+async fn buy(address: String, connection: Connection, kill: Kill) -> Bought {
+    let mut shop = Shop::open(kill == Kill::InTheShop).await;
+    let name = format!("killed-{}", Uuid::new_v4());
+    let client = Client::builder(&address).identity("customer").task_queue(&name).await.expect("the server is there");
+    let mut worker = WorkerProcess::start(TEST, &address, &name, shop.address()).await;
+    let start = client.start(OneClickBuy::run(Purchase::of("red lamp"))).id(&name).task_timeout(TASK_TIMEOUT);
+    let buy = start.await.expect("it starts");
+
+    let customer = async {
+        Watch::new(connection.clone(), &name).until(|event| event.name() == "TimerStarted").await;
+        buy.update_purchase(Purchase::of("green lamp")).await.expect("there is time to change it");
+    };
+    let murder = async {
+        match kill {
+            Kill::Never => return,
+            Kill::AfterEvent(number) => Watch::new(connection.clone(), &name).until(|event| event.id() >= number).await,
+            Kill::InTheShop => shop.first_order().await,
+        }
+        worker.kill().await;
+        worker = WorkerProcess::start(TEST, &address, &name, shop.address()).await;
+    };
+    join!(customer, murder);
+
+    let status = buy.result().await.expect("the purchase succeeds");
+    let status_told = buy.current_status().await.expect("a worker is there to answer");
+    let history = buy.history().await.expect("it is there");
+    worker.kill().await;
+    Bought { status, status_told, history, orders: shop.orders() }
+}
+
+/// Fails unless it went as it should, and as it went without a kill.
+fn check(of: &str, bought: &Bought, undisturbed: &History) {
+    let Bought { status, status_told, history, orders } = bought;
+    let shown = || format!("{of}: the shop had {orders:?}, and history is\n{}", history.timeline());
+    assert_eq!((status, status_told), (&PurchaseStatus::Completed, &PurchaseStatus::Completed), "{}", shown());
+    assert!(orders.iter().all(|order| order.item == "green lamp"), "{}", shown());
+    assert!(orders.iter().any(|order| order.status == Some(200)), "{}", shown());
+    assert_eq!(story(history), story(undisturbed), "{}", shown());
+    well_formed::check(history).unwrap_or_else(|error| panic!("{error}\n{}", shown()));
+    cuts::check(of, &Replayer::new().workflow::<OneClickBuy>(), history, cuts::SOME);
+    println!("{of}: {status:?}, the shop had {} orders", orders.len());
+}
+
+/// What happened, without the tasks of workers, which may be done more than once.
+fn story(history: &History) -> Vec<String> {
+    history.event_names().filter(|name| !name.starts_with("WorkflowTask")).collect()
+}

@@ -1,0 +1,40 @@
+//! The recorded histories: their bytes, and their timelines for who reads what was recorded.
+
+use std::{fs, path::PathBuf};
+
+use everloop::History;
+
+use super::stage::Cache;
+
+/// A history that was recorded before.
+pub(super) fn read(name: &str, cache: Cache) -> History {
+    let path = path(name, cache);
+    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let history = History::from_bytes(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let timeline = path.with_extension("txt");
+    let shown = fs::read_to_string(&timeline).unwrap_or_else(|error| panic!("{}: {error}", timeline.display()));
+    assert_eq!(shown, history.timeline(), "{} shows another history than its neighbour", timeline.display());
+    history
+}
+
+/// Keeps a history, unless there is one: what was recorded stays.
+pub(super) fn record(name: &str, cache: Cache, history: &History) {
+    let path = path(name, cache);
+    if path.exists() {
+        return;
+    }
+    fs::create_dir_all(path.parent().expect("it has a folder")).expect("the folder can be made");
+    fs::write(path.with_extension("txt"), history.timeline()).expect("the timeline can be written");
+    // Whoever reads it meanwhile finds all of it or nothing.
+    let unfinished = path.with_extension("unfinished");
+    fs::write(&unfinished, history.to_bytes()).expect("the history can be written");
+    fs::rename(&unfinished, &path).expect("the history can take its place");
+}
+
+fn path(name: &str, cache: Cache) -> PathBuf {
+    let suffix = match cache {
+        Cache::On => "cached",
+        Cache::Off => "uncached",
+    };
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/recorded").join(format!("{name}-{suffix}.pb"))
+}

@@ -1,0 +1,94 @@
+//! Cancelled workflows, in the middle of everything and before they begin.
+
+use everloop::{ActivityCancellationType, History, ResultError, prelude::*};
+
+use super::{LONG, SHORT, wait_for_the_end, work};
+use crate::recorded::stage::{Stage, recordings};
+
+recordings! { cancelled_workflow: Trip; cancelled_before_the_first_task: Trip }
+
+#[workflow]
+#[derive(Default)]
+struct Trip {
+    is_under_way: State<bool>,
+    seen: State<Vec<String>>,
+}
+
+#[workflow]
+impl Trip {
+    #[run]
+    async fn run(&self) -> WorkflowResult<Vec<String>> {
+        // Neither the shielded one nor a handler is reached.
+        drop(shield(async {
+            sleep(SHORT * 2).await.ok();
+            work(1).await.ok();
+        }));
+        let beside = this::<Self>();
+        drop(spawn(async move {
+            let (_sender, receiver) = tokio::sync::oneshot::channel::<()>();
+            select! {
+                _ = receiver => {}
+                () = cancelled() => beside.seen.push("told beside".to_owned()),
+            }
+        }));
+        let waiting = wait_for_the_end().cancellation_type(ActivityCancellationType::WaitCancellationCompleted);
+        let both = async { join!(sleep(LONG), waiting) };
+        let (slept, (limited, waited)) = {
+            self.is_under_way.set(true);
+            join!(timeout(LONG, sleep(LONG)), both)
+        };
+        self.seen.push(format!("{:?} {} {}", slept.map(|slept| slept.is_ok()), limited.is_ok(), waited.is_ok()));
+
+        // The request is used up: this is not cancelled, and neither is a condition.
+        let undone = work(2).await?;
+        self.seen.push(format!("undone {undone}, cancelled {}", is_cancelled()));
+        wait_condition(all_handlers_finished).await?;
+        if random::<bool>() {
+            sleep(SHORT).await?;
+        }
+        Err(everloop::Cancelled.into())
+    }
+
+    #[update]
+    async fn under_way(&self) -> WorkflowResult<u32> {
+        self.is_under_way.wait(|is_under_way| *is_under_way).await?;
+        Ok(1)
+    }
+
+    #[signal]
+    async fn look_after(&self) -> WorkflowResult<()> {
+        sleep(SHORT * 4).await?;
+        self.seen.push(format!("a handler is cancelled: {}", is_cancelled()));
+        Ok(())
+    }
+}
+
+async fn cancelled_workflow(stage: Stage) -> History {
+    stage
+        .with_worker(async {
+            let trip = stage.client.start(Trip::run()).id(&stage.id).await.unwrap();
+            trip.look_after().await.unwrap();
+            trip.under_way().await.unwrap();
+            trip.cancel().await.unwrap();
+            // A state, and not a message: the second one changes nothing.
+            trip.cancel().await.unwrap();
+            assert!(matches!(trip.result().await, Err(ResultError::Cancelled { .. })));
+            trip.history().await.unwrap()
+        })
+        .await
+}
+
+async fn cancelled_before_the_first_task(stage: Stage) -> History {
+    let trip = stage.client.start(Trip::run()).id(&stage.id).await.unwrap();
+    trip.look_after().await.unwrap();
+    trip.cancel().await.unwrap();
+    stage
+        .with_worker(async {
+            // One operation is told, the other one pends: the trip goes on until it is cancelled for good.
+            trip.under_way().await.unwrap();
+            trip.terminate("it would wait for an hour").await.unwrap();
+            assert!(matches!(trip.result().await, Err(ResultError::Terminated { .. })));
+            trip.history().await.unwrap()
+        })
+        .await
+}

@@ -1,0 +1,81 @@
+//! The workflows whose histories are recorded, and what is done to them.
+//!
+//! Together they use everything the executor has. What is random in a run shows in its commands, so that a replay with
+//! other numbers would be found.
+
+mod activities;
+mod cancellation;
+mod coroutines;
+mod endings;
+mod failures;
+mod messages;
+mod one_click_buy;
+mod reset;
+mod storm;
+mod timers;
+
+use everloop::{WorkerBuilder, prelude::*};
+
+/// A time that has to pass.
+const SHORT: Duration = Duration::from_millis(30);
+
+/// A time that never passes.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Takes a number and gives ten times as much.
+#[activity(start_to_close_timeout = "10s")]
+async fn work(n: u32) -> u32 {
+    n * 10
+}
+
+/// The same on a thread of its own.
+#[activity(start_to_close_timeout = "10s")]
+fn work_alone(n: u32) -> u32 {
+    n * 10
+}
+
+/// Fails so many times before it succeeds.
+#[activity(start_to_close_timeout = "10s", retry_policy(initial_interval = "10ms", backoff_coefficient = 1.0))]
+async fn fail_at_first(ctx: &ActivityContext, failures: u32) -> ActivityResult<u32> {
+    match ctx.info().attempt {
+        attempt if attempt <= failures => Err(ActivityError::new(format!("attempt {attempt} fails"))),
+        attempt => Ok(attempt),
+    }
+}
+
+/// Fails for good.
+#[activity(start_to_close_timeout = "10s")]
+async fn decline(reason: String) -> ActivityResult<u32> {
+    Err(ActivityError::non_retryable("declined").type_name("Declined").details(reason))
+}
+
+/// Runs until it is told to stop.
+#[activity(start_to_close_timeout = "60s", heartbeat_timeout = "500ms", retry_policy(maximum_attempts = 1))]
+async fn wait_for_the_end(ctx: &ActivityContext) -> ActivityResult<u32> {
+    let mut beat = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        tokio::select! {
+            _ = ctx.cancelled() => return Err(ActivityError::cancelled()),
+            _ = beat.tick() => ctx.heartbeat("waiting")?,
+        }
+    }
+}
+
+/// Takes longer than it may, and has no answer when its time is over: the server's clock decides.
+#[activity(start_to_close_timeout = "200ms", retry_policy(maximum_attempts = 1))]
+async fn take_too_long(ctx: &ActivityContext) -> ActivityResult<u32> {
+    ctx.worker_shutdown().await;
+    Err(ActivityError::new("the worker stops"))
+}
+
+/// Every activity of the scenarios.
+pub(super) fn register_activities(worker: WorkerBuilder) -> WorkerBuilder {
+    worker
+        .activity(work)
+        .activity(work_alone)
+        .activity(fail_at_first)
+        .activity(decline)
+        .activity(wait_for_the_end)
+        .activity(take_too_long)
+        .activity(one_click_buy::do_purchase)
+}

@@ -1,0 +1,155 @@
+//! Where a scenario is played: a server, and workers with a cache or without.
+
+use std::{env, panic::resume_unwind, pin::Pin, time::Duration};
+
+use everloop::{Client, History, Worker, WorkerBuilder, Workflow, testing::Replayer};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::{cuts, golden, scenarios::register_activities};
+use crate::target::{RUNTIME, Target};
+
+/// How long a scenario may take on a busy machine before something is amiss.
+const PATIENCE: Duration = Duration::from_secs(100);
+
+/// A held task looks like a workflow that blocks its thread.
+const DEADLOCK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A workflow, and what is done to it.
+#[derive(Clone, Copy)]
+pub(super) struct Scenario {
+    pub(super) name: &'static str,
+    register: fn(WorkerBuilder) -> WorkerBuilder,
+    replayer: fn() -> Replayer,
+    play: fn(Stage) -> Pin<Box<dyn Future<Output = History> + Send>>,
+    needs_reference: bool,
+}
+
+impl Scenario {
+    pub(super) const fn new<W: Workflow>(
+        name: &'static str,
+        play: fn(Stage) -> Pin<Box<dyn Future<Output = History> + Send>>,
+    ) -> Self {
+        let register = |worker: WorkerBuilder| worker.workflow::<W>();
+        Self { name, register, replayer: || Replayer::new().workflow::<W>(), play, needs_reference: false }
+    }
+
+    /// It takes a call that our engine does not have.
+    pub(super) const fn on_the_reference_alone(self) -> Self {
+        Self { needs_reference: true, ..self }
+    }
+
+    /// The recorded histories replay.
+    pub(super) fn check_recorded(&self) {
+        for cache in Cache::BOTH {
+            let history = golden::read(self.name, cache);
+            cuts::check(&format!("{} as recorded {cache}", self.name), &(self.replayer)(), &history, cuts::MANY);
+        }
+    }
+
+    /// What happens now replays, on every target.
+    pub(super) fn check_now(&'static self) {
+        let targets = Target::all().into_iter().filter(|target| target.is_reference() || !self.needs_reference);
+        let stages = targets.flat_map(|target| Cache::BOTH.map(|cache| (target.clone(), cache)));
+        let playing = stages.map(|(target, cache)| {
+            let of = format!("{} on {target:?} {cache}", self.name);
+            let is_reference = target.is_reference();
+            let history = RUNTIME.spawn(async move {
+                let stage = Stage::new(self, target, cache).await;
+                timeout(PATIENCE, (self.play)(stage)).await.unwrap_or_else(|_| panic!("no end after {PATIENCE:?}"))
+            });
+            (of, is_reference, cache, history)
+        });
+        // All are under way before the first one is waited for.
+        for (of, is_reference, cache, history) in playing.collect::<Vec<_>>() {
+            let history = RUNTIME.block_on(history).unwrap_or_else(|error| {
+                eprintln!("{of}");
+                resume_unwind(error.into_panic())
+            });
+            cuts::check(&of, &(self.replayer)(), &history, cuts::SOME);
+            if is_reference && env::var_os("UPDATE_EXPECT").is_some() {
+                golden::record(self.name, cache, &history);
+            }
+        }
+    }
+}
+
+/// Makes the tests of scenarios: functions that play a workflow's history to its end.
+macro_rules! recordings {
+    ($($name:ident: $workflow:ident $(, $option:ident)?);* $(;)?) => {
+        $(mod $name {
+            use crate::recorded::stage::Scenario;
+
+            const SCENARIO: Scenario =
+                Scenario::new::<super::$workflow>(stringify!($name), |stage| Box::pin(super::$name(stage)))$(.$option())?;
+
+            #[test]
+            fn replays_as_recorded() {
+                SCENARIO.check_recorded();
+            }
+
+            #[test]
+            fn replays_as_it_happens_now() {
+                SCENARIO.check_now();
+            }
+        })*
+    };
+}
+pub(super) use recordings;
+
+/// Whether workers keep runs between tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cache {
+    On,
+    Off,
+}
+
+impl Cache {
+    const BOTH: [Self; 2] = [Self::On, Self::Off];
+}
+
+impl std::fmt::Display for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::On => "with a cache",
+            Self::Off => "without a cache",
+        })
+    }
+}
+
+/// What one scenario has on one target.
+pub(super) struct Stage {
+    /// Its starts go to the scenario's own task queue.
+    pub(super) client: Client,
+    pub(super) target: Target,
+    /// Of the workflow, and of no other.
+    pub(super) id: String,
+    queue: String,
+    cache: Cache,
+    register: fn(WorkerBuilder) -> WorkerBuilder,
+}
+
+impl Stage {
+    async fn new(scenario: &Scenario, target: Target, cache: Cache) -> Self {
+        let id = format!("{}-{}", scenario.name, Uuid::new_v4());
+        let queue = format!("recorded-{id}");
+        // What histories say of who did it is the same on every machine.
+        let client = Client::builder(target.address().await).identity("recorder").task_queue(&queue).await;
+        Self { client: client.expect("the target is there"), target, id, queue, cache, register: scenario.register }
+    }
+
+    /// A worker that knows the scenario's workflow and every activity.
+    pub(super) fn worker(&self) -> Worker {
+        let worker = Worker::builder(&self.client, &self.queue).deadlock_timeout(DEADLOCK_TIMEOUT);
+        let worker = match self.cache {
+            Cache::On => worker,
+            Cache::Off => worker.max_cached_workflows(0),
+        };
+        register_activities((self.register)(worker)).build().expect("the worker is complete")
+    }
+
+    /// Does something while a worker runs.
+    pub(super) async fn with_worker<T>(&self, story: impl Future<Output = T>) -> T {
+        self.worker().run_until(story).await.expect("the server takes the worker").expect("nobody else stops it")
+    }
+}
