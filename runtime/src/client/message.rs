@@ -4,7 +4,9 @@ use std::future::IntoFuture;
 
 use everloop_proto::temporal::api::errordetails::v1::QueryFailedFailure;
 use everloop_proto::temporal::api::query::v1::WorkflowQuery;
-use everloop_proto::temporal::api::workflowservice::v1::{QueryWorkflowRequest, SignalWorkflowExecutionRequest};
+use everloop_proto::temporal::api::workflowservice::v1::{
+    QueryWorkflowRequest, QueryWorkflowResponse, SignalWorkflowExecutionRequest,
+};
 use uuid::Uuid;
 
 use super::error::{QueryError, RpcCode, RpcError, SignalError};
@@ -134,7 +136,7 @@ pub(super) async fn query<Output>(
         ..Default::default()
     };
     client.encode(&mut request).await?;
-    let mut reply = match client.connection().call(request).await {
+    let mut reply = match ask(&client, request).await {
         Ok(reply) => reply,
         Err(error) => return Err(query_error(&client, workflow_id, error).await?),
     };
@@ -144,6 +146,14 @@ pub(super) async fn query<Output>(
     }
     let answer = first(reply.query_result)?;
     decode(&answer).map_err(|cause| QueryError::Decode { workflow_id, cause: DecodeError::Result(cause) })
+}
+
+/// Asks a second time when there is no answer: a query is lost with the worker it was given to, and changes nothing.
+async fn ask(client: &Client, request: QueryWorkflowRequest) -> Result<QueryWorkflowResponse, RpcError> {
+    match client.connection().call(request.clone()).await {
+        Err(error) if error.code == RpcCode::DeadlineExceeded => client.connection().call(request).await,
+        answer => answer,
+    }
 }
 
 async fn query_error(client: &Client, workflow_id: String, error: RpcError) -> Result<QueryError, QueryError> {

@@ -24,8 +24,9 @@ use crate::data::Failure;
 use crate::executor::{Completion, QueryError, RunOptions, SDK_NAME, Update};
 use crate::raw;
 
-/// How long the server keeps a task on our own queue before it gives it to any worker.
-const STICKY_SCHEDULE_TO_START: Duration = Duration::from_secs(10);
+/// How long the server keeps a task on our own queue before it gives it to any worker. Shorter than a call may take: a
+/// query of a worker that is gone is answered by another one in time.
+const STICKY_SCHEDULE_TO_START: Duration = Duration::from_secs(5);
 
 /// The pause before a failure of a second, third, … attempt is reported. The server offers the task again at once, and
 /// nobody gains from a task that fails many times a second.
