@@ -9,10 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use everloop_server::{ClockMode, Engine, EngineBuilder, EngineError};
-use tower::Service;
-
-use crate::client::InProcess;
+use everloop_server::{ClockMode, Engine, EngineBuilder, EngineError, Workflows};
 
 /// How `explain_time` calls the lock that holds time while nobody waits.
 const TAKER: &str = "nobody waits for a result";
@@ -58,9 +55,8 @@ impl EngineClock {
     }
 
     /// What calls go to.
-    pub(crate) fn service(&self) -> InProcess {
-        let server = self.embedded.engine.workflow_service();
-        Arc::new(move |request| server.clone().call(request))
+    pub(crate) fn workflows(&self) -> Workflows {
+        self.embedded.engine.workflows()
     }
 
     /// The engine's time.

@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use everloop_proto::google::rpc;
-use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
 use prost::Message;
 use tokio::time::{Instant, sleep, timeout};
-use tonic::codec::CompressionEncoding;
+use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
 
 use super::error::{RpcCode, RpcError};
-use super::rpc::Rpc;
-use super::transport::Transport;
+use super::rpc::{Rpc, Server};
 
 /// How long a call may take.
 const CALL: Duration = Duration::from_secs(10);
@@ -27,21 +25,17 @@ const ATTEMPTS: u32 = 10;
 /// A call is not tried again when it has taken this long.
 const ALL_ATTEMPTS: Duration = Duration::from_secs(10);
 
-/// Histories may be long.
-const LARGEST_REPLY_BYTES: usize = 128 << 20;
-
 /// The workflow service, wherever it is.
 #[derive(Clone)]
 pub(crate) struct Connection {
-    client: WorkflowServiceClient<Transport>,
+    server: Server,
+    /// What every call carries.
+    metadata: MetadataMap,
 }
 
 impl Connection {
-    pub(super) fn new(transport: Transport) -> Self {
-        let client = WorkflowServiceClient::new(transport)
-            .accept_compressed(CompressionEncoding::Gzip)
-            .max_decoding_message_size(LARGEST_REPLY_BYTES);
-        Self { client }
+    pub(super) fn new(server: Server, metadata: MetadataMap) -> Self {
+        Self { server, metadata }
     }
 
     /// A call that is tried again while the server is away or overloaded, for up to ten seconds.
@@ -82,9 +76,9 @@ impl Connection {
     /// A call that is tried once.
     pub(crate) async fn once<R: Rpc>(&self, request: R, limit: Duration) -> Result<R::Reply, RpcError> {
         let mut request = Request::new(request);
+        *request.metadata_mut() = self.metadata.clone();
         request.set_timeout(limit);
-        let mut client = self.client.clone();
-        match timeout(limit + GRACE, R::send(&mut client, request)).await {
+        match timeout(limit + GRACE, R::send(self.server.clone(), request)).await {
             Ok(Ok(reply)) => Ok(reply.into_inner()),
             Ok(Err(status)) => Err(RpcError::from_status(R::NAME, &status)),
             Err(_) => Err(RpcError::from_status(R::NAME, &Status::deadline_exceeded("no answer in time"))),

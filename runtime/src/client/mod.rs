@@ -44,8 +44,6 @@ pub use update::{UpdateCall, UpdateHandle, UpdateStage};
 pub(crate) use connection::{Backoff, Connection, LONG_POLL};
 pub(crate) use eager::{EagerWorkers, TakeTask, TakesTasks};
 pub(crate) use failures::{CheckResult, FailureBoard};
-#[cfg(feature = "embedded")]
-pub(crate) use transport::InProcess;
 
 use crate::activity::TaskToken;
 use crate::data::{DynPayloadCodec, PayloadCodecError, Payloads, decode_message, encode_message};

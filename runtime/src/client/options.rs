@@ -11,6 +11,7 @@ use everloop_proto::temporal::api::workflowservice::v1::{
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tonic::body::Body;
+use tonic::metadata::MetadataMap;
 use tonic::transport::Endpoint;
 use tower::Service;
 
@@ -18,7 +19,8 @@ use super::address::Address;
 use super::connection::Connection;
 use super::error::{ConnectError, RpcCode};
 use super::interceptor::ClientInterceptor;
-use super::transport::{InProcess, Route, Transport};
+use super::rpc::Server;
+use super::transport::{InProcess, Transport};
 use super::{Client, Inner};
 use crate::data::{DynPayloadCodec, PayloadCodec};
 #[cfg(feature = "embedded")]
@@ -174,8 +176,8 @@ impl ClientBuilder {
         let address = Address::parse(&self.address)?;
         #[cfg(feature = "embedded")]
         let mut engine_clock = None;
-        let route = match (self.service, &address) {
-            (Some(service), _) => Route::InProcess(service),
+        let server = match (self.service, &address) {
+            (Some(service), _) => Server::remote(Transport::InProcess(service)),
             #[cfg(feature = "embedded")]
             (None, Address::Memory { skipping_clock } | Address::Sqlite { skipping_clock, .. }) => {
                 let path = match &address {
@@ -184,9 +186,9 @@ impl ClientBuilder {
                 };
                 let clock = EngineClock::start(path, *skipping_clock, &self.namespace).await;
                 let clock = clock.map_err(ConnectError::Engine)?;
-                let service = clock.service();
+                let workflows = clock.workflows();
                 engine_clock = Some(clock);
-                Route::InProcess(service)
+                Server::Embedded(workflows)
             }
             #[cfg(not(feature = "embedded"))]
             (None, Address::Memory { .. } | Address::Sqlite { .. }) => {
@@ -204,10 +206,10 @@ impl ClientBuilder {
                     .http2_keep_alive_interval(Duration::from_secs(30))
                     .keep_alive_timeout(Duration::from_secs(15))
                     .keep_alive_while_idle(true);
-                Route::Channel(endpoint.connect_lazy())
+                Server::remote(Transport::Channel(endpoint.connect_lazy()))
             }
         };
-        let connection = Connection::new(Transport::new(route, headers));
+        let connection = Connection::new(server, MetadataMap::from_headers(headers));
         let capabilities = match connection.once(GetSystemInfoRequest::default(), FIRST_CALL).await {
             Ok(info) => info.capabilities.unwrap_or_default(),
             // Servers from before the call was added.

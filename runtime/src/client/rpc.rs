@@ -1,13 +1,40 @@
-//! The calls of the workflow service: one trait over the generated client's methods.
+//! The calls of the workflow service, wherever it is: one trait over the methods of the generated client and of an engine.
 
 use std::future::Future;
 
+#[cfg(feature = "embedded")]
+use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::WorkflowService;
 use everloop_proto::temporal::api::workflowservice::v1::{
     self as wire, workflow_service_client::WorkflowServiceClient,
 };
+#[cfg(feature = "embedded")]
+use everloop_server::Workflows;
+use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
 
 use super::transport::Transport;
+
+/// Histories may be long.
+const LARGEST_REPLY_BYTES: usize = 128 << 20;
+
+/// Where the workflow service is.
+#[derive(Clone)]
+pub(crate) enum Server {
+    /// Somewhere that messages travel to, encoded.
+    Remote(WorkflowServiceClient<Transport>),
+    /// An engine in this process, which is handed the messages as they are.
+    #[cfg(feature = "embedded")]
+    Embedded(Workflows),
+}
+
+impl Server {
+    pub(super) fn remote(transport: Transport) -> Self {
+        let client = WorkflowServiceClient::new(transport)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(LARGEST_REPLY_BYTES);
+        Self::Remote(client)
+    }
+}
 
 /// A request of the workflow service, with the method it belongs to.
 pub(crate) trait Rpc: prost::Message + Clone + 'static {
@@ -17,7 +44,7 @@ pub(crate) trait Rpc: prost::Message + Clone + 'static {
     const NAME: &'static str;
 
     fn send(
-        client: &mut WorkflowServiceClient<Transport>,
+        server: Server,
         request: Request<Self>,
     ) -> impl Future<Output = Result<Response<Self::Reply>, Status>> + Send;
 }
@@ -28,11 +55,12 @@ macro_rules! rpcs {
             type Reply = wire::$reply;
             const NAME: &'static str = stringify!($method);
 
-            fn send(
-                client: &mut WorkflowServiceClient<Transport>,
-                request: Request<Self>,
-            ) -> impl Future<Output = Result<Response<Self::Reply>, Status>> + Send {
-                client.$method(request)
+            async fn send(server: Server, request: Request<Self>) -> Result<Response<Self::Reply>, Status> {
+                match server {
+                    Server::Remote(mut client) => client.$method(request).await,
+                    #[cfg(feature = "embedded")]
+                    Server::Embedded(workflows) => workflows.$method(request).await,
+                }
             }
         }
     )*};

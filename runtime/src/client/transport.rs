@@ -1,4 +1,4 @@
-//! What carries calls: a network channel, or the service of an engine in this process.
+//! What carries encoded calls: a network channel, or a service that the program brought along.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use tonic::body::Body;
 use tonic::transport::Channel;
 use tower::Service;
@@ -15,26 +15,14 @@ use tower::Service;
 /// A call that is under way.
 pub(crate) type Reply<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
 
-/// The service of an engine in this process: no sockets, no HTTP/2.
+/// A service in this process: no sockets, no HTTP/2.
 pub(crate) type InProcess = Arc<dyn Fn(Request<Body>) -> Reply<Infallible> + Send + Sync>;
 
-/// Carries the calls of the generated clients and adds the headers that each call has.
+/// Carries the calls of the generated clients.
 #[derive(Clone)]
-pub(crate) struct Transport {
-    route: Route,
-    headers: Arc<HeaderMap>,
-}
-
-#[derive(Clone)]
-pub(super) enum Route {
+pub(crate) enum Transport {
     Channel(Channel),
     InProcess(InProcess),
-}
-
-impl Transport {
-    pub(super) fn new(route: Route, headers: HeaderMap) -> Self {
-        Self { route, headers: Arc::new(headers) }
-    }
 }
 
 impl Service<Request<Body>> for Transport {
@@ -43,22 +31,19 @@ impl Service<Request<Body>> for Transport {
     type Future = Reply<Self::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        match &mut self.route {
-            Route::Channel(channel) => channel.poll_ready(cx).map_err(Into::into),
-            Route::InProcess(_) => Poll::Ready(Ok(())),
+        match self {
+            Self::Channel(channel) => channel.poll_ready(cx).map_err(Into::into),
+            Self::InProcess(_) => Poll::Ready(Ok(())),
         }
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        for (name, value) in self.headers.iter() {
-            request.headers_mut().insert(name, value.clone());
-        }
-        match &mut self.route {
-            Route::Channel(channel) => {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match self {
+            Self::Channel(channel) => {
                 let reply = channel.call(request);
                 Box::pin(async move { Ok(reply.await?) })
             }
-            Route::InProcess(service) => {
+            Self::InProcess(service) => {
                 let reply = service(request);
                 Box::pin(async move { reply.await.map_err(|never| match never {}) })
             }

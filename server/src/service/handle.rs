@@ -230,10 +230,16 @@ impl Engine {
         self.handle.open_runs
     }
 
-    /// The workflow service, to be called without a network or to be put on one.
+    /// The calls of the workflow service, for callers in this process: messages are handed over as they are.
+    #[must_use]
+    pub fn workflows(&self) -> Workflows {
+        Workflows { handle: Arc::clone(&self.handle) }
+    }
+
+    /// The workflow service, to be put on a network.
     #[must_use]
     pub fn workflow_service(&self) -> WorkflowServiceServer<Workflows> {
-        WorkflowServiceServer::new(Workflows { handle: Arc::clone(&self.handle) })
+        WorkflowServiceServer::new(self.workflows())
             // What has come this far is in memory already.
             .max_decoding_message_size(usize::MAX)
             .max_encoding_message_size(usize::MAX)
