@@ -129,8 +129,8 @@ mod tests {
             ..Default::default()
         };
         let started = Attributes::WorkflowExecutionStartedEventAttributes(started.into());
-        let timer = Attributes::TimerStartedEventAttributes(timer);
-        let failed = Attributes::WorkflowExecutionFailedEventAttributes(failed);
+        let timer = Attributes::from(timer);
+        let failed = Attributes::from(failed);
         let events = [
             event(1, EventType::WorkflowExecutionStarted, (5, 900_000_000), started.clone()),
             event(2, EventType::TimerStarted, (6, 150_000_000), timer),

@@ -139,7 +139,7 @@ mod tests {
         let started = Attributes::WorkflowExecutionStartedEventAttributes(started.into());
         let events = vec![
             event(1, EventType::WorkflowExecutionStarted, 0, started),
-            event(2, EventType::TimerStarted, 250_000_000, Attributes::TimerStartedEventAttributes(timer)),
+            event(2, EventType::TimerStarted, 250_000_000, Attributes::from(timer)),
         ];
         let history = History::new("buy-1", "run", events);
         assert_eq!(History::from_bytes(&history.to_bytes()), Ok(history.clone()));

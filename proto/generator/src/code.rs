@@ -10,12 +10,12 @@ use crate::Result;
 /// File names below the folder of generated code, and what they hold.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
-/// Members of oneofs that are several times as large as the others. Boxed, they leave a history event and a command
-/// half as large, and histories have many.
-const LARGE: [&str; 5] = [
-    ".temporal.api.history.v1.HistoryEvent.attributes.workflow_execution_started_event_attributes",
-    ".temporal.api.history.v1.HistoryEvent.attributes.workflow_execution_continued_as_new_event_attributes",
-    ".temporal.api.history.v1.HistoryEvent.attributes.start_child_workflow_execution_initiated_event_attributes",
+/// Fields whose messages are boxed: what all events have in common is small then, and histories have many events. Commands
+/// are few, so only those members are boxed that are several times as large as the others.
+const BOXED: [&str; 5] = [
+    ".temporal.api.history.v1.HistoryEvent.attributes",
+    ".temporal.api.history.v1.HistoryEvent.user_metadata",
+    ".temporal.api.history.v1.HistoryEvent.principal",
     ".temporal.api.command.v1.Command.attributes.start_child_workflow_execution_command_attributes",
     ".temporal.api.command.v1.Command.attributes.continue_as_new_workflow_execution_command_attributes",
 ];
@@ -60,8 +60,8 @@ fn config() -> Config {
         // Names are for `Any`, whose type URLs other SDKs read with this prefix.
         .enable_type_names()
         .type_name_domain(["."], "type.googleapis.com");
-    for member in LARGE {
-        config.boxed(member);
+    for field in BOXED {
+        config.boxed(field);
     }
     config
 }

@@ -114,7 +114,7 @@ impl Reader {
                 format!("{found} in place of WORKFLOW_TASK_COMPLETED"),
             ));
         };
-        Ok(Some(Outputs { completed_event_id: completed.event_id, completed: attributes, events: events.collect() }))
+        Ok(Some(Outputs { completed_event_id: completed.event_id, completed: *attributes, events: events.collect() }))
     }
 
     /// Whether every page has been read and used.
@@ -150,7 +150,7 @@ fn start(event: HistoryEvent) -> Result<TaskStart, ReplayError> {
     let time = event.event_time.and_then(|time| SystemTime::try_from(time).ok());
     match (event.attributes, time) {
         (Some(Attributes::WorkflowTaskStartedEventAttributes(attributes)), Some(time)) => {
-            Ok(TaskStart { event_id, time, attributes })
+            Ok(TaskStart { event_id, time, attributes: *attributes })
         }
         _ => Err(ReplayError::invalid(event_id, "WORKFLOW_TASK_STARTED has no attributes or no time")),
     }

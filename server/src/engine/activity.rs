@@ -267,13 +267,13 @@ impl Run {
         self.remove_activity(id);
         self.append(
             now,
-            Attributes::ActivityTaskCompletedEventAttributes(ActivityTaskCompletedEventAttributes {
+            ActivityTaskCompletedEventAttributes {
                 result,
                 scheduled_event_id: id,
                 started_event_id,
                 identity,
                 ..Default::default()
-            }),
+            },
         );
         self.want_workflow_task(now);
         Ok(())
@@ -303,14 +303,14 @@ impl Run {
         self.remove_activity(id);
         self.append(
             now,
-            Attributes::ActivityTaskFailedEventAttributes(ActivityTaskFailedEventAttributes {
+            ActivityTaskFailedEventAttributes {
                 failure: Some(failure),
                 scheduled_event_id: id,
                 started_event_id,
                 identity,
                 retry_state: retry_state as i32,
                 ..Default::default()
-            }),
+            },
         );
         self.want_workflow_task(now);
         Ok(false)
@@ -346,14 +346,14 @@ impl Run {
         self.remove_activity(id);
         self.append(
             now,
-            Attributes::ActivityTaskCanceledEventAttributes(ActivityTaskCanceledEventAttributes {
+            ActivityTaskCanceledEventAttributes {
                 details,
                 latest_cancel_requested_event_id: requested,
                 scheduled_event_id: id,
                 started_event_id,
                 identity,
                 ..Default::default()
-            }),
+            },
         );
     }
 
@@ -409,12 +409,12 @@ impl Run {
         self.remove_activity(id);
         self.append(
             now,
-            Attributes::ActivityTaskTimedOutEventAttributes(ActivityTaskTimedOutEventAttributes {
+            ActivityTaskTimedOutEventAttributes {
                 failure: Some(failure),
                 scheduled_event_id: id,
                 started_event_id,
                 retry_state: retry_state as i32,
-            }),
+            },
         );
         self.want_workflow_task(now);
     }
@@ -453,7 +453,7 @@ impl Run {
             last_failure: activity.last_failure.clone(),
             ..Default::default()
         };
-        self.append_event(event(attempt.time, Attributes::ActivityTaskStartedEventAttributes(started)));
+        self.append_event(event(attempt.time, started));
         BUFFERED
     }
 

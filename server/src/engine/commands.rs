@@ -70,9 +70,9 @@ impl Commands {
         }
     }
 
-    fn event(&mut self, attributes: Attributes) -> HistoryEvent {
+    fn event(&mut self, attributes: impl Into<Attributes>) -> HistoryEvent {
         HistoryEvent {
-            user_metadata: self.user_metadata.take(),
+            user_metadata: self.user_metadata.take().map(Box::new),
             event_group_markers: std::mem::take(&mut self.event_group_markers),
             ..event(self.now, attributes)
         }
@@ -207,7 +207,7 @@ impl Run {
         let scheduled_event_id = self.history.next_event_id();
         let activity = Activity::of_event(scheduled_event_id, commands.now, &scheduled)
             .map_err(|detail| Rejected::new(Cause::BadScheduleActivityAttributes, detail))?;
-        let event = commands.event(Attributes::ActivityTaskScheduledEventAttributes(scheduled));
+        let event = commands.event(scheduled);
         self.append_event(event);
         self.insert_activity(activity);
         if eager {
@@ -235,12 +235,10 @@ impl Run {
         {
             return Err(bad());
         }
-        let event = commands.event(Attributes::ActivityTaskCancelRequestedEventAttributes(
-            ActivityTaskCancelRequestedEventAttributes {
-                scheduled_event_id: id,
-                workflow_task_completed_event_id: commands.completed_event_id,
-            },
-        ));
+        let event = commands.event(ActivityTaskCancelRequestedEventAttributes {
+            scheduled_event_id: id,
+            workflow_task_completed_event_id: commands.completed_event_id,
+        });
         let requested = self.append_event(event);
         let Some(activity) = activity else { return Ok(()) };
         self.change_activity(id, |activity| activity.cancel_requested = Some(requested));
@@ -272,11 +270,11 @@ impl Run {
             let detail = wrong_state("add-timer-started-event", &format!("TimerID: {timer_id}"));
             return Err(Rejected::new(Cause::StartTimerDuplicateId, detail));
         }
-        let event = commands.event(Attributes::TimerStartedEventAttributes(TimerStartedEventAttributes {
+        let event = commands.event(TimerStartedEventAttributes {
             timer_id: attributes.timer_id,
             start_to_fire_timeout: attributes.start_to_fire_timeout.and_then(|_| wire_duration(after)),
             workflow_task_completed_event_id: commands.completed_event_id,
-        }));
+        });
         let started_event_id = self.append_event(event);
         let expiry = commands.now + after;
         self.arm(expiry, Deadline::Timer(started_event_id, timer_id.clone()));
@@ -304,12 +302,12 @@ impl Run {
                 .unfire_timer(&timer_id)
                 .ok_or_else(|| bad(wrong_state("add-timer-canceled-event", &format!("TimerID: {timer_id}"))))?,
         };
-        let event = commands.event(Attributes::TimerCanceledEventAttributes(TimerCanceledEventAttributes {
+        let event = commands.event(TimerCanceledEventAttributes {
             timer_id: attributes.timer_id,
             started_event_id,
             workflow_task_completed_event_id: commands.completed_event_id,
             identity: commands.identity.clone(),
-        }));
+        });
         self.append_event(event);
         if commands.has_buffered_events {
             commands.has_buffered_events = !self.state.buffered.is_empty();
@@ -345,13 +343,13 @@ impl Run {
             let detail = "RecordMarkerCommandAttributes.Details exceeds size limit.";
             return Err(Rejected::new(Cause::BadRecordMarkerAttributes, detail).terminating());
         }
-        let event = commands.event(Attributes::MarkerRecordedEventAttributes(MarkerRecordedEventAttributes {
+        let event = commands.event(MarkerRecordedEventAttributes {
             marker_name: attributes.marker_name,
             details: attributes.details,
             workflow_task_completed_event_id: commands.completed_event_id,
             header: attributes.header,
             failure: attributes.failure,
-        }));
+        });
         self.append_event(event);
         Ok(())
     }
@@ -373,12 +371,10 @@ impl Run {
         }
         self.modify_memo(&memo);
         self.touch_visibility();
-        let event = commands.event(Attributes::WorkflowPropertiesModifiedEventAttributes(
-            WorkflowPropertiesModifiedEventAttributes {
-                workflow_task_completed_event_id: commands.completed_event_id,
-                upserted_memo: Some(memo),
-            },
-        ));
+        let event = commands.event(WorkflowPropertiesModifiedEventAttributes {
+            workflow_task_completed_event_id: commands.completed_event_id,
+            upserted_memo: Some(memo),
+        });
         self.append_event(event);
         Ok(())
     }
@@ -404,13 +400,11 @@ impl Run {
             let detail = "CompleteWorkflowExecutionCommandAttributes.Result exceeds size limit.";
             return Err(Rejected::new(Cause::BadCompleteWorkflowExecutionAttributes, detail).terminating());
         }
-        let event = commands.event(Attributes::WorkflowExecutionCompletedEventAttributes(
-            WorkflowExecutionCompletedEventAttributes {
-                result: attributes.result,
-                workflow_task_completed_event_id: commands.completed_event_id,
-                ..Default::default()
-            },
-        ));
+        let event = commands.event(WorkflowExecutionCompletedEventAttributes {
+            result: attributes.result,
+            workflow_task_completed_event_id: commands.completed_event_id,
+            ..Default::default()
+        });
         self.append_event(event);
         self.close_run(RunStatus::Completed, commands.now);
         Ok(())
@@ -432,14 +426,12 @@ impl Run {
             let detail = "FailWorkflowExecutionCommandAttributes.Failure exceeds size limit.";
             return Err(Rejected::new(Cause::BadFailWorkflowExecutionAttributes, detail).terminating());
         }
-        let event = commands.event(Attributes::WorkflowExecutionFailedEventAttributes(
-            WorkflowExecutionFailedEventAttributes {
-                failure: Some(failure),
-                retry_state: RetryState::RetryPolicyNotSet as i32,
-                workflow_task_completed_event_id: commands.completed_event_id,
-                ..Default::default()
-            },
-        ));
+        let event = commands.event(WorkflowExecutionFailedEventAttributes {
+            failure: Some(failure),
+            retry_state: RetryState::RetryPolicyNotSet as i32,
+            workflow_task_completed_event_id: commands.completed_event_id,
+            ..Default::default()
+        });
         self.append_event(event);
         self.close_run(RunStatus::Failed, commands.now);
         Ok(())
@@ -451,12 +443,10 @@ impl Run {
         commands: &mut Commands,
     ) -> Result<(), Rejected> {
         check_nothing_waits(commands)?;
-        let event = commands.event(Attributes::WorkflowExecutionCanceledEventAttributes(
-            WorkflowExecutionCanceledEventAttributes {
-                workflow_task_completed_event_id: commands.completed_event_id,
-                details: attributes.details,
-            },
-        ));
+        let event = commands.event(WorkflowExecutionCanceledEventAttributes {
+            workflow_task_completed_event_id: commands.completed_event_id,
+            details: attributes.details,
+        });
         self.append_event(event);
         self.close_run(RunStatus::Canceled, commands.now);
         Ok(())

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::commands::Commands;
 use super::error::Refusal;
-use super::event::{Attributes, EventId};
+use super::event::EventId;
 use super::run::{Close, Effects, Run, Sticky};
 use super::time::{Time, duration};
 use super::update::is_rejection;
@@ -205,7 +205,7 @@ impl Run {
                 .unwrap_or_default(),
             ..Default::default()
         };
-        Some(self.append(now, Attributes::WorkflowTaskCompletedEventAttributes(attributes)))
+        Some(self.append(now, attributes))
     }
 
     /// Whether a speculative task did nothing but reject updates.
@@ -241,13 +241,11 @@ impl Run {
                 self.flush_buffer();
                 self.append(
                     now,
-                    Attributes::WorkflowExecutionTerminatedEventAttributes(
-                        WorkflowExecutionTerminatedEventAttributes {
-                            reason: message.clone(),
-                            details: None,
-                            identity: HISTORY_SERVICE.to_owned(),
-                        },
-                    ),
+                    WorkflowExecutionTerminatedEventAttributes {
+                        reason: message.clone(),
+                        details: None,
+                        identity: HISTORY_SERVICE.to_owned(),
+                    },
                 );
                 self.close_run(RunStatus::Terminated, now);
             } else {

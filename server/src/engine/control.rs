@@ -10,7 +10,7 @@ use crate::api::history::{
 use crate::visibility::RunStatus;
 
 use super::error::Refusal;
-use super::event::{Attributes, HistoryEvent, event};
+use super::event::{HistoryEvent, event};
 use super::run::{Close, Deadline, Effects, Run};
 use super::time::Time;
 
@@ -79,14 +79,14 @@ impl Run {
             links: signal.links,
             ..event(
                 now,
-                Attributes::WorkflowExecutionSignaledEventAttributes(WorkflowExecutionSignaledEventAttributes {
+                WorkflowExecutionSignaledEventAttributes {
                     signal_name: signal.name,
                     input: signal.input,
                     identity: signal.identity,
                     header: signal.header,
                     request_id: signal.request_id,
                     ..Default::default()
-                }),
+                },
             )
         });
         Ok(true)
@@ -102,14 +102,12 @@ impl Run {
             links: request.links,
             ..event(
                 now,
-                Attributes::WorkflowExecutionCancelRequestedEventAttributes(
-                    WorkflowExecutionCancelRequestedEventAttributes {
-                        cause: request.reason,
-                        identity: request.identity,
-                        external_workflow_execution: None::<WorkflowExecution>,
-                        ..Default::default()
-                    },
-                ),
+                WorkflowExecutionCancelRequestedEventAttributes {
+                    cause: request.reason,
+                    identity: request.identity,
+                    external_workflow_execution: None::<WorkflowExecution>,
+                    ..Default::default()
+                },
             )
         });
         self.want_workflow_task(now);
@@ -125,11 +123,11 @@ impl Run {
             links: request.links,
             ..event(
                 now,
-                Attributes::WorkflowExecutionTerminatedEventAttributes(WorkflowExecutionTerminatedEventAttributes {
+                WorkflowExecutionTerminatedEventAttributes {
                     reason: request.reason,
                     details: request.details,
                     identity: request.identity,
-                }),
+                },
             )
         });
         self.close_run(RunStatus::Terminated, now);
@@ -178,13 +176,7 @@ impl Run {
         let mut next = Some((started_event_id, id));
         while let Some((started_event_id, id)) = next {
             self.state.timers.remove(&id);
-            self.append(
-                now,
-                Attributes::TimerFiredEventAttributes(TimerFiredEventAttributes {
-                    timer_id: id.to_string(),
-                    started_event_id,
-                }),
-            );
+            self.append(now, TimerFiredEventAttributes { timer_id: id.to_string(), started_event_id });
             next = match self.first_due(now) {
                 Some(Deadline::Timer(..)) => match self.take_due(now) {
                     Some(Deadline::Timer(started_event_id, id)) => Some((started_event_id, id)),
@@ -201,10 +193,7 @@ impl Run {
         self.force_end_workflow_task(now);
         self.append(
             now,
-            Attributes::WorkflowExecutionTimedOutEventAttributes(WorkflowExecutionTimedOutEventAttributes {
-                retry_state: retry_state as i32,
-                ..Default::default()
-            }),
+            WorkflowExecutionTimedOutEventAttributes { retry_state: retry_state as i32, ..Default::default() },
         );
         self.close_run(RunStatus::TimedOut, now);
     }

@@ -13,7 +13,8 @@ pub(crate) type EventId = i64;
 pub(crate) const BUFFERED: EventId = -123;
 
 /// Makes an event without a number; the history gives it one.
-pub(crate) fn event(time: Time, attributes: Attributes) -> HistoryEvent {
+pub(crate) fn event(time: Time, attributes: impl Into<Attributes>) -> HistoryEvent {
+    let attributes = attributes.into();
     HistoryEvent {
         event_time: Some(time.into()),
         event_type: event_type(&attributes) as i32,

@@ -197,14 +197,11 @@ mod tests {
 
     fn named(reason: &str) -> HistoryEvent {
         use crate::api::history::WorkflowExecutionTerminatedEventAttributes;
-        use crate::engine::event::{Attributes, event};
+        use crate::engine::event::event;
         use crate::engine::time::Time;
         event(
             Time::from_nanos(1),
-            Attributes::WorkflowExecutionTerminatedEventAttributes(WorkflowExecutionTerminatedEventAttributes {
-                reason: reason.to_owned(),
-                ..Default::default()
-            }),
+            WorkflowExecutionTerminatedEventAttributes { reason: reason.to_owned(), ..Default::default() },
         )
     }
 

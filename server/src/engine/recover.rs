@@ -115,7 +115,7 @@ impl Run {
             run_expiration,
             execution_expiration,
             create_request_id: Arc::clone(&stored.create_request_id),
-            user_metadata: first.user_metadata.as_ref().map(own_metadata),
+            user_metadata: first.user_metadata.as_deref().map(own_metadata),
             priority: started.priority.clone(),
         };
         let memo = started.memo.iter().flat_map(|memo| &memo.fields).map(|(key, value)| (key.clone(), own(value)));
@@ -138,7 +138,7 @@ impl Run {
             }
             Some(A::WorkflowTaskStartedEventAttributes(started)) => {
                 let task = state.workflow_task.as_mut().ok_or("no workflow task was scheduled")?;
-                task.started = Some(started_task(id, time, started));
+                task.started = Some(started_task(id, time, *started));
             }
             Some(A::WorkflowTaskCompletedEventAttributes(completed)) => {
                 state.workflow_task = None;

@@ -242,7 +242,7 @@ impl Run {
 
     /// Adds an event: to the history when it is born of a workflow task, else to the buffer, which
     /// [`Run::close_transaction`] empties unless a workflow task is in progress.
-    pub(super) fn append(&mut self, time: Time, attributes: Attributes) -> EventId {
+    pub(super) fn append(&mut self, time: Time, attributes: impl Into<Attributes>) -> EventId {
         self.append_event(event::event(time, attributes))
     }
 

@@ -164,12 +164,7 @@ impl Run {
             links: attachment.links,
             // Workers that do not know the event lose nothing by leaving it out.
             worker_may_ignore: true,
-            ..event(
-                now,
-                Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(
-                    WorkflowExecutionOptionsUpdatedEventAttributes { attached_request_id, ..Default::default() },
-                ),
-            )
+            ..event(now, WorkflowExecutionOptionsUpdatedEventAttributes { attached_request_id, ..Default::default() })
         });
     }
 
@@ -234,7 +229,7 @@ impl Run {
         };
         let mut run = Self::new(info, memo);
         run.append_event(HistoryEvent {
-            user_metadata: fields.user_metadata,
+            user_metadata: fields.user_metadata.map(Box::new),
             links: fields.links,
             ..event(now, Attributes::WorkflowExecutionStartedEventAttributes(Box::new(started)))
         });

@@ -263,14 +263,12 @@ impl Run {
         }
         let event_id = self.append(
             now,
-            Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(
-                WorkflowExecutionUpdateAcceptedEventAttributes {
-                    protocol_instance_id: id.to_string(),
-                    accepted_request_message_id: format!("{id}/request"),
-                    accepted_request_sequencing_event_id: acceptance.accepted_request_sequencing_event_id,
-                    accepted_request: Some((*update.request).clone()),
-                },
-            ),
+            WorkflowExecutionUpdateAcceptedEventAttributes {
+                protocol_instance_id: id.to_string(),
+                accepted_request_message_id: format!("{id}/request"),
+                accepted_request_sequencing_event_id: acceptance.accepted_request_sequencing_event_id,
+                accepted_request: Some((*update.request).clone()),
+            },
         );
         if let Some(update) = self.state.updates.live.get_mut(&id) {
             update.stage = Stage::Accepted { event_id };
@@ -291,13 +289,11 @@ impl Run {
         };
         let completed = self.append(
             now,
-            Attributes::WorkflowExecutionUpdateCompletedEventAttributes(
-                WorkflowExecutionUpdateCompletedEventAttributes {
-                    meta: response.meta,
-                    accepted_event_id: event_id,
-                    outcome: Some(outcome.clone()),
-                },
-            ),
+            WorkflowExecutionUpdateCompletedEventAttributes {
+                meta: response.meta,
+                accepted_event_id: event_id,
+                outcome: Some(outcome.clone()),
+            },
         );
         self.state.updates.live.remove(&id);
         self.state.updates.completed.insert(id.clone(), completed);

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::{Attributes, EventId, HistoryEvent, event};
+use super::event::{EventId, HistoryEvent, event};
 use super::run::{Close, Deadline, Effects, Offer, Run};
 use super::time::{Time, wire_duration};
 use crate::api::common::WorkflowType;
@@ -241,14 +241,14 @@ impl Run {
         if task.attempt == 1 {
             self.append(
                 now,
-                Attributes::WorkflowTaskFailedEventAttributes(WorkflowTaskFailedEventAttributes {
+                WorkflowTaskFailedEventAttributes {
                     scheduled_event_id: task.scheduled_event_id,
                     started_event_id: task.started.as_ref().map_or(0, |started| started.event_id),
                     cause: cause as i32,
                     failure,
                     identity,
                     ..Default::default()
-                }),
+                },
             );
         }
         self.count_failure(true);
@@ -347,12 +347,12 @@ impl Run {
         self.append(task.scheduled_time, attributes)
     }
 
-    fn task_scheduled(&self, task: &WorkflowTask) -> Attributes {
-        Attributes::WorkflowTaskScheduledEventAttributes(WorkflowTaskScheduledEventAttributes {
+    fn task_scheduled(&self, task: &WorkflowTask) -> WorkflowTaskScheduledEventAttributes {
+        WorkflowTaskScheduledEventAttributes {
             task_queue: Some(self.current_task_queue()),
             start_to_close_timeout: wire_duration(task.timeout),
             attempt: task.attempt,
-        })
+        }
     }
 
     /// Writes the start, which always ends a batch.
@@ -372,11 +372,11 @@ impl Run {
     ) {
         self.append(
             now,
-            Attributes::WorkflowTaskTimedOutEventAttributes(WorkflowTaskTimedOutEventAttributes {
+            WorkflowTaskTimedOutEventAttributes {
                 scheduled_event_id: task.scheduled_event_id,
                 started_event_id,
                 timeout_type: timeout as i32,
-            }),
+            },
         );
     }
 
@@ -501,9 +501,9 @@ pub(crate) struct Started {
     pub(crate) sticky: bool,
 }
 
-fn task_started(task: &WorkflowTask, identity: &str) -> Option<Attributes> {
+fn task_started(task: &WorkflowTask, identity: &str) -> Option<WorkflowTaskStartedEventAttributes> {
     let started = task.started.as_ref()?;
-    Some(Attributes::WorkflowTaskStartedEventAttributes(WorkflowTaskStartedEventAttributes {
+    Some(WorkflowTaskStartedEventAttributes {
         scheduled_event_id: task.scheduled_event_id,
         identity: identity.to_owned(),
         request_id: started.request_id.to_string(),
@@ -511,7 +511,7 @@ fn task_started(task: &WorkflowTask, identity: &str) -> Option<Attributes> {
         suggest_continue_as_new_reasons: started.suggest_continue_as_new.iter().map(|reason| *reason as i32).collect(),
         history_size_bytes: started.history_size_bytes,
         ..Default::default()
-    }))
+    })
 }
 
 /// How much longer than usual an attempt may take: a failing worker that does not answer is asked more and more rarely.

@@ -155,7 +155,7 @@ impl Told {
                     config: config(&started),
                     first_run_id: started.first_execution_run_id.clone(),
                     priority: started.priority.clone(),
-                    user_metadata,
+                    user_metadata: user_metadata.map(|metadata| *metadata),
                     cancel_requested: false,
                     execution_expiration: started.workflow_execution_expiration_time,
                 };

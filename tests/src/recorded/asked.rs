@@ -46,7 +46,7 @@ pub(super) fn check(of: &str, history: &History, tasks: &[PlayedTask]) {
 
 /// `None` if the event was not born of a command.
 fn of_event(event: &HistoryEvent) -> Option<String> {
-    let summary = summary(&event.user_metadata);
+    let summary = summary(event.user_metadata.as_deref());
     Some(match event.attributes.as_ref()? {
         Event::TimerStartedEventAttributes(timer) => {
             timer_started(&timer.timer_id, &timer.start_to_fire_timeout) + &summary
@@ -75,7 +75,7 @@ fn of_event(event: &HistoryEvent) -> Option<String> {
 
 /// The server shortens the time of an activity to that of the run.
 fn of_command(command: &Command, messages: &[ProtocolMessage], run_timeout: Option<Duration>) -> String {
-    let summary = summary(&command.user_metadata);
+    let summary = summary(command.user_metadata.as_ref());
     match command.attributes.as_ref().expect("every command of ours has attributes") {
         Sent::StartTimerCommandAttributes(timer) => {
             timer_started(&timer.timer_id, &timer.start_to_fire_timeout) + &summary
@@ -154,8 +154,8 @@ fn workflow_cancelled(details: &Option<Payloads>) -> String {
     format!("CancelWorkflow {}", list(details))
 }
 
-fn summary(metadata: &Option<UserMetadata>) -> String {
-    let summary = metadata.as_ref().and_then(|metadata| metadata.summary.as_ref());
+fn summary(metadata: Option<&UserMetadata>) -> String {
+    let summary = metadata.and_then(|metadata| metadata.summary.as_ref());
     summary.map(|summary| format!(", called {}", text(summary))).unwrap_or_default()
 }
 

@@ -278,14 +278,10 @@ fn second_task() -> wire::PollWorkflowTaskQueueResponse {
         started_event_id: 9,
         attempt: 1,
         history: history_of([
-            event(4, EventType::WorkflowTaskCompleted, Attributes::WorkflowTaskCompletedEventAttributes(completed)),
-            event(5, EventType::ActivityTaskScheduled, Attributes::ActivityTaskScheduledEventAttributes(activity)),
-            event(6, EventType::ActivityTaskStarted, Attributes::ActivityTaskStartedEventAttributes(activity_started)),
-            event(
-                7,
-                EventType::ActivityTaskCompleted,
-                Attributes::ActivityTaskCompletedEventAttributes(activity_completed),
-            ),
+            event(4, EventType::WorkflowTaskCompleted, completed),
+            event(5, EventType::ActivityTaskScheduled, activity),
+            event(6, EventType::ActivityTaskStarted, activity_started),
+            event(7, EventType::ActivityTaskCompleted, activity_completed),
             scheduled(8),
             started_task(9, 8),
         ]),
@@ -295,22 +291,20 @@ fn second_task() -> wire::PollWorkflowTaskQueueResponse {
 
 fn scheduled(event_id: i64) -> HistoryEvent {
     let scheduled = history::WorkflowTaskScheduledEventAttributes { attempt: 1, ..Default::default() };
-    let attributes = Attributes::WorkflowTaskScheduledEventAttributes(scheduled);
-    event(event_id, EventType::WorkflowTaskScheduled, attributes)
+    event(event_id, EventType::WorkflowTaskScheduled, scheduled)
 }
 
 fn started_task(event_id: i64, scheduled_event_id: i64) -> HistoryEvent {
     let started = history::WorkflowTaskStartedEventAttributes { scheduled_event_id, ..Default::default() };
-    let attributes = Attributes::WorkflowTaskStartedEventAttributes(started);
-    event(event_id, EventType::WorkflowTaskStarted, attributes)
+    event(event_id, EventType::WorkflowTaskStarted, started)
 }
 
-fn event(event_id: i64, kind: EventType, attributes: Attributes) -> HistoryEvent {
+fn event(event_id: i64, kind: EventType, attributes: impl Into<Attributes>) -> HistoryEvent {
     HistoryEvent {
         event_id,
         event_type: kind as i32,
         event_time: Some(prost_types::Timestamp { seconds: 1_800_000_000, nanos: 0 }),
-        attributes: Some(attributes),
+        attributes: Some(attributes.into()),
         ..Default::default()
     }
 }

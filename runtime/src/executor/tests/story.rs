@@ -227,18 +227,18 @@ impl Story {
     pub(super) fn signal_raw(&mut self, name: &str, input: Option<raw::Payloads>) -> &mut Self {
         let signal =
             history::WorkflowExecutionSignaledEventAttributes { signal_name: name.into(), input, ..Default::default() };
-        self.add(EventType::WorkflowExecutionSignaled, Event::WorkflowExecutionSignaledEventAttributes(signal))
+        self.add(EventType::WorkflowExecutionSignaled, signal)
     }
 
     pub(super) fn cancel(&mut self) -> &mut Self {
         let cancel = history::WorkflowExecutionCancelRequestedEventAttributes::default();
-        let attributes = Event::WorkflowExecutionCancelRequestedEventAttributes(cancel);
+        let attributes = Event::from(cancel);
         self.add(EventType::WorkflowExecutionCancelRequested, attributes)
     }
 
     pub(super) fn fire(&mut self, timer_id: &str) -> &mut Self {
         let fired = history::TimerFiredEventAttributes { timer_id: timer_id.into(), ..Default::default() };
-        self.add(EventType::TimerFired, Event::TimerFiredEventAttributes(fired))
+        self.add(EventType::TimerFired, fired)
     }
 
     pub(super) fn complete(&mut self, activity_id: &str, n: u32) -> &mut Self {
@@ -249,7 +249,7 @@ impl Story {
             started_event_id,
             ..Default::default()
         };
-        self.add(EventType::ActivityTaskCompleted, Event::ActivityTaskCompletedEventAttributes(completed))
+        self.add(EventType::ActivityTaskCompleted, completed)
     }
 
     pub(super) fn fail(&mut self, activity_id: &str, message: &str) -> &mut Self {
@@ -261,13 +261,13 @@ impl Story {
             retry_state: RetryState::NonRetryableFailure as i32,
             ..Default::default()
         };
-        self.add(EventType::ActivityTaskFailed, Event::ActivityTaskFailedEventAttributes(failed))
+        self.add(EventType::ActivityTaskFailed, failed)
     }
 
     pub(super) fn activity_cancelled(&mut self, activity_id: &str) -> &mut Self {
         let scheduled_event_id = self.scheduled(activity_id);
         let cancelled = history::ActivityTaskCanceledEventAttributes { scheduled_event_id, ..Default::default() };
-        self.add(EventType::ActivityTaskCanceled, Event::ActivityTaskCanceledEventAttributes(cancelled))
+        self.add(EventType::ActivityTaskCanceled, cancelled)
     }
 
     /// The task is reset: the random source starts anew from another run id.
@@ -278,14 +278,14 @@ impl Story {
             new_run_id: run_id.into(),
             ..Default::default()
         };
-        self.add(EventType::WorkflowTaskFailed, Event::WorkflowTaskFailedEventAttributes(failed))
+        self.add(EventType::WorkflowTaskFailed, failed)
     }
 
     /// A worker takes the task and is lost.
     pub(super) fn lose_task(&mut self) -> &mut Self {
         self.start_task();
         let timed_out = history::WorkflowTaskTimedOutEventAttributes::default();
-        self.add(EventType::WorkflowTaskTimedOut, Event::WorkflowTaskTimedOutEventAttributes(timed_out));
+        self.add(EventType::WorkflowTaskTimedOut, timed_out);
         // What the run learns of the next task begins before the lost one: a new worker would replay.
         self.run = new_run(&self.definition);
         self.seen = 0;
@@ -362,7 +362,7 @@ impl Story {
             }),
             ..Default::default()
         };
-        self.add(EventType::WorkflowTaskCompleted, Event::WorkflowTaskCompletedEventAttributes(completed));
+        self.add(EventType::WorkflowTaskCompleted, completed);
         let mut lines = String::new();
         for command in completion.commands {
             let (kind, attributes) = self.event_of(command, updates);
@@ -380,7 +380,7 @@ impl Story {
         match command.attributes.expect("a live command has attributes") {
             Sent::StartTimerCommandAttributes(timer) => (
                 EventType::TimerStarted,
-                Event::TimerStartedEventAttributes(history::TimerStartedEventAttributes {
+                Event::from(history::TimerStartedEventAttributes {
                     timer_id: timer.timer_id,
                     start_to_fire_timeout: timer.start_to_fire_timeout,
                     ..Default::default()
@@ -388,14 +388,11 @@ impl Story {
             ),
             Sent::CancelTimerCommandAttributes(timer) => (
                 EventType::TimerCanceled,
-                Event::TimerCanceledEventAttributes(history::TimerCanceledEventAttributes {
-                    timer_id: timer.timer_id,
-                    ..Default::default()
-                }),
+                Event::from(history::TimerCanceledEventAttributes { timer_id: timer.timer_id, ..Default::default() }),
             ),
             Sent::ScheduleActivityTaskCommandAttributes(activity) => (
                 EventType::ActivityTaskScheduled,
-                Event::ActivityTaskScheduledEventAttributes(history::ActivityTaskScheduledEventAttributes {
+                Event::from(history::ActivityTaskScheduledEventAttributes {
                     activity_id: activity.activity_id,
                     activity_type: activity.activity_type,
                     input: activity.input,
@@ -404,24 +401,22 @@ impl Story {
             ),
             Sent::RequestCancelActivityTaskCommandAttributes(cancel) => (
                 EventType::ActivityTaskCancelRequested,
-                Event::ActivityTaskCancelRequestedEventAttributes(
-                    history::ActivityTaskCancelRequestedEventAttributes {
-                        scheduled_event_id: cancel.scheduled_event_id,
-                        ..Default::default()
-                    },
-                ),
+                Event::from(history::ActivityTaskCancelRequestedEventAttributes {
+                    scheduled_event_id: cancel.scheduled_event_id,
+                    ..Default::default()
+                }),
             ),
             Sent::ProtocolMessageCommandAttributes(message) => self.event_of_message(&message.message_id, updates),
             Sent::CompleteWorkflowExecutionCommandAttributes(done) => (
                 EventType::WorkflowExecutionCompleted,
-                Event::WorkflowExecutionCompletedEventAttributes(history::WorkflowExecutionCompletedEventAttributes {
+                Event::from(history::WorkflowExecutionCompletedEventAttributes {
                     result: done.result,
                     ..Default::default()
                 }),
             ),
             Sent::FailWorkflowExecutionCommandAttributes(done) => (
                 EventType::WorkflowExecutionFailed,
-                Event::WorkflowExecutionFailedEventAttributes(history::WorkflowExecutionFailedEventAttributes {
+                Event::from(history::WorkflowExecutionFailedEventAttributes {
                     failure: done.failure,
                     ..Default::default()
                 }),
@@ -444,14 +439,14 @@ impl Story {
                 accepted_request: Some(accepted.request.clone()),
                 ..Default::default()
             };
-            let attributes = Event::WorkflowExecutionUpdateAcceptedEventAttributes(attributes);
+            let attributes = Event::from(attributes);
             return (EventType::WorkflowExecutionUpdateAccepted, attributes);
         }
         let attributes = history::WorkflowExecutionUpdateCompletedEventAttributes {
             meta: Some(update::Meta { update_id, ..Default::default() }),
             ..Default::default()
         };
-        let attributes = Event::WorkflowExecutionUpdateCompletedEventAttributes(attributes);
+        let attributes = Event::from(attributes);
         (EventType::WorkflowExecutionUpdateCompleted, attributes)
     }
 
@@ -468,7 +463,7 @@ impl Story {
         let scheduled_event_id = self.scheduled(activity_id);
         let started =
             history::ActivityTaskStartedEventAttributes { scheduled_event_id, attempt: 1, ..Default::default() };
-        self.add(EventType::ActivityTaskStarted, Event::ActivityTaskStartedEventAttributes(started));
+        self.add(EventType::ActivityTaskStarted, started);
         (scheduled_event_id, self.history.len() as i64)
     }
 
@@ -482,12 +477,12 @@ impl Story {
         self.history.iter().find(is_it).expect("the activity was scheduled").event_id
     }
 
-    fn add(&mut self, kind: EventType, attributes: Event) -> &mut Self {
+    fn add(&mut self, kind: EventType, attributes: impl Into<Event>) -> &mut Self {
         self.history.push(HistoryEvent {
             event_id: self.history.len() as i64 + 1,
             event_time: Some((UNIX_EPOCH + Duration::from_secs(self.time)).into()),
             event_type: kind as i32,
-            attributes: Some(attributes),
+            attributes: Some(attributes.into()),
             ..Default::default()
         });
         self

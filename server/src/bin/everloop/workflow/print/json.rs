@@ -147,7 +147,7 @@ mod tests {
             ..Default::default()
         };
         let started = Attributes::WorkflowExecutionStartedEventAttributes(started.into());
-        let timer = Attributes::TimerStartedEventAttributes(timer);
+        let timer = Attributes::from(timer);
         let events =
             vec![event(1, EventType::WorkflowExecutionStarted, started), event(5, EventType::TimerStarted, timer)];
         History { events }
