@@ -17,6 +17,9 @@ use crate::activity::ActivityOptions;
 use crate::executor::{Completion, Definition, Run, RunOptions, Step, Task, Update, is_output};
 use crate::history::History;
 
+/// No page has more events, as from a server: a long history is never there twice.
+const LARGEST_PAGE: usize = 256;
+
 /// A task of a history, done live.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlayedTask {
@@ -101,8 +104,10 @@ fn deliver(
     let mut from = range.start;
     let mut is_first = true;
     let mut ends: Vec<usize> = cuts.iter().copied().filter(|cut| range.contains(cut)).collect();
-    ends.sort_unstable();
+    ends.extend(range.clone().step_by(LARGEST_PAGE).skip(1));
     ends.push(range.end);
+    ends.sort_unstable();
+    ends.dedup();
     for to in ends {
         let (page, more) = (events[from..to].to_vec(), to < range.end);
         from = to;
