@@ -411,14 +411,15 @@ impl Store for SqliteStore {
         run_id: Option<&str>,
     ) -> Result<Option<StoredRun>, StoreError> {
         self.shared.read(|connection| {
-            let sql = format!(
-                "SELECT {} FROM run WHERE namespace = ?1 AND workflow_id = ?2 AND (?3 IS NULL OR run_id = ?3)
-                 ORDER BY key DESC LIMIT 1",
-                rows::RUN_COLUMNS
-            );
-            let mut find = connection.prepare_cached(&sql)?;
-            let found = find.query_row(params![namespace.0, workflow_id, run_id], rows::read_stored).optional()?;
-            let Some(found) = found else { return Ok(None) };
+            let found = match run_id {
+                Some(run_id) => connection
+                    .prepare_cached(&rows::FIND_RUN)?
+                    .query_row(params![namespace.0, workflow_id, run_id], rows::read_stored),
+                None => connection
+                    .prepare_cached(&rows::FIND_CURRENT_RUN)?
+                    .query_row(params![namespace.0, workflow_id], rows::read_stored),
+            };
+            let Some(found) = found.optional()? else { return Ok(None) };
             let mut read_overlay = connection.prepare_cached(rows::READ_OVERLAY)?;
             let overlay = read_overlay.query_row([found.run.0], |row| row.get::<_, Vec<u8>>(0)).optional()?;
             Ok(Some(StoredRun { overlay: overlay.map(Into::into), ..found }))

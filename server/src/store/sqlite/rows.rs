@@ -1,6 +1,6 @@
 //! Statements, and rows to values and back.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use rusqlite::types::Type;
@@ -73,6 +73,18 @@ pub(super) const READ_CLOSED_BEFORE: &str =
 pub(super) const RUN_COLUMNS: &str = "
     key, namespace, workflow_id, run_id, workflow_type, task_queue, status, start_time, execution_time, close_time,
     history_length, history_size_bytes, state_transition_count, memo, create_request_id, wake_time";
+
+pub(super) static FIND_RUN: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT {RUN_COLUMNS} FROM run WHERE namespace = ?1 AND workflow_id = ?2 AND run_id = ?3")
+});
+
+/// The run of a workflow id that was made last.
+pub(super) static FIND_CURRENT_RUN: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {RUN_COLUMNS} FROM run WHERE namespace = ?1 AND workflow_id = ?2
+         ORDER BY key DESC LIMIT 1"
+    )
+});
 
 pub(super) const READ_OVERLAY: &str = "SELECT data FROM overlay WHERE run = ?1";
 

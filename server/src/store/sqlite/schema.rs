@@ -1,6 +1,7 @@
 //! Tables and settings.
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 /// Statements kept prepared: ours are about thirty, the rest is for the filters of lists.
 const STATEMENTS_MAX: usize = 64;
@@ -78,5 +79,7 @@ pub(super) fn open_memory() -> rusqlite::Result<Connection> {
 /// What every connection is set to.
 pub(super) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // A statement keeps its plan: otherwise some are prepared again whenever a parameter changes.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")
 }
