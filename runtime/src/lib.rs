@@ -11,6 +11,7 @@ mod errors;
 mod executor;
 mod history;
 mod macros;
+mod registry;
 mod returned;
 mod tasks;
 mod worker;
@@ -92,9 +93,9 @@ pub mod __private {
     pub use crate::data::{Arguments, Codec, DecodeError, codec};
     pub use crate::errors::{ActivityError, WorkflowError};
     pub use crate::raw::Payload;
+    pub use crate::registry::Registry;
     pub use crate::returned::{Plain, Returned, ReturnsOf, output, settle, settle_signal};
     pub use crate::tasks::{LocalFuture, SendFuture};
-    pub use crate::worker::Registry;
     pub use crate::workflow::{Handlers, InitialState, Message, UnfinishedPolicy, Workflow, WorkflowCall};
     pub use crate::{join, select};
 }

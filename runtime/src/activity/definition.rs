@@ -6,8 +6,8 @@ use super::{ActivityCall, ActivityOptions};
 use crate::ActivityContext;
 use crate::data::{Arguments, Codec};
 use crate::errors::ActivityError;
+use crate::registry::Registry;
 use crate::tasks::SendFuture;
-use crate::worker::Registry;
 
 /// An activity's signature. Implemented by the type that `#[activity]` makes.
 pub trait Activity: Sized + 'static {

@@ -9,7 +9,8 @@ use super::checks::Checks;
 use super::mocks::{self, Mock};
 use crate::activity::{Activity, ActivityFn};
 use crate::client::{Client, ConnectError, FailureBoard};
-use crate::worker::{RegisteredActivity, Worker, WorkerBuilder};
+use crate::registry::RegisteredActivity;
+use crate::worker::{Worker, WorkerBuilder};
 
 /// How long workflow code may run without waiting, in tests: machines that test are busy.
 const DEADLOCK_TIMEOUT: Duration = Duration::from_secs(10);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::activity::Activity;
 use crate::errors::ActivityError;
+use crate::registry::RegisteredActivity;
 use crate::tasks::SendFuture;
-use crate::worker::RegisteredActivity;
 
 /// What stands in for an activity in a test: a function of its arguments that gives its output.
 #[diagnostic::on_unimplemented(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::playback::{self, PlayedTask};
 use crate::executor::Definition;
 use crate::history::History;
-use crate::worker::Registry;
+use crate::registry::Registry;
 use crate::workflow::Workflow;
 
 /// Replays recorded histories against the workflow code of this program: whoever fails here would fail after a deploy.

@@ -15,13 +15,13 @@ use tokio_util::task::TaskTracker;
 use super::interceptor::WorkerInterceptor;
 use super::link::{Link, LinkError};
 use super::polling::{ServerState, poll};
-use super::registry::{RegisteredActivity, Registry};
 use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats, TaskToken};
 use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
 use crate::data::{Failure, FailureKind, Payloads};
 use crate::errors::ActivityError;
 use crate::executor::{Panic, catch};
 use crate::raw;
+use crate::registry::{RegisteredActivity, Registry};
 
 /// How much of the heartbeat timeout may pass between two heartbeats that are sent.
 const HEARTBEAT_SHARE: f64 = 0.8;

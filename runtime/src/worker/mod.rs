@@ -15,7 +15,6 @@ mod interceptor;
 mod link;
 mod logging;
 mod polling;
-mod registry;
 mod shell;
 mod threads;
 #[allow(clippy::module_inception, reason = "the type that the folder is about")]
@@ -23,8 +22,6 @@ mod worker;
 mod workflows;
 
 pub use interceptor::{CallingWorkflow, WorkerInterceptor};
-pub use registry::Registry;
 pub use worker::{BuildError, ShutdownHandle, Worker, WorkerBuilder, WorkerError};
 
-pub(crate) use registry::RegisteredActivity;
 pub(crate) use shell::Observer;

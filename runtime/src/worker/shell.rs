@@ -11,12 +11,12 @@ use super::activities::Activities;
 use super::interceptor::WorkerInterceptor;
 use super::link::Link;
 use super::polling::ServerState;
-use super::registry::Registry;
 use super::threads::WorkflowThreads;
 use crate::activity::ActivityOptions;
 use crate::client::{TakeTask, TakesTasks};
 use crate::data::Failure;
 use crate::executor::Definition;
+use crate::registry::Registry;
 
 pub(super) struct Shell {
     pub(super) link: Link,

@@ -19,13 +19,13 @@ use super::activities::Activities as Runner;
 use super::interceptor::WorkerInterceptor;
 use super::link::Link;
 use super::polling::ServerState;
-use super::registry::{RegisteredActivity, Registry};
 use super::shell::{Observer, Shell};
 use super::threads::{ThreadOptions, WorkflowThreads};
 use super::workflows::poll_workflow_tasks;
 use crate::activity::{Activities, ActivityFn, ActivityOptions, FunctionActivity};
 use crate::client::{Client, RpcError, TakesTasks};
 use crate::executor::install_hook;
+use crate::registry::{RegisteredActivity, Registry};
 use crate::workflow::Workflow;
 
 /// How often the watchdog looks at the workflow threads.
