@@ -1,5 +1,26 @@
 #![doc = include_str!("../README.md")]
 
+//! # Features
+//!
+//! Without any, this crate is a client: it starts, asks and watches workflows that run elsewhere, typed by the same
+//! `#[workflow]`s and `#[activity]`s as their workers. Each feature adds to that, and changes nothing that is there.
+//!
+//! | feature | on by default | adds |
+//! | --- | --- | --- |
+//! | `worker` | yes | [`Worker`]: runs workflows and activities; [`testing`]: activities by themselves, histories replayed |
+//! | `embedded` | yes | the engine in process, with SQLite: `memory:` and `sqlite:` addresses; with `worker`, [`testing::WorkflowEnvironment`] |
+//!
+//! A worker of a cluster is `default-features = false, features = ["worker"]`.
+
+#![cfg_attr(
+    not(all(feature = "worker", feature = "embedded")),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what only a worker or a test environment calls stands beside what all need; with all features it is linted"
+    )
+)]
+
 extern crate self as everloop;
 
 mod activity;
@@ -14,10 +35,12 @@ mod macros;
 mod registry;
 mod returned;
 mod tasks;
+#[cfg(feature = "worker")]
 mod worker;
 mod workflow;
 
 pub mod raw;
+#[cfg(feature = "worker")]
 pub mod testing;
 
 pub use activity::{
@@ -42,6 +65,7 @@ pub use executor::{OnlyInsideAWorkflow, Random, WorkflowInfo};
 pub use history::{History, HistoryError};
 pub use macros::{activities, activity, allow_nondeterminism, init, query, run, signal, update, workflow};
 pub use uuid::Uuid;
+#[cfg(feature = "worker")]
 pub use worker::{BuildError, CallingWorkflow, ShutdownHandle, Worker, WorkerBuilder, WorkerError, WorkerInterceptor};
 pub use workflow::{
     Cancelled, CancelledFuture, Elapsed, JoinHandle, Scope, Sleep, State, Timeout, UnfinishedPolicy, WaitCondition,
@@ -56,12 +80,13 @@ pub mod prelude {
 
     pub use serde::{Deserialize, Serialize};
 
+    #[cfg(feature = "worker")]
+    pub use crate::Worker;
     pub use crate::macros::{activities, activity, allow_nondeterminism, init, query, run, signal, update, workflow};
     pub use crate::{
-        ActivityCall, ActivityContext, ActivityError, ActivityResult, Client, State, Worker, WorkflowCall,
-        WorkflowError, WorkflowHandle, WorkflowResult, all_handlers_finished, cancelled, info, is_cancelled, join,
-        join_all, now, random, scope, select, shield, sleep, sleep_until, spawn, this, timeout, uuid, wait_condition,
-        yield_now,
+        ActivityCall, ActivityContext, ActivityError, ActivityResult, Client, State, WorkflowCall, WorkflowError,
+        WorkflowHandle, WorkflowResult, all_handlers_finished, cancelled, info, is_cancelled, join, join_all, now,
+        random, scope, select, shield, sleep, sleep_until, spawn, this, timeout, uuid, wait_condition, yield_now,
     };
 }
 

@@ -161,7 +161,6 @@ impl ClientBuilder {
     }
 
     /// For test environments: results fail at once with what is reported there.
-    #[cfg(feature = "embedded")]
     pub(crate) fn failures(mut self, failures: Arc<super::FailureBoard>) -> Self {
         self.failures = Some(failures);
         self

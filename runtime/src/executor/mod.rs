@@ -37,7 +37,7 @@ mod update;
 
 pub use self::core::OnlyInsideAWorkflow;
 pub(crate) use self::core::{Core, Pending};
-#[cfg(test)]
+#[cfg(all(test, feature = "worker"))]
 mod tests;
 
 pub(crate) use activity::ActivityRequest;

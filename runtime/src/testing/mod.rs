@@ -5,6 +5,7 @@ mod activity;
 mod checks;
 #[cfg(feature = "embedded")]
 mod environment;
+#[cfg(feature = "embedded")]
 mod mocks;
 pub(crate) mod playback;
 mod replayer;
@@ -14,6 +15,7 @@ mod tests;
 pub use activity::ActivityEnvironment;
 #[cfg(feature = "embedded")]
 pub use environment::WorkflowEnvironment;
+#[cfg(feature = "embedded")]
 pub use mocks::Mock;
 #[doc(hidden)]
 pub use playback::PlayedTask;

@@ -396,13 +396,11 @@ impl WorkerBuilder {
     }
 
     /// What runs in place of registered activities.
-    #[cfg(feature = "embedded")]
     pub(crate) fn mocks(mut self, mocks: BTreeMap<&'static str, RegisteredActivity>) -> Self {
         self.mocks = mocks;
         self
     }
 
-    #[cfg(feature = "embedded")]
     pub(crate) fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
         self
