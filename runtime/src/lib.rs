@@ -9,6 +9,7 @@
 //! | --- | --- | --- |
 //! | `worker` | yes | [`Worker`]: runs workflows and activities; [`testing`]: activities by themselves, histories replayed |
 //! | `embedded` | yes | the engine in process, with SQLite: `memory:` and `sqlite:` addresses; with `worker`, [`testing::WorkflowEnvironment`] |
+//! | `tls` | no | `https://` addresses, and `TlsOptions` for whom to trust and what to show |
 //!
 //! A worker of a cluster is `default-features = false, features = ["worker"]`.
 
@@ -47,6 +48,8 @@ pub use activity::{
     Activities, Activity, ActivityCall, ActivityCancelReason, ActivityCancellationType, ActivityContext,
     ActivityFailure, ActivityFn, ActivityFuture, ActivityHandle, ActivityInfo, ActivityOptions, RetryPolicy, TaskToken,
 };
+#[cfg(feature = "tls")]
+pub use client::TlsOptions;
 pub use client::{
     AsyncActivityHandle, Client, ClientBuilder, ClientInterceptor, ConnectError, ExecuteError, ForHandle, ForResult,
     HandleError, Headers, ListError, OutgoingCall, PendingActivity, Queries, QueryCall, QueryError, ResultError,

@@ -12,12 +12,13 @@ pub(super) enum Address {
     Memory { skipping_clock: bool },
     /// The engine of an SQLite file, in this process.
     Sqlite { path: PathBuf, skipping_clock: bool },
-    /// A server, as `http://HOST:PORT`.
-    Server(String),
+    /// A server, as `HOST:PORT`, and whether the address says that it takes TLS.
+    Server { authority: String, tls: Option<bool> },
 }
 
 /// What an address may look like, for error messages.
-const FORMS: &str = "write `memory:`, `sqlite:PATH`, either with `?clock=skipping`, `http://HOST:PORT` or `HOST:PORT`";
+const FORMS: &str = "write `memory:`, `sqlite:PATH`, either with `?clock=skipping`, `http://HOST:PORT`, \
+                     `https://HOST:PORT` or `HOST:PORT`";
 
 impl Address {
     pub(super) fn parse(text: &str) -> Result<Self, ConnectError> {
@@ -38,14 +39,16 @@ impl Address {
                 None => Err(fail(format!("`{options}` is not known after `sqlite:PATH`; {FORMS}"))),
             };
         }
-        if text.starts_with("https:") {
-            return Err(fail(format!("TLS is not supported in this version; {FORMS}")));
-        }
-        let server = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+        let (server, tls) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
+            (Some(server), _) => (server, Some(false)),
+            (_, Some(server)) => (server, Some(true)),
+            (None, None) => (text, None),
+        };
+        let server = server.trim_end_matches('/');
         let port = server.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));
         match port {
             Some((host, Ok(_))) if !host.is_empty() && !host.contains('/') => {
-                Ok(Self::Server(format!("http://{server}")))
+                Ok(Self::Server { authority: server.to_owned(), tls })
             }
             Some((_, Err(_))) if !server.contains("://") => Err(fail(format!("the port is not a number; {FORMS}"))),
             None if !server.is_empty() && !server.contains('/') => Err(fail(format!("the port is missing; {FORMS}"))),
@@ -70,7 +73,8 @@ impl fmt::Display for Address {
             Self::Memory { skipping_clock: true } => f.write_str("memory:?clock=skipping"),
             Self::Sqlite { path, skipping_clock: false } => write!(f, "sqlite:{}", path.display()),
             Self::Sqlite { path, skipping_clock: true } => write!(f, "sqlite:{}?clock=skipping", path.display()),
-            Self::Server(uri) => f.write_str(uri),
+            Self::Server { authority, tls: Some(true) } => write!(f, "https://{authority}"),
+            Self::Server { authority, tls: Some(false) | None } => write!(f, "http://{authority}"),
         }
     }
 }
@@ -81,15 +85,16 @@ mod tests {
 
     #[test]
     fn addresses_are_read_as_people_write_them() {
-        let server = |uri: &str| Ok(Address::Server(uri.to_owned()));
+        let server = |authority: &str, tls| Ok(Address::Server { authority: authority.to_owned(), tls });
         let parse = |text: &str| Address::parse(text).map_err(|error| error.to_string());
         assert_eq!(parse("memory:"), Ok(Address::Memory { skipping_clock: false }));
         assert_eq!(parse("memory:?clock=skipping"), Ok(Address::Memory { skipping_clock: true }));
         let sqlite = |path: &str, skipping_clock| Ok(Address::Sqlite { path: path.into(), skipping_clock });
         assert_eq!(parse("sqlite:shop.db"), sqlite("shop.db", false));
         assert_eq!(parse("sqlite:/var/shop.db?clock=skipping"), sqlite("/var/shop.db", true));
-        assert_eq!(parse("localhost:7233"), server("http://localhost:7233"));
-        assert_eq!(parse("http://[::1]:7233/"), server("http://[::1]:7233"));
+        assert_eq!(parse("localhost:7233"), server("localhost:7233", None));
+        assert_eq!(parse("http://[::1]:7233/"), server("[::1]:7233", Some(false)));
+        assert_eq!(parse("https://shop:7233"), server("shop:7233", Some(true)));
     }
 
     #[test]
@@ -98,7 +103,7 @@ mod tests {
             ("memory:?clock=fast", "`?clock=fast` is not known"),
             ("sqlite:", "path is missing"),
             ("sqlite:shop.db?mode=fast", "`?mode=fast` is not known"),
-            ("https://a:1", "TLS is not supported"),
+            ("https://localhost", "port is missing"),
             ("localhost", "port is missing"),
             ("localhost:http", "port is not a number"),
             ("ftp://a:1", "write `memory:`"),

@@ -1,12 +1,15 @@
 //! Calls with deadlines and retries.
 
+use std::error::Error;
+use std::io;
+use std::iter::successors;
 use std::time::Duration;
 
 use everloop_proto::google::rpc;
 use prost::Message;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::error::{RpcCode, RpcError};
 use super::rpc::{Rpc, Server};
@@ -75,13 +78,17 @@ impl Connection {
 
     /// A call that is tried once.
     pub(crate) async fn once<R: Rpc>(&self, request: R, limit: Duration) -> Result<R::Reply, RpcError> {
+        self.attempt(request, limit).await.map_err(|status| RpcError::from_status(R::NAME, &status))
+    }
+
+    /// A call that is tried once; what prevents it keeps all that is known of its cause.
+    pub(super) async fn attempt<R: Rpc>(&self, request: R, limit: Duration) -> Result<R::Reply, Status> {
         let mut request = Request::new(request);
         *request.metadata_mut() = self.metadata.clone();
         request.set_timeout(limit);
         match timeout(limit + GRACE, R::send(self.server.clone(), request)).await {
-            Ok(Ok(reply)) => Ok(reply.into_inner()),
-            Ok(Err(status)) => Err(RpcError::from_status(R::NAME, &status)),
-            Err(_) => Err(RpcError::from_status(R::NAME, &Status::deadline_exceeded("no answer in time"))),
+            Ok(reply) => reply.map(Response::into_inner),
+            Err(_) => Err(Status::deadline_exceeded("no answer in time")),
         }
     }
 }
@@ -117,7 +124,7 @@ struct ErrorInfo {
 impl RpcError {
     pub(super) fn from_status(operation: &'static str, status: &Status) -> Self {
         let detail = rpc::Status::decode(status.details()).ok().and_then(|status| status.details.into_iter().next());
-        Self { operation, code: RpcCode::from_wire(status.code()), message: status.message().to_owned(), detail }
+        Self { operation, code: RpcCode::from_wire(status.code()), message: message(status), detail }
     }
 
     /// Whether the same call may succeed later.
@@ -138,6 +145,39 @@ impl RpcError {
         (detail.type_url.rsplit('/').next() == Some(M::full_name().as_str()))
             .then(|| M::decode(detail.value.as_slice()).ok())?
     }
+}
+
+/// What the server said, or why it was not reached, down to the last cause.
+fn message(status: &Status) -> String {
+    let Some(source) = status.source() else { return status.message().to_owned() };
+    let mut message = String::new();
+    // "transport error" says nothing that what is below it does not.
+    let telling = causes(source).filter(|cause| !cause.is::<tonic::transport::Error>() || cause.source().is_none());
+    for cause in telling.map(ToString::to_string) {
+        match message.as_str() {
+            "" => message = cause,
+            // Some errors repeat what is below them.
+            said if said.contains(&cause) => {}
+            _ => message.extend([": ", &cause]),
+        }
+    }
+    message
+}
+
+/// An error and what is below it. What an I/O error wraps counts too, which its `source` passes over.
+pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    successors(Some(error), |error| {
+        let error: &'a (dyn Error + 'static) = *error;
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        }
+    })
+}
+
+/// Whether someone took the connection, and then closed it or spoke something else than HTTP/2.
+pub(super) fn was_cut(error: &(dyn Error + 'static)) -> bool {
+    !causes(error).any(|cause| cause.is::<tonic::ConnectError>() || cause.is::<tonic::TimeoutExpired>())
 }
 
 impl RpcCode {

@@ -24,6 +24,16 @@ pub enum ConnectError {
         /// What the network said.
         cause: String,
     },
+    /// One side wants TLS and the other one does not, or one of them does not trust the other.
+    #[error("no connection with {address}: {cause}; {advice}")]
+    Tls {
+        /// Where the server is.
+        address: String,
+        /// What went wrong.
+        cause: String,
+        /// What to do.
+        advice: String,
+    },
     /// The server answers, and refuses.
     #[error("the server at {address} refused the connection: {cause}")]
     Refused {

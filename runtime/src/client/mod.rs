@@ -8,6 +8,7 @@ mod address;
 mod connection;
 mod description;
 mod eager;
+mod environment;
 mod error;
 mod failures;
 mod handle;
@@ -19,6 +20,11 @@ mod options;
 mod outcome;
 mod rpc;
 mod start;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 mod transport;
 mod unpolled;
 mod update;
@@ -39,6 +45,8 @@ pub use list::{WorkflowList, WorkflowSummary};
 pub use message::{QueryCall, SignalCall};
 pub use options::ClientBuilder;
 pub use start::{ForHandle, ForResult, StartCall, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
+#[cfg(feature = "tls")]
+pub use tls::TlsOptions;
 pub use update::{UpdateCall, UpdateHandle, UpdateStage};
 
 pub(crate) use connection::{Backoff, Connection, LONG_POLL};
@@ -92,13 +100,13 @@ pub(crate) struct Inner {
 
 impl Client {
     /// Connects to `memory:` (an engine of its own in this process; `memory:?clock=skipping` jumps over waiting),
-    /// `http://HOST:PORT` or `HOST:PORT`. Reads no environment.
+    /// `sqlite:PATH`, `http://HOST:PORT` or `HOST:PORT`, or, with the feature `tls`, `https://HOST:PORT`. Reads no environment.
     pub async fn connect(address: impl Into<String>) -> Result<Self, ConnectError> {
         Self::builder(address).connect().await
     }
 
-    /// Connects to what the standard variables name (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`), or else
-    /// to this address.
+    /// Connects to what the standard variables name (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`,
+    /// `TEMPORAL_TLS_..`: see [`ClientBuilder::env`]), or else to this address.
     pub async fn from_env_or(address: impl Into<String>) -> Result<Self, ConnectError> {
         Self::builder(address).env().connect().await
     }

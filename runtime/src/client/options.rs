@@ -1,6 +1,7 @@
 //! How a client is made.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::{Future, IntoFuture};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +14,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tonic::body::Body;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Endpoint;
+use tonic::{Code, Status};
 use tower::Service;
 
 use super::address::Address;
-use super::connection::Connection;
-use super::error::{ConnectError, RpcCode};
+use super::connection::{Connection, was_cut};
+use super::error::{ConnectError, RpcCode, RpcError};
 use super::interceptor::ClientInterceptor;
 use super::rpc::Server;
+use super::tls::TlsOptions;
 use super::transport::{InProcess, Transport};
 use super::{Client, Inner};
 use crate::data::{DynPayloadCodec, PayloadCodec};
@@ -39,15 +42,18 @@ const FIRST_CALL: Duration = Duration::from_secs(10);
 /// ```
 #[must_use = "nothing is connected until it is awaited"]
 pub struct ClientBuilder {
-    address: String,
-    namespace: String,
+    pub(super) address: String,
+    pub(super) namespace: String,
     identity: Option<String>,
     task_queue: Option<String>,
     codec: Option<Arc<dyn DynPayloadCodec>>,
     interceptors: Vec<Arc<dyn ClientInterceptor>>,
     metadata: Vec<(String, String)>,
-    api_key: Option<String>,
-    refusal: Option<ConnectError>,
+    pub(super) api_key: Option<String>,
+    /// Whether something besides the address says that there is TLS, or that there is none; and what does.
+    pub(super) wants_tls: Option<(bool, &'static str)>,
+    pub(super) tls: TlsOptions,
+    pub(super) refusal: Option<ConnectError>,
     service: Option<InProcess>,
     failures: Option<Arc<super::FailureBoard>>,
 }
@@ -63,47 +69,31 @@ impl ClientBuilder {
             interceptors: Vec::new(),
             metadata: Vec::new(),
             api_key: None,
+            wants_tls: None,
+            tls: Default::default(),
             refusal: None,
             service: None,
             failures: None,
         }
     }
 
-    /// Takes what the standard variables say: `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and `TEMPORAL_API_KEY`. They win over
-    /// what was set before, and lose to what is set after. `TEMPORAL_TLS_*` is refused: this version has no TLS.
+    /// Takes what Temporal's standard variables say. They win over what was set before, and lose to what is set after.
+    ///
+    /// | variable | what it says |
+    /// | --- | --- |
+    /// | `TEMPORAL_ADDRESS` | where to connect |
+    /// | `TEMPORAL_NAMESPACE` | the namespace |
+    /// | `TEMPORAL_API_KEY` | [`api_key`](Self::api_key) |
+    /// | `TEMPORAL_TLS` | `true` or `false`: whether a `HOST:PORT` takes TLS; unless set, it does if a key or another of these variables is |
+    /// | `TEMPORAL_TLS_SERVER_CA_CERT_PATH`, `.._DATA` | a file, or its text: certificates of those who may vouch for the server |
+    /// | `TEMPORAL_TLS_CLIENT_CERT_PATH`, `.._DATA` | what the client shows, and |
+    /// | `TEMPORAL_TLS_CLIENT_KEY_PATH`, `.._DATA` | its key |
+    /// | `TEMPORAL_TLS_SERVER_NAME` | the name in the server's certificate, if it is not the address's |
+    ///
+    /// TLS needs the feature `tls`. What cannot be followed is refused when it connects: `TEMPORAL_TLS_DISABLE_HOST_VERIFICATION`,
+    /// `TEMPORAL_CONFIG_FILE` and `TEMPORAL_PROFILE`.
     pub fn env(self) -> Self {
         self.variables(|name| std::env::var(name).ok())
-    }
-
-    fn variables(mut self, variable: impl Fn(&'static str) -> Option<String>) -> Self {
-        let variable = |name| variable(name).filter(|value| !value.is_empty());
-        for name in [
-            "TEMPORAL_TLS",
-            "TEMPORAL_TLS_CLIENT_CERT_PATH",
-            "TEMPORAL_TLS_CLIENT_CERT_DATA",
-            "TEMPORAL_TLS_CLIENT_KEY_PATH",
-            "TEMPORAL_TLS_CLIENT_KEY_DATA",
-            "TEMPORAL_TLS_SERVER_CA_CERT_PATH",
-            "TEMPORAL_TLS_SERVER_CA_CERT_DATA",
-            "TEMPORAL_TLS_SERVER_NAME",
-            "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION",
-        ] {
-            let is_off = |value: &str| name == "TEMPORAL_TLS" && matches!(value, "false" | "0");
-            if variable(name).is_some_and(|value| !is_off(&value)) {
-                let reason = "asks for TLS, which this version does not support; unset it".to_owned();
-                self.refusal.get_or_insert(ConnectError::Environment { variable: name, reason });
-            }
-        }
-        if let Some(address) = variable("TEMPORAL_ADDRESS") {
-            self.address = address;
-        }
-        if let Some(namespace) = variable("TEMPORAL_NAMESPACE") {
-            self.namespace = namespace;
-        }
-        if let Some(key) = variable("TEMPORAL_API_KEY") {
-            self.api_key = Some(key);
-        }
-        self
     }
 
     /// The namespace of all calls; `default` unless set.
@@ -142,9 +132,18 @@ impl ClientBuilder {
         self
     }
 
-    /// Sent with every call as a bearer token.
+    /// Sent with every call as a bearer token. A `HOST:PORT` then counts as `https://`; to send a key without TLS, write
+    /// `http://`.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_key = Some(key.into());
+        self
+    }
+
+    /// Whom to trust and what to show, on `https://` addresses. A `HOST:PORT` then counts as one.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, options: TlsOptions) -> Self {
+        self.tls = options.or(self.tls);
+        self.wants_tls = Some((true, "`.tls(..)`"));
         self
     }
 
@@ -166,13 +165,34 @@ impl ClientBuilder {
         self
     }
 
+    /// The address, with what else is known about TLS.
+    fn resolved_address(&self) -> Result<Address, ConnectError> {
+        let fail = |reason: String| Err(ConnectError::Address { address: self.address.clone(), reason });
+        match (Address::parse(&self.address)?, self.wants_tls) {
+            (Address::Memory { .. } | Address::Sqlite { .. }, Some((true, by))) => fail(format!(
+                "{by} asks for TLS, but there is no network to this engine; name a server, or take it away"
+            )),
+            (Address::Server { tls: Some(false), .. }, Some((true, by))) => {
+                fail(format!("{by} asks for TLS, and `http://` is without; write `https://HOST:PORT`, or take it away"))
+            }
+            (Address::Server { tls: Some(true), .. }, Some((false, by))) => fail(format!(
+                "{by} switches TLS off, and `https://` is with it; write `http://HOST:PORT`, or take it away"
+            )),
+            (Address::Server { authority, tls: None }, wants) => {
+                let tls = wants.map_or(self.api_key.is_some(), |(wanted, _)| wanted);
+                Ok(Address::Server { authority, tls: Some(tls) })
+            }
+            (address, _) => Ok(address),
+        }
+    }
+
     /// Connects, and asks the server what it can do.
     pub async fn connect(self) -> Result<Client, ConnectError> {
         if let Some(refusal) = self.refusal {
             return Err(refusal);
         }
+        let address = self.resolved_address()?;
         let headers = headers(&self.namespace, self.metadata, self.api_key)?;
-        let address = Address::parse(&self.address)?;
         #[cfg(feature = "embedded")]
         let mut engine_clock = None;
         let server = match (self.service, &address) {
@@ -194,29 +214,18 @@ impl ClientBuilder {
                 let reason = "an engine in this process needs the feature `embedded` of `everloop`".to_owned();
                 return Err(ConnectError::Address { address: self.address, reason });
             }
-            (None, Address::Server(uri)) => {
-                let endpoint = Endpoint::from_shared(uri.clone()).map_err(|error| ConnectError::Address {
-                    address: self.address.clone(),
-                    reason: error.to_string(),
-                })?;
-                let endpoint = endpoint
-                    .connect_timeout(FIRST_CALL)
-                    .tcp_nodelay(true)
-                    .http2_keep_alive_interval(Duration::from_secs(30))
-                    .keep_alive_timeout(Duration::from_secs(15))
-                    .keep_alive_while_idle(true);
+            (None, Address::Server { tls, .. }) => {
+                let endpoint = endpoint(&address)?;
+                let endpoint = if *tls == Some(true) { self.tls.apply(endpoint, &address)? } else { endpoint };
                 Server::remote(Transport::Channel(endpoint.connect_lazy()))
             }
         };
         let connection = Connection::new(server, MetadataMap::from_headers(headers));
-        let capabilities = match connection.once(GetSystemInfoRequest::default(), FIRST_CALL).await {
+        let capabilities = match connection.attempt(GetSystemInfoRequest::default(), FIRST_CALL).await {
             Ok(info) => info.capabilities.unwrap_or_default(),
             // Servers from before the call was added.
-            Err(error) if error.code == RpcCode::Unimplemented => Capabilities::default(),
-            Err(error) if matches!(error.code, RpcCode::Unavailable | RpcCode::DeadlineExceeded | RpcCode::Unknown) => {
-                return Err(ConnectError::Unreachable { address: address.to_string(), cause: error.message });
-            }
-            Err(cause) => return Err(ConnectError::Refused { address: address.to_string(), cause }),
+            Err(status) if status.code() == Code::Unimplemented => Capabilities::default(),
+            Err(status) => return Err(no_connection(&address, &status)),
         };
         Ok(Client::new(Inner {
             connection,
@@ -232,6 +241,43 @@ impl ClientBuilder {
             engine_clock,
             failures: self.failures,
         }))
+    }
+}
+
+/// How a server is reached.
+fn endpoint(address: &Address) -> Result<Endpoint, ConnectError> {
+    let endpoint = Endpoint::from_shared(address.to_string())
+        .map_err(|error| ConnectError::Address { address: address.to_string(), reason: error.to_string() })?;
+    Ok(endpoint
+        .connect_timeout(FIRST_CALL)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(15))
+        .keep_alive_while_idle(true))
+}
+
+/// Why the first call did not succeed, and what can be done about it.
+fn no_connection(address: &Address, status: &Status) -> ConnectError {
+    let cause = RpcError::from_status("GetSystemInfo", status);
+    if let Some(advice) = status.source().and_then(|source| advice(address, source)) {
+        return ConnectError::Tls { address: address.to_string(), cause: cause.message, advice };
+    }
+    match cause.code {
+        RpcCode::Unavailable | RpcCode::DeadlineExceeded | RpcCode::Cancelled | RpcCode::Unknown => {
+            ConnectError::Unreachable { address: address.to_string(), cause: cause.message }
+        }
+        _ => ConnectError::Refused { address: address.to_string(), cause },
+    }
+}
+
+/// What to do where TLS, or the lack of it, is the likely cause.
+fn advice(address: &Address, source: &(dyn Error + 'static)) -> Option<String> {
+    match address {
+        Address::Server { tls: Some(true), .. } => super::tls::advice(source),
+        Address::Server { authority, .. } => {
+            was_cut(source).then(|| format!("if the server takes TLS, write `https://{authority}`"))
+        }
+        Address::Memory { .. } | Address::Sqlite { .. } => None,
     }
 }
 
@@ -282,25 +328,6 @@ fn default_identity() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_environment_wins_over_the_default_address() {
-        let builder = ClientBuilder::new("memory:").variables(|name| match name {
-            "TEMPORAL_ADDRESS" => Some("localhost:7233".to_owned()),
-            "TEMPORAL_NAMESPACE" => Some(String::new()),
-            _ => None,
-        });
-        assert_eq!((builder.address.as_str(), builder.namespace.as_str()), ("localhost:7233", "default"));
-        assert!(builder.refusal.is_none());
-    }
-
-    #[tokio::test]
-    async fn tls_variables_are_refused_by_name() {
-        let builder = ClientBuilder::new("memory:")
-            .variables(|name| (name == "TEMPORAL_TLS_SERVER_NAME").then(|| "temporal.internal".to_owned()));
-        let error = builder.connect().await.err().unwrap().to_string();
-        assert!(error.contains("TEMPORAL_TLS_SERVER_NAME asks for TLS"), "{error}");
-    }
 
     #[tokio::test]
     async fn a_server_that_is_not_there_is_named() {

@@ -5,3 +5,5 @@ mod files;
 mod hooks;
 mod mistakes;
 mod shop;
+#[cfg(feature = "tls")]
+mod tls;
