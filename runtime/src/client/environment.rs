@@ -15,6 +15,15 @@ impl ClientBuilder {
         self
     }
 
+    /// Takes the headers among all variables.
+    pub(super) fn rpc_metadata_of(self, all: impl Iterator<Item = (String, String)>) -> Self {
+        let headers = all.filter(|(_, value)| !value.is_empty()).filter_map(|(name, value)| {
+            let name = name.strip_prefix("TEMPORAL_GRPC_META_")?;
+            Some((name.to_ascii_lowercase().replace('_', "-"), value))
+        });
+        headers.fold(self, |builder, (name, value)| builder.rpc_metadata(name, value))
+    }
+
     fn read(&mut self, variable: Variables<'_>) -> Result<(), ConnectError> {
         if let Some(address) = variable("TEMPORAL_ADDRESS") {
             self.address = address;
@@ -90,6 +99,14 @@ mod tests {
         let builder = builder("memory:", &[("TEMPORAL_ADDRESS", "localhost:7233"), ("TEMPORAL_NAMESPACE", "")]);
         assert_eq!((builder.address.as_str(), builder.namespace.as_str()), ("localhost:7233", "default"));
         assert!(builder.refusal.is_none());
+    }
+
+    #[test]
+    fn headers_are_found_among_all_variables() {
+        let all = [("TEMPORAL_GRPC_META_X_TEAM", "shop"), ("TEMPORAL_GRPC_META_EMPTY", ""), ("HOME", "/")];
+        let all = all.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let builder = ClientBuilder::new("memory:").rpc_metadata_of(all.into_iter());
+        assert_eq!(builder.metadata, [("x-team".to_owned(), "shop".to_owned())]);
     }
 
     #[tokio::test]

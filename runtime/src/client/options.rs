@@ -48,7 +48,7 @@ pub struct ClientBuilder {
     task_queue: Option<String>,
     codec: Option<Arc<dyn DynPayloadCodec>>,
     interceptors: Vec<Arc<dyn ClientInterceptor>>,
-    metadata: Vec<(String, String)>,
+    pub(super) metadata: Vec<(String, String)>,
     pub(super) api_key: Option<String>,
     /// Whether something besides the address says that there is TLS, or that there is none; and what does.
     pub(super) wants_tls: Option<(bool, &'static str)>,
@@ -89,11 +89,14 @@ impl ClientBuilder {
     /// | `TEMPORAL_TLS_CLIENT_CERT_PATH`, `.._DATA` | what the client shows, and |
     /// | `TEMPORAL_TLS_CLIENT_KEY_PATH`, `.._DATA` | its key |
     /// | `TEMPORAL_TLS_SERVER_NAME` | the name in the server's certificate, if it is not the address's |
+    /// | `TEMPORAL_GRPC_META_X_TEAM` and the like | [`rpc_metadata`](Self::rpc_metadata), here of the name `x-team` |
     ///
     /// TLS needs the feature `tls`. What cannot be followed is refused when it connects: `TEMPORAL_TLS_DISABLE_HOST_VERIFICATION`,
     /// `TEMPORAL_CONFIG_FILE` and `TEMPORAL_PROFILE`.
     pub fn env(self) -> Self {
-        self.variables(|name| std::env::var(name).ok())
+        let all =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        self.variables(|name| std::env::var(name).ok()).rpc_metadata_of(all)
     }
 
     /// The namespace of all calls; `default` unless set.
