@@ -10,6 +10,7 @@
 //! | `worker` | yes | [`Worker`]: runs workflows and activities; [`testing`]: activities by themselves, histories replayed |
 //! | `embedded` | yes | the engine in process, with SQLite: `memory:` and `sqlite:` addresses; with `worker`, [`testing::WorkflowEnvironment`] |
 //! | `tls` | no | `https://` addresses, and `TlsOptions` for whom to trust and what to show |
+//! | `profile` | no | `TEMPORAL_PROFILE` and `TEMPORAL_CONFIG_FILE`: what to connect to, by name, in a TOML file |
 //!
 //! A worker of a cluster is `default-features = false, features = ["worker"]`.
 

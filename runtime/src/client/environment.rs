@@ -25,6 +25,11 @@ impl ClientBuilder {
     }
 
     fn read(&mut self, variable: Variables<'_>) -> Result<(), ConnectError> {
+        self.read_profile(variable)?;
+        self.read_settings(variable)
+    }
+
+    pub(super) fn read_settings(&mut self, variable: Variables<'_>) -> Result<(), ConnectError> {
         if let Some(address) = variable("TEMPORAL_ADDRESS") {
             self.address = address;
         }
@@ -33,13 +38,6 @@ impl ClientBuilder {
         }
         if let Some(key) = variable("TEMPORAL_API_KEY") {
             self.api_key = Some(key);
-        }
-        for name in ["TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"] {
-            if variable(name).is_some() {
-                let reason = "asks for a profile file, which this version does not read; say with TEMPORAL_ADDRESS and the \
-                              other variables what is in it, and unset this one";
-                return Err(ConnectError::Environment { variable: name, reason: reason.to_owned() });
-            }
         }
         self.read_tls(variable)
     }
@@ -112,8 +110,6 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_followed_is_refused_by_name() {
         for (name, value, reason) in [
-            ("TEMPORAL_PROFILE", "staging", "asks for a profile file"),
-            ("TEMPORAL_CONFIG_FILE", "temporal.toml", "asks for a profile file"),
             ("TEMPORAL_TLS", "maybe", "is `maybe`; write `true` or `false`"),
             ("TEMPORAL_TLS_DISABLE_HOST_VERIFICATION", "true", "cannot be followed"),
         ] {

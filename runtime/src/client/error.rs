@@ -50,6 +50,14 @@ pub enum ConnectError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The profile that the environment asks for cannot be used.
+    #[error("the profile file {file}: {reason}")]
+    Profile {
+        /// Where it is.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A header that is to go with each call cannot be sent.
     #[error("`{name}` cannot be sent as a header: {reason}")]
     Metadata {

@@ -18,6 +18,11 @@ mod list;
 mod message;
 mod options;
 mod outcome;
+#[cfg(feature = "profile")]
+mod profile;
+#[cfg(not(feature = "profile"))]
+#[path = "no_profile.rs"]
+mod profile;
 mod rpc;
 mod start;
 #[cfg(feature = "tls")]

@@ -90,9 +90,10 @@ impl ClientBuilder {
     /// | `TEMPORAL_TLS_CLIENT_KEY_PATH`, `.._DATA` | its key |
     /// | `TEMPORAL_TLS_SERVER_NAME` | the name in the server's certificate, if it is not the address's |
     /// | `TEMPORAL_GRPC_META_X_TEAM` and the like | [`rpc_metadata`](Self::rpc_metadata), here of the name `x-team` |
+    /// | `TEMPORAL_PROFILE`, `TEMPORAL_CONFIG_FILE` | the name of a profile (`default`), and its file (`temporalio/temporal.toml` among the user's settings): the variables win over what it says |
     ///
-    /// TLS needs the feature `tls`. What cannot be followed is refused when it connects: `TEMPORAL_TLS_DISABLE_HOST_VERIFICATION`,
-    /// `TEMPORAL_CONFIG_FILE` and `TEMPORAL_PROFILE`.
+    /// TLS needs the feature `tls`, profiles need `profile`. What cannot be followed is refused when it connects, such as
+    /// `TEMPORAL_TLS_DISABLE_HOST_VERIFICATION`.
     pub fn env(self) -> Self {
         let all =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
