@@ -53,6 +53,8 @@ struct Set {
     entries: BTreeMap<Ticket, Entry>,
     /// Something changed that the thread must look at before it naps.
     poked: bool,
+    /// When the thread's nap ends by itself.
+    naps_until: Option<Time>,
     stopped: bool,
 }
 
@@ -106,7 +108,10 @@ impl Timers {
         set.entries.insert(ticket, entry);
         if is_first {
             set.poked = true;
-            self.changed.notify_one();
+            let naps_on = set.naps_until.is_some_and(|until| until <= at);
+            if !naps_on || self.clock.is_skipping() {
+                self.changed.notify_one();
+            }
         }
         ticket
     }
@@ -165,7 +170,9 @@ impl Timers {
                 }
             }
             if !set.poked && !set.stopped {
+                set.naps_until = Some(now + nap);
                 set = self.changed.wait_timeout(set, nap).unwrap_or_else(PoisonError::into_inner).0;
+                set.naps_until = None;
             }
         }
     }

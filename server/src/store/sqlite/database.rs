@@ -61,9 +61,15 @@ impl Database {
 
     /// Writes the group in one transaction and empties it.
     pub(super) fn write_group(&mut self) -> rusqlite::Result<()> {
-        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-        write_items(&transaction, self.group.drain(..), &mut self.kind)?;
-        transaction.commit()?;
+        let run = |sql| self.connection.prepare_cached(sql)?.execute([]).map(drop);
+        let written = run("BEGIN IMMEDIATE")
+            .and_then(|()| write_items(&self.connection, self.group.drain(..), &mut self.kind))
+            .and_then(|()| run("COMMIT"));
+        if written.is_err() {
+            // What it failed with is what counts.
+            let _ = run("ROLLBACK");
+        }
+        written?;
         self.drop_oldest()
     }
 
@@ -98,23 +104,19 @@ impl Database {
     }
 }
 
-fn write_items(
-    transaction: &Transaction<'_>,
-    items: impl Iterator<Item = Item>,
-    kind: &mut Kind,
-) -> rusqlite::Result<()> {
+fn write_items(connection: &Connection, items: impl Iterator<Item = Item>, kind: &mut Kind) -> rusqlite::Result<()> {
     let mut changes = BTreeMap::<RunKey, RunChange>::new();
-    let mut insert = transaction.prepare_cached(rows::INSERT_HISTORY)?;
+    let mut insert = connection.prepare_cached(rows::INSERT_HISTORY)?;
     for item in items {
         let write = match item {
             Item::Run(write) => write,
             Item::Namespace(row) => {
-                let mut upsert = transaction.prepare_cached(rows::UPSERT_NAMESPACE)?;
+                let mut upsert = connection.prepare_cached(rows::UPSERT_NAMESPACE)?;
                 upsert.execute(params![row.namespace.0, &*row.name, &row.description[..]])?;
                 continue;
             }
             Item::Meta(name, value) => {
-                opening::set_meta(transaction, name, value)?;
+                opening::set_meta(connection, name, value)?;
                 continue;
             }
         };
@@ -129,10 +131,10 @@ fn write_items(
             change.wake = write.wake.or(change.wake);
         }
     }
-    let mut upsert_run = transaction.prepare_cached(rows::UPSERT_RUN)?;
-    let mut update_wake = transaction.prepare_cached(rows::UPDATE_WAKE)?;
-    let mut upsert_overlay = transaction.prepare_cached(rows::UPSERT_OVERLAY)?;
-    let mut delete_overlay = transaction.prepare_cached(rows::DELETE_OVERLAY)?;
+    let mut upsert_run = connection.prepare_cached(rows::UPSERT_RUN)?;
+    let mut update_wake = connection.prepare_cached(rows::UPDATE_WAKE)?;
+    let mut upsert_overlay = connection.prepare_cached(rows::UPSERT_OVERLAY)?;
+    let mut delete_overlay = connection.prepare_cached(rows::DELETE_OVERLAY)?;
     for (run, change) in changes {
         match (change.visibility, change.wake, &mut *kind) {
             (Some(row), wake, kind) => {

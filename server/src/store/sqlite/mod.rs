@@ -49,8 +49,10 @@ const QUEUED_BYTES_MAX: usize = 64 << 20;
 /// closes within the group costs one visibility row.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// What nobody waits for is left in the queue of a file for a moment: mostly something comes that takes it along.
-const LINGER: Duration = Duration::from_millis(10);
+/// What nobody waits for is left in the queue of a file: mostly something comes that takes it along. Longer than this it
+/// does not stay, nor when there is that much of it.
+const LINGER: Duration = Duration::from_millis(200);
+const LINGERING_BYTES_MAX: usize = 1 << 20;
 
 /// What a queued write costs besides its blobs.
 const WRITE_BYTES: usize = 256;
@@ -91,19 +93,9 @@ struct Queue {
     wanted: CommitSeq,
     /// Runs of this namespace that were closed before that moment are to go, a few at a time.
     to_forget: Vec<(NamespaceKey, i64)>,
-    writer: Writer,
+    /// The writer has to be woken when there is something to do.
+    writer_rests: bool,
     closed: bool,
-}
-
-/// What the writer is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Writer {
-    #[default]
-    Busy,
-    /// Nothing is to be written.
-    Idle,
-    /// Something is, but nobody waits for it.
-    Lingering,
 }
 
 impl SqliteStore {
@@ -181,10 +173,10 @@ impl Shared {
         loop {
             let mut queue = self.lock_queue();
             while queue.items.is_empty() && !queue.closed {
-                queue.writer = Writer::Idle;
+                queue.writer_rests = true;
                 queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
-            queue.writer = Writer::Busy;
+            queue.writer_rests = false;
             let gathered = self.wake.wait_timeout_while(queue, GATHER, |queue| !queue.closed);
             // What a store in memory has not written when it closes, nobody can read any more.
             if gathered.unwrap_or_else(PoisonError::into_inner).0.closed {
@@ -201,15 +193,14 @@ impl Shared {
     fn write_to_file(&self) {
         loop {
             let mut queue = self.lock_queue();
-            while queue.items.is_empty() && queue.to_forget.is_empty() && !queue.closed {
-                queue.writer = Writer::Idle;
-                queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
-            }
-            queue.writer = Writer::Lingering;
-            let lingers = |queue: &mut Queue| !queue.closed && self.progress.is_durable(queue.wanted);
+            queue.writer_rests = true;
+            let rests = |queue: &mut Queue| {
+                let is_much = self.queued_bytes.load(Ordering::Relaxed) > LINGERING_BYTES_MAX;
+                !(is_much || queue.closed) && queue.to_forget.is_empty() && self.progress.is_durable(queue.wanted)
+            };
             let mut queue =
-                self.wake.wait_timeout_while(queue, LINGER, lingers).unwrap_or_else(PoisonError::into_inner).0;
-            queue.writer = Writer::Busy;
+                self.wake.wait_timeout_while(queue, LINGER, rests).unwrap_or_else(PoisonError::into_inner).0;
+            queue.writer_rests = false;
             let is_last = queue.closed && queue.items.is_empty();
             drop(queue);
             if is_last {
@@ -268,10 +259,12 @@ impl Shared {
             // Nobody will hear that it is written.
             return queue.last_seq;
         }
-        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let queued_bytes = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         queue.items.extend(items);
         let seq = queue.last_seq;
-        self.wake_writer(queue, Writer::Idle);
+        if self.file.is_none() || queued_bytes > LINGERING_BYTES_MAX {
+            self.wake_writer(queue);
+        }
         seq
     }
 
@@ -279,13 +272,11 @@ impl Shared {
     fn want(&self, seq: CommitSeq) {
         let mut queue = self.lock_queue();
         queue.wanted = queue.wanted.max(seq.min(queue.last_seq));
-        self.wake_writer(queue, Writer::Lingering);
+        self.wake_writer(queue);
     }
 
-    /// Wakes the writer if that is what it is doing.
-    fn wake_writer(&self, mut queue: MutexGuard<'_, Queue>, doing: Writer) {
-        if queue.writer == doing {
-            queue.writer = Writer::Busy;
+    fn wake_writer(&self, mut queue: MutexGuard<'_, Queue>) {
+        if mem::take(&mut queue.writer_rests) {
             drop(queue);
             self.wake.notify_one();
         }
@@ -379,7 +370,7 @@ impl Store for SqliteStore {
         let mut queue = self.shared.lock_queue();
         queue.to_forget.retain(|(other, _)| *other != namespace);
         queue.to_forget.push((namespace, before_ns));
-        self.shared.wake_writer(queue, Writer::Idle);
+        self.shared.wake_writer(queue);
     }
 
     fn listens_on(&self, address: &str) -> Result<(), StoreError> {
