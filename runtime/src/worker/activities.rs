@@ -112,10 +112,11 @@ impl Activities {
         slot: Option<OwnedSemaphorePermit>,
     ) {
         let this = self.clone();
-        self.running.spawn(async move {
+        // Boxed, because the runtime moves what it is given several times.
+        self.running.spawn(Box::pin(async move {
             this.run(task).await;
             drop(slot);
-        });
+        }));
     }
 
     async fn run(&self, mut task: wire::PollActivityTaskQueueResponse) {

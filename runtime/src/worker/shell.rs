@@ -49,7 +49,7 @@ impl TakesTasks for Shell {
         let runtime = tokio::runtime::Handle::current();
         Some(Box::new(move |task| {
             let tasks = self.tasks.clone();
-            tasks.spawn_on(self.workflow_task(task, slot), &runtime);
+            tasks.spawn_on(Box::pin(self.workflow_task(task, slot)), &runtime);
         }))
     }
 }

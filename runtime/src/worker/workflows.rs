@@ -60,9 +60,8 @@ pub(super) async fn poll_workflow_tasks(shell: Arc<Shell>, sticky: bool) -> Resu
             continue;
         }
         let handler = shell.clone();
-        shell.tasks.spawn(async move {
-            handler.workflow_task(task, slot).await;
-        });
+        // Boxed, because the runtime moves what it is given several times.
+        shell.tasks.spawn(Box::pin(handler.workflow_task(task, slot)));
     }
 }
 
