@@ -92,6 +92,23 @@ fn without_syncs_commits_are_lost_and_databases_damaged() {
     assert!(!tally.lost.is_empty() && !tally.damaged.is_empty(), "{tally:?}");
 }
 
+/// The database asks for every sync, and the disk says that it has done them.
+#[test]
+fn on_a_disk_that_lies_about_syncs_commits_are_lost() {
+    let vfs = FaultyVfs::register(Options::default());
+    drop(WAL_FULL.open(&vfs).unwrap());
+    vfs.inject(Fault::lying_sync().for_good());
+    let told = WAL_FULL.run(&vfs, 0, COMMITS);
+    assert_eq!((told.acknowledged, told.error.is_none()), (COMMITS, true));
+    let image = vfs.image();
+    let other = FaultyVfs::register(Options::default());
+    let is_lost = |seed| {
+        other.restore(&image.power_loss(seed).0).unwrap();
+        !matches!(inspect(&other), Found::Commits(COMMITS))
+    };
+    assert!((0..40).any(is_lost));
+}
+
 #[test]
 fn with_fewer_syncs_commits_are_lost_and_databases_whole() {
     Tally::of(Mode::new("WAL", "NORMAL"), &Options::default(), 3, 8).assert_whole_but_not_durable();
