@@ -10,10 +10,10 @@ use tempfile::TempDir;
 use tonic::Status;
 
 use super::*;
-use crate::EngineError;
 use crate::api::enums::EventType;
 use crate::service::core::SlotKey;
 use crate::store::NamespaceKey;
+use crate::{CommitStep, EngineError};
 
 /// A folder with a database file, and perhaps a disk that fails.
 struct Shelf {
@@ -182,6 +182,21 @@ async fn a_full_disk_ends_all_acknowledgement_and_loses_nothing() {
     let mut bench = shelf.open();
     assert_eq!(bench.numbers("before").await, "1:1 2:5");
     assert!(try_start(&mut bench, "after").await.unwrap().started);
+}
+
+#[tokio::test]
+async fn a_commit_is_told_of_step_by_step_and_acknowledged_after_the_last() {
+    let shelf = Shelf::new();
+    let (told, steps) = std::sync::mpsc::channel();
+    let builder = Engine::builder().file(shelf.file()).on_commit(move |step| told.send(step).unwrap());
+    let mut bench = Bench::of(builder.build().unwrap());
+    bench.start("flow").await;
+    let group = [CommitStep::Begin, CommitStep::BeforeCommit, CommitStep::Committed];
+    let before_the_acknowledgement: Vec<_> = steps.try_iter().collect();
+    assert!(before_the_acknowledgement.ends_with(&group), "{before_the_acknowledgement:?}");
+    drop(bench);
+    let at_the_end: Vec<_> = steps.iter().collect();
+    assert_eq!(at_the_end.last(), Some(&CommitStep::Checkpoint), "{at_the_end:?}");
 }
 
 #[tokio::test]

@@ -129,7 +129,7 @@ impl SqliteStore {
     ///
     /// What is wrong with the file, and what to do about it.
     pub(crate) fn open(options: FileOptions) -> Result<(Self, Opened), OpenError> {
-        let path = options.path.clone();
+        let (path, hook) = (options.path.clone(), options.hook.clone());
         let failed = |reason: String| OpenError::Failed { path: path.clone(), reason };
         let file = opening::open(&options)?;
         let (progress, lock) = (Arc::<Progress>::default(), Arc::new(file.lock));
@@ -143,7 +143,7 @@ impl SqliteStore {
         let checkpoints = Checkpoints::start(&options, checkpoint_failed)
             .map_err(|error| failed(format!("no thread or connection for checkpoints: {error}")))?;
         let on_file = OnFile { readers: Readers::new(options.clone()), checkpoints, lock, options };
-        let shared = Shared::new(Database::file(file.connection), file.last_run, progress, Some(on_file));
+        let shared = Shared::new(Database::file(file.connection, hook), file.last_run, progress, Some(on_file));
         let store = Self::start(shared, Shared::write_to_file)
             .map_err(|error| failed(format!("no thread for the writer: {error}")))?;
         Ok((store, file.opened))

@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use super::lock::{Holder, Lock, LockError, Locked, lock_path};
 use super::migration::{self, MIGRATIONS};
 use super::{rows, schema};
-use crate::store::HistoryBatch;
+use crate::store::{CommitHook, HistoryBatch};
 
 /// Memory for pages of the writer, at most.
 const CACHE_KIB: i64 = 64 * 1024;
@@ -28,6 +28,8 @@ pub(crate) struct FileOptions {
     pub(crate) clock: &'static str,
     /// Tests replace SQLite's way to the disk by one that fails.
     pub(crate) vfs: Option<String>,
+    /// Crash tests end the process between the steps of a commit.
+    pub(crate) hook: CommitHook,
 }
 
 /// What an opened file tells.
