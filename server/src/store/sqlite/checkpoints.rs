@@ -78,10 +78,16 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Moves everything, when nothing more will be written.
-    pub(super) fn last(&self, options: &FileOptions) -> rusqlite::Result<()> {
+    /// Moves everything, when nothing more will be written. The log is left as it is, though nobody needs it any more.
+    pub(super) fn last(&self, connection: &Connection) -> rusqlite::Result<()> {
         self.hook.reached(CommitStep::Checkpoint);
-        checkpoint(&open_checkpointer(options)?, CheckpointMode::TRUNCATE).map(drop)
+        checkpoint(connection, CheckpointMode::FULL).map(drop)
+    }
+
+    /// Empties the log, of which everything was moved.
+    pub(super) fn empty_log(&self, connection: &Connection) -> rusqlite::Result<()> {
+        self.hook.reached(CommitStep::Checkpoint);
+        checkpoint(connection, CheckpointMode::TRUNCATE).map(drop)
     }
 }
 

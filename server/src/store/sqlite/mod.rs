@@ -496,7 +496,7 @@ impl Drop for SqliteStore {
             && self.shared.progress.check().is_ok()
             && let Err(error) = file.close()
         {
-            tracing::warn!(%error, "cannot note that the database was closed in order");
+            tracing::warn!(%error, "cannot close the database in order");
         }
     }
 }
@@ -504,8 +504,12 @@ impl Drop for SqliteStore {
 impl OnFile {
     /// Everything is written: moves it to where it stays, so that the log has nothing more to tell.
     fn close(&self) -> Result<(), String> {
-        self.checkpoints.last(&self.options).map_err(|error| error.to_string())?;
-        self.lock.closed().map_err(|error| error.to_string())
+        let failed = |error: rusqlite::Error| error.to_string();
+        let connection = opening::open_checkpointer(&self.options).map_err(failed)?;
+        self.checkpoints.last(&connection).map_err(failed)?;
+        // Before the log is emptied: without this note, an empty log is one that is missing.
+        self.lock.closed().map_err(|error| error.to_string())?;
+        self.checkpoints.empty_log(&connection).map_err(failed)
     }
 }
 
