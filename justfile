@@ -12,6 +12,10 @@ bless *filter:
 bench *arguments:
     cargo run --release -p everloop-bench -- {{arguments}}
 
+# Kills and power losses, and whether anything acknowledged is missing
+crash *arguments:
+    cargo run --release -p everloop-crash -- {{arguments}}
+
 # The end-to-end tests against a real Temporal server
 reference *filter:
     tests/reference/run {{filter}}

@@ -18,4 +18,6 @@ pub use grpc::{ListenError, Listening};
 pub use grpc::{Operator, TestTime};
 pub use service::handle::{Awake, Engine, EngineBuilder, EngineError};
 pub use service::workflow::Workflows;
+#[doc(hidden)]
+pub use store::CommitStep;
 pub use store::{BackupError, backup};

@@ -21,7 +21,9 @@ use crate::engine::history;
 use crate::engine::time::Time;
 use crate::grpc::{Operator, TestTime};
 use crate::namespaces::{NamespaceError, Namespaces};
-use crate::store::{FileOptions, HistoryBatch, OpenError, Opened, SqliteStore, Store, StoreError};
+use crate::store::{
+    CommitHook, CommitStep, FileOptions, HistoryBatch, OpenError, Opened, SqliteStore, Store, StoreError,
+};
 
 /// A server of durable workflows inside this process.
 ///
@@ -58,6 +60,7 @@ pub struct EngineBuilder {
     namespaces: Vec<String>,
     file: Option<PathBuf>,
     vfs: Option<String>,
+    hook: CommitHook,
 }
 
 impl EngineBuilder {
@@ -86,6 +89,14 @@ impl EngineBuilder {
     #[doc(hidden)]
     pub fn vfs(mut self, name: impl Into<String>) -> Self {
         self.vfs = Some(name.into());
+        self
+    }
+
+    /// Called between the steps of every commit to the file, on the thread that writes it: crash tests end the process
+    /// there.
+    #[doc(hidden)]
+    pub fn on_commit(mut self, hook: impl Fn(CommitStep) + Send + Sync + 'static) -> Self {
+        self.hook = CommitHook::new(hook);
         self
     }
 
@@ -119,7 +130,7 @@ impl EngineBuilder {
             ClockMode::Real => "real",
             ClockMode::Skipping => "skipping",
         };
-        let options = FileOptions { path: path.clone(), clock, vfs: self.vfs.clone() };
+        let options = FileOptions { path: path.clone(), clock, vfs: self.vfs.clone(), hook: self.hook.clone() };
         let (store, opened) = SqliteStore::open(options).map_err(|error| match &error {
             OpenError::InUse { holder, .. } => {
                 EngineError::InUse { pid: holder.as_ref().map(|holder| holder.pid), message: error.to_string() }

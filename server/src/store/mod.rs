@@ -8,6 +8,7 @@
 //! *Invariants.* Writes are applied in the order of their `commit` calls. What is durable is seen by every read. The
 //! store never interprets history or overlays.
 
+mod commit_hook;
 mod durable;
 mod sqlite;
 #[cfg(test)]
@@ -18,6 +19,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub(crate) use self::commit_hook::CommitHook;
+pub use self::commit_hook::CommitStep;
 pub(crate) use self::durable::Durable;
 pub use self::sqlite::{BackupError, backup};
 pub(crate) use self::sqlite::{FileOptions, OpenError, Opened, SqliteStore};

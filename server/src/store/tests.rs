@@ -6,8 +6,8 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::{
-    DormantRun, FileOptions, HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, SqliteStore, Store,
-    StoreError, StoredRun, Wake, Write,
+    CommitHook, DormantRun, FileOptions, HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, SqliteStore,
+    Store, StoreError, StoredRun, Wake, Write,
 };
 use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
 
@@ -34,7 +34,7 @@ impl Subject {
 
     fn options(&self) -> Option<FileOptions> {
         let path = self.folder.as_ref()?.path().join("shop.db");
-        Some(FileOptions { path, clock: "real", vfs: None })
+        Some(FileOptions { path, clock: "real", vfs: None, hook: CommitHook::default() })
     }
 
     /// Closes a file and opens it again; memory stays as it is.

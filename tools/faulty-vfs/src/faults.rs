@@ -134,6 +134,7 @@ pub(crate) enum Effect {
     DiskFull,
     ShortWrite,
     ForgetfulSync,
+    LyingSync,
     PowerCut,
 }
 
@@ -161,6 +162,12 @@ impl Fault {
     /// Programs see what they wrote until the power fails. A program that goes on after a failed sync loses data by this.
     pub fn forgetful_sync() -> Self {
         Self::new(Effect::ForgetfulSync, Some(Operation::Sync))
+    }
+
+    /// A sync that answers well and makes nothing durable, as of a device that ignores the command. No database can be safe on
+    /// it: tests show by it that they would notice.
+    pub fn lying_sync() -> Self {
+        Self::new(Effect::LyingSync, Some(Operation::Sync))
     }
 
     /// The power goes during the operation, which may be any of [`Operations::mutations`]. From there on everything fails.

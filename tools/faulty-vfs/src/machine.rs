@@ -133,7 +133,7 @@ impl Machine {
     pub(crate) fn sync(&mut self, id: FileId) -> Answer {
         self.perform_on(Operation::Sync, id, 0..0, |machine, inode, effect| match effect {
             // Everything stays pending; `power_loss` says what of it was done.
-            Some(Effect::PowerCut) => Ok(()),
+            Some(Effect::PowerCut | Effect::LyingSync) => Ok(()),
             Some(Effect::ForgetfulSync) => {
                 machine.disk.sync_forgetting(inode, &mut machine.random);
                 Err(ffi::SQLITE_IOERR_FSYNC)

@@ -10,10 +10,10 @@ use tempfile::TempDir;
 use tonic::Status;
 
 use super::*;
-use crate::EngineError;
 use crate::api::enums::EventType;
 use crate::service::core::SlotKey;
 use crate::store::NamespaceKey;
+use crate::{CommitStep, EngineError};
 
 /// A folder with a database file, and perhaps a disk that fails.
 struct Shelf {
@@ -185,6 +185,21 @@ async fn a_full_disk_ends_all_acknowledgement_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_commit_is_told_of_step_by_step_and_acknowledged_after_the_last() {
+    let shelf = Shelf::new();
+    let (told, steps) = std::sync::mpsc::channel();
+    let builder = Engine::builder().file(shelf.file()).on_commit(move |step| told.send(step).unwrap());
+    let mut bench = Bench::of(builder.build().unwrap());
+    bench.start("flow").await;
+    let group = [CommitStep::Begin, CommitStep::BeforeCommit, CommitStep::Committed];
+    let before_the_acknowledgement: Vec<_> = steps.try_iter().collect();
+    assert!(before_the_acknowledgement.ends_with(&group), "{before_the_acknowledgement:?}");
+    drop(bench);
+    let at_the_end: Vec<_> = steps.iter().collect();
+    assert_eq!(at_the_end.last(), Some(&CommitStep::Checkpoint), "{at_the_end:?}");
+}
+
+#[tokio::test]
 async fn waiting_calls_hear_of_a_failure_at_once() {
     let shelf = Shelf::faulty();
     let mut bench = shelf.open();
@@ -311,6 +326,48 @@ async fn a_log_that_is_missing_is_missed_and_one_that_was_torn_is_read_as_far_as
     let mut bench = crashed.open();
     assert_eq!(bench.numbers("first").await, "1:1 2:5");
     assert!(try_start(&mut bench, "second").await.unwrap().started, "as if it had never been");
+}
+
+/// An idle program was killed, and its database could not be opened any more: closed in order, it had an empty log, which the
+/// new owner did not write to before there was something to write; so the next one missed the log.
+#[tokio::test]
+async fn whoever_dies_before_the_first_write_leaves_a_database_that_opens() {
+    let shelf = Shelf::new();
+    let mut bench = shelf.open();
+    bench.start("flow").await;
+    drop(bench);
+    for _ in 0..2 {
+        let idle = shelf.open();
+        let files = copies(&shelf.file());
+        drop(idle);
+        let crashed = Shelf::new();
+        put(&files, &crashed.file());
+        assert_eq!(crashed.open().numbers("flow").await, "1:1 2:5");
+    }
+}
+
+/// Killed while it closed, after the log was emptied and before that was noted, it left a log that was missed.
+#[tokio::test]
+async fn whoever_dies_while_closing_leaves_a_database_that_opens() {
+    let shelf = Shelf::new();
+    let (told, files) = std::sync::mpsc::channel();
+    let file = shelf.file();
+    let builder = Engine::builder().file(&file).on_commit(move |step| {
+        if step == CommitStep::Checkpoint {
+            told.send(copies(&file)).unwrap();
+        }
+    });
+    let mut bench = Bench::of(builder.build().unwrap());
+    bench.start("flow").await;
+    drop(bench);
+    let mut moments: Vec<_> = files.iter().collect();
+    moments.push(copies(&shelf.file()));
+    assert_eq!(moments.len(), 3, "before the log is moved, before it is emptied, and at the end");
+    for files in moments {
+        let crashed = Shelf::new();
+        put(&files, &crashed.file());
+        assert_eq!(crashed.open().numbers("flow").await, "1:1 2:5");
+    }
 }
 
 const ENDINGS: [&str; 3] = ["", "-wal", ".lock"];

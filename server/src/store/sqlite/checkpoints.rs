@@ -13,6 +13,7 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, MAIN_DB};
 
 use super::opening::{FileOptions, open_checkpointer};
+use crate::store::{CommitHook, CommitStep};
 
 /// From this many pages on that only the log has, the thread moves them: 16 MiB.
 const PAGES_IN_BACKGROUND: i32 = 2048;
@@ -26,6 +27,7 @@ pub(super) struct Checkpoints {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// How long the log may become before the writer tries again: a reader may keep it from starting anew.
     pages_max: AtomicI32,
+    hook: CommitHook,
 }
 
 impl Checkpoints {
@@ -36,9 +38,11 @@ impl Checkpoints {
         failed: impl Fn(&rusqlite::Error) + Send + 'static,
     ) -> Result<Self, Box<dyn std::error::Error>> {
         let connection = open_checkpointer(options)?;
+        let hook = options.hook.clone();
         let (wake, woken) = sync_channel(1);
         let thread = thread::Builder::new().name("everloop-checkpoints".into()).spawn(move || {
             while woken.recv().is_ok() {
+                hook.reached(CommitStep::Checkpoint);
                 match checkpoint(&connection, CheckpointMode::PASSIVE) {
                     // Busy means that the writer is doing it.
                     Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => return failed(&error),
@@ -46,13 +50,19 @@ impl Checkpoints {
                 }
             }
         })?;
-        Ok(Self { wake: Some(wake), thread: Mutex::new(Some(thread)), pages_max: AtomicI32::new(PAGES_MAX) })
+        Ok(Self {
+            wake: Some(wake),
+            thread: Mutex::new(Some(thread)),
+            pages_max: AtomicI32::new(PAGES_MAX),
+            hook: options.hook.clone(),
+        })
     }
 
     /// Looks at the log after a commit. The connection is the writer's.
     pub(super) fn after_commit(&self, connection: &Connection) -> rusqlite::Result<()> {
         let (pages, moved) = checkpoint(connection, CheckpointMode::NOOP)?;
         if pages >= self.pages_max.load(Ordering::Relaxed) {
+            self.hook.reached(CommitStep::Checkpoint);
             let (pages, moved) = match checkpoint(connection, CheckpointMode::PASSIVE) {
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => return Ok(()),
                 result => result?,
@@ -68,9 +78,16 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Moves everything, when nothing more will be written.
-    pub(super) fn last(&self, options: &FileOptions) -> rusqlite::Result<()> {
-        checkpoint(&open_checkpointer(options)?, CheckpointMode::TRUNCATE).map(drop)
+    /// Moves everything, when nothing more will be written. The log is left as it is, though nobody needs it any more.
+    pub(super) fn last(&self, connection: &Connection) -> rusqlite::Result<()> {
+        self.hook.reached(CommitStep::Checkpoint);
+        checkpoint(connection, CheckpointMode::FULL).map(drop)
+    }
+
+    /// Empties the log, of which everything was moved.
+    pub(super) fn empty_log(&self, connection: &Connection) -> rusqlite::Result<()> {
+        self.hook.reached(CommitStep::Checkpoint);
+        checkpoint(connection, CheckpointMode::TRUNCATE).map(drop)
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::{opening, rows};
-use crate::store::{HistoryBatch, NamespaceKey, NamespaceRow, RunKey, Wake, Write};
+use crate::store::{CommitHook, CommitStep, HistoryBatch, NamespaceKey, NamespaceRow, RunKey, Wake, Write};
 use crate::visibility::VisibilityRow;
 
 /// How many runs are dropped between two looks at the size, or in one step of retention.
@@ -27,6 +27,7 @@ pub(super) struct Database {
     /// The group being written, empty between groups; here so that its allocation is used again.
     pub(super) group: Vec<Item>,
     kind: Kind,
+    hook: CommitHook,
 }
 
 #[derive(Debug)]
@@ -52,24 +53,29 @@ impl Database {
     /// A database in memory, which forgets the runs closed longest ago from that size on.
     pub(super) fn memory(connection: Connection, size_bytes_max: u64) -> Self {
         let kind = Kind::Memory { size_bytes_max, closed: VecDeque::new(), warned: false };
-        Self { connection, group: Vec::new(), kind }
+        Self { connection, group: Vec::new(), kind, hook: CommitHook::default() }
     }
 
-    pub(super) fn file(connection: Connection) -> Self {
-        Self { connection, group: Vec::new(), kind: Kind::File }
+    pub(super) fn file(connection: Connection, hook: CommitHook) -> Self {
+        Self { connection, group: Vec::new(), kind: Kind::File, hook }
     }
 
     /// Writes the group in one transaction and empties it.
     pub(super) fn write_group(&mut self) -> rusqlite::Result<()> {
         let run = |sql| self.connection.prepare_cached(sql)?.execute([]).map(drop);
+        self.hook.reached(CommitStep::Begin);
         let written = run("BEGIN IMMEDIATE")
             .and_then(|()| write_items(&self.connection, self.group.drain(..), &mut self.kind))
-            .and_then(|()| run("COMMIT"));
+            .and_then(|()| {
+                self.hook.reached(CommitStep::BeforeCommit);
+                run("COMMIT")
+            });
         if written.is_err() {
             // What it failed with is what counts.
             let _ = run("ROLLBACK");
         }
         written?;
+        self.hook.reached(CommitStep::Committed);
         self.drop_oldest()
     }
 

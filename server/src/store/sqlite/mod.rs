@@ -121,7 +121,7 @@ impl SqliteStore {
     ///
     /// What is wrong with the file, and what to do about it.
     pub(crate) fn open(options: FileOptions) -> Result<(Self, Opened), OpenError> {
-        let path = options.path.clone();
+        let (path, hook) = (options.path.clone(), options.hook.clone());
         let failed = |reason: String| OpenError::Failed { path: path.clone(), reason };
         let file = opening::open(&options)?;
         let (progress, lock) = (Arc::<Progress>::default(), Arc::new(file.lock));
@@ -135,7 +135,7 @@ impl SqliteStore {
         let checkpoints = Checkpoints::start(&options, checkpoint_failed)
             .map_err(|error| failed(format!("no thread or connection for checkpoints: {error}")))?;
         let on_file = OnFile { readers: Readers::new(options.clone()), checkpoints, lock, options };
-        let shared = Shared::new(Database::file(file.connection), file.last_run, progress, Some(on_file));
+        let shared = Shared::new(Database::file(file.connection, hook), file.last_run, progress, Some(on_file));
         let store = Self::start(shared, Shared::write_to_file)
             .map_err(|error| failed(format!("no thread for the writer: {error}")))?;
         Ok((store, file.opened))
@@ -487,7 +487,7 @@ impl Drop for SqliteStore {
             && self.shared.progress.check().is_ok()
             && let Err(error) = file.close()
         {
-            tracing::warn!(%error, "cannot note that the database was closed in order");
+            tracing::warn!(%error, "cannot close the database in order");
         }
     }
 }
@@ -495,8 +495,12 @@ impl Drop for SqliteStore {
 impl OnFile {
     /// Everything is written: moves it to where it stays, so that the log has nothing more to tell.
     fn close(&self) -> Result<(), String> {
-        self.checkpoints.last(&self.options).map_err(|error| error.to_string())?;
-        self.lock.closed().map_err(|error| error.to_string())
+        let failed = |error: rusqlite::Error| error.to_string();
+        let connection = opening::open_checkpointer(&self.options).map_err(failed)?;
+        self.checkpoints.last(&connection).map_err(failed)?;
+        // Before the log is emptied: without this note, an empty log is one that is missing.
+        self.lock.closed().map_err(|error| error.to_string())?;
+        self.checkpoints.empty_log(&connection).map_err(failed)
     }
 }
 

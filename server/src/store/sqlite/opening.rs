@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use super::lock::{Holder, Lock, LockError, Locked, lock_path};
 use super::migration::{self, MIGRATIONS};
 use super::{rows, schema};
-use crate::store::HistoryBatch;
+use crate::store::{CommitHook, HistoryBatch};
 
 /// Memory for pages of the writer, at most.
 const CACHE_KIB: i64 = 64 * 1024;
@@ -28,6 +28,8 @@ pub(crate) struct FileOptions {
     pub(crate) clock: &'static str,
     /// Tests replace SQLite's way to the disk by one that fails.
     pub(crate) vfs: Option<String>,
+    /// Crash tests end the process between the steps of a commit.
+    pub(crate) hook: CommitHook,
 }
 
 /// What an opened file tells.
@@ -168,10 +170,23 @@ fn prepare(connection: &Connection, options: &FileOptions) -> Result<Opened, Ope
         return Err(OpenError::OtherClock { path: path.clone(), found: clock, wanted: options.clock });
     }
     let workers = meta(connection, "workers").map_err(failed)?;
-    set_meta(connection, "workers", INSIDE).map_err(failed)?;
+    note_opening(connection).map_err(failed)?;
     let last_batch = connection.query_row(rows::READ_LAST_HISTORY, [], rows::read_batch).optional().map_err(failed)?;
     Ok(Opened { workers_are_gone: workers.as_deref() == Some(INSIDE), last_batch })
 }
+
+/// Notes that all workers are here, until one is elsewhere. And puts something into the log, which is empty if the database
+/// was closed in order: from then on an empty log is a missing one.
+fn note_opening(connection: &Connection) -> rusqlite::Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute(COUNT_OPENING, [])?;
+    set_meta(&transaction, "workers", INSIDE)?;
+    transaction.commit()
+}
+
+/// Counted, for a row that stays as it was SQLite does not write.
+const COUNT_OPENING: &str = "INSERT INTO meta (name, value) VALUES ('openings', '1')
+    ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)";
 
 /// `meta.workers`: all of them live in the process that has the file open.
 const INSIDE: &str = "inside";

@@ -1,8 +1,8 @@
 //! What survives a power loss, and what does not.
 
-use faulty_vfs::{Fault, FaultyVfs, Image, Options};
+use faulty_vfs::{Fault, FaultyVfs, FileKind, Image, Options};
 
-use crate::workload::{Found, Mode, inspect, open};
+use crate::workload::{Checkpoints, Found, Mode, inspect, open};
 
 const COMMITS: u32 = 12;
 
@@ -92,6 +92,23 @@ fn without_syncs_commits_are_lost_and_databases_damaged() {
     assert!(!tally.lost.is_empty() && !tally.damaged.is_empty(), "{tally:?}");
 }
 
+/// The database asks for every sync, and the disk says that it has done them.
+#[test]
+fn on_a_disk_that_lies_about_syncs_commits_are_lost() {
+    let vfs = FaultyVfs::register(Options::default());
+    drop(WAL_FULL.open(&vfs).unwrap());
+    vfs.inject(Fault::lying_sync().for_good());
+    let told = WAL_FULL.run(&vfs, 0, COMMITS);
+    assert_eq!((told.acknowledged, told.error.is_none()), (COMMITS, true));
+    let image = vfs.image();
+    let other = FaultyVfs::register(Options::default());
+    let is_lost = |seed| {
+        other.restore(&image.power_loss(seed).0).unwrap();
+        !matches!(inspect(&other), Found::Commits(COMMITS))
+    };
+    assert!((0..40).any(is_lost));
+}
+
 #[test]
 fn with_fewer_syncs_commits_are_lost_and_databases_whole() {
     Tally::of(Mode::new("WAL", "NORMAL"), &Options::default(), 3, 8).assert_whole_but_not_durable();
@@ -119,6 +136,30 @@ fn a_database_survives_one_power_loss_after_the_other() {
         }
     }
     assert!(commits > 50, "only {commits} commits");
+}
+
+/// After a commit SQLite fills up the last sector of a WAL, so that no later write can damage it. But the filling is not synced:
+/// when a power loss takes it, the first write after the recovery is in the sector of the last commit, and the next loss can
+/// take that. So what has to survive several losses needs a device that leaves the rest of a sector alone.
+#[test]
+fn two_power_losses_can_take_a_commit_unless_overwriting_is_safe() {
+    let lost = |powersafe_overwrite| {
+        let mode = Mode { page_bytes: 8192, checkpoints: Checkpoints::Told, ..WAL_FULL };
+        let vfs = FaultyVfs::register(Options { powersafe_overwrite, ..Options::default() });
+        assert_eq!(mode.run(&vfs, 0, 2).acknowledged, 2);
+        let first = vfs.image();
+        let is_lost = |seed: &u64| {
+            vfs.restore(&first.power_loss(*seed).0).unwrap();
+            vfs.inject(Fault::power_cut().of(FileKind::Wal).nth(2 + seed % 3));
+            mode.run(&vfs, 2, 3);
+            vfs.cut_power();
+            vfs.power_loss(*seed).unwrap();
+            !matches!(inspect(&vfs), Found::Commits(2 | 3))
+        };
+        (0..400).filter(is_lost).count()
+    };
+    assert_eq!(lost(true), 0);
+    assert!(lost(false) > 0);
 }
 
 #[test]

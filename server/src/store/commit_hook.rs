@@ -1,0 +1,40 @@
+//! A place for crash tests to stand: between the steps of a commit.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// How far the writing of a group has come when the hook is called, on the thread that writes.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitStep {
+    /// The group has left the queue, and nothing of it is written.
+    Begin,
+    /// Its rows are in a transaction that is still open.
+    BeforeCommit,
+    /// It is durable, and nobody has been told.
+    Committed,
+    /// What is in the log is about to be moved to where it stays.
+    Checkpoint,
+}
+
+/// What is called at each step; nothing unless a test sets it.
+#[derive(Clone, Default)]
+pub(crate) struct CommitHook(Option<Arc<dyn Fn(CommitStep) + Send + Sync>>);
+
+impl CommitHook {
+    pub(crate) fn new(hook: impl Fn(CommitStep) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(hook)))
+    }
+
+    pub(crate) fn reached(&self, step: CommitStep) {
+        if let Some(hook) = &self.0 {
+            hook(step);
+        }
+    }
+}
+
+impl fmt::Debug for CommitHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CommitHook").field(&self.0.is_some()).finish()
+    }
+}

@@ -1,0 +1,117 @@
+//! The load's workflow as users write it: in the process of the engine, nothing tells it from theirs.
+
+use std::sync::Arc;
+
+use everloop::prelude::*;
+
+use crate::calls::{QUEUE, REFUSE};
+use crate::entry::{Entry, Journal, Kind, Operation};
+use crate::script::{Script, Step};
+
+/// What the activities share.
+struct Crew {
+    journal: Arc<dyn Journal>,
+    /// What the results of this life begin with.
+    prefix: String,
+}
+
+#[activities]
+impl Crew {
+    #[activity(start_to_close_timeout = "1s", retry_policy(initial_interval = "5ms", backoff_coefficient = 1.0))]
+    async fn work(&self, ctx: &ActivityContext, failures: u32) -> ActivityResult<String> {
+        self.note_execution(ctx, false);
+        if ctx.info().attempt <= failures {
+            return Err(ActivityError::new("not yet"));
+        }
+        Ok(self.result(ctx))
+    }
+
+    #[activity(start_to_close_timeout = "1s", retry_policy(maximum_attempts = 1))]
+    async fn once(&self, ctx: &ActivityContext) -> String {
+        self.note_execution(ctx, true);
+        self.result(ctx)
+    }
+}
+
+impl Crew {
+    fn note_execution(&self, ctx: &ActivityContext, is_only_attempt: bool) {
+        let info = ctx.info();
+        self.journal.note(Entry::Executed {
+            workflow_id: info.workflow_id.clone(),
+            activity_id: info.activity_id.clone(),
+            attempt: attempt(ctx),
+            is_only_attempt,
+        });
+    }
+
+    /// Whether the engine gets it, only the worker knows.
+    fn result(&self, ctx: &ActivityContext) -> String {
+        let info = ctx.info();
+        let (workflow_id, activity_id, attempt) = (info.workflow_id.clone(), info.activity_id.clone(), attempt(ctx));
+        let id = format!("{}-{workflow_id}-{activity_id}-{attempt}", self.prefix);
+        let kind = Kind::Activity { activity_id, attempt };
+        self.journal.note(Entry::Sent(Operation { id: id.clone(), workflow_id, kind }));
+        id
+    }
+}
+
+fn attempt(ctx: &ActivityContext) -> i32 {
+    i32::try_from(ctx.info().attempt).unwrap_or(i32::MAX)
+}
+
+#[workflow]
+#[derive(Default)]
+struct Errand {
+    signals: State<u32>,
+}
+
+#[workflow]
+impl Errand {
+    #[run]
+    async fn run(&self, script: Script, _padding: String) -> WorkflowResult<u32> {
+        for step in script.steps {
+            match step {
+                Step::Timer { ms } => sleep(Duration::from_millis(ms.into())).await?,
+                Step::Work { failures } => {
+                    let activities: Vec<_> =
+                        failures.into_iter().map(|failures| Crew::work(failures).start()).collect();
+                    for activity in activities {
+                        activity.await?;
+                    }
+                }
+                // Its worker may die with it, and then it is over.
+                Step::Once => match Crew::once().await {
+                    Err(error) if error.is_cancelled() => return Err(error.into()),
+                    _ => {}
+                },
+                Step::Signals { total } => wait_condition(|| self.signals.get() >= total).await?,
+            }
+        }
+        if script.fails { Err(WorkflowError::new("as the script says")) } else { Ok(self.signals.get()) }
+    }
+
+    #[signal]
+    fn poke(&self, _operation: String) {
+        self.signals.add(1);
+    }
+
+    #[query]
+    fn pokes(&self) -> u32 {
+        self.signals.get()
+    }
+
+    #[update(validator = may_change)]
+    fn change(&self, operation: String) -> String {
+        operation
+    }
+
+    fn may_change(&self, operation: &str) -> WorkflowResult<()> {
+        if operation.starts_with(REFUSE) { Err(WorkflowError::new("refused as asked")) } else { Ok(()) }
+    }
+}
+
+/// The worker of one life.
+pub(crate) fn worker(client: &Client, journal: Arc<dyn Journal>, prefix: &str) -> Result<Worker, crate::Error> {
+    let crew = Crew { journal, prefix: format!("{prefix}-w") };
+    Ok(Worker::builder(client, QUEUE).workflow::<Errand>().activities(crew).build()?)
+}

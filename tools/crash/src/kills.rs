@@ -1,0 +1,408 @@
+//! Kills of the engine's process, at moments that the seed chooses.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use everloop_server::CommitStep;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use crate::calls::{self, Service};
+use crate::child::{End, KillAt, Mode, Process};
+use crate::entry::Journal;
+use crate::load::{self, Plan};
+use crate::model::SharedModel;
+use crate::observe::{count_open, observe};
+use crate::random::Random;
+use crate::report::{self, KillsLine};
+use crate::worker::{self, Worker};
+use crate::{Error, Planted};
+
+/// Kills of one database, but for the first: that one lives long.
+const KILLS_EACH: u64 = 50;
+/// The share of the first, in percent.
+const FIRST_PERCENT: u64 = 30;
+/// After so many kills everything comes to its end.
+const KILLS_BETWEEN_ENDS: u64 = 25;
+/// After so many kills closed runs are read again, too.
+const KILLS_BETWEEN_FULL_READS: u64 = 10;
+const KILLS_BETWEEN_WORDS: u64 = 50;
+
+/// What each client makes up in one life.
+const OPERATIONS: usize = 20;
+
+/// How long it takes to wait for a commit that does not come.
+const COMMIT_PATIENCE: Duration = Duration::from_millis(300);
+/// The same for a checkpoint, which takes some megabytes.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(1500);
+/// How long a task is waited for that may not be there.
+const FIRST_TASK: Duration = Duration::from_millis(150);
+/// Clients end by themselves once the engine is dead.
+const CLIENTS_PATIENCE: Duration = Duration::from_secs(5);
+const CLOSING_PATIENCE: Duration = Duration::from_secs(20);
+/// How long the last workflow may take.
+const END_PATIENCE: Duration = Duration::from_secs(60);
+
+/// When a process dies.
+#[derive(Clone, Copy, Debug)]
+enum Kill {
+    /// So long after its start.
+    Starting(Duration),
+    /// Within the commit path.
+    InCommit(KillAt),
+    /// So long after it got something to do.
+    Working(Duration),
+    /// While it closes the database, so long after it got something to do: before it moves the log, or before it empties it.
+    Closing { after: Duration, checkpoint: u32 },
+}
+
+impl Kill {
+    fn random(random: &mut Random) -> Self {
+        let millis = |random: &mut Random, max: u64| Duration::from_micros(random.within(0..max * 1000));
+        match random.within(0..100) {
+            0..8 => Self::Starting(millis(random, 40)),
+            // Only a long log is moved while commits go on.
+            8..10 => Self::InCommit(KillAt { step: CommitStep::Checkpoint, nth: 1 }),
+            10..60 => {
+                let step = [CommitStep::Begin, CommitStep::BeforeCommit, CommitStep::Committed][random.index(3)];
+                Self::InCommit(KillAt { step, nth: 1 + random.within(0..60) as u32 })
+            }
+            60..66 => Self::Closing { after: millis(random, 80), checkpoint: 1 + random.index(2) as u32 },
+            _ => Self::Working(millis(random, 150)),
+        }
+    }
+
+    fn needs_long_log(self) -> bool {
+        matches!(self, Self::InCommit(KillAt { step: CommitStep::Checkpoint, .. }))
+    }
+
+    /// What the process is told of it.
+    fn by_itself(self) -> Option<KillAt> {
+        match self {
+            Self::InCommit(at) => Some(at),
+            Self::Closing { checkpoint, .. } => Some(KillAt { step: CommitStep::Checkpoint, nth: checkpoint }),
+            Self::Starting(_) | Self::Working(_) => None,
+        }
+    }
+}
+
+/// What comes of all kills.
+#[derive(Debug, Default)]
+struct Tally {
+    kills: u64,
+    in_commit: u64,
+    acknowledged: u64,
+    violations: u64,
+    restarts: Vec<Duration>,
+}
+
+/// Why a series ends early.
+#[derive(Debug)]
+enum Failed {
+    /// The engine is at fault.
+    Violations(Vec<String>),
+    /// The test itself cannot go on.
+    Test(Error),
+}
+
+impl<E: Into<Error>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::Test(error.into())
+    }
+}
+
+/// Kills so often, and prints what came of it; whether nothing was wrong.
+pub(crate) async fn run(kills: u64, seed: u64, planted: Option<Planted>) -> Result<bool, Error> {
+    let mut random = Random::part(seed, 0);
+    let mut tally = Tally::default();
+    let mut mode = if random.percent(50) { Mode::Grpc } else { Mode::InProcess };
+    let mut number = 0;
+    let mut left = kills;
+    while left > 0 {
+        let share = if number == 0 { (kills * FIRST_PERCENT / 100).max(KILLS_EACH.min(kills / 4)) } else { KILLS_EACH };
+        let share = share.clamp(1, left);
+        let series = Series::new(number, mode, random.seed(), planted)?;
+        series.run(share, &mut tally).await?;
+        left -= share;
+        number += 1;
+        mode = if mode == Mode::Grpc { Mode::InProcess } else { Mode::Grpc };
+    }
+    let (restart_ms_p50, restart_ms_max) = report::median_and_max_ms(tally.restarts);
+    let Tally { kills, in_commit, acknowledged, violations, .. } = tally;
+    report::print(&KillsLine { kills, in_commit, acknowledged, violations, seed, restart_ms_p50, restart_ms_max })?;
+    Ok(violations == 0)
+}
+
+/// One database and its many lives.
+struct Series {
+    number: u64,
+    mode: Mode,
+    seed: u64,
+    random: Random,
+    folder: TempDir,
+    model: Arc<SharedModel>,
+    life: u64,
+    /// The last one planned.
+    kill: Option<Kill>,
+    planted: Option<Planted>,
+    restarts: Vec<Duration>,
+    in_commit: u64,
+}
+
+/// A process that was looked into, and is well.
+struct Running {
+    process: Process,
+    service: Service,
+    /// A task that it has given out.
+    first: Option<worker::WorkflowTask>,
+}
+
+/// Clients and workers outside the process.
+struct Outside {
+    clients: JoinHandle<()>,
+    worker: Worker,
+}
+
+impl Series {
+    fn new(number: u64, mode: Mode, seed: u64, planted: Option<Planted>) -> Result<Self, Error> {
+        let folder = TempDir::with_prefix("everloop-crash-")?;
+        let random = Random::new(seed);
+        Ok(Self {
+            number,
+            mode,
+            seed,
+            random,
+            folder,
+            model: Arc::default(),
+            life: 0,
+            kill: None,
+            planted,
+            restarts: Vec::new(),
+            in_commit: 0,
+        })
+    }
+
+    async fn run(mut self, kills: u64, tally: &mut Tally) -> Result<(), Error> {
+        let mut done = 0;
+        let result = loop {
+            if done == kills {
+                break self.end().await;
+            }
+            let kill = Kill::random(&mut self.random);
+            self.kill = Some(kill);
+            match self.live_and_die(kill).await {
+                // It was faster.
+                Ok(false) => continue,
+                Ok(true) => {}
+                Err(failed) => break Err(failed),
+            }
+            done += 1;
+            tally.kills += 1;
+            if tally.kills.is_multiple_of(KILLS_BETWEEN_WORDS) {
+                eprintln!("everloop-crash: {} kills, {} in this database, {:?}", tally.kills, done, self.mode);
+            }
+            if done.is_multiple_of(KILLS_BETWEEN_ENDS)
+                && done < kills
+                && let Err(failed) = self.end().await
+            {
+                break Err(failed);
+            }
+        };
+        tally.in_commit += self.in_commit;
+        tally.acknowledged += self.model.lock().acknowledged();
+        tally.restarts.append(&mut self.restarts);
+        match result {
+            Ok(()) => Ok(()),
+            Err(Failed::Test(error)) => Err(error),
+            Err(Failed::Violations(wrong)) => {
+                tally.violations += wrong.len() as u64;
+                let Self { life, number, mode, seed, kill, .. } = &self;
+                let during =
+                    format!("life {life} of database {number} ({mode:?}, seed {seed}, last planned: {kill:?})");
+                report::violations(&during, &wrong, &report::keep(self.folder));
+                Ok(())
+            }
+        }
+    }
+
+    /// One life of the process, up to its death. Whether it was killed: it may have ended in order before that.
+    async fn live_and_die(&mut self, kill: Kill) -> Result<bool, Failed> {
+        let started = Instant::now();
+        self.life += 1;
+        let mut process = Process::start(&self.file(), self.mode, kill.by_itself())?;
+        if let Kill::Starting(after) = kill {
+            let _ = process.end_within(after).await?;
+            return self.buried(process, false).await;
+        }
+        let Some(running) = self.open(process, started).await? else { return Ok(true) };
+        let Running { mut process, service, first } = running;
+        let plan = self.plan(kill);
+        let outside = self.set_to_work(&mut process, service, first, plan).await?;
+        let (patience, closes) = match kill {
+            Kill::Starting(after) | Kill::Working(after) => (after, false),
+            Kill::InCommit(_) if kill.needs_long_log() => (CHECKPOINT_PATIENCE, false),
+            Kill::InCommit(_) => (COMMIT_PATIENCE, false),
+            Kill::Closing { after, .. } => (after, true),
+        };
+        let mut end = process.end_within(patience).await?;
+        if closes && end.is_none() {
+            process.close();
+            end = process.end_within(CLOSING_PATIENCE).await?;
+        }
+        let is_in_commit = end == Some(End::Killed) && matches!(kill, Kill::InCommit(_));
+        process.kill().await?;
+        if let Some(outside) = outside {
+            outside.stop().await?;
+        }
+        self.buried(process, is_in_commit).await
+    }
+
+    /// The end of a process, and of what it had to tell.
+    async fn buried(&mut self, mut process: Process, is_in_commit: bool) -> Result<bool, Failed> {
+        let end = process.kill().await?;
+        process.all_told().await?;
+        match end {
+            End::Killed => {
+                self.in_commit += u64::from(is_in_commit);
+                Ok(true)
+            }
+            End::Closed => Ok(false),
+            End::Other(status) => {
+                Err(self.wrong(format!("the process of the engine ended with {status}; it says why above")))
+            }
+        }
+    }
+
+    /// Waits until the engine is there, and compares what it has. `None` when it died before that was done.
+    async fn open(&mut self, mut process: Process, started: Instant) -> Result<Option<Running>, Failed> {
+        let Some(address) = process.ready().await? else {
+            return self.died_early(process, "it does not open its file").await;
+        };
+        let Ok(mut service) = calls::channel(&address).await else {
+            return self.died_early(process, "it cannot be called").await;
+        };
+        let mut first = None;
+        if self.mode == Mode::Grpc && self.model.lock().open_count() > 0 {
+            // An error is one of the engine's death, or of no task in time.
+            first = worker::poll(&mut service, FIRST_TASK).await.ok().flatten();
+            self.restarts.extend(first.as_ref().map(|_| started.elapsed()));
+        }
+        let reads_all = self.life.is_multiple_of(KILLS_BETWEEN_FULL_READS);
+        match self.compare(&mut service, reads_all).await? {
+            Ok(()) => Ok(Some(Running { process, service, first })),
+            Err(error) => self.died_early(process, &format!("a read fails: {error}")).await,
+        }
+    }
+
+    /// Its death in the middle of a commit is nothing to complain of.
+    async fn died_early<T>(&mut self, mut process: Process, complaint: &str) -> Result<Option<T>, Failed> {
+        match process.end_within(CLIENTS_PATIENCE).await? {
+            Some(End::Killed) => {
+                self.in_commit += 1;
+                Ok(None)
+            }
+            Some(End::Other(status)) => Err(self.wrong(format!("{complaint}, and ends with {status}"))),
+            Some(End::Closed) | None => Err(self.wrong(complaint.to_owned())),
+        }
+    }
+
+    /// Compares what the engine has with what it should have. The inner error is one of reading.
+    async fn compare(&mut self, service: &mut Service, reads_all: bool) -> Result<Result<(), Error>, Failed> {
+        let model = Arc::clone(&self.model);
+        let seen = match observe(service, |row| !reads_all && model.lock().is_settled(row)).await {
+            Ok(seen) => seen,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut model = self.model.lock();
+        let wrong = model.check(&seen);
+        if !wrong.is_empty() {
+            return Err(Failed::Violations(wrong));
+        }
+        model.learn(seen);
+        if self.planted == Some(Planted::Acknowledgement) {
+            model.doctor();
+        }
+        Ok(Ok(()))
+    }
+
+    /// Lets everything end, without kills, and closes the database in order.
+    async fn end(&mut self) -> Result<(), Failed> {
+        let started = Instant::now();
+        self.life += 1;
+        let process = Process::start(&self.file(), self.mode, None)?;
+        let Some(Running { mut process, mut service, first }) = self.open(process, started).await? else {
+            return Err(self.wrong("the process was killed by somebody else".to_owned()));
+        };
+        let plan = self.model.lock().plan_end(self.prefix(), &mut self.random);
+        let outside = self.set_to_work(&mut process, service.clone(), first, plan).await?;
+        let begun = Instant::now();
+        while count_open(&mut service).await? > 0 && begun.elapsed() < END_PATIENCE {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if let Some(outside) = outside {
+            outside.stop().await?;
+        }
+        self.compare(&mut service, true).await??;
+        let wrong = self.model.lock().check_end();
+        if !wrong.is_empty() {
+            return Err(Failed::Violations(wrong));
+        }
+        process.close();
+        let end = process.end_within(CLOSING_PATIENCE).await?;
+        process.kill().await?;
+        process.all_told().await?;
+        match end {
+            Some(End::Closed) => Ok(()),
+            end => Err(self.wrong(format!("closed in order, it ends with {end:?}"))),
+        }
+    }
+
+    fn plan(&mut self, kill: Kill) -> Plan {
+        let prefix = self.prefix();
+        let plan = self.model.lock().plan(prefix, OPERATIONS, &mut self.random);
+        let is_heavy = kill.needs_long_log() || (matches!(kill, Kill::Working(_)) && self.random.percent(2));
+        Plan { is_heavy, ..plan }
+    }
+
+    async fn set_to_work(
+        &mut self,
+        process: &mut Process,
+        service: Service,
+        first: Option<worker::WorkflowTask>,
+        plan: Plan,
+    ) -> Result<Option<Outside>, Failed> {
+        let journal: Arc<dyn Journal> = self.model.clone();
+        if self.mode == Mode::InProcess {
+            process.work(&plan, journal).await?;
+            return Ok(None);
+        }
+        let worker = Worker::start(service.clone(), Arc::clone(&journal), &plan.prefix, first);
+        let clients = tokio::spawn(load::run(service, journal, plan));
+        Ok(Some(Outside { clients, worker }))
+    }
+
+    fn prefix(&self) -> String {
+        format!("{}.{}", self.number, self.life)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("crash.db")
+    }
+
+    fn wrong(&self, what: String) -> Failed {
+        Failed::Violations(vec![what])
+    }
+}
+
+impl Outside {
+    async fn stop(self) -> Result<(), Error> {
+        let Self { mut clients, worker } = self;
+        match tokio::time::timeout(CLIENTS_PATIENCE, &mut clients).await {
+            Ok(ended) => ended?,
+            Err(_) => clients.abort(),
+        }
+        worker.stop().await;
+        Ok(())
+    }
+}

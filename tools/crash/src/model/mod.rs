@@ -1,0 +1,239 @@
+//! What was acknowledged, and so has to be there whatever happens.
+//!
+//! The model is told of every operation before it is sent and after it was answered. An operation without an answer may be
+//! there or not, but not twice, and once it was seen it stays. What an engine has is compared with that.
+
+mod check;
+mod history;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use everloop_proto::temporal::api::enums::v1::WorkflowExecutionStatus as Status;
+use everloop_proto::temporal::api::history::v1::HistoryEvent;
+
+use crate::entry::{Answer, Entry, Journal, Kind, Operation};
+use crate::load::Plan;
+use crate::observe::{Row, Seen};
+use crate::random::Random;
+use crate::script::Script;
+
+/// Operations that are sent again in one life although they were answered.
+const AGAIN_MAX: usize = 6;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Model {
+    flows: BTreeMap<String, Flow>,
+    acknowledged: u64,
+    /// What was wrong already when it was told.
+    wrong: Vec<String>,
+}
+
+/// A workflow, as far as it is known.
+#[derive(Clone, Debug)]
+struct Flow {
+    script: Script,
+    run_id: Option<String>,
+    operations: BTreeMap<String, Known>,
+    /// Attempts of activities that must not be repeated.
+    only_attempts: BTreeMap<String, u32>,
+    /// What was read the last time.
+    events: Arc<Vec<HistoryEvent>>,
+    status: Status,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    operation: Operation,
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Nobody knows.
+    Sent,
+    Acknowledged,
+    Refused,
+}
+
+/// The model while operations are under way.
+#[derive(Debug, Default)]
+pub(crate) struct SharedModel(Mutex<Model>);
+
+impl SharedModel {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Model> {
+        // A panic while it is held ends the program.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<Model> for SharedModel {
+    fn from(model: Model) -> Self {
+        Self(Mutex::new(model))
+    }
+}
+
+impl Journal for SharedModel {
+    fn note(&self, entry: Entry) {
+        self.lock().apply(entry);
+    }
+}
+
+impl Model {
+    /// Operations that were acknowledged, counted once each.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    pub(crate) fn apply(&mut self, entry: Entry) {
+        match entry {
+            Entry::Sent(operation) => self.sent(operation),
+            Entry::Answered { workflow_id, id, answer } => {
+                let answered = self.answered(&workflow_id, &id, answer);
+                self.wrong.extend(answered.err().map(|error| format!("{workflow_id}: {id}: {error}")));
+            }
+            Entry::Executed { workflow_id, activity_id, attempt, is_only_attempt } => {
+                self.executed(&workflow_id, &activity_id, attempt, is_only_attempt);
+            }
+        }
+    }
+
+    fn sent(&mut self, operation: Operation) {
+        let Operation { id, workflow_id, kind } = &operation;
+        if let Kind::Start { script, .. } = kind {
+            self.flows.entry(workflow_id.clone()).or_insert_with(|| Flow::new(script.clone()));
+        }
+        match self.flows.get_mut(workflow_id) {
+            Some(flow) => {
+                let id = id.clone();
+                flow.operations.entry(id).or_insert(Known { operation, fate: Fate::Sent });
+            }
+            None => self.wrong.push(format!("{workflow_id}: the engine has it, and nobody started it")),
+        }
+    }
+
+    fn answered(&mut self, workflow_id: &str, id: &str, answer: Answer) -> Result<(), String> {
+        let flow = self.flows.get_mut(workflow_id).ok_or("an answer for a workflow that nobody started")?;
+        let known = flow.operations.get_mut(id).ok_or("an answer to what nobody sent")?;
+        let value = match answer {
+            Answer::Done(value) => value,
+            Answer::Refused(reason) if known.fate == Fate::Acknowledged => {
+                return Err(format!("it was acknowledged, and is refused when it is repeated: {reason}"));
+            }
+            Answer::Refused(_) => {
+                known.fate = Fate::Refused;
+                return Ok(());
+            }
+        };
+        match &known.operation.kind {
+            Kind::Start { .. } if flow.run_id.as_ref().is_some_and(|run_id| *run_id != value) => {
+                return Err(format!("its run was {:?}, and is {value} now", flow.run_id));
+            }
+            Kind::Start { .. } => flow.run_id = Some(value),
+            Kind::Update { shall_be_refused: true } => return Err("it was accepted, and should not be".to_owned()),
+            Kind::Update { .. } if value != id => return Err(format!("its result is {value:?}")),
+            Kind::Query { at_least } if value.parse().is_ok_and(|count: u32| count < *at_least) => {
+                return Err(format!("the answer was {value} signals, and {at_least} were acknowledged before"));
+            }
+            _ => {}
+        }
+        if known.fate != Fate::Acknowledged {
+            known.fate = Fate::Acknowledged;
+            self.acknowledged += 1;
+        }
+        Ok(())
+    }
+
+    fn executed(&mut self, workflow_id: &str, activity_id: &str, attempt: i32, is_only_attempt: bool) {
+        let Some(flow) = self.flows.get_mut(workflow_id) else {
+            return self.wrong.push(format!("{workflow_id}: a worker has an activity of it, and nobody started it"));
+        };
+        if is_only_attempt {
+            let executions = flow.only_attempts.entry(activity_id.to_owned()).or_default();
+            *executions += 1;
+            if *executions > 1 || attempt > 1 {
+                let times = *executions;
+                self.wrong.push(format!(
+                    "{workflow_id}: {activity_id} ran {times} times, of at most one, last as attempt {attempt}"
+                ));
+            }
+        }
+    }
+
+    /// Whether nothing more is to be expected of a run, and it was read to its end.
+    pub(crate) fn is_settled(&self, row: &Row) -> bool {
+        self.flows.get(&row.workflow_id).is_some_and(|flow| {
+            flow.status != Status::Running && flow.status == row.status && flow.run_id.as_ref() == Some(&row.run_id)
+        })
+    }
+
+    /// Takes over what an engine has that is not taken away again.
+    pub(crate) fn learn(&mut self, seen: Seen) {
+        for (workflow_id, run) in seen.runs {
+            if let Some(flow) = self.flows.get_mut(&workflow_id) {
+                flow.run_id = Some(run.described.run_id);
+                flow.status = run.described.status;
+                flow.events = Arc::new(run.events);
+            }
+        }
+    }
+
+    /// Workflows that were started, or perhaps were, and are not known to be closed.
+    fn open(&self) -> impl Iterator<Item = (&String, &Flow)> {
+        self.flows.iter().filter(|(_, flow)| flow.status == Status::Running && flow.run_id.is_some())
+    }
+
+    pub(crate) fn open_count(&self) -> usize {
+        self.open().count()
+    }
+
+    /// What the clients of the next life do: something new, and some of the old again.
+    pub(crate) fn plan(&self, prefix: String, operations: usize, random: &mut Random) -> Plan {
+        let all = self.flows.values().flat_map(|flow| flow.operations.values());
+        let repeatable = all.filter(|known| known.operation.is_repeatable() && known.fate != Fate::Refused);
+        let (mut answered, mut again) = (Vec::new(), Vec::new());
+        for known in repeatable {
+            let into = if known.fate == Fate::Sent { &mut again } else { &mut answered };
+            into.push(known.operation.clone());
+        }
+        let sample = (0..AGAIN_MAX.min(answered.len())).map(|_| answered[random.index(answered.len())].clone());
+        again.extend(sample);
+        let open = self.open().map(|(workflow_id, _)| workflow_id.clone()).collect();
+        Plan { prefix, seed: random.seed(), operations, is_heavy: false, open, again, wanted_signals: Vec::new() }
+    }
+
+    /// What lets every workflow end: the signals it waits for, in any case.
+    pub(crate) fn plan_end(&self, prefix: String, random: &mut Random) -> Plan {
+        let open = self.open().map(|(workflow_id, flow)| (workflow_id.clone(), flow.script.signals()));
+        let wanted_signals = open.filter(|(_, signals)| *signals > 0).collect();
+        let mut plan = self.plan(prefix, 0, random);
+        // What comes to be now would want signals, too.
+        plan.again.retain(|operation| !matches!(operation.kind, Kind::Start { .. }));
+        Plan { wanted_signals, ..plan }
+    }
+
+    /// Lets the model believe in a signal that was never sent. Whoever compares has to find out.
+    pub(crate) fn doctor(&mut self) {
+        let started = self.flows.iter().find(|(_, flow)| flow.run_id.is_some());
+        let Some(workflow_id) = started.map(|(workflow_id, _)| workflow_id.clone()) else { return };
+        let id = "never-sent".to_owned();
+        self.apply(Entry::Sent(Operation { id: id.clone(), workflow_id: workflow_id.clone(), kind: Kind::Signal }));
+        self.apply(Entry::Answered { workflow_id, id, answer: Answer::Done(String::new()) });
+    }
+}
+
+impl Flow {
+    fn new(script: Script) -> Self {
+        Self {
+            script,
+            run_id: None,
+            operations: BTreeMap::new(),
+            only_attempts: BTreeMap::new(),
+            events: Arc::default(),
+            status: Status::Running,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! The model against engines that do one thing wrong.
+
+use everloop_proto::temporal::api::enums::v1::EventType;
+use everloop_proto::temporal::api::history::v1 as wire;
+use everloop_proto::temporal::api::history::v1::history_event::Attributes;
+use prost_types::Timestamp;
+
+use super::*;
+use crate::calls::{arguments, json};
+use crate::observe::SeenRun;
+
+const FLOW: &str = "flow";
+
+/// One workflow that was started and got a signal, both acknowledged, and a signal that was not.
+fn told() -> Model {
+    let mut model = Model::default();
+    let script = Script::default();
+    for (id, kind) in [(FLOW, Kind::Start { script, with_signal: false }), ("s1", Kind::Signal), ("s2", Kind::Signal)] {
+        model.apply(Entry::Sent(Operation { id: id.to_owned(), workflow_id: FLOW.to_owned(), kind }));
+    }
+    for (id, value) in [(FLOW, "run"), ("s1", "")] {
+        answer(&mut model, id, Answer::Done(value.to_owned()));
+    }
+    model
+}
+
+fn answer(model: &mut Model, id: &str, answer: Answer) {
+    model.apply(Entry::Answered { workflow_id: FLOW.to_owned(), id: id.to_owned(), answer });
+}
+
+fn started() -> Attributes {
+    Attributes::WorkflowExecutionStartedEventAttributes(Box::new(wire::WorkflowExecutionStartedEventAttributes {
+        workflow_id: FLOW.to_owned(),
+        input: arguments(&Script::default()),
+        ..Default::default()
+    }))
+}
+
+fn signaled(id: &str) -> Attributes {
+    Attributes::WorkflowExecutionSignaledEventAttributes(Box::new(wire::WorkflowExecutionSignaledEventAttributes {
+        request_id: id.to_owned(),
+        input: json(id),
+        ..Default::default()
+    }))
+}
+
+fn terminated() -> Attributes {
+    Attributes::WorkflowExecutionTerminatedEventAttributes(Box::default())
+}
+
+fn event(number: usize, attributes: Attributes) -> HistoryEvent {
+    let kind = match &attributes {
+        Attributes::WorkflowExecutionStartedEventAttributes(_) => EventType::WorkflowExecutionStarted,
+        Attributes::WorkflowExecutionSignaledEventAttributes(_) => EventType::WorkflowExecutionSignaled,
+        _ => EventType::WorkflowExecutionTerminated,
+    };
+    HistoryEvent {
+        event_id: number as i64 + 1,
+        event_time: Some(Timestamp { seconds: number as i64, nanos: 0 }),
+        event_type: kind.into(),
+        attributes: Some(attributes),
+        ..Default::default()
+    }
+}
+
+/// An engine that has one run with this history, and agrees with itself.
+fn having(events: impl IntoIterator<Item = Attributes>) -> Seen {
+    let events: Vec<_> = events.into_iter().enumerate().map(|(number, it)| event(number, it)).collect();
+    let status = history::status(&events);
+    let closed = status != Status::Running;
+    let described = Row {
+        workflow_id: FLOW.to_owned(),
+        run_id: "run".to_owned(),
+        status,
+        close_time: events.last().and_then(|event| event.event_time).filter(|_| closed),
+        history_length: events.len() as i64,
+    };
+    let row = Row { history_length: if closed { described.history_length } else { 0 }, ..described.clone() };
+    let name = if closed { "Terminated" } else { "Running" };
+    Seen {
+        rows: vec![row],
+        counts: [(name.to_owned(), 1)].into(),
+        runs: [(FLOW.to_owned(), SeenRun { described, has_started_task: false, events })].into(),
+    }
+}
+
+#[track_caller]
+fn assert_wrong(model: &Model, seen: &Seen, expected: &str) {
+    let wrong = model.check(seen);
+    assert!(wrong.iter().any(|what| what.contains(expected)), "{expected}: {wrong:#?}");
+}
+
+#[test]
+fn what_was_under_way_is_there_or_not() {
+    let model = told();
+    assert_eq!(model.acknowledged(), 2);
+    assert_eq!(model.check(&having([started(), signaled("s1")])), [""; 0]);
+    assert_eq!(model.check(&having([started(), signaled("s2"), signaled("s1")])), [""; 0]);
+}
+
+#[test]
+fn what_was_acknowledged_is_there_once() {
+    let model = told();
+    assert_wrong(&model, &Seen::default(), "it was acknowledged, and is not there");
+    assert_wrong(&model, &having([started()]), "s1 (Acknowledged): left []");
+    assert_wrong(&model, &having([started(), signaled("s1"), signaled("s1")]), "left [Signal, Signal]");
+    assert_wrong(&model, &having([started(), signaled("s1"), signaled("s3")]), "s3, which nobody sent");
+}
+
+#[test]
+fn a_signal_may_wait_while_a_worker_has_a_task() {
+    let mut seen = having([started()]);
+    seen.runs.get_mut(FLOW).unwrap().has_started_task = true;
+    assert_eq!(told().check(&seen), [""; 0]);
+}
+
+#[test]
+fn what_was_read_stays() {
+    let mut model = told();
+    model.learn(having([started(), signaled("s2"), signaled("s1")]));
+    assert_wrong(&model, &having([started(), signaled("s1")]), "events that were read before are others now");
+    model.learn(having([started(), signaled("s1"), terminated()]));
+    assert_wrong(&model, &having([started(), signaled("s1")]), "it was Terminated, and is Running");
+}
+
+#[test]
+fn histories_have_no_gaps_and_one_end() {
+    let model = told();
+    let mut seen = having([started(), signaled("s1")]);
+    seen.runs.get_mut(FLOW).unwrap().events[1].event_id = 3;
+    assert_wrong(&model, &seen, "event 3 at place 2, WorkflowExecutionSignaled, cannot follow");
+    let seen = having([started(), signaled("s1"), terminated(), terminated()]);
+    assert_wrong(&model, &seen, "event 4 at place 4, WorkflowExecutionTerminated, cannot follow");
+}
+
+#[test]
+fn lists_and_counts_are_as_the_histories() {
+    let model = told();
+    let whole = || having([started(), signaled("s1")]);
+    let mut seen = whole();
+    seen.rows[0].status = Status::Completed;
+    assert_wrong(&model, &seen, "listed as");
+    let mut seen = whole();
+    seen.counts.clear();
+    assert_wrong(&model, &seen, "the engine counts {}");
+    let mut seen = whole();
+    seen.runs.get_mut(FLOW).unwrap().described.history_length = 3;
+    assert_wrong(&model, &seen, "does not fit its history of 2 events");
+    let mut seen = whole();
+    seen.rows.push(seen.rows[0].clone());
+    assert_wrong(&model, &seen, "it was started twice");
+}
+
+#[test]
+fn repetitions_are_answered_as_the_first_time() {
+    let seen = having([started(), signaled("s1")]);
+    let mut model = told();
+    answer(&mut model, FLOW, Answer::Done("another".to_owned()));
+    assert_wrong(&model, &seen, "its run was Some(\"run\"), and is another now");
+    let mut model = told();
+    answer(&mut model, "s1", Answer::Refused("no".to_owned()));
+    assert_wrong(&model, &seen, "is refused when it is repeated: no");
+}
+
+#[test]
+fn an_only_attempt_is_made_once() {
+    let mut model = told();
+    let executed = || Entry::Executed {
+        workflow_id: FLOW.to_owned(),
+        activity_id: "1".to_owned(),
+        attempt: 1,
+        is_only_attempt: true,
+    };
+    model.apply(executed());
+    let seen = having([started(), signaled("s1")]);
+    assert_eq!(model.check(&seen), [""; 0]);
+    model.apply(executed());
+    assert_wrong(&model, &seen, "ran 2 times, of at most one");
+}
+
+#[test]
+fn in_the_end_nothing_is_open() {
+    let mut model = told();
+    model.learn(having([started(), signaled("s1")]));
+    assert!(model.check_end()[0].contains("it does not end"), "{:?}", model.check_end());
+    model.learn(having([started(), signaled("s1"), terminated()]));
+    assert_eq!(model.check_end(), [""; 0]);
+}

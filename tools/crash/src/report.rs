@@ -1,0 +1,71 @@
+//! What is printed: violations and progress for people, the last lines for programs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use tempfile::TempDir;
+
+use crate::Error;
+
+/// The last line after kills.
+#[derive(Debug, Serialize)]
+pub(crate) struct KillsLine {
+    pub(crate) kills: u64,
+    /// Those in the middle of a commit.
+    pub(crate) in_commit: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) violations: u64,
+    pub(crate) seed: u64,
+    /// From the start of the process to the first task that a worker got over gRPC, where one was waiting.
+    pub(crate) restart_ms_p50: Option<f64>,
+    pub(crate) restart_ms_max: Option<f64>,
+}
+
+/// The last line after power losses.
+#[derive(Debug, Serialize)]
+pub(crate) struct PowerLine {
+    pub(crate) power_losses: u64,
+    pub(crate) acknowledged: u64,
+    /// Writes of which a part reached the disk, in all power losses.
+    pub(crate) torn: u64,
+    /// Writes of which nothing did.
+    pub(crate) dropped: u64,
+    pub(crate) violations: u64,
+    pub(crate) seed: u64,
+}
+
+pub(crate) fn print(line: &impl Serialize) -> Result<(), Error> {
+    println!("{}", serde_json::to_string(line)?);
+    Ok(())
+}
+
+/// The middle one and the largest, in milliseconds.
+pub(crate) fn median_and_max_ms(mut times: Vec<Duration>) -> (Option<f64>, Option<f64>) {
+    times.sort_unstable();
+    let ms = |time: Option<&Duration>| time.map(|time| (time.as_secs_f64() * 10_000.0).round() / 10.0);
+    (ms(times.get(times.len() / 2)), ms(times.last()))
+}
+
+/// Tells what is wrong, and where everything is to look at.
+pub(crate) fn violations(during: &str, wrong: &[String], kept: &Path) {
+    for what in wrong {
+        eprintln!("everloop-crash: violation: {what}");
+    }
+    eprintln!("everloop-crash: {} violations during {during}; kept in {}", wrong.len(), kept.display());
+}
+
+/// Leaves a folder for whoever looks into what went wrong.
+pub(crate) fn keep(folder: TempDir) -> PathBuf {
+    folder.keep()
+}
+
+/// Writes files beside each other.
+pub(crate) fn save<'a>(folder: &Path, files: impl Iterator<Item = (&'a str, Vec<u8>)>) -> Result<(), Error> {
+    for (name, bytes) in files {
+        let name = Path::new(name).file_name().ok_or("a file without a name")?;
+        fs::write(folder.join(name), bytes)?;
+    }
+    Ok(())
+}
