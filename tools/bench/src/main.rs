@@ -3,11 +3,15 @@
 mod compare;
 mod cpu;
 mod load;
+mod memory;
+mod reopen;
 mod replay;
 mod report;
 mod scripted;
 mod server;
+mod sleeper;
 mod tasks;
+mod timers;
 mod workflows;
 
 use std::error::Error as StdError;
@@ -32,11 +36,18 @@ enum Arguments {
     Replay(replay::Options),
     /// What does a workflow task cost in the worker? No engine and no network.
     Tasks(tasks::Options),
+    /// How late are many timers, and what memory do they take?
+    Timers(timers::Options),
+    /// How long does it take to open a file with many open runs again, after its process was lost?
+    Reopen(reopen::Options),
     /// How many times the workflows a second of another server?
     Compare(compare::Options),
     /// Our server, for the other commands, until the standard input ends.
     #[command(hide = true)]
     Serve(server::Options),
+    /// Makes a file with open runs, for `reopen`.
+    #[command(hide = true)]
+    Fill(reopen::Options),
 }
 
 #[tokio::main]
@@ -46,6 +57,9 @@ async fn main() -> ExitCode {
         Arguments::Replay(options) => replay::measure(options).await,
         Arguments::Tasks(options) => tasks::measure(options).await,
         Arguments::Compare(options) => compare::measure(options).await,
+        Arguments::Timers(options) => timers::measure(options).await,
+        Arguments::Reopen(options) => reopen::measure(options).await,
+        Arguments::Fill(options) => reopen::fill(options).await,
         Arguments::Serve(options) => server::serve(options).await,
     };
     match measured {

@@ -116,6 +116,26 @@ fn tasks_of_a_worker_alone() {
 }
 
 #[test]
+fn timers_of_many_workflows() {
+    let line = line(&["timers", "--address", "memory:", "--count", "3", "--seconds", "0.01"]);
+    assert_eq!(line["timers"], 3);
+    assert_measured(&line, &["timer_s", "all_done_s", "late_ms"]);
+    assert!(line["memory_added_mib"].is_number(), "{line:?}");
+}
+
+#[test]
+fn files_that_were_lost_with_their_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("open.db");
+    let file = file.to_str().unwrap();
+    let line = line(&["reopen", "--file", file, "--open", "3"]);
+    assert_eq!(line["open"], 3);
+    assert_measured(&line, &["ready_ms", "first_result_ms"]);
+    let refused = refusal(&["reopen", "--file", file, "--open", "3"]);
+    assert!(refused.contains("is there already: name a file to be made"), "{refused}");
+}
+
+#[test]
 fn two_servers_in_turns() {
     let server = Server::start();
     let pid = server.process.id().to_string();
