@@ -85,7 +85,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             max_cached_workflows: 1000,
-            workflow_threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            // More than that sleep and wake more than they work: engine, client and activities want cores too.
+            workflow_threads: std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
             max_workflow_tasks: 100,
             max_activities: 100,
             max_blocking_activities: 100,
@@ -321,7 +322,8 @@ impl WorkerBuilder {
         self
     }
 
-    /// How many threads run workflow code; one for each core unless set.
+    /// How many threads run workflow code; one for every two cores unless set. Code that blocks its thread holds up the other
+    /// workflows of that thread, until it is given up after the [deadlock timeout](Self::deadlock_timeout).
     pub fn workflow_threads(mut self, count: usize) -> Self {
         self.options.workflow_threads = count;
         self
