@@ -60,6 +60,7 @@ pub struct EngineBuilder {
     namespaces: Vec<String>,
     file: Option<PathBuf>,
     vfs: Option<String>,
+    pages_max: Option<u32>,
     hook: CommitHook,
 }
 
@@ -100,6 +101,13 @@ impl EngineBuilder {
         self
     }
 
+    /// How many pages the file may have, for tests: past that, the disk counts as full.
+    #[doc(hidden)]
+    pub fn pages_max(mut self, pages: u32) -> Self {
+        self.pages_max = Some(pages);
+        self
+    }
+
     /// Starts the engine. With a file, what was under way in it goes on.
     ///
     /// # Errors
@@ -130,7 +138,13 @@ impl EngineBuilder {
             ClockMode::Real => "real",
             ClockMode::Skipping => "skipping",
         };
-        let options = FileOptions { path: path.clone(), clock, vfs: self.vfs.clone(), hook: self.hook.clone() };
+        let options = FileOptions {
+            path: path.clone(),
+            clock,
+            vfs: self.vfs.clone(),
+            pages_max: self.pages_max,
+            hook: self.hook.clone(),
+        };
         let (store, opened) = SqliteStore::open(options).map_err(|error| match &error {
             OpenError::InUse { holder, .. } => {
                 EngineError::InUse { pid: holder.as_ref().map(|holder| holder.pid), message: error.to_string() }

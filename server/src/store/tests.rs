@@ -34,7 +34,7 @@ impl Subject {
 
     fn options(&self) -> Option<FileOptions> {
         let path = self.folder.as_ref()?.path().join("shop.db");
-        Some(FileOptions { path, clock: "real", vfs: None, hook: CommitHook::default() })
+        Some(FileOptions { path, clock: "real", vfs: None, pages_max: None, hook: CommitHook::default() })
     }
 
     /// Closes a file and opens it again; memory stays as it is.

@@ -185,6 +185,31 @@ async fn a_full_disk_ends_all_acknowledgement_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_file_that_may_not_grow_is_a_full_disk() {
+    let shelf = Shelf::new();
+    let full = Engine::builder().file(shelf.file()).pages_max(40).build().unwrap();
+    let mut bench = Bench::of(full);
+    let mut acknowledged = Vec::new();
+    let refusal = loop {
+        let id = format!("flow-{}", acknowledged.len());
+        match try_start(&mut bench, &id).await {
+            Ok(_) => acknowledged.push(id),
+            Err(refusal) => break refusal,
+        }
+    };
+    check_store_failed(&refusal, "no space is left");
+    assert!(acknowledged.len() > 20, "{acknowledged:?}");
+    drop(bench);
+
+    let mut bench = shelf.open();
+    for id in &acknowledged {
+        assert_eq!(bench.numbers(id).await, "1:1 2:5", "{id}");
+    }
+    let next = format!("flow-{}", acknowledged.len());
+    assert!(try_start(&mut bench, &next).await.unwrap().started, "what was refused has not happened");
+}
+
+#[tokio::test]
 async fn a_commit_is_told_of_step_by_step_and_acknowledged_after_the_last() {
     let shelf = Shelf::new();
     let (told, steps) = std::sync::mpsc::channel();

@@ -28,6 +28,8 @@ pub(crate) struct FileOptions {
     pub(crate) clock: &'static str,
     /// Tests replace SQLite's way to the disk by one that fails.
     pub(crate) vfs: Option<String>,
+    /// Tests make a disk full that has no more room than for so many pages.
+    pub(crate) pages_max: Option<u32>,
     /// Crash tests end the process between the steps of a commit.
     pub(crate) hook: CommitHook,
 }
@@ -159,6 +161,9 @@ fn prepare(connection: &Connection, options: &FileOptions) -> Result<Opened, Ope
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(failed)?;
+    if let Some(pages_max) = options.pages_max {
+        connection.pragma_update_and_check(None, "max_page_count", pages_max, |_| Ok(())).map_err(failed)?;
+    }
     schema::set_up(connection).map_err(failed)?;
     if is_new {
         create(connection, options.clock).map_err(failed)?;
@@ -218,6 +223,10 @@ fn check_folder(path: &Path) -> Result<(), OpenError> {
     match folder {
         Some(folder) if !folder.is_dir() => {
             Err(OpenError::NoFolder { path: path.to_owned(), folder: folder.to_owned() })
+        }
+        _ if path.is_dir() => {
+            let reason = "it is a folder: name a file in it".to_owned();
+            Err(OpenError::Failed { path: path.to_owned(), reason })
         }
         _ => Ok(()),
     }

@@ -54,7 +54,8 @@ pub(super) async fn query(
     let answer = answer.map_err(|status| match status.code() {
         // What the worker said; unknown names come with the known ones.
         Code::InvalidArgument => CommandError::Query { name, message: status.message().to_owned() },
-        Code::DeadlineExceeded => CommandError::Query { name, message: NO_WORKER.to_owned() },
+        // Cancelled by this side, when its clock is the faster one.
+        Code::DeadlineExceeded | Code::Cancelled => CommandError::Query { name, message: NO_WORKER.to_owned() },
         _ => server.failure(status),
     })?;
     match output {
