@@ -76,6 +76,10 @@ pub(super) enum Then {
     },
 }
 
+/// How many threads may be lost for each one that there is, before the worker gives up: what blocks is tried again, and blocks
+/// the next one.
+const LOST_FOR_EACH: usize = 4;
+
 /// All workflow threads of a worker.
 pub(super) struct WorkflowThreads {
     shared: Arc<Shared>,
@@ -158,7 +162,7 @@ impl WorkflowThreads {
             }
             slots.lost += 1;
         }
-        (stuck, slots.lost > 2 * self.options.threads)
+        (stuck, slots.lost > LOST_FOR_EACH * self.options.threads)
     }
 }
 
