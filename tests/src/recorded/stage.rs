@@ -63,8 +63,11 @@ impl Scenario {
         // All are under way before the first one is waited for.
         for (of, is_reference, cache, history) in playing.collect::<Vec<_>>() {
             let history = RUNTIME.block_on(history).unwrap_or_else(|error| {
-                eprintln!("{of}");
-                resume_unwind(error.into_panic())
+                // The runtime's own threads print for the test that made it.
+                let panic = error.into_panic();
+                let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+                eprintln!("{of}: {}", text.unwrap_or("a panic without words"));
+                resume_unwind(panic)
             });
             cuts::check(&of, &(self.replayer)(), &history, cuts::SOME);
             if is_reference && env::var_os("UPDATE_EXPECT").is_some() {

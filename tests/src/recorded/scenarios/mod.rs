@@ -50,7 +50,7 @@ async fn decline(reason: String) -> ActivityResult<u32> {
 }
 
 /// Runs until it is told to stop.
-#[activity(start_to_close_timeout = "60s", heartbeat_timeout = "500ms", retry_policy(maximum_attempts = 1))]
+#[activity(start_to_close_timeout = "60s", heartbeat_timeout = "3s", retry_policy(maximum_attempts = 1))]
 async fn wait_for_the_end(ctx: &ActivityContext) -> ActivityResult<u32> {
     let mut beat = tokio::time::interval(Duration::from_millis(50));
     loop {
