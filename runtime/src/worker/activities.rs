@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::interceptor::WorkerInterceptor;
 use super::link::{Link, LinkError};
+use super::logging::say_unless_heard;
 use super::polling::{ServerState, poll};
 use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats, TaskToken};
 use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
@@ -136,6 +137,9 @@ impl Activities {
                 info.activity_type,
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             );
+            if info.attempt == 1 {
+                say_unless_heard(|| format!("an activity of `{}` fails again and again: {message}", info.workflow_id));
+            }
             let failure = Failure::application("ActivityNotRegistered", message);
             return self.report(&info, token, Ended::Failed(failure, None)).await;
         };

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::activities::EagerSlots;
 use super::interceptor::CallingWorkflow;
 use super::link::LinkError;
+use super::logging::say_unless_heard;
 use super::polling::poll;
 use super::shell::Shell;
 use super::threads::{Answer, Busy, Job, Query, QueryAnswers, Then, WorkflowJob};
@@ -275,6 +276,7 @@ impl Shell {
                 workflow_id = %identity.workflow_id, run_id = %identity.run_id,
                 workflow_type = %identity.workflow_type, "{warning}"
             );
+            say_unless_heard(|| format!("{} `{}`: {warning}", identity.workflow_type, identity.workflow_id));
         }
         self.intercept(identity, headers, &mut commands);
         let mut eager = EagerSlots::default();
@@ -415,6 +417,11 @@ impl Shell {
             "a workflow task failed; the workflow is not lost, the task is tried again {}",
             if next.is_zero() { "at once".to_owned() } else { format!("in {next:?}") }
         );
+        if *attempt == 1 {
+            say_unless_heard(|| {
+                format!("a task of the {workflow_type} `{workflow_id}` failed, and is tried again and again: {failure}")
+            });
+        }
     }
 }
 
