@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use everloop_server::{ClockMode, Engine, EngineBuilder, EngineError, Workflows};
+pub(crate) use everloop_server::Workflows;
+use everloop_server::{ClockMode, Engine, EngineBuilder, EngineError};
 
 /// How `explain_time` calls the lock that holds time while nobody waits.
 const TAKER: &str = "nobody waits for a result";

@@ -7,12 +7,12 @@ use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server:
 use everloop_proto::temporal::api::workflowservice::v1::{
     self as wire, workflow_service_client::WorkflowServiceClient,
 };
-#[cfg(feature = "embedded")]
-use everloop_server::Workflows;
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
 
 use super::transport::Transport;
+#[cfg(feature = "embedded")]
+use crate::embedded::Workflows;
 
 /// Histories may be long.
 const LARGEST_REPLY_BYTES: usize = 128 << 20;
