@@ -56,7 +56,7 @@ async fn shop(file: &Path) -> Result<(), Box<dyn Error>> {
     let story = async {
         // The first child starts the purchase, the second finds it.
         let open = client.list_workflows("ExecutionStatus = 'Running'").all().await?.len();
-        println!("opened the file: {open} purchases are under way");
+        println!("opened the file: purchases under way: {open}");
         if open == 0 {
             client.start(Buy::run("red lamp".into())).id("buy-1").task_queue(QUEUE).await?;
         }
@@ -94,6 +94,7 @@ fn kill_and_restart() -> Result<(), Box<dyn Error>> {
         "\nthe purchase took {:.1} s, one crash included; the second program {ended}",
         began.elapsed().as_secs_f64()
     );
+    file.parent().map_or(Ok(()), std::fs::remove_dir_all)?;
     Ok(())
 }
 

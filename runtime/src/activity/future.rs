@@ -95,8 +95,8 @@ impl<A: Activity> Future for ActivityHandle<A> {
 #[track_caller]
 fn current_for<A: Activity>(deed: &str) -> std::rc::Rc<Core> {
     let name = A::NAME;
-    let call = format!("the activity call `{name}(..)` was {deed} outside one, and");
-    current(&call, &format!("in a test run it with `ActivityEnvironment::run({name}(..))`"))
+    let instead = format!("it was {deed} outside one; in a test run it with `ActivityEnvironment::run({name}(..))`");
+    current(&format!("{name}(..)"), &instead)
 }
 
 #[track_caller]

@@ -5,7 +5,9 @@ use std::fmt;
 use crate::data::{DecodeError, EncodeError, Failure, PayloadCodecError, Payloads};
 
 /// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug` text is its `Display` text: a `main` that returns it shows the reader what to do.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The address says nothing that this version understands.
@@ -69,6 +71,12 @@ pub enum ConnectError {
     /// The engine in this process did not start.
     #[error("the embedded engine did not start: {0}")]
     Engine(String),
+}
+
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// A call that the server, or the way to it, did not answer as hoped.

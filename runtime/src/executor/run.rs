@@ -206,9 +206,8 @@ impl Run {
             Ok(Some(Ok(answer))) => Ok(answer),
             Ok(Some(Err(error))) => Err(fail(error.into_failure())),
             Ok(None) => {
-                let mut known = instance.query_names();
-                known.push(STACK_TRACE);
-                let message = format!("there is no query `{name}`; there are: {}", known.join(", "));
+                let known = listed(&instance.query_names());
+                let message = format!("there is no query `{name}`; there are: {known}");
                 Err(fail(Failure::application("UnknownQuery", message)))
             }
             Err(panic) => Err(fail(panic_failure(panic))),
@@ -425,7 +424,7 @@ impl Run {
                 Ok(())
             }
             None => {
-                let known = instance.signal_names().join(", ");
+                let known = listed(&instance.signal_names());
                 self.warnings.push(format!(
                     "there is no handler for the signal `{name}`; there are: {known}; it stays in the history, for code that has one"
                 ));
@@ -447,7 +446,7 @@ impl Run {
             Ok(Some(Ok(()))) => Ok(()),
             Ok(Some(Err(error))) => Err(error.into_failure().into()),
             Ok(None) => {
-                let known = instance.update_names().join(", ");
+                let known = listed(&instance.update_names());
                 let message = format!("there is no update `{}`; there are: {known}", update.name);
                 Err(Failure::application("UnknownUpdate", message).into())
             }
@@ -771,4 +770,9 @@ fn panic_failure(panic: Panic) -> Failure {
     let mut failure = Failure::application("Panic", panic.message);
     failure.stack_trace = panic.location.unwrap_or_default();
     failure
+}
+
+/// Names for a message that says what there is.
+fn listed(names: &[&str]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
