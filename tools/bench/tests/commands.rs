@@ -119,8 +119,9 @@ fn tasks_of_a_worker_alone() {
 fn timers_of_many_workflows() {
     let line = line(&["timers", "--address", "memory:", "--count", "3", "--seconds", "0.01"]);
     assert_eq!(line["timers"], 3);
-    assert_measured(&line, &["timer_s", "all_done_s", "late_ms"]);
-    assert!(line["memory_added_mib"].is_number(), "{line:?}");
+    assert_measured(&line, &["timer_s", "all_done_s"]);
+    // Both may be nothing.
+    assert!(line["late_ms"].is_number() && line["memory_added_mib"].is_number(), "{line:?}");
 }
 
 #[test]
