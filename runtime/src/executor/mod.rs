@@ -51,7 +51,7 @@ pub(crate) use operation::{OnDrop, OperationId, Outcome};
 pub(crate) use panic::{Panic, catch, install_hook};
 pub use random::Random;
 pub(crate) use rules::SDK_NAME;
-pub(crate) use run::{Completion, QueryError, Run, RunOptions, Step, Task};
+pub(crate) use run::{Completion, QueryError, Run, RunOptions, Step, Task, listed};
 pub(crate) use scope::ScopeId;
 pub(crate) use update::Update;
 

@@ -773,6 +773,6 @@ fn panic_failure(panic: Panic) -> Failure {
 }
 
 /// Names for a message that says what there is.
-fn listed(names: &[&str]) -> String {
+pub(crate) fn listed(names: &[&str]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

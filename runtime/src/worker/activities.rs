@@ -20,7 +20,7 @@ use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, Conte
 use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
 use crate::data::{Failure, FailureKind, Payloads};
 use crate::errors::ActivityError;
-use crate::executor::{Panic, catch};
+use crate::executor::{Panic, catch, listed};
 use crate::raw;
 use crate::registry::{RegisteredActivity, Registry};
 
@@ -135,7 +135,7 @@ impl Activities {
                 "the activity type `{}` is not registered with this worker, where there are: {}; register it, or call it with \
                  the task queue of a worker that has it",
                 info.activity_type,
-                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+                listed(&known)
             );
             if info.attempt == 1 {
                 say_unless_heard(|| format!("an activity of `{}` fails again and again: {message}", info.workflow_id));

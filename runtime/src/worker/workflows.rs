@@ -22,7 +22,7 @@ use super::shell::Shell;
 use super::threads::{Answer, Busy, Job, Query, QueryAnswers, Then, WorkflowJob};
 use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
 use crate::data::Failure;
-use crate::executor::{Completion, QueryError, RunOptions, SDK_NAME, Update};
+use crate::executor::{Completion, QueryError, RunOptions, SDK_NAME, Update, listed};
 use crate::raw;
 
 /// How long the server keeps a task on our own queue before it gives it to any worker. Shorter than a call may take: a
@@ -143,7 +143,7 @@ impl Shell {
                 "the workflow type `{}` is not registered with this worker, where there are: {}; register it, or start it on \
                  the task queue of a worker that has it",
                 identity.workflow_type,
-                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+                listed(&known)
             ));
         };
         let mut updates = Vec::new();
