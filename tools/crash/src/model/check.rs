@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use everloop_proto::temporal::api::enums::v1::{EventType, WorkflowExecutionStatus as Status};
+use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes;
 
 use super::history::{self, Trace, traces};
-use super::{Fate, Flow, Known, Model};
+use super::{Fate, Flow, Known, Model, ShortAnswer};
 use crate::calls::{arguments, from_json};
 use crate::entry::Kind;
 use crate::observe::{Row, Seen, SeenRun};
@@ -22,6 +23,11 @@ impl Model {
     pub(crate) fn check(&self, seen: &Seen) -> Vec<String> {
         let mut wrong = self.wrong.clone();
         wrong.extend(self.check_rows(seen));
+        for (workflow_id, flow) in &self.flows {
+            let events = seen.runs.get(workflow_id).map_or(&*flow.events, |run| &run.events);
+            let found = flow.short_answers.iter().filter_map(|answer| answer.check(events));
+            wrong.extend(found.map(|what| format!("{workflow_id}: {what}, in\n{}", history::text(events))));
+        }
         for (workflow_id, run) in &seen.runs {
             let Some(flow) = self.flows.get(workflow_id) else { continue };
             let found = flow.check(run);
@@ -165,6 +171,19 @@ impl Flow {
             _ => None,
         };
         if result == Some(signals) { Ok(()) } else { Err(format!("it counted {result:?} of {signals} signals")) }
+    }
+}
+
+impl ShortAnswer {
+    fn check(&self, events: &[HistoryEvent]) -> Option<String> {
+        let Self { id, signals, acknowledged } = self;
+        // A workflow that was terminated never learnt of signals that no task had brought it.
+        let expected = match history::status(events) {
+            Status::Terminated => history::signals_brought(events).min(*acknowledged),
+            _ => *acknowledged,
+        };
+        (*signals < expected)
+            .then(|| format!("{id}: the answer was {signals} signals, and {acknowledged} were acknowledged before"))
     }
 }
 

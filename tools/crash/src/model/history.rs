@@ -37,6 +37,16 @@ pub(crate) fn status(events: &[HistoryEvent]) -> Status {
     }
 }
 
+/// The signals that workflow tasks have brought to the workflow.
+pub(crate) fn signals_brought(events: &[HistoryEvent]) -> u32 {
+    let started = events.iter().rev().find_map(|event| match &event.attributes {
+        Some(Attributes::WorkflowTaskCompletedEventAttributes(completed)) => Some(completed.started_event_id),
+        _ => None,
+    });
+    let before = events.iter().take_while(|event| Some(event.event_id) < started);
+    before.filter(|event| event.event_type() == EventType::WorkflowExecutionSignaled).map(|_| 1).sum()
+}
+
 /// A history for people.
 pub(crate) fn text(events: &[HistoryEvent]) -> String {
     let mut timeline = Timeline::default();

@@ -37,9 +37,18 @@ struct Flow {
     operations: BTreeMap<String, Known>,
     /// Attempts of activities that must not be repeated.
     only_attempts: BTreeMap<String, u32>,
+    short_answers: Vec<ShortAnswer>,
     /// What was read the last time.
     events: Arc<Vec<HistoryEvent>>,
     status: Status,
+}
+
+/// A query was answered with fewer signals than were acknowledged before. Whether that is wrong, history tells.
+#[derive(Clone, Debug)]
+struct ShortAnswer {
+    id: String,
+    signals: u32,
+    acknowledged: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -132,8 +141,11 @@ impl Model {
             Kind::Start { .. } => flow.run_id = Some(value),
             Kind::Update { shall_be_refused: true } => return Err("it was accepted, and should not be".to_owned()),
             Kind::Update { .. } if value != id => return Err(format!("its result is {value:?}")),
-            Kind::Query { at_least } if value.parse().is_ok_and(|count: u32| count < *at_least) => {
-                return Err(format!("the answer was {value} signals, and {at_least} were acknowledged before"));
+            Kind::Query { at_least: acknowledged } => {
+                let signals = value.parse().map_err(|_| format!("the answer was {value:?}"))?;
+                if signals < *acknowledged {
+                    flow.short_answers.push(ShortAnswer { id: id.to_owned(), signals, acknowledged: *acknowledged });
+                }
             }
             _ => {}
         }
@@ -229,6 +241,7 @@ impl Flow {
             run_id: None,
             operations: BTreeMap::new(),
             only_attempts: BTreeMap::new(),
+            short_answers: Vec::new(),
             events: Arc::default(),
             status: Status::Running,
         }

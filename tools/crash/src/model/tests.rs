@@ -52,6 +52,7 @@ fn event(number: usize, attributes: Attributes) -> HistoryEvent {
     let kind = match &attributes {
         Attributes::WorkflowExecutionStartedEventAttributes(_) => EventType::WorkflowExecutionStarted,
         Attributes::WorkflowExecutionSignaledEventAttributes(_) => EventType::WorkflowExecutionSignaled,
+        Attributes::WorkflowTaskCompletedEventAttributes(_) => EventType::WorkflowTaskCompleted,
         _ => EventType::WorkflowExecutionTerminated,
     };
     HistoryEvent {
@@ -160,6 +161,25 @@ fn repetitions_are_answered_as_the_first_time() {
     let mut model = told();
     answer(&mut model, "s1", Answer::Refused("no".to_owned()));
     assert_wrong(&model, &seen, "is refused when it is repeated: no");
+}
+
+fn task_completed(started_event_id: i64) -> Attributes {
+    let completed = wire::WorkflowTaskCompletedEventAttributes { started_event_id, ..Default::default() };
+    Attributes::WorkflowTaskCompletedEventAttributes(completed.into())
+}
+
+#[test]
+fn an_answer_counts_what_was_acknowledged_unless_a_termination_came_before_the_task() {
+    let mut model = told();
+    let query = Operation { id: "q".to_owned(), workflow_id: FLOW.to_owned(), kind: Kind::Query { at_least: 1 } };
+    model.apply(Entry::Sent(query));
+    answer(&mut model, "q", Answer::Done("0".to_owned()));
+    let short = "q: the answer was 0 signals, and 1 were acknowledged before";
+    assert_wrong(&model, &having([started(), signaled("s1")]), short);
+    let found = |events: Vec<Attributes>| model.check(&having(events)).iter().any(|what| what.contains(short));
+    assert!(!found(vec![started(), signaled("s1"), terminated()]), "the workflow never learnt of it");
+    assert!(!found(vec![started(), task_completed(1), signaled("s1"), terminated()]));
+    assert!(found(vec![started(), signaled("s1"), task_completed(3), terminated()]));
 }
 
 #[test]
