@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::Refusal;
 use super::run::{Notice, Run};
+use super::time::Time;
 use crate::api::enums::QueryRejectCondition;
 use crate::api::query::{WorkflowQuery, WorkflowQueryResult};
 use crate::visibility::RunStatus;
@@ -21,6 +22,11 @@ pub(crate) struct Queries {
 impl Queries {
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (u64, &WorkflowQuery)> {
         self.waiting.iter().map(|(id, query)| (*id, query))
+    }
+
+    /// Goes on with numbers that no process before this one has given out: a worker may still have queries of it.
+    pub(super) fn number_from(&mut self, now: Time) {
+        self.next_id = u64::try_from(now.nanos()).unwrap_or(0);
     }
 
     /// The caller has gone.

@@ -73,6 +73,7 @@ impl Run {
     /// `workers_are_gone` means that whoever had a task lived in the process that is no more: its workflow task counts as
     /// timed out at once.
     pub(crate) fn resume(&mut self, workers_are_gone: bool, now: Time) -> Effects {
+        self.queries.number_from(now);
         match &self.state.workflow_task {
             Some(task) if task.started.is_none() => self.offer_workflow_task(),
             Some(_) if workers_are_gone => self.workflow_task_start_to_close(now),

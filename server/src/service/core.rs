@@ -251,6 +251,8 @@ impl Core {
     ) -> Arc<Self> {
         let clock = Arc::new(clock);
         let holders = Holders::default();
+        // Workers may still have queries of a process before this one; their numbers lie behind.
+        let next_query = AtomicU64::new(u64::try_from(clock.now().nanos()).unwrap_or(0));
         Arc::new(Self {
             timers: Arc::new(Timers::new(Arc::clone(&clock), holders.clone())),
             matching: Arc::new(Matching::new(holders.clone())),
@@ -267,7 +269,7 @@ impl Core {
             hasher: RandomState::new(),
             closed: Mutex::default(),
             direct_queries: Mutex::default(),
-            next_query: AtomicU64::new(1),
+            next_query,
         })
     }
 

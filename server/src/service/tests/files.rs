@@ -10,8 +10,9 @@ use tempfile::TempDir;
 use tonic::Status;
 
 use super::*;
+use crate::api::common::{Payload, Payloads};
 use crate::api::enums::EventType;
-use crate::service::core::SlotKey;
+use crate::service::core::{Located, Look, SlotKey};
 use crate::store::NamespaceKey;
 use crate::{CommitStep, EngineError};
 
@@ -142,6 +143,93 @@ fn signal_request(id: &str) -> SignalWorkflowExecutionRequest {
 fn reopened(bench: Bench, shelf: &Shelf) -> Bench {
     drop(bench);
     shelf.open()
+}
+
+/// Numbered from the beginning again, a query was answered by a worker that still had one of the process before.
+#[tokio::test]
+async fn an_answer_from_before_a_restart_is_no_answer_to_a_query_after_it() {
+    let shelf = Shelf::new();
+    let mut bench = shelf.open();
+    // Workers elsewhere keep their tasks.
+    let listening = bench.engine.listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+    bench.start("idle").await;
+    let task = bench.poll().await;
+    bench.complete(&task, vec![]).await;
+    let direct = ask(&bench, "idle");
+    let old_direct = bench.poll().await;
+    assert!(old_direct.query.is_some());
+    bench.start("busy").await;
+    let riding = ask(&bench, "busy");
+    until_waiting(&bench, "busy").await;
+    let old_task = bench.poll().await;
+    assert_eq!(old_task.queries.len(), 1);
+    direct.abort();
+    riding.abort();
+    listening.stop().await;
+
+    let mut bench = reopened(bench, &shelf);
+    let direct = ask(&bench, "idle");
+    let new_direct = bench.poll().await;
+    let refusal = bench.client.respond_query_task_completed(answer(&old_direct, "old")).await.unwrap_err();
+    assert_eq!(refusal.code(), Code::NotFound, "{refusal}");
+    bench.client.respond_query_task_completed(answer(&new_direct, "new")).await.unwrap();
+    assert_eq!(direct.await.unwrap().unwrap().query_result, Some(text("new")));
+
+    let riding = ask(&bench, "busy");
+    until_waiting(&bench, "busy").await;
+    let result = WorkflowQueryResult {
+        result_type: QueryResultType::Answered as i32,
+        answer: Some(text("old")),
+        ..Default::default()
+    };
+    let query_results = old_task.queries.keys().map(|id| (id.clone(), result.clone())).collect();
+    let request = RespondWorkflowTaskCompletedRequest { query_results, ..completion(&old_task, vec![]) };
+    bench.client.respond_workflow_task_completed(request).await.unwrap();
+    let task = bench.poll().await;
+    bench.client.respond_query_task_completed(answer(&task, "new")).await.unwrap();
+    assert_eq!(riding.await.unwrap().unwrap().query_result, Some(text("new")));
+}
+
+type Asked = tokio::task::JoinHandle<Result<QueryWorkflowResponse, Status>>;
+
+fn ask(bench: &Bench, id: &str) -> Asked {
+    let mut client = bench.client.clone();
+    let request = QueryWorkflowRequest {
+        namespace: "default".to_owned(),
+        execution: Some(execution(id)),
+        query: Some(WorkflowQuery { query_type: "state".to_owned(), ..Default::default() }),
+        ..Default::default()
+    };
+    tokio::spawn(async move { client.query_workflow(request).await.map(tonic::Response::into_inner) })
+}
+
+/// Returns when a query waits for a workflow task of that run.
+async fn until_waiting(bench: &Bench, id: &str) {
+    let core = &bench.engine.handle.core;
+    let key = SlotKey { namespace: NamespaceKey(1), workflow_id: id.into() };
+    let is_waiting = || {
+        let look = core.with_run_in_memory(&key, "", |located| match located {
+            Located::Open(_, open) => Ok(open.run.queries.waiting().count() > 0),
+            Located::Closed(_) => Ok(false),
+        });
+        matches!(look, Look::Done(Ok(true)))
+    };
+    while !is_waiting() {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn answer(task: &PollWorkflowTaskQueueResponse, what: &str) -> RespondQueryTaskCompletedRequest {
+    RespondQueryTaskCompletedRequest {
+        task_token: task.task_token.clone(),
+        completed_type: QueryResultType::Answered as i32,
+        query_result: Some(text(what)),
+        ..Default::default()
+    }
+}
+
+fn text(text: &str) -> Payloads {
+    Payloads { payloads: vec![Payload { data: text.to_owned().into(), ..Default::default() }] }
 }
 
 #[tokio::test]
@@ -275,8 +363,8 @@ async fn a_damaged_page_concerns_those_who_need_it() {
     // Enough that histories fill pages of their own.
     for number in 0..200 {
         let mut request = start_request(&format!("flow-{number}"));
-        let payload = crate::api::common::Payload { data: vec![7; 2000].into(), ..Default::default() };
-        request.input = Some(crate::api::common::Payloads { payloads: vec![payload] });
+        let payload = Payload { data: vec![7; 2000].into(), ..Default::default() };
+        request.input = Some(Payloads { payloads: vec![payload] });
         bench.client.start_workflow_execution(request).await.unwrap();
     }
     terminate(&mut bench, "flow-0").await;
