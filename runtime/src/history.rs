@@ -5,7 +5,11 @@ use std::fmt::Write;
 use everloop_proto::temporal::api::history::v1 as wire;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes;
 use everloop_proto::timeline::{Timeline, event_name};
-use prost::Message;
+use prost::encoding::{DecodeContext, WireType, decode_key, skip_field};
+use prost::{DecodeError, Message};
+
+/// The number of the only field of a `History`.
+const EVENTS_TAG: u32 = 1;
 
 /// The history of one run: every event, in order.
 ///
@@ -22,6 +26,78 @@ pub struct History {
 #[error("these bytes are no history: {0}")]
 pub struct HistoryError(String);
 
+/// Which run a history is of, as its first event tells.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(crate) workflow_id: String,
+    pub(crate) run_id: String,
+    pub(crate) workflow_type: String,
+}
+
+impl Origin {
+    pub(crate) fn of(first: Option<&wire::HistoryEvent>) -> Result<Self, HistoryError> {
+        let first = first.ok_or_else(|| HistoryError("there are no events".into()))?;
+        let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = &first.attributes else {
+            return Err(HistoryError("the first event is not WorkflowExecutionStarted".into()));
+        };
+        Ok(Self {
+            workflow_id: started.workflow_id.clone(),
+            run_id: started.original_execution_run_id.clone(),
+            workflow_type: workflow_type(first).to_owned(),
+        })
+    }
+}
+
+impl From<&History> for Origin {
+    fn from(history: &History) -> Self {
+        Self {
+            workflow_id: history.workflow_id.clone(),
+            run_id: history.run_id.clone(),
+            workflow_type: history.workflow_type().to_owned(),
+        }
+    }
+}
+
+fn workflow_type(first: &wire::HistoryEvent) -> &str {
+    match &first.attributes {
+        Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => {
+            started.workflow_type.as_ref().map_or("", |kind| &kind.name)
+        }
+        _ => "",
+    }
+}
+
+/// The events of an encoded history, each decoded when it is asked for.
+pub(crate) struct EncodedEvents<'a>(pub(crate) &'a [u8]);
+
+impl Iterator for EncodedEvents<'_> {
+    type Item = Result<wire::HistoryEvent, HistoryError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.0.is_empty() {
+            match next_event(&mut self.0) {
+                Ok(Some(event)) => return Some(Ok(event)),
+                Ok(None) => {}
+                Err(error) => {
+                    self.0 = &[];
+                    return Some(Err(HistoryError(error.to_string())));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Takes one field of a `History` from the bytes; the event, if that is what it is.
+fn next_event(bytes: &mut &[u8]) -> Result<Option<wire::HistoryEvent>, DecodeError> {
+    let (tag, wire_type) = decode_key(bytes)?;
+    if (tag, wire_type) != (EVENTS_TAG, WireType::LengthDelimited) {
+        skip_field(wire_type, tag, bytes, DecodeContext::default())?;
+        return Ok(None);
+    }
+    wire::HistoryEvent::decode_length_delimited(bytes).map(Some)
+}
+
 impl History {
     pub(crate) fn new(
         workflow_id: impl Into<String>,
@@ -36,13 +112,9 @@ impl History {
     /// # Errors
     /// If the bytes are something else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HistoryError> {
-        let history = wire::History::decode(bytes).map_err(|error| HistoryError(error.to_string()))?;
-        let Some(first) = history.events.first() else { return Err(HistoryError("there are no events".into())) };
-        let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = &first.attributes else {
-            return Err(HistoryError("the first event is not WorkflowExecutionStarted".into()));
-        };
-        let (workflow_id, run_id) = (started.workflow_id.clone(), started.original_execution_run_id.clone());
-        Ok(Self::new(workflow_id, run_id, history.events))
+        let events = EncodedEvents(bytes).collect::<Result<Vec<_>, _>>()?;
+        let Origin { workflow_id, run_id, .. } = Origin::of(events.first())?;
+        Ok(Self::new(workflow_id, run_id, events))
     }
 
     /// An encoded `temporal.api.history.v1.History`.
@@ -62,12 +134,7 @@ impl History {
 
     /// The workflow's type.
     pub fn workflow_type(&self) -> &str {
-        match self.events.first().and_then(|event| event.attributes.as_ref()) {
-            Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => {
-                started.workflow_type.as_ref().map_or("", |kind| &kind.name)
-            }
-            _ => "",
-        }
+        self.events.first().map_or("", workflow_type)
     }
 
     /// The number of events.
@@ -149,5 +216,14 @@ mod tests {
         ];
         assert_eq!(history.timeline().lines().collect::<Vec<_>>(), lines);
         assert!(History::from_bytes(b"").is_err() && History::from_bytes(b"\xff\xff").is_err());
+        let bytes = history.to_bytes();
+        for cut in 1..bytes.len() {
+            // Cut between two events, it is a shorter history.
+            let shorter = History::from_bytes(&bytes[..cut]).map(|history| history.len());
+            assert!(shorter.is_err() || shorter == Ok(1), "{cut}: {shorter:?}");
+        }
+        // What a later version of the protocol adds to a history is passed over.
+        let later = [&b"\x12\x02hi"[..], &bytes, b"\x18\x07"].concat();
+        assert_eq!(History::from_bytes(&later), Ok(history));
     }
 }

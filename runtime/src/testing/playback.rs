@@ -18,7 +18,7 @@ use crate::executor::{Completion, Definition, Run, RunOptions, Step, Task, Updat
 use crate::history::History;
 
 /// No page has more events, as from a server: a long history is never there twice.
-const LARGEST_PAGE: usize = 256;
+pub(super) const LARGEST_PAGE: usize = 256;
 
 /// A task of a history, done live.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,8 +51,16 @@ pub(crate) fn replay(
     history: &History,
     cuts: &[usize],
 ) -> Result<Option<Completion>, String> {
-    let mut run = new_run(definition, history.workflow_id(), history.run_id());
-    match deliver(&mut run, history.events(), 0..history.len(), cuts, Vec::new())? {
+    let run = new_run(definition, history.workflow_id(), history.run_id());
+    replay_pages(run, pages(history.events(), 0..history.len(), cuts))
+}
+
+/// As [`replay`], for pages that come from elsewhere.
+pub(super) fn replay_pages(
+    mut run: Run,
+    pages: impl Iterator<Item = Result<Vec<HistoryEvent>, String>>,
+) -> Result<Option<Completion>, String> {
+    match deliver(&mut run, pages, Vec::new())? {
         Step::Complete(completion) => Ok(Some(completion)),
         _ => Ok(None),
     }
@@ -78,7 +86,7 @@ pub(crate) fn live(
         }
         let completed = outputs.start;
         let updates = events[outputs].iter().filter_map(accepted).collect();
-        let completion = match deliver(&mut run, events, seen..completed, cuts, updates)? {
+        let completion = match deliver(&mut run, pages(events, seen..completed, cuts), updates)? {
             Step::Complete(completion) => completion,
             other => return Err(format!("after {completed} events there is no task to complete: {other:?}")),
         };
@@ -87,33 +95,41 @@ pub(crate) fn live(
         let started_event_id = events[completed - 1].event_id;
         played.push(PlayedTask { started_event_id, commands, messages, rules });
     }
-    match deliver(&mut run, events, seen..events.len(), cuts, Vec::new())? {
+    match deliver(&mut run, pages(events, seen..events.len(), cuts), Vec::new())? {
         Step::Settled | Step::Complete(_) => Ok(played),
         other => Err(format!("the last events leave a wish: {other:?}")),
     }
 }
 
-/// Gives a run the events of a range, in pages, and answers what comes of the last one.
-fn deliver(
-    run: &mut Run,
-    events: &[HistoryEvent],
+/// The events of a range, in pages.
+fn pages<'a>(
+    events: &'a [HistoryEvent],
     range: Range<usize>,
     cuts: &[usize],
-    mut updates: Vec<Update>,
-) -> Result<Step, String> {
-    let mut from = range.start;
-    let mut is_first = true;
+) -> impl Iterator<Item = Result<Vec<HistoryEvent>, String>> + use<'a> {
     let mut ends: Vec<usize> = cuts.iter().copied().filter(|cut| range.contains(cut)).collect();
     ends.extend(range.clone().step_by(LARGEST_PAGE).skip(1));
     ends.push(range.end);
     ends.sort_unstable();
     ends.dedup();
-    for to in ends {
-        let (page, more) = (events[from..to].to_vec(), to < range.end);
-        from = to;
+    let mut from = range.start;
+    ends.into_iter().map(move |to| Ok(events[std::mem::replace(&mut from, to)..to].to_vec()))
+}
+
+/// Gives a run pages of events, and answers what comes of the last one.
+fn deliver(
+    run: &mut Run,
+    pages: impl Iterator<Item = Result<Vec<HistoryEvent>, String>>,
+    mut updates: Vec<Update>,
+) -> Result<Step, String> {
+    let mut pages = pages.peekable();
+    let (mut is_first, mut delivered) = (true, 0);
+    while let Some(events) = pages.next().transpose()? {
+        let more = pages.peek().is_some();
+        delivered += events.len();
         let mut step = match std::mem::take(&mut is_first) {
-            true => run.begin(Task { events: page, more, updates: std::mem::take(&mut updates) }),
-            false => run.extend(page, more),
+            true => run.begin(Task { events, more, updates: std::mem::take(&mut updates) }),
+            false => run.extend(events, more),
         };
         while let Step::Yielded = step {
             step = run.resume();
@@ -122,10 +138,10 @@ fn deliver(
             Step::Failed(failure) => return Err(failure.to_string()),
             Step::NeedHistory if more => {}
             step if !more => return Ok(step),
-            other => return Err(format!("after {to} events of {}, with more to come: {other:?}", range.end)),
+            other => return Err(format!("after {delivered} events, with more to come: {other:?}")),
         }
     }
-    unreachable!("the last page ends with the range, and returns")
+    Err("there are no events".to_owned())
 }
 
 /// Where the outputs of each completed task are: its WorkflowTaskCompleted and the events born of its commands.

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::playback::{self, PlayedTask};
-use crate::executor::Definition;
-use crate::history::History;
+use super::playback::{self, LARGEST_PAGE, PlayedTask};
+use crate::executor::{Definition, listed};
+use crate::history::{EncodedEvents, History, Origin};
 use crate::registry::Registry;
 use crate::workflow::Workflow;
 
@@ -32,7 +32,7 @@ pub struct Replayer {
 /// A history that does not fit the workflow code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayFailure {
-    /// Of the history.
+    /// Of the history; empty if that could not be read.
     pub workflow_id: String,
     /// Of the history.
     pub run_id: String,
@@ -45,6 +45,9 @@ pub struct ReplayFailure {
 impl fmt::Display for ReplayFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { workflow_id, run_id, workflow_type, message } = self;
+        if workflow_id.is_empty() {
+            return f.write_str(message);
+        }
         write!(f, "the history of `{workflow_id}` ({workflow_type}, run {run_id}) does not replay: {message}")
     }
 }
@@ -71,13 +74,37 @@ impl Replayer {
         self.replay_in_pages(history, &[])
     }
 
+    /// Replays an encoded history, such as [`History::to_bytes`] gives. Its events are decoded as they are needed: of a long
+    /// history, little is in memory at a time.
+    ///
+    /// # Errors
+    /// As [`replay`](Self::replay), and if the bytes are no history.
+    pub fn replay_bytes(&self, bytes: &[u8]) -> Result<(), ReplayFailure> {
+        let origin = EncodedEvents(bytes).next().transpose().and_then(|first| Origin::of(first.as_ref()));
+        let origin = origin.map_err(|error| {
+            let unknown = String::new;
+            let message = error.to_string();
+            ReplayFailure { workflow_id: unknown(), run_id: unknown(), workflow_type: unknown(), message }
+        })?;
+        let (workflow_id, run_id) = (origin.workflow_id.clone(), origin.run_id.clone());
+        let mut events = EncodedEvents(bytes);
+        let page = move || {
+            let page: Result<Vec<_>, _> = events.by_ref().take(LARGEST_PAGE).collect();
+            page.map(|page| (!page.is_empty()).then_some(page)).map_err(|error| error.to_string()).transpose()
+        };
+        self.play(origin, |definition| {
+            let run = playback::new_run(definition, &workflow_id, &run_id);
+            playback::replay_pages(run, std::iter::from_fn(page)).map(drop)
+        })
+    }
+
     /// Replays a history that arrives in pages, as from a server: each number is how many events have come when a page ends.
     /// The outcome must not depend on it; the executor's own tests make sure.
     ///
     /// # Errors
     /// As [`replay`](Self::replay).
     pub fn replay_in_pages(&self, history: &History, cuts: &[usize]) -> Result<(), ReplayFailure> {
-        self.play(history, |definition| playback::replay(definition, history, cuts).map(drop))
+        self.play(Origin::from(history), |definition| playback::replay(definition, history, cuts).map(drop))
     }
 
     /// Lives through a history again and tells the commands of each task: for tests of the executor itself.
@@ -94,27 +121,24 @@ impl Replayer {
         cuts: &[usize],
         evictions: &[usize],
     ) -> Result<Vec<PlayedTask>, ReplayFailure> {
-        self.play(history, |definition| playback::live(definition, history, cuts, evictions))
+        self.play(Origin::from(history), |definition| playback::live(definition, history, cuts, evictions))
     }
 
     fn play<R>(
         &self,
-        history: &History,
+        origin: Origin,
         play: impl FnOnce(&Arc<dyn Definition>) -> Result<R, String>,
     ) -> Result<R, ReplayFailure> {
-        let fail = |message: String| ReplayFailure {
-            workflow_id: history.workflow_id().to_owned(),
-            run_id: history.run_id().to_owned(),
-            workflow_type: history.workflow_type().to_owned(),
-            message,
+        let played = match self.registry.workflows.get(origin.workflow_type.as_str()) {
+            Some(definition) => play(definition),
+            None => {
+                let known: Vec<_> = self.registry.workflows.keys().copied().collect();
+                Err(format!("the workflow type was not added to the replayer; there are: {}", listed(&known)))
+            }
         };
-        let Some(definition) = self.registry.workflows.get(history.workflow_type()) else {
-            let known: Vec<_> = self.registry.workflows.keys().copied().collect();
-            return Err(fail(format!(
-                "the workflow type was not added to the replayer; there are: {}",
-                known.join(", ")
-            )));
-        };
-        play(definition).map_err(fail)
+        played.map_err(|message| {
+            let Origin { workflow_id, run_id, workflow_type } = origin;
+            ReplayFailure { workflow_id, run_id, workflow_type, message }
+        })
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::WorkflowEnvironment;
+use everloop_proto::temporal::api::history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes};
+
+use super::{Replayer, WorkflowEnvironment};
 use crate::prelude::*;
 use crate::{ExecuteError, ResultError, Workflow};
 
@@ -129,4 +131,20 @@ async fn code_that_comes_out_differently_is_found() {
     let error = execute(&env, Fickle::run(1)).await.unwrap_err().to_string();
     assert!(error.contains("the replay check found: event 5: history has StartTimer(1)"), "{error}");
     assert!(error.contains("issued ScheduleActivity(charge, id 1) at runtime/src/testing/tests.rs:"), "{error}");
+}
+
+#[test]
+fn bytes_that_are_no_history_are_told_from_a_history_that_differs() {
+    let failure = |bytes: &[u8]| Replayer::new().workflow::<Order>().replay_bytes(bytes).unwrap_err().to_string();
+    assert_eq!(failure(b""), "these bytes are no history: there are no events");
+    assert!(failure(b"\xff\xff").starts_with("these bytes are no history: "), "{}", failure(b"\xff\xff"));
+    let started = WorkflowExecutionStartedEventAttributes {
+        workflow_type: Some(crate::raw::WorkflowType { name: "Invoice".into() }),
+        workflow_id: "invoice-1".into(),
+        ..Default::default()
+    };
+    let first = HistoryEvent { event_id: 1, attributes: Some(started.into()), ..Default::default() };
+    let unknown = failure(&crate::History::new("", "", vec![first]).to_bytes());
+    assert!(unknown.starts_with("the history of `invoice-1` (Invoice, run ) does not replay: "), "{unknown}");
+    assert!(unknown.ends_with("the workflow type was not added to the replayer; there are: Order"), "{unknown}");
 }

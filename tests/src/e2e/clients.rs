@@ -125,7 +125,9 @@ async fn a_history(world: World) {
         // Kept in a file, it is still one that today's code can be tried with.
         let kept = History::from_bytes(&history.to_bytes()).unwrap();
         assert_eq!((kept.run_id(), kept.events()), (history.run_id(), history.events()));
-        Replayer::new().workflow::<Parcels>().replay(&kept).unwrap();
+        let replayer = Replayer::new().workflow::<Parcels>();
+        replayer.replay(&kept).unwrap();
+        replayer.replay_bytes(&history.to_bytes()).unwrap();
     })
     .await;
 }

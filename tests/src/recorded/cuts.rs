@@ -25,6 +25,7 @@ pub(crate) fn check(of: &str, replayer: &Replayer, history: &History, sets: u64)
     let undisturbed = replayer.live(history, &[], &[]).unwrap_or_else(|failure| panic!("{of}: {failure}"));
     assert!(!undisturbed.is_empty(), "{of}: there is no task in it:\n{}", history.timeline());
     asked::check(of, history, &undisturbed);
+    replayer.replay_bytes(&history.to_bytes()).unwrap_or_else(|failure| panic!("{of}, encoded: {failure}"));
 
     // One task lost from the cache is enough to have the whole history in pages; here it is each of them.
     let every_task: Vec<usize> = (0..undisturbed.len()).collect();

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use everloop::Client;
 use everloop::testing::Replayer;
-use everloop::{Client, History};
 use serde::Serialize;
 
 use crate::load::{QUEUE, Steps, worker};
-use crate::report::{Versions, print, rate, rounded};
+use crate::report::{Versions, print, rate};
 use crate::{Error, some_seconds};
 
 /// The events of a workflow with one activity, and of each activity more.
@@ -35,8 +35,6 @@ struct Line {
     events_per_s: f64,
     /// The fastest replay of all, which other programs disturbed least.
     best_events_per_s: f64,
-    /// The share of the time that reading the bytes took.
-    decoding: f64,
     versions: Versions,
 }
 
@@ -46,7 +44,6 @@ struct Recorded {
     events: usize,
     replays: usize,
     elapsed: Duration,
-    decoding: Duration,
     best: Duration,
 }
 
@@ -71,7 +68,7 @@ pub(crate) async fn measure(options: Options) -> Result<(), Error> {
             }
         }
     }
-    for Recorded { bytes, events, replays, elapsed, decoding, best } in recorded {
+    for Recorded { bytes, events, replays, elapsed, best } in recorded {
         print(&Line {
             bench: "replay",
             events,
@@ -79,7 +76,6 @@ pub(crate) async fn measure(options: Options) -> Result<(), Error> {
             replays,
             events_per_s: rate(events * replays, elapsed),
             best_events_per_s: rate(events, best),
-            decoding: rounded(decoding.as_secs_f64() / elapsed.as_secs_f64()),
             versions: Versions::ours(),
         })?;
     }
@@ -103,20 +99,15 @@ impl Recorded {
     }
 
     fn new(bytes: Vec<u8>, events: usize) -> Self {
-        let zero = Duration::ZERO;
-        Self { bytes, events, replays: 0, elapsed: zero, decoding: zero, best: Duration::MAX }
+        Self { bytes, events, replays: 0, elapsed: Duration::ZERO, best: Duration::MAX }
     }
 
     fn replay(&mut self, replayer: &Replayer) -> Result<(), Error> {
         let since = Instant::now();
-        let history = History::from_bytes(&self.bytes)?;
-        let decoded = since.elapsed();
-        replayer.replay(&history)?;
-        drop(history);
+        replayer.replay_bytes(&self.bytes)?;
         let elapsed = since.elapsed();
         self.replays += 1;
         self.elapsed += elapsed;
-        self.decoding += decoded;
         self.best = self.best.min(elapsed);
         Ok(())
     }
