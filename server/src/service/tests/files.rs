@@ -433,12 +433,40 @@ async fn a_log_that_is_missing_is_missed_and_one_that_was_torn_is_read_as_far_as
     put(&both, &crashed.file());
     // The log of both commits, cut in the middle of what the second one wrote.
     let log = fs::read(beside(&crashed.file(), "-wal")).unwrap();
-    let first_log = first.iter().find(|(ending, _)| *ending == "-wal").map(|(_, bytes)| bytes.len()).unwrap();
-    assert!(log.len() > first_log + 100, "the second commit is in the log");
+    let first_log = first.iter().find(|(ending, _)| *ending == "-wal").map(|(_, bytes)| written(bytes)).unwrap();
+    assert!(written(&log) > first_log + 100, "the second commit is in the log");
     fs::write(beside(&crashed.file(), "-wal"), &log[..first_log + 100]).unwrap();
     let mut bench = crashed.open();
     assert_eq!(bench.numbers("first").await, "1:1 2:5");
     assert!(try_start(&mut bench, "second").await.unwrap().started, "as if it had never been");
+}
+
+/// Commits find room that was made for them, which whoever reads the log after a crash takes for its end.
+#[tokio::test]
+async fn a_log_with_room_for_more_is_read_as_far_as_it_is_written() {
+    let shelf = Shelf::new();
+    let mut bench = shelf.open();
+    bench.start("first").await;
+    let log = beside(&shelf.file(), "-wal");
+    let made = async {
+        while fs::metadata(&log).unwrap().len() < 1 << 20 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), made).await.expect("the writer makes room");
+    bench.start("second").await;
+
+    let crashed = Shelf::new();
+    put(&copies(&shelf.file()), &crashed.file());
+    let mut bench = crashed.open();
+    assert_eq!(bench.numbers("second").await, "1:1 2:5");
+    bench.start("third").await;
+    let again = Shelf::new();
+    put(&copies(&crashed.file()), &again.file());
+    let mut bench = again.open();
+    for id in ["first", "second", "third"] {
+        assert_eq!(bench.numbers(id).await, "1:1 2:5");
+    }
 }
 
 /// An idle program was killed, and its database could not be opened any more: closed in order, it had an empty log, which the
@@ -481,6 +509,11 @@ async fn whoever_dies_while_closing_leaves_a_database_that_opens() {
         put(&files, &crashed.file());
         assert_eq!(crashed.open().numbers("flow").await, "1:1 2:5");
     }
+}
+
+/// What commits have written of a log, before the room for more.
+fn written(log: &[u8]) -> usize {
+    log.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
 
 const ENDINGS: [&str; 3] = ["", "-wal", ".lock"];

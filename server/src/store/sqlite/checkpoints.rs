@@ -58,13 +58,14 @@ impl Checkpoints {
         })
     }
 
-    /// Looks at the log after a commit. The connection is the writer's.
-    pub(super) fn after_commit(&self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Looks at the log after a commit, and says how many pages it has. The connection is the writer's.
+    pub(super) fn after_commit(&self, connection: &Connection) -> rusqlite::Result<u64> {
         let (pages, moved) = checkpoint(connection, CheckpointMode::NOOP)?;
+        let in_log = Ok(u64::from(pages.unsigned_abs()));
         if pages >= self.pages_max.load(Ordering::Relaxed) {
             self.hook.reached(CommitStep::Checkpoint);
             let (pages, moved) = match checkpoint(connection, CheckpointMode::PASSIVE) {
-                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => return Ok(()),
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => return in_log,
                 result => result?,
             };
             let pages_max = if moved == pages { PAGES_MAX } else { pages + PAGES_MAX / 4 };
@@ -75,7 +76,7 @@ impl Checkpoints {
             // Full means that it is at work, or about to be.
             let _ = wake.try_send(());
         }
-        Ok(())
+        in_log
     }
 
     /// Moves everything, when nothing more will be written. The log is left as it is, though nobody needs it any more.

@@ -12,6 +12,7 @@ mod lock;
 mod migration;
 mod opening;
 mod readers;
+mod room;
 mod rows;
 mod schema;
 
@@ -32,6 +33,7 @@ use self::database::{Database, Item};
 use self::lock::Lock;
 pub(crate) use self::opening::{FileOptions, OpenError, Opened};
 use self::readers::Readers;
+use self::room::LogRoom;
 use super::durable::Progress;
 use super::{
     CommitSeq, DormantRun, Durable, HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, Store, StoreError,
@@ -82,6 +84,8 @@ struct OnFile {
     options: FileOptions,
     readers: Readers,
     checkpoints: Checkpoints,
+    /// The writer's alone.
+    room: Mutex<LogRoom>,
     lock: Arc<Lock>,
 }
 
@@ -134,7 +138,10 @@ impl SqliteStore {
         };
         let checkpoints = Checkpoints::start(&options, checkpoint_failed)
             .map_err(|error| failed(format!("no thread or connection for checkpoints: {error}")))?;
-        let on_file = OnFile { readers: Readers::new(options.clone()), checkpoints, lock, options };
+        // What stands in for the disk has logs that are not files.
+        let log = options.vfs.is_none().then(|| opening::log_path(&options.path));
+        let room = Mutex::new(LogRoom::new(log, schema::PAGE_BYTES.into()));
+        let on_file = OnFile { readers: Readers::new(options.clone()), checkpoints, room, lock, options };
         let shared = Shared::new(Database::file(file.connection, hook), file.last_run, progress, Some(on_file));
         let store = Self::start(shared, Shared::write_to_file)
             .map_err(|error| failed(format!("no thread for the writer: {error}")))?;
@@ -222,7 +229,9 @@ impl Shared {
         {
             self.lock_queue().to_forget.push((namespace, before_ns));
         }
-        file.checkpoints.after_commit(&database.connection).map_err(|error| self.fail(&error))
+        let pages = file.checkpoints.after_commit(&database.connection).map_err(|error| self.fail(&error))?;
+        let mut room = file.room.lock().unwrap_or_else(PoisonError::into_inner);
+        room.keep(pages).map_err(|error| self.fail(&opening::sync_error(&error)))
     }
 
     /// The database, with everything written that was queued before.

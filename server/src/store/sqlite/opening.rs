@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
 
 use super::lock::{Holder, Lock, LockError, Locked, lock_path};
 use super::migration::{self, MIGRATIONS};
@@ -151,7 +151,7 @@ fn prepare(connection: &Connection, options: &FileOptions) -> Result<Opened, Ope
         return Err(OpenError::Foreign { path: path.clone() });
     }
     // The page size has to be set before anything is in the file.
-    connection.pragma_update(None, "page_size", 8192).map_err(failed)?;
+    connection.pragma_update(None, "page_size", schema::PAGE_BYTES).map_err(failed)?;
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;
     if !mode.eq_ignore_ascii_case("wal") {
         let reason =
@@ -255,7 +255,7 @@ fn write_log_again(path: &Path) -> io::Result<()> {
 }
 
 /// The write-ahead log beside a database: `shop.db-wal`.
-fn log_path(database: &Path) -> PathBuf {
+pub(super) fn log_path(database: &Path) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push("-wal");
     path.into()
@@ -300,6 +300,11 @@ fn sqlite_error(path: &Path, error: &rusqlite::Error) -> OpenError {
         Some(ErrorCode::ReadOnly) => OpenError::ReadOnly { path: owned },
         _ => OpenError::Failed { path: owned, reason: explain(path, error) },
     }
+}
+
+/// What SQLite would make of a sync that failed.
+pub(super) fn sync_error(error: &io::Error) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), Some(error.to_string()))
 }
 
 /// What SQLite reports about a file, and what to do about it.

@@ -6,6 +6,9 @@ use rusqlite::config::DbConfig;
 /// Statements kept prepared: ours are about thirty, the rest is for the filters of lists.
 const STATEMENTS_MAX: usize = 64;
 
+/// The size of a database's pages. Larger than SQLite's own choice: history rows are.
+pub(super) const PAGE_BYTES: u32 = 8192;
+
 /// Marks a file as ours; SQLite keeps it in the file's header. The letters `EVLP`.
 pub(super) const APPLICATION_ID: i64 = 0x4556_4c50;
 
@@ -69,7 +72,7 @@ pub(super) const TABLES: &str = "
 /// [`StoreError::Failed`](crate::store::StoreError::Failed).
 pub(super) fn open_memory() -> rusqlite::Result<Connection> {
     let connection = Connection::open_in_memory()?;
-    connection.pragma_update(None, "page_size", 8192)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "OFF")?;
     set_up(&connection)?;
     connection.execute_batch(TABLES)?;
