@@ -38,7 +38,7 @@ mod update;
 pub use self::core::OnlyInsideAWorkflow;
 pub(crate) use self::core::{Core, Pending};
 #[cfg(all(test, feature = "worker"))]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use activity::ActivityRequest;
 pub(crate) use command::is_output;

@@ -1,6 +1,6 @@
 //! The runs of one workflow thread, and what it does with them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque, hash_map};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::threads::{Answer, Busy, Job, Query, QueryAnswers, Shared, Then, WorkflowJob, WorkflowThread, lock};
+use super::threads::{Answer, Busy, Job, Query, QueryAnswers, Shared, Turn, Undo, WorkflowJob, WorkflowThread, lock};
 use crate::executor::{ReplayError, Run, Step, Task, TaskFailure};
 
 /// One workflow thread, from inside.
@@ -32,19 +32,20 @@ struct Entry {
 }
 
 enum State {
-    /// Since that tick of the clock of uses.
-    Idle(u64),
-    /// Between `begin` and the answer: it may wait for a page or for its next turn.
-    Working { completes_task: bool, queries: Vec<Query>, reply: Option<oneshot::Sender<Answer>> },
-    /// The answer is on its way to the server.
-    Answered,
+    Idle(Turn),
+    /// Between `begin` and the answer: it may wait for a page, or while others are let in.
+    Working {
+        completes_task: bool,
+        queries: Vec<Query>,
+        reply: Option<oneshot::Sender<Answer>>,
+    },
 }
 
 #[derive(Default)]
 struct Runs {
     entries: HashMap<Arc<str>, Entry>,
-    idle: BTreeMap<u64, Arc<str>>,
-    uses: u64,
+    /// The least recently used ones first.
+    idle: BTreeMap<Turn, Arc<str>>,
     /// Long replays that let others in.
     yielded: VecDeque<Arc<str>>,
 }
@@ -84,7 +85,8 @@ impl RunThread {
                         self.stepped(&mut runs, &run_id, step);
                     }
                 }
-                Some(Job::Finished { run_id, then }) => self.finished(&mut runs, &run_id, then),
+                Some(Job::NoPage { run_id }) => self.remove(&mut runs, &run_id),
+                Some(Job::Undo { run_id, turn, undo }) => self.undo(&mut runs, &run_id, turn, undo),
                 None => {}
             }
             if let Some(run_id) = runs.yielded.pop_front()
@@ -102,32 +104,37 @@ impl RunThread {
             match entry.state {
                 State::Idle(_) => {}
                 // One task of a run at a time; its queries queue behind.
-                State::Working { .. } | State::Answered => return entry.waiting.push_back((job, reply)),
+                State::Working { .. } => return entry.waiting.push_back((job, reply)),
             }
             if !fits(&entry.run, &job) {
                 self.remove(runs, run_id);
             }
         }
         let WorkflowJob { definition, options, mut events, mut more, updates, completes_task, queries, .. } = *job;
-        if !runs.entries.contains_key(run_id) {
-            if events.first().is_none_or(|event| event.event_id != 1) {
-                send(Some(reply), Answer::CacheMiss);
-                return;
+        if !runs.entries.contains_key(run_id) && events.first().is_none_or(|event| event.event_id != 1) {
+            send(Some(reply), Answer::CacheMiss);
+            return;
+        }
+        let working = State::Working { completes_task, queries, reply: Some(reply) };
+        let entry = match runs.entries.entry(run_id.clone()) {
+            hash_map::Entry::Occupied(entry) => {
+                if !completes_task {
+                    // The run is where the query wants it: the history that came along is not needed.
+                    (events, more) = (Vec::new(), false);
+                }
+                let entry = entry.into_mut();
+                if let State::Idle(since) = std::mem::replace(&mut entry.state, working) {
+                    runs.idle.remove(&since);
+                }
+                entry
             }
-            let workflow_type = definition.name();
-            let run = Run::new(definition, options);
-            let entry = Entry { run, workflow_type, state: State::Answered, waiting: VecDeque::new() };
-            runs.entries.insert(run_id.clone(), entry);
-            self.shared.has(run_id, self.slot);
-        } else if !completes_task {
-            // The run is where the query wants it: the history that came along is not needed.
-            (events, more) = (Vec::new(), false);
-        }
-        let Some(entry) = runs.entries.get_mut(run_id) else { return };
-        if let State::Idle(since) = entry.state {
-            runs.idle.remove(&since);
-        }
-        entry.state = State::Working { completes_task, queries, reply: Some(reply) };
+            hash_map::Entry::Vacant(entry) => {
+                self.shared.has(run_id, self.slot);
+                let workflow_type = definition.name();
+                let run = Run::new(definition, options);
+                entry.insert(Entry { run, workflow_type, state: working, waiting: VecDeque::new() })
+            }
+        };
         let step = self.guarded(run_id, entry, |run| run.begin(Task { events, more, updates }));
         self.stepped(runs, run_id, step);
     }
@@ -158,42 +165,43 @@ impl RunThread {
                 let (reply, queries) = (reply.take(), std::mem::take(queries));
                 let answers = self.answer(run_id, entry, queries);
                 send(reply, Answer::Queried(answers));
-                self.idle(runs, run_id);
+                self.idle(runs, run_id, self.shared.next_turn());
             }
             Step::Complete(completion) => {
                 let (reply, queries) = (reply.take(), std::mem::take(queries));
                 let answers = self.answer(run_id, entry, queries);
                 let headers = entry.run.headers();
-                entry.state = State::Answered;
                 if !completes_task {
                     // A query met the task of another poll in the history: what it did here must not be kept.
                     send(reply, Answer::Queried(answers));
-                    self.remove(runs, run_id);
-                } else if !send(reply, Answer::Completed { completion, answers, headers }) {
+                    return self.remove(runs, run_id);
+                }
+                let (closes, turn) = (completion.closes, self.shared.next_turn());
+                if send(reply, Answer::Completed { completion, answers, headers, turn }) && !closes {
+                    self.idle(runs, run_id, turn);
+                } else {
                     self.remove(runs, run_id);
                 }
             }
         }
     }
 
-    fn finished(&self, runs: &mut Runs, run_id: &Arc<str>, then: Then) {
+    fn undo(&self, runs: &mut Runs, run_id: &Arc<str>, turn: Turn, undo: Undo) {
         let Some(entry) = runs.entries.get_mut(run_id) else { return };
-        match then {
-            Then::Keep => self.idle(runs, run_id),
-            Then::Evict => self.remove(runs, run_id),
-            Then::Discard { last_started_event_id } => {
+        match (&entry.state, undo) {
+            (State::Idle(since), Undo::Evict) if *since == turn => self.remove(runs, run_id),
+            (State::Idle(since), Undo::Discard { last_started_event_id }) if *since == turn => {
                 entry.run.discard_task(last_started_event_id);
-                self.idle(runs, run_id);
             }
+            _ => {}
         }
     }
 
     /// A run has nothing under way: the next waiting job, or a place among the idle ones.
-    fn idle(&self, runs: &mut Runs, run_id: &Arc<str>) {
+    fn idle(&self, runs: &mut Runs, run_id: &Arc<str>, turn: Turn) {
         let Some(entry) = runs.entries.get_mut(run_id) else { return };
-        runs.uses += 1;
-        entry.state = State::Idle(runs.uses);
-        runs.idle.insert(runs.uses, run_id.clone());
+        entry.state = State::Idle(turn);
+        runs.idle.insert(turn, run_id.clone());
         if let Some((job, reply)) = entry.waiting.pop_front() {
             return self.work(runs, run_id, job, reply);
         }
@@ -249,4 +257,110 @@ fn fits(run: &Run, job: &WorkflowJob) -> bool {
 /// Answers whoever asked. False if nobody waits any more.
 fn send(reply: Option<oneshot::Sender<Answer>>, answer: Answer) -> bool {
     reply.is_some_and(|reply| reply.send(answer).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use super::super::threads::{ThreadOptions, WorkflowThreads};
+    use super::*;
+    use crate::executor::tests::story::{RUN_ID, Story, run_options, workflow};
+    use crate::workflow::sleep;
+
+    /// A run of two tasks on a thread of its own: it sleeps, and ends.
+    struct Bench {
+        threads: WorkflowThreads,
+        run_id: Arc<str>,
+        story: Story,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let options = ThreadOptions { threads: 1, max_cached: 10, deadlock_timeout: None, name: "test".to_owned() };
+            let script = workflow(|_: Rc<()>| async {
+                sleep(Duration::from_secs(60)).await?;
+                Ok(1)
+            });
+            let mut story = script.query("answer", |()| 42).story();
+            story.task();
+            story.fire("1").task();
+            Self { threads: WorkflowThreads::start(options).unwrap(), run_id: RUN_ID.into(), story }
+        }
+
+        fn work(&self, job: WorkflowJob) -> Answer {
+            let (reply, answer) = oneshot::channel();
+            let thread = self.threads.of_run(&self.run_id);
+            thread.send(Job::Work { run_id: self.run_id.clone(), job: job.into(), reply });
+            answer.blocking_recv().unwrap()
+        }
+
+        fn job(&self, first_event_id: usize, last_event_id: usize, previous_started_event_id: i64) -> WorkflowJob {
+            WorkflowJob {
+                definition: self.story.definition.clone(),
+                options: run_options(),
+                events: self.story.history[first_event_id - 1..last_event_id].to_vec(),
+                more: false,
+                updates: Vec::new(),
+                previous_started_event_id,
+                completes_task: true,
+                queries: Vec::new(),
+            }
+        }
+
+        fn first_task(&self) -> Turn {
+            match self.work(self.job(1, 3, 0)) {
+                Answer::Completed { turn, completion, .. } if !completion.closes => turn,
+                _ => panic!("the first task starts a timer"),
+            }
+        }
+
+        fn second_task(&self) -> Answer {
+            self.work(self.job(4, 8, 3))
+        }
+
+        fn query(&self) -> Answer {
+            let queries = vec![Query { id: String::new(), name: "answer".to_owned(), input: Vec::new() }];
+            self.work(WorkflowJob { completes_task: false, queries, ..self.job(4, 4, 3) })
+        }
+
+        fn undo(&self, turn: Turn, undo: Undo) {
+            self.threads.tell(&self.run_id, Job::Undo { run_id: self.run_id.clone(), turn, undo });
+        }
+    }
+
+    #[test]
+    fn a_run_goes_on_from_its_answer_and_is_gone_when_it_has_closed() {
+        let bench = Bench::new();
+        bench.first_task();
+        assert!(matches!(bench.second_task(), Answer::Completed { completion, .. } if completion.closes));
+        assert!(matches!(bench.query(), Answer::CacheMiss));
+    }
+
+    #[test]
+    fn a_turn_is_undone_unless_the_run_has_gone_on() {
+        let bench = Bench::new();
+        let turn = bench.first_task();
+        bench.undo(turn, Undo::Evict);
+        assert!(matches!(bench.second_task(), Answer::CacheMiss));
+
+        let bench = Bench::new();
+        let turn = bench.first_task();
+        assert!(matches!(bench.query(), Answer::Queried(answers) if answers.iter().all(|(_, answer)| answer.is_ok())));
+        bench.undo(turn, Undo::Evict);
+        bench.undo(turn, Undo::Discard { last_started_event_id: 0 });
+        assert!(matches!(bench.second_task(), Answer::Completed { .. }));
+    }
+
+    #[test]
+    fn what_is_told_to_a_run_that_is_gone_does_not_bring_it_back() {
+        let bench = Bench::new();
+        let turn = bench.first_task();
+        bench.undo(turn, Undo::Evict);
+        bench.undo(turn, Undo::Evict);
+        bench.undo(turn, Undo::Discard { last_started_event_id: 0 });
+        assert!(matches!(bench.second_task(), Answer::CacheMiss));
+        assert!(matches!(bench.work(bench.job(1, 8, 3)), Answer::Completed { .. }), "all of history makes it anew");
+    }
 }

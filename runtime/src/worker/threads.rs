@@ -5,7 +5,7 @@
 //! another takes its place, and its other runs are rebuilt there by replay.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -46,8 +46,9 @@ pub(super) type QueryAnswers = Vec<(String, Result<raw::Payload, QueryError>)>;
 
 /// What came of a job.
 pub(super) enum Answer {
-    /// The task is done; tell the thread by [`Job::Finished`] what the server said.
-    Completed { completion: Completion, answers: QueryAnswers, headers: Headers },
+    /// The task is done, and the run goes on from there, or is gone if the task closes it. If the server does not take the
+    /// task as it is, undo this turn.
+    Completed { completion: Completion, answers: QueryAnswers, headers: Headers, turn: Turn },
     /// There was no task; the run is idle again.
     Queried(QueryAnswers),
     /// Send the next page by [`Job::Page`].
@@ -60,20 +61,40 @@ pub(super) enum Answer {
 
 /// What a thread is asked to do.
 pub(super) enum Job {
-    Work { run_id: Arc<str>, job: Box<WorkflowJob>, reply: oneshot::Sender<Answer> },
-    Page { run_id: Arc<str>, events: Vec<HistoryEvent>, more: bool, reply: oneshot::Sender<Answer> },
-    Finished { run_id: Arc<str>, then: Then },
+    Work {
+        run_id: Arc<str>,
+        job: Box<WorkflowJob>,
+        reply: oneshot::Sender<Answer>,
+    },
+    Page {
+        run_id: Arc<str>,
+        events: Vec<HistoryEvent>,
+        more: bool,
+        reply: oneshot::Sender<Answer>,
+    },
+    /// The page that the run waits for does not come.
+    NoPage {
+        run_id: Arc<str>,
+    },
+    /// The server did not take the answer of that turn. Nothing happens if the run has gone on.
+    Undo {
+        run_id: Arc<str>,
+        turn: Turn,
+        undo: Undo,
+    },
 }
 
-/// What becomes of a run after its task was answered.
+/// Which rest of a run between two jobs it is; no two are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Turn(u64);
+
+/// What the server made of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Then {
-    Keep,
+pub(super) enum Undo {
+    /// Nobody knows: history will tell.
     Evict,
     /// History will not have the task: go on from this Started event.
-    Discard {
-        last_started_event_id: i64,
-    },
+    Discard { last_started_event_id: i64 },
 }
 
 /// How many threads may be lost for each one that there is, before the worker gives up: what blocks is tried again, and blocks
@@ -96,9 +117,12 @@ pub(super) struct ThreadOptions {
     pub(super) name: String,
 }
 
-/// Which thread has which run.
+/// What the threads have in common.
+#[derive(Default)]
 pub(super) struct Shared {
+    /// Which thread has which run.
     owners: Mutex<HashMap<Arc<str>, usize>>,
+    turns: AtomicU64,
 }
 
 struct Slots {
@@ -127,7 +151,7 @@ pub(super) struct Busy {
 
 impl WorkflowThreads {
     pub(super) fn start(options: ThreadOptions) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { owners: Mutex::default() });
+        let shared = Arc::<Shared>::default();
         let threads: Result<_, _> = (0..options.threads).map(|slot| spawn(slot, &options, &shared)).collect();
         let slots = Mutex::new(Slots { threads: threads?, lost: 0 });
         Ok(Self { shared, options, slots })
@@ -142,6 +166,14 @@ impl WorkflowThreads {
             least.unwrap_or_default()
         });
         slots.threads[slot].clone()
+    }
+
+    /// Tells the thread that has a run, if there is one.
+    pub(super) fn tell(&self, run_id: &Arc<str>, job: Job) {
+        let slots = lock(&self.slots);
+        if let Some(slot) = lock(&self.shared.owners).get(run_id) {
+            slots.threads[*slot].send(job);
+        }
     }
 
     /// Gives up threads whose code has not come back in time. Answers the names of what they were executing, and whether
@@ -193,6 +225,10 @@ impl WorkflowThread {
 impl Shared {
     pub(super) fn has(&self, run_id: &Arc<str>, slot: usize) {
         lock(&self.owners).insert(run_id.clone(), slot);
+    }
+
+    pub(super) fn next_turn(&self) -> Turn {
+        Turn(self.turns.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(super) fn has_not(&self, run_id: &Arc<str>, slot: usize) {

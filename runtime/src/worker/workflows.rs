@@ -19,7 +19,7 @@ use super::link::LinkError;
 use super::logging::say_unless_heard;
 use super::polling::poll;
 use super::shell::Shell;
-use super::threads::{Answer, Busy, Job, Query, QueryAnswers, Then, WorkflowJob};
+use super::threads::{Answer, Busy, Job, Query, QueryAnswers, Turn, Undo, WorkflowJob};
 use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
 use crate::data::Failure;
 use crate::executor::{Completion, QueryError, RunOptions, SDK_NAME, Update, listed};
@@ -68,7 +68,7 @@ pub(super) async fn poll_workflow_tasks(shell: Arc<Shell>, sticky: bool) -> Resu
 
 /// What was made of a workflow task.
 enum Outcome {
-    Completed { completion: Completion, answers: QueryAnswers, headers: Headers },
+    Completed { completion: Completion, answers: QueryAnswers, headers: Headers, turn: Turn },
     Queried(QueryAnswers),
     Failed { cause: WorkflowTaskFailedCause, failure: Failure },
 }
@@ -88,8 +88,13 @@ impl Shell {
             let is_query = task.query.is_some();
             let outcome = self.execute(task, &identity).await;
             let sent = match outcome {
-                Outcome::Completed { completion, answers, headers } => {
-                    self.complete(&identity, token, completion, answers, &headers).await.map(Some)
+                Outcome::Completed { completion, answers, headers, turn } => {
+                    let sent = self.complete(&identity, token, completion, answers, &headers, turn).await;
+                    if sent.is_err() {
+                        // Whatever the server made of the task, history will tell: begin anew from there.
+                        self.undo(&run_id, turn, Undo::Evict);
+                    }
+                    sent.map(Some)
                 }
                 Outcome::Queried(answers) => self.answer_query(token, answers).await.map(|()| None),
                 Outcome::Failed { failure, .. } if is_query => {
@@ -111,8 +116,6 @@ impl Shell {
                 Ok(Some(Some(next))) => task = next,
                 Ok(_) => return,
                 Err(error) => {
-                    // Whatever the server made of the task, history will tell: begin anew from there.
-                    self.threads.of_run(&run_id).send(Job::Finished { run_id, then: Then::Evict });
                     let is_lost = matches!(&error, LinkError::Rpc(error) if error.code == RpcCode::NotFound);
                     if is_lost {
                         tracing::debug!(workflow_id = %identity.workflow_id, %error, "the task was no longer wanted");
@@ -184,7 +187,7 @@ impl Shell {
                     Err(error) => return fail(format!("its history cannot be fetched: {error}")),
                 },
                 Err(error) => {
-                    self.threads.of_run(&run_id).send(Job::Finished { run_id, then: Then::Evict });
+                    self.threads.tell(&run_id, Job::NoPage { run_id: run_id.clone() });
                     return fail(format!("its history cannot be fetched: {error}"));
                 }
             }
@@ -209,8 +212,8 @@ impl Shell {
                 () = thread.lost.cancelled() => None,
             };
             match answered {
-                Some(Answer::Completed { completion, answers, headers }) => {
-                    return Ok(Done::Outcome(Outcome::Completed { completion, answers, headers }.into()));
+                Some(Answer::Completed { completion, answers, headers, turn }) => {
+                    return Ok(Done::Outcome(Outcome::Completed { completion, answers, headers, turn }.into()));
                 }
                 Some(Answer::Queried(answers)) => return Ok(Done::Outcome(Outcome::Queried(answers).into())),
                 Some(Answer::Failed(failure)) => {
@@ -269,6 +272,7 @@ impl Shell {
         completion: Completion,
         answers: QueryAnswers,
         headers: &Headers,
+        turn: Turn,
     ) -> Result<Option<wire::PollWorkflowTaskQueueResponse>, LinkError> {
         let Completion { mut commands, messages, rules, warnings, closes } = completion;
         for warning in warnings {
@@ -320,20 +324,19 @@ impl Shell {
         };
         self.link.encode(&mut request).await?;
         let mut reply = self.link.connection.call(request).await?;
-        let run_id = identity.run_id.clone();
-        let then = if closes {
-            if let Some(observer) = &self.observer {
-                observer.run_closed(&identity.workflow_id, &run_id);
-            }
-            Then::Evict
-        } else if reply.reset_history_event_id != 0 {
-            Then::Discard { last_started_event_id: reply.reset_history_event_id }
-        } else {
-            Then::Keep
-        };
-        self.threads.of_run(&run_id).send(Job::Finished { run_id, then });
+        if closes && let Some(observer) = &self.observer {
+            observer.run_closed(&identity.workflow_id, &identity.run_id);
+        }
+        if reply.reset_history_event_id != 0 {
+            let last_started_event_id = reply.reset_history_event_id;
+            self.undo(&identity.run_id, turn, Undo::Discard { last_started_event_id });
+        }
         self.run_eagerly(std::mem::take(&mut reply.activity_tasks), eager);
         Ok(reply.workflow_task.filter(|task| !task.task_token.is_empty()))
+    }
+
+    fn undo(&self, run_id: &Arc<str>, turn: Turn, undo: Undo) {
+        self.threads.tell(run_id, Job::Undo { run_id: run_id.clone(), turn, undo });
     }
 
     /// Lets interceptors see a new workflow, and add headers to what it calls.

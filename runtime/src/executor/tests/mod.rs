@@ -6,4 +6,4 @@ mod cuts;
 mod handlers;
 mod mismatches;
 mod order;
-mod story;
+pub(crate) mod story;

@@ -51,14 +51,14 @@ type ValidateFn<S> = Box<dyn Fn(&S, u32) -> Result<(), WorkflowError> + Send + S
 type QueryFn<S> = Box<dyn Fn(&S) -> u32 + Send + Sync>;
 
 /// A workflow type made of closures over its state.
-pub(super) struct Scripted<S> {
+pub(crate) struct Scripted<S> {
     run: RunFn<S>,
     signals: BTreeMap<&'static str, SignalFn<S>>,
     updates: BTreeMap<&'static str, (ValidateFn<S>, UpdateFn<S>)>,
     queries: BTreeMap<&'static str, QueryFn<S>>,
 }
 
-pub(super) fn workflow<S: Default + 'static, F>(run: impl Fn(Rc<S>) -> F + Send + Sync + 'static) -> Scripted<S>
+pub(crate) fn workflow<S: Default + 'static, F>(run: impl Fn(Rc<S>) -> F + Send + Sync + 'static) -> Scripted<S>
 where
     F: Future<Output = Result<u32, WorkflowError>> + 'static,
 {
@@ -93,12 +93,12 @@ impl<S: Default + 'static> Scripted<S> {
         self
     }
 
-    pub(super) fn query(mut self, name: &'static str, answer: impl Fn(&S) -> u32 + Send + Sync + 'static) -> Self {
+    pub(crate) fn query(mut self, name: &'static str, answer: impl Fn(&S) -> u32 + Send + Sync + 'static) -> Self {
         self.queries.insert(name, Box::new(answer));
         self
     }
 
-    pub(super) fn story(self) -> Story {
+    pub(crate) fn story(self) -> Story {
         Story::new(Arc::new(Shared(Arc::new(self))))
     }
 }
@@ -162,23 +162,26 @@ impl<S: 'static> Instance for Live<S> {
     }
 }
 
-pub(super) const RUN_ID: &str = "0190a5b2-0000-7000-8000-000000000001";
+pub(crate) const RUN_ID: &str = "0190a5b2-0000-7000-8000-000000000001";
 
 pub(super) fn new_run(definition: &Arc<dyn Definition>) -> Run {
-    let options = RunOptions {
+    Run::new(definition.clone(), run_options())
+}
+
+pub(crate) fn run_options() -> RunOptions {
+    RunOptions {
         namespace: "default".into(),
         workflow_id: "story".into(),
         run_id: RUN_ID.into(),
         activity_defaults: ActivityOptions::new(),
         rules_supported: true,
-    };
-    Run::new(definition.clone(), options)
+    }
 }
 
 /// One workflow with the server's side of it.
-pub(super) struct Story {
-    pub(super) definition: Arc<dyn Definition>,
-    pub(super) history: Vec<HistoryEvent>,
+pub(crate) struct Story {
+    pub(crate) definition: Arc<dyn Definition>,
+    pub(crate) history: Vec<HistoryEvent>,
     run: Run,
     /// How many events the run has seen.
     seen: usize,
@@ -236,7 +239,7 @@ impl Story {
         self.add(EventType::WorkflowExecutionCancelRequested, attributes)
     }
 
-    pub(super) fn fire(&mut self, timer_id: &str) -> &mut Self {
+    pub(crate) fn fire(&mut self, timer_id: &str) -> &mut Self {
         let fired = history::TimerFiredEventAttributes { timer_id: timer_id.into(), ..Default::default() };
         self.add(EventType::TimerFired, fired)
     }
@@ -309,7 +312,7 @@ impl Story {
     }
 
     /// A task: answers what the workflow asked for, one command a line.
-    pub(super) fn task(&mut self) -> String {
+    pub(crate) fn task(&mut self) -> String {
         self.try_task().unwrap_or_else(|failure| panic!("the task failed: {failure}"))
     }
 
