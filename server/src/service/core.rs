@@ -299,12 +299,12 @@ impl Core {
         mut act: A,
     ) -> Result<R, Status>
     where
-        A: FnOnce(Located<'_>) -> Result<R, Refusal> + Send,
+        A: FnOnce(Located<'_>) -> Result<R, Status> + Send,
     {
         let key = SlotKey { namespace: namespace.key, workflow_id: workflow_id.into() };
         loop {
             let other_run = match self.with_run_in_memory(&key, run_id, act) {
-                Look::Done(result) => return Ok(result?),
+                Look::Done(result) => return result,
                 Look::Missed { act: back, other_run } => {
                     act = back;
                     other_run
@@ -318,7 +318,7 @@ impl Core {
             match self.store.find_run(namespace.key, workflow_id, asked)? {
                 Some(stored) if stored.visibility.close_time_ns.is_some() => {
                     let closed = Arc::new(ClosedRun::from_store(stored, Arc::clone(&self.store)));
-                    return Ok(act(Located::Closed(&closed))?);
+                    return act(Located::Closed(&closed));
                 }
                 Some(_) if !other_run => self.load(&key)?,
                 None if run_id.is_empty() => {
@@ -332,7 +332,7 @@ impl Core {
     /// As [`Core::with_run`], for runs in memory.
     pub(super) fn with_run_in_memory<R, A>(self: &Arc<Self>, key: &SlotKey, run_id: &str, act: A) -> Look<R, A>
     where
-        A: FnOnce(Located<'_>) -> Result<R, Refusal>,
+        A: FnOnce(Located<'_>) -> Result<R, Status>,
     {
         while let Some(slot) = self.find_slot(key) {
             let Some(mut state) = slot.lock() else { continue };
@@ -511,7 +511,7 @@ impl Core {
 
 /// What looking for a run in memory came to.
 pub(super) enum Look<R, A> {
-    Done(Result<R, Refusal>),
+    Done(Result<R, Status>),
     /// It is not there; another run of the same workflow id may be.
     Missed {
         act: A,

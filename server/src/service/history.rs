@@ -132,17 +132,18 @@ impl Core {
                             token.run_id = open.run.info.run_id.to_string();
                             let look =
                                 look_at_open(open, &token, close_only, wait, call.shows_unwritten_events, batches_max);
-                            (Ok(look), true, open.seq)
+                            (look, true, open.seq)
                         }
                         Located::Closed(closed) => {
                             token.run_id = closed.row.run_id.to_string();
-                            (look_at_closed(closed, &token, close_only, batches_max).map(Look::Page), false, closed.seq)
+                            let page = look_at_closed(closed, &token, close_only, batches_max)?;
+                            (Look::Page(page), false, closed.seq)
                         }
                     })
                 })
                 .await?;
             run_id.clone_from(&token.run_id);
-            match look? {
+            match look {
                 Look::Page(page) => {
                     self.durable(seq).await?;
                     return Ok(answer(page, &token, open && wait));
@@ -180,14 +181,12 @@ impl Core {
             .with_run(&namespace, &workflow_id, &run_id, |located| {
                 Ok(match located {
                     Located::Open(_, open) => (
-                        Ok(newest(open.run.history.batches(), before, batches_max)),
+                        newest(open.run.history.batches(), before, batches_max),
                         open.run.info.run_id.to_string(),
                         open.seq,
                     ),
                     Located::Closed(closed) => (
-                        closed
-                            .batches_before(before, ReadLimit { batches_max, bytes_max: PAGE_BYTES_MAX })
-                            .map_err(Status::from),
+                        closed.batches_before(before, ReadLimit { batches_max, bytes_max: PAGE_BYTES_MAX })?,
                         closed.row.run_id.to_string(),
                         closed.seq,
                     ),
@@ -197,7 +196,7 @@ impl Core {
         self.durable(seq).await?;
         let mut events = Vec::new();
         let mut oldest = 1;
-        for batch in batches? {
+        for batch in batches {
             let from = events.len();
             decode(&batch, batch.first_event_id, before, &mut events);
             events[from..].reverse();

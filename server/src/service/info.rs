@@ -85,15 +85,13 @@ impl Core {
         let (described, seq) = self
             .with_run(&namespace, &workflow_id, &run_id, |located| {
                 Ok(match located {
-                    Located::Open(_, open) => (Ok(open.run.describe(namespace.key)), open.seq),
-                    Located::Closed(closed) => {
-                        (closed.told().map(|told| describe_closed(&closed.row, told.start.clone())), closed.seq)
-                    }
+                    Located::Open(_, open) => (open.run.describe(namespace.key), open.seq),
+                    Located::Closed(closed) => (describe_closed(&closed.row, closed.told()?.start.clone()), closed.seq),
                 })
             })
             .await?;
         self.durable(seq).await?;
-        Ok(described?)
+        Ok(described)
     }
 
     pub(super) async fn list_workflow_executions(

@@ -163,7 +163,7 @@ impl Core {
     }
 }
 
-fn plan(located: Located<'_>, query: &WorkflowQuery) -> Result<Plan, Refusal> {
+fn plan(located: Located<'_>, query: &WorkflowQuery) -> Result<Plan, Status> {
     match located {
         Located::Open(_, open) => {
             let run_id = Arc::clone(&open.run.info.run_id);
@@ -177,11 +177,10 @@ fn plan(located: Located<'_>, query: &WorkflowQuery) -> Result<Plan, Refusal> {
             })
         }
         Located::Closed(closed) => {
-            let told = closed.told().map_err(|error| Refusal::Unavailable(error.to_string()))?;
+            let told = closed.told()?;
             if told.previous_started_event_id == 0 {
-                return Err(Refusal::NotReady(
-                    "The workflow closed before its first workflow task completed, so it cannot be queried.".to_owned(),
-                ));
+                let reason = "The workflow closed before its first workflow task completed, so it cannot be queried.";
+                return Err(Refusal::NotReady(reason.to_owned()).into());
             }
             Ok(Plan::Ask(Route {
                 run_id: Arc::clone(&closed.row.run_id),

@@ -57,7 +57,7 @@ impl Core {
         let mut fresh_id = || Arc::from(Uuid::new_v4().to_string());
         let answer = self
             .with_run(&namespace, &token.workflow_id, &token.run_id, |located| {
-                let Located::Open(slot, open) = located else { return Err(Refusal::unknown_workflow_task()) };
+                let Located::Open(slot, open) = located else { return Err(Refusal::unknown_workflow_task().into()) };
                 let now = self.clock.now();
                 let (completed, effects) = open.run.complete_workflow_task(which, request, &mut fresh_id, now)?;
                 let next = completed.next_task.then(|| started_task(open, true, completed.resend_updates)).flatten();
@@ -280,7 +280,7 @@ impl Core {
     ) -> Result<R, Status> {
         let (result, seq) = self
             .with_run(namespace, workflow_id, run_id, |located| {
-                let Located::Open(slot, open) = located else { return Err(Refusal::closed()) };
+                let Located::Open(slot, open) = located else { return Err(Refusal::closed().into()) };
                 let now = self.clock.now();
                 let result = change(open, now)?;
                 let effects = open.run.close_transaction(now, Close::Write);

@@ -48,12 +48,10 @@ impl Core {
                     Ok(open.seq)
                 }
                 // A signal that came through before the run closed is acknowledged again.
-                Located::Closed(closed)
-                    if closed.told().is_ok_and(|told| told.signal_request_ids.contains(&signal.request_id)) =>
-                {
+                Located::Closed(closed) if closed.told()?.signal_request_ids.contains(&signal.request_id) => {
                     Ok(closed.seq)
                 }
-                Located::Closed(_) => Err(Refusal::closed()),
+                Located::Closed(_) => Err(Refusal::closed().into()),
             })
             .await?;
         self.durable(seq).await?;
@@ -110,7 +108,7 @@ impl Core {
         let seq = self
             .with_run(&namespace, &workflow_id, &run_id, |located| {
                 check_chain(&located, first_run_id)?;
-                let Located::Open(slot, open) = located else { return Err(Refusal::closed()) };
+                let Located::Open(slot, open) = located else { return Err(Refusal::closed().into()) };
                 let now = self.clock.now();
                 open.run.terminate(stop, now)?;
                 let effects = open.run.close_transaction(now, Close::Write);
@@ -124,13 +122,13 @@ impl Core {
 }
 
 /// A caller that names the first run of a chain means no other chain.
-pub(super) fn check_chain(located: &Located<'_>, first_run_id: &str) -> Result<(), Refusal> {
+pub(super) fn check_chain(located: &Located<'_>, first_run_id: &str) -> Result<(), Status> {
     let belongs = match located {
         _ if first_run_id.is_empty() => true,
         Located::Open(_, open) => *open.run.info.first_run_id == *first_run_id,
-        Located::Closed(closed) => closed.told().is_ok_and(|told| told.start.first_run_id == first_run_id),
+        Located::Closed(closed) => closed.told()?.start.first_run_id == first_run_id,
     };
-    if belongs { Ok(()) } else { Err(Refusal::unknown_run()) }
+    if belongs { Ok(()) } else { Err(Refusal::unknown_run().into()) }
 }
 
 pub(super) fn check_input(input: Option<&Payloads>) -> Result<(), Refusal> {

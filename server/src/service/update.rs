@@ -79,11 +79,7 @@ impl Core {
                         Ok(stand(open, &id, UpdateProgress::Admitted, wanted))
                     }
                     Located::Closed(closed) => {
-                        let progress = closed
-                            .told()
-                            .ok()
-                            .and_then(|told| told.update_progress(&id))
-                            .ok_or_else(Refusal::closed)?;
+                        let progress = closed.told()?.update_progress(&id).ok_or_else(Refusal::closed)?;
                         Ok(Standing { run_id: closed.row.run_id.to_string(), progress, news: None, seq: closed.seq })
                     }
                 }
@@ -117,8 +113,7 @@ impl Core {
                     Ok(stand(open, &id, progress, wanted))
                 }
                 Located::Closed(closed) => {
-                    let told = closed.told().ok().and_then(|told| told.update_progress(&id));
-                    let progress = told.ok_or_else(unknown)?;
+                    let progress = closed.told()?.update_progress(&id).ok_or_else(unknown)?;
                     Ok(Standing { run_id: closed.row.run_id.to_string(), progress, news: None, seq: closed.seq })
                 }
             })

@@ -382,6 +382,24 @@ async fn a_damaged_page_concerns_those_who_need_it() {
     let damaged = bench.client.get_workflow_execution_history(request("flow-0")).await.unwrap_err();
     assert!(damaged.message().contains("is damaged"), "{damaged}");
     assert!(damaged.message().contains("restore a backup"), "{damaged}");
+    // What was asked for before would be in the history; that it cannot be read does not mean that it is not there.
+    let signal = SignalWorkflowExecutionRequest {
+        namespace: "default".to_owned(),
+        workflow_execution: Some(execution("flow-0")),
+        signal_name: "signal".to_owned(),
+        request_id: "sent-before".to_owned(),
+        ..Default::default()
+    };
+    check_store_failed(&bench.client.signal_workflow_execution(signal).await.unwrap_err(), "is damaged");
+    let meta = update::Meta { update_id: "sent-before".to_owned(), ..Default::default() };
+    let input = update::Input { name: "update".to_owned(), ..Default::default() };
+    let update = UpdateWorkflowExecutionRequest {
+        namespace: "default".to_owned(),
+        workflow_execution: Some(execution("flow-0")),
+        request: Some(update::Request { meta: Some(meta), input: Some(input), ..Default::default() }),
+        ..Default::default()
+    };
+    check_store_failed(&bench.client.update_workflow_execution(update).await.unwrap_err(), "is damaged");
     let whole = bench.client.get_workflow_execution_history(request("flow-199")).await.unwrap().into_inner();
     assert_eq!(whole.history.unwrap().events.len(), 3, "other runs are as they were");
 }
