@@ -44,6 +44,9 @@ impl Address {
             (_, Some(server)) => (server, Some(true)),
             (None, None) => (text, None),
         };
+        if let Some(meant) = meant(text) {
+            return Err(fail(format!("write `{meant}`")));
+        }
         let server = server.trim_end_matches('/');
         let port = server.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));
         match port {
@@ -54,6 +57,17 @@ impl Address {
             None if !server.is_empty() && !server.contains('/') => Err(fail(format!("the port is missing; {FORMS}"))),
             _ => Err(fail(FORMS.to_owned())),
         }
+    }
+}
+
+/// What was probably meant, if it is an engine in this process.
+fn meant(text: &str) -> Option<String> {
+    let is_file = [".db", ".sqlite", ".sqlite3"].iter().any(|ending| text.ends_with(ending));
+    match text {
+        "memory" => Some("memory:".to_owned()),
+        "sqlite" => Some("sqlite:PATH".to_owned()),
+        path if is_file && !path.contains(':') => Some(format!("sqlite:{path}")),
+        _ => None,
     }
 }
 
@@ -111,6 +125,12 @@ mod tests {
         ] {
             let error = Address::parse(text).unwrap_err().to_string();
             assert!(error.contains(reason) && error.contains("HOST:PORT"), "{text}: {error}");
+        }
+        for (text, meant) in
+            [("memory", "`memory:`"), ("sqlite", "`sqlite:PATH`"), ("data/shop.db", "`sqlite:data/shop.db`")]
+        {
+            let error = Address::parse(text).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("write {meant}")), "{text}: {error}");
         }
     }
 }

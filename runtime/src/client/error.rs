@@ -145,8 +145,8 @@ impl fmt::Display for RpcCode {
 pub enum StartError {
     /// The id is taken. Choose another one, or say with `id_conflict_policy` and `id_reuse_policy` what shall happen.
     #[error(
-        "the workflow id `{workflow_id}` is taken by run {run_id}: {message}; choose another id, or say with \
-         `.id_conflict_policy(..)` and `.id_reuse_policy(..)` what shall happen"
+        "the workflow id `{workflow_id}` is taken by run {run_id}: {}; choose another id, or say with \
+         `.id_conflict_policy(..)` and `.id_reuse_policy(..)` what shall happen", without_ids(.message)
     )]
     AlreadyStarted {
         /// The id.
@@ -403,6 +403,11 @@ pub enum ListError {
     /// The server refused, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
+}
+
+/// What the server says of a taken id, less the ids, which are said already.
+fn without_ids(message: &str) -> &str {
+    message.split(". WorkflowId:").next().unwrap_or(message).trim_end_matches('.')
 }
 
 macro_rules! not_found {

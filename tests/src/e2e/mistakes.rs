@@ -345,7 +345,11 @@ async fn an_id_that_is_taken(world: World) {
         says(
             &error.to_string(),
             &[
-                &format!("the workflow id `{}` is taken by run {}", first.id(), first.run_id().unwrap()),
+                &format!(
+                    "the workflow id `{}` is taken by run {}: Workflow execution is already running; choose another id",
+                    first.id(),
+                    first.run_id().unwrap()
+                ),
                 "choose another id, or say with `.id_conflict_policy(..)` and `.id_reuse_policy(..)`",
             ],
         );
