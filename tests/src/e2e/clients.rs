@@ -108,6 +108,7 @@ async fn a_history(world: World) {
         let handle = world.client.start(Parcels::run(5)).await.unwrap();
         handle.add("lamp".into()).await.unwrap();
         event(&handle, "ActivityTaskCompleted").await;
+        assert_eq!(handle.items().await.unwrap(), ["packed lamp"]);
         handle.send().await.unwrap();
         assert_eq!(handle.result().await.unwrap(), ["packed lamp"]);
 
@@ -230,6 +231,8 @@ async fn an_id_that_was_used(world: World) {
         let first = start(WorkflowIdReusePolicy::RejectDuplicate).await.unwrap();
         first.add("lamp".into()).await.unwrap();
         event(&first, "ActivityTaskCompleted").await;
+        // In one task a signal comes before what an activity has brought.
+        assert_eq!(first.items().await.unwrap().len(), 1);
         first.send().await.unwrap();
         assert!(matches!(first.result().await, Err(ResultError::Failed(_))));
         let rejected = start(WorkflowIdReusePolicy::RejectDuplicate).await;
