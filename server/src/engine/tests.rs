@@ -20,7 +20,7 @@ use crate::api::command::{
 };
 use crate::api::common::ActivityType;
 use crate::api::enums::{CommandType, EventType, WorkflowTaskFailedCause};
-use crate::api::taskqueue::TaskQueue;
+use crate::api::taskqueue::{StickyExecutionAttributes, TaskQueue};
 use crate::api::update::{Input, Meta, Request};
 use crate::api::workflowservice::RespondWorkflowTaskCompletedRequest;
 
@@ -236,4 +236,24 @@ fn time_never_fires_what_is_gone() {
     assert_eq!(story.run.next_deadline(), None);
     story.now = story.now + Duration::from_secs(3600);
     assert!(story.run.handle_timeout(story.now).batches.is_empty());
+}
+
+/// Its own worker was not seen lately, so the task went to all; a limit for its own worker was left behind, and hit it later.
+#[test]
+fn a_task_that_another_worker_takes_no_longer_waits_for_its_own() {
+    let mut story = Story::begin();
+    let first = story.take();
+    let sticky_attributes = Some(StickyExecutionAttributes {
+        worker_task_queue: Some(TaskQueue { name: "own".to_owned(), ..Default::default() }),
+        schedule_to_start_timeout: Duration::from_secs(5).try_into().ok(),
+    });
+    story.complete_as(first, RespondWorkflowTaskCompletedRequest { sticky_attributes, ..Default::default() });
+    story.signal().unwrap();
+    assert!(story.run.state.workflow_task.as_ref().unwrap().sticky);
+
+    let taken = story.take();
+    story.now = story.now + Duration::from_secs(6);
+    let effects = story.run.handle_timeout(story.now);
+    assert!(effects.batches.is_empty(), "nothing has timed out");
+    assert_eq!(story.current().stamp, taken.stamp);
 }

@@ -163,7 +163,13 @@ impl Run {
         match sticky_queue {
             Some(queue) if sticks_to != Some(queue) => return None,
             Some(_) => {}
-            None => self.state.sticky = None,
+            None => {
+                // A task for a worker that nobody saw lately is taken by another: nothing waits for that one any more.
+                if let Some((at, deadline)) = self.workflow_task_deadline() {
+                    self.disarm(at, deadline);
+                }
+                self.state.sticky = None;
+            }
         }
         self.mark_started(request_id, identity, now);
         Some(Started { sticky: sticky_queue.is_some() })
