@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::activity::Activity;
 use super::run::Run;
 use super::time::{Time, set_duration, wire_duration};
-use crate::api::common::{ActivityType, Memo, Priority, WorkflowExecution, WorkflowType};
+use crate::api::common::{ActivityType, Memo, Priority, SearchAttributes, WorkflowExecution, WorkflowType};
 use crate::api::enums::{PendingActivityState, PendingWorkflowTaskState, TaskQueueKind};
 use crate::api::sdk::UserMetadata;
 use crate::api::taskqueue::TaskQueue;
@@ -135,6 +135,8 @@ pub(crate) fn execution_info(row: &VisibilityRow) -> WorkflowExecutionInfo {
         history_length: row.history_length,
         execution_time: Some(execution_time.into()),
         memo: Some(row.memo.clone().and_then(|memo| Memo::decode(memo).ok()).unwrap_or_default()),
+        // Clients read the fields of this message without a look at whether it is set.
+        search_attributes: Some(SearchAttributes::default()),
         task_queue: row.task_queue.to_string(),
         state_transition_count: row.state_transition_count,
         history_size_bytes: row.history_size_bytes,

@@ -34,6 +34,8 @@ pub(crate) enum QueueKind {
     /// Workflow tasks of the runs that one worker has in its cache.
     Sticky,
     Activity,
+    /// Without tasks: there are no Nexus operations. Workers poll it all the same.
+    Nexus,
 }
 
 /// One task queue.

@@ -1,4 +1,4 @@
-//! What callers can see: runs, task queues, the server itself.
+//! What callers can see: runs and the server itself.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,28 +8,28 @@ use tonic::Status;
 use super::call::Call;
 use super::core::{Core, Located, Slot, Task};
 use super::history::execution;
-use super::poll::queue_name;
 use crate::api::common::Payload;
-use crate::api::enums::TaskQueueType;
-use crate::api::taskqueue::{PollerInfo, TaskQueueStats};
+use crate::api::version::{ReleaseInfo, VersionInfo};
 use crate::api::workflow::WorkflowExecutionInfo;
 use crate::api::workflowservice::count_workflow_executions_response::AggregationGroup;
 use crate::api::workflowservice::get_system_info_response::Capabilities;
 use crate::api::workflowservice::{
-    CountWorkflowExecutionsRequest, CountWorkflowExecutionsResponse, DescribeTaskQueueRequest,
-    DescribeTaskQueueResponse, DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse,
-    GetClusterInfoRequest, GetClusterInfoResponse, GetSystemInfoRequest, GetSystemInfoResponse,
-    ListWorkflowExecutionsRequest, ListWorkflowExecutionsResponse, ScanWorkflowExecutionsRequest,
-    ScanWorkflowExecutionsResponse, ShutdownWorkerRequest, ShutdownWorkerResponse,
+    CountWorkflowExecutionsRequest, CountWorkflowExecutionsResponse, DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse, GetClusterInfoRequest, GetClusterInfoResponse, GetSystemInfoRequest,
+    GetSystemInfoResponse, ListWorkflowExecutionsRequest, ListWorkflowExecutionsResponse,
+    ScanWorkflowExecutionsRequest, ScanWorkflowExecutionsResponse, ShutdownWorkerRequest, ShutdownWorkerResponse,
 };
 use crate::engine::describe::{describe_closed, execution_info};
 use crate::engine::error::Refusal;
 use crate::engine::run::Close;
 use crate::engine::start::check_name;
-use crate::engine::time::wire_duration;
 use crate::matching::{QueueKey, QueueKind};
 use crate::namespaces::CLUSTER;
 use crate::visibility::{Grouping, PageKey, parse_count, parse_list};
+
+/// The Temporal server whose behaviour this engine follows, and whose histories the tests compare with ours. Clients and
+/// the web UI decide by this number which of their features a server has.
+const COMPATIBLE_VERSION: &str = "1.32.1";
 
 /// Rows of one page of a list.
 const PAGE_ROWS_MAX: usize = 1000;
@@ -41,7 +41,7 @@ impl Core {
         _call: Call,
     ) -> Result<GetSystemInfoResponse, Status> {
         Ok(GetSystemInfoResponse {
-            server_version: env!("CARGO_PKG_VERSION").to_owned(),
+            server_version: COMPATIBLE_VERSION.to_owned(),
             capabilities: Some(Capabilities {
                 signal_and_query_header: true,
                 internal_error_differentiation: true,
@@ -63,7 +63,7 @@ impl Core {
         _call: Call,
     ) -> Result<GetClusterInfoResponse, Status> {
         Ok(GetClusterInfoResponse {
-            server_version: env!("CARGO_PKG_VERSION").to_owned(),
+            server_version: COMPATIBLE_VERSION.to_owned(),
             cluster_id: "everloop".to_owned(),
             cluster_name: CLUSTER.to_owned(),
             history_shard_count: 1,
@@ -71,6 +71,14 @@ impl Core {
             visibility_store: "sqlite".to_owned(),
             initial_failover_version: 1,
             failover_version_increment: 10,
+            version_info: Some(VersionInfo {
+                current: Some(ReleaseInfo {
+                    version: env!("CARGO_PKG_VERSION").to_owned(),
+                    notes: "Everloop".to_owned(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
             ..Default::default()
         })
     }
@@ -161,38 +169,6 @@ impl Core {
                 .collect(),
         };
         Ok(CountWorkflowExecutionsResponse { count, groups })
-    }
-
-    pub(super) async fn describe_task_queue(
-        self: &Arc<Self>,
-        request: DescribeTaskQueueRequest,
-        _call: Call,
-    ) -> Result<DescribeTaskQueueResponse, Status> {
-        let namespace = self.namespaces.find(&request.namespace)?;
-        let (name, sticky) = queue_name(request.task_queue.as_ref(), "")?;
-        let kind = match request.task_queue_type() {
-            TaskQueueType::Activity => QueueKind::Activity,
-            TaskQueueType::Nexus => {
-                return Err(Refusal::Unsupported("a Nexus task queue").into());
-            }
-            _ if sticky => QueueKind::Sticky,
-            _ => QueueKind::Workflow,
-        };
-        let (pollers, backlog, age) = self.matching.describe(&QueueKey { namespace: namespace.key, kind, name });
-        let stats = request.report_stats.then(|| TaskQueueStats {
-            approximate_backlog_count: backlog as i64,
-            approximate_backlog_age: wire_duration(age),
-            ..Default::default()
-        });
-        let pollers = pollers
-            .into_iter()
-            .map(|poller| PollerInfo {
-                last_access_time: Some(poller.last_access.into()),
-                identity: poller.identity.to_string(),
-                ..Default::default()
-            })
-            .collect();
-        Ok(DescribeTaskQueueResponse { pollers, stats, ..Default::default() })
     }
 
     /// The worker goes: what waits on its own queue is offered to all others.

@@ -13,6 +13,7 @@ mod info;
 mod namespace;
 mod poll;
 mod query;
+mod queues;
 mod recovery;
 mod refusal;
 mod respond;

@@ -11,12 +11,13 @@ use super::core::{Core, Located, OpenRun, Slot, Task};
 use super::direct::DirectQuery;
 use super::history::Page;
 use super::tokens::{self, ActivityTaskToken, QueryTaskToken, WorkflowTaskToken};
-use crate::api::common::WorkflowType;
-use crate::api::enums::TaskQueueKind;
+use crate::api::common::{WorkerVersionCapabilities, WorkflowType};
+use crate::api::deployment::WorkerDeploymentOptions;
+use crate::api::enums::{TaskQueueKind, WorkerVersioningMode};
 use crate::api::taskqueue::TaskQueue;
 use crate::api::workflowservice::{
-    PollActivityTaskQueueRequest, PollActivityTaskQueueResponse, PollWorkflowTaskQueueRequest,
-    PollWorkflowTaskQueueResponse,
+    PollActivityTaskQueueRequest, PollActivityTaskQueueResponse, PollNexusTaskQueueRequest, PollNexusTaskQueueResponse,
+    PollWorkflowTaskQueueRequest, PollWorkflowTaskQueueResponse,
 };
 use crate::engine::activity::ActivityRef;
 use crate::engine::error::Refusal;
@@ -37,6 +38,7 @@ impl Core {
     ) -> Result<PollWorkflowTaskQueueResponse, Status> {
         let namespace = self.namespaces.find(&request.namespace)?;
         let (name, sticky) = queue_name(request.task_queue.as_ref(), &request.identity)?;
+        check_unversioned(request.worker_version_capabilities.as_ref(), request.deployment_options.as_ref())?;
         let kind = if sticky { QueueKind::Sticky } else { QueueKind::Workflow };
         let key = QueueKey { namespace: namespace.key, kind, name };
         let until = call.deadline.task_poll();
@@ -167,6 +169,7 @@ impl Core {
     ) -> Result<PollActivityTaskQueueResponse, Status> {
         let namespace = self.namespaces.find(&request.namespace)?;
         let (name, _) = queue_name(request.task_queue.as_ref(), &request.identity)?;
+        check_unversioned(request.worker_version_capabilities.as_ref(), request.deployment_options.as_ref())?;
         if request.task_queue_metadata.as_ref().is_some_and(|metadata| metadata.max_tasks_per_second.is_some()) {
             return Err(Refusal::Unsupported("task_queue_metadata.max_tasks_per_second").into());
         }
@@ -197,6 +200,37 @@ impl Core {
             }
         }
     }
+
+    /// Waits in vain: there are no Nexus operations. SDKs poll for them before they know whether there are any, and their
+    /// workers end when that is refused.
+    pub(super) async fn poll_nexus_task_queue(
+        self: &Arc<Self>,
+        request: PollNexusTaskQueueRequest,
+        call: Call,
+    ) -> Result<PollNexusTaskQueueResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let (name, _) = queue_name(request.task_queue.as_ref(), &request.identity)?;
+        check_unversioned(request.worker_version_capabilities.as_ref(), request.deployment_options.as_ref())?;
+        let key = QueueKey { namespace: namespace.key, kind: QueueKind::Nexus, name };
+        let until = call.deadline.task_poll();
+        let task = self.next_task(&key, &request.identity, until, &call).await;
+        debug_assert!(task.is_none(), "nothing is offered to a Nexus queue");
+        Ok(PollNexusTaskQueueResponse::default())
+    }
+}
+
+/// Refuses workers that want the tasks of one version alone: they would get those of all versions.
+fn check_unversioned(
+    capabilities: Option<&WorkerVersionCapabilities>,
+    deployment: Option<&WorkerDeploymentOptions>,
+) -> Result<(), Refusal> {
+    if capabilities.is_some_and(|capabilities| capabilities.use_versioning) {
+        return Err(Refusal::Unsupported("worker_version_capabilities.use_versioning"));
+    }
+    if deployment.is_some_and(|options| options.worker_versioning_mode() == WorkerVersioningMode::Versioned) {
+        return Err(Refusal::Unsupported("deployment_options.worker_versioning_mode VERSIONED"));
+    }
+    Ok(())
 }
 
 type QueryTask = (Option<Page>, String, String, EventId);

@@ -1,5 +1,6 @@
 //! The service as its callers use it: a client and a hand-driven worker in one process.
 
+mod clients;
 mod files;
 
 use std::time::Duration;

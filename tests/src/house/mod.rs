@@ -111,3 +111,13 @@ fn both_licences_are_there() {
         assert!(text.contains(words), "{name} is not what its name says");
     }
 }
+
+#[test]
+fn the_engine_reports_the_version_of_the_server_that_tests_compare_it_with() {
+    let read =
+        |path: &str| std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let modules = read("tests/reference/go.mod");
+    let compared = modules.lines().find_map(|line| line.trim().strip_prefix("go.temporal.io/server v"));
+    let reported = format!("COMPATIBLE_VERSION: &str = \"{}\"", compared.expect("go.mod names the server"));
+    assert!(read("server/src/service/info.rs").contains(&reported), "{reported}: not in server/src/service/info.rs");
+}

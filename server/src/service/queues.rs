@@ -1,0 +1,131 @@
+//! What callers can see of task queues.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tonic::Status;
+
+use super::call::Call;
+use super::core::Core;
+use super::poll::queue_name;
+use crate::api::enums::{BuildIdTaskReachability, DescribeTaskQueueMode, TaskQueueType};
+use crate::api::taskqueue::{
+    PollerInfo, TaskIdBlock, TaskQueueStats, TaskQueueStatus, TaskQueueTypeInfo, TaskQueueVersionInfo,
+};
+use crate::api::workflowservice::{DescribeTaskQueueRequest, DescribeTaskQueueResponse};
+use crate::engine::error::Refusal;
+use crate::engine::time::wire_duration;
+use crate::matching::{QueueKey, QueueKind};
+use crate::namespaces::Namespace;
+
+/// The key of workers without a version in a description by build ids.
+const UNVERSIONED: &str = "";
+
+impl Core {
+    pub(super) async fn describe_task_queue(
+        self: &Arc<Self>,
+        request: DescribeTaskQueueRequest,
+        _call: Call,
+    ) -> Result<DescribeTaskQueueResponse, Status> {
+        let namespace = self.namespaces.find(&request.namespace)?;
+        let (name, sticky) = queue_name(request.task_queue.as_ref(), "")?;
+        if request.api_mode() == DescribeTaskQueueMode::Enhanced {
+            if sticky {
+                return Err(Refusal::invalid("Enhanced DescribeTaskQueue is not supported for sticky queues.").into());
+            }
+            return Ok(self.describe_by_build_ids(&namespace, &name, &request)?);
+        }
+        let kind = match request.task_queue_type() {
+            TaskQueueType::Unspecified | TaskQueueType::Workflow if sticky => QueueKind::Sticky,
+            kind => queue_kind(kind),
+        };
+        let described = self.describe_queue(QueueKey { namespace: namespace.key, kind, name });
+        let status = request.include_task_queue_status.then(|| TaskQueueStatus {
+            backlog_count_hint: described.stats.approximate_backlog_count,
+            rate_per_second: described.rate_per_second,
+            // Tasks are derived from the state of runs: they have no ids that levels could be about.
+            task_id_block: Some(TaskIdBlock::default()),
+            ..Default::default()
+        });
+        Ok(DescribeTaskQueueResponse {
+            pollers: described.pollers,
+            stats: request.report_stats.then_some(described.stats),
+            task_queue_status: status,
+            ..Default::default()
+        })
+    }
+
+    /// Describes the queues of one name for each build id that is asked for. Workers of a versioned deployment are
+    /// refused, so there is one entry: that of the workers without a version.
+    fn describe_by_build_ids(
+        &self,
+        namespace: &Namespace,
+        name: &Arc<str>,
+        request: &DescribeTaskQueueRequest,
+    ) -> Result<DescribeTaskQueueResponse, Refusal> {
+        let versions = request.versions.as_ref();
+        if versions.is_some_and(|versions| versions.build_ids.iter().any(|id| id != UNVERSIONED)) {
+            return Err(Refusal::Unsupported("versions.build_ids"));
+        }
+        let kinds = match request.task_queue_types().collect::<Vec<_>>() {
+            kinds if kinds.is_empty() => vec![TaskQueueType::Workflow, TaskQueueType::Activity],
+            kinds => kinds,
+        };
+        let describe = |kind: TaskQueueType| {
+            let described = self.describe_queue(QueueKey {
+                namespace: namespace.key,
+                kind: queue_kind(kind),
+                name: Arc::clone(name),
+            });
+            let info = TaskQueueTypeInfo {
+                pollers: if request.report_pollers { described.pollers } else { Vec::new() },
+                stats: request.report_stats.then_some(described.stats),
+            };
+            (kind as i32, info)
+        };
+        let reachability = match request.report_task_reachability {
+            true => BuildIdTaskReachability::Reachable,
+            false => BuildIdTaskReachability::Unspecified,
+        };
+        let version = TaskQueueVersionInfo {
+            types_info: kinds.into_iter().map(describe).collect(),
+            task_reachability: reachability as i32,
+        };
+        let versions_info = HashMap::from([(UNVERSIONED.to_owned(), version)]);
+        Ok(DescribeTaskQueueResponse { versions_info, ..Default::default() })
+    }
+
+    fn describe_queue(&self, key: QueueKey) -> DescribedQueue {
+        let (pollers, backlog, age) = self.matching.describe(&key);
+        let stats = TaskQueueStats {
+            approximate_backlog_count: backlog as i64,
+            approximate_backlog_age: wire_duration(age),
+            ..Default::default()
+        };
+        let pollers = pollers.into_iter().map(|poller| PollerInfo {
+            last_access_time: Some(poller.last_access.into()),
+            identity: poller.identity.to_string(),
+            rate_per_second: RATE_UNLIMITED,
+            ..Default::default()
+        });
+        DescribedQueue { pollers: pollers.collect(), stats, rate_per_second: RATE_UNLIMITED }
+    }
+}
+
+/// The rate that stands for no limit, as the real server reports it.
+const RATE_UNLIMITED: f64 = 100_000.0;
+
+struct DescribedQueue {
+    pollers: Vec<PollerInfo>,
+    stats: TaskQueueStats,
+    /// Tasks per second that workers get at most.
+    rate_per_second: f64,
+}
+
+fn queue_kind(kind: TaskQueueType) -> QueueKind {
+    match kind {
+        TaskQueueType::Activity => QueueKind::Activity,
+        TaskQueueType::Nexus => QueueKind::Nexus,
+        TaskQueueType::Unspecified | TaskQueueType::Workflow => QueueKind::Workflow,
+    }
+}
