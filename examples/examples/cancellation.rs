@@ -51,7 +51,7 @@ async fn main() -> Result<(), Error> {
     let client = Client::from_env_or("memory:?clock=skipping").await?;
     let worker =
         Worker::builder(&client, "trips").workflow::<Trip>().activity(book_hotel).activity(give_back_hotel).build()?;
-    worker.run_until(until_ctrl_c(story(client))).await?.unwrap_or(Ok(()))
+    worker.run_until(until_ctrl_c(story(client))).await
 }
 
 async fn story(client: Client) -> Result<(), Error> {

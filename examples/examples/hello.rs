@@ -27,7 +27,7 @@ async fn main() -> Result<(), Error> {
     // An engine in this process, or the cluster that TEMPORAL_ADDRESS names.
     let client = Client::from_env_or("memory:?clock=skipping").await?;
     let worker = Worker::builder(&client, "hello").workflow::<Hello>().activity(greet).build()?;
-    worker.run_until(until_ctrl_c(story(client))).await?.unwrap_or(Ok(()))
+    worker.run_until(until_ctrl_c(story(client))).await
 }
 
 async fn story(client: Client) -> Result<(), Error> {

@@ -81,7 +81,7 @@ async fn main() -> Result<(), Error> {
     shop::open()?;
     let client = Client::from_env_or("memory:?clock=skipping").await?;
     let worker = Worker::builder(&client, QUEUE).workflow::<OneClickBuy>().activity(do_purchase).build()?;
-    worker.run_until(until_ctrl_c(story(client))).await?.unwrap_or(Ok(()))
+    worker.run_until(until_ctrl_c(story(client))).await
 }
 
 /// What a customer's clicks do.

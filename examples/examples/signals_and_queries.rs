@@ -41,7 +41,7 @@ impl Cart {
 async fn main() -> Result<(), Error> {
     let client = Client::from_env_or("memory:?clock=skipping").await?;
     let worker = Worker::builder(&client, "carts").workflow::<Cart>().build()?;
-    worker.run_until(until_ctrl_c(story(client))).await?.unwrap_or(Ok(()))
+    worker.run_until(until_ctrl_c(story(client))).await
 }
 
 async fn story(client: Client) -> Result<(), Error> {

@@ -70,7 +70,7 @@ async fn shop(file: &Path) -> Result<(), Box<dyn Error>> {
         println!("{}", buy.history().await?.timeline());
         Ok(())
     };
-    worker.run_until(story).await?.unwrap_or(Ok(()))
+    worker.run_until(story).await
 }
 
 /// Starts the shop, kills it three seconds into the ten, and starts it again.

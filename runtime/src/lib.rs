@@ -70,7 +70,9 @@ pub use history::{History, HistoryError};
 pub use macros::{activities, activity, allow_nondeterminism, init, query, run, signal, update, workflow};
 pub use uuid::Uuid;
 #[cfg(feature = "worker")]
-pub use worker::{BuildError, CallingWorkflow, ShutdownHandle, Worker, WorkerBuilder, WorkerError, WorkerInterceptor};
+pub use worker::{
+    BuildError, CallingWorkflow, RunUntilOutput, ShutdownHandle, Worker, WorkerBuilder, WorkerError, WorkerInterceptor,
+};
 pub use workflow::{
     Cancelled, CancelledFuture, Elapsed, JoinHandle, Scope, Sleep, State, Timeout, UnfinishedPolicy, WaitCondition,
     WaitState, Workflow, WorkflowCall, YieldNow, all_handlers_finished, cancelled, info, is_cancelled, is_replaying,

@@ -228,6 +228,12 @@ pub enum ResultError {
     /// The server refused, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
+    /// The worker that `Worker::run_until` ran beside this call has stopped first.
+    #[error("the worker stopped before the result was there: {reason}")]
+    WorkerStopped {
+        /// Why it stopped.
+        reason: String,
+    },
 }
 
 /// Why [`execute`](crate::Client::execute) gave no result.
@@ -318,6 +324,12 @@ pub enum QueryError {
     /// The server refused, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
+    /// The worker that `Worker::run_until` ran beside this call has stopped first.
+    #[error("the worker stopped before the query was answered: {reason}")]
+    WorkerStopped {
+        /// Why it stopped.
+        reason: String,
+    },
 }
 
 /// Why an update gave no answer.
@@ -360,6 +372,12 @@ pub enum UpdateError {
     /// The server refused, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
+    /// The worker that `Worker::run_until` ran beside this call has stopped first.
+    #[error("the worker stopped before the update was answered: {reason}")]
+    WorkerStopped {
+        /// Why it stopped.
+        reason: String,
+    },
 }
 
 /// Why a workflow was not cancelled, terminated, described or read.

@@ -48,9 +48,9 @@ const DEADLOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// env.mock(remind, |name: String| async move { Ok(name == "Ada") });
 /// let worker = env.worker("test").workflow::<Reminder>().build()?;
 /// let reminded = worker
-///     .run_until(async { env.client().execute(Reminder::run("Ada".into())).task_queue("test").await })
+///     .run_until(env.client().execute(Reminder::run("Ada".into())).task_queue("test"))
 ///     .await?;
-/// assert_eq!(reminded.unwrap()?, true);
+/// assert_eq!(reminded, true);
 /// assert!(env.time_skipped() > Duration::from_secs(364 * 24 * 3600));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// # }).unwrap();

@@ -17,11 +17,13 @@ mod logging;
 mod polling;
 mod shell;
 mod threads;
+mod until;
 #[allow(clippy::module_inception, reason = "the type that the folder is about")]
 mod worker;
 mod workflows;
 
 pub use interceptor::{CallingWorkflow, WorkerInterceptor};
+pub use until::RunUntilOutput;
 pub use worker::{BuildError, ShutdownHandle, Worker, WorkerBuilder, WorkerError};
 
 pub(crate) use shell::Observer;

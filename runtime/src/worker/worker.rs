@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use super::link::Link;
 use super::polling::ServerState;
 use super::shell::{Observer, Shell};
 use super::threads::{ThreadOptions, WorkflowThreads};
+use super::until::RunUntilOutput;
 use super::workflows::poll_workflow_tasks;
 use crate::activity::{Activities, ActivityFn, ActivityOptions, FunctionActivity};
 use crate::client::{Client, RpcError, TakesTasks};
@@ -141,6 +142,9 @@ pub enum WorkerError {
     /// Workflow code blocked its thread again and again. The warnings before say which.
     #[error("workflow code has blocked {0} threads for good; the warnings before say which: restart the process")]
     TooManyDeadlocks(usize),
+    /// A [`ShutdownHandle`] stopped the worker before the future of [`Worker::run_until`] was done.
+    #[error("the worker was shut down before the future that it ran until was done")]
+    ShutDown,
 }
 
 impl Worker {
@@ -167,14 +171,45 @@ impl Worker {
     /// # Errors
     /// Only what waiting does not mend. While the server is away it polls on.
     pub async fn run(self) -> Result<(), WorkerError> {
-        self.run_until(std::future::pending::<()>()).await.map(|_| ())
+        self.drive(std::future::pending::<()>()).await.map(drop)
     }
 
-    /// Runs until a future is done, and gives its output (`None` if a [`ShutdownHandle`] was faster).
+    /// Runs until a future is done, and returns what it gave: one `Result` for its own errors and the worker's.
+    ///
+    /// The future gives a `Result` whose error can be made of a [`WorkerError`] (`Box<dyn Error>`, `anyhow::Error`, the errors
+    /// of `execute`, `result`, updates and queries, or an enum with `#[from] WorkerError`), or `()` where nothing can fail, as in
+    /// a test that unwraps. A call, such as `client.execute(..)`, is taken as it is.
+    ///
+    /// ```no_run
+    /// # use everloop::prelude::*;
+    /// # async fn example<Hello: everloop::Workflow<Args = (String,), Output = String>>(
+    /// #     worker: Worker, client: Client, hello: everloop::WorkflowCall<Hello>,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// let story = async {
+    ///     let greeting = client.execute(hello).task_queue("hello").await?;
+    ///     println!("{greeting}");
+    ///     Ok(())
+    /// };
+    /// worker.run_until(story).await
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As [`run`](Self::run).
-    pub async fn run_until<F: Future>(self, future: F) -> Result<Option<F::Output>, WorkerError> {
+    /// The future's own, else as [`run`](Self::run), else [`WorkerError::ShutDown`] if a [`ShutdownHandle`] was faster.
+    pub async fn run_until<F, T, E>(self, future: F) -> Result<T, E>
+    where
+        F: IntoFuture<Output: RunUntilOutput<T, E>>,
+        E: From<WorkerError>,
+    {
+        match self.drive(future.into_future()).await {
+            Ok(Some(output)) => output.into_result(),
+            Ok(None) => Err(WorkerError::ShutDown.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Runs until a future is done, and returns its output; `None` if a [`ShutdownHandle`] was faster.
+    async fn drive<F: Future>(self, future: F) -> Result<Option<F::Output>, WorkerError> {
         install_hook();
         self.check_namespace().await?;
         let shell = &self.shell;

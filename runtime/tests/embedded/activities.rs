@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use everloop::prelude::*;
-use everloop::{ActivityCancelReason, ActivityCancellationType, ResultError, RetryPolicy, TaskToken};
+use everloop::{ActivityCancelReason, ActivityCancellationType, ResultError, RetryPolicy, TaskToken, WorkerError};
 use tokio::sync::mpsc;
 
 #[derive(Clone)]
@@ -133,7 +133,8 @@ async fn bench<F: Future>(story: impl FnOnce(Seen) -> F) -> F::Output {
         .activities(Bench { tokens: token_sender, reasons: reason_sender, attempts: attempts.clone() })
         .build()
         .unwrap();
-    worker.run_until(story(Seen { client, tokens, reasons, attempts })).await.unwrap().unwrap()
+    let story = story(Seen { client, tokens, reasons, attempts });
+    worker.run_until(async { Ok::<_, WorkerError>(story.await) }).await.unwrap()
 }
 
 #[tokio::test]

@@ -88,21 +88,18 @@ async fn a_workflow_goes_on_each_time_its_engine_is_opened_again() {
     let client = connect(&file).await;
     let order = client.workflow_handle::<Order>("order");
     order.add(4).await.unwrap();
-    let story = async { order.amount().await.unwrap() };
-    assert_eq!(worker(&client, &till).run_until(story).await.unwrap(), Some(7));
+    assert_eq!(worker(&client, &till).run_until(order.amount()).await.unwrap(), 7);
     drop((client, order));
 
     let client = connect(&file).await;
     let order = client.workflow_handle::<Order>("order");
-    let story = async { order.confirm().await.unwrap() };
-    assert_eq!(worker(&client, &till).run_until(story).await.unwrap(), Some(7));
+    assert_eq!(worker(&client, &till).run_until(order.confirm()).await.unwrap(), 7);
     drop((client, order));
 
     // The timer is in the file alone now; somebody who waits lets it fire.
     let client = connect(&file).await;
     let order = client.workflow_handle::<Order>("order");
-    let story = async { order.result().await.unwrap() };
-    assert_eq!(worker(&client, &till).run_until(story).await.unwrap(), Some(7));
+    assert_eq!(worker(&client, &till).run_until(order.result()).await.unwrap(), 7);
     assert_eq!(till.charges.load(Ordering::SeqCst), 2);
     drop((client, order));
 

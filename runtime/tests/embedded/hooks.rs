@@ -187,8 +187,8 @@ async fn headers_go_from_the_client_through_the_workflow_to_its_activities() {
         .interceptor(Tracing(log.clone()))
         .build()
         .unwrap();
-    let result = worker.run_until(client.execute(Traced::run()).header("own", &1u8).into_future());
-    assert_eq!(result.await.unwrap().unwrap().unwrap(), ("from Traced by headers_of".to_owned(), true));
+    let result = worker.run_until(client.execute(Traced::run()).header("own", &1u8));
+    assert_eq!(result.await.unwrap(), ("from Traced by headers_of".to_owned(), true));
     expect_test::expect![[r#"
         call Traced
         Traced Some(Ok("from Traced"))

@@ -3,7 +3,7 @@
 use everloop::prelude::*;
 use everloop::{
     BuildError, ExecuteError, HandleError, ListError, Payloads, QueryError, ResultError, SignalError, StartError,
-    UpdateError, WorkflowStatus,
+    UpdateError, WorkerError, WorkflowStatus,
 };
 
 #[activity]
@@ -76,7 +76,7 @@ async fn with_worker<F: Future>(story: impl FnOnce(Client) -> F) -> F::Output {
     let client = Client::builder("memory:?clock=skipping").task_queue("q").await.unwrap();
     let worker =
         Worker::builder(&client, "q").workflow::<Doubles>().workflow::<CallsNowhere>().activity(double).build();
-    worker.unwrap().run_until(story(client)).await.unwrap().unwrap()
+    worker.unwrap().run_until(async { Ok::<_, WorkerError>(story(client).await) }).await.unwrap()
 }
 
 async fn doubles(client: &Client) -> DoublesHandle {
@@ -208,5 +208,37 @@ async fn a_worker_can_be_stopped_and_another_goes_on() {
     stop.shutdown();
     running.await.unwrap().unwrap();
     handle.finish().await.unwrap();
-    assert_eq!(worker().run_until(handle.result()).await.unwrap().unwrap().unwrap(), 8);
+    assert_eq!(worker().run_until(handle.result()).await.unwrap(), 8);
+}
+
+#[tokio::test]
+async fn run_until_returns_the_error_of_its_story_or_of_its_worker() {
+    let client = Client::builder("memory:").task_queue("q").await.unwrap();
+    let worker = || Worker::builder(&client, "q").workflow::<Doubles>().activity(double).build().unwrap();
+
+    let story = async {
+        client.workflow_handle::<Doubles>("nobody").finish().await?;
+        Ok(())
+    };
+    let failed: Result<(), Box<dyn std::error::Error>> = worker().run_until(story).await;
+    assert!(failed.unwrap_err().is::<SignalError>());
+
+    let stopped = worker();
+    stopped.shutdown_handle().shutdown();
+    let never = std::future::pending::<Result<u32, Box<dyn std::error::Error>>>();
+    assert_eq!(
+        stopped.run_until(never).await.unwrap_err().to_string(),
+        "the worker was shut down before the future that it ran until was done"
+    );
+
+    let stopped = worker();
+    stopped.shutdown_handle().shutdown();
+    let never = client.workflow_handle::<Doubles>("nobody");
+    let never = async {
+        std::future::pending::<()>().await;
+        never.result().await
+    };
+    assert!(matches!(stopped.run_until(never).await, Err(ResultError::WorkerStopped { .. })));
+
+    worker().run_until(async { assert!(doubles(&client).await.describe().await.is_ok()) }).await.unwrap();
 }

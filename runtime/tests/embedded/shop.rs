@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use everloop::prelude::*;
-use everloop::{ResultError, StartError, WorkflowStatus};
+use everloop::{ResultError, StartError, WorkerError, WorkflowStatus};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Purchase {
@@ -78,7 +78,7 @@ fn purchase(item: &str) -> Purchase {
 async fn shop<F: Future>(story: impl FnOnce(Client) -> F) -> F::Output {
     let client = Client::builder("memory:?clock=skipping").task_queue("purchases").await.unwrap();
     let worker = Worker::builder(&client, "purchases").workflow::<OneClickBuy>().activity(do_purchase).build().unwrap();
-    worker.run_until(story(client)).await.unwrap().unwrap()
+    worker.run_until(async { Ok::<_, WorkerError>(story(client).await) }).await.unwrap()
 }
 
 #[tokio::test]

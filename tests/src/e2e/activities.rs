@@ -224,9 +224,9 @@ async fn another_queue_has_workers_of_its_own(world: World) {
     let other = Worker::builder(&world.client, &queue).activity(shout).build().unwrap();
     let here = world.worker().workflow::<Errands>();
     let result = other.run_until(run(here, async {
-        world.client.execute(Errands::run(Errand::Elsewhere(queue), world.wait())).await.unwrap()
+        world.client.execute(Errands::run(Errand::Elsewhere(queue), world.wait())).await
     }));
-    assert_eq!(result.await.unwrap().unwrap(), "ELSEWHERE");
+    assert_eq!(result.await.unwrap(), "ELSEWHERE");
 }
 
 async fn someone_else_completes_it(world: World) {

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
-use everloop::{Client, History, Worker, WorkerBuilder, WorkflowHandle, prelude::Duration};
+use everloop::{Client, History, Worker, WorkerBuilder, WorkerError, WorkflowHandle, prelude::Duration};
 use futures_util::{FutureExt, future::join_all};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -123,7 +123,7 @@ impl World {
 /// Runs a worker until something is done.
 pub(super) async fn run<T>(worker: WorkerBuilder, story: impl Future<Output = T>) -> T {
     let worker = worker.build().expect("it can be built");
-    worker.run_until(story).await.expect("the server wants it").expect("nobody stops it")
+    worker.run_until(async { Ok::<_, WorkerError>(story.await) }).await.expect("the server wants it")
 }
 
 /// Asks until it is so.

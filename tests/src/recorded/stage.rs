@@ -2,7 +2,7 @@
 
 use std::{env, panic::resume_unwind, pin::Pin, time::Duration};
 
-use everloop::{Client, History, Worker, WorkerBuilder, Workflow, testing::Replayer};
+use everloop::{Client, History, Worker, WorkerBuilder, WorkerError, Workflow, testing::Replayer};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -153,6 +153,7 @@ impl Stage {
 
     /// Does something while a worker runs.
     pub(super) async fn with_worker<T>(&self, story: impl Future<Output = T>) -> T {
-        self.worker().run_until(story).await.expect("the server takes the worker").expect("nobody else stops it")
+        let story = async { Ok::<_, WorkerError>(story.await) };
+        self.worker().run_until(story).await.expect("the server takes the worker")
     }
 }

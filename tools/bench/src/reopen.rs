@@ -57,8 +57,7 @@ pub(crate) async fn measure(options: Options) -> Result<(), Error> {
     let client = Client::connect(address(&file)?).await?;
     let ready = since.elapsed();
     let added = resident_bytes()?.saturating_sub(before);
-    let first = async { client.execute(Sleeper::run(Duration::ZERO)).task_queue(QUEUE).await };
-    worker(&client)?.run_until(first).await?.ok_or("the worker stopped before its time")??;
+    worker(&client)?.run_until(client.execute(Sleeper::run(Duration::ZERO)).task_queue(QUEUE)).await?;
     print(&Line {
         bench: "reopen",
         open,
@@ -74,8 +73,7 @@ pub(crate) async fn measure(options: Options) -> Result<(), Error> {
 pub(crate) async fn fill(options: Options) -> Result<(), Error> {
     let Options { file, open } = options;
     let client = Client::connect(address(&file)?).await?;
-    let asleep = worker(&client)?.run_until(put_to_sleep(&client, open, DAY)).await?;
-    asleep.ok_or("the worker stopped before its time")??;
+    worker(&client)?.run_until(put_to_sleep(&client, open, DAY)).await?;
     // Nothing is closed.
     std::process::exit(0);
 }

@@ -93,8 +93,7 @@ impl Recorded {
             handle.result().await?;
             Ok::<_, Error>(handle.history().await?)
         };
-        let stopped = worker(&client)?.run_until(recording).await?;
-        let history = stopped.ok_or("the worker stopped before its time")??;
+        let history = worker(&client)?.run_until(recording).await?;
         Ok(Self::new(history.to_bytes(), history.len()))
     }
 

@@ -59,6 +59,5 @@ async fn run(runs: usize, concurrency: usize) -> Result<(), Error> {
     let service = Scripted::new(runs, concurrency);
     let client = Client::builder("memory:").service(service.clone()).connect().await?;
     let worker = Worker::builder(&client, QUEUE).workflow::<Steps>().build()?;
-    worker.run_until(service.ended()).await?.ok_or("the worker stopped before its time")??;
-    Ok(())
+    worker.run_until(async { Ok(service.ended().await?) }).await
 }

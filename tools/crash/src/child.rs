@@ -156,8 +156,11 @@ async fn work(engine: &Engine, plan: Plan) -> Result<(), Error> {
     let client = Client::builder("memory:").service(engine.workflow_service()).identity("inside").connect().await?;
     let worker = coded::worker(&client, journal.clone(), &plan.prefix)?;
     let clients = load::run(calls::in_process(engine), journal, plan);
-    worker.run_until(async { (clients.await, pending::<()>().await) }).await?;
-    Ok(())
+    let for_ever = async {
+        clients.await;
+        pending::<Result<(), Error>>().await
+    };
+    worker.run_until(for_ever).await
 }
 
 /// Tells the parent, a line for each entry. What is told before a call is told before it begins.
