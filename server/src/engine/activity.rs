@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::commands::{NOT_STARTED, text_payload};
 use super::error::Refusal;
 use super::event::{Attributes, BUFFERED, EventId, event};
 use super::payload::own_all;
 use super::retry::{RetryPolicy, timeout_name};
 use super::run::{Deadline, Offer, Run};
 use super::time::{Time, duration, wire_duration};
+use super::workflow_task::HISTORY_SERVICE;
 use crate::api::common::{ActivityType, Payloads, Priority, WorkflowType};
 use crate::api::enums::{RetryState, TimeoutType};
 use crate::api::failure::failure::FailureInfo;
@@ -209,6 +211,32 @@ impl Run {
             activity.started = Some(Attempt { time: now, request_id, identity: identity.into() });
         });
         self.activity_task(scheduled_event_id)
+    }
+
+    /// The attempt did not reach its worker: it is offered again, as the same attempt. One that the workflow has canceled
+    /// meanwhile is finished instead.
+    pub(crate) fn return_activity(
+        &mut self,
+        scheduled_event_id: EventId,
+        attempt: i32,
+        request_id: &str,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        let is_it = |started: &Attempt| *started.request_id == *request_id;
+        let activity = self.state.activities.get(&scheduled_event_id).filter(|activity| {
+            self.is_open() && activity.attempt == attempt && activity.started.as_ref().is_some_and(is_it)
+        });
+        let cancel_requested = activity.ok_or_else(Refusal::unknown_activity)?.cancel_requested;
+        self.change_activity(scheduled_event_id, |activity| activity.started = None);
+        match cancel_requested {
+            Some(requested) => {
+                let (details, identity) = (Some(text_payload(NOT_STARTED)), HISTORY_SERVICE.to_owned());
+                self.write_activity_canceled(scheduled_event_id, requested, details, identity, now);
+                self.want_workflow_task(now);
+            }
+            None => self.offer_activity(scheduled_event_id),
+        }
+        Ok(())
     }
 
     /// What a worker needs to run the started attempt; the token is the caller's.

@@ -36,7 +36,7 @@ const PENDING_ACTIVITIES_MAX: usize = 2000;
 /// Ids and names are at most this long, in bytes.
 pub(crate) const ID_BYTES_MAX: usize = 1000;
 /// What the event says of an activity that is canceled before any worker took it.
-const NOT_STARTED: &str = "ACTIVITY_ID_NOT_STARTED";
+pub(super) const NOT_STARTED: &str = "ACTIVITY_ID_NOT_STARTED";
 
 /// One completion's commands and messages on their way into history.
 pub(super) struct Commands {

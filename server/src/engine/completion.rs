@@ -84,6 +84,13 @@ impl Run {
             .ok_or_else(Refusal::unknown_workflow_task)
     }
 
+    /// The current workflow task, if a worker has it.
+    pub(crate) fn started_workflow_task(&self) -> Option<TaskRef> {
+        let task = self.state.workflow_task.as_ref()?;
+        let started_time = task.started.as_ref()?.time;
+        Some(TaskRef { stamp: task.stamp, attempt: task.attempt, started_time })
+    }
+
     /// Applies a completion and ends the transition.
     ///
     /// `fresh_id` makes request ids for activities that start at once.

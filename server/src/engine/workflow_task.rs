@@ -13,6 +13,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::completion::TaskRef;
+use super::error::Refusal;
 use super::event::{EventId, HistoryEvent, event};
 use super::run::{Close, Deadline, Effects, Offer, Run};
 use super::time::{Time, wire_duration};
@@ -259,6 +261,17 @@ impl Run {
         }
         self.count_failure(true);
         self.state.close_attempted = cause == WorkflowTaskFailedCause::UnhandledCommand;
+    }
+
+    /// The task did not reach its worker: it ends as if that worker had never answered, counts as no failure, and the next
+    /// one is offered to every worker of the run's queue.
+    pub(crate) fn return_workflow_task(&mut self, which: TaskRef, now: Time) -> Result<(), Refusal> {
+        self.current_workflow_task(which)?;
+        let (attempt, close_attempted) = (self.state.workflow_task_attempt, self.state.close_attempted);
+        self.time_out_started_task(now);
+        (self.state.workflow_task_attempt, self.state.close_attempted) = (attempt, close_attempted);
+        self.want_workflow_task(now);
+        Ok(())
     }
 
     /// Too much waits for the task to end: it is failed, so that the worker sees what waits.

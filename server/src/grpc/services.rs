@@ -10,6 +10,7 @@ use everloop_proto::temporal::api::operatorservice::v1::operator_service_server:
 use everloop_proto::temporal::api::testservice::v1::test_service_server;
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server;
 use http::{Request, Response};
+use http_body_util::BodyExt as _;
 use tokio::sync::watch;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -17,6 +18,7 @@ use tower::Service;
 
 use super::Operator;
 use super::health::HealthService;
+use crate::service::handover::Handover;
 use crate::stop::StopNotice;
 
 /// The largest message that comes in, in bytes, unpacked.
@@ -80,6 +82,8 @@ where
             request.headers_mut().remove("grpc-accept-encoding");
         }
         request.extensions_mut().insert(self.stop.clone());
+        let handover = Handover::travelling();
+        request.extensions_mut().insert(handover.clone());
         let answer: Answer = match (service_of(request.uri().path()), &mut self.test) {
             (workflow_service_server::SERVICE_NAME, _) => Box::pin(self.workflow.call(request)),
             (operator_service_server::SERVICE_NAME, _) => self.operator.call(request),
@@ -90,13 +94,29 @@ where
                 return Box::pin(async { Ok(refusal) });
             }
         };
-        Box::pin(async move { answer.await.map(as_too_large) })
+        Box::pin(async move { answer.await.map(|answer| delivered(as_too_large(answer), handover)) })
     }
 }
 
 /// The service in `/service/Method`.
 fn service_of(path: &str) -> &str {
     path.strip_prefix('/').and_then(|path| path.split_once('/')).map_or("", |(service, _)| service)
+}
+
+/// Has the tasks of a response count as taken once all of it was handed to the connection. A caller that goes before
+/// that drops the body, and with it the handover.
+fn delivered(answer: Response<Body>, handover: Handover) -> Response<Body> {
+    if handover.is_empty() {
+        return answer;
+    }
+    answer.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            if frame.is_trailers() {
+                handover.taken();
+            }
+            frame
+        }))
+    })
 }
 
 /// Clients give up on a message that is too large only when they are told in the words of the usual server.
@@ -120,12 +140,20 @@ mod tests {
     use std::future::ready;
     use std::sync::Arc;
 
+    use bytes::Bytes;
+    use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::WorkflowService as _;
     use http::HeaderValue;
+    use http_body_util::Full;
+    use prost::Message as _;
     use tower::{ServiceExt, service_fn};
 
     use super::*;
+    use crate::api::common::WorkflowType;
+    use crate::api::taskqueue::TaskQueue;
+    use crate::api::workflowservice::{PollWorkflowTaskQueueRequest, StartWorkflowExecutionRequest};
     use crate::namespaces::Namespaces;
     use crate::store::SqliteStore;
+    use crate::{ClockMode, Engine};
 
     /// Calls a method of a workflow service that does what is given, with a socket that may stop.
     async fn call<F>(
@@ -196,6 +224,58 @@ mod tests {
             stopping.send_replace(true);
         });
         assert_eq!(status(&answer), None);
+    }
+
+    /// Polls the engine's workflow task over its services, as a connection would.
+    async fn poll(engine: &Engine, stopping: &watch::Sender<bool>) -> Response<Body> {
+        let services = Services::new(
+            engine.workflow_service(),
+            engine.operator_service(),
+            engine.test_service(),
+            stopping.subscribe(),
+        );
+        let poll = PollWorkflowTaskQueueRequest {
+            namespace: "default".to_owned(),
+            task_queue: Some(TaskQueue { name: "queue".to_owned(), ..Default::default() }),
+            ..Default::default()
+        };
+        let message = poll.encode_to_vec();
+        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+        let framed: Bytes = [&[0][..], &length, &message].concat().into();
+        let mut request = Request::new(Body::new(Full::new(framed).map_err(|never| match never {})));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() =
+            format!("http://localhost/{}/PollWorkflowTaskQueue", workflow_service_server::SERVICE_NAME)
+                .parse()
+                .unwrap();
+        // A poll that waits in vain ends soon.
+        request.headers_mut().insert("grpc-timeout", HeaderValue::from_static("1S"));
+        services.oneshot(request).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_task_is_offered_again_until_its_response_was_sent_to_its_end() {
+        let (stopping, _) = watch::channel(false);
+        let engine = Engine::memory(ClockMode::Real).unwrap();
+        let start = StartWorkflowExecutionRequest {
+            namespace: "default".to_owned(),
+            workflow_id: "w".to_owned(),
+            workflow_type: Some(WorkflowType { name: "Flow".to_owned() }),
+            task_queue: Some(TaskQueue { name: "queue".to_owned(), ..Default::default() }),
+            request_id: "start".to_owned(),
+            ..Default::default()
+        };
+        engine.workflows().start_workflow_execution(tonic::Request::new(start)).await.unwrap();
+        // The connection breaks before anything of the response was sent, and after its message.
+        drop(poll(&engine, &stopping).await);
+        let mut cut = poll(&engine, &stopping).await;
+        assert!(cut.body_mut().frame().await.unwrap().unwrap().data_ref().unwrap().len() > 5, "it has the task");
+        drop(cut);
+        let sent = poll(&engine, &stopping).await.into_body().collect().await.unwrap();
+        assert!(sent.trailers().is_some());
+        assert!(sent.to_bytes().len() > 5, "it has the task again");
+        let empty = poll(&engine, &stopping).await.into_body().collect().await.unwrap();
+        assert_eq!(empty.to_bytes().len(), 5, "the worker has it");
     }
 
     #[tokio::test]

@@ -24,6 +24,8 @@ const STICKY_SERVED_FOR: Duration = Duration::from_secs(10);
 const UNSERVED_HOLDS_FOR: Duration = Duration::from_secs(1);
 /// Pollers are remembered this long.
 const POLLER_KEPT_FOR: Duration = Duration::from_secs(300);
+/// A worker that shut down is remembered this long: no poll that it sent before takes longer to arrive.
+const GONE_WORKER_KEPT_FOR: Duration = Duration::from_secs(70);
 /// Pollers of one queue that are remembered at most.
 const POLLERS_MAX: usize = 1000;
 
@@ -55,11 +57,27 @@ pub(crate) struct Matched<T> {
     _hold: Hold,
 }
 
+/// A task as its queue sees it.
+pub(crate) trait QueuedTask {
+    /// The worker's own queue that has this task is not served any more: every worker may have it.
+    fn leave_sticky_queue(self, queue: &QueueKey);
+}
+
 /// What a poll came to at once.
 #[derive(Debug)]
-pub(crate) enum Poll<T> {
+pub(crate) enum Poll<T: QueuedTask> {
     Ready(Matched<T>),
     Waiting(Waiting<T>),
+    /// The worker has shut down: it gets no more tasks.
+    Gone,
+}
+
+/// Who polls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PolledBy<'a> {
+    pub(crate) identity: &'a str,
+    /// The worker's instance key; empty when it gave none.
+    pub(crate) worker: &'a str,
 }
 
 /// Someone who polls a queue, for `DescribeTaskQueue`.
@@ -89,12 +107,17 @@ impl<T> Default for Queue<T> {
 #[derive(Debug)]
 pub(crate) struct Matching<T> {
     queues: Mutex<HashMap<QueueKey, Queue<T>>>,
+    gone: Mutex<GoneWorkers>,
     holders: Holders,
 }
 
-impl<T> Matching<T> {
+/// The instance keys of workers that have shut down, in that order.
+#[derive(Debug, Default)]
+struct GoneWorkers(VecDeque<(Arc<str>, Instant)>);
+
+impl<T: QueuedTask> Matching<T> {
     pub(crate) fn new(holders: Holders) -> Self {
-        Self { queues: Mutex::new(HashMap::new()), holders }
+        Self { queues: Mutex::new(HashMap::new()), gone: Mutex::default(), holders }
     }
 
     /// Hands a task to a waiting worker, or lets it wait.
@@ -116,10 +139,15 @@ impl<T> Matching<T> {
         }
     }
 
-    /// Puts a task back that its worker did not take.
-    fn give_back(&self, key: &QueueKey, task: T) {
+    /// Puts a task back that did not reach its worker. On a worker's own queue it goes to another poll of that worker, or
+    /// leaves the queue: whoever drops a poll with a task in it is probably gone.
+    pub(crate) fn give_back(&self, key: &QueueKey, task: T) {
         let mut queues = self.queues();
         let queue = queue(&mut queues, key);
+        if key.kind == QueueKind::Sticky && queue.waiting.iter().all(Delivery::is_closed) {
+            drop(queues);
+            return task.leave_sticky_queue(key);
+        }
         self.deliver(queue, task, Position::Front);
     }
 
@@ -139,16 +167,20 @@ impl<T> Matching<T> {
     }
 
     /// Takes the next task, or a place in the line for one.
-    pub(crate) fn poll(self: &Arc<Self>, key: &QueueKey, identity: &str, now: Time) -> Poll<T> {
+    pub(crate) fn poll(self: &Arc<Self>, key: &QueueKey, by: PolledBy<'_>, now: Time) -> Poll<T> {
         let mut queues = self.queues();
+        // Under the lock of the queues: a worker that shuts down now finds this poll in the line.
+        if self.gone().has(by.worker) {
+            return Poll::Gone;
+        }
         let queue = queue(&mut queues, key);
         queue.last_poll = Some(Instant::now());
-        queue.remember(identity, now);
+        queue.remember(by.identity, now);
         if let Some((task, _)) = queue.tasks.pop_front() {
             let hold = self.holders.hold(Holder::Match);
             return Poll::Ready(Matched { task, backlog: queue.tasks.len(), _hold: hold });
         }
-        let (delivery, receiver) = Delivery::channel();
+        let (delivery, receiver) = Delivery::channel(by.worker);
         queue.waiting.push_back(delivery);
         Poll::Waiting(Waiting::new(Arc::clone(self), key.clone(), receiver))
     }
@@ -163,12 +195,22 @@ impl<T> Matching<T> {
         }
     }
 
-    /// The worker of a sticky queue says good-bye; returns what waits for it.
-    pub(crate) fn shut_down(&self, key: &QueueKey) -> Vec<T> {
+    /// A worker shuts down: its open polls end without a task, and what waits on its own queue leaves it.
+    pub(crate) fn shut_down(&self, namespace: NamespaceKey, worker: &str, sticky_queue: Option<&QueueKey>) {
         let mut queues = self.queues();
-        let Some(queue) = queues.get_mut(key) else { return Vec::new() };
+        if !worker.is_empty() {
+            self.gone().add(worker);
+            let of_namespace = queues.iter_mut().filter(|(key, _)| key.namespace == namespace);
+            for (_, queue) in of_namespace {
+                queue.waiting.retain(|delivery| delivery.worker() != worker);
+            }
+        }
+        let Some((key, queue)) = sticky_queue.and_then(|key| Some((key, queues.get_mut(key)?))) else { return };
         queue.last_poll = None;
-        queue.tasks.drain(..).map(|(task, _)| task).collect()
+        queue.waiting.clear();
+        let left: Vec<_> = queue.tasks.drain(..).collect();
+        drop(queues);
+        left.into_iter().for_each(|(task, _)| task.leave_sticky_queue(key));
     }
 
     /// Who polled lately, and how many tasks wait.
@@ -191,9 +233,31 @@ impl<T> Matching<T> {
     fn queues(&self) -> MutexGuard<'_, HashMap<QueueKey, Queue<T>>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn gone(&self) -> MutexGuard<'_, GoneWorkers> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl<T: Send> Backlog for Matching<T> {
+impl GoneWorkers {
+    fn add(&mut self, worker: &str) {
+        self.forget_old();
+        self.0.push_back((worker.into(), Instant::now()));
+    }
+
+    fn has(&mut self, worker: &str) -> bool {
+        self.forget_old();
+        !worker.is_empty() && self.0.iter().any(|(gone, _)| **gone == *worker)
+    }
+
+    fn forget_old(&mut self) {
+        while self.0.front().is_some_and(|(_, since)| since.elapsed() > GONE_WORKER_KEPT_FOR) {
+            self.0.pop_front();
+        }
+    }
+}
+
+impl<T: QueuedTask + Send> Backlog for Matching<T> {
     fn holds_for(&self) -> Option<Duration> {
         let hold = |queue: &Queue<T>| {
             let (_, newest) = queue.tasks.back()?;
@@ -264,6 +328,25 @@ mod tests {
     }
 
     const NOW: Time = Time::from_nanos(0);
+    const WORKER: PolledBy<'static> = PolledBy { identity: "w", worker: "key" };
+
+    /// Tasks that left a worker's own queue.
+    static LEFT: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+    impl QueuedTask for u32 {
+        fn leave_sticky_queue(self, _: &QueueKey) {
+            LEFT.lock().unwrap().push(self);
+        }
+    }
+
+    fn left(task: u32) -> bool {
+        LEFT.lock().unwrap().contains(&task)
+    }
+
+    fn line(matching: &Arc<Matching<u32>>, key: &QueueKey) -> Waiting<u32> {
+        let Poll::Waiting(waiting) = matching.poll(key, WORKER, NOW) else { panic!("no task waits") };
+        waiting
+    }
 
     #[tokio::test]
     async fn tasks_wait_for_workers_and_workers_for_tasks() {
@@ -271,11 +354,11 @@ mod tests {
         let key = key(QueueKind::Workflow);
         matching.offer(&key, 1);
         matching.offer(&key, 2);
-        let Poll::Ready(first) = matching.poll(&key, "w", NOW) else { panic!("a task waits") };
+        let Poll::Ready(first) = matching.poll(&key, WORKER, NOW) else { panic!("a task waits") };
         assert_eq!((first.task, first.backlog), (1, 1));
-        let Poll::Ready(second) = matching.poll(&key, "w", NOW) else { panic!("a task waits") };
+        let Poll::Ready(second) = matching.poll(&key, WORKER, NOW) else { panic!("a task waits") };
         assert_eq!(second.task, 2);
-        let Poll::Waiting(waiting) = matching.poll(&key, "w", NOW) else { panic!("no task waits") };
+        let Poll::Waiting(waiting) = matching.poll(&key, WORKER, NOW) else { panic!("no task waits") };
         matching.offer(&key, 3);
         assert_eq!(waiting.await.unwrap().task, 3);
     }
@@ -284,13 +367,13 @@ mod tests {
     async fn a_task_for_a_worker_that_has_gone_goes_to_the_next() {
         let matching = matching();
         let key = key(QueueKind::Workflow);
-        let Poll::Waiting(gone) = matching.poll(&key, "w", NOW) else { panic!("no task waits") };
+        let Poll::Waiting(gone) = matching.poll(&key, WORKER, NOW) else { panic!("no task waits") };
         drop(gone);
-        let Poll::Waiting(late) = matching.poll(&key, "w", NOW) else { panic!("no task waits") };
+        let Poll::Waiting(late) = matching.poll(&key, WORKER, NOW) else { panic!("no task waits") };
         matching.offer(&key, 1);
         // Delivered, but not taken.
         drop(late);
-        let Poll::Ready(again) = matching.poll(&key, "w", NOW) else { panic!("the task is back") };
+        let Poll::Ready(again) = matching.poll(&key, WORKER, NOW) else { panic!("the task is back") };
         assert_eq!(again.task, 1);
     }
 
@@ -299,12 +382,48 @@ mod tests {
         let matching = matching();
         let key = key(QueueKind::Sticky);
         assert_eq!(matching.offer_sticky(&key, 1), Err(1));
-        let Poll::Waiting(waiting) = matching.poll(&key, "w", NOW) else { panic!("no task waits") };
+        let Poll::Waiting(waiting) = matching.poll(&key, WORKER, NOW) else { panic!("no task waits") };
         assert_eq!(matching.offer_sticky(&key, 2), Ok(()));
         assert_eq!(waiting.await.unwrap().task, 2);
         matching.offer_sticky(&key, 3).unwrap();
-        assert_eq!(matching.shut_down(&key), [3]);
+        matching.shut_down(key.namespace, "", Some(&key));
+        assert!(left(3));
         assert_eq!(matching.offer_sticky(&key, 4), Err(4));
+    }
+
+    #[tokio::test]
+    async fn shutdown_of_a_worker_ends_its_open_polls_and_those_that_arrive_later() {
+        let matching = matching();
+        let sticky = key(QueueKind::Sticky);
+        let normal = key(QueueKind::Workflow);
+        let Poll::Waiting(other) = matching.poll(&normal, PolledBy { worker: "other", ..WORKER }, NOW) else {
+            panic!("no task waits")
+        };
+        let polls = [line(&matching, &sticky), line(&matching, &normal), line(&matching, &key(QueueKind::Activity))];
+        matching.shut_down(normal.namespace, WORKER.worker, Some(&sticky));
+        for poll in polls {
+            assert!(poll.await.is_none(), "it ends without a task");
+        }
+        assert!(matches!(matching.poll(&normal, WORKER, NOW), Poll::Gone));
+        assert!(matches!(matching.poll(&sticky, WORKER, NOW), Poll::Gone));
+        assert_eq!(matching.offer_sticky(&sticky, 11), Err(11));
+        matching.offer(&normal, 12);
+        assert_eq!(other.await.unwrap().task, 12, "another worker's poll stays open");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_a_gone_worker_did_not_take_leaves_its_sticky_queue() {
+        let matching = matching();
+        let key = key(QueueKind::Sticky);
+        let delivered = line(&matching, &key);
+        let second = line(&matching, &key);
+        matching.offer_sticky(&key, 21).unwrap();
+        drop(delivered);
+        assert_eq!(second.await.unwrap().task, 21, "the worker's other poll takes it");
+        let last = line(&matching, &key);
+        matching.offer_sticky(&key, 22).unwrap();
+        drop(last);
+        assert!(left(22), "nobody else polls there");
     }
 
     #[test]
@@ -314,7 +433,7 @@ mod tests {
         matching.offer(&key, 1);
         assert!(matching.holds_for().is_some());
         assert!(matching.holders.is_idle());
-        let Poll::Ready(matched) = matching.poll(&key, "w", NOW) else { panic!("a task waits") };
+        let Poll::Ready(matched) = matching.poll(&key, WORKER, NOW) else { panic!("a task waits") };
         assert!(!matching.holders.is_idle() && matching.holds_for().is_none());
         drop(matched);
         assert!(matching.holders.is_idle());

@@ -7,44 +7,52 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use super::{Matched, Matching, QueueKey};
+use super::{Matched, Matching, QueueKey, QueuedTask};
 
 /// The queue's end of a place in the line.
 #[derive(Debug)]
-pub(super) struct Delivery<T>(oneshot::Sender<Matched<T>>);
+pub(super) struct Delivery<T> {
+    sender: oneshot::Sender<Matched<T>>,
+    worker: Box<str>,
+}
 
 impl<T> Delivery<T> {
-    pub(super) fn channel() -> (Self, oneshot::Receiver<Matched<T>>) {
+    pub(super) fn channel(worker: &str) -> (Self, oneshot::Receiver<Matched<T>>) {
         let (sender, receiver) = oneshot::channel();
-        (Self(sender), receiver)
+        (Self { sender, worker: worker.into() }, receiver)
+    }
+
+    /// The instance key of the worker that waits.
+    pub(super) fn worker(&self) -> &str {
+        &self.worker
     }
 
     pub(super) fn send(self, matched: Matched<T>) -> Result<(), Matched<T>> {
-        self.0.send(matched)
+        self.sender.send(matched)
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.0.is_closed()
+        self.sender.is_closed()
     }
 }
 
 /// The worker's end: resolves to a task. Dropped before that, it gives back a task that is on its way.
 #[derive(Debug)]
-pub(crate) struct Waiting<T> {
+pub(crate) struct Waiting<T: QueuedTask> {
     matching: Arc<Matching<T>>,
     key: QueueKey,
     receiver: oneshot::Receiver<Matched<T>>,
     taken: bool,
 }
 
-impl<T> Waiting<T> {
+impl<T: QueuedTask> Waiting<T> {
     pub(super) fn new(matching: Arc<Matching<T>>, key: QueueKey, receiver: oneshot::Receiver<Matched<T>>) -> Self {
         Self { matching, key, receiver, taken: false }
     }
 }
 
-impl<T> Future for Waiting<T> {
-    /// `None` when the queue is gone with its engine.
+impl<T: QueuedTask> Future for Waiting<T> {
+    /// `None` when the worker shuts down, or the queue is gone with its engine.
     type Output = Option<Matched<T>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -54,7 +62,7 @@ impl<T> Future for Waiting<T> {
     }
 }
 
-impl<T> Drop for Waiting<T> {
+impl<T: QueuedTask> Drop for Waiting<T> {
     fn drop(&mut self) {
         if self.taken {
             return;

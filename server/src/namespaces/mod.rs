@@ -330,7 +330,13 @@ impl Namespace {
 
 /// A flag is set only if its calls work.
 fn capabilities() -> Capabilities {
-    Capabilities { eager_workflow_start: true, sync_update: true, async_update: true, ..Default::default() }
+    Capabilities {
+        eager_workflow_start: true,
+        sync_update: true,
+        async_update: true,
+        worker_poll_complete_on_shutdown: true,
+        ..Default::default()
+    }
 }
 
 fn check_name(name: &str) -> Result<(), NamespaceError> {

@@ -9,6 +9,7 @@ use tokio::time::timeout_at;
 use tonic::Request;
 use tonic::metadata::MetadataMap;
 
+use super::handover::Handover;
 use crate::stop::StopNotice;
 use crate::store::Store;
 
@@ -29,6 +30,8 @@ pub(crate) struct Call {
     store: Arc<dyn Store>,
     /// Whether its reader is shown events that are not part of the history yet: tools are not.
     pub(crate) shows_unwritten_events: bool,
+    /// The tasks that the response hands to a worker.
+    pub(crate) handover: Handover,
 }
 
 impl Call {
@@ -39,6 +42,7 @@ impl Call {
             deadline: CallDeadline::of(metadata),
             stop: StopNotice::of(request),
             store: Arc::clone(store),
+            handover: Handover::of(request),
             shows_unwritten_events: !matches!(client, "temporal-cli" | "temporal-ui"),
         }
     }

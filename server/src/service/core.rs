@@ -21,10 +21,10 @@ use crate::clock::timers::{Due, Ticket, Timers};
 use crate::clock::{Clock, Holder, Holders};
 use crate::engine::error::Refusal;
 use crate::engine::overlay::{Attempts, Overlay};
-use crate::engine::run::{Effects, Notice, Offer, Run};
+use crate::engine::run::{Close, Effects, Notice, Offer, Run};
 use crate::engine::time::Time;
 use crate::engine::update::UpdateNotice;
-use crate::matching::{Matching, QueueKey, QueueKind};
+use crate::matching::{Matching, QueueKey, QueueKind, QueuedTask};
 use crate::namespaces::{Namespace, Namespaces};
 use crate::store::{CommitSeq, NamespaceKey, RunKey, Store, Wake, Write};
 
@@ -36,6 +36,26 @@ pub(crate) enum Task {
     Workflow { slot: Arc<Slot>, run_id: Arc<str>, stamp: i64 },
     Activity { slot: Arc<Slot>, run_id: Arc<str>, scheduled_event_id: i64, attempt: i32 },
     Query(Arc<DirectQuery>),
+}
+
+impl QueuedTask for Task {
+    fn leave_sticky_queue(self, queue: &QueueKey) {
+        match self {
+            Self::Workflow { slot, run_id, .. } => {
+                let unstuck = slot.transact(&run_id, |open, now| {
+                    if open.run.sticks_to(&queue.name) {
+                        open.run.clear_sticky();
+                    }
+                    Ok(((), open.run.close_transaction(now, Close::KeepSpeculative)))
+                });
+                // A run that has closed sticks to nothing.
+                drop(unstuck);
+            }
+            // Its caller asks the workers of the normal queue.
+            Self::Query(query) => query.release(),
+            Self::Activity { .. } => {}
+        }
+    }
 }
 
 /// Everything one engine shares.

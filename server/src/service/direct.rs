@@ -25,6 +25,11 @@ impl DirectQuery {
         lock(&self.reply).as_ref().is_some_and(|reply| !reply.is_closed())
     }
 
+    /// No worker will answer here: the caller asks elsewhere, or fails.
+    pub(crate) fn release(&self) {
+        lock(&self.reply).take();
+    }
+
     pub(crate) fn answer(&self, answer: RespondQueryTaskCompletedRequest) -> bool {
         lock(&self.reply).take().is_some_and(|reply| reply.send(answer).is_ok())
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tonic::Status;
 
 use super::call::Call;
-use super::core::{Core, Located, Slot, Task};
+use super::core::{Core, Located};
 use super::history::execution;
 use crate::api::common::Payload;
 use crate::api::version::{ReleaseInfo, VersionInfo};
@@ -21,7 +21,6 @@ use crate::api::workflowservice::{
 };
 use crate::engine::describe::{describe_closed, execution_info};
 use crate::engine::error::Refusal;
-use crate::engine::run::Close;
 use crate::engine::start::check_name;
 use crate::matching::{QueueKey, QueueKind};
 use crate::namespaces::CLUSTER;
@@ -171,38 +170,22 @@ impl Core {
         Ok(CountWorkflowExecutionsResponse { count, groups })
     }
 
-    /// The worker goes: what waits on its own queue is offered to all others.
+    /// The worker goes: its open polls end without a task, and what waits on its own queue is offered to all others.
     pub(super) async fn shutdown_worker(
         self: &Arc<Self>,
         request: ShutdownWorkerRequest,
         _call: Call,
     ) -> Result<ShutdownWorkerResponse, Status> {
         let namespace = self.namespaces.find(&request.namespace)?;
-        if request.sticky_task_queue.is_empty() {
-            return Ok(ShutdownWorkerResponse {});
-        }
-        check_name("StickyTaskQueue", &request.sticky_task_queue)?;
-        let key = QueueKey {
-            namespace: namespace.key,
-            kind: QueueKind::Sticky,
-            name: request.sticky_task_queue.as_str().into(),
+        let sticky = if request.sticky_task_queue.is_empty() {
+            None
+        } else {
+            check_name("StickyTaskQueue", &request.sticky_task_queue)?;
+            let name = request.sticky_task_queue.as_str().into();
+            Some(QueueKey { namespace: namespace.key, kind: QueueKind::Sticky, name })
         };
-        for task in self.matching.shut_down(&key) {
-            let Task::Workflow { slot, run_id, .. } = task else { continue };
-            self.unstick(&slot, &run_id, &request.sticky_task_queue);
-        }
+        self.matching.shut_down(namespace.key, &request.worker_instance_key, sticky.as_ref());
         Ok(ShutdownWorkerResponse {})
-    }
-
-    fn unstick(&self, slot: &Arc<Slot>, run_id: &str, queue: &str) {
-        let unstuck = slot.transact(run_id, |open, now| {
-            if open.run.sticks_to(queue) {
-                open.run.clear_sticky();
-            }
-            Ok(((), open.run.close_transaction(now, Close::KeepSpeculative)))
-        });
-        // A run that has closed sticks to nothing.
-        drop(unstuck);
     }
 }
 

@@ -7,6 +7,7 @@ mod closed;
 mod core;
 mod direct;
 pub(crate) mod handle;
+pub(crate) mod handover;
 mod history;
 mod idle;
 mod info;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::call::{Call, Waited};
 use super::core::{Core, Located, OpenRun, Slot, Task};
 use super::direct::DirectQuery;
+use super::handover::{Handed, Handover};
 use super::history::Page;
 use super::tokens::{self, ActivityTaskToken, QueryTaskToken, WorkflowTaskToken};
 use crate::api::common::{WorkerVersionCapabilities, WorkflowType};
@@ -25,7 +26,7 @@ use crate::engine::event::EventId;
 use crate::engine::run::Close;
 use crate::engine::start::check_name;
 use crate::engine::workflow_task::TaskKind;
-use crate::matching::{Matched, Poll, QueueKey, QueueKind};
+use crate::matching::{Matched, Poll, PolledBy, QueueKey, QueueKind};
 
 /// Batches of history that come with a task; the worker asks for the rest.
 const FIRST_PAGE_BATCHES: usize = 256;
@@ -43,29 +44,37 @@ impl Core {
         let key = QueueKey { namespace: namespace.key, kind, name };
         let until = call.deadline.task_poll();
         let sticky_queue = sticky.then_some(&*key.name);
+        let by = PolledBy { identity: &request.identity, worker: &request.worker_instance_key };
         loop {
-            let Some(matched) = self.next_task(&key, &request.identity, until, &call).await else {
+            let Some(matched) = self.next_task(&key, by, until, &call).await else {
                 return Ok(PollWorkflowTaskQueueResponse::default());
             };
             let backlog = matched.backlog;
             let taken = match &matched.task {
                 Task::Workflow { slot, run_id, stamp } => {
-                    self.take_workflow_task(slot, run_id, *stamp, &request.identity, sticky_queue).await
+                    let handover = &call.handover;
+                    self.take_workflow_task(slot, run_id, *stamp, by.identity, sticky_queue, handover).await
                 }
-                Task::Query(query) => self.take_query(query, sticky).await,
+                Task::Query(query) => {
+                    let (matching, queue) = (Arc::downgrade(&self.matching), key.clone());
+                    call.handover.add([Handed::Query { matching, queue, query: Arc::clone(query) }]);
+                    self.take_query(query, sticky).await
+                }
                 Task::Activity { .. } => Ok(None),
             };
             if let Some(mut response) = taken? {
                 response.backlog_count_hint = backlog as i64;
                 return Ok(response);
             }
+            // What was not to be had any more is not on its way.
+            call.handover.taken();
         }
     }
 
     async fn next_task(
         self: &Arc<Self>,
         key: &QueueKey,
-        identity: &str,
+        by: PolledBy<'_>,
         until: Instant,
         call: &Call,
     ) -> Option<Matched<Task>> {
@@ -73,8 +82,9 @@ impl Core {
             // Whoever took a task now could not report on it.
             return None;
         }
-        match self.matching.poll(key, identity, self.clock.now()) {
+        match self.matching.poll(key, by, self.clock.now()) {
             Poll::Ready(matched) => Some(matched),
+            Poll::Gone => None,
             Poll::Waiting(waiting) => match call.wait(until, waiting).await {
                 Waited::For(matched) => matched,
                 Waited::InVain | Waited::Stopped => None,
@@ -90,6 +100,7 @@ impl Core {
         stamp: EventId,
         identity: &str,
         sticky_queue: Option<&str>,
+        handover: &Handover,
     ) -> Result<Option<PollWorkflowTaskQueueResponse>, Status> {
         let request_id: Arc<str> = Uuid::new_v4().to_string().into();
         let taken = slot.transact(run_id, |open, now| {
@@ -103,10 +114,12 @@ impl Core {
                 open.run.state.workflow_task.as_ref().is_some_and(|task| task.kind == TaskKind::Speculative);
             let close = if speculative { Close::KeepSpeculative } else { Close::Write };
             let effects = open.run.close_transaction(now, close);
+            let handed = Handed::workflow_task(slot, open);
             let task = started_task(open, started.sticky, true);
-            Ok(((task, seq), effects))
+            Ok(((task, handed, seq), effects))
         });
-        let Ok(((task, seq), _)) = taken else { return Ok(None) };
+        let Ok(((task, handed, seq), _)) = taken else { return Ok(None) };
+        handover.add(handed);
         self.durable(seq).await?;
         Ok(task.map(StartedTask::response))
     }
@@ -137,8 +150,13 @@ impl Core {
             })
         });
         let found = found.await;
-        // A run that has gone meanwhile has no answer; the caller hears of it by its deadline.
-        let Ok(found) = found else { return Ok(None) };
+        let Ok(found) = found else {
+            // A run that has gone meanwhile has no answer.
+            query.release();
+            return Ok(None);
+        };
+        // Nor has one that cannot be read, whichever worker asks.
+        let found = found.inspect_err(|_| query.release());
         let (page, workflow_type, task_queue, previous_started_event_id) = found?;
         let (history, next_page_token) = page.unwrap_or_default().decode(&query.run_id);
         Ok(Some(PollWorkflowTaskQueueResponse {
@@ -175,8 +193,9 @@ impl Core {
         }
         let key = QueueKey { namespace: namespace.key, kind: QueueKind::Activity, name };
         let until = call.deadline.task_poll();
+        let by = PolledBy { identity: &request.identity, worker: &request.worker_instance_key };
         loop {
-            let Some(matched) = self.next_task(&key, &request.identity, until, &call).await else {
+            let Some(matched) = self.next_task(&key, by, until, &call).await else {
                 return Ok(PollActivityTaskQueueResponse::default());
             };
             let Task::Activity { slot, run_id, scheduled_event_id, attempt } = &matched.task else { continue };
@@ -189,11 +208,13 @@ impl Core {
                     .ok_or_else(Refusal::unknown_activity)?;
                 let effects = open.run.close_transaction(now, Close::Write);
                 let token = activity_token(open, *scheduled_event_id, *attempt);
+                let handed = Handed::activity(slot, open, *scheduled_event_id);
                 let may_run_once = response.retry_policy.as_ref().is_some_and(|policy| policy.maximum_attempts == 1);
                 let response = PollActivityTaskQueueResponse { task_token: token, ..response };
-                Ok(((response, scheduled, may_run_once), effects))
+                Ok(((response, handed, scheduled, may_run_once), effects))
             });
-            if let Ok(((response, scheduled, may_run_once), seq)) = taken {
+            if let Ok(((response, handed, scheduled, may_run_once), seq)) = taken {
+                call.handover.add(handed);
                 // A start that is lost is made again, unless it must not be.
                 self.durable(if may_run_once { seq } else { scheduled }).await?;
                 return Ok(response);
@@ -213,7 +234,8 @@ impl Core {
         check_unversioned(request.worker_version_capabilities.as_ref(), request.deployment_options.as_ref())?;
         let key = QueueKey { namespace: namespace.key, kind: QueueKind::Nexus, name };
         let until = call.deadline.task_poll();
-        let task = self.next_task(&key, &request.identity, until, &call).await;
+        let by = PolledBy { identity: &request.identity, worker: &request.worker_instance_key };
+        let task = self.next_task(&key, by, until, &call).await;
         debug_assert!(task.is_none(), "nothing is offered to a Nexus queue");
         Ok(PollNexusTaskQueueResponse::default())
     }

@@ -123,9 +123,9 @@ impl Core {
                         let kind = answer.completed_type();
                         return reply(kind, answer.query_result, answer.error_message, answer.failure);
                     }
-                    Waited::For(Err(_)) => return Err(lost()),
                     Waited::InVain if limit == until => return Err(expired()),
-                    Waited::InVain => {}
+                    // The worker has gone, or does not answer.
+                    Waited::For(Err(_)) | Waited::InVain => {}
                     Waited::Stopped => return Err(stopped()),
                 }
             }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::call::Call;
 use super::core::{Core, Located, OpenRun, lock};
+use super::handover::Handed;
 use super::history::{execution, namespace_of};
 use super::poll::{activity_token, started_task};
 use super::tokens::{self, ActivityTaskToken, QueryTaskToken, WorkflowTaskToken};
@@ -49,7 +50,7 @@ impl Core {
     pub(super) async fn respond_workflow_task_completed(
         self: &Arc<Self>,
         request: RespondWorkflowTaskCompletedRequest,
-        _call: Call,
+        call: Call,
     ) -> Result<RespondWorkflowTaskCompletedResponse, Status> {
         let token: WorkflowTaskToken = tokens::decode("TaskToken", &request.task_token)?;
         let namespace = namespace_of(self, &request.namespace, &token.namespace)?;
@@ -61,6 +62,9 @@ impl Core {
                 let now = self.clock.now();
                 let (completed, effects) = open.run.complete_workflow_task(which, request, &mut fresh_id, now)?;
                 let next = completed.next_task.then(|| started_task(open, true, completed.resend_updates)).flatten();
+                call.handover.add(next.as_ref().and_then(|_| Handed::workflow_task(slot, open)));
+                let eager = completed.eager_activities.iter();
+                call.handover.add(eager.filter_map(|id| Handed::activity(slot, open, *id)));
                 let activity_tasks = completed
                     .eager_activities
                     .iter()

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::call::Call;
 use super::closed::ClosedRun;
 use super::core::{Core, Current, OpenRun, Slot, SlotKey, SlotState};
+use super::handover::Handed;
 use super::poll::{StartedTask, started_task};
 use crate::api::enums::{WorkflowExecutionStatus, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
 use crate::api::workflowservice::{
@@ -38,6 +39,8 @@ struct Got {
     started: bool,
     status: RunStatus,
     task: Option<StartedTask>,
+    /// That task, until the caller has it.
+    handed: Option<Handed>,
     seq: Option<CommitSeq>,
 }
 
@@ -45,7 +48,7 @@ impl Core {
     pub(super) async fn start_workflow_execution(
         self: &Arc<Self>,
         mut request: StartWorkflowExecutionRequest,
-        _call: Call,
+        call: Call,
     ) -> Result<StartWorkflowExecutionResponse, Status> {
         let namespace = self.namespaces.find(&request.namespace)?;
         namespace.check_takes_new_runs()?;
@@ -56,6 +59,7 @@ impl Core {
         let start = Start::check(fields_of_start(request))?;
         let eager = (wants_task && !start.is_delayed()).then(|| Eager { request_id: start.request_id().into() });
         let got = self.start(&namespace, start, policies, None, eager, attachment)?;
+        call.handover.add(got.handed);
         self.durable(got.seq).await?;
         Ok(StartWorkflowExecutionResponse {
             run_id: got.run_id.to_string(),
@@ -167,7 +171,9 @@ impl Starter<'_> {
         let same_request = *open.run.info.create_request_id == *start.request_id();
         if same_request && signal.is_none_or(|signal| open.run.signal_request_ids.contains(&signal.request_id)) {
             // The answer to the first request was lost: so was the task in it, perhaps.
-            let got = Got { task: self.eager_task_again(open), ..self.got(open, true) };
+            let task = self.eager_task_again(open);
+            let handed = task.as_ref().and_then(|_| Handed::workflow_task(self.slot, open));
+            let got = Got { task, handed, ..self.got(open, true) };
             return Ok(Some(got));
         }
         if open.run.attached_request_ids.contains(start.request_id()) {
@@ -213,6 +219,7 @@ impl Starter<'_> {
                 started: same_request,
                 status: closed.row.status,
                 task: None,
+                handed: None,
                 seq: closed.seq,
             }));
         }
@@ -261,7 +268,8 @@ impl Starter<'_> {
         let effects = open.run.close_transaction(now, Close::Write);
         let task = eager.and_then(|_| started_task(&mut open, false, true));
         self.core.apply(self.slot, &mut open, effects);
-        let got = Got { task, ..self.got(&open, true) };
+        let handed = task.as_ref().and_then(|_| Handed::workflow_task(self.slot, &open));
+        let got = Got { task, handed, ..self.got(&open, true) };
         state.current = Some(Current::Open(open));
         Ok(got)
     }
@@ -285,6 +293,7 @@ impl Starter<'_> {
             started,
             status: RunStatus::Running,
             task: None,
+            handed: None,
             seq: open.seq,
         }
     }

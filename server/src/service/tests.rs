@@ -2,6 +2,7 @@
 
 mod clients;
 mod files;
+mod handover;
 
 use std::time::Duration;
 

@@ -34,9 +34,14 @@ macro_rules! serve {
             let call = Call::of(&request, &core.store);
             Box::pin(async move {
                 core.store.check()?;
+                let handover = call.handover.clone();
                 let answer = core.$call(request.into_inner(), call).await;
                 // It may tell what the store will not have.
-                core.store.check()?;
+                let answer = core.store.check().map_err(Status::from).and(answer);
+                match &answer {
+                    Ok(_) => handover.returned(),
+                    Err(_) => handover.failed(),
+                }
                 answer.map(Response::new)
             })
         }
