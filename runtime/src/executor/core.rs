@@ -408,11 +408,15 @@ impl Core {
         self.inner.borrow_mut().scope = scope;
     }
 
-    /// A coroutine ended. What it left running belongs to the scope above from now on.
-    pub(super) fn remove_scope(&self, scope: ScopeId) {
+    pub(super) fn scope_has_children(&self, scope: ScopeId) -> bool {
+        self.inner.borrow().scopes.has_children(scope)
+    }
+
+    /// Ends the scope of a coroutine that has ended. The operations that it left running belong to the scope above from now on.
+    pub(super) fn end_scope(&self, scope: ScopeId, stays_for_children: bool) {
         let mut inner = self.inner.borrow_mut();
         let inner = &mut *inner;
-        if let Some(heir) = inner.scopes.remove(scope) {
+        if let Some(heir) = inner.scopes.end(scope, stays_for_children) {
             let left = inner.operations.values_mut().filter(|operation| operation.scope == scope);
             left.for_each(|operation| operation.scope = heir);
         }

@@ -13,9 +13,12 @@ use super::error::ReplayError;
 #[repr(u32)]
 pub(super) enum Rule {
     Base = 1,
+    /// The scope of a coroutine that has ended stays for the coroutines it spawned: they remain cancelled if it was, they take a
+    /// request that it had not taken, and its handle still cancels them. Before, its parent adopted them.
+    EndedScopesStay = 2,
 }
 
-const KNOWN: &[Rule] = &[Rule::Base];
+const KNOWN: &[Rule] = &[Rule::Base, Rule::EndedScopesStay];
 
 /// What our workers write as the SDK's name; the numbers of other SDKs mean other things.
 pub(crate) const SDK_NAME: &str = "everloop";

@@ -264,7 +264,7 @@ impl Run {
                 }
                 Next::Live { inputs, start } => {
                     self.core.set_replaying(false);
-                    self.rules.holds(Rule::Base, false);
+                    self.holds(Rule::Base);
                     let updates = std::mem::take(&mut self.updates);
                     let mut issued = self.task(inputs, start, Updates::Delivered(updates))?;
                     self.core.set_replaying(true);
@@ -584,7 +584,8 @@ impl Run {
             Poll::Ready(output) => {
                 if let Some(coroutine) = self.coroutines.remove(&id) {
                     catch(|| drop(coroutine.future)).map_err(TaskFailure::Panic)?;
-                    self.core.remove_scope(coroutine.scope);
+                    let stays = self.core.scope_has_children(coroutine.scope) && self.holds(Rule::EndedScopesStay);
+                    self.core.end_scope(coroutine.scope, stays);
                 }
                 if self.handlers.remove(&id).is_some() {
                     self.core.handler_ended();
@@ -593,6 +594,10 @@ impl Run {
                 Ok(())
             }
         }
+    }
+
+    fn holds(&mut self, rule: Rule) -> bool {
+        self.rules.holds(rule, self.core.is_replaying())
     }
 
     fn adopt_spawned(&mut self) {

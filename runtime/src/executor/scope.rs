@@ -11,6 +11,10 @@ pub(crate) struct ScopeId(u64);
 #[derive(Default)]
 struct Scope {
     parent: Option<ScopeId>,
+    /// How many scopes have this one as their parent.
+    children: usize,
+    /// Its coroutine has ended; the scope stays for its children.
+    ended: bool,
     /// Set once and for good.
     cancelled: bool,
     /// A cancellation that met nobody waiting: the next operation polled in the scope takes it.
@@ -35,20 +39,52 @@ impl Scopes {
     pub(super) fn add(&mut self, parent: Option<ScopeId>) -> ScopeId {
         let id = ScopeId(self.next);
         self.next += 1;
+        if let Some(parent) = parent.and_then(|parent| self.scopes.get_mut(&parent)) {
+            parent.children += 1;
+        }
         self.scopes.insert(id, Scope { parent, ..Scope::default() });
         id
     }
 
-    /// Forgets a scope whose coroutine has ended, and answers which scope takes over what is left. The root stays.
-    pub(super) fn remove(&mut self, id: ScopeId) -> Option<ScopeId> {
+    pub(super) fn has_children(&self, id: ScopeId) -> bool {
+        self.scopes.get(&id).is_some_and(|scope| scope.children > 0)
+    }
+
+    /// Ends the scope of a coroutine that has ended, and returns the scope that takes over its operations. The root stays.
+    ///
+    /// With `stays_for_children` a scope that has children is kept until they have ended, so that they stay cancelled if it
+    /// was. Otherwise its parent adopts them.
+    pub(super) fn end(&mut self, id: ScopeId, stays_for_children: bool) -> Option<ScopeId> {
         if id == Self::ROOT {
             return None;
         }
-        let parent = self.scopes.remove(&id)?.parent;
-        for scope in self.scopes.values_mut().filter(|scope| scope.parent == Some(id)) {
-            scope.parent = parent;
+        let scope = self.scopes.get_mut(&id)?;
+        let parent = scope.parent;
+        if stays_for_children && scope.children > 0 {
+            scope.ended = true;
+        } else {
+            self.forget(id);
         }
         Some(parent.unwrap_or(Self::NONE))
+    }
+
+    /// Removes a scope, and those above it that only stayed for it.
+    fn forget(&mut self, id: ScopeId) {
+        let mut next = Some(id);
+        while let Some(Scope { parent, children, .. }) = next.take().and_then(|id| self.scopes.remove(&id)) {
+            if children > 0 {
+                for scope in self.scopes.values_mut().filter(|scope| scope.parent == Some(id)) {
+                    scope.parent = parent;
+                }
+            }
+            if let Some(id) = parent
+                && let Some(scope) = self.scopes.get_mut(&id)
+            {
+                scope.children += children;
+                scope.children -= 1;
+                next = (scope.ended && scope.children == 0).then_some(id);
+            }
+        }
     }
 
     /// Marks it cancelled; false if it was before.
@@ -106,5 +142,32 @@ mod tests {
         assert!(!scopes.take_undelivered(handler));
         assert!(scopes.take_undelivered(child) && !scopes.take_undelivered(child));
         assert!(!scopes.is_cancelled(Scopes::NONE) && !scopes.is_within(Scopes::NONE, Scopes::ROOT));
+    }
+
+    #[test]
+    fn ended_scope_stays_until_its_last_child_has_ended() {
+        let mut scopes = Scopes::new();
+        let parent = scopes.add(Some(Scopes::ROOT));
+        let child = scopes.add(Some(parent));
+        let grandchild = scopes.add(Some(child));
+        scopes.cancel(parent);
+        assert_eq!(scopes.end(parent, true), Some(Scopes::ROOT));
+        assert_eq!(scopes.end(child, true), Some(parent));
+        assert!(scopes.is_cancelled(grandchild) && !scopes.is_cancelled(Scopes::ROOT));
+        scopes.end(grandchild, true);
+        assert_eq!(scopes.scopes.len(), 1, "only the root is left");
+        assert!(!scopes.has_children(Scopes::ROOT));
+    }
+
+    #[test]
+    fn parent_adopts_the_children_of_a_scope_that_does_not_stay() {
+        let mut scopes = Scopes::new();
+        let parent = scopes.add(Some(Scopes::ROOT));
+        let child = scopes.add(Some(parent));
+        scopes.cancel(parent);
+        scopes.end(parent, false);
+        assert!(!scopes.is_cancelled(child) && scopes.is_within(child, Scopes::ROOT) && scopes.has_children(Scopes::ROOT));
+        scopes.end(child, false);
+        assert!(!scopes.has_children(Scopes::ROOT));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use expect_test::expect;
 
-use super::story::{work, workflow};
+use super::story::{Scripted, work, workflow};
 use crate::activity::ActivityCancellationType;
 use crate::workflow::*;
 use crate::{join, select};
@@ -208,4 +208,58 @@ fn an_activity_that_closed_after_the_cancellation_is_not_asked_to_stop() {
     };
     expect![["CancelWorkflow\n"]].assert_eq(&run(ActivityCancellationType::TryCancel));
     expect![["CompleteWorkflow\n"]].assert_eq(&run(ActivityCancellationType::WaitCancellationCompleted));
+}
+
+/// The cancelled coroutine had ended with the request undelivered, and its scope was forgotten: its child ran on as if nobody had
+/// cancelled anything.
+#[test]
+fn child_of_a_cancelled_coroutine_that_has_ended_is_cancelled() {
+    let mut story = cancelled_parent_with_child().story();
+    expect![["ScheduleActivity(work, id 1)\n"]].assert_eq(&story.task());
+    // The rule that decides it is recorded with the task, and the history replays under it.
+    assert_eq!(story.rules, [1, 2]);
+    expect![["CompleteWorkflow\n"]].assert_eq(&story.lose_task().complete("1", 5).task());
+}
+
+#[test]
+fn history_from_before_the_rule_of_ended_parents_replays_as_it_was_recorded() {
+    let mut story = cancelled_parent_with_child().story().without_rules();
+    expect![["StartTimer(1)\nScheduleActivity(work, id 2)\n"]].assert_eq(&story.task());
+    // The worker that replays it knows the rule, which this history never adopted.
+    expect![["CompleteWorkflow\n"]].assert_eq(&story.lose_task().complete("2", 5).task());
+}
+
+fn cancelled_parent_with_child() -> Scripted<()> {
+    workflow(|_: Rc<()>| async {
+        let parent = spawn(async {
+            drop(spawn(async {
+                yield_now().await;
+                yield_now().await;
+                sleep(SECOND).await.ok();
+            }));
+            yield_now().await;
+        });
+        yield_now().await;
+        parent.cancel();
+        parent.await?;
+        yield_now().await;
+        Ok(work(1).await?)
+    })
+}
+
+#[test]
+fn coroutine_that_has_ended_still_passes_a_cancellation_to_its_children() {
+    let mut story = workflow(|_: Rc<()>| async {
+        let parent = spawn(async { drop(spawn(async { sleep(SECOND).await })) });
+        yield_now().await;
+        yield_now().await;
+        assert!(parent.is_finished());
+        sleep(SECOND * 2).await?;
+        parent.cancel();
+        sleep(SECOND * 3).await?;
+        Ok(1)
+    })
+    .story();
+    expect![["StartTimer(1)\nStartTimer(2)\n"]].assert_eq(&story.task());
+    expect![["CancelTimer(1)\nStartTimer(3)\n"]].assert_eq(&story.fire("2").task());
 }

@@ -190,6 +190,7 @@ pub(crate) struct Story {
     /// What the last task said besides its commands.
     pub(super) warnings: Vec<String>,
     pub(super) messages: Vec<Message>,
+    pub(super) rules: Vec<u32>,
 }
 
 impl Story {
@@ -203,6 +204,7 @@ impl Story {
             updates: Vec::new(),
             warnings: Vec::new(),
             messages: Vec::new(),
+            rules: Vec::new(),
         };
         let started = history::WorkflowExecutionStartedEventAttributes {
             workflow_type: Some(raw::WorkflowType { name: "Scripted".into() }),
@@ -214,6 +216,12 @@ impl Story {
         let started = Event::WorkflowExecutionStartedEventAttributes(started.into());
         story.add(EventType::WorkflowExecutionStarted, started);
         story
+    }
+
+    /// The server keeps no SDK metadata, so that only the base rules hold. Until the run is rebuilt.
+    pub(super) fn without_rules(mut self) -> Self {
+        self.run = Run::new(self.definition.clone(), RunOptions { rules_supported: false, ..run_options() });
+        self
     }
 
     /// Lets time pass.
@@ -357,6 +365,7 @@ impl Story {
     fn record(&mut self, completion: Completion, updates: &[Update]) -> String {
         let rejected = completion.messages.iter().any(|message| message.id.ends_with("/reject"));
         (self.warnings, self.messages) = (completion.warnings, completion.messages);
+        self.rules.clone_from(&completion.rules);
         let completed = history::WorkflowTaskCompletedEventAttributes {
             sdk_metadata: Some(WorkflowTaskCompletedMetadata {
                 lang_used_flags: completion.rules,
