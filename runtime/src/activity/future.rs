@@ -88,6 +88,11 @@ impl<A: Activity> Future for ActivityHandle<A> {
     type Output = Result<A::Output, ActivityFailure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let name = A::NAME;
+        assert!(
+            !self.pending.is_done(),
+            "the handle of activity `{name}` was awaited again after it gave its result: keep the result of the first await"
+        );
         poll_pending::<A>(&mut self.pending, cx)
     }
 }

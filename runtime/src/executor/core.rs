@@ -692,10 +692,18 @@ impl Pending {
         self.id
     }
 
+    /// # Panics
+    /// If it gave its outcome before: nothing would ever wake a second wait.
     pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Outcome> {
+        assert!(!self.is_done, "a future of the workflow was polled again after it gave its output");
         let outcome = self.core.poll(self.id, waker);
         self.is_done |= outcome.is_ready();
         outcome
+    }
+
+    /// Whether the outcome was taken.
+    pub(crate) fn is_done(&self) -> bool {
+        self.is_done
     }
 
     pub(crate) fn cancel(&self) {

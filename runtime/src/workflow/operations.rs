@@ -310,7 +310,12 @@ impl Future for CancelledFuture {
             self.pending = Some(Pending::new(core, id, OnDrop::Detach));
         }
         let Some(pending) = &mut self.pending else { return Poll::Pending };
-        pending.poll(cx.waker()).map(|_| ())
+        if pending.poll(cx.waker()).is_pending() {
+            return Poll::Pending;
+        }
+        // A scope stays cancelled: the next poll finds it so.
+        self.pending = None;
+        Poll::Ready(())
     }
 }
 

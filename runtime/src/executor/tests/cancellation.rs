@@ -263,3 +263,50 @@ fn coroutine_that_has_ended_still_passes_a_cancellation_to_its_children() {
     expect![["StartTimer(1)\nStartTimer(2)\n"]].assert_eq(&story.task());
     expect![["CancelTimer(1)\nStartTimer(3)\n"]].assert_eq(&story.fire("2").task());
 }
+
+#[test]
+fn awaiting_a_resolved_handle_again_fails_the_task_and_names_the_activity() {
+    let mut story = workflow(|_: Rc<()>| async {
+        let mut handle = work(1).start();
+        let first = (&mut handle).await?;
+        Ok(first + handle.await?)
+    })
+    .story();
+    story.task();
+    let failure = story.complete("1", 5).try_task().unwrap_err().to_string();
+    assert!(failure.contains("the handle of activity `work` was awaited again after it gave its result"), "{failure}");
+}
+
+#[test]
+fn waiting_for_a_cancellation_again_is_over_at_once() {
+    let mut story = workflow(|_: Rc<()>| async {
+        let mut asked = cancelled();
+        (&mut asked).await;
+        asked.await;
+        Ok(1)
+    })
+    .story();
+    expect![[""]].assert_eq(&story.task());
+    expect![["CompleteWorkflow\n"]].assert_eq(&story.cancel().task());
+}
+
+#[test]
+fn conditions_and_fields_can_be_waited_for_again_after_a_cancellation() {
+    let mut story = workflow(|paid: Rc<State<bool>>| async move {
+        let mut condition = wait_condition(|| paid.get());
+        let mut field = paid.wait(|paid| *paid);
+        let (first, second) = join!(&mut condition, &mut field);
+        assert!(first.is_err() && second.is_err());
+        let (first, second) = join!(condition, field);
+        first.and(second)?;
+        Ok(1)
+    })
+    .signal("pay", |paid, _| async move {
+        paid.set(true);
+        Ok(())
+    })
+    .story();
+    expect![[""]].assert_eq(&story.task());
+    expect![[""]].assert_eq(&story.cancel().task());
+    expect![["CompleteWorkflow\n"]].assert_eq(&story.signal("pay", 0).task());
+}
