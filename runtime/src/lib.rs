@@ -41,6 +41,7 @@ mod tasks;
 mod worker;
 mod workflow;
 
+pub mod guide;
 pub mod raw;
 #[cfg(feature = "worker")]
 pub mod testing;
@@ -74,10 +75,10 @@ pub use worker::{
     BuildError, CallingWorkflow, RunUntilOutput, ShutdownHandle, Worker, WorkerBuilder, WorkerError, WorkerInterceptor,
 };
 pub use workflow::{
-    Cancelled, CancelledFuture, Elapsed, JoinHandle, Scope, Sleep, State, Timeout, UnfinishedPolicy, WaitCondition,
-    WaitState, Workflow, WorkflowCall, YieldNow, all_handlers_finished, cancelled, info, is_cancelled, is_replaying,
-    join_all, now, random, random_range, scope, shield, sleep, sleep_until, spawn, this, timeout, uuid, wait_condition,
-    yield_now,
+    Cancelled, CancelledFuture, Elapsed, JoinAll, JoinHandle, Scope, Sleep, State, Timeout, UnfinishedPolicy,
+    WaitCondition, WaitState, Workflow, WorkflowCall, YieldNow, all_handlers_finished, cancelled, info, is_cancelled,
+    is_replaying, join_all, now, random, random_range, scope, shield, sleep, sleep_until, spawn, this, timeout, uuid,
+    wait_condition, yield_now,
 };
 
 /// What programs need most: `use everloop::prelude::*;`.

@@ -300,6 +300,19 @@ impl Core {
         inner.access == Access::Full && inner.scopes.take_undelivered(scope)
     }
 
+    /// Polls a future whose first operation takes a cancellation of a scope, as if it had been pending when that came.
+    pub(crate) fn delivering_cancellation<R>(&self, scope: ScopeId, poll: impl FnOnce() -> R) -> R {
+        let before = self.inner.borrow_mut().scopes.replace_undelivered(scope, true);
+        let polled = poll();
+        self.inner.borrow_mut().scopes.replace_undelivered(scope, before);
+        polled
+    }
+
+    /// How many cancellations have reached a scope.
+    pub(crate) fn cancel_requests(&self, scope: ScopeId) -> usize {
+        self.inner.borrow().scopes.requests(scope)
+    }
+
     /// Resolves a local operation.
     pub(crate) fn resolve(&self, id: OperationId) {
         if let Some(operation) = self.inner.borrow_mut().operations.get_mut(&id) {

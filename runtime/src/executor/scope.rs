@@ -111,6 +111,16 @@ impl Scopes {
         false
     }
 
+    /// Sets whether a cancellation waits for the next operation in a scope, and returns whether one did.
+    pub(super) fn replace_undelivered(&mut self, id: ScopeId, undelivered: bool) -> bool {
+        self.scopes.get_mut(&id).is_some_and(|scope| std::mem::replace(&mut scope.undelivered, undelivered))
+    }
+
+    /// How many cancellations have reached a scope: its own and those of the scopes above it.
+    pub(super) fn requests(&self, id: ScopeId) -> usize {
+        self.upward(id).filter(|(_, scope)| scope.cancelled).count()
+    }
+
     /// Whether it or a scope above it was cancelled.
     pub(super) fn is_cancelled(&self, id: ScopeId) -> bool {
         self.upward(id).any(|scope| scope.1.cancelled)
@@ -166,7 +176,9 @@ mod tests {
         let child = scopes.add(Some(parent));
         scopes.cancel(parent);
         scopes.end(parent, false);
-        assert!(!scopes.is_cancelled(child) && scopes.is_within(child, Scopes::ROOT) && scopes.has_children(Scopes::ROOT));
+        assert!(
+            !scopes.is_cancelled(child) && scopes.is_within(child, Scopes::ROOT) && scopes.has_children(Scopes::ROOT)
+        );
         scopes.end(child, false);
         assert!(!scopes.has_children(Scopes::ROOT));
     }

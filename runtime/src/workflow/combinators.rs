@@ -3,10 +3,11 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::operations::{Sleep, sleep};
+use super::pool::Pool;
 use crate::executor::current;
 
 /// A time limit passed.
@@ -53,11 +54,118 @@ impl<F: Future> Future for Timeout<F> {
 }
 
 /// Waits for all of several futures or calls of one kind; results come in their order.
-pub fn join_all<I>(futures: I) -> impl Future<Output = Vec<<I::Item as IntoFuture>::Output>>
+///
+/// All start at once. [`JoinAll::limit`] starts only so many, and no more once the workflow is asked to cancel.
+pub fn join_all<I>(futures: I) -> JoinAll<<I::Item as IntoFuture>::IntoFuture>
 where
     I: IntoIterator<Item: IntoFuture>,
 {
-    futures_util::future::join_all(futures.into_iter().map(IntoFuture::into_future))
+    let futures = futures.into_iter().map(IntoFuture::into_future).collect();
+    JoinAll { state: JoinAllState::New { futures, limit: None } }
+}
+
+/// See [`join_all`].
+#[must_use = "nothing happens until it is awaited"]
+pub struct JoinAll<F: Future> {
+    state: JoinAllState<F>,
+}
+
+enum JoinAllState<F: Future> {
+    New { futures: Vec<F>, limit: Option<usize> },
+    AtOnce(futures_util::future::JoinAll<F>),
+    Limited { pool: Pool<Numbered<F>>, limit: usize, outputs: Vec<Option<F::Output>> },
+}
+
+impl<F: Future> JoinAll<F> {
+    /// Runs at most `futures` of them at once; the next ones start in their order, as others end.
+    ///
+    /// If the workflow (or the coroutine that waits) is asked to cancel meanwhile, what has not started takes the request with
+    /// its first operation: an activity call returns its cancelled failure and is never scheduled. There is one output for each
+    /// future all the same. The [guide](crate::guide::cancellation) compares this with foreign combinators such as
+    /// `buffer_unordered`, which go on with the rest.
+    ///
+    /// ```
+    /// # use everloop::prelude::*;
+    /// # #[activity] async fn resize(image: u32) -> ActivityResult<u64> { Ok(0) }
+    /// async fn resize_all(images: Vec<u32>) -> WorkflowResult<u64> {
+    ///     let mut bytes = 0;
+    ///     for resized in join_all(images.into_iter().map(resize)).limit(5).await {
+    ///         bytes += resized?;
+    ///     }
+    ///     Ok(bytes)
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    /// If `futures` is zero, and if it has been polled before.
+    #[track_caller]
+    pub fn limit(mut self, futures: usize) -> Self {
+        assert!(futures > 0, "a limit of zero would never start a future");
+        match &mut self.state {
+            JoinAllState::New { limit, .. } => *limit = Some(futures),
+            JoinAllState::AtOnce(_) | JoinAllState::Limited { .. } => {
+                panic!("the limit of `join_all` must be set before it is polled")
+            }
+        }
+        self
+    }
+}
+
+// Futures are only polled where they are boxed.
+impl<F: Future> Unpin for JoinAll<F> {}
+
+impl<F: Future> Future for JoinAll<F> {
+    type Output = Vec<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let JoinAllState::New { futures, limit } = &mut self.state {
+            let futures = std::mem::take(futures);
+            self.state = match *limit {
+                None => JoinAllState::AtOnce(futures_util::future::join_all(futures)),
+                Some(limit) => limited(futures, limit),
+            };
+        }
+        match &mut self.state {
+            JoinAllState::New { .. } => unreachable!("it was started above"),
+            JoinAllState::AtOnce(all) => Pin::new(all).poll(cx),
+            JoinAllState::Limited { pool, limit, outputs } => {
+                while let Some((number, output)) = ready!(pool.poll_next(*limit, cx)) {
+                    outputs[number] = Some(output);
+                }
+                Poll::Ready(std::mem::take(outputs).into_iter().flatten().collect())
+            }
+        }
+    }
+}
+
+fn limited<F: Future>(futures: Vec<F>, limit: usize) -> JoinAllState<F> {
+    // A request that met nothing pending is for all of them, since together they are the next thing that waits.
+    let is_cancelled = current::try_current().is_some_and(|core| core.take_cancellation(core.scope()));
+    let outputs = futures.iter().map(|_| None).collect();
+    let mut pool = Pool::new();
+    for (number, future) in futures.into_iter().enumerate() {
+        let future = Numbered { number, future: Box::pin(future) };
+        match is_cancelled {
+            true => pool.push_cancelled(future),
+            false => pool.push_waiting(future),
+        }
+    }
+    JoinAllState::Limited { pool, limit, outputs }
+}
+
+/// A future with its place among the outputs.
+struct Numbered<F> {
+    number: usize,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Numbered<F> {
+    type Output = (usize, F::Output);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let number = self.number;
+        self.future.as_mut().poll(cx).map(|output| (number, output))
+    }
 }
 
 /// Waits for the first of several futures or calls; the others are dropped, and with them cancelled.

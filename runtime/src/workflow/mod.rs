@@ -7,11 +7,12 @@ mod combinators;
 mod definition;
 mod handlers;
 mod operations;
+mod pool;
 mod scope;
 mod spawn;
 mod state;
 
-pub use combinators::{Elapsed, Timeout, join_all, timeout};
+pub use combinators::{Elapsed, JoinAll, Timeout, join_all, timeout};
 pub use definition::{InitialState, Message, Workflow, WorkflowCall};
 pub use handlers::{Handlers, UnfinishedPolicy};
 pub use operations::{

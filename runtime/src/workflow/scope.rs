@@ -1,13 +1,12 @@
 //! Children that borrow from their parent, and none of which outlives it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-use futures_util::stream::{FuturesUnordered, Stream};
-
+use super::pool::Pool;
 use crate::errors::WorkflowError;
 
 type Child<'env> = Pin<Box<dyn Future<Output = Result<(), WorkflowError>> + 'env>>;
@@ -34,9 +33,9 @@ type Child<'env> = Pin<Box<dyn Future<Output = Result<(), WorkflowError>> + 'env
 pub async fn scope<'env, R>(
     body: impl AsyncFnOnce(&Scope<'env>) -> Result<R, WorkflowError>,
 ) -> Result<R, WorkflowError> {
-    let scope = Scope { new: RefCell::default(), _env: PhantomData };
-    // Polls a child only when it was woken, in wake order; declared first, so that the body is dropped before them.
-    let mut children: FuturesUnordered<Child<'env>> = FuturesUnordered::new();
+    let scope = Scope { new: RefCell::default(), limit: Cell::new(None), _env: PhantomData };
+    // Declared before the body, so that the body is dropped first.
+    let mut children: Pool<Child<'env>> = Pool::new();
     let mut result = None;
     let mut body = pin!(body(&scope));
     std::future::poll_fn(|cx| {
@@ -49,14 +48,13 @@ pub async fn scope<'env, R>(
                     Err(error) => return Poll::Ready(Err(error)),
                 }
             }
-            let mut moved = !scope.new.borrow().is_empty();
-            children.extend(scope.new.take());
-            while let Poll::Ready(Some(ended)) = pin!(&mut children).poll_next(cx) {
+            let mut moved = scope.hand_over(&mut children);
+            while let Poll::Ready(Some(ended)) = children.poll_next(scope.limit.get().unwrap_or(usize::MAX), cx) {
                 moved = true;
                 if let Err(error) = ended {
                     return Poll::Ready(Err(error));
                 }
-                children.extend(scope.new.take());
+                scope.hand_over(&mut children);
             }
             if let Some(value) = result.take_if(|_| children.is_empty()) {
                 return Poll::Ready(Ok(value));
@@ -72,7 +70,8 @@ pub async fn scope<'env, R>(
 /// Where children are spawned. See [`scope`].
 pub struct Scope<'env> {
     new: RefCell<Vec<Child<'env>>>,
-    _env: PhantomData<std::cell::Cell<&'env ()>>,
+    limit: Cell<Option<usize>>,
+    _env: PhantomData<Cell<&'env ()>>,
 }
 
 impl<'env> Scope<'env> {
@@ -82,5 +81,48 @@ impl<'env> Scope<'env> {
         F: Future<Output = Result<(), WorkflowError>> + 'env,
     {
         self.new.borrow_mut().push(Box::pin(child));
+    }
+
+    /// Runs at most `children` children at once, from now on; those beyond start in the order they were spawned, as others end.
+    ///
+    /// If the workflow (or the coroutine that waits for this scope) is asked to cancel, children that have not started take the
+    /// request with their first operation, which returns [`Cancelled`](crate::Cancelled): so they schedule nothing more. The
+    /// [guide](crate::guide::cancellation) compares this with foreign combinators.
+    ///
+    /// ```
+    /// # use everloop::prelude::*;
+    /// # #[activity] async fn resize(image: u32) -> ActivityResult<()> { Ok(()) }
+    /// async fn resize_all(images: Vec<u32>) -> WorkflowResult<()> {
+    ///     scope(async |s| {
+    ///         s.limit(5);
+    ///         for image in images {
+    ///             s.spawn(async move { Ok(resize(image).await?) });
+    ///         }
+    ///         Ok(())
+    ///     })
+    ///     .await
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    /// If `children` is zero.
+    #[track_caller]
+    pub fn limit(&self, children: usize) -> &Self {
+        assert!(children > 0, "a scope with a limit of zero would never start a child");
+        self.limit.set(Some(children));
+        self
+    }
+
+    /// Moves new children to the pool. False if there are none.
+    fn hand_over(&self, children: &mut Pool<Child<'env>>) -> bool {
+        let new = self.new.take();
+        let any = !new.is_empty();
+        for child in new {
+            match self.limit.get() {
+                None => children.push(child),
+                Some(_) => children.push_waiting(child),
+            }
+        }
+        any
     }
 }

@@ -4,6 +4,7 @@ mod cancellation;
 mod constructs;
 mod cuts;
 mod handlers;
+mod limits;
 mod mismatches;
 mod order;
 pub(crate) mod story;
