@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
@@ -134,7 +133,8 @@ impl Embedded {
 
     /// The engine of a file: the one that is there, or a new one.
     fn open(path: &Path, is_skipping: bool) -> Result<Arc<Self>, String> {
-        let key = absolute(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        // One name for a file, whatever way leads there; the file itself need not be there yet.
+        let key = everloop_server::database_path(path).map_err(|error| error.to_string())?;
         let started = Instant::now();
         let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(embedded) = files.get(&key).and_then(Weak::upgrade) {
@@ -166,15 +166,5 @@ impl Embedded {
     fn jumping(&self) -> MutexGuard<'_, usize> {
         // Nothing panics while it is held.
         self.jumping.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One name for a file, whatever way leads there; the file itself need not be there yet.
-fn absolute(path: &Path) -> io::Result<PathBuf> {
-    let path = std::path::absolute(path)?;
-    match (path.parent().map(Path::canonicalize), path.file_name()) {
-        (Some(Ok(folder)), Some(name)) => Ok(path.canonicalize().unwrap_or_else(|_| folder.join(name))),
-        // The engine says what is wrong with it.
-        _ => Ok(path),
     }
 }

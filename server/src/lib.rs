@@ -21,3 +21,5 @@ pub use service::workflow::Workflows;
 #[doc(hidden)]
 pub use store::CommitStep;
 pub use store::{BackupError, backup};
+#[doc(hidden)]
+pub use store::{PathError, database_path};

@@ -43,7 +43,9 @@ impl From<StoreError> for Status {
                 let detail = ErrorInfo { reason: "STORE_FAILED".to_owned(), domain: "everloop".to_owned() };
                 with_detail(Code::Unavailable, error.to_string(), &detail)
             }
-            StoreError::Busy { .. } => {
+            StoreError::Locked { .. } => Self::unavailable(error.to_string()),
+            StoreError::TooSlow { .. } => Self::deadline_exceeded(error.to_string()),
+            StoreError::Busy { .. } | StoreError::Crowded { .. } => {
                 let detail = ResourceExhaustedFailure {
                     cause: ResourceExhaustedCause::PersistenceLimit.into(),
                     scope: ResourceExhaustedScope::System.into(),

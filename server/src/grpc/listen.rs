@@ -105,18 +105,19 @@ impl Engine {
         let test = self.test_service().map(|test| configured!(test));
         let services = Services::new(configured!(self.workflow_service()), self.operator_service(), test, stops);
         let listens_on = |address| self.listens_on(address).map_err(ListenError::from);
-        listen(address, reach, services, stopping, listens_on).await
+        listen(address, reach, services, stopping, listens_on, self.on_stop_listening()).await
     }
 }
 
 /// Listens on the address with the service. The sender tells everybody who has its receiver when it stops; `bound` is
-/// told the address before anybody is served there.
+/// told the address before anybody is served there, `ended` when nobody is any more.
 async fn listen<S>(
     address: SocketAddr,
     reach: Reach,
     service: S,
     stopping: watch::Sender<bool>,
     bound: impl FnOnce(SocketAddr) -> Result<(), ListenError>,
+    ended: impl FnOnce(SocketAddr) + Send + 'static,
 ) -> Result<Listening, ListenError>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
@@ -145,6 +146,7 @@ where
         if let Err(error) = server.await {
             tracing::error!(%error, "no longer listening");
         }
+        ended(address);
     });
     Ok(Listening { address, stopping, served })
 }
@@ -170,8 +172,15 @@ mod tests {
 
     async fn start(address: SocketAddr, reach: Reach) -> Result<Listening, ListenError> {
         let (stopping, stops) = watch::channel(false);
-        listen(address, reach, HealthServer::new(HealthService::new(StopNotice::new(stops))), stopping, |_| Ok(()))
-            .await
+        listen(
+            address,
+            reach,
+            HealthServer::new(HealthService::new(StopNotice::new(stops))),
+            stopping,
+            |_| Ok(()),
+            |_| {},
+        )
+        .await
     }
 
     async fn connect(address: SocketAddr) -> Result<HealthClient<Channel>, tonic::transport::Error> {

@@ -22,7 +22,7 @@ use crate::engine::time::Time;
 use crate::grpc::{Operator, TestTime};
 use crate::namespaces::{NamespaceError, Namespaces};
 use crate::store::{
-    CommitHook, CommitStep, FileOptions, HistoryBatch, OpenError, Opened, SqliteStore, Store, StoreError,
+    BUSY_WAIT, CommitHook, CommitStep, FileOptions, HistoryBatch, OpenError, Opened, SqliteStore, Store, StoreError,
 };
 
 /// A server of durable workflows inside this process.
@@ -143,6 +143,7 @@ impl EngineBuilder {
             clock,
             vfs: self.vfs.clone(),
             pages_max: self.pages_max,
+            busy_wait: BUSY_WAIT,
             hook: self.hook.clone(),
         };
         let (store, opened) = SqliteStore::open(options).map_err(|error| match &error {
@@ -226,6 +227,13 @@ impl Engine {
         core.store.listens_on(&address.to_string()).map_err(|error| EngineError::Store(error.to_string()))
     }
 
+    /// What takes back that others will reach the engine at an address.
+    #[cfg(feature = "listen")]
+    pub(crate) fn on_stop_listening(&self) -> impl FnOnce(SocketAddr) + Send + use<> {
+        let store = Arc::clone(&self.handle.core.store);
+        move |address| store.stops_listening_on(&address.to_string())
+    }
+
     /// Makes sure that there is a namespace of that name.
     ///
     /// # Errors
@@ -244,7 +252,7 @@ impl Engine {
             match failed.await {
                 Err(StoreError::Failed { reason }) => reason.to_string(),
                 // It waits for a commit that never comes.
-                Ok(()) | Err(StoreError::Busy { .. }) => std::future::pending().await,
+                Ok(()) | Err(_) => std::future::pending().await,
             }
         }
     }

@@ -137,7 +137,7 @@ impl Core {
         };
         let page_size = usize::try_from(page_size).ok().filter(|size| *size > 0).unwrap_or(PAGE_ROWS_MAX);
         self.store.caught_up().await?;
-        let (rows, next) = self.store.list(namespace.key, &filter, after, page_size.min(PAGE_ROWS_MAX))?;
+        let (rows, next) = self.store.list(namespace.key, &filter, after, page_size.min(PAGE_ROWS_MAX)).await?;
         let shown = |row: &crate::visibility::VisibilityRow| {
             let mut info = execution_info(row);
             if row.close_time_ns.is_none() {
@@ -158,7 +158,7 @@ impl Core {
         let (filter, grouping) =
             parse_count(&request.query).map_err(|error| Status::invalid_argument(error.to_string()))?;
         self.store.caught_up().await?;
-        let counts = self.store.count(namespace.key, &filter)?;
+        let counts = self.store.count(namespace.key, &filter).await?;
         let count = counts.iter().map(|(_, count)| count).sum();
         let groups = match grouping {
             Grouping::None => Vec::new(),

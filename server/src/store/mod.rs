@@ -16,14 +16,15 @@ mod tests;
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 pub(crate) use self::commit_hook::CommitHook;
 pub use self::commit_hook::CommitStep;
 pub(crate) use self::durable::Durable;
-pub use self::sqlite::{BackupError, backup};
-pub(crate) use self::sqlite::{FileOptions, OpenError, Opened, SqliteStore};
+pub(crate) use self::sqlite::{BUSY_WAIT, FileOptions, OpenError, Opened, Scan, SqliteStore};
+pub use self::sqlite::{BackupError, PathError, backup, database_path};
 use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
 
 /// The small integer key of one run: never reused, and larger for runs made later.
@@ -123,6 +124,17 @@ pub(crate) enum StoreError {
     /// Writes wait faster than they are written; the caller may try again later.
     #[error("the store is behind: {queued_bytes} bytes wait to be written")]
     Busy { queued_bytes: usize },
+    /// Another program has the database for itself; the caller may try again.
+    #[error("{reason}")]
+    Locked { reason: Arc<str> },
+    /// A list or count looked at too much.
+    #[error(
+        "the list or count took longer than {} s: narrow its filter, by StartTime or WorkflowId say", limit.as_secs()
+    )]
+    TooSlow { limit: Duration },
+    /// Lists and counts come faster than they are done; the caller may try again later.
+    #[error("{waiting} lists and counts wait already")]
+    Crowded { waiting: usize },
 }
 
 /// Storage of runs and namespaces.
@@ -183,6 +195,9 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
     /// not lost when this process dies.
     fn listens_on(&self, address: &str) -> Result<(), StoreError>;
 
+    /// Nobody listens at that address any more.
+    fn stops_listening_on(&self, address: &str);
+
     /// Batches of a run in order, from the one that holds `from_event_id`. Empty for a run the store does not know, and
     /// past its end.
     fn read_history(&self, run: RunKey, from_event_id: i64, limit: ReadLimit) -> Result<Vec<HistoryBatch>, StoreError>;
@@ -211,10 +226,10 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
         filter: &Filter,
         after: Option<PageKey>,
         page_size: usize,
-    ) -> Result<(Vec<VisibilityRow>, Option<PageKey>), StoreError>;
+    ) -> Scan<(Vec<VisibilityRow>, Option<PageKey>)>;
 
     /// How many runs match, by status; statuses without runs are left out. The sum is the count of all.
-    fn count(&self, namespace: NamespaceKey, filter: &Filter) -> Result<Vec<(RunStatus, i64)>, StoreError>;
+    fn count(&self, namespace: NamespaceKey, filter: &Filter) -> Scan<Vec<(RunStatus, i64)>>;
 
     /// Queues a namespace: a new one, or what replaces the one with the same key.
     fn save_namespace(&self, row: NamespaceRow) -> CommitSeq;

@@ -42,12 +42,16 @@ fn push(condition: &Condition, sql: &mut String, values: &mut Vec<SqlValue>) {
             }
             sql.push(')');
         }
+        // The cut of an empty text is NULL in SQLite, and not an empty text.
+        Condition::StartsWith { prefix, .. } if prefix.is_empty() => sql.push_str("TRUE"),
         Condition::StartsWith { attribute, prefix } => {
-            // Not LIKE, which would need escapes and ignores case.
-            sql.push_str("substr(");
+            // Not LIKE, which would need escapes and ignores case. As bytes, since SQLite takes a text for ended where it
+            // counts characters up to a NUL.
+            sql.push_str("substr(CAST(");
             sql.push_str(column(*attribute));
-            sql.push_str(", 1, length(?)) = ?");
-            values.extend([SqlValue::Text(prefix.clone()), SqlValue::Text(prefix.clone())]);
+            sql.push_str(" AS BLOB), 1, ?) = ?");
+            let bytes = prefix.clone().into_bytes();
+            values.extend([SqlValue::Integer(bytes.len().try_into().unwrap_or(i64::MAX)), SqlValue::Blob(bytes)]);
         }
     }
 }

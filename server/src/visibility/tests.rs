@@ -42,7 +42,7 @@ fn store() -> SqliteStore {
 
 /// The numbers of the runs that a filter finds.
 fn found(store: &SqliteStore, filter: &Filter) -> Vec<u32> {
-    let (page, next) = store.list(SHOP, filter, None, 1000).unwrap();
+    let (page, next) = store.list(SHOP, filter, None, 1000).wait().unwrap();
     assert_eq!(next, None);
     let mut found: Vec<_> = page.iter().map(|row| row.run_id[4..].parse().unwrap()).collect();
     found.sort_unstable();
@@ -73,6 +73,25 @@ fn filters_find_their_runs() {
     assert_eq!(found_by("(RunId = 'run-1' OR RunId = 'run-2') AND TaskQueue = 'shop'"), [2]);
     assert_eq!(found_by("RunId in ('run-1', 'run-2') and StartTime between 150 and 250"), [2]);
     assert_eq!(found_by("RunId = 'x'' OR 1 = 1 --'"), [] as [u32; 0]);
+}
+
+/// SQLite's `length` ends at a NUL: such prefixes found nothing.
+#[test]
+fn a_prefix_may_hold_any_character() {
+    let store = SqliteStore::memory().unwrap();
+    let ids = ["a\0b", "a\0c", "a", "ab", "\0", "é\0é"];
+    let rows = ids.iter().zip(rows()).map(|(id, row)| VisibilityRow { workflow_id: (*id).into(), ..row });
+    let write =
+        |row| Write { run: store.new_run(), history: None, visibility: Some(Box::new(row)), overlay: None, wake: None };
+    store.commit(rows.map(write).collect());
+    let found_by = |prefix: &str| found(&store, &parse_list(&format!("WorkflowId STARTS_WITH '{prefix}'")).unwrap());
+    assert_eq!(found_by("a\0"), [0, 1]);
+    assert_eq!(found_by("a\0b"), [0]);
+    assert_eq!(found_by("a"), [0, 1, 2, 3]);
+    assert_eq!(found_by("\0"), [4]);
+    assert_eq!(found_by("é\0é"), [5]);
+    assert_eq!(found_by("é\0éé"), [] as [u32; 0]);
+    assert_eq!(found_by(""), [0, 1, 2, 3, 4, 5]);
 }
 
 #[test]
@@ -207,7 +226,7 @@ fn the_longest_filters_run() {
 fn only_counts_group_and_only_by_status() {
     let (filter, grouping) = parse_count("`TaskQueue` = 'shop' group by ExecutionStatus").unwrap();
     assert_eq!(grouping, Grouping::ByStatus);
-    let counts = store().count(SHOP, &filter).unwrap();
+    let counts = store().count(SHOP, &filter).wait().unwrap();
     assert_eq!(counts, [1, 3, 5, 7].map(|number| (RunStatus::from_number(number).unwrap(), 5)));
 
     assert_eq!(parse_count("GROUP BY ExecutionStatus"), Ok((Filter::default(), Grouping::ByStatus)));

@@ -431,6 +431,48 @@ fn page_of_history(file: &Path, run: i64) -> usize {
     at / 8192
 }
 
+/// Under a link, lock and log had other names: two engines had one file, and after a crash its log was not found.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_is_one_file_by_whatever_name_it_is_opened() {
+    let shelf = Shelf::new();
+    let link = shelf.folder.path().join("link.db");
+    std::os::unix::fs::symlink("shop.db", &link).unwrap();
+    let refusal = |path: &Path| Engine::open(path).unwrap_err();
+    // The file is not there yet.
+    let mut bench = Bench::of(Engine::open(&link).unwrap());
+    bench.start("flow").await;
+    for name in [&link, &shelf.file()] {
+        assert!(matches!(refusal(name), EngineError::InUse { pid: Some(pid), .. } if pid == std::process::id()));
+    }
+    assert!(!beside(&link, ".lock").exists() && !beside(&link, "-wal").exists());
+    let crashed = Shelf::new();
+    put(&copies(&shelf.file()), &crashed.file());
+    assert_eq!(crashed.open().numbers("flow").await, "1:1 2:5");
+
+    let second = shelf.folder.path().join("second.db");
+    fs::hard_link(shelf.file(), &second).unwrap();
+    for name in [&second, &link, &shelf.file()] {
+        let refusal = refusal(name).to_string();
+        assert!(refusal.contains("is one of 2 hard links to the same file"), "{refusal}");
+    }
+    drop(bench);
+    fs::remove_file(&second).unwrap();
+    let mut bench = Bench::of(Engine::open(&link).unwrap());
+    assert_eq!(bench.numbers("flow").await, "1:1 2:5");
+}
+
+#[tokio::test]
+async fn names_that_sqlite_reads_in_its_own_way_are_refused_with_what_to_write() {
+    for (name, advice) in [("file:shop.db", "write `shop.db`"), (":memory:", "`memory:`")] {
+        let refusal = Engine::open(name).unwrap_err().to_string();
+        assert!(refusal.contains(advice), "{refusal}");
+        assert!(!Path::new(name).exists());
+        let refusal = crate::backup(Path::new(name), Path::new("copy.db")).unwrap_err().to_string();
+        assert!(refusal.contains(advice), "{refusal}");
+    }
+}
+
 #[tokio::test]
 async fn a_log_that_is_missing_is_missed_and_one_that_was_torn_is_read_as_far_as_it_goes() {
     let shelf = Shelf::new();
@@ -445,7 +487,7 @@ async fn a_log_that_is_missing_is_missed_and_one_that_was_torn_is_read_as_far_as
     put(&both, &crashed.file());
     fs::remove_file(beside(&crashed.file(), "-wal")).unwrap();
     let missing = crashed.refusal();
-    assert!(missing.contains("was not closed in order") && missing.contains("shop.db-wal is missing"), "{missing}");
+    assert!(missing.contains("was not closed in order") && missing.contains("shop.db-wal is not there"), "{missing}");
 
     let crashed = Shelf::new();
     put(&both, &crashed.file());

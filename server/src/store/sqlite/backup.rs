@@ -1,17 +1,22 @@
 //! A copy of a database while others use it.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::opening::explain;
+use super::place::{PathError, database_path};
 use super::schema;
 
 /// Why there is no backup. A file that was begun is removed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackupError {
+    /// One of the paths cannot name a database.
+    #[error(transparent)]
+    Path(#[from] PathError),
     /// There is nothing to copy.
     #[error("there is no {}", path.display())]
     NoSource { path: PathBuf },
@@ -35,6 +40,7 @@ pub enum BackupError {
 ///
 /// There is nothing to copy, the name is taken, or the disk does not let it.
 pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
+    let (from, to) = (&*database_path(from)?, &*database_path(to)?);
     if !from.exists() {
         return Err(BackupError::NoSource { path: from.to_owned() });
     }
@@ -47,8 +53,8 @@ pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
         part.push(".part");
         PathBuf::from(part)
     };
-    // What an interrupted backup left.
-    let _ = fs::remove_file(&part);
+    // What an interrupted backup left. If it cannot be removed, it is in the way of the copy, which says so.
+    remove(&part);
     let copied = copy(from, &part).and_then(|()| {
         let put = || {
             let file = File::open(&part)?;
@@ -59,12 +65,20 @@ pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
             File::open(folder)?.sync_all()?;
             Ok(file.metadata()?.len())
         };
-        put().map_err(|error: std::io::Error| failed(error.to_string()))
+        put().map_err(|error: io::Error| failed(error.to_string()))
     });
     if copied.is_err() {
-        let _ = fs::remove_file(&part);
+        remove(&part);
     }
     copied
+}
+
+fn remove(part: &Path) {
+    if let Err(error) = fs::remove_file(part)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, file = %part.display(), "cannot remove a backup that was not finished");
+    }
 }
 
 fn copy(from: &Path, part: &Path) -> Result<(), BackupError> {

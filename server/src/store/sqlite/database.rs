@@ -1,16 +1,18 @@
 //! Groups of writes become rows.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
+use super::lock::{Lock, Written};
 use super::{opening, rows};
 use crate::store::{CommitHook, CommitStep, HistoryBatch, NamespaceKey, NamespaceRow, RunKey, Wake, Write};
 use crate::visibility::VisibilityRow;
 
 /// How many runs are dropped between two looks at the size, or in one step of retention.
-const DROPS_PER_STEP: usize = 64;
+pub(super) const DROPS_PER_STEP: usize = 64;
 
 /// One thing to write.
 #[derive(Debug)]
@@ -38,7 +40,12 @@ enum Kind {
         closed: VecDeque<RunKey>,
         warned: bool,
     },
-    File,
+    File {
+        /// Where the progress is noted.
+        lock: Arc<Lock>,
+        written: Written,
+        warned: bool,
+    },
 }
 
 /// The last state of one run in a group: a run that starts and closes within the group costs one row, written once.
@@ -56,46 +63,71 @@ impl Database {
         Self { connection, group: Vec::new(), kind, hook: CommitHook::default() }
     }
 
-    pub(super) fn file(connection: Connection, hook: CommitHook) -> Self {
-        Self { connection, group: Vec::new(), kind: Kind::File, hook }
+    pub(super) fn file(connection: Connection, hook: CommitHook, lock: Arc<Lock>, written: Written) -> Self {
+        Self { connection, group: Vec::new(), kind: Kind::File { lock, written, warned: false }, hook }
     }
 
-    /// Writes the group in one transaction and empties it.
-    pub(super) fn write_group(&mut self) -> rusqlite::Result<()> {
-        let run = |sql| self.connection.prepare_cached(sql)?.execute([]).map(drop);
+    /// Begins a transaction that writes. [`opening::is_busy`] tells when another program has the lock: then nothing has
+    /// happened, and it can be tried again.
+    pub(super) fn begin(&self) -> rusqlite::Result<()> {
         self.hook.reached(CommitStep::Begin);
-        let written = run("BEGIN IMMEDIATE")
-            .and_then(|()| write_items(&self.connection, self.group.drain(..), &mut self.kind))
-            .and_then(|()| {
-                self.hook.reached(CommitStep::BeforeCommit);
-                run("COMMIT")
-            });
-        if written.is_err() {
-            // What it failed with is what counts.
-            let _ = run("ROLLBACK");
+        self.run("BEGIN IMMEDIATE")
+    }
+
+    /// Writes the group and ends the transaction that was begun. The group is empty then.
+    pub(super) fn write_group(&mut self) -> rusqlite::Result<()> {
+        let mut items = std::mem::take(&mut self.group);
+        let done = write_items(&self.connection, items.drain(..), &mut self.kind).and_then(|last_history| {
+            if last_history.is_none() && matches!(self.kind, Kind::File { .. }) {
+                self.run(opening::COUNT_COMMIT)?;
+            }
+            self.hook.reached(CommitStep::BeforeCommit);
+            self.run("COMMIT")?;
+            Ok(last_history)
+        });
+        // Its allocation is used again.
+        self.group = items;
+        if done.is_err()
+            && let Err(error) = self.run("ROLLBACK")
+        {
+            // What it failed with is what counts: some failures have ended the transaction themselves.
+            tracing::debug!(%error, "no transaction to roll back");
         }
-        written?;
+        let last_history = done?;
         self.hook.reached(CommitStep::Committed);
+        self.kind.note(|written| match last_history {
+            Some(row) => written.history = row,
+            None => written.without_history += 1,
+        });
         self.drop_oldest()
     }
 
-    /// Lets go of some runs that were closed before a moment; returns whether that was all.
-    pub(super) fn forget_closed(&self, namespace: NamespaceKey, before_ns: i64) -> rusqlite::Result<bool> {
+    /// Lets go of some runs that were closed before a moment; returns whether that was all. While another program has the
+    /// lock, nothing goes.
+    pub(super) fn forget_closed(&mut self, namespace: NamespaceKey, before_ns: i64) -> rusqlite::Result<bool> {
         let mut find = self.connection.prepare_cached(rows::READ_CLOSED_BEFORE)?;
         let found =
             find.query_map(params![namespace.0, before_ns, DROPS_PER_STEP as i64], |row| Ok(RunKey(row.get(0)?)))?;
         let found = found.collect::<rusqlite::Result<Vec<_>>>()?;
         let is_all = found.len() < DROPS_PER_STEP;
-        if !found.is_empty() {
-            delete_runs(&self.connection, found)?;
+        drop(find);
+        if found.is_empty() {
+            return Ok(true);
         }
-        Ok(is_all)
+        match delete_runs(&self.connection, found, &mut self.kind) {
+            Ok(()) => Ok(is_all),
+            Err(error) if opening::is_busy(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Drops the runs closed longest ago while there is too much.
     fn drop_oldest(&mut self) -> rusqlite::Result<()> {
-        let Kind::Memory { size_bytes_max, closed, warned } = &mut self.kind else { return Ok(()) };
-        while !closed.is_empty() && size_bytes(&self.connection)? > *size_bytes_max {
+        loop {
+            let Kind::Memory { size_bytes_max, closed, warned } = &mut self.kind else { return Ok(()) };
+            if closed.is_empty() || size_bytes(&self.connection)? <= *size_bytes_max {
+                return Ok(());
+            }
             if !*warned {
                 *warned = true;
                 tracing::warn!(
@@ -103,14 +135,36 @@ impl Database {
                     "memory for runs is full: from now on the runs closed longest ago are forgotten"
                 );
             }
-            let oldest = DROPS_PER_STEP.min(closed.len());
-            delete_runs(&self.connection, closed.drain(..oldest))?;
+            let oldest: Vec<_> = closed.drain(..DROPS_PER_STEP.min(closed.len())).collect();
+            delete_runs(&self.connection, oldest, &mut self.kind)?;
         }
-        Ok(())
+    }
+
+    fn run(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([]).map(drop)
     }
 }
 
-fn write_items(connection: &Connection, items: impl Iterator<Item = Item>, kind: &mut Kind) -> rusqlite::Result<()> {
+impl Kind {
+    /// Notes beside a file what it has now. Without that note, a log that another program has taken in counts as missing.
+    fn note(&mut self, change: impl FnOnce(&mut Written)) {
+        let Self::File { lock, written, warned } = self else { return };
+        change(written);
+        if let Err(error) = lock.wrote(*written)
+            && !std::mem::replace(warned, true)
+        {
+            tracing::warn!(%error, "cannot note beside the database what was written last");
+        }
+    }
+}
+
+/// Writes the items; returns the row of the last history batch, if there was one.
+fn write_items(
+    connection: &Connection,
+    items: impl Iterator<Item = Item>,
+    kind: &mut Kind,
+) -> rusqlite::Result<Option<i64>> {
+    let mut last_history = None;
     let mut changes = BTreeMap::<RunKey, RunChange>::new();
     let mut insert = connection.prepare_cached(rows::INSERT_HISTORY)?;
     for item in items {
@@ -129,6 +183,7 @@ fn write_items(connection: &Connection, items: impl Iterator<Item = Item>, kind:
         if let Some(batch) = &write.history {
             let HistoryBatch { first_event_id, next_event_id, transition, events } = batch;
             insert.execute(params![write.run.0, first_event_id, next_event_id, transition, &events[..]])?;
+            last_history = Some(connection.last_insert_rowid());
         }
         if write.visibility.is_some() || write.overlay.is_some() || write.wake.is_some() {
             let change = changes.entry(write.run).or_default();
@@ -152,7 +207,7 @@ fn write_items(connection: &Connection, items: impl Iterator<Item = Item>, kind:
                 }
             }
             // Nobody opens a database in memory again.
-            (None, Some(wake), Kind::File) => drop(update_wake.execute([run.0, rows::wake_time(wake)])?),
+            (None, Some(wake), Kind::File { .. }) => drop(update_wake.execute([run.0, rows::wake_time(wake)])?),
             (None, ..) => {}
         }
         match change.overlay {
@@ -161,16 +216,25 @@ fn write_items(connection: &Connection, items: impl Iterator<Item = Item>, kind:
             None => {}
         }
     }
-    Ok(())
+    Ok(last_history)
 }
 
 /// Deletes everything of some runs, in one transaction.
-fn delete_runs(connection: &Connection, runs: impl IntoIterator<Item = RunKey>) -> rusqlite::Result<()> {
+fn delete_runs(
+    connection: &Connection,
+    runs: impl IntoIterator<Item = RunKey>,
+    kind: &mut Kind,
+) -> rusqlite::Result<()> {
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     for run in runs {
         for delete in [rows::DELETE_HISTORY, rows::DELETE_OVERLAY, rows::DELETE_RUN] {
             transaction.prepare_cached(delete)?.execute([run.0])?;
         }
+    }
+    if matches!(kind, Kind::File { .. }) {
+        // Rows at the end may have gone. Noted before the commit: what is noted is there at any time.
+        let last_history = opening::read_last_history(&transaction)?;
+        kind.note(|written| written.history = written.history.min(last_history));
     }
     transaction.commit()
 }

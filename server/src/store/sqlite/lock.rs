@@ -1,17 +1,28 @@
 //! One process at a time: the lock beside a database file.
 //!
 //! The lock is the operating system's, so it goes with its process, however that ends. What the file holds is for others
-//! to read: who has the lock, where that process listens, and whether the last one closed the database in order.
+//! to read: who has the lock, where that process listens, what it has written last, and whether the last one closed the
+//! database in order.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The text is always written whole and at this length, in one call: a process that is killed leaves the text of before
+/// or that of after. It fits in one sector of a disk.
+const TEXT_BYTES: usize = 512;
 
 /// The lock, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
-    file: Mutex<File>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    file: File,
+    holder: Holder,
 }
 
 /// Who has the lock.
@@ -22,6 +33,17 @@ pub(crate) struct Holder {
     pub(crate) address: Option<String>,
     /// A write to the database failed there.
     pub(crate) has_failed: bool,
+    /// What the database had when it was last written to, or a little less. Older versions did not note it.
+    pub(crate) written: Option<Written>,
+}
+
+/// How much a database has: both numbers grow with what is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// The row of the history batch that was written last.
+    pub(crate) history: i64,
+    /// How many commits had no history: they are counted in the database itself.
+    pub(crate) without_history: i64,
 }
 
 /// Why the lock is not to be had.
@@ -47,6 +69,12 @@ pub(super) fn lock_path(database: &Path) -> PathBuf {
     path.into()
 }
 
+/// Who has a database open, or had it open and did not close it in order.
+#[cfg(test)]
+pub(super) fn last_holder(database: &Path) -> Option<Holder> {
+    Holder::parse(&std::fs::read_to_string(lock_path(database)).ok()?)
+}
+
 impl Lock {
     /// Takes the lock of a database.
     pub(super) fn take(database: &Path) -> Result<Locked, LockError> {
@@ -61,46 +89,68 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Err(LockError::Held(told.ok().flatten())),
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
         }
-        let lock = Self { file: Mutex::new(file) };
+        let lock = Self { state: Mutex::new(State { file, holder: Holder::this() }) };
         Ok(Locked { lock, interrupted: told.map_err(LockError::Io)? })
     }
 
-    /// Tells others that the database is open here.
-    pub(super) fn tell(&self, address: Option<&str>) -> io::Result<()> {
-        self.write(&Holder::this(address).text())
+    /// Tells others that the database is open here, with what is in it.
+    pub(super) fn opened(&self, written: Written) -> io::Result<()> {
+        self.change(|holder| holder.written = Some(written))
+    }
+
+    /// Tells others where this process listens.
+    pub(super) fn listens_on(&self, address: &str) -> io::Result<()> {
+        self.change(|holder| holder.address = Some(address.to_owned()))
+    }
+
+    /// Takes the address back, unless another one has replaced it.
+    pub(super) fn stops_listening_on(&self, address: &str) -> io::Result<()> {
+        self.change(|holder| drop(holder.address.take_if(|told| told == address)))
+    }
+
+    /// Notes what the database has now.
+    pub(super) fn wrote(&self, written: Written) -> io::Result<()> {
+        self.change(|holder| holder.written = Some(written))
     }
 
     /// Notes that a write failed: what the system holds of the files may not be what the disk has. Should that note fail
     /// too, the next process takes the files for what they seem to be.
     pub(super) fn failed(&self) {
-        let noted = self.write(&Holder { has_failed: true, ..Holder::this(None) }.text());
-        if let Err(error) = noted {
+        if let Err(error) = self.change(|holder| holder.has_failed = true) {
             tracing::warn!(%error, "cannot note beside the database that a write failed");
         }
     }
 
     /// Notes that the database was closed in order.
     pub(super) fn closed(&self) -> io::Result<()> {
-        self.write("")
+        self.state().file.set_len(0)
     }
 
-    fn write(&self, text: &str) -> io::Result<()> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.set_len(0)?;
-        file.seek(SeekFrom::Start(0))?;
-        file.write_all(text.as_bytes())
+    fn change(&self, change: impl FnOnce(&mut Holder)) -> io::Result<()> {
+        let mut state = self.state();
+        change(&mut state.holder);
+        let text = state.holder.text();
+        state.file.seek(SeekFrom::Start(0))?;
+        state.file.write_all(text.as_bytes())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Holder {
-    fn this(address: Option<&str>) -> Self {
-        Self { pid: std::process::id(), address: address.map(str::to_owned), has_failed: false }
+    fn this() -> Self {
+        Self { pid: std::process::id(), address: None, has_failed: false, written: None }
     }
 
     fn text(&self) -> String {
         let address = self.address.as_ref().map(|address| format!("address {address}\n")).unwrap_or_default();
         let failed = if self.has_failed { "failed\n" } else { "" };
-        format!("pid {}\n{address}{failed}", self.pid)
+        let written = self.written.map(|written| format!("written {} {}\n", written.history, written.without_history));
+        let text = format!("pid {}\n{address}{failed}{}", self.pid, written.unwrap_or_default());
+        // Blank lines fill it up.
+        format!("{text:\n<TEXT_BYTES$}")
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -109,7 +159,20 @@ impl Holder {
             pid: field("pid")?.parse().ok()?,
             address: field("address").map(str::to_owned),
             has_failed: text.lines().any(|line| line == "failed"),
+            written: field("written").and_then(Written::parse),
         })
+    }
+}
+
+impl Written {
+    /// Whether nothing is missing of what another state of the database had.
+    pub(super) fn holds(self, other: Self) -> bool {
+        self.history >= other.history && self.without_history >= other.without_history
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (history, without_history) = text.split_once(' ')?;
+        Some(Self { history: history.parse().ok()?, without_history: without_history.parse().ok()? })
     }
 }
 
@@ -123,20 +186,28 @@ mod tests {
         let database = folder.path().join("shop.db");
         let Locked { lock, interrupted } = Lock::take(&database).unwrap();
         assert_eq!(interrupted, None);
-        lock.tell(None).unwrap();
+        let written = Written { history: 7, without_history: 2 };
+        lock.opened(written).unwrap();
         let held = |error: LockError| match error {
             LockError::Held(holder) => holder.unwrap(),
             LockError::Io(error) => panic!("{error}"),
         };
-        let me = Holder::this(None);
+        let me = Holder { written: Some(written), ..Holder::this() };
         assert_eq!(held(Lock::take(&database).unwrap_err()), me);
-        lock.tell(Some("127.0.0.1:7233")).unwrap();
-        let listening = Holder { address: Some("127.0.0.1:7233".to_owned()), ..me };
+        lock.listens_on("127.0.0.1:7233").unwrap();
+        let listening = Holder { address: Some("127.0.0.1:7233".to_owned()), ..me.clone() };
         assert_eq!(held(Lock::take(&database).unwrap_err()), listening);
+        lock.stops_listening_on("127.0.0.1:7000").unwrap();
+        assert_eq!(last_holder(&database), Some(listening), "that was another address");
+        lock.stops_listening_on("127.0.0.1:7233").unwrap();
+        let written = Written { history: 8, ..written };
+        lock.wrote(written).unwrap();
+        let last = Holder { written: Some(written), ..me };
+        assert_eq!(last_holder(&database), Some(last.clone()));
 
         drop(lock);
         let Locked { lock, interrupted } = Lock::take(&database).unwrap();
-        assert_eq!(interrupted, Some(listening));
+        assert_eq!(interrupted, Some(last));
         lock.failed();
         drop(lock);
         let Locked { lock, interrupted } = Lock::take(&database).unwrap();
@@ -144,5 +215,12 @@ mod tests {
         lock.closed().unwrap();
         drop(lock);
         assert_eq!(Lock::take(&database).unwrap().interrupted, None);
+    }
+
+    /// The text of an older version has no line for what was written.
+    #[test]
+    fn notes_of_an_older_version_are_read() {
+        let expected = Holder { pid: 42, address: Some("[::1]:7233".to_owned()), has_failed: true, written: None };
+        assert_eq!(Holder::parse("pid 42\naddress [::1]:7233\nfailed\n"), Some(expected));
     }
 }

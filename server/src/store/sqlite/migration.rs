@@ -36,8 +36,11 @@ pub(super) fn migrate(connection: &Connection, path: &Path, steps: &[Migration])
     let backup = backup_path(path, found);
     tracing::info!(path = %path.display(), backup = %backup.display(), from = found, to = known, "migrating");
     let run = || {
-        // A backup that an interrupted migration left is of the same content, or half written.
-        let _ = std::fs::remove_file(&backup);
+        // A backup that an interrupted migration left is of the same content, or half written. What cannot be removed is in
+        // the way of the new one, which says so.
+        if let Err(error) = std::fs::remove_file(&backup) {
+            tracing::debug!(%error, "no older backup to replace");
+        }
         connection.execute("VACUUM INTO ?1", [backup.to_string_lossy()])?;
         let transaction = connection.unchecked_transaction()?;
         for step in missing {

@@ -11,10 +11,13 @@ mod database;
 mod lock;
 mod migration;
 mod opening;
+mod place;
 mod readers;
 mod room;
 mod rows;
+mod scans;
 mod schema;
+mod version;
 
 use std::fmt;
 use std::mem;
@@ -22,7 +25,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -31,9 +34,12 @@ pub use self::backup::{BackupError, backup};
 use self::checkpoints::Checkpoints;
 use self::database::{Database, Item};
 use self::lock::Lock;
-pub(crate) use self::opening::{FileOptions, OpenError, Opened};
+pub(crate) use self::opening::{BUSY_WAIT, FileOptions, OpenError, Opened};
+pub use self::place::{PathError, database_path};
 use self::readers::Readers;
 use self::room::LogRoom;
+pub(crate) use self::scans::Scan;
+use self::scans::Scans;
 use super::durable::Progress;
 use super::{
     CommitSeq, DormantRun, Durable, HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, Store, StoreError,
@@ -59,9 +65,16 @@ const LINGERING_BYTES_MAX: usize = 1 << 20;
 /// What a queued write costs besides its blobs.
 const WRITE_BYTES: usize = 256;
 
+/// How many pages of the log one write takes at most, besides those of its blobs: tables and their indexes.
+const PAGES_PER_WRITE: usize = 5;
+
+/// How often a write that waits for another program's lock is told of.
+const WARN_OF_LOCK: Duration = Duration::from_secs(60);
+
 /// Runs and namespaces in an SQLite database.
 pub(crate) struct SqliteStore {
     shared: Arc<Shared>,
+    scans: Scans,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -86,6 +99,8 @@ struct OnFile {
     checkpoints: Checkpoints,
     /// The writer's alone.
     room: Mutex<LogRoom>,
+    /// About how many pages were written since the writer last looked at the log.
+    pages_written: AtomicUsize,
     lock: Arc<Lock>,
 }
 
@@ -124,10 +139,10 @@ impl SqliteStore {
     /// # Errors
     ///
     /// What is wrong with the file, and what to do about it.
-    pub(crate) fn open(options: FileOptions) -> Result<(Self, Opened), OpenError> {
+    pub(crate) fn open(mut options: FileOptions) -> Result<(Self, Opened), OpenError> {
+        let file = opening::open(&mut options)?;
         let (path, hook) = (options.path.clone(), options.hook.clone());
         let failed = |reason: String| OpenError::Failed { path: path.clone(), reason };
-        let file = opening::open(&options)?;
         let (progress, lock) = (Arc::<Progress>::default(), Arc::new(file.lock));
         let checkpoint_failed = {
             let (progress, lock, path) = (Arc::clone(&progress), Arc::clone(&lock), path.clone());
@@ -141,8 +156,10 @@ impl SqliteStore {
         // What stands in for the disk has logs that are not files.
         let log = options.vfs.is_none().then(|| opening::log_path(&options.path));
         let room = Mutex::new(LogRoom::new(log, schema::PAGE_BYTES.into()));
-        let on_file = OnFile { readers: Readers::new(options.clone()), checkpoints, room, lock, options };
-        let shared = Shared::new(Database::file(file.connection, hook), file.last_run, progress, Some(on_file));
+        let database = Database::file(file.connection, hook, Arc::clone(&lock), file.written);
+        let readers = Readers::new(options.clone());
+        let on_file = OnFile { readers, checkpoints, room, pages_written: AtomicUsize::new(0), lock, options };
+        let shared = Shared::new(database, file.last_run, progress, Some(on_file));
         let store = Self::start(shared, Shared::write_to_file)
             .map_err(|error| failed(format!("no thread for the writer: {error}")))?;
         Ok((store, file.opened))
@@ -159,7 +176,7 @@ impl SqliteStore {
                 }
             }
         })?;
-        Ok(Self { shared, writer: Some(writer) })
+        Ok(Self { shared, scans: Scans::default(), writer: Some(writer) })
     }
 }
 
@@ -213,7 +230,7 @@ impl Shared {
             if is_last {
                 return;
             }
-            if let Err(error) = self.caught_up().and_then(|database| self.keep_house(&database)) {
+            if let Err(error) = self.caught_up().and_then(|mut database| self.keep_house(&mut database)) {
                 tracing::error!(%error, "nothing more is acknowledged until the file is opened again");
                 return;
             }
@@ -221,15 +238,17 @@ impl Shared {
     }
 
     /// What the writer does between groups.
-    fn keep_house(&self, database: &Database) -> Result<(), StoreError> {
+    fn keep_house(&self, database: &mut Database) -> Result<(), StoreError> {
         let Some(file) = &self.file else { return Ok(()) };
         let due = self.lock_queue().to_forget.pop();
-        if let Some((namespace, before_ns)) = due
-            && !database.forget_closed(namespace, before_ns).map_err(|error| self.fail(&error))?
-        {
-            self.lock_queue().to_forget.push((namespace, before_ns));
+        if let Some((namespace, before_ns)) = due {
+            file.pages_written.fetch_add(database::DROPS_PER_STEP * PAGES_PER_WRITE, Ordering::Relaxed);
+            if !database.forget_closed(namespace, before_ns).map_err(|error| self.fail(&error))? {
+                self.lock_queue().to_forget.push((namespace, before_ns));
+            }
         }
-        let pages = file.checkpoints.after_commit(&database.connection).map_err(|error| self.fail(&error))?;
+        let written = i32::try_from(file.pages_written.swap(0, Ordering::Relaxed)).unwrap_or(i32::MAX);
+        let pages = file.checkpoints.after_commit(&database.connection, written).map_err(|error| self.fail(&error))?;
         let mut room = file.room.lock().unwrap_or_else(PoisonError::into_inner);
         room.keep(pages).map_err(|error| self.fail(&opening::sync_error(&error)))
     }
@@ -238,26 +257,85 @@ impl Shared {
     fn caught_up(&self) -> Result<MutexGuard<'_, Database>, StoreError> {
         let mut database = self.database.lock().map_err(|_| self.progress.fail("a write panicked"))?;
         self.progress.check()?;
-        let last_seq = {
+        if self.lock_queue().items.is_empty() {
+            return Ok(database);
+        }
+        // Before the group is taken: what comes while another program has the lock waits in the queue, and counts there.
+        self.begin(&database)?;
+        let (last_seq, bytes) = {
             let mut queue = self.lock_queue();
             mem::swap(&mut queue.items, &mut database.group);
-            self.queued_bytes.store(0, Ordering::Relaxed);
-            queue.last_seq
+            (queue.last_seq, self.queued_bytes.swap(0, Ordering::Relaxed))
         };
-        if !database.group.is_empty() {
-            database.write_group().map_err(|error| self.fail(&error))?;
-            self.progress.reach(last_seq);
+        if let Some(file) = &self.file {
+            let pages = bytes / schema::PAGE_BYTES as usize + PAGES_PER_WRITE * database.group.len();
+            file.pages_written.fetch_add(pages, Ordering::Relaxed);
         }
+        database.write_group().map_err(|error| self.fail(&error))?;
+        self.progress.reach(last_seq);
         Ok(database)
+    }
+
+    /// Begins to write, when no other program does. Programs that use the file with SQLite's own tools may have its lock
+    /// for any time: nothing fails, everything waits, and those who look for the cause are told.
+    fn begin(&self, database: &Database) -> Result<(), StoreError> {
+        let since = Instant::now();
+        let mut warned: Option<Instant> = None;
+        loop {
+            match database.begin() {
+                Ok(()) => break,
+                // The last group of a store that closes has one attempt.
+                Err(error) if opening::is_busy(&error) && !self.lock_queue().closed => {
+                    if warned.is_none_or(|at| at.elapsed() >= WARN_OF_LOCK) {
+                        warned = Some(Instant::now());
+                        let path = self.file.as_ref().map(|file| file.options.path.display());
+                        tracing::warn!(
+                            path = path.map(tracing::field::display),
+                            waited_s = since.elapsed().as_secs(),
+                            "another program has locked the database for writing: nothing is acknowledged until it lets \
+                             go. End its transaction, or close it"
+                        );
+                    }
+                }
+                Err(error) => return Err(self.fail(&error)),
+            }
+        }
+        if warned.is_some() {
+            tracing::warn!(waited_s = since.elapsed().as_secs(), "the database can be written again");
+        }
+        Ok(())
     }
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         match &self.file {
             Some(file) => {
                 self.progress.check()?;
-                file.readers.read(read).map_err(|error| failed(&self.explain(&error)))
+                file.readers.read(|connection| read(connection)).map_err(|error| self.read_failed(&error))
             }
             None => read(&self.caught_up()?.connection).map_err(|error| failed(&error)),
+        }
+    }
+
+    /// Reads for a [`Scan`], which may be given up.
+    fn scan<T>(
+        &self,
+        ticket: &scans::Ticket,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let result = match &self.file {
+            Some(file) => {
+                self.progress.check()?;
+                file.readers.read(|connection| ticket.watch(connection, read))
+            }
+            None => ticket.watch(&mut self.caught_up()?.connection, read),
+        };
+        result.map_err(|error| ticket.explain(&error).unwrap_or_else(|| self.read_failed(&error)))
+    }
+
+    fn read_failed(&self, error: &rusqlite::Error) -> StoreError {
+        match opening::is_busy(error) {
+            true => StoreError::Locked { reason: self.explain(error).into() },
+            false => failed(&self.explain(error)),
         }
     }
 
@@ -308,6 +386,25 @@ impl Shared {
     fn lock_queue(&self) -> MutexGuard<'_, Queue> {
         // Nothing that can panic happens under this lock.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl SqliteStore {
+    /// Nothing is written, and in memory nothing read, while this is kept.
+    pub(in crate::store) fn while_writing(&self) -> impl Drop + '_ {
+        self.shared.database.lock().unwrap()
+    }
+}
+
+impl SqliteStore {
+    /// Reads on a thread of its own, for as long as somebody waits and the time allows.
+    fn scan<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Scan<T> {
+        let shared = Arc::clone(&self.shared);
+        self.scans.start(move |ticket| shared.scan(ticket, read))
     }
 }
 
@@ -384,11 +481,19 @@ impl Store for SqliteStore {
 
     fn listens_on(&self, address: &str) -> Result<(), StoreError> {
         let Some(file) = &self.shared.file else { return Ok(()) };
-        if let Err(error) = file.lock.tell(Some(address)) {
+        if let Err(error) = file.lock.listens_on(address) {
             tracing::warn!(%error, "others that find the database in use are not told the address");
         }
         self.shared.queue([Item::Meta("workers", opening::ANYWHERE)], WRITE_BYTES);
         self.shared.caught_up().map(drop)
+    }
+
+    fn stops_listening_on(&self, address: &str) {
+        if let Some(file) = &self.shared.file
+            && let Err(error) = file.lock.stops_listening_on(address)
+        {
+            tracing::warn!(%error, "others that find the database in use are told an address where nobody listens");
+        }
     }
 
     fn read_history(&self, run: RunKey, from_event_id: i64, limit: ReadLimit) -> Result<Vec<HistoryBatch>, StoreError> {
@@ -432,7 +537,7 @@ impl Store for SqliteStore {
         filter: &Filter,
         after: Option<PageKey>,
         page_size: usize,
-    ) -> Result<(Vec<VisibilityRow>, Option<PageKey>), StoreError> {
+    ) -> Scan<(Vec<VisibilityRow>, Option<PageKey>)> {
         let mut sql = format!("SELECT {} FROM run WHERE namespace = ?", rows::RUN_COLUMNS);
         let mut values = vec![Value::Integer(namespace.0)];
         sql::push_condition(filter, &mut sql, &mut values);
@@ -444,26 +549,27 @@ impl Store for SqliteStore {
         sql.push_str(" ORDER BY close_time DESC, start_time DESC, key LIMIT ?");
         // One more than asked for tells whether another page follows.
         values.push(Value::Integer(page_size.saturating_add(1).try_into().unwrap_or(i64::MAX)));
-        let mut found = self.shared.read(|connection| {
+        self.scan(move |connection| {
             let mut list = connection.prepare_cached(&sql)?;
-            list.query_map(params_from_iter(values), rows::read_run)?.collect::<rusqlite::Result<Vec<_>>>()
-        })?;
-        let has_more = found.len() > page_size;
-        found.truncate(page_size);
-        let next = found.last().filter(|_| has_more).map(|(run, row)| PageKey {
-            close_time_ns: row.close_time_ns,
-            start_time_ns: row.start_time_ns,
-            run: *run,
-        });
-        Ok((found.into_iter().map(|(_, row)| row).collect(), next))
+            let rows = list.query_map(params_from_iter(values), rows::read_run)?;
+            let mut found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+            let has_more = found.len() > page_size;
+            found.truncate(page_size);
+            let next = found.last().filter(|_| has_more).map(|(run, row)| PageKey {
+                close_time_ns: row.close_time_ns,
+                start_time_ns: row.start_time_ns,
+                run: *run,
+            });
+            Ok((found.into_iter().map(|(_, row)| row).collect(), next))
+        })
     }
 
-    fn count(&self, namespace: NamespaceKey, filter: &Filter) -> Result<Vec<(RunStatus, i64)>, StoreError> {
+    fn count(&self, namespace: NamespaceKey, filter: &Filter) -> Scan<Vec<(RunStatus, i64)>> {
         let mut sql = "SELECT status, count(*) FROM run WHERE namespace = ?".to_owned();
         let mut values = vec![Value::Integer(namespace.0)];
         sql::push_condition(filter, &mut sql, &mut values);
         sql.push_str(" GROUP BY status ORDER BY status");
-        self.shared.read(|connection| {
+        self.scan(move |connection| {
             let mut count = connection.prepare_cached(&sql)?;
             let counts =
                 count.query_map(params_from_iter(values), |row| Ok((rows::read_status(row, 0)?, row.get(1)?)))?;
@@ -486,11 +592,13 @@ impl Store for SqliteStore {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
+        self.scans.stop();
         self.shared.lock_queue().closed = true;
         self.shared.wake.notify_one();
-        if let Some(writer) = self.writer.take() {
-            // It only ends early by a panic, which its own thread has reported.
-            let _ = writer.join();
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the writer panicked");
         }
         if let Some(file) = &self.shared.file
             && self.shared.progress.check().is_ok()
@@ -565,7 +673,7 @@ mod tests {
             .map(|batch| Write { run, history: Some(batch), visibility: None, overlay: None, wake: None })
             .collect();
 
-        let nothing_is_written = store.shared.database.lock().unwrap();
+        let nothing_is_written = store.while_writing();
         assert_eq!(store.admit(), Ok(()));
         store.commit(writes);
         assert_eq!(store.admit(), Err(StoreError::Busy { queued_bytes: 65 * ((1 << 20) + WRITE_BYTES) }));

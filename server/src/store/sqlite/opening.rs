@@ -8,17 +8,18 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
 
-use super::lock::{Holder, Lock, LockError, Locked, lock_path};
+use super::lock::{Holder, Lock, LockError, Locked, Written, lock_path};
 use super::migration::{self, MIGRATIONS};
-use super::{rows, schema};
+use super::place::{PathError, database_path};
+use super::{rows, schema, version};
 use crate::store::{CommitHook, HistoryBatch};
 
 /// Memory for pages of the writer, at most.
 const CACHE_KIB: i64 = 64 * 1024;
 /// Memory for pages of one reader, at most.
 const READER_CACHE_KIB: i64 = 16 * 1024;
-/// Another process may look into the file with SQLite's own tools, and hold a lock for a moment.
-const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// How long one attempt to write waits for the lock of another program, which may use the file with SQLite's own tools.
+pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(5);
 
 /// Which file to open, and how.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub(crate) struct FileOptions {
     pub(crate) vfs: Option<String>,
     /// Tests make a disk full that has no more room than for so many pages.
     pub(crate) pages_max: Option<u32>,
+    /// How long one attempt to write waits for the lock of another program; [`BUSY_WAIT`] but in tests.
+    pub(crate) busy_wait: Duration,
     /// Crash tests end the process between the steps of a commit.
     pub(crate) hook: CommitHook,
 }
@@ -46,6 +49,10 @@ pub(crate) struct Opened {
 /// Why a database file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error("{}: {reason}", path.display())]
+    Sqlite { path: PathBuf, reason: String },
     #[error("{} is open in {}", path.display(), in_use(path, holder.as_ref()))]
     InUse { path: PathBuf, holder: Option<Holder> },
     #[error("cannot create {}: there is no folder {}", path.display(), folder.display())]
@@ -59,8 +66,8 @@ pub(crate) enum OpenError {
     #[error("{} is no database, or its beginning is damaged: choose another file, or restore a backup", path.display())]
     NotADatabase { path: PathBuf },
     #[error(
-        "{} was not closed in order, and {}-wal is missing, which holds what was written last: put it back beside the \
-         database; to go on without, remove {}", path.display(), path.display(), lock_path(path).display()
+        "{} was not closed in order, and what was written last is missing from it, because {}-wal is not there: put that file \
+         back beside the database; to go on without, remove {}", path.display(), path.display(), lock_path(path).display()
     )]
     NoLog { path: PathBuf },
     #[error("{} was written by a newer Everloop (format {found}, this one reads up to {known}): update this program", path.display())]
@@ -80,30 +87,41 @@ pub(super) struct OpenFile {
     pub(super) lock: Lock,
     pub(super) opened: Opened,
     pub(super) last_run: i64,
+    pub(super) written: Written,
 }
 
-/// Opens a file, or makes a new one.
-pub(super) fn open(options: &FileOptions) -> Result<OpenFile, OpenError> {
+/// Opens a file, or makes a new one. From here on, the options have its resolved path.
+pub(super) fn open(options: &mut FileOptions) -> Result<OpenFile, OpenError> {
+    options.path = database_path(&options.path)?;
+    let options = &*options;
     let path = &options.path;
+    version::check().map_err(|reason| OpenError::Sqlite { path: path.clone(), reason })?;
     check_folder(path)?;
     let Locked { lock, interrupted } = Lock::take(path).map_err(|error| match error {
         LockError::Held(holder) => OpenError::InUse { path: path.clone(), holder },
         LockError::Io(error) => system_error(path, &error),
     })?;
-    if options.vfs.is_none() {
-        check_log(path, interrupted.as_ref())?;
-        if interrupted.is_some_and(|holder| holder.has_failed) {
-            write_log_again(path).map_err(|error| system_error(path, &error))?;
-        }
+    // What stands in for the disk keeps its files elsewhere.
+    let interrupted = interrupted
+        .filter(|_| options.vfs.is_none())
+        .map(|holder| Interrupted { has_log: fs::metadata(log_path(path)).is_ok_and(|log| log.len() > 0), holder });
+    if interrupted.as_ref().is_some_and(|interrupted| interrupted.holder.has_failed) {
+        write_log_again(path).map_err(|error| system_error(path, &error))?;
     }
-    let opened = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
-        .and_then(|connection| prepare(&connection, options).map(|opened| (connection, opened)))?;
-    let (connection, opened) = opened;
-    let last_run = connection.query_row(rows::READ_LAST_RUN, [], |row| row.get(0));
-    let last_run = last_run.map_err(|error| sqlite_error(path, &error))?;
+    let connection = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    let opened = prepare(&connection, options, interrupted.as_ref())?;
+    let failed = |error: rusqlite::Error| sqlite_error(path, &error);
+    let last_run = connection.query_row(rows::READ_LAST_RUN, [], |row| row.get(0)).map_err(failed)?;
+    let written = read_written(&connection).map_err(failed)?;
     // From here on there is a log, which has to be there again when this process ends without closing the file.
-    lock.tell(None).map_err(|error| system_error(path, &error))?;
-    Ok(OpenFile { connection, lock, opened, last_run })
+    lock.opened(written).map_err(|error| system_error(path, &error))?;
+    Ok(OpenFile { connection, lock, opened, last_run, written })
+}
+
+/// A process that had the file and did not close it in order, and whether its log is there.
+struct Interrupted {
+    holder: Holder,
+    has_log: bool,
 }
 
 /// Another connection to an opened file, for reads.
@@ -132,14 +150,18 @@ fn raw_connection(options: &FileOptions, flags: OpenFlags) -> rusqlite::Result<C
         Some(vfs) => Connection::open_with_flags_and_vfs(&options.path, flags, vfs.as_str()),
         None => Connection::open_with_flags(&options.path, flags),
     }?;
-    connection.busy_timeout(BUSY_WAIT)?;
+    connection.busy_timeout(options.busy_wait)?;
     // What fails there, nobody hears of: the store does it itself when it closes.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }
 
 /// Checks whose file it is and makes it ready to be written.
-fn prepare(connection: &Connection, options: &FileOptions) -> Result<Opened, OpenError> {
+fn prepare(
+    connection: &Connection,
+    options: &FileOptions,
+    interrupted: Option<&Interrupted>,
+) -> Result<Opened, OpenError> {
     let path = &options.path;
     let failed = |error: rusqlite::Error| sqlite_error(path, &error);
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
@@ -149,6 +171,9 @@ fn prepare(connection: &Connection, options: &FileOptions) -> Result<Opened, Ope
     let is_new = application_id == 0 && tables == 0;
     if !is_new && application_id != schema::APPLICATION_ID {
         return Err(OpenError::Foreign { path: path.clone() });
+    }
+    if let Some(interrupted) = interrupted {
+        check_nothing_is_missing(connection, path, interrupted, is_new)?;
     }
     // The page size has to be set before anything is in the file.
     connection.pragma_update(None, "page_size", schema::PAGE_BYTES).map_err(failed)?;
@@ -193,6 +218,13 @@ fn note_opening(connection: &Connection) -> rusqlite::Result<()> {
 const COUNT_OPENING: &str = "INSERT INTO meta (name, value) VALUES ('openings', '1')
     ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)";
 
+/// `meta.commits`: how many commits had no history. Those that have one are known by its row.
+const COMMITS: &str = "commits";
+
+/// Counts a commit that has no history.
+pub(super) const COUNT_COMMIT: &str = "INSERT INTO meta (name, value) VALUES ('commits', '1')
+    ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)";
+
 /// `meta.workers`: all of them live in the process that has the file open.
 const INSIDE: &str = "inside";
 /// `meta.workers`: some may live elsewhere.
@@ -232,13 +264,44 @@ fn check_folder(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// SQLite takes a database without its log for one that was closed in order. We know better.
-fn check_log(path: &Path, interrupted: Option<&Holder>) -> Result<(), OpenError> {
-    let is_there = |path: &Path| fs::metadata(path).is_ok_and(|file| file.len() > 0);
-    if interrupted.is_some() && is_there(path) && !is_there(&log_path(path)) {
-        return Err(OpenError::NoLog { path: path.to_owned() });
+/// SQLite takes a database without its log for one that was closed in order. But the log may also be gone because another
+/// program has moved all of it into the database, as SQLite does when the last connection closes: then nothing is missing.
+fn check_nothing_is_missing(
+    connection: &Connection,
+    path: &Path,
+    interrupted: &Interrupted,
+    is_new: bool,
+) -> Result<(), OpenError> {
+    let Interrupted { holder, has_log } = interrupted;
+    let is_complete = match holder.written {
+        // Even its tables were in the log alone. Without any page, the file was removed on purpose.
+        _ if is_new => fs::metadata(path).map_or(true, |file| file.len() == 0),
+        Some(written) => read_written(connection).map_err(|error| sqlite_error(path, &error))?.holds(written),
+        None => *has_log,
+    };
+    match is_complete {
+        true => Ok(()),
+        false if *has_log => {
+            // The process had the sync of its commits confirmed.
+            tracing::error!(
+                path = %path.display(),
+                "the write-ahead log ends before the last commits that were acknowledged: the disk has lost them"
+            );
+            Ok(())
+        }
+        false => Err(OpenError::NoLog { path: path.to_owned() }),
     }
-    Ok(())
+}
+
+fn read_written(connection: &Connection) -> rusqlite::Result<Written> {
+    let history = read_last_history(connection)?;
+    let without_history = meta(connection, COMMITS)?.and_then(|count| count.parse().ok()).unwrap_or_default();
+    Ok(Written { history, without_history })
+}
+
+/// The row of the history batch that was written last.
+pub(super) fn read_last_history(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached(rows::READ_LAST_HISTORY_ROW)?.query_row([], |row| row.get(0))
 }
 
 /// After a failed sync the system may show what the disk does not have, and take it for synced. Written again, it is on
@@ -324,6 +387,16 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> String {
         Some(ErrorCode::DatabaseCorrupt) => {
             format!("{path} is damaged: keep a copy, then restore a backup (SQLite's code {extended})")
         }
+        Some(ErrorCode::DatabaseBusy) => {
+            format!(
+                "another program has locked {path} for writing: end its transaction or close it, then open it again"
+            )
+        }
         _ => format!("{path}: {error}"),
     }
+}
+
+/// Whether another program has a lock that will go away.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }

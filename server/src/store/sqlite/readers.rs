@@ -22,10 +22,10 @@ impl Readers {
     }
 
     /// Reads what is committed at this moment.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    pub(super) fn read<T>(&self, read: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         let idle = self.idle().pop();
-        let connection = idle.map_or_else(|| open_reader(&self.options), Ok)?;
-        let result = read(&connection);
+        let mut connection = idle.map_or_else(|| open_reader(&self.options), Ok)?;
+        let result = read(&mut connection);
         let mut idle = self.idle();
         if idle.len() < IDLE_MAX {
             idle.push(connection);

@@ -58,6 +58,8 @@ pub(super) const READ_HISTORY_BACK: &str = "
 pub(super) const READ_LAST_HISTORY: &str = "
     SELECT first_event, next_event, transition, events FROM history ORDER BY rowid DESC LIMIT 1";
 
+pub(super) const READ_LAST_HISTORY_ROW: &str = "SELECT coalesce(max(rowid), 0) FROM history";
+
 /// Open runs, the first started first.
 pub(super) const READ_OPEN: &str = "
     SELECT key, namespace, workflow_id, wake_time FROM run
