@@ -31,6 +31,9 @@ impl Address {
         }
         if let Some(rest) = text.strip_prefix("sqlite:") {
             let (path, options) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+            if let Some(meant) = other_spelling(path) {
+                return Err(fail(format!("write `{meant}`")));
+            }
             if path.is_empty() {
                 return Err(fail(format!("the file's path is missing after `sqlite:`; {FORMS}")));
             }
@@ -63,11 +66,27 @@ impl Address {
 /// What was probably meant, if it is an engine in this process.
 fn meant(text: &str) -> Option<String> {
     let is_file = [".db", ".sqlite", ".sqlite3"].iter().any(|ending| text.ends_with(ending));
+    if let Some(path) = text.strip_prefix("file:") {
+        return other_spelling(path).or_else(|| Some(format!("sqlite:{path}")));
+    }
     match text {
-        "memory" => Some("memory:".to_owned()),
+        "memory" | ":memory:" => Some("memory:".to_owned()),
         "sqlite" => Some("sqlite:PATH".to_owned()),
         path if is_file && !path.contains(':') => Some(format!("sqlite:{path}")),
         _ => None,
+    }
+}
+
+/// What the path of an address means that is spelled as SQLite or other database crates do: taken as it is, it would name
+/// a file elsewhere.
+fn other_spelling(path: &str) -> Option<String> {
+    let inner = path.strip_prefix("file:").unwrap_or(path);
+    let inner = inner.strip_prefix("//localhost").or_else(|| inner.strip_prefix("//")).unwrap_or(inner);
+    match inner {
+        ":memory:" => Some("memory:".to_owned()),
+        inner if inner.len() == path.len() => None,
+        "" => Some("sqlite:PATH".to_owned()),
+        inner => Some(format!("sqlite:{inner}")),
     }
 }
 
@@ -126,9 +145,21 @@ mod tests {
             let error = Address::parse(text).unwrap_err().to_string();
             assert!(error.contains(reason) && error.contains("HOST:PORT"), "{text}: {error}");
         }
-        for (text, meant) in
-            [("memory", "`memory:`"), ("sqlite", "`sqlite:PATH`"), ("data/shop.db", "`sqlite:data/shop.db`")]
-        {
+        for (text, meant) in [
+            ("memory", "`memory:`"),
+            (":memory:", "`memory:`"),
+            ("sqlite::memory:", "`memory:`"),
+            ("sqlite://:memory:", "`memory:`"),
+            ("sqlite:file::memory:?cache=shared", "`memory:`"),
+            ("sqlite", "`sqlite:PATH`"),
+            ("sqlite://", "`sqlite:PATH`"),
+            ("data/shop.db", "`sqlite:data/shop.db`"),
+            ("sqlite://shop.db", "`sqlite:shop.db`"),
+            ("sqlite:///var/shop.db?mode=rwc", "`sqlite:/var/shop.db`"),
+            ("sqlite:file:shop.db", "`sqlite:shop.db`"),
+            ("file:///var/shop.db", "`sqlite:/var/shop.db`"),
+            ("file:shop.db", "`sqlite:shop.db`"),
+        ] {
             let error = Address::parse(text).unwrap_err().to_string();
             assert!(error.ends_with(&format!("write {meant}")), "{text}: {error}");
         }

@@ -117,11 +117,16 @@ async fn within_a_process_a_file_is_one_engine() {
     let file = folder.path().join("shop.db");
     let first = connect(&file).await;
     let second = connect(&folder.path().join(".").join("shop.db")).await;
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink("shop.db", &link).unwrap();
+    let third = connect(&link).await;
     first.start(Order::run()).id("order").task_queue("shop").await.unwrap();
-    assert_eq!(second.workflow_handle::<Order>("order").describe().await.unwrap().status(), WorkflowStatus::Running);
+    for other in [&second, &third] {
+        assert_eq!(other.workflow_handle::<Order>("order").describe().await.unwrap().status(), WorkflowStatus::Running);
+    }
     let other_clock = refusal(&file).await;
     assert!(other_clock.to_string().contains("is open in this process with a skipping clock"), "{other_clock}");
-    drop((first, second));
+    drop((first, second, third));
     let other_clock = refusal(&file).await;
     assert!(other_clock.to_string().contains("keeps the time of a skipping clock"), "{other_clock}");
 }
