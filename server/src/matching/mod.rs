@@ -4,17 +4,21 @@
 //! asked of the run when a worker gets it. So a task may be offered twice, or too late, without harm; it must not be
 //! lost.
 
+mod rate;
 mod wait;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use crate::clock::timers::Backlog;
 use crate::clock::{Hold, Holder, Holders};
 use crate::engine::time::Time;
 use crate::store::NamespaceKey;
 
+use rate::RateLimit;
 use wait::Delivery;
 pub(crate) use wait::Waiting;
 
@@ -72,12 +76,14 @@ pub(crate) enum Poll<T: QueuedTask> {
     Gone,
 }
 
-/// Who polls.
-#[derive(Clone, Copy, Debug)]
+/// Who polls, and what for.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PolledBy<'a> {
     pub(crate) identity: &'a str,
     /// The worker's instance key; empty when it gave none.
     pub(crate) worker: &'a str,
+    /// The limit of the queue that it asks for.
+    pub(crate) tasks_per_second: Option<f64>,
 }
 
 /// Someone who polls a queue, for `DescribeTaskQueue`.
@@ -85,7 +91,24 @@ pub(crate) struct PolledBy<'a> {
 pub(crate) struct Poller {
     pub(crate) identity: Arc<str>,
     pub(crate) last_access: Time,
+    /// The limit it asked for last.
+    pub(crate) tasks_per_second: Option<f64>,
     seen: Instant,
+}
+
+/// A task queue, for `DescribeTaskQueue`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct QueueDescription {
+    /// Who polled lately.
+    pub(crate) pollers: Vec<Poller>,
+    /// Tasks that wait.
+    pub(crate) backlog: usize,
+    /// How long the first of them has waited.
+    pub(crate) backlog_age: Duration,
+    /// The limit of the queue.
+    pub(crate) tasks_per_second: Option<f64>,
+    /// Whether tasks wait because of the limit.
+    pub(crate) is_throttled: bool,
 }
 
 #[derive(Debug)]
@@ -95,11 +118,22 @@ struct Queue<T> {
     pollers: HashMap<Arc<str>, Poller>,
     /// When a poll last began or ended; `None` after the worker said good-bye.
     last_poll: Option<Instant>,
+    /// The last poll's.
+    limit: RateLimit,
+    /// When the limit lets the next task go, while workers and tasks wait for that.
+    throttled: watch::Sender<Option<Instant>>,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { tasks: VecDeque::new(), waiting: VecDeque::new(), pollers: HashMap::new(), last_poll: None }
+        Self {
+            tasks: VecDeque::new(),
+            waiting: VecDeque::new(),
+            pollers: HashMap::new(),
+            last_poll: None,
+            limit: RateLimit::default(),
+            throttled: watch::Sender::new(None),
+        }
     }
 }
 
@@ -148,25 +182,51 @@ impl<T: QueuedTask> Matching<T> {
             drop(queues);
             return task.leave_sticky_queue(key);
         }
+        queue.limit.put_back();
         self.deliver(queue, task, Position::Front);
     }
 
     fn deliver(&self, queue: &mut Queue<T>, task: T, position: Position) {
-        let mut matched = Matched { task, backlog: queue.tasks.len(), _hold: self.holders.hold(Holder::Match) };
-        while let Some(delivery) = queue.waiting.pop_front() {
-            match delivery.send(matched) {
-                Ok(()) => return,
-                Err(back) => matched = back,
-            }
-        }
-        let waiting = (matched.task, Instant::now());
+        let waiting = (task, Instant::now());
         match position {
             Position::Back => queue.tasks.push_back(waiting),
             Position::Front => queue.tasks.push_front(waiting),
         }
+        self.hand_out(queue);
     }
 
-    /// Takes the next task, or a place in the line for one.
+    /// Hands waiting tasks to waiting workers, as fast as the limit of the queue allows.
+    fn hand_out(&self, queue: &mut Queue<T>) {
+        let now = Instant::now();
+        while !queue.tasks.is_empty() && queue.limit.delay(now) == Some(Duration::ZERO) {
+            let Some(delivery) = queue.waiting.pop_front() else { break };
+            let Some((task, since)) = queue.tasks.pop_front() else { break };
+            let matched = Matched { task, backlog: queue.tasks.len(), _hold: self.holders.hold(Holder::Match) };
+            match delivery.send(matched) {
+                Ok(()) => queue.limit.take(now),
+                Err(back) => queue.tasks.push_front((back.task, since)),
+            }
+        }
+        queue.announce_throttling(now);
+    }
+
+    /// As [`Matching::hand_out`]; for workers that waited until the limit lets the next task go.
+    fn hand_out_later(&self, key: &QueueKey) {
+        if let Some(queue) = self.queues().get_mut(key) {
+            self.hand_out(queue);
+        }
+    }
+
+    /// A task went out, but was not to be had any more: it does not count for the limit of its queue.
+    pub(crate) fn uncount(&self, key: &QueueKey) {
+        if let Some(queue) = self.queues().get_mut(key) {
+            queue.limit.put_back();
+            self.hand_out(queue);
+        }
+    }
+
+    /// Takes the next task, or a place in the line for one. The limit of the poll becomes that of the queue, in tasks per
+    /// second.
     pub(crate) fn poll(self: &Arc<Self>, key: &QueueKey, by: PolledBy<'_>, now: Time) -> Poll<T> {
         let mut queues = self.queues();
         // Under the lock of the queues: a worker that shuts down now finds this poll in the line.
@@ -174,24 +234,34 @@ impl<T: QueuedTask> Matching<T> {
             return Poll::Gone;
         }
         let queue = queue(&mut queues, key);
-        queue.last_poll = Some(Instant::now());
-        queue.remember(by.identity, now);
-        if let Some((task, _)) = queue.tasks.pop_front() {
+        let moment = Instant::now();
+        queue.last_poll = Some(moment);
+        queue.remember(by, now);
+        if queue.limit.set(by.tasks_per_second, moment) {
+            self.hand_out(queue);
+        }
+        if queue.limit.delay(moment) == Some(Duration::ZERO)
+            && let Some((task, _)) = queue.tasks.pop_front()
+        {
+            queue.limit.take(moment);
             let hold = self.holders.hold(Holder::Match);
             return Poll::Ready(Matched { task, backlog: queue.tasks.len(), _hold: hold });
         }
         let (delivery, receiver) = Delivery::channel(by.worker);
         queue.waiting.push_back(delivery);
-        Poll::Waiting(Waiting::new(Arc::clone(self), key.clone(), receiver))
+        queue.announce_throttling(moment);
+        Poll::Waiting(Waiting::new(Arc::clone(self), key.clone(), receiver, queue.throttled.subscribe()))
     }
 
     /// A poll ended without a task.
     fn poll_ended(&self, key: &QueueKey) {
         if let Some(queue) = self.queues().get_mut(key) {
             queue.waiting.retain(|delivery| !delivery.is_closed());
+            let now = Instant::now();
             if queue.last_poll.is_some() {
-                queue.last_poll = Some(Instant::now());
+                queue.last_poll = Some(now);
             }
+            queue.announce_throttling(now);
         }
     }
 
@@ -213,14 +283,18 @@ impl<T: QueuedTask> Matching<T> {
         left.into_iter().for_each(|(task, _)| task.leave_sticky_queue(key));
     }
 
-    /// Who polled lately, and how many tasks wait.
-    pub(crate) fn describe(&self, key: &QueueKey) -> (Vec<Poller>, usize, Duration) {
+    /// Describes a queue; one that nobody has used is empty.
+    pub(crate) fn describe(&self, key: &QueueKey) -> QueueDescription {
         let queues = self.queues();
-        let Some(queue) = queues.get(key) else { return (Vec::new(), 0, Duration::ZERO) };
-        let pollers: Vec<_> =
-            queue.pollers.values().filter(|poller| poller.seen.elapsed() < POLLER_KEPT_FOR).cloned().collect();
-        let age = queue.tasks.front().map_or(Duration::ZERO, |(_, since)| since.elapsed());
-        (pollers, queue.tasks.len(), age)
+        let Some(queue) = queues.get(key) else { return QueueDescription::default() };
+        let pollers = queue.pollers.values().filter(|poller| poller.seen.elapsed() < POLLER_KEPT_FOR);
+        QueueDescription {
+            pollers: pollers.cloned().collect(),
+            backlog: queue.tasks.len(),
+            backlog_age: queue.tasks.front().map_or(Duration::ZERO, |(_, since)| since.elapsed()),
+            tasks_per_second: queue.limit.per_second(),
+            is_throttled: !queue.tasks.is_empty() && queue.limit.delay(Instant::now()) != Some(Duration::ZERO),
+        }
     }
 
     /// Takes back what `unwanted` says.
@@ -262,7 +336,9 @@ impl<T: QueuedTask + Send> Backlog for Matching<T> {
         let hold = |queue: &Queue<T>| {
             let (_, newest) = queue.tasks.back()?;
             let since = queue.last_poll.map_or(*newest, |poll| poll.max(*newest));
-            UNSERVED_HOLDS_FOR.checked_sub(since.elapsed())
+            let unserved = UNSERVED_HOLDS_FOR.checked_sub(since.elapsed());
+            let throttled = queue.throttled.borrow().map(|until| until.saturating_duration_since(Instant::now()));
+            unserved.max(throttled).filter(|left| !left.is_zero())
         };
         self.queues().values().filter_map(hold).max()
     }
@@ -285,9 +361,18 @@ impl<T> Queue<T> {
         })
     }
 
-    fn remember(&mut self, identity: &str, now: Time) {
+    /// Lets the workers in the line know until when the limit makes them wait.
+    fn announce_throttling(&self, now: Instant) {
+        let waits = !self.tasks.is_empty() && self.waiting.iter().any(|delivery| !delivery.is_closed());
+        let until = if waits { self.limit.delay(now).map(|delay| now + delay) } else { None };
+        self.throttled.send_if_modified(|throttled| std::mem::replace(throttled, until) != until);
+    }
+
+    fn remember(&mut self, by: PolledBy<'_>, now: Time) {
+        let PolledBy { identity, tasks_per_second, .. } = by;
         if let Some(poller) = self.pollers.get_mut(identity) {
             poller.last_access = now;
+            poller.tasks_per_second = tasks_per_second;
             poller.seen = Instant::now();
             return;
         }
@@ -296,7 +381,8 @@ impl<T> Queue<T> {
         }
         if self.pollers.len() < POLLERS_MAX {
             let identity: Arc<str> = identity.into();
-            let poller = Poller { identity: Arc::clone(&identity), last_access: now, seen: Instant::now() };
+            let poller =
+                Poller { identity: Arc::clone(&identity), last_access: now, tasks_per_second, seen: Instant::now() };
             self.pollers.insert(identity, poller);
         }
     }
@@ -328,7 +414,7 @@ mod tests {
     }
 
     const NOW: Time = Time::from_nanos(0);
-    const WORKER: PolledBy<'static> = PolledBy { identity: "w", worker: "key" };
+    const WORKER: PolledBy<'static> = PolledBy { identity: "w", worker: "key", tasks_per_second: None };
 
     /// Tasks that left a worker's own queue.
     static LEFT: Mutex<Vec<u32>> = Mutex::new(Vec::new());
@@ -437,5 +523,59 @@ mod tests {
         assert!(!matching.holders.is_idle() && matching.holds_for().is_none());
         drop(matched);
         assert!(matching.holders.is_idle());
+    }
+
+    /// A worker that takes at most that many tasks a second.
+    fn limited(tasks_per_second: f64) -> PolledBy<'static> {
+        PolledBy { tasks_per_second: Some(tasks_per_second), ..WORKER }
+    }
+
+    #[tokio::test]
+    async fn a_worker_waits_for_a_task_that_the_limit_holds_back() {
+        let matching = matching();
+        let key = key(QueueKind::Activity);
+        matching.offer(&key, 1);
+        matching.offer(&key, 2);
+        let Poll::Ready(first) = matching.poll(&key, limited(20.0), NOW) else { panic!("the first second's go") };
+        assert_eq!(first.task, 1);
+        let Poll::Ready(second) = matching.poll(&key, limited(20.0), NOW) else { panic!("the first second's go") };
+        assert_eq!(second.task, 2);
+
+        // Another limit: the next task has to wait now, and goes by itself.
+        matching.offer(&key, 3);
+        let Poll::Waiting(waiting) = matching.poll(&key, limited(1.0), NOW) else { panic!("the limit holds it back") };
+        let held = matching.describe(&key);
+        assert_eq!((held.backlog, held.tasks_per_second, held.is_throttled), (1, Some(1.0), true));
+        assert!(matching.holds_for().unwrap() > Duration::ZERO, "a skipping clock waits for it");
+        assert_eq!(waiting.task().await.unwrap().task, 3);
+    }
+
+    #[tokio::test]
+    async fn a_raised_limit_hands_out_at_once_what_the_lower_one_held_back() {
+        let matching = matching();
+        let key = key(QueueKind::Activity);
+        let Poll::Waiting(stopped) = matching.poll(&key, limited(0.0), NOW) else { panic!("no task waits") };
+        matching.offer(&key, 1);
+        assert_eq!(matching.describe(&key).backlog, 1, "a limit of zero stops the queue");
+        let Poll::Waiting(_next) = matching.poll(&key, WORKER, NOW) else { panic!("the first in the line has it") };
+        assert_eq!(stopped.task().await.unwrap().task, 1);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_nobody_took_does_not_count_for_the_limit() {
+        let matching = matching();
+        let key = key(QueueKind::Activity);
+        let one_in_an_hour = limited(1.0 / 3600.0);
+        let Poll::Waiting(gone) = matching.poll(&key, one_in_an_hour, NOW) else { panic!("no task waits") };
+        matching.offer(&key, 1);
+        drop(gone);
+        let Poll::Ready(stale) = matching.poll(&key, one_in_an_hour, NOW) else { panic!("the task is back") };
+        assert_eq!(stale.task, 1);
+        matching.offer(&key, 2);
+        let Poll::Waiting(waiting) = matching.poll(&key, one_in_an_hour, NOW) else {
+            panic!("the limit holds it back")
+        };
+        matching.uncount(&key);
+        assert_eq!(waiting.task().await.unwrap().task, 2);
     }
 }

@@ -4,8 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::time::sleep_until;
 
 use super::{Matched, Matching, QueueKey, QueuedTask};
 
@@ -42,12 +44,33 @@ pub(crate) struct Waiting<T: QueuedTask> {
     matching: Arc<Matching<T>>,
     key: QueueKey,
     receiver: oneshot::Receiver<Matched<T>>,
+    /// Until when the limit of the queue makes it wait for a task that is there.
+    throttled: watch::Receiver<Option<Instant>>,
     taken: bool,
 }
 
 impl<T: QueuedTask> Waiting<T> {
-    pub(super) fn new(matching: Arc<Matching<T>>, key: QueueKey, receiver: oneshot::Receiver<Matched<T>>) -> Self {
-        Self { matching, key, receiver, taken: false }
+    pub(super) fn new(
+        matching: Arc<Matching<T>>,
+        key: QueueKey,
+        receiver: oneshot::Receiver<Matched<T>>,
+        throttled: watch::Receiver<Option<Instant>>,
+    ) -> Self {
+        Self { matching, key, receiver, throttled, taken: false }
+    }
+
+    /// Waits for a task, also for one that the limit of the queue holds back: nobody else lets that go when it is due.
+    pub(crate) async fn task(mut self) -> Option<Matched<T>> {
+        let mut throttled = self.throttled.clone();
+        loop {
+            let until = *throttled.borrow_and_update();
+            tokio::select! {
+                biased;
+                matched = &mut self => return matched,
+                Ok(()) = throttled.changed() => {}
+                () = moment(until) => self.matching.hand_out_later(&self.key),
+            }
+        }
     }
 }
 
@@ -59,6 +82,14 @@ impl<T: QueuedTask> Future for Waiting<T> {
         let matched = std::task::ready!(Pin::new(&mut self.receiver).poll(context));
         self.taken = true;
         Poll::Ready(matched.ok())
+    }
+}
+
+/// Waits until then; for ever without a moment.
+async fn moment(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until.into()).await,
+        None => std::future::pending().await,
     }
 }
 

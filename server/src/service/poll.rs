@@ -44,7 +44,7 @@ impl Core {
         let key = QueueKey { namespace: namespace.key, kind, name };
         let until = call.deadline.task_poll();
         let sticky_queue = sticky.then_some(&*key.name);
-        let by = PolledBy { identity: &request.identity, worker: &request.worker_instance_key };
+        let by = PolledBy { identity: &request.identity, worker: &request.worker_instance_key, tasks_per_second: None };
         loop {
             let Some(matched) = self.next_task(&key, by, until, &call).await else {
                 return Ok(PollWorkflowTaskQueueResponse::default());
@@ -85,7 +85,7 @@ impl Core {
         match self.matching.poll(key, by, self.clock.now()) {
             Poll::Ready(matched) => Some(matched),
             Poll::Gone => None,
-            Poll::Waiting(waiting) => match call.wait(until, waiting).await {
+            Poll::Waiting(waiting) => match call.wait(until, waiting.task()).await {
                 Waited::For(matched) => matched,
                 Waited::InVain | Waited::Stopped => None,
             },
@@ -188,12 +188,13 @@ impl Core {
         let namespace = self.namespaces.find(&request.namespace)?;
         let (name, _) = queue_name(request.task_queue.as_ref(), &request.identity)?;
         check_unversioned(request.worker_version_capabilities.as_ref(), request.deployment_options.as_ref())?;
-        if request.task_queue_metadata.as_ref().is_some_and(|metadata| metadata.max_tasks_per_second.is_some()) {
-            return Err(Refusal::Unsupported("task_queue_metadata.max_tasks_per_second").into());
+        let tasks_per_second = request.task_queue_metadata.as_ref().and_then(|metadata| metadata.max_tasks_per_second);
+        if tasks_per_second.is_some_and(|rate| rate.is_nan() || rate < 0.0) {
+            return Err(Refusal::invalid("task_queue_metadata.max_tasks_per_second is negative.").into());
         }
+        let by = PolledBy { identity: &request.identity, worker: &request.worker_instance_key, tasks_per_second };
         let key = QueueKey { namespace: namespace.key, kind: QueueKind::Activity, name };
         let until = call.deadline.task_poll();
-        let by = PolledBy { identity: &request.identity, worker: &request.worker_instance_key };
         loop {
             let Some(matched) = self.next_task(&key, by, until, &call).await else {
                 return Ok(PollActivityTaskQueueResponse::default());
@@ -219,6 +220,7 @@ impl Core {
                 self.durable(if may_run_once { seq } else { scheduled }).await?;
                 return Ok(response);
             }
+            self.matching.uncount(&key);
         }
     }
 
@@ -234,7 +236,7 @@ impl Core {
         check_unversioned(request.worker_version_capabilities.as_ref(), request.deployment_options.as_ref())?;
         let key = QueueKey { namespace: namespace.key, kind: QueueKind::Nexus, name };
         let until = call.deadline.task_poll();
-        let by = PolledBy { identity: &request.identity, worker: &request.worker_instance_key };
+        let by = PolledBy { identity: &request.identity, worker: &request.worker_instance_key, tasks_per_second: None };
         let task = self.next_task(&key, by, until, &call).await;
         debug_assert!(task.is_none(), "nothing is offered to a Nexus queue");
         Ok(PollNexusTaskQueueResponse::default())

@@ -8,10 +8,11 @@ use tonic::Status;
 use super::call::Call;
 use super::core::Core;
 use super::poll::queue_name;
-use crate::api::enums::{BuildIdTaskReachability, DescribeTaskQueueMode, TaskQueueType};
+use crate::api::enums::{BuildIdTaskReachability, DescribeTaskQueueMode, RateLimitSource, TaskQueueType};
 use crate::api::taskqueue::{
     PollerInfo, TaskIdBlock, TaskQueueStats, TaskQueueStatus, TaskQueueTypeInfo, TaskQueueVersionInfo,
 };
+use crate::api::workflowservice::describe_task_queue_response::EffectiveRateLimit;
 use crate::api::workflowservice::{DescribeTaskQueueRequest, DescribeTaskQueueResponse};
 use crate::engine::error::Refusal;
 use crate::engine::time::wire_duration;
@@ -40,9 +41,13 @@ impl Core {
             kind => queue_kind(kind),
         };
         let described = self.describe_queue(QueueKey { namespace: namespace.key, kind, name });
+        let (rate, source) = match described.tasks_per_second {
+            Some(rate) if rate < RATE_UNLIMITED => (rate, RateLimitSource::Worker),
+            _ => (RATE_UNLIMITED, RateLimitSource::System),
+        };
         let status = request.include_task_queue_status.then(|| TaskQueueStatus {
             backlog_count_hint: described.stats.approximate_backlog_count,
-            rate_per_second: described.rate_per_second,
+            rate_per_second: rate,
             // Tasks are derived from the state of runs: they have no ids that levels could be about.
             task_id_block: Some(TaskIdBlock::default()),
             ..Default::default()
@@ -51,6 +56,10 @@ impl Core {
             pollers: described.pollers,
             stats: request.report_stats.then_some(described.stats),
             task_queue_status: status,
+            effective_rate_limit: Some(EffectiveRateLimit {
+                requests_per_second: rate as f32,
+                rate_limit_source: source as i32,
+            }),
             ..Default::default()
         })
     }
@@ -96,19 +105,20 @@ impl Core {
     }
 
     fn describe_queue(&self, key: QueueKey) -> DescribedQueue {
-        let (pollers, backlog, age) = self.matching.describe(&key);
+        let queue = self.matching.describe(&key);
         let stats = TaskQueueStats {
-            approximate_backlog_count: backlog as i64,
-            approximate_backlog_age: wire_duration(age),
+            approximate_backlog_count: queue.backlog as i64,
+            approximate_backlog_age: wire_duration(queue.backlog_age),
+            rate_limiting_active: queue.is_throttled,
             ..Default::default()
         };
-        let pollers = pollers.into_iter().map(|poller| PollerInfo {
+        let pollers = queue.pollers.into_iter().map(|poller| PollerInfo {
             last_access_time: Some(poller.last_access.into()),
             identity: poller.identity.to_string(),
-            rate_per_second: RATE_UNLIMITED,
+            rate_per_second: poller.tasks_per_second.unwrap_or(RATE_UNLIMITED),
             ..Default::default()
         });
-        DescribedQueue { pollers: pollers.collect(), stats, rate_per_second: RATE_UNLIMITED }
+        DescribedQueue { pollers: pollers.collect(), stats, tasks_per_second: queue.tasks_per_second }
     }
 }
 
@@ -118,8 +128,8 @@ const RATE_UNLIMITED: f64 = 100_000.0;
 struct DescribedQueue {
     pollers: Vec<PollerInfo>,
     stats: TaskQueueStats,
-    /// Tasks per second that workers get at most.
-    rate_per_second: f64,
+    /// The limit of the queue.
+    tasks_per_second: Option<f64>,
 }
 
 fn queue_kind(kind: TaskQueueType) -> QueueKind {

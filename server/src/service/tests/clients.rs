@@ -7,8 +7,10 @@ use tonic::Request;
 use super::*;
 use crate::api::common::{SearchAttributes, WorkerVersionCapabilities};
 use crate::api::deployment::WorkerDeploymentOptions;
-use crate::api::enums::{BuildIdTaskReachability, DescribeTaskQueueMode, TaskQueueType, WorkerVersioningMode};
-use crate::api::taskqueue::{TaskQueueTypeInfo, TaskQueueVersionSelection};
+use crate::api::enums::{
+    BuildIdTaskReachability, DescribeTaskQueueMode, RateLimitSource, TaskQueueType, WorkerVersioningMode,
+};
+use crate::api::taskqueue::{TaskQueueMetadata, TaskQueueTypeInfo, TaskQueueVersionSelection};
 
 impl Bench {
     async fn describe_queue(&mut self, request: DescribeTaskQueueRequest) -> DescribeTaskQueueResponse {
@@ -184,4 +186,58 @@ async fn workers_with_a_version_are_refused_by_name() {
         WorkerDeploymentOptions { worker_versioning_mode: WorkerVersioningMode::Unversioned as i32, ..versioned };
     let task = bench.client.poll_workflow_task_queue(poll(unversioned)).await.unwrap().into_inner();
     assert!(!task.task_token.is_empty());
+}
+
+#[tokio::test]
+async fn polls_limit_the_rate_of_their_queue_and_the_last_one_wins() {
+    let mut bench = Bench::new(ClockMode::Real);
+    bench.start("wf").await;
+    let task = bench.poll().await;
+    let both = ["1", "2"].map(|id| {
+        let mut command = run_activity();
+        if let Some(CommandAttributes::ScheduleActivityTaskCommandAttributes(activity)) = &mut command.attributes {
+            activity.activity_id = id.to_owned();
+        }
+        command
+    });
+    bench.complete(&task, both.into()).await;
+
+    let poll = |rate: f64| {
+        let mut poll = Request::new(PollActivityTaskQueueRequest {
+            namespace: "default".to_owned(),
+            task_queue: Some(queue(QUEUE)),
+            identity: "worker".to_owned(),
+            task_queue_metadata: Some(TaskQueueMetadata { max_tasks_per_second: Some(rate) }),
+            ..Default::default()
+        });
+        poll.set_timeout(Duration::from_millis(200));
+        poll
+    };
+    let one_in_an_hour = 1.0 / 3600.0;
+    let first = bench.client.poll_activity_task_queue(poll(one_in_an_hour)).await.unwrap().into_inner();
+    assert_eq!(first.activity_id, "1");
+    let none = bench.client.poll_activity_task_queue(poll(one_in_an_hour)).await.unwrap().into_inner();
+    assert!(none.task_token.is_empty(), "the second one is due in an hour");
+    let activities = DescribeTaskQueueRequest {
+        task_queue_type: TaskQueueType::Activity as i32,
+        report_stats: true,
+        ..Default::default()
+    };
+    let described = bench.describe_queue(activities.clone()).await;
+    assert_eq!(described.pollers[0].rate_per_second, one_in_an_hour);
+    let limit = described.effective_rate_limit.unwrap();
+    assert_eq!(
+        (limit.requests_per_second, limit.rate_limit_source()),
+        (one_in_an_hour as f32, RateLimitSource::Worker)
+    );
+    assert!(described.stats.unwrap().rate_limiting_active);
+
+    // Go's workers ask for that when their user sets no limit.
+    let second = bench.client.poll_activity_task_queue(poll(100_000.0)).await.unwrap().into_inner();
+    assert_eq!(second.activity_id, "2");
+    let limit = bench.describe_queue(activities).await.effective_rate_limit.unwrap();
+    assert_eq!(limit.rate_limit_source(), RateLimitSource::System);
+
+    let negative = bench.client.poll_activity_task_queue(poll(-1.0)).await.unwrap_err();
+    assert_eq!(negative.code(), Code::InvalidArgument);
 }

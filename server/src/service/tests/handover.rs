@@ -275,7 +275,7 @@ async fn a_query_on_the_queue_of_a_worker_that_shuts_down_goes_to_another_at_onc
     polls.abort();
     assert!(polls.await.unwrap_err().is_cancelled());
     let asked = ask(&bench);
-    let sticky_has_it = || bench.engine.handle.core.matching.describe(&sticky_key()).1 == 1;
+    let sticky_has_it = || bench.engine.handle.core.matching.describe(&sticky_key()).backlog == 1;
     while !sticky_has_it() {
         tokio::task::yield_now().await;
     }
