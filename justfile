@@ -20,6 +20,6 @@ crash *arguments:
 reference *filter:
     tests/reference/run {{filter}}
 
-# Mixed workflows with the Python SDK, on our server and the real one
+# Mixed workflows with the Python and Go SDKs, on our server and the real one
 interop:
     tests/interop/run
