@@ -92,8 +92,8 @@ pub(crate) struct QueryError {
     pub(crate) failure: Box<Failure>,
 }
 
-/// Replayed tasks after which others are let in.
-const TASKS_PER_TURN: usize = 200;
+/// Replayed tasks after which others are let in. Few in tests, where histories are short.
+const TASKS_PER_TURN: usize = if cfg!(test) { 4 } else { 200 };
 
 /// One execution of one workflow, from its first event on.
 ///

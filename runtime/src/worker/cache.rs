@@ -48,6 +48,15 @@ struct Runs {
     idle: BTreeMap<Turn, Arc<str>>,
     /// Long replays that let others in.
     yielded: VecDeque<Arc<str>>,
+    /// Jobs that waited for a run which is free now, or gone. They come before all others.
+    ready: VecDeque<(Arc<str>, Box<WorkflowJob>, oneshot::Sender<Answer>)>,
+}
+
+impl Runs {
+    /// Whether nothing goes on before another job comes.
+    fn is_waiting(&self) -> bool {
+        self.yielded.is_empty() && self.ready.is_empty()
+    }
 }
 
 impl RunThread {
@@ -60,43 +69,56 @@ impl RunThread {
     pub(super) fn run(self, inbox: &Receiver<Job>) {
         let mut runs = Runs::default();
         loop {
-            let job = if runs.yielded.is_empty() {
+            let job = if runs.is_waiting() {
                 let Ok(job) = inbox.recv() else { break };
                 Some(job)
-            } else {
+            } else if runs.ready.is_empty() {
                 match inbox.try_recv() {
                     Ok(job) => Some(job),
                     Err(TryRecvError::Empty) => None,
                     Err(TryRecvError::Disconnected) => break,
                 }
+            } else {
+                None
             };
             if self.lost.is_cancelled() {
                 // Its runs are rebuilt elsewhere; whatever it would still answer is stale.
                 return;
             }
-            match job {
-                Some(Job::Work { run_id, job, reply }) => self.work(&mut runs, &run_id, job, reply),
-                Some(Job::Page { run_id, events, more, reply }) => {
-                    if let Some(entry) = runs.entries.get_mut(&run_id)
-                        && let State::Working { reply: slot, .. } = &mut entry.state
-                    {
-                        *slot = Some(reply);
-                        let step = self.guarded(&run_id, entry, |run| run.extend(events, more));
-                        self.stepped(&mut runs, &run_id, step);
-                    }
-                }
-                Some(Job::NoPage { run_id }) => self.remove(&mut runs, &run_id),
-                Some(Job::Undo { run_id, turn, undo }) => self.undo(&mut runs, &run_id, turn, undo),
-                None => {}
-            }
-            if let Some(run_id) = runs.yielded.pop_front()
-                && let Some(entry) = runs.entries.get_mut(&run_id)
-            {
-                let step = self.guarded(&run_id, entry, Run::resume);
-                self.stepped(&mut runs, &run_id, step);
-            }
-            self.load.store(runs.entries.len() - runs.idle.len(), Ordering::Relaxed);
+            self.turn(&mut runs, job);
         }
+    }
+
+    /// Handles a job from outside, one that has waited, and one long replay, if there are any.
+    ///
+    /// *Invariant: only this function begins jobs.* What ends a job or drops a run leaves the jobs behind it in `ready`: a run
+    /// that began one of them on its own would be changed under the hands of its caller.
+    fn turn(&self, runs: &mut Runs, job: Option<Job>) {
+        match job {
+            Some(Job::Work { run_id, job, reply }) => self.work(runs, &run_id, job, reply),
+            Some(Job::Page { run_id, events, more, reply }) => {
+                if let Some(entry) = runs.entries.get_mut(&run_id)
+                    && let State::Working { reply: slot, .. } = &mut entry.state
+                {
+                    *slot = Some(reply);
+                    let step = self.guarded(&run_id, entry, |run| run.extend(events, more));
+                    self.stepped(runs, &run_id, step);
+                }
+            }
+            Some(Job::NoPage { run_id }) => self.remove(runs, &run_id),
+            Some(Job::Undo { run_id, turn, undo }) => self.undo(runs, &run_id, turn, undo),
+            None => {}
+        }
+        if let Some((run_id, job, reply)) = runs.ready.pop_front() {
+            self.work(runs, &run_id, job, reply);
+        }
+        if let Some(run_id) = runs.yielded.pop_front()
+            && let Some(entry) = runs.entries.get_mut(&run_id)
+        {
+            let step = self.guarded(&run_id, entry, Run::resume);
+            self.stepped(runs, &run_id, step);
+        }
+        self.load.store(runs.entries.len() - runs.idle.len(), Ordering::Relaxed);
     }
 
     fn work(&self, runs: &mut Runs, run_id: &Arc<str>, job: Box<WorkflowJob>, reply: oneshot::Sender<Answer>) {
@@ -197,21 +219,19 @@ impl RunThread {
         }
     }
 
-    /// A run has nothing under way: the next waiting job, or a place among the idle ones.
+    /// A run has nothing under way: its waiting jobs can begin.
     fn idle(&self, runs: &mut Runs, run_id: &Arc<str>, turn: Turn) {
         let Some(entry) = runs.entries.get_mut(run_id) else { return };
         entry.state = State::Idle(turn);
+        runs.ready.extend(entry.waiting.drain(..).map(|(job, reply)| (run_id.clone(), job, reply)));
         runs.idle.insert(turn, run_id.clone());
-        if let Some((job, reply)) = entry.waiting.pop_front() {
-            return self.work(runs, run_id, job, reply);
-        }
         while runs.idle.len() > self.max_idle {
             let Some((_, oldest)) = runs.idle.pop_first() else { break };
             self.remove(runs, &oldest);
         }
     }
 
-    /// Drops a run. Jobs that waited for it begin anew.
+    /// Drops a run. Jobs that waited for it can begin anew.
     fn remove(&self, runs: &mut Runs, run_id: &Arc<str>) {
         let Some(entry) = runs.entries.remove(run_id) else { return };
         if let State::Idle(since) = entry.state {
@@ -220,9 +240,7 @@ impl RunThread {
         self.shared.has_not(run_id, self.slot);
         let Entry { run, workflow_type, waiting, .. } = entry;
         self.watched(run_id, workflow_type, || drop(run));
-        for (job, reply) in waiting {
-            self.work(runs, run_id, job, reply);
-        }
+        runs.ready.extend(waiting.into_iter().map(|(job, reply)| (run_id.clone(), job, reply)));
     }
 
     fn answer(&self, run_id: &Arc<str>, entry: &Entry, queries: Vec<Query>) -> QueryAnswers {
@@ -258,6 +276,9 @@ fn fits(run: &Run, job: &WorkflowJob) -> bool {
 fn send(reply: Option<oneshot::Sender<Answer>>, answer: Answer) -> bool {
     reply.is_some_and(|reply| reply.send(answer).is_ok())
 }
+
+#[cfg(test)]
+mod model;
 
 #[cfg(test)]
 mod tests {

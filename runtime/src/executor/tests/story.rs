@@ -67,7 +67,7 @@ where
 }
 
 impl<S: Default + 'static> Scripted<S> {
-    pub(super) fn signal<F>(
+    pub(crate) fn signal<F>(
         mut self,
         name: &'static str,
         handler: impl Fn(Rc<S>, u32) -> F + Send + Sync + 'static,
@@ -79,7 +79,7 @@ impl<S: Default + 'static> Scripted<S> {
         self
     }
 
-    pub(super) fn update<F>(
+    pub(crate) fn update<F>(
         mut self,
         name: &'static str,
         validator: impl Fn(&S, u32) -> Result<(), WorkflowError> + Send + Sync + 'static,
@@ -186,7 +186,8 @@ pub(crate) struct Story {
     /// How many events the run has seen.
     seen: usize,
     time: u64,
-    updates: Vec<Update>,
+    /// Updates that the next task delivers.
+    pub(crate) updates: Vec<Update>,
     /// What the last task said besides its commands.
     pub(super) warnings: Vec<String>,
     pub(super) messages: Vec<Message>,
@@ -230,7 +231,7 @@ impl Story {
         self
     }
 
-    pub(super) fn signal(&mut self, name: &str, n: u32) -> &mut Self {
+    pub(crate) fn signal(&mut self, name: &str, n: u32) -> &mut Self {
         let input = Some(raw::Payloads { payloads: vec![encode(&n).unwrap()] });
         self.signal_raw(name, input)
     }
@@ -293,7 +294,7 @@ impl Story {
     }
 
     /// A worker takes the task and is lost.
-    pub(super) fn lose_task(&mut self) -> &mut Self {
+    pub(crate) fn lose_task(&mut self) -> &mut Self {
         self.start_task();
         let timed_out = history::WorkflowTaskTimedOutEventAttributes::default();
         self.add(EventType::WorkflowTaskTimedOut, timed_out);
@@ -303,7 +304,7 @@ impl Story {
         self
     }
 
-    pub(super) fn update(&mut self, id: &str, name: &str, n: u32) -> &mut Self {
+    pub(crate) fn update(&mut self, id: &str, name: &str, n: u32) -> &mut Self {
         let request = update::Request {
             meta: Some(update::Meta { update_id: id.into(), ..Default::default() }),
             input: Some(update::Input {
@@ -325,7 +326,7 @@ impl Story {
     }
 
     /// A task that rejects its updates and does nothing else: history forgets it.
-    pub(super) fn forgotten_task(&mut self) -> String {
+    pub(crate) fn forgotten_task(&mut self) -> String {
         let before = self.history.clone();
         let said = self.task();
         self.history = before;
@@ -334,6 +335,16 @@ impl Story {
         self.run.discard_task(last_started);
         self.seen = last_started as usize;
         said
+    }
+
+    /// The history as the worker of the next task gets it.
+    pub(crate) fn offered(&mut self) -> Vec<HistoryEvent> {
+        let (length, time) = (self.history.len(), self.time);
+        self.start_task();
+        let offered = self.history.clone();
+        self.history.truncate(length);
+        self.time = time;
+        offered
     }
 
     pub(super) fn try_task(&mut self) -> Result<String, TaskFailure> {
@@ -353,11 +364,11 @@ impl Story {
         Ok(self.record(completion, &updates))
     }
 
-    pub(super) fn query(&self, name: &str) -> Result<u32, QueryError> {
+    pub(crate) fn query(&self, name: &str) -> Result<u32, QueryError> {
         self.run.query(name, &[]).map(|answer| decode(&answer).unwrap())
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.run.is_closed()
     }
 
