@@ -536,6 +536,16 @@ impl Core {
         inner.conditions.clear();
     }
 
+    /// Takes the workflow's state from a run that is torn down. A handle in one of its fields holds this core in its turn.
+    pub(super) fn take_workflow(&self) -> Option<Rc<dyn Any>> {
+        self.inner.borrow_mut().workflow.take()
+    }
+
+    /// Takes what was waited for, with the wakers that user code made.
+    pub(super) fn take_operations(&self) -> impl Sized + use<> {
+        std::mem::take(&mut self.inner.borrow_mut().operations)
+    }
+
     /// Operations that are waited for, with what they are: for people who ask why a workflow does not move.
     pub(super) fn waiting(&self) -> Vec<String> {
         let inner = self.inner.borrow();

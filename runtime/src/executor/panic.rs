@@ -36,17 +36,31 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
     result.map_err(Panic::from_payload)
 }
 
+/// Drops values of user code, whose destructors may panic.
+pub(crate) fn discard<T>(values: T) -> Result<(), Panic> {
+    catch(|| drop(values))
+}
+
 impl Panic {
     /// What `catch_unwind` gave on this thread.
     pub(crate) fn from_payload(payload: Box<dyn Any + Send>) -> Self {
+        let location = LOCATION.take();
         let message = match payload.downcast::<String>() {
             Ok(text) => *text,
             Err(payload) => match payload.downcast::<&'static str>() {
                 Ok(text) => (*text).to_owned(),
-                Err(_) => "a value that is not text".to_owned(),
+                Err(payload) => {
+                    // The value's own destructor may panic in its turn. What comes of that is leaked: there may be no end to it.
+                    let outer = CATCHING.replace(true);
+                    if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                        std::mem::forget(next);
+                    }
+                    CATCHING.set(outer);
+                    "a value that is not text".to_owned()
+                }
             },
         };
-        Self { message, location: LOCATION.take() }
+        Self { message, location }
     }
 }
 
@@ -78,5 +92,25 @@ mod tests {
         assert_eq!(panic.message, "no stock");
         assert!(panic.location.unwrap().contains("panic.rs:"));
         assert_eq!(catch(|| 5), Ok(5));
+    }
+
+    /// Panics when it is dropped, with another one.
+    struct Grenade(u32);
+
+    impl Drop for Grenade {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                std::panic::panic_any(Grenade(self.0 + 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_whose_value_panics_is_still_caught() {
+        install_hook();
+        let panic = catch(|| std::panic::panic_any(Grenade(0))).unwrap_err();
+        assert_eq!(panic.message, "a value that is not text");
+        assert!(panic.location.unwrap().contains("panic.rs:"));
+        assert!(discard(Grenade(0)).is_err());
     }
 }

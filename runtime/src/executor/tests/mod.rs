@@ -3,6 +3,7 @@
 mod cancellation;
 mod constructs;
 mod cuts;
+mod drops;
 mod handlers;
 mod limits;
 mod mismatches;
