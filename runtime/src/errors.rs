@@ -208,6 +208,6 @@ fn push_details<T: Serialize + 'static>(failure: &mut Failure, value: &T) {
         return;
     };
     if let Err(error) = details.push(value) {
-        panic!("failure details: {error}");
+        panic!("{}", error.of("the details of a failure"));
     }
 }

@@ -57,7 +57,7 @@ impl Registry {
     ) {
         let run = move |context: ActivityContext, inputs: &[raw::Payload]| {
             let running = execute(context, A::ARGUMENTS.decode(inputs)?);
-            let result: SendFuture<_> = Box::pin(async move { Ok((A::OUTPUT.encode)(&running.await?)?) });
+            let result: SendFuture<_> = Box::pin(async move { encode_result::<A>(&running.await?) });
             Ok(result)
         };
         let activity = RegisteredActivity { blocking: A::BLOCKING, run: Arc::new(run) };
@@ -65,4 +65,13 @@ impl Registry {
             self.duplicates.push(A::NAME);
         }
     }
+}
+
+/// The result of an activity as a payload. One that cannot be written fails the attempt for good: the next attempt would do
+/// the work again, and most likely return the same.
+pub(crate) fn encode_result<A: Activity>(result: &A::Output) -> Result<raw::Payload, ActivityError> {
+    (A::OUTPUT.encode)(result).map_err(|error| {
+        let error = error.of(format!("the result of activity `{}`", A::NAME));
+        ActivityError::non_retryable(error.to_string()).type_name("EncodeError")
+    })
 }

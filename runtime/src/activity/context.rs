@@ -135,7 +135,8 @@ impl ActivityContext {
     /// # Errors
     /// If the details cannot be serialized.
     pub fn heartbeat<T: Serialize + 'static>(&self, details: T) -> Result<(), EncodeError> {
-        self.inner.beats.record(Payloads::of(&details)?);
+        let details = Payloads::of(&details).map_err(|error| error.of("the details of a heartbeat"))?;
+        self.inner.beats.record(details);
         Ok(())
     }
 

@@ -19,7 +19,9 @@ impl Headers {
 
     /// Adds or replaces one.
     pub fn insert<T: Serialize + 'static>(&mut self, name: impl Into<String>, value: &T) -> Result<(), EncodeError> {
-        self.0.insert(name.into(), encode(value)?);
+        let name = name.into();
+        let value = encode(value).map_err(|error| error.of(format!("header `{name}`")))?;
+        self.0.insert(name, value);
         Ok(())
     }
 

@@ -143,9 +143,10 @@ impl<W, Then> StartCall<W, Then> {
 
     /// Adds a value that lists and descriptions show.
     pub fn memo<T: Serialize + 'static>(mut self, name: impl Into<String>, value: &T) -> Self {
+        let name = name.into();
         match encode(value) {
-            Ok(value) => drop(self.options.memo.insert(name.into(), value)),
-            Err(error) => drop(self.options.misfit.get_or_insert(error)),
+            Ok(value) => drop(self.options.memo.insert(name, value)),
+            Err(error) => drop(self.options.misfit.get_or_insert(error.of(format!("memo `{name}`")))),
         }
         self
     }

@@ -59,6 +59,10 @@ fn take<T>(codec: &Codec<T>, inputs: &[raw::Payload], index: usize, wanted: usiz
     }
 }
 
+fn give<T>(codec: &Codec<T>, value: &T, index: usize) -> Result<raw::Payload, EncodeError> {
+    (codec.encode)(value).map_err(|error| error.of(format!("argument {} `{}`", index + 1, codec.name)))
+}
+
 fn at_most(inputs: &[raw::Payload], wanted: usize) -> Result<(), DecodeError> {
     match inputs.len() {
         sent if sent > wanted => Err(DecodeError::TooMany { sent, wanted }),
@@ -71,7 +75,7 @@ macro_rules! arguments {
         impl<$($T),*> Arguments<($($T,)*)> for ($(Codec<$T>,)*) {
             #[allow(unused, reason = "an empty list encodes nothing")]
             fn encode(&self, args: &($($T,)*)) -> Result<Vec<raw::Payload>, EncodeError> {
-                Ok(vec![$((self.$index.encode)(&args.$index)?),*])
+                Ok(vec![$(give(&self.$index, &args.$index, $index)?),*])
             }
             fn decode(&self, inputs: &[raw::Payload]) -> Result<($($T,)*), DecodeError> {
                 at_most(inputs, $count)?;

@@ -2,11 +2,13 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::fmt;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::json;
 use crate::raw;
 
 /// A value that can be an input or a result.
@@ -22,15 +24,40 @@ pub trait Payload: Serialize + DeserializeOwned + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + 'static> Payload for T {}
 
-/// A value could not be serialized.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("`{type_name}` cannot be serialized: {cause}")]
+/// A value could not be serialized, or could not be read back from what it is serialized to.
+///
+/// JSON has no NaN and no infinity; it reads `Some(None)` and `Some(())` as `None`; and serde_json reads nothing that is nested
+/// more than 127 deep. Such values are refused when they are written: read later, they would be others, or an error.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct EncodeError {
+    /// What the value was to be, as in "argument 1 `purchase`"; empty where it has no name.
+    pub place: String,
     /// The type of the value.
     pub type_name: &'static str,
-    /// What serde said.
+    /// The path of the field and what is wrong with it, as in "items[3].price: NaN cannot be written as JSON; use
+    /// `Option<f64>` or a string".
     pub cause: String,
 }
+
+impl EncodeError {
+    /// Says what the value was to be.
+    pub(crate) fn of(self, place: impl Into<String>) -> Self {
+        Self { place: place.into(), ..self }
+    }
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, type_name, cause } = self;
+        if !place.is_empty() {
+            write!(f, "{place}: ")?;
+        }
+        write!(f, "`{type_name}` cannot be serialized: {cause}")
+    }
+}
+
+impl std::error::Error for EncodeError {}
 
 /// Proof that `T` is a [`Payload`], as a value. An expansion makes one for each argument and result, on the user's own
 /// type token, and everything else is unbounded: a missing derive is one error instead of one for each use.
@@ -63,9 +90,9 @@ pub(crate) fn encode<T: Serialize + 'static>(value: &T) -> Result<raw::Payload, 
     if let Some(bytes) = any.downcast_ref::<Bytes>() {
         return Ok(payload("binary/plain", bytes.clone()));
     }
-    match serde_json::to_vec(value) {
+    match json::to_vec(value) {
         Ok(json) => Ok(payload("json/plain", json.into())),
-        Err(error) => Err(EncodeError { type_name: std::any::type_name::<T>(), cause: error.to_string() }),
+        Err(cause) => Err(EncodeError { place: String::new(), type_name: std::any::type_name::<T>(), cause }),
     }
 }
 

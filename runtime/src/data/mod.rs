@@ -1,11 +1,12 @@
 //! Values that cross the wire: conversion by type, failures, and the hook for encryption and compression.
 //!
 //! The default conversion is the one every Temporal SDK shares, in this order: `()` is `binary/null`, [`bytes::Bytes`] is
-//! `binary/plain`, everything else is JSON through serde (`json/plain`).
+//! `binary/plain`, everything else is JSON through serde (`json/plain`). What JSON would not give back is refused.
 
 mod arguments;
 mod convert;
 mod failure;
+mod json;
 mod payload_codec;
 mod payloads;
 mod walk;

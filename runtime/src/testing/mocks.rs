@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::activity::Activity;
 use crate::errors::ActivityError;
-use crate::registry::RegisteredActivity;
+use crate::registry::{RegisteredActivity, encode_result};
 use crate::tasks::SendFuture;
 
 /// What stands in for an activity in a test: a function of its arguments that gives its output.
@@ -49,7 +49,7 @@ pub(super) fn registered<A: Activity>(mock: impl Mock<A::Args, A::Output>) -> Re
         blocking: false,
         run: Arc::new(move |_, inputs| {
             let running = mock.call(A::ARGUMENTS.decode(inputs)?);
-            let result: SendFuture<_> = Box::pin(async move { Ok((A::OUTPUT.encode)(&running.await?)?) });
+            let result: SendFuture<_> = Box::pin(async move { encode_result::<A>(&running.await?) });
             Ok(result)
         }),
     }

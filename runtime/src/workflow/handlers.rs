@@ -77,7 +77,7 @@ impl<W: 'static> Handlers<W> {
         let answer = Box::new(move |workflow: &Rc<W>, inputs: Inputs<'_>| {
             let args = arguments.decode(inputs)?;
             let answer = handler(workflow.clone(), args)?;
-            Ok((output.encode)(&answer)?)
+            Ok((output.encode)(&answer).map_err(|error| error.of(format!("the answer of query `{name}`")))?)
         });
         self.queries.insert(name, answer);
     }
@@ -97,7 +97,10 @@ impl<W: 'static> Handlers<W> {
         });
         let start = Box::new(move |workflow: &Rc<W>, inputs: Inputs<'_>| {
             let running = handler(workflow.clone(), arguments.decode(inputs)?);
-            let answer: LocalFuture<_> = Box::pin(async move { Ok((output.encode)(&running.await?)?) });
+            let answer: LocalFuture<_> = Box::pin(async move {
+                let answer = running.await?;
+                Ok((output.encode)(&answer).map_err(|error| error.of(format!("the answer of update `{name}`")))?)
+            });
             Ok(answer)
         });
         self.updates.insert(name, UpdateHandler { unfinished, validate, start });

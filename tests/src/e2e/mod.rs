@@ -19,3 +19,4 @@ mod replay;
 mod signals;
 mod timers;
 mod updates;
+mod values;
