@@ -1,14 +1,11 @@
 //! What user code returns when it does not succeed.
 
-use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::activity::ActivityFailure;
 use crate::data::{Failure, FailureKind};
-use crate::workflow::Cancelled;
 
 /// Why a workflow, or one of its handlers, did not succeed. Every error converts into it, so `?` is all it takes.
 ///
@@ -85,7 +82,7 @@ impl fmt::Display for WorkflowError {
 
 impl<E: std::error::Error + 'static> From<E> for WorkflowError {
     fn from(error: E) -> Self {
-        Self(Box::new(into_failure(error)))
+        Self(Box::new(Failure::from_error(&error)))
     }
 }
 
@@ -184,21 +181,7 @@ impl fmt::Display for ActivityError {
 
 impl<E: std::error::Error + 'static> From<E> for ActivityError {
     fn from(error: E) -> Self {
-        Self(Box::new(into_failure(error)))
-    }
-}
-
-/// Our own errors keep what they know; any other becomes an application failure.
-fn into_failure<E: std::error::Error + 'static>(error: E) -> Failure {
-    let any = &error as &dyn Any;
-    if any.is::<Cancelled>() {
-        Failure::cancelled("cancelled")
-    } else if let Some(failure) = any.downcast_ref::<ActivityFailure>() {
-        failure.failure().clone()
-    } else if let Some(failure) = any.downcast_ref::<Failure>() {
-        failure.clone()
-    } else {
-        Failure::from_error(&error)
+        Self(Box::new(Failure::from_error(&error)))
     }
 }
 

@@ -54,7 +54,7 @@ impl ActivityFailure {
 
     /// What the activity failed with.
     pub fn cause(&self) -> Option<&Failure> {
-        self.0.cause.as_deref()
+        self.0.cause()
     }
 
     /// The whole failure.

@@ -1,17 +1,19 @@
 //! The failure tree: why something did not succeed, as it travels between processes and languages.
 
+mod causes;
+mod wire;
+
 use std::fmt;
 use std::time::Duration;
 
-use everloop_proto::temporal::api::failure::v1 as wire;
 use everloop_proto::temporal::api::failure::v1::failure::FailureInfo;
 
-use super::convert::decode;
 use super::payloads::Payloads;
 
 /// Why an activity, a workflow or a handler did not succeed; causes are nested, outermost first.
 ///
-/// It mirrors the protocol's failure message, so nothing is lost between SDKs and languages.
+/// It mirrors the protocol's failure message, so nothing is lost between SDKs and languages: but for causes beyond
+/// [`CHAIN_MAX`](Self::CHAIN_MAX), which are counted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
     /// In words.
@@ -20,8 +22,8 @@ pub struct Failure {
     pub source: String,
     /// Where it was made, if the maker says so.
     pub stack_trace: String,
-    /// What led to it.
-    pub cause: Option<Box<Failure>>,
+    /// What led to it. Set by `causes` alone, which keeps the chain short.
+    cause: Option<Box<Failure>>,
     /// Which kind of failure, with what belongs to that kind.
     pub kind: FailureKind,
     /// Message and stack trace again, for failures that another SDK encoded as a whole.
@@ -132,18 +134,6 @@ pub enum RetryState {
     Unspecified,
 }
 
-/// Message and stack trace of a failure that was encoded as a whole, so that servers cannot read them.
-#[derive(serde::Deserialize)]
-struct HiddenAttributes {
-    #[serde(default)]
-    message: String,
-    #[serde(default)]
-    stack_trace: String,
-}
-
-/// What such a failure says to who cannot decode it, in every SDK.
-const HIDDEN_MESSAGE: &str = "Encoded failure";
-
 /// What this SDK writes as the source of its failures.
 const SOURCE: &str = "everloop";
 
@@ -177,25 +167,9 @@ impl Failure {
         Self::new(message, FailureKind::Cancelled { details: Payloads::new() })
     }
 
-    pub(crate) fn caused_by(mut self, cause: Failure) -> Self {
-        self.cause = Some(Box::new(cause));
-        self
-    }
-
-    /// An error of any type: the last segment of its type's name, its text, its sources as causes.
-    pub(crate) fn from_error<E: std::error::Error + 'static>(error: &E) -> Self {
-        let mut failure = Self::application(short_type_name::<E>(), error.to_string());
-        failure.cause = error.source().map(|source| Box::new(Self::from_source(source)));
-        failure
-    }
-
-    fn from_source(error: &(dyn std::error::Error + 'static)) -> Self {
-        if let Some(failure) = error.downcast_ref::<Failure>() {
-            return failure.clone();
-        }
-        let mut failure = Self::application("", error.to_string());
-        failure.cause = error.source().map(|source| Box::new(Self::from_source(source)));
-        failure
+    /// What led to it.
+    pub fn cause(&self) -> Option<&Self> {
+        self.cause.as_deref()
     }
 
     /// Whether it is a cancellation: its own, or the reason why an activity or a child did not succeed.
@@ -236,124 +210,6 @@ impl Failure {
     pub fn root_message(&self) -> &str {
         &self.chain().last().unwrap_or(self).message
     }
-
-    pub(crate) fn from_wire(failure: wire::Failure) -> Self {
-        let kind = match failure.failure_info {
-            Some(FailureInfo::ApplicationFailureInfo(info)) => FailureKind::Application {
-                type_name: info.r#type,
-                non_retryable: info.non_retryable,
-                details: Payloads::from_wire(info.details),
-                next_retry_delay: info.next_retry_delay.and_then(|delay| delay.try_into().ok()),
-            },
-            Some(FailureInfo::TimeoutFailureInfo(info)) => FailureKind::Timeout {
-                timeout_type: TimeoutType::from_wire(info.timeout_type),
-                last_heartbeat_details: Payloads::from_wire(info.last_heartbeat_details),
-            },
-            Some(FailureInfo::CanceledFailureInfo(info)) => {
-                FailureKind::Cancelled { details: Payloads::from_wire(info.details) }
-            }
-            Some(FailureInfo::TerminatedFailureInfo(_)) => FailureKind::Terminated,
-            Some(FailureInfo::ServerFailureInfo(info)) => FailureKind::Server { non_retryable: info.non_retryable },
-            Some(FailureInfo::ActivityFailureInfo(info)) => FailureKind::Activity {
-                activity_type: info.activity_type.map(|kind| kind.name).unwrap_or_default(),
-                activity_id: info.activity_id,
-                retry_state: RetryState::from_wire(info.retry_state),
-                scheduled_event_id: info.scheduled_event_id,
-                started_event_id: info.started_event_id,
-                identity: info.identity,
-            },
-            Some(FailureInfo::ChildWorkflowExecutionFailureInfo(info)) => {
-                let execution = info.workflow_execution.unwrap_or_default();
-                FailureKind::ChildWorkflow {
-                    workflow_type: info.workflow_type.map(|kind| kind.name).unwrap_or_default(),
-                    workflow_id: execution.workflow_id,
-                    run_id: execution.run_id,
-                    retry_state: RetryState::from_wire(info.retry_state),
-                }
-            }
-            Some(other) => FailureKind::Other(Box::new(other)),
-            None => FailureKind::Unspecified,
-        };
-        let hidden = failure.encoded_attributes.as_ref().and_then(|hidden| decode::<HiddenAttributes>(hidden).ok());
-        let (message, stack_trace) = match hidden {
-            Some(hidden) => (hidden.message, hidden.stack_trace),
-            None => (failure.message, failure.stack_trace),
-        };
-        Self {
-            message,
-            source: failure.source,
-            stack_trace,
-            cause: failure.cause.map(|cause| Box::new(Self::from_wire(*cause))),
-            kind,
-            encoded_attributes: failure.encoded_attributes,
-        }
-    }
-
-    pub(crate) fn into_wire(self) -> wire::Failure {
-        let info = match self.kind {
-            FailureKind::Application { type_name, non_retryable, details, next_retry_delay } => {
-                Some(FailureInfo::ApplicationFailureInfo(wire::ApplicationFailureInfo {
-                    r#type: type_name,
-                    non_retryable,
-                    details: details.into_wire(),
-                    next_retry_delay: next_retry_delay.and_then(|delay| delay.try_into().ok()),
-                    ..Default::default()
-                }))
-            }
-            FailureKind::Timeout { timeout_type, last_heartbeat_details } => {
-                Some(FailureInfo::TimeoutFailureInfo(wire::TimeoutFailureInfo {
-                    timeout_type: timeout_type.into_wire(),
-                    last_heartbeat_details: last_heartbeat_details.into_wire(),
-                }))
-            }
-            FailureKind::Cancelled { details } => Some(FailureInfo::CanceledFailureInfo(wire::CanceledFailureInfo {
-                details: details.into_wire(),
-                ..Default::default()
-            })),
-            FailureKind::Terminated => Some(FailureInfo::TerminatedFailureInfo(Default::default())),
-            FailureKind::Server { non_retryable } => {
-                Some(FailureInfo::ServerFailureInfo(wire::ServerFailureInfo { non_retryable }))
-            }
-            FailureKind::Activity {
-                activity_type,
-                activity_id,
-                retry_state,
-                scheduled_event_id,
-                started_event_id,
-                identity,
-            } => Some(FailureInfo::ActivityFailureInfo(wire::ActivityFailureInfo {
-                activity_type: Some(crate::raw::ActivityType { name: activity_type }),
-                activity_id,
-                retry_state: retry_state.into_wire(),
-                scheduled_event_id,
-                started_event_id,
-                identity,
-            })),
-            FailureKind::ChildWorkflow { workflow_type, workflow_id, run_id, retry_state } => {
-                Some(FailureInfo::ChildWorkflowExecutionFailureInfo(wire::ChildWorkflowExecutionFailureInfo {
-                    workflow_type: Some(crate::raw::WorkflowType { name: workflow_type }),
-                    workflow_execution: Some(crate::raw::WorkflowExecution { workflow_id, run_id }),
-                    retry_state: retry_state.into_wire(),
-                    ..Default::default()
-                }))
-            }
-            FailureKind::Other(info) => Some(*info),
-            FailureKind::Unspecified => None,
-        };
-        // What came hidden leaves hidden.
-        let (message, stack_trace) = match &self.encoded_attributes {
-            Some(_) => (HIDDEN_MESSAGE.to_owned(), String::new()),
-            None => (self.message, self.stack_trace),
-        };
-        wire::Failure {
-            message,
-            source: self.source,
-            stack_trace,
-            encoded_attributes: self.encoded_attributes,
-            cause: self.cause.map(|cause| Box::new(cause.into_wire())),
-            failure_info: info,
-        }
-    }
 }
 
 /// One line: the failure and its causes.
@@ -376,81 +232,9 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-macro_rules! mirrors {
-    ($ours:ident, $theirs:ident, { $($variant:ident),* }) => {
-        impl $ours {
-            pub(crate) fn from_wire(value: i32) -> Self {
-                use everloop_proto::temporal::api::enums::v1::$theirs as Wire;
-                match Wire::try_from(value) {
-                    $(Ok(Wire::$variant) => Self::$variant,)*
-                    _ => Self::Unspecified,
-                }
-            }
-            pub(crate) fn into_wire(self) -> i32 {
-                use everloop_proto::temporal::api::enums::v1::$theirs as Wire;
-                match self {
-                    $(Self::$variant => Wire::$variant as i32,)*
-                    Self::Unspecified => Wire::Unspecified as i32,
-                }
-            }
-        }
-    };
-}
-mirrors!(TimeoutType, TimeoutType, { StartToClose, ScheduleToStart, ScheduleToClose, Heartbeat });
-mirrors!(RetryState, RetryState, {
-    InProgress, NonRetryableFailure, Timeout, MaximumAttemptsReached, RetryPolicyNotSet, InternalServerError, CancelRequested
-});
-
 /// `my_crate::payments::Declined<T>` is `Declined`.
 pub(crate) fn short_type_name<T: ?Sized>() -> &'static str {
     let name = std::any::type_name::<T>();
     let name = name.split('<').next().unwrap_or(name);
     name.rsplit("::").next().unwrap_or(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("card refused")]
-    struct Declined<T: fmt::Debug>(#[source] std::num::ParseIntError, T);
-
-    #[test]
-    fn an_error_becomes_its_type_its_text_and_its_sources() {
-        let failure = Failure::from_error(&Declined("x".parse::<u8>().unwrap_err(), 1u8));
-        assert_eq!(failure.type_name(), Some("Declined"));
-        assert_eq!(failure.to_string(), "Declined: card refused: invalid digit found in string");
-    }
-
-    #[test]
-    fn a_hidden_message_is_read_and_leaves_hidden() {
-        let hidden = std::collections::HashMap::from([("message", "card refused"), ("stack_trace", "line 1")]);
-        let wire = wire::Failure {
-            message: HIDDEN_MESSAGE.into(),
-            encoded_attributes: Some(crate::data::encode(&serde_json::to_value(hidden).unwrap()).unwrap()),
-            ..Default::default()
-        };
-        let failure = Failure::from_wire(wire.clone());
-        assert_eq!((failure.message.as_str(), failure.stack_trace.as_str()), ("card refused", "line 1"));
-        assert_eq!(failure.into_wire(), wire);
-    }
-
-    #[test]
-    fn a_failure_survives_the_wire() {
-        let mut failure = Failure::new(
-            "activity failed",
-            FailureKind::Activity {
-                activity_type: "charge".into(),
-                activity_id: "1".into(),
-                retry_state: RetryState::MaximumAttemptsReached,
-                scheduled_event_id: 5,
-                started_event_id: 6,
-                identity: "me".into(),
-            },
-        );
-        failure.cause = Some(Box::new(Failure::application("Declined", "no").caused_by(Failure::cancelled("stop"))));
-        assert_eq!(Failure::from_wire(failure.clone().into_wire()), failure);
-        assert!(!failure.is_cancelled());
-    }
 }

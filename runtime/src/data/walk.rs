@@ -124,7 +124,6 @@ holds! {
     raw::Payloads { payloads }
     raw::Memo { fields }
     sdk::v1::UserMetadata { summary, details }
-    failure::v1::Failure { encoded_attributes, cause, failure_info }
     failure::v1::ApplicationFailureInfo { details }
     failure::v1::TimeoutFailureInfo { last_heartbeat_details }
     failure::v1::CanceledFailureInfo { details }
@@ -235,6 +234,18 @@ one_of! {
         NexusOperationCompletedEventAttributes, NexusOperationFailedEventAttributes,
         NexusOperationTimedOutEventAttributes, NexusOperationCanceledEventAttributes,
         NexusOperationCancelRequestFailedEventAttributes
+    }
+}
+
+/// One after the other, since causes can be nested deeper than a stack takes.
+impl Walk for failure::v1::Failure {
+    fn walk(&mut self, visit: &mut dyn FnMut(&mut raw::Payload)) {
+        let mut next = Some(self);
+        while let Some(failure) = next {
+            failure.encoded_attributes.walk(visit);
+            failure.failure_info.walk(visit);
+            next = failure.cause.as_deref_mut();
+        }
     }
 }
 

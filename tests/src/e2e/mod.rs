@@ -13,6 +13,7 @@ mod clients;
 mod concurrency;
 mod deploys;
 mod endings;
+mod failures;
 mod mistakes;
 mod queries;
 mod replay;
