@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::activities::Activities;
 use super::interceptor::WorkerInterceptor;
 use super::link::Link;
-use super::polling::ServerState;
+use super::polling::{ServerState, StopPolling};
 use super::threads::WorkflowThreads;
 use crate::activity::ActivityOptions;
 use crate::client::{TakeTask, TakesTasks};
@@ -33,7 +32,7 @@ pub(super) struct Shell {
     pub(super) workflow_slots: Arc<Semaphore>,
     pub(super) activities: Arc<Activities>,
     pub(super) server: Arc<ServerState>,
-    pub(super) stop_polling: CancellationToken,
+    pub(super) stop_polling: StopPolling,
     /// Workflow tasks under way.
     pub(super) tasks: TaskTracker,
     pub(super) observer: Option<Arc<dyn Observer>>,
@@ -42,7 +41,7 @@ pub(super) struct Shell {
 
 impl TakesTasks for Shell {
     fn reserve(self: Arc<Self>) -> Option<TakeTask> {
-        if self.stop_polling.is_cancelled() {
+        if self.stop_polling.begin.is_cancelled() {
             return None;
         }
         let slot = self.workflow_slots.clone().try_acquire_owned().ok()?;

@@ -54,7 +54,12 @@ pub(super) async fn poll_workflow_tasks(shell: Arc<Shell>, sticky: bool) -> Resu
         ..Default::default()
     };
     loop {
-        let Ok(slot) = shell.workflow_slots.clone().acquire_owned().await else { return Ok(()) };
+        let slot = tokio::select! {
+            biased;
+            () = shell.stop_polling.begin.cancelled() => return Ok(()),
+            slot = shell.workflow_slots.clone().acquire_owned() => slot,
+        };
+        let Ok(slot) = slot else { return Ok(()) };
         let attempt = || shell.link.connection.once(request.clone(), LONG_POLL);
         let Some(task) = poll(&shell.server, &shell.stop_polling, attempt).await? else { return Ok(()) };
         if task.task_token.is_empty() {
@@ -298,7 +303,7 @@ impl Shell {
             ..Default::default()
         });
         // Nobody will poll our own queue once the worker stops.
-        let sticky_queue = self.sticky_queue.as_ref().filter(|_| !self.stop_polling.is_cancelled());
+        let sticky_queue = self.sticky_queue.as_ref().filter(|_| !self.stop_polling.begin.is_cancelled());
         let sticky_attributes = sticky_queue.map(|name| StickyExecutionAttributes {
             worker_task_queue: Some(raw::TaskQueue {
                 name: name.clone(),
@@ -406,7 +411,7 @@ impl Shell {
         self.link.encode(&mut request).await?;
         tokio::select! {
             () = tokio::time::sleep(failure_pause(identity.attempt)) => {}
-            () = self.stop_polling.cancelled() => {}
+            () = self.stop_polling.begin.cancelled() => {}
         }
         self.link.connection.call(request).await?;
         Ok(())

@@ -5,5 +5,6 @@ mod files;
 mod hooks;
 mod mistakes;
 mod shop;
+mod shutdown;
 #[cfg(feature = "tls")]
 mod tls;
