@@ -419,7 +419,23 @@ impl Run {
             ActivityDeadline::ScheduleToClose => TimeoutType::ScheduleToClose,
             ActivityDeadline::Heartbeat => TimeoutType::Heartbeat,
         };
-        let mut failure = timeout_failure(format!("activity {} timeout", timeout_name(timeout)), timeout);
+        self.time_out_attempt(id, timeout, format!("activity {} timeout", timeout_name(timeout)), now);
+    }
+
+    /// Counts the started attempt as timed out, because the process that ran it has ended.
+    pub(super) fn lose_attempt(&mut self, id: EventId, now: Time) {
+        let Some(activity) = self.state.activities.get(&id) else { return };
+        let message = format!(
+            "activity {} timeout: the process that ran attempt {} ended before the attempt did",
+            timeout_name(TimeoutType::StartToClose),
+            activity.attempt
+        );
+        self.time_out_attempt(id, TimeoutType::StartToClose, message, now);
+    }
+
+    /// Ends the current attempt as timed out, and the activity with it when the attempt was the last.
+    fn time_out_attempt(&mut self, id: EventId, timeout: TimeoutType, message: String, now: Time) {
+        let mut failure = timeout_failure(message, timeout);
         let Err(retry_state) = self.retry_activity(id, &failure, now) else { return };
         let Some(activity) = self.state.activities.get(&id).cloned() else { return };
         if retry_state == RetryState::Timeout && timeout != TimeoutType::ScheduleToStart {

@@ -70,8 +70,8 @@ impl Run {
 
     /// Sets a recovered run going: what waited for a worker is offered again.
     ///
-    /// `workers_are_gone` means that whoever had a task lived in the process that is no more: its workflow task counts as
-    /// timed out at once.
+    /// `workers_are_gone` means that all workers lived in the process that is no more: the workflow task and the attempts of
+    /// activities that they had count as timed out at once.
     pub(crate) fn resume(&mut self, workers_are_gone: bool, now: Time) -> Effects {
         self.queries.number_from(now);
         match &self.state.workflow_task {
@@ -83,6 +83,12 @@ impl Run {
                 self.want_workflow_task(now);
             }
             None => {}
+        }
+        if workers_are_gone {
+            let started = self.state.activities.values().filter(|it| it.started.is_some());
+            for id in started.map(|it| it.scheduled_event_id).collect::<Vec<_>>() {
+                self.lose_attempt(id, now);
+            }
         }
         let waiting = self.state.activities.values().filter(|it| it.started.is_none() && !it.backing_off);
         for id in waiting.map(|it| it.scheduled_event_id).collect::<Vec<_>>() {

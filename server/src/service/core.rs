@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use crate::api::query::WorkflowQueryResult;
 use crate::clock::timers::{Due, Ticket, Timers};
 use crate::clock::{Clock, Holder, Holders};
 use crate::engine::error::Refusal;
-use crate::engine::overlay::{Attempts, Overlay};
+use crate::engine::overlay::Overlay;
 use crate::engine::run::{Close, Effects, Notice, Offer, Run};
 use crate::engine::time::Time;
 use crate::engine::update::UpdateNotice;
@@ -69,8 +69,6 @@ pub(crate) struct Core {
     pub(crate) namespaces: Arc<Namespaces>,
     /// What the store was opened with: who had a task then is gone with the process before.
     pub(super) workers_are_gone: bool,
-    /// Workers elsewhere may have tasks, and outlive this process.
-    pub(super) is_listening: AtomicBool,
     pub(super) idle: Mutex<IdleRuns>,
     /// Nobody has the engine any more.
     pub(super) is_stopping: AtomicBool,
@@ -281,7 +279,6 @@ impl Core {
             store,
             namespaces,
             workers_are_gone,
-            is_listening: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
             idle: Mutex::default(),
             dormant: Mutex::default(),
@@ -426,9 +423,7 @@ impl Core {
         if !is_asked {
             return None;
         }
-        let is_listening = self.is_listening.load(Ordering::Relaxed);
-        let attempts = if is_listening { Attempts::All } else { Attempts::Unrepeatable };
-        let overlay = Overlay::of(&open.run, attempts).to_bytes();
+        let overlay = Overlay::of(&open.run).to_bytes();
         let had = std::mem::replace(&mut open.has_overlay, !overlay.is_empty());
         (had || open.has_overlay).then_some(overlay)
     }

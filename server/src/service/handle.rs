@@ -223,7 +223,6 @@ impl Engine {
     #[cfg_attr(not(feature = "listen"), expect(dead_code, reason = "only a socket has an address"))]
     pub(crate) fn listens_on(&self, address: SocketAddr) -> Result<(), EngineError> {
         let core = &self.handle.core;
-        core.is_listening.store(true, Ordering::Relaxed);
         core.store.listens_on(&address.to_string()).map_err(|error| EngineError::Store(error.to_string()))
     }
 

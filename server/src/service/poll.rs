@@ -210,14 +210,15 @@ impl Core {
                 let effects = open.run.close_transaction(now, Close::Write);
                 let token = activity_token(open, *scheduled_event_id, *attempt);
                 let handed = Handed::activity(slot, open, *scheduled_event_id);
-                let may_run_once = response.retry_policy.as_ref().is_some_and(|policy| policy.maximum_attempts == 1);
+                let is_bounded = response.retry_policy.as_ref().is_some_and(|policy| policy.maximum_attempts > 0);
                 let response = PollActivityTaskQueueResponse { task_token: token, ..response };
-                Ok(((response, handed, scheduled, may_run_once), effects))
+                Ok(((response, handed, scheduled, is_bounded), effects))
             });
-            if let Ok(((response, handed, scheduled, may_run_once), seq)) = taken {
+            if let Ok(((response, handed, scheduled, is_bounded), seq)) = taken {
                 call.handover.add(handed);
-                // A start that is lost is made again, unless it must not be.
-                self.durable(if may_run_once { seq } else { scheduled }).await?;
+                // Where attempts are counted, a worker must not run one that a crash would forget. Elsewhere the start is
+                // written with the next commit, and an attempt whose start is lost runs again under its number.
+                self.durable(if is_bounded { seq } else { scheduled }).await?;
                 return Ok(response);
             }
             self.matching.uncount(&key);

@@ -10,8 +10,9 @@ use tempfile::TempDir;
 use tonic::Status;
 
 use super::*;
-use crate::api::common::{Payload, Payloads};
-use crate::api::enums::EventType;
+use crate::api::common::{Payload, Payloads, RetryPolicy};
+use crate::api::enums::{EventType, RetryState};
+use crate::api::history::history_event::Attributes;
 use crate::service::core::{Located, Look, SlotKey};
 use crate::store::NamespaceKey;
 use crate::{CommitStep, EngineError};
@@ -568,6 +569,39 @@ async fn whoever_dies_while_closing_leaves_a_database_that_opens() {
         let crashed = Shelf::new();
         put(&files, &crashed.file());
         assert_eq!(crashed.open().numbers("flow").await, "1:1 2:5");
+    }
+}
+
+/// Attempts were forgotten with the process that ran them, so an activity that may run twice ran once in every process.
+#[tokio::test]
+async fn an_activity_runs_no_more_often_than_its_maximum_though_its_processes_die() {
+    let mut shelf = Shelf::new();
+    let mut bench = shelf.open();
+    bench.start("flow").await;
+    let task = bench.poll().await;
+    let mut command = run_activity();
+    if let Some(CommandAttributes::ScheduleActivityTaskCommandAttributes(attributes)) = &mut command.attributes {
+        let initial_interval = Some(prost_types::Duration { seconds: 0, nanos: 1_000_000 });
+        attributes.retry_policy = Some(RetryPolicy { maximum_attempts: 2, initial_interval, ..Default::default() });
+    }
+    bench.complete(&task, vec![command]).await;
+    for attempt in 1..=2 {
+        assert_eq!(bench.poll_activity().await.attempt, attempt);
+        // The process dies when the worker has the task.
+        let crashed = Shelf::new();
+        put(&copies(&shelf.file()), &crashed.file());
+        drop(bench);
+        shelf = crashed;
+        bench = shelf.open();
+    }
+    let task = bench.poll().await;
+    let events = task.history.unwrap().events;
+    assert_eq!(numbers(&events), "1:1 2:5 3:6 4:7 5:10 6:11 7:14 8:5 9:6");
+    match &events[6].attributes {
+        Some(Attributes::ActivityTaskTimedOutEventAttributes(timed_out)) => {
+            assert_eq!(timed_out.retry_state(), RetryState::MaximumAttemptsReached);
+        }
+        other => panic!("{other:?}"),
     }
 }
 
