@@ -103,8 +103,10 @@ impl Run {
             for id in eager {
                 if let Some(attempt) = self.state.activities.get(&id).map(|activity| activity.attempt) {
                     let identity = commands.identity.clone();
-                    self.start_activity(id, attempt, fresh_id(), &identity, commands.now);
-                    commands.started_eagerly.push(id);
+                    // It was scheduled a moment ago, so it is to be had.
+                    if self.start_activity(id, attempt, fresh_id(), &identity, commands.now).is_ok() {
+                        commands.started_eagerly.push(id);
+                    }
                 }
             }
         }

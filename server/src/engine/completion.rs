@@ -104,6 +104,7 @@ impl Run {
         let task = self.current_workflow_task(which)?.clone();
         check_supported(&request)?;
         check_sequence(&request.commands)?;
+        let sticky = sticky(&request)?;
         let before = self.snapshot();
         let identity = request.identity.clone();
         let heartbeat =
@@ -116,13 +117,7 @@ impl Run {
         } else {
             self.write_completed(&task, &request, now)
         };
-        self.state.sticky = match &request.sticky_attributes {
-            Some(attributes) if !overdue => attributes.worker_task_queue.as_ref().map(|queue| Sticky {
-                queue: queue.name.as_str().into(),
-                schedule_to_start: duration(attributes.schedule_to_start_timeout.as_ref()).unwrap_or_default(),
-            }),
-            _ => None,
-        };
+        self.state.sticky = sticky.filter(|_| !overdue);
 
         let mut commands = Commands::new(completed_event_id.unwrap_or(0), identity.clone(), request.messages, now);
         commands.has_buffered_events = !self.state.buffered.is_empty();
@@ -286,6 +281,15 @@ fn check_supported(request: &RespondWorkflowTaskCompletedRequest) -> Result<(), 
         return Err(Refusal::Unsupported("versioning_behavior"));
     }
     Ok(())
+}
+
+/// The worker's own queue, if it has one for this run.
+fn sticky(request: &RespondWorkflowTaskCompletedRequest) -> Result<Option<Sticky>, Refusal> {
+    let Some(attributes) = &request.sticky_attributes else { return Ok(None) };
+    let Some(queue) = &attributes.worker_task_queue else { return Ok(None) };
+    let schedule_to_start = duration(attributes.schedule_to_start_timeout.as_ref())
+        .map_err(|error| Refusal::invalid(format!("Invalid ScheduleToStartTimeout of StickyAttributes: {error}")))?;
+    Ok(Some(Sticky { queue: queue.name.as_str().into(), schedule_to_start }))
 }
 
 /// At most one command closes the workflow, and none follows it.

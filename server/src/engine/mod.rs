@@ -14,6 +14,7 @@ pub(crate) mod control;
 pub(crate) mod describe;
 pub(crate) mod error;
 pub(crate) mod event;
+pub(crate) mod failure;
 pub(crate) mod history;
 pub(crate) mod overlay;
 mod payload;

@@ -88,7 +88,7 @@ impl Story {
     }
 
     fn types(&self) -> Vec<EventType> {
-        decode_all(self.run.history.batches()).iter().map(|event| event.event_type()).collect()
+        decode_all(self.run.history.batches()).unwrap().iter().map(|event| event.event_type()).collect()
     }
 }
 

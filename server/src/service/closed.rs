@@ -4,14 +4,16 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use prost::Message as _;
+use tonic::Status;
 
 use super::core::{OpenRun, Slot, StoredHashes};
 use crate::api::enums::EventType;
 use crate::api::history::HistoryEvent;
 use crate::api::history::history_event::Attributes;
 use crate::engine::describe::{StartSummary, config};
+use crate::engine::error::Refusal;
 use crate::engine::event::EventId;
-use crate::engine::history::decode_all;
+use crate::engine::history::{DamagedEvent, decode_all};
 use crate::engine::overlay::Overlay;
 use crate::engine::update::{UpdateProgress, cut_off_by_close};
 use crate::store::{CommitSeq, HistoryBatch, ReadLimit, RunKey, Store, StoreError, StoredRun};
@@ -70,9 +72,10 @@ impl ClosedRun {
         }
     }
 
-    pub(super) fn from_store(stored: StoredRun, store: Arc<dyn Store>) -> Self {
-        let overlay = stored.overlay.and_then(|overlay| Overlay::decode(overlay).ok()).unwrap_or_default();
-        Self {
+    pub(super) fn from_store(stored: StoredRun, store: Arc<dyn Store>) -> Result<Self, Refusal> {
+        let damaged = |error| Refusal::damaged(&stored.visibility.run_id, &error);
+        let overlay = stored.overlay.map(Overlay::decode).transpose().map_err(damaged)?.unwrap_or_default();
+        Ok(Self {
             key: stored.run,
             seq: None,
             row: stored.visibility,
@@ -80,7 +83,7 @@ impl ClosedRun {
             batches: None,
             store,
             told: OnceLock::new(),
-        }
+        })
     }
 
     /// Roughly what it takes in memory.
@@ -102,14 +105,20 @@ impl ClosedRun {
     }
 
     /// The last batch, which ends with the closing event.
-    pub(crate) fn last_batch(&self) -> Result<Option<HistoryBatch>, StoreError> {
-        match &self.batches {
-            Some(batches) => Ok(batches.last().cloned()),
+    pub(crate) fn last_batch(&self) -> Result<HistoryBatch, Status> {
+        let last = match &self.batches {
+            Some(batches) => batches.last().cloned(),
             None => {
                 let limit = ReadLimit { batches_max: 1, bytes_max: 0 };
-                Ok(self.store.read_history_back(self.key, self.row.history_length + 1, limit)?.pop())
+                self.store.read_history_back(self.key, self.next_event_id(), limit)?.pop()
             }
-        }
+        };
+        let last = last.filter(|batch| batch.next_event_id == self.next_event_id());
+        last.ok_or_else(|| self.damaged(&DamagedEvent::missing(self.next_event_id() - 1)).into())
+    }
+
+    fn damaged(&self, problem: &DamagedEvent) -> Refusal {
+        Refusal::damaged(&self.row.run_id, problem)
     }
 
     pub(super) fn batches_in_memory(&self) -> Option<&[HistoryBatch]> {
@@ -127,7 +136,7 @@ impl ClosedRun {
     }
 
     /// What the history tells; read once.
-    pub(crate) fn told(&self) -> Result<&Told, StoreError> {
+    pub(crate) fn told(&self) -> Result<&Told, Status> {
         if let Some(told) = self.told.get() {
             return Ok(told);
         }
@@ -135,9 +144,9 @@ impl ClosedRun {
         let mut next = 1;
         while next < self.next_event_id() {
             let batches = self.batches_from(next, ReadLimit { batches_max: 256, bytes_max: 4 * 1024 * 1024 })?;
-            let Some(last) = batches.last() else { break };
+            let last = batches.last().ok_or_else(|| self.damaged(&DamagedEvent::missing(next)))?;
             next = last.next_event_id;
-            for event in decode_all(&batches) {
+            for event in decode_all(&batches).map_err(|error| self.damaged(&error))? {
                 told.apply(event);
             }
         }

@@ -158,7 +158,12 @@ impl EngineBuilder {
 
 /// When the last event of a batch happened.
 fn last_event_time(batch: &HistoryBatch) -> Option<Time> {
-    let last = history::decode_all(std::slice::from_ref(batch)).pop()?;
+    let events = history::decode_all(std::slice::from_ref(batch)).inspect_err(|error| {
+        tracing::warn!(
+            "whether the clock of this machine was set back is unknown: the last history written is damaged: {error}"
+        );
+    });
+    let last = events.ok()?.pop()?;
     last.event_time.as_ref().map(Time::from)
 }
 

@@ -6,6 +6,7 @@ mod call;
 mod closed;
 mod core;
 mod direct;
+mod failures;
 pub(crate) mod handle;
 pub(crate) mod handover;
 mod history;

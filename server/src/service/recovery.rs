@@ -104,7 +104,8 @@ impl Core {
         let SlotKey { namespace, workflow_id } = &slot.key;
         let Some(stored) = self.store.find_run(*namespace, workflow_id, None)? else { return Ok(()) };
         if stored.visibility.close_time_ns.is_some() {
-            state.current = Some(Current::Closed(Arc::new(ClosedRun::from_store(stored, Arc::clone(&self.store)))));
+            let closed = ClosedRun::from_store(stored, Arc::clone(&self.store))?;
+            state.current = Some(Current::Closed(Arc::new(closed)));
             return Ok(());
         }
         let mut open = Box::new(self.recover(stored)?);

@@ -69,7 +69,7 @@ impl Core {
                 check_chain(&located, &request.first_execution_run_id)?;
                 match located {
                     Located::Open(slot, open) => {
-                        if let Some(progress) = open.run.update_progress(&id) {
+                        if let Some(progress) = open.run.update_progress(&id)? {
                             return Ok(stand(open, &id, progress, wanted));
                         }
                         let now = self.clock.now();
@@ -109,7 +109,7 @@ impl Core {
         let standing = self
             .with_run(&namespace, &workflow_id, &run_id, |located| match located {
                 Located::Open(_, open) => {
-                    let progress = open.run.update_progress(&id).ok_or_else(unknown)?;
+                    let progress = open.run.update_progress(&id)?.ok_or_else(unknown)?;
                     Ok(stand(open, &id, progress, wanted))
                 }
                 Located::Closed(closed) => {
