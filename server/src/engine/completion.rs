@@ -126,6 +126,15 @@ impl Run {
             self.roll_back(before);
             return Ok(self.reject_completion(&task, rejected, identity, now));
         }
+        if self.is_open()
+            && let Some(reason) = self.excess()
+        {
+            self.roll_back(before);
+            self.terminate_for_excess(reason, now);
+            let effects = self.close_transaction(now, Close::Write);
+            let refusal = Some(Refusal::invalid(reason));
+            return Ok((Completed { refusal, ..Default::default() }, effects));
+        }
         if self.is_open() && !request.force_create_new_workflow_task {
             self.reject_unanswered_updates();
         }

@@ -16,6 +16,7 @@ pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod failure;
 pub(crate) mod history;
+mod limits;
 pub(crate) mod overlay;
 mod payload;
 pub(crate) mod query;

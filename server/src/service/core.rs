@@ -127,6 +127,8 @@ pub(crate) struct OpenRun {
     pub(super) counted_bytes: usize,
     /// Whether the run is on the list of those that rest.
     pub(super) is_listed_idle: bool,
+    /// The log says that the history gets long.
+    is_known_as_long: bool,
     pub(super) armed: Option<Ticket>,
     in_progress: usize,
     updates_waiting: bool,
@@ -163,6 +165,7 @@ impl OpenRun {
             has_overlay: false,
             counted_bytes: 0,
             is_listed_idle: false,
+            is_known_as_long: false,
             armed: None,
             in_progress: 0,
             updates_waiting: false,
@@ -391,6 +394,17 @@ impl Core {
         }
         for notice in effects.notices {
             open.tell(notice);
+        }
+        if wrote && open.run.is_long() && !std::mem::replace(&mut open.is_known_as_long, true) {
+            let info = &open.run.info;
+            tracing::warn!(
+                namespace = &*info.namespace,
+                workflow_id = &*info.workflow_id,
+                run_id = &*info.run_id,
+                events = open.run.history.next_event_id() - 1,
+                bytes = open.run.history.size_bytes(),
+                "the history of a run gets long: it is terminated at 51,200 events or 50 MiB; continue as new before"
+            );
         }
         if wrote {
             for waiter in open.event_waiters.drain(..) {
