@@ -1,12 +1,12 @@
 //! Closed runs: what remains of them in memory for a while, and how they are found again later.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use prost::Message as _;
 use tonic::Status;
 
-use super::core::{OpenRun, Slot, StoredHashes};
+use super::core::OpenRun;
 use crate::api::enums::EventType;
 use crate::api::history::HistoryEvent;
 use crate::api::history::history_event::Attributes;
@@ -18,11 +18,6 @@ use crate::engine::overlay::Overlay;
 use crate::engine::update::{UpdateProgress, cut_off_by_close};
 use crate::store::{CommitSeq, HistoryBatch, ReadLimit, RunKey, Store, StoreError, StoredRun};
 use crate::visibility::VisibilityRow;
-
-/// Closed runs in memory, at most.
-const RUNS_MAX: usize = 20_000;
-/// History of closed runs in memory, at most.
-const BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A run that has closed.
 #[derive(Debug)]
@@ -185,36 +180,5 @@ impl Told {
             _ if kind == EventType::WorkflowExecutionCancelRequested => self.start.cancel_requested = true,
             _ => {}
         }
-    }
-}
-
-/// Which closed runs are in memory, oldest first, and which are in the store alone.
-#[derive(Debug, Default)]
-pub(super) struct ClosedRuns {
-    in_memory: VecDeque<(Arc<Slot>, usize)>,
-    bytes: usize,
-    stored: StoredHashes,
-}
-
-impl ClosedRuns {
-    /// Counts one more; returns those that have to go.
-    pub(super) fn add(&mut self, slot: &Arc<Slot>, size: usize) -> Vec<Arc<Slot>> {
-        self.in_memory.push_back((Arc::clone(slot), size));
-        self.bytes += size;
-        let mut gone = Vec::new();
-        while self.bytes > BYTES_MAX || self.in_memory.len() > RUNS_MAX {
-            let Some((slot, size)) = self.in_memory.pop_front() else { break };
-            self.bytes -= size;
-            gone.push(slot);
-        }
-        gone
-    }
-
-    pub(super) fn stored(&mut self, hash: u64) {
-        self.stored.insert(hash);
-    }
-
-    pub(super) fn may_be_stored(&self, hash: u64) -> bool {
-        self.stored.contains(&hash)
     }
 }

@@ -4,7 +4,7 @@
 //! tasks, timers, news for waiting callers. A caller whose future is dropped before has changed nothing, after it
 //! everything.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,7 +13,8 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tonic::Status;
 
-use super::closed::{ClosedRun, ClosedRuns};
+use super::closed::ClosedRun;
+use super::closed_runs::ClosedRuns;
 use super::direct::DirectQuery;
 use super::idle::IdleRuns;
 use crate::api::query::WorkflowQueryResult;
@@ -75,8 +76,8 @@ pub(crate) struct Core {
     /// Open runs that are in the store alone and have a deadline.
     pub(super) dormant: Mutex<HashMap<RunKey, Ticket>>,
     shards: Vec<Mutex<HashMap<SlotKey, Arc<Slot>>>>,
-    hasher: RandomState,
-    closed: Mutex<ClosedRuns>,
+    pub(super) hasher: RandomState,
+    pub(super) closed: Mutex<ClosedRuns>,
     /// Queries with tasks of their own, by number.
     pub(super) direct_queries: Mutex<HashMap<u64, Arc<DirectQuery>>>,
     pub(super) next_query: AtomicU64,
@@ -94,7 +95,7 @@ pub(crate) struct SlotKey {
 pub(crate) struct Slot {
     pub(crate) key: SlotKey,
     core: Weak<Core>,
-    state: Mutex<SlotState>,
+    pub(super) state: Mutex<SlotState>,
 }
 
 /// What a slot guards.
@@ -271,6 +272,7 @@ impl Core {
         workers_are_gone: bool,
     ) -> Arc<Self> {
         let clock = Arc::new(clock);
+        let remembers_stored = !store.outlives_process();
         let holders = Holders::default();
         // Workers may still have queries of a process before this one; their numbers lie behind.
         let next_query = AtomicU64::new(u64::try_from(clock.now().nanos()).unwrap_or(0));
@@ -287,7 +289,7 @@ impl Core {
             dormant: Mutex::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
-            closed: Mutex::default(),
+            closed: Mutex::new(ClosedRuns::new(remembers_stored)),
             direct_queries: Mutex::default(),
             next_query,
         })
@@ -303,6 +305,12 @@ impl Core {
         let mut shard = lock(self.shard(key));
         let made = || Arc::new(Slot { key: key.clone(), core: Arc::downgrade(self), state: Mutex::default() });
         Arc::clone(shard.entry(key.clone()).or_insert_with(made))
+    }
+
+    /// For tests: how many workflow ids have something in memory.
+    #[cfg(test)]
+    pub(super) fn count_slots(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
     }
 
     fn shard(&self, key: &SlotKey) -> &Mutex<HashMap<SlotKey, Arc<Slot>>> {
@@ -377,18 +385,36 @@ impl Core {
 
     /// Whether there may be a run of that workflow id in the store, though not in memory.
     pub(super) fn may_be_stored(&self, key: &SlotKey) -> bool {
-        self.store.outlives_process() || lock(&self.closed).may_be_stored(self.hasher.hash_one(key))
+        lock(&self.closed).may_be_stored(self.hasher.hash_one(key))
     }
 
     /// Does what a transition wants done. The run's lock is held.
     pub(super) fn apply(self: &Arc<Self>, slot: &Arc<Slot>, open: &mut OpenRun, effects: Effects) {
+        self.apply_together([Change { slot, open, effects }]);
+    }
+
+    /// Does what a transition of several runs wants done: what they write is one commit, which a crash cannot divide. Runs
+    /// are written in the given order. The locks of all are held.
+    pub(super) fn apply_together<const RUNS: usize>(self: &Arc<Self>, mut changes: [Change<'_>; RUNS]) {
+        let mut all = Vec::new();
+        for Change { open, effects, .. } in &mut changes {
+            let overlay = self.changed_overlay(open, effects);
+            let wake = self.changed_wake(open);
+            if !effects.batches.is_empty() || effects.visible || overlay.is_some() || wake.is_some() {
+                all.extend(writes(open, effects, overlay, wake));
+            }
+        }
+        let seq = (!all.is_empty()).then(|| self.store.commit(all));
+        for Change { slot, open, effects } in changes {
+            open.seq = seq.or(open.seq);
+            self.follow(slot, open, effects);
+        }
+    }
+
+    /// Does what a written transition wants done outside of the store.
+    fn follow(self: &Arc<Self>, slot: &Arc<Slot>, open: &mut OpenRun, effects: Effects) {
         let closed = !open.run.is_open();
         let wrote = !effects.batches.is_empty();
-        let overlay = self.changed_overlay(open, &effects);
-        let wake = self.changed_wake(open);
-        if wrote || effects.visible || overlay.is_some() || wake.is_some() {
-            open.seq = Some(self.store.commit(writes(open, &effects, overlay, wake)));
-        }
         for offer in effects.offers {
             self.offer(slot, open, offer);
         }
@@ -490,43 +516,12 @@ impl Core {
         }
     }
 
-    /// Replaces an open run that has closed by what remains of it. The run's lock is held.
-    pub(super) fn settle(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut SlotState) {
-        match state.current.take() {
-            Some(Current::Open(open)) if !open.run.is_open() => {
-                let closed = Arc::new(ClosedRun::from_open(*open, Arc::clone(&self.store)));
-                let size = closed.size();
-                state.current = Some(Current::Closed(closed));
-                let evicted = lock(&self.closed).add(slot, size);
-                for old in evicted {
-                    if Arc::ptr_eq(&old, slot) {
-                        continue;
-                    }
-                    self.evict(&old);
-                }
-            }
-            current => state.current = current,
-        }
-    }
-
     /// Lets go of a slot that has no open run and is not counted among the closed ones in memory.
     pub(super) fn tidy(&self, slot: &Arc<Slot>, mut state: MutexGuard<'_, SlotState>) {
         state.current = None;
         state.retired = true;
         drop(state);
         lock(self.shard(&slot.key)).remove(&slot.key);
-    }
-
-    /// Lets go of a closed run; the store has it.
-    fn evict(&self, slot: &Arc<Slot>) {
-        // Another thread may be at work there; then the run stays, and is found in the store when it goes.
-        let Ok(state) = slot.state.try_lock() else { return };
-        // What is not written yet is found here alone.
-        let is_written = |closed: &ClosedRun| closed.seq.is_none_or(|seq| self.store.is_durable(seq));
-        if matches!(&state.current, Some(Current::Closed(closed)) if is_written(closed)) {
-            lock(&self.closed).stored(self.hasher.hash_one(&slot.key));
-            self.tidy(slot, state);
-        }
     }
 
     /// Waits until what a reply tells is as durable as it gets.
@@ -536,6 +531,13 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// One run's part in a transition.
+pub(super) struct Change<'a> {
+    pub(super) slot: &'a Arc<Slot>,
+    pub(super) open: &'a mut OpenRun,
+    pub(super) effects: Effects,
 }
 
 /// What looking for a run in memory came to.
@@ -602,17 +604,19 @@ impl Due for Slot {
 }
 
 /// What a transition writes: one write per batch, the first with everything else.
-fn writes(open: &OpenRun, effects: &Effects, overlay: Option<Bytes>, wake: Option<Wake>) -> Vec<Write> {
+fn writes(
+    open: &OpenRun,
+    effects: &Effects,
+    overlay: Option<Bytes>,
+    wake: Option<Wake>,
+) -> impl Iterator<Item = Write> {
     let visibility = effects.visible.then(|| Box::new(open.run.visibility_row(open.namespace.key)));
     let mut batches = effects.batches.iter().cloned();
     let of_batch = |history| Write { run: open.key, history, visibility: None, overlay: None, wake: None };
     let first = Write { visibility, overlay, wake, ..of_batch(batches.next()) };
-    std::iter::once(first).chain(batches.map(|batch| of_batch(Some(batch)))).collect()
+    std::iter::once(first).chain(batches.map(move |batch| of_batch(Some(batch))))
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// Hashes of what is in the store and nowhere else.
-pub(super) type StoredHashes = HashSet<u64>;

@@ -115,6 +115,11 @@ impl EngineBuilder {
     /// A file that cannot be used, a wrong namespace name, or a system out of memory or threads.
     pub fn build(self) -> Result<Engine, EngineError> {
         let (store, opened) = self.store()?;
+        self.build_on(store, opened)
+    }
+
+    /// Starts the engine on a store that is open.
+    pub(super) fn build_on(self, store: Arc<dyn Store>, opened: Opened) -> Result<Engine, EngineError> {
         let namespaces = Namespaces::open(Arc::clone(&store), &self.namespaces).map_err(|error| match error {
             NamespaceError::Store(error) => EngineError::Store(error.to_string()),
             error => EngineError::Namespace(error.to_string()),
@@ -129,7 +134,7 @@ impl EngineBuilder {
         Ok(Engine { handle: Arc::new(handle) })
     }
 
-    fn store(&self) -> Result<(Arc<dyn Store>, Opened), EngineError> {
+    pub(super) fn store(&self) -> Result<(Arc<dyn Store>, Opened), EngineError> {
         let Some(path) = &self.file else {
             let store = SqliteStore::memory().map_err(|error| EngineError::Store(error.to_string()))?;
             return Ok((Arc::new(store), Opened { workers_are_gone: true, last_batch: None }));
@@ -188,10 +193,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 fn keep_house(core: &Weak<Core>, ended: &mpsc::Receiver<()>) {
     loop {
         let Some(core) = core.upgrade() else { return };
-        let now = core.clock.now();
-        for namespace in core.namespaces.all() {
-            core.store.forget_closed(namespace.key, (now - namespace.retention()).nanos());
-        }
+        core.forget_expired();
         drop(core);
         if ended.recv_timeout(HOUSEKEEPING) != Err(RecvTimeoutError::Timeout) {
             return;

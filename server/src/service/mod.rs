@@ -4,6 +4,7 @@
 
 mod call;
 mod closed;
+mod closed_runs;
 mod core;
 mod direct;
 mod failures;

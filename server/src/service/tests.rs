@@ -1,8 +1,11 @@
 //! The service as its callers use it: a client and a hand-driven worker in one process.
 
 mod clients;
+mod closed;
+mod damage;
 mod files;
 mod handover;
+mod test_store;
 
 use std::time::Duration;
 

@@ -210,6 +210,9 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
         limit: ReadLimit,
     ) -> Result<Vec<HistoryBatch>, StoreError>;
 
+    /// Calls `visit` with the workflow id of every run, in no order; with one that has several runs, as often.
+    fn workflow_ids(&self, visit: &mut dyn FnMut(NamespaceKey, &str)) -> Result<(), StoreError>;
+
     /// The run of that workflow id with that run id or, without one, the current run.
     fn find_run(
         &self,

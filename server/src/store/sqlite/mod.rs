@@ -128,7 +128,7 @@ impl SqliteStore {
     }
 
     /// The same, where closed runs are forgotten from that size on.
-    pub(super) fn memory_of(size_bytes_max: u64) -> Result<Self, StoreError> {
+    pub(crate) fn memory_of(size_bytes_max: u64) -> Result<Self, StoreError> {
         let connection = schema::open_memory().map_err(|error| failed(&error))?;
         let shared = Shared::new(Database::memory(connection, size_bytes_max), 0, Arc::default(), None);
         Self::start(shared, Shared::write_in_memory).map_err(|error| failed(&error))
@@ -528,6 +528,17 @@ impl Store for SqliteStore {
             let mut read_overlay = connection.prepare_cached(rows::READ_OVERLAY)?;
             let overlay = read_overlay.query_row([found.run.0], |row| row.get::<_, Vec<u8>>(0)).optional()?;
             Ok(Some(StoredRun { overlay: overlay.map(Into::into), ..found }))
+        })
+    }
+
+    fn workflow_ids(&self, visit: &mut dyn FnMut(NamespaceKey, &str)) -> Result<(), StoreError> {
+        self.shared.read(|connection| {
+            let mut read = connection.prepare_cached(rows::READ_WORKFLOW_IDS)?;
+            let mut rows = read.query([])?;
+            while let Some(row) = rows.next()? {
+                visit(NamespaceKey(row.get(0)?), row.get_ref(1)?.as_str()?);
+            }
+            Ok(())
         })
     }
 
