@@ -57,6 +57,19 @@ impl QueuedTask for Task {
             Self::Activity { .. } => {}
         }
     }
+
+    fn is_stale(&self) -> bool {
+        match self {
+            Self::Query(query) => !query.is_wanted(),
+            Self::Workflow { slot, run_id, stamp } => slot.no_longer_has(run_id, |run| {
+                run.state.workflow_task.as_ref().is_some_and(|task| task.stamp == *stamp && task.started.is_none())
+            }),
+            Self::Activity { slot, run_id, scheduled_event_id, attempt } => slot.no_longer_has(run_id, |run| {
+                let activity = run.state.activities.get(scheduled_event_id);
+                activity.is_some_and(|it| it.attempt == *attempt && it.started.is_none() && !it.backing_off)
+            }),
+        }
+    }
 }
 
 /// Everything one engine shares.
@@ -561,6 +574,16 @@ impl Slot {
     pub(super) fn lock(&self) -> Option<MutexGuard<'_, SlotState>> {
         let state = lock(&self.state);
         (!state.retired).then_some(state)
+    }
+
+    /// Whether the run with that id is not open any more, or has not what `has` looks for. A run that another thread is at
+    /// work on counts as having it.
+    fn no_longer_has(&self, run_id: &str, has: impl FnOnce(&Run) -> bool) -> bool {
+        let Ok(state) = self.state.try_lock() else { return false };
+        match &state.current {
+            Some(Current::Open(open)) if *open.run.info.run_id == *run_id => !has(&open.run),
+            _ => true,
+        }
     }
 
     /// Changes the run with that id, if it is still open, and does what follows.

@@ -165,7 +165,7 @@ async fn a_query_leaves_its_queue_with_its_caller() {
         kind: crate::matching::QueueKind::Workflow,
         name: QUEUE.into(),
     };
-    assert_eq!(bench.engine.handle.core.matching.describe(&key).1, 0);
+    assert_eq!(bench.engine.handle.core.matching.describe(&key).backlog, 0);
 }
 
 /// Runs that were terminated before any worker came left their tasks behind.
@@ -182,7 +182,7 @@ async fn tasks_of_closed_runs_do_not_pile_up_in_a_queue_nobody_polls() {
         kind: crate::matching::QueueKind::Workflow,
         name: QUEUE.into(),
     };
-    let waiting = bench.engine.handle.core.matching.describe(&key).1;
+    let waiting = bench.engine.handle.core.matching.describe(&key).backlog;
     assert!(waiting < 1024, "{waiting} tasks wait, of one open run");
     let task = bench.poll().await;
     assert_eq!(task.workflow_execution.unwrap().workflow_id, "open");
