@@ -405,6 +405,27 @@ async fn a_damaged_page_concerns_those_who_need_it() {
     assert_eq!(whole.history.unwrap().events.len(), 3, "other runs are as they were");
 }
 
+/// What a closed run knew of repeated requests counted as nothing when it could not be read: a repeated request was done
+/// again.
+#[tokio::test]
+async fn a_closed_run_whose_state_is_damaged_is_not_taken_for_one_without() {
+    let shelf = Shelf::new();
+    let mut bench = shelf.open();
+    for id in ["damaged", "whole"] {
+        bench.start(id).await;
+        terminate(&mut bench, id).await;
+    }
+    drop(bench);
+    let connection = Connection::open(shelf.file()).unwrap();
+    connection.execute("INSERT OR REPLACE INTO overlay (run, data) VALUES (1, x'ffffffff')", []).unwrap();
+    drop(connection);
+    let mut bench = shelf.open();
+    let refusal = try_start(&mut bench, "damaged").await.unwrap_err();
+    assert_eq!(refusal.code(), Code::DataLoss, "{refusal}");
+    assert!(refusal.message().contains("is damaged"), "{refusal}");
+    assert!(try_start(&mut bench, "whole").await.is_ok());
+}
+
 async fn terminate(bench: &mut Bench, id: &str) {
     let request = TerminateWorkflowExecutionRequest {
         namespace: "default".to_owned(),
