@@ -65,6 +65,19 @@ impl Namespaces {
     ///
     /// A name that cannot be a namespace, or a store that has failed.
     pub(crate) fn open(store: Arc<dyn Store>, names: &[String]) -> Result<Self, NamespaceError> {
+        let namespaces = Self::load(store)?;
+        for name in [DEFAULT].into_iter().chain(names.iter().map(String::as_str)) {
+            namespaces.ensure(name)?;
+        }
+        Ok(namespaces)
+    }
+
+    /// Loads what the store has.
+    ///
+    /// # Errors
+    ///
+    /// A store that has failed.
+    pub(crate) fn load(store: Arc<dyn Store>) -> Result<Self, NamespaceError> {
         let mut by_name = BTreeMap::new();
         for row in store.load_namespaces()? {
             let description = DescribeNamespaceResponse::decode(row.description)
@@ -72,11 +85,7 @@ impl Namespaces {
             let namespace = Namespace { key: row.namespace, name: Arc::clone(&row.name), description };
             by_name.insert(row.name, Arc::new(namespace));
         }
-        let namespaces = Self { store, by_name: RwLock::new(by_name), changing: Mutex::new(()) };
-        for name in [DEFAULT].into_iter().chain(names.iter().map(String::as_str)) {
-            namespaces.ensure(name)?;
-        }
-        Ok(namespaces)
+        Ok(Self { store, by_name: RwLock::new(by_name), changing: Mutex::new(()) })
     }
 
     /// Adds a namespace if there is none of that name, with what `default` has.

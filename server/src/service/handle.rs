@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Weak};
@@ -22,7 +22,8 @@ use crate::engine::time::Time;
 use crate::grpc::{Operator, TestTime};
 use crate::namespaces::{NamespaceError, Namespaces};
 use crate::store::{
-    BUSY_WAIT, CommitHook, CommitStep, FileOptions, HistoryBatch, OpenError, Opened, SqliteStore, Store, StoreError,
+    BUSY_WAIT, CommitHook, CommitStep, FileOptions, FileView, HistoryBatch, OpenError, Opened, SqliteStore, Store,
+    StoreError,
 };
 
 /// A server of durable workflows inside this process.
@@ -224,6 +225,32 @@ impl Engine {
     /// What is wrong with the file, and what to do about it; or a system out of memory or threads.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, EngineError> {
         Self::builder().file(path).build()
+    }
+
+    /// Opens the engine in a file to look at it, also while another process has it open: what lists, descriptions and
+    /// histories say is in the file. Nothing goes on here, and calls that change something fail. A run that was asked for
+    /// stays as it was then, so that an engine like this is for a few calls.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the file, and what to do about it.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, EngineError> {
+        let (view, viewed) = FileView::open(path.as_ref()).map_err(|error| EngineError::Store(error.to_string()))?;
+        let store: Arc<dyn Store> = Arc::new(view);
+        let namespaces = Namespaces::load(Arc::clone(&store)).map_err(|error| EngineError::Store(error.to_string()))?;
+        let mode = if viewed.clock == "skipping" { ClockMode::Skipping } else { ClockMode::Real };
+        let last_event = viewed.last_batch.as_ref().and_then(last_event_time).unwrap_or_default();
+        let core = Core::new(Clock::new(mode, last_event), store, Arc::new(namespaces), false);
+        let handle = Handle { core, open_runs: 0, keeping_house: None, threads: Vec::new() };
+        Ok(Self { handle: Arc::new(handle) })
+    }
+
+    /// Why calls that change something fail, and what to do instead; `None` unless the engine was opened with
+    /// [`Engine::open_read_only`].
+    #[must_use]
+    pub fn read_only_advice(&self) -> Option<String> {
+        let store = &self.handle.core.store;
+        store.is_read_only().then(|| store.admit().err().map(|refusal| refusal.to_string())).flatten()
     }
 
     /// Others will reach the engine at this address.

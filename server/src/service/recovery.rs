@@ -109,6 +109,11 @@ impl Core {
             return Ok(());
         }
         let mut open = Box::new(self.recover(stored)?);
+        if self.store.is_read_only() {
+            // It is shown as it is; what is to be done about it, another process does.
+            state.current = Some(Current::Open(open));
+            return Ok(());
+        }
         if let Some(ticket) = lock(&self.dormant).remove(&open.key) {
             self.timers.disarm(ticket);
         }

@@ -61,6 +61,8 @@ pub(crate) enum OpenError {
     Denied { path: PathBuf },
     #[error("{} or its folder is read-only: SQLite needs to write there, and to make files beside it", path.display())]
     ReadOnly { path: PathBuf },
+    #[error("there is no file {}", path.display())]
+    NoFile { path: PathBuf },
     #[error("{} is a database of another program: choose another file", path.display())]
     Foreign { path: PathBuf },
     #[error("{} is no database, or its beginning is damaged: choose another file, or restore a backup", path.display())]
@@ -240,7 +242,7 @@ fn create(connection: &Connection, clock: &str) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+pub(super) fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     connection.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()
 }
 
@@ -355,7 +357,7 @@ fn system_error(path: &Path, error: &io::Error) -> OpenError {
     }
 }
 
-fn sqlite_error(path: &Path, error: &rusqlite::Error) -> OpenError {
+pub(super) fn sqlite_error(path: &Path, error: &rusqlite::Error) -> OpenError {
     let owned = path.to_owned();
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotADatabase { path: owned },
