@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-pub(crate) use everloop_server::Workflows;
 use everloop_server::{ClockMode, Engine, EngineBuilder, EngineError};
+pub(crate) use everloop_server::{ListenError, Listening, Workflows};
 
 /// How `explain_time` calls the lock that holds time while nobody waits.
 const TAKER: &str = "nobody waits for a result";
@@ -57,6 +58,14 @@ impl EngineClock {
     /// What calls go to.
     pub(crate) fn workflows(&self) -> Workflows {
         self.embedded.engine.workflows()
+    }
+
+    /// Serves the engine to others.
+    pub(crate) async fn serve(&self, address: SocketAddr, is_insecure: bool) -> Result<Listening, ListenError> {
+        match is_insecure {
+            true => self.embedded.engine.listen_insecure(address).await,
+            false => self.embedded.engine.listen(address).await,
+        }
     }
 
     /// The engine's time.

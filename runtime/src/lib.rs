@@ -59,6 +59,8 @@ pub use client::{
     UpdateHandle, UpdateStage, Updates, WithStart, WorkflowDescription, WorkflowHandle, WorkflowIdConflictPolicy,
     WorkflowIdReusePolicy, WorkflowList, WorkflowStatus, WorkflowSummary,
 };
+#[cfg(feature = "embedded")]
+pub use client::{ServeCall, ServeError, Serving};
 pub use data::{
     DecodeError, EncodeError, Failure, FailureKind, Payload, PayloadCodec, PayloadCodecError, Payloads, RetryState,
     TimeoutType,

@@ -24,6 +24,8 @@ mod profile;
 #[path = "no_profile.rs"]
 mod profile;
 mod rpc;
+#[cfg(feature = "embedded")]
+mod serve;
 mod start;
 #[cfg(feature = "tls")]
 mod tls;
@@ -49,6 +51,8 @@ pub use interceptor::{ClientInterceptor, Headers, OutgoingCall};
 pub use list::{WorkflowList, WorkflowSummary};
 pub use message::{QueryCall, SignalCall};
 pub use options::ClientBuilder;
+#[cfg(feature = "embedded")]
+pub use serve::{ServeCall, ServeError, Serving};
 pub use start::{ForHandle, ForResult, StartCall, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
 #[cfg(feature = "tls")]
 pub use tls::TlsOptions;

@@ -4,6 +4,7 @@ mod activities;
 mod files;
 mod hooks;
 mod mistakes;
+mod serving;
 mod shop;
 mod shutdown;
 #[cfg(feature = "tls")]
