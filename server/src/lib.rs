@@ -10,6 +10,7 @@ mod service;
 mod status;
 mod stop;
 mod store;
+mod unheard;
 mod visibility;
 
 pub use clock::{ClockMode, UnbalancedUnlock};

@@ -20,6 +20,7 @@ mod scans;
 mod schema;
 mod version;
 mod view;
+mod write_lock;
 
 use std::fmt;
 use std::mem;
@@ -27,7 +28,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -69,9 +70,6 @@ const WRITE_BYTES: usize = 256;
 
 /// How many pages of the log one write takes at most, besides those of its blobs: tables and their indexes.
 const PAGES_PER_WRITE: usize = 5;
-
-/// How often a write that waits for another program's lock is told of.
-const WARN_OF_LOCK: Duration = Duration::from_secs(60);
 
 /// Runs and namespaces in an SQLite database.
 pub(crate) struct SqliteStore {
@@ -263,7 +261,9 @@ impl Shared {
             return Ok(database);
         }
         // Before the group is taken: what comes while another program has the lock waits in the queue, and counts there.
-        self.begin(&database)?;
+        let path = self.file.as_ref().map(|file| &*file.options.path);
+        // The last group of a store that closes has one attempt.
+        write_lock::begin(&database, path, || !self.lock_queue().closed).map_err(|error| self.fail(&error))?;
         let (last_seq, bytes) = {
             let mut queue = self.lock_queue();
             mem::swap(&mut queue.items, &mut database.group);
@@ -276,36 +276,6 @@ impl Shared {
         database.write_group().map_err(|error| self.fail(&error))?;
         self.progress.reach(last_seq);
         Ok(database)
-    }
-
-    /// Begins to write, when no other program does. Programs that use the file with SQLite's own tools may have its lock
-    /// for any time: nothing fails, everything waits, and those who look for the cause are told.
-    fn begin(&self, database: &Database) -> Result<(), StoreError> {
-        let since = Instant::now();
-        let mut warned: Option<Instant> = None;
-        loop {
-            match database.begin() {
-                Ok(()) => break,
-                // The last group of a store that closes has one attempt.
-                Err(error) if opening::is_busy(&error) && !self.lock_queue().closed => {
-                    if warned.is_none_or(|at| at.elapsed() >= WARN_OF_LOCK) {
-                        warned = Some(Instant::now());
-                        let path = self.file.as_ref().map(|file| file.options.path.display());
-                        tracing::warn!(
-                            path = path.map(tracing::field::display),
-                            waited_s = since.elapsed().as_secs(),
-                            "another program has locked the database for writing: nothing is acknowledged until it lets \
-                             go. End its transaction, or close it"
-                        );
-                    }
-                }
-                Err(error) => return Err(self.fail(&error)),
-            }
-        }
-        if warned.is_some() {
-            tracing::warn!(waited_s = since.elapsed().as_secs(), "the database can be written again");
-        }
-        Ok(())
     }
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {

@@ -13,6 +13,7 @@ use super::migration::{self, MIGRATIONS};
 use super::place::{PathError, database_path};
 use super::{rows, schema, version};
 use crate::store::{CommitHook, HistoryBatch};
+use crate::unheard::print_unless_heard;
 
 /// Memory for pages of the writer, at most.
 const CACHE_KIB: i64 = 64 * 1024;
@@ -285,10 +286,14 @@ fn check_nothing_is_missing(
         true => Ok(()),
         false if *has_log => {
             // The process had the sync of its commits confirmed.
-            tracing::error!(
-                path = %path.display(),
-                "the write-ahead log ends before the last commits that were acknowledged: the disk has lost them"
-            );
+            let lost = || {
+                format!(
+                    "the log of {} ends before the last commits that were acknowledged: the disk has lost them",
+                    path.display()
+                )
+            };
+            tracing::error!("{}", lost());
+            print_unless_heard(lost);
             Ok(())
         }
         false => Err(OpenError::NoLog { path: path.to_owned() }),
