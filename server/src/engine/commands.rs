@@ -204,7 +204,7 @@ impl Run {
             workflow_task_completed_event_id: commands.completed_event_id,
             retry_policy: Some(wanted.retry.to_wire()),
             priority: attributes.priority,
-            ..Default::default()
+            use_workflow_build_id: attributes.use_workflow_build_id,
         };
         let scheduled_event_id = self.history.next_event_id();
         let activity = Activity::of_event(scheduled_event_id, commands.now, &scheduled)

@@ -257,10 +257,15 @@ fn check_unversioned(
     if capabilities.is_some_and(|capabilities| capabilities.use_versioning) {
         return Err(Refusal::Unsupported("worker_version_capabilities.use_versioning"));
     }
-    if deployment.is_some_and(|options| options.worker_versioning_mode() == WorkerVersioningMode::Versioned) {
+    if deployment.is_some_and(is_versioned) {
         return Err(Refusal::Unsupported("deployment_options.worker_versioning_mode VERSIONED"));
     }
     Ok(())
+}
+
+/// Whether a worker wants the tasks of its version alone.
+pub(super) fn is_versioned(options: &WorkerDeploymentOptions) -> bool {
+    options.worker_versioning_mode() == WorkerVersioningMode::Versioned
 }
 
 type QueryTask = (Option<Page>, String, String, EventId);

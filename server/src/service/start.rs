@@ -9,7 +9,7 @@ use super::call::Call;
 use super::closed::ClosedRun;
 use super::core::{Change, Core, Current, OpenRun, Slot, SlotKey, SlotState};
 use super::handover::Handed;
-use super::poll::{StartedTask, started_task};
+use super::poll::{StartedTask, is_versioned, started_task};
 use crate::api::enums::{WorkflowExecutionStatus, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
 use crate::api::workflowservice::{
     SignalWithStartWorkflowExecutionRequest, SignalWithStartWorkflowExecutionResponse, StartWorkflowExecutionRequest,
@@ -355,6 +355,10 @@ fn check_supported(request: &StartWorkflowExecutionRequest) -> Result<(), Refusa
         (!request.completion_callbacks.is_empty(), "completion_callbacks"),
         (request.versioning_override.is_some(), "versioning_override"),
         (request.time_skipping_config.is_some(), "time_skipping_config"),
+        (
+            request.eager_worker_deployment_options.as_ref().is_some_and(is_versioned),
+            "eager_worker_deployment_options.worker_versioning_mode VERSIONED",
+        ),
     ];
     match asks.iter().find(|(asked, _)| *asked) {
         Some((_, name)) => Err(Refusal::Unsupported(name)),

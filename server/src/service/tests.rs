@@ -5,6 +5,7 @@ mod closed;
 mod damage;
 mod files;
 mod handover;
+mod requests;
 mod test_store;
 
 use std::time::Duration;
