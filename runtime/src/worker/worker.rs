@@ -141,8 +141,11 @@ pub enum WorkerError {
     /// The server will never give this worker tasks: its namespace does not exist, say.
     #[error("the server refuses this worker: {0}; check namespace and credentials of its client")]
     Refused(RpcError),
-    /// Workflow code blocked its thread again and again. The warnings before say which.
-    #[error("workflow code has blocked {0} threads for good; the warnings before say which: restart the process")]
+    /// So many workflows block a thread each, and nothing is left to run others. One workflow alone, however often it is
+    /// tried, does not come to this. The warnings before say which they are.
+    #[error(
+        "{0} workflows block a thread each; the warnings before say which: move what blocks into activities, and restart the process"
+    )]
     TooManyDeadlocks(usize),
     /// A [`ShutdownHandle`] stopped the worker before the future of [`Worker::run_until`] was done.
     #[error("the worker was shut down before the future that it ran until was done")]
@@ -243,7 +246,7 @@ impl Worker {
             output = future => Ok(Some(output)),
             () = self.shutdown.cancelled() => Ok(None),
             error = failed(&mut pollers) => Err(WorkerError::Refused(error)),
-            lost = watchdog(shell) => Err(WorkerError::TooManyDeadlocks(lost)),
+            blocked = watchdog(shell) => Err(WorkerError::TooManyDeadlocks(blocked)),
         };
         self.stop(pollers, ends_polls).await;
         stopped
@@ -343,14 +346,12 @@ fn log_end_of_poller(ended: Result<Result<(), RpcError>, JoinError>) {
     }
 }
 
+/// Gives up blocked threads until too many runs block one.
 async fn watchdog(shell: &Shell) -> usize {
-    let mut lost = 0;
     loop {
         sleep(WATCHDOG_INTERVAL).await;
-        let (stuck, too_many) = shell.threads.give_up_stuck();
-        lost += stuck.len();
-        if too_many {
-            return lost;
+        if let Err(blocked) = shell.threads.give_up_stuck() {
+            return blocked;
         }
     }
 }
