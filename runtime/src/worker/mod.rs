@@ -14,6 +14,7 @@ mod cache;
 mod interceptor;
 mod link;
 mod logging;
+mod places;
 mod polling;
 mod shell;
 mod threads;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::activities::Activities;
 use super::interceptor::WorkerInterceptor;
 use super::link::Link;
+use super::places::Places;
 use super::polling::{ServerState, StopPolling};
 use super::threads::WorkflowThreads;
 use crate::activity::ActivityOptions;
@@ -29,7 +29,7 @@ pub(super) struct Shell {
     /// Whether the server keeps SDK metadata.
     pub(super) keeps_metadata: bool,
     pub(super) threads: WorkflowThreads,
-    pub(super) workflow_slots: Arc<Semaphore>,
+    pub(super) places: Places,
     pub(super) activities: Arc<Activities>,
     pub(super) server: Arc<ServerState>,
     pub(super) stop_polling: StopPolling,
@@ -44,7 +44,7 @@ impl TakesTasks for Shell {
         if self.stop_polling.begin.is_cancelled() {
             return None;
         }
-        let slot = self.workflow_slots.clone().try_acquire_owned().ok()?;
+        let slot = self.places.try_take()?;
         let runtime = tokio::runtime::Handle::current();
         Some(Box::new(move |task| {
             let tasks = self.tasks.clone();

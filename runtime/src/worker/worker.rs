@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::activities::Activities as Runner;
 use super::interceptor::WorkerInterceptor;
 use super::link::Link;
+use super::places::Places;
 use super::polling::{ServerState, StopPolling};
 use super::shell::{Observer, Shell};
 use super::threads::{ThreadOptions, WorkflowThreads};
@@ -400,7 +401,8 @@ impl WorkerBuilder {
         self
     }
 
-    /// How many workflow tasks are under way at the same time; 100 unless set.
+    /// How many workflow tasks are under way at the same time; 100 unless set. With 1, a task may be polled while the one
+    /// before is under way, and waits for it.
     pub fn max_concurrent_workflow_tasks(mut self, count: usize) -> Self {
         self.options.max_workflow_tasks = count;
         self
@@ -546,7 +548,7 @@ impl WorkerBuilder {
             registry,
             activity_defaults: options.activity_defaults,
             threads,
-            workflow_slots: Arc::new(Semaphore::new(options.max_workflow_tasks)),
+            places: Places::new(options.max_workflow_tasks, options.max_cached_workflows > 0),
             activities,
             server,
             stop_polling,

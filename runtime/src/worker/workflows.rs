@@ -54,12 +54,11 @@ pub(super) async fn poll_workflow_tasks(shell: Arc<Shell>, sticky: bool) -> Resu
         ..Default::default()
     };
     loop {
-        let slot = tokio::select! {
+        let place = tokio::select! {
             biased;
             () = shell.stop_polling.begin.cancelled() => return Ok(()),
-            slot = shell.workflow_slots.clone().acquire_owned() => slot,
+            place = shell.places.poll(sticky) => place,
         };
-        let Ok(slot) = slot else { return Ok(()) };
         let attempt = || shell.link.connection.once(request.clone(), LONG_POLL);
         let Some(task) = poll(&shell.server, &shell.stop_polling, attempt).await? else { return Ok(()) };
         if task.task_token.is_empty() {
@@ -67,7 +66,7 @@ pub(super) async fn poll_workflow_tasks(shell: Arc<Shell>, sticky: bool) -> Resu
         }
         let handler = shell.clone();
         // Boxed, because the runtime moves what it is given several times.
-        shell.tasks.spawn(Box::pin(handler.workflow_task(task, slot)));
+        shell.tasks.spawn(Box::pin(async move { handler.workflow_task(task, place.take().await).await }));
     }
 }
 
