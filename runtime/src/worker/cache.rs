@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque, hash_map};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::threads::{
-    Answer, Busy, Job, Query, QueryAnswers, Seat, Shared, Turn, Undo, WorkflowJob, WorkflowThread, lock,
+    Answer, Busy, IdleRun, Job, Query, QueryAnswers, Seat, Shared, Turn, Undo, WorkflowJob, WorkflowThread, lock,
 };
 use crate::executor::{LastLine, ReplayError, Run, Step, Task, TaskFailure, catch};
 
@@ -27,8 +27,12 @@ pub(super) struct RunThread {
 /// A run with what is under way for it.
 struct Entry {
     run: Run,
+    workflow_id: String,
     workflow_type: &'static str,
     state: State,
+    idle_since: Instant,
+    /// How often it was listed as idle since then.
+    listed: u32,
     /// Jobs that came while one was under way.
     waiting: VecDeque<(Box<WorkflowJob>, oneshot::Sender<Answer>)>,
 }
@@ -54,10 +58,30 @@ struct Runs {
     ready: VecDeque<(Arc<str>, Box<WorkflowJob>, oneshot::Sender<Answer>)>,
 }
 
+/// After how long a run that was listed so many times is listed again: the time doubles up to an hour of minutes.
+fn listed_after(times: u32) -> u32 {
+    if times < 6 { 1 << times } else { (times - 5).saturating_mul(64) }
+}
+
 impl Runs {
     /// Whether nothing goes on before another job comes.
     fn is_waiting(&self) -> bool {
         self.yielded.is_empty() && self.ready.is_empty()
+    }
+
+    fn list_idle(&mut self, first: Duration, limit: usize) -> Vec<IdleRun> {
+        let mut list = Vec::new();
+        for (turn, run_id) in &self.idle {
+            if list.len() == limit {
+                break;
+            }
+            let Some(entry) = self.entries.get_mut(run_id) else { continue };
+            if entry.idle_since.elapsed() >= first.saturating_mul(listed_after(entry.listed)) {
+                entry.listed += 1;
+                list.push(IdleRun { workflow_id: entry.workflow_id.clone(), run_id: run_id.clone(), turn: *turn });
+            }
+        }
+        list
     }
 }
 
@@ -113,6 +137,10 @@ impl RunThread {
                     self.remove(runs, &run_id);
                 }
             }
+            Some(Job::ListIdle { first, limit, reply }) => {
+                // The worker has stopped if nobody waits for it.
+                let _unheard = reply.send(runs.list_idle(first, limit));
+            }
             Some(Job::Undo { run_id, turn, undo }) => self.undo(runs, &run_id, turn, undo),
             None => {}
         }
@@ -161,9 +189,10 @@ impl RunThread {
             }
             hash_map::Entry::Vacant(entry) => {
                 self.shared.has(run_id, self.seat);
-                let workflow_type = definition.name();
+                let (workflow_id, workflow_type) = (options.workflow_id.clone(), definition.name());
                 let run = Run::new(definition, options);
-                entry.insert(Entry { run, workflow_type, state: working, waiting: VecDeque::new() })
+                let (idle_since, waiting) = (Instant::now(), VecDeque::new());
+                entry.insert(Entry { run, workflow_id, workflow_type, state: working, idle_since, listed: 0, waiting })
             }
         };
         let step = self.guarded(run_id, entry, |run| run.begin(Task { events, more, updates }));
@@ -231,7 +260,7 @@ impl RunThread {
     /// A run has nothing under way: its waiting jobs can begin.
     fn idle(&self, runs: &mut Runs, run_id: &Arc<str>, turn: Turn) {
         let Some(entry) = runs.entries.get_mut(run_id) else { return };
-        entry.state = State::Idle(turn);
+        (entry.state, entry.idle_since, entry.listed) = (State::Idle(turn), Instant::now(), 0);
         runs.ready.extend(entry.waiting.drain(..).map(|(job, reply)| (run_id.clone(), job, reply)));
         runs.idle.insert(turn, run_id.clone());
         while runs.idle.len() > self.max_idle {

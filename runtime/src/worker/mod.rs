@@ -11,6 +11,7 @@
 
 mod activities;
 mod cache;
+mod closed;
 mod interceptor;
 mod link;
 mod logging;

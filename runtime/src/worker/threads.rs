@@ -77,12 +77,27 @@ pub(super) enum Job {
     NoPage {
         run_id: Arc<str>,
     },
+    /// Which runs have been idle for long.
+    ListIdle {
+        /// How long a run is idle before it is listed first. Then it is listed whenever that time has doubled.
+        first: Duration,
+        limit: usize,
+        reply: oneshot::Sender<Vec<IdleRun>>,
+    },
     /// The server did not take the answer of that turn. Nothing happens if the run has gone on.
     Undo {
         run_id: Arc<str>,
         turn: Turn,
         undo: Undo,
     },
+}
+
+/// A cached run that has nothing to do.
+#[derive(Debug)]
+pub(super) struct IdleRun {
+    pub(super) workflow_id: String,
+    pub(super) run_id: Arc<str>,
+    pub(super) turn: Turn,
 }
 
 /// Identifies an idle period of a cached run: no two are the same.
@@ -216,6 +231,11 @@ impl WorkflowThreads {
         if let Some(slot) = lock(&self.shared.owners).slots.get(run_id) {
             slots.threads[*slot].send(job);
         }
+    }
+
+    /// All threads that there are now.
+    pub(super) fn all(&self) -> Vec<WorkflowThread> {
+        lock(&self.slots).threads.clone()
     }
 
     /// Gives up threads whose code has not come back in time, and puts others in their places.

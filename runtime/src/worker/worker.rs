@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::activities::Activities as Runner;
+use super::closed::{FIRST_CHECK, drop_closed_runs};
 use super::interceptor::WorkerInterceptor;
 use super::link::Link;
 use super::places::Places;
@@ -83,6 +84,8 @@ struct Options {
     graceful_shutdown_timeout: Duration,
     eager_activities: bool,
     activity_defaults: ActivityOptions,
+    /// How long a cached run is idle before the server is asked whether it has ended.
+    idle_check: Duration,
 }
 
 impl Default for Options {
@@ -101,6 +104,7 @@ impl Default for Options {
             graceful_shutdown_timeout: Duration::ZERO,
             eager_activities: true,
             activity_defaults: ActivityOptions::new(),
+            idle_check: FIRST_CHECK,
         }
     }
 }
@@ -248,6 +252,7 @@ impl Worker {
             () = self.shutdown.cancelled() => Ok(None),
             error = failed(&mut pollers) => Err(WorkerError::Refused(error)),
             blocked = watchdog(shell) => Err(WorkerError::TooManyDeadlocks(blocked)),
+            never = drop_closed_runs(shell, self.options.idle_check) => match never {},
         };
         self.stop(pollers, ends_polls).await;
         stopped
@@ -467,6 +472,12 @@ impl WorkerBuilder {
     /// Sees what is run, and adds headers to what workflows call. The first one added is asked first.
     pub fn interceptor(mut self, interceptor: impl WorkerInterceptor) -> Self {
         self.interceptors.push(Arc::new(interceptor));
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn idle_check(mut self, after: Duration) -> Self {
+        self.options.idle_check = after;
         self
     }
 
