@@ -34,6 +34,7 @@ mod errors;
 mod executor;
 mod history;
 mod macros;
+mod notice;
 mod registry;
 mod returned;
 mod tasks;

@@ -68,6 +68,14 @@ pub enum ConnectError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An option of the builder cannot be followed.
+    #[error("`{option}`: {reason}")]
+    Option {
+        /// As it is written.
+        option: &'static str,
+        /// What is wrong with its value, and what to do.
+        reason: String,
+    },
     /// The engine in this process did not start.
     #[error("the embedded engine did not start: {0}")]
     Engine(String),

@@ -148,10 +148,13 @@ pub(super) async fn query<Output>(
     decode(&answer).map_err(|cause| QueryError::Decode { workflow_id, cause: DecodeError::Result(cause) })
 }
 
-/// Asks a second time when there is no answer: a query is lost with the worker it was given to, and changes nothing.
+/// Asks a second time when there is no answer in half of the time: a query is lost with the worker it was given to, and changes
+/// nothing.
 async fn ask(client: &Client, request: QueryWorkflowRequest) -> Result<QueryWorkflowResponse, RpcError> {
-    match client.connection().call(request.clone()).await {
-        Err(error) if error.code == RpcCode::DeadlineExceeded => client.connection().call(request).await,
+    let connection = client.connection();
+    let half = connection.limit() / 2;
+    match connection.call_within(half, request.clone()).await {
+        Err(error) if error.code == RpcCode::DeadlineExceeded => connection.call_within(half, request).await,
         answer => answer,
     }
 }

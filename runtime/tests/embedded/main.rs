@@ -1,6 +1,7 @@
 //! Workers and clients on an engine in this process.
 
 mod activities;
+mod away;
 mod files;
 mod hooks;
 mod mistakes;

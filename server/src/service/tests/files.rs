@@ -13,6 +13,7 @@ use super::*;
 use crate::api::common::{Payload, Payloads, RetryPolicy};
 use crate::api::enums::{EventType, RetryState};
 use crate::api::history::history_event::Attributes;
+use crate::api::workflowservice::DescribeNamespaceRequest;
 use crate::service::core::{Located, Look, SlotKey};
 use crate::store::NamespaceKey;
 use crate::{CommitStep, EngineError};
@@ -261,6 +262,9 @@ async fn a_full_disk_ends_all_acknowledgement_and_loses_nothing() {
     shelf.vfs().inject(Fault::disk_full().for_good());
     check_store_failed(&try_start(&mut bench, "after").await.unwrap_err(), "no space is left");
     assert!(bench.engine.failed().await.contains("no space is left"));
+    // What clients ask to see whether the server is healthy.
+    let namespace = DescribeNamespaceRequest { namespace: "default".to_owned(), ..Default::default() };
+    check_store_failed(&bench.client.describe_namespace(namespace).await.unwrap_err(), "no space is left");
     // Reads, too: what memory has may be what the file has not.
     let describe =
         DescribeWorkflowExecutionRequest { namespace: "default".to_owned(), execution: Some(execution("before")) };
