@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use clap::Parser;
-use everloop_proto::temporal::api::common::v1::WorkflowType;
+use everloop_proto::temporal::api::command::v1::command::Attributes;
+use everloop_proto::temporal::api::command::v1::{Command, ScheduleActivityTaskCommandAttributes};
+use everloop_proto::temporal::api::common::v1::{ActivityType, WorkflowType};
+use everloop_proto::temporal::api::enums::v1::CommandType;
 use everloop_proto::temporal::api::taskqueue::v1::TaskQueue;
-use everloop_proto::temporal::api::workflowservice::v1::StartWorkflowExecutionRequest;
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
+use everloop_proto::temporal::api::workflowservice::v1::{
+    PollWorkflowTaskQueueRequest, RespondWorkflowTaskCompletedRequest, StartWorkflowExecutionRequest,
+};
 use everloop_server::{ClockMode, Engine, Listening};
 use expect_test::expect;
 use serde_json::Value;
@@ -38,6 +43,11 @@ impl Shop {
         };
         let run_id = client.start_workflow_execution(start).await.unwrap().into_inner().run_id;
         Self { listening, run_id }
+    }
+
+    async fn client(&self) -> WorkflowServiceClient<Channel> {
+        let endpoint = Channel::from_shared(format!("http://{}", self.listening.address())).unwrap();
+        WorkflowServiceClient::new(endpoint.connect().await.unwrap())
     }
 
     /// What a command prints, or why it fails.
@@ -85,6 +95,8 @@ async fn a_workflow_is_listed_described_and_shown() {
     for fact in ["buy-1", "RUN", "Buy", "shop", "Running"] {
         assert!(described.contains(fact), "{fact}: {described}");
     }
+    let unpolled = "nobody polls queue \"shop\": the workflow goes on when a worker of that queue runs";
+    assert!(described.contains(unpolled), "{described}");
     let described: Value = serde_json::from_str(&shop.says("describe -w buy-1 -o json").await).unwrap();
     assert_eq!(described["workflowExecutionInfo"]["execution"]["runId"], "RUN");
     assert_eq!(described["workflowExecutionInfo"]["status"], "WORKFLOW_EXECUTION_STATUS_RUNNING");
@@ -94,6 +106,56 @@ async fn a_workflow_is_listed_described_and_shown() {
     let history: Value = serde_json::from_str(&shop.says("show -w buy-1 --output json").await).unwrap();
     assert_eq!(history["events"][0]["eventType"], "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED");
     assert_eq!(history["events"][1]["workflowTaskScheduledEventAttributes"]["taskQueue"]["name"], "shop");
+}
+
+/// A worker has scheduled an activity in another queue, and goes on polling its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn activities_that_wait_are_shown_with_the_queue_that_nobody_polls() {
+    let shop = Shop::open().await;
+    let mut worker = shop.client().await;
+    let queue = |name: &str| Some(TaskQueue { name: name.to_owned(), ..Default::default() });
+    let poll = PollWorkflowTaskQueueRequest {
+        namespace: "default".to_owned(),
+        task_queue: queue("shop"),
+        identity: "bob".to_owned(),
+        ..Default::default()
+    };
+    let task = worker.poll_workflow_task_queue(poll).await.unwrap().into_inner();
+    let schedule = ScheduleActivityTaskCommandAttributes {
+        activity_id: "1".to_owned(),
+        activity_type: Some(ActivityType { name: "pack".to_owned() }),
+        task_queue: queue("packers"),
+        start_to_close_timeout: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+        ..Default::default()
+    };
+    let command = Command {
+        command_type: CommandType::ScheduleActivityTask as i32,
+        attributes: Some(Attributes::ScheduleActivityTaskCommandAttributes(schedule)),
+        ..Default::default()
+    };
+    let completed = RespondWorkflowTaskCompletedRequest {
+        namespace: "default".to_owned(),
+        task_token: task.task_token,
+        commands: vec![command],
+        identity: "bob".to_owned(),
+        ..Default::default()
+    };
+    worker.respond_workflow_task_completed(completed).await.unwrap();
+
+    let waiting =
+        "nobody polls queue \"packers\" for activities: the pending ones run when a worker that has them runs";
+    for command in ["describe -w buy-1", "show -w buy-1"] {
+        let said = shop.says(command).await;
+        assert!(said.contains(waiting) && !said.contains("queue \"shop\""), "{command}: {said}");
+        let row = said.lines().find(|line| line.split_whitespace().take(4).eq(["1", "pack", "Scheduled", "1"]));
+        assert!(row.is_some(), "{command}: {said}");
+    }
+    // Nothing waits for a worker once the workflow has ended.
+    shop.workflow("terminate -w buy-1").await.unwrap();
+    for command in ["describe -w buy-1", "show -w buy-1"] {
+        let said = shop.says(command).await;
+        assert!(!said.contains("nobody polls"), "{command}: {said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
