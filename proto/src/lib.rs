@@ -17,6 +17,7 @@ mod events;
 #[allow(clippy::all, unreachable_pub, unused_qualifications, reason = "generated code follows its generator's style")]
 mod generated;
 pub mod timeline;
+pub mod well_formed;
 
 pub use generated::{google, grpc, temporal};
 
