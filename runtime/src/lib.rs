@@ -25,6 +25,9 @@
 
 extern crate self as everloop;
 
+#[macro_use]
+mod words;
+
 mod activity;
 mod client;
 mod data;
@@ -96,7 +99,8 @@ pub mod prelude {
     pub use crate::{
         ActivityCall, ActivityContext, ActivityError, ActivityResult, Client, State, WorkflowCall, WorkflowError,
         WorkflowHandle, WorkflowResult, all_handlers_finished, cancelled, info, is_cancelled, join, join_all, now,
-        random, scope, select, shield, sleep, sleep_until, spawn, this, timeout, uuid, wait_condition, yield_now,
+        random, random_range, scope, select, shield, sleep, sleep_until, spawn, this, timeout, uuid, wait_condition,
+        yield_now,
     };
 }
 

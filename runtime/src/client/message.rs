@@ -161,6 +161,7 @@ async fn ask(client: &Client, request: QueryWorkflowRequest) -> Result<QueryWork
 
 async fn query_error(client: &Client, workflow_id: String, error: RpcError) -> Result<QueryError, QueryError> {
     Ok(match error.code {
+        _ if error.is_absent(&workflow_id) => QueryError::NotFound { workflow_id, message: error.message },
         RpcCode::InvalidArgument => match error.detail::<QueryFailedFailure>() {
             Some(QueryFailedFailure { failure: Some(mut failure) }) => {
                 client.decode(&mut failure).await?;
@@ -169,7 +170,6 @@ async fn query_error(client: &Client, workflow_id: String, error: RpcError) -> R
             Some(_) => QueryError::Failed(Failure::application("QueryFailed", error.message)),
             None => QueryError::Rpc(error),
         },
-        RpcCode::NotFound => QueryError::NotFound { workflow_id, message: error.message },
         RpcCode::FailedPrecondition => QueryError::NotReady { workflow_id, message: error.message },
         RpcCode::DeadlineExceeded | RpcCode::Cancelled => QueryError::NoAnswer { workflow_id },
         _ => QueryError::Rpc(error),

@@ -211,7 +211,7 @@ impl<Output> UpdateHandle<Output> {
 fn rpc_error(workflow_id: &str, error: RpcError) -> UpdateError {
     let workflow_id = workflow_id.to_owned();
     match error.code {
-        RpcCode::NotFound => UpdateError::NotFound { workflow_id, message: error.message },
+        _ if error.is_absent(&workflow_id) => UpdateError::NotFound { workflow_id, message: error.message },
         RpcCode::FailedPrecondition => UpdateError::NotReady { workflow_id, message: error.message },
         _ => UpdateError::Rpc(error),
     }

@@ -791,7 +791,7 @@ fn wire_failure(failure: Option<everloop_proto::temporal::api::failure::v1::Fail
 }
 
 fn panic_failure(panic: Panic) -> Failure {
-    let mut failure = Failure::application("Panic", panic.message);
+    let mut failure = Failure::application("Panic", format!("{}{}", panic.message, panic.advice()));
     failure.stack_trace = panic.location.unwrap_or_default();
     failure
 }

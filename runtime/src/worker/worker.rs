@@ -110,7 +110,7 @@ impl Default for Options {
 }
 
 /// Why a worker was not built.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// There is nothing to run. Add `.workflow::<W>()`, `.activity(f)` or `.activities(value)`.
@@ -139,8 +139,10 @@ pub enum BuildError {
     Threads(std::io::Error),
 }
 
+debug_as_display!(BuildError);
+
 /// Why a worker stopped by itself.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
     /// The server will never give this worker tasks: its namespace does not exist, say.
@@ -156,6 +158,8 @@ pub enum WorkerError {
     #[error("the worker was shut down before the future that it ran until was done")]
     ShutDown,
 }
+
+debug_as_display!(WorkerError);
 
 impl Worker {
     /// A worker that takes the tasks of one queue.

@@ -374,7 +374,7 @@ async fn a_workflow_that_is_not_there(world: World) {
             handle.describe().await.unwrap_err().to_string(),
             handle.history().await.unwrap_err().to_string(),
         ] {
-            says(&error, &[&format!("`{}`", world.id("missing")), "not found"]);
+            says(&error, &[&format!("there is no workflow `{}`: check the id", world.id("missing"))]);
         }
         // What has ended takes nothing more.
         let handle = doubles(&world).await;
@@ -391,7 +391,9 @@ async fn a_workflow_that_is_not_there(world: World) {
 async fn starts_and_filters_that_cannot_be(world: World) {
     run(worker(&world), async {
         let error = world.client.start(Doubles::run(1)).id("").await.unwrap_err();
-        says(&error.to_string(), &["invalid argument", "WorkflowId is not set"]);
+        says(&error.to_string(), &["a workflow id must not be empty", "leave it away for a fresh id"]);
+        let error = world.client.untyped_handle("").describe().await.unwrap_err();
+        says(&error.to_string(), &["the workflow id is empty: give the id"]);
         let filter = "WorkflowType ~ 5";
         let error = world.client.list_workflows(filter).all().await.unwrap_err();
         assert!(matches!(error, ListError::Filter { .. }));
