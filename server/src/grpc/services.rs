@@ -9,7 +9,7 @@ use everloop_proto::grpc::health::v1::health_server::{self, HealthServer};
 use everloop_proto::temporal::api::operatorservice::v1::operator_service_server::{self, OperatorServiceServer};
 use everloop_proto::temporal::api::testservice::v1::test_service_server;
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt as _;
 use tokio::sync::watch;
 use tonic::body::Body;
@@ -94,7 +94,7 @@ where
                 return Box::pin(async { Ok(refusal) });
             }
         };
-        Box::pin(async move { answer.await.map(|answer| delivered(as_too_large(answer), handover)) })
+        Box::pin(async move { answer.await.map(|answer| delivered(in_usual_words(answer), handover)) })
     }
 }
 
@@ -119,9 +119,11 @@ fn delivered(answer: Response<Body>, handover: Handover) -> Response<Body> {
     })
 }
 
-/// Clients give up on a message that is too large only when they are told in the words of the usual server.
-fn as_too_large(answer: Response<Body>) -> Response<Body> {
-    let is_candidate = answer.headers().get("grpc-status").is_some_and(|code| code == "8" || code == "11");
+/// Clients give up on a message that is too large, or that cannot be decoded, only when they are told in the words of the
+/// usual server.
+fn in_usual_words(answer: Response<Body>) -> Response<Body> {
+    let may_change = |code: &HeaderValue| code == "8" || code == "11" || code == "13";
+    let is_candidate = answer.headers().get("grpc-status").is_some_and(may_change);
     let refusal = is_candidate.then(|| Status::from_header_map(answer.headers())).flatten();
     let message = match refusal.as_ref().map(|status| (status.code(), status.message())) {
         Some((Code::OutOfRange, message)) if message.contains("message length too large") => {
@@ -129,6 +131,11 @@ fn as_too_large(answer: Response<Body>) -> Response<Body> {
         }
         Some((Code::ResourceExhausted, message)) if message.contains("exceeded while decompressing") => {
             format!("grpc: received message after decompression larger than max ({MESSAGE_BYTES_MAX} bytes)")
+        }
+        Some((Code::Internal, message)) if message.starts_with("failed to decode Protobuf message") => {
+            // Between the first and the last words are all the fields on the way: a hundred, in a failure that is too deep.
+            let reason = message.rsplit(": ").next().unwrap_or(message);
+            return Status::invalid_argument(format!("cannot decode the request: {reason}")).into_http();
         }
         _ => return answer,
     };
@@ -142,7 +149,6 @@ mod tests {
 
     use bytes::Bytes;
     use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::WorkflowService as _;
-    use http::HeaderValue;
     use http_body_util::Full;
     use prost::Message as _;
     use tower::{ServiceExt, service_fn};
@@ -278,10 +284,40 @@ mod tests {
         assert_eq!(empty.to_bytes().len(), 5, "the worker has it");
     }
 
+    /// A worker tried again and again to report a failure with so many causes: it was told of an internal error.
+    #[tokio::test]
+    async fn a_request_that_cannot_be_decoded_is_the_callers_mistake() {
+        let engine = Engine::memory(ClockMode::Real).unwrap();
+        let (stopping, _) = watch::channel(false);
+        // `Failure.cause` within itself, then `RespondActivityTaskFailedRequest.failure`.
+        let mut message = Vec::new();
+        for key in std::iter::repeat_n(0x22, 120).chain([0x12]) {
+            let mut outer = vec![key];
+            prost::encoding::encode_varint(message.len() as u64, &mut outer);
+            outer.append(&mut message);
+            message = outer;
+        }
+        let mut frame = vec![0];
+        frame.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+        frame.append(&mut message);
+        let serve = |request: Request<Body>| {
+            let request = request.map(|_| Body::new(Full::new(Bytes::from(frame.clone()))));
+            engine.workflow_service().oneshot(request)
+        };
+        let method = "temporal.api.workflowservice.v1.WorkflowService/RespondActivityTaskFailed";
+        let answer = call(method, &[("content-type", "application/grpc")], &stopping, serve).await;
+        let expected = (Code::InvalidArgument, "cannot decode the request: recursion limit reached".to_owned());
+        assert_eq!(status(&answer), Some(expected));
+    }
+
     #[tokio::test]
     async fn other_errors_keep_their_words() {
         let (stopping, _) = watch::channel(false);
-        for refusal in [Status::out_of_range("a newer build exists"), Status::resource_exhausted("too busy")] {
+        for refusal in [
+            Status::out_of_range("a newer build exists"),
+            Status::resource_exhausted("too busy"),
+            Status::internal("a bug"),
+        ] {
             let expected = (refusal.code(), refusal.message().to_owned());
             let answer = call(SIGNAL, &[], &stopping, move |_| ready(Ok(refusal.clone().into_http()))).await;
             assert_eq!(status(&answer), Some(expected));
