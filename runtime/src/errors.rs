@@ -68,7 +68,11 @@ impl WorkflowError {
     }
 }
 
-debug_as_display!(WorkflowError);
+impl fmt::Debug for WorkflowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WorkflowError({})", self.0)
+    }
+}
 
 impl fmt::Display for WorkflowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -163,7 +167,11 @@ impl ActivityError {
     }
 }
 
-debug_as_display!(ActivityError);
+impl fmt::Debug for ActivityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ActivityError({})", self.0)
+    }
+}
 
 impl fmt::Display for ActivityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,11 +11,9 @@
 
 mod activities;
 mod cache;
-mod closed;
 mod interceptor;
 mod link;
 mod logging;
-mod places;
 mod polling;
 mod shell;
 mod threads;
@@ -25,6 +23,7 @@ mod worker;
 mod workflows;
 
 pub use interceptor::{CallingWorkflow, WorkerInterceptor};
+pub(crate) use logging::say_unless_heard;
 pub use until::RunUntilOutput;
 pub use worker::{BuildError, ShutdownHandle, Worker, WorkerBuilder, WorkerError};
 

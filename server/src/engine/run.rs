@@ -227,11 +227,7 @@ impl Run {
             if !self.has_started_workflow_task() {
                 self.flush_buffer();
             }
-            if let Some(reason) = self.excess() {
-                self.terminate_for_excess(reason, now);
-            }
-        }
-        if !self.is_open() {
+        } else {
             self.leave_open_state();
         }
         let batches = self.history.hand_out().to_vec();

@@ -2,12 +2,10 @@
 //!
 //! [`core`] has the runs and their locks; each other module has the calls of one subject.
 
-mod call;
+pub(crate) mod call;
 mod closed;
-mod closed_runs;
 mod core;
 mod direct;
-mod failures;
 pub(crate) mod handle;
 pub(crate) mod handover;
 mod history;

@@ -1,12 +1,9 @@
 //! The service as its callers use it: a client and a hand-driven worker in one process.
 
 mod clients;
-mod closed;
-mod damage;
 mod files;
 mod handover;
-mod requests;
-mod test_store;
+mod time;
 
 use std::time::Duration;
 

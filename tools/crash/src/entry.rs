@@ -18,13 +18,12 @@ pub(crate) enum Entry {
         id: String,
         answer: Answer,
     },
-    /// The body of an activity begins.
+    /// A worker has got an attempt of an activity.
     Executed {
         workflow_id: String,
         activity_id: String,
         attempt: i32,
-        /// How often the body may begin; zero means without limit.
-        maximum_attempts: u32,
+        is_only_attempt: bool,
     },
 }
 

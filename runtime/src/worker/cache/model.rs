@@ -104,11 +104,10 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let mut numbers = Numbers(seed);
-        let shared = Arc::<Shared>::default();
         let thread = RunThread {
-            seat: shared.take_seat(0),
+            slot: 0,
             max_idle: MAX_IDLE,
-            shared,
+            shared: Arc::default(),
             load: Arc::default(),
             busy: Arc::default(),
             lost: CancellationToken::new(),
