@@ -17,6 +17,7 @@ mod events;
 #[allow(clippy::all, unreachable_pub, unused_qualifications, reason = "generated code follows its generator's style")]
 mod generated;
 pub mod timeline;
+pub mod well_formed;
 
 pub use generated::{google, grpc, temporal};
 
@@ -24,6 +25,11 @@ pub use generated::{google, grpc, temporal};
 /// messages and all they reach. It is what a library needs that writes or reads their JSON.
 #[cfg(feature = "descriptors")]
 pub const DESCRIPTORS: &[u8] = include_bytes!("generated/descriptors.binpb");
+
+/// What the requests of the workflow service are made of: an encoded `FileDescriptorSet` of these messages and all they
+/// reach. A test of the server needs it, to see that each field is decided upon.
+#[cfg(feature = "request-descriptors")]
+pub const REQUEST_DESCRIPTORS: &[u8] = include_bytes!("generated/requests.binpb");
 
 #[cfg(all(test, feature = "client", feature = "server"))]
 mod tests {

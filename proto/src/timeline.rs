@@ -1,5 +1,7 @@
 //! Histories as people read them, one line an event: for the client crate and for the `everloop` program.
 
+use std::collections::{BTreeMap, HashMap};
+
 use prost_types::{Duration, Timestamp};
 
 use crate::temporal::api::enums::v1::EventType;
@@ -16,6 +18,10 @@ use crate::temporal::api::history::v1::history_event::Attributes;
 #[derive(Debug, Default)]
 pub struct Timeline {
     start: Option<Timestamp>,
+    /// What activities that have not ended are called, by the event that scheduled them.
+    activities: BTreeMap<i64, String>,
+    /// What updates that were accepted and not answered are called, by their id.
+    updates: HashMap<String, String>,
 }
 
 impl Timeline {
@@ -26,9 +32,107 @@ impl Timeline {
         let time = event.event_time;
         self.start = self.start.or(time);
         let since = self.start.zip(time).map_or(0.0, |(start, time)| seconds_between(&start, &time)).max(0.0);
-        let about = one_line(&about(event, failure));
+        let about = one_line(&self.about(event, failure));
         let line = format!("{:>4} {since:>11.3}  {:<32} {about}", event.event_id, event_name(event));
         line.trim_end().to_owned()
+    }
+
+    /// A line for each activity that is still pending after the last event, such as one that is being retried: histories have
+    /// no event for that. None once the run has closed.
+    pub fn pending(&self) -> impl Iterator<Item = String> {
+        self.activities.iter().map(|(scheduled, activity)| {
+            let about = format!("{activity}, since event {scheduled}");
+            format!("{:>4} {:>11}  {:<32} {}", "", "", "(activity pending)", one_line(&about))
+        })
+    }
+
+    /// What an event is about, in a few words.
+    fn about(&mut self, event: &HistoryEvent, failure: impl Fn(&Failure) -> String) -> String {
+        use Attributes::*;
+        let failure = |of: &Option<Failure>| of.as_ref().map(&failure).unwrap_or_default();
+        if is_last(event) {
+            self.activities.clear();
+        }
+        match &event.attributes {
+            Some(WorkflowExecutionStartedEventAttributes(started)) => {
+                started.workflow_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default()
+            }
+            Some(WorkflowExecutionSignaledEventAttributes(signal)) => signal.signal_name.clone(),
+            Some(WorkflowExecutionFailedEventAttributes(failed)) => failure(&failed.failure),
+            Some(WorkflowTaskFailedEventAttributes(failed)) => failure(&failed.failure),
+            Some(WorkflowExecutionTerminatedEventAttributes(terminated)) => terminated.reason.clone(),
+            Some(TimerStartedEventAttributes(timer)) => {
+                format!("timer {}, {} s", timer.timer_id, seconds(&timer.start_to_fire_timeout.unwrap_or_default()))
+            }
+            Some(TimerFiredEventAttributes(timer)) => format!("timer {}", timer.timer_id),
+            Some(TimerCanceledEventAttributes(timer)) => format!("timer {}", timer.timer_id),
+            Some(ActivityTaskScheduledEventAttributes(activity)) => {
+                let kind = activity.activity_type.as_ref().map_or("", |kind| &kind.name);
+                let name = format!("{kind}, id {}", activity.activity_id);
+                self.activities.insert(event.event_id, name.clone());
+                name
+            }
+            Some(ActivityTaskStartedEventAttributes(started)) => {
+                let name = self.activities.get(&started.scheduled_event_id).cloned().unwrap_or_default();
+                match started.attempt {
+                    ..=1 => name,
+                    attempt => {
+                        joined(name, ", ", format!("attempt {attempt}, after: {}", failure(&started.last_failure)))
+                    }
+                }
+            }
+            Some(ActivityTaskCompletedEventAttributes(completed)) => self.ended(completed.scheduled_event_id),
+            Some(ActivityTaskFailedEventAttributes(failed)) => {
+                joined(self.ended(failed.scheduled_event_id), ": ", failure(&failed.failure))
+            }
+            Some(ActivityTaskTimedOutEventAttributes(timed_out)) => {
+                joined(self.ended(timed_out.scheduled_event_id), ": ", failure(&timed_out.failure))
+            }
+            Some(ActivityTaskCanceledEventAttributes(canceled)) => self.ended(canceled.scheduled_event_id),
+            Some(ActivityTaskCancelRequestedEventAttributes(asked)) => {
+                self.activities.get(&asked.scheduled_event_id).cloned().unwrap_or_default()
+            }
+            Some(WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => {
+                let id = &accepted.protocol_instance_id;
+                let input = accepted.accepted_request.as_ref().and_then(|request| request.input.as_ref());
+                let name = joined(input.map_or_else(String::new, |input| input.name.clone()), ", id ", id.clone());
+                self.updates.insert(id.clone(), name.clone());
+                name
+            }
+            Some(WorkflowExecutionUpdateCompletedEventAttributes(completed)) => {
+                let id = completed.meta.as_ref().map(|meta| meta.update_id.clone()).unwrap_or_default();
+                self.updates.remove(&id).unwrap_or(id)
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// What an activity that ends is called.
+    fn ended(&mut self, scheduled_event_id: i64) -> String {
+        self.activities.remove(&scheduled_event_id).unwrap_or_default()
+    }
+}
+
+/// Whether nothing follows an event: the run has closed.
+fn is_last(event: &HistoryEvent) -> bool {
+    use EventType::*;
+    let closes = [
+        WorkflowExecutionCompleted,
+        WorkflowExecutionFailed,
+        WorkflowExecutionCanceled,
+        WorkflowExecutionTerminated,
+        WorkflowExecutionTimedOut,
+        WorkflowExecutionContinuedAsNew,
+    ];
+    closes.contains(&event.event_type())
+}
+
+/// Both, with a separator if neither is empty.
+fn joined(first: String, separator: &str, second: String) -> String {
+    match (first.is_empty(), second.is_empty()) {
+        (true, _) => second,
+        (_, true) => first,
+        _ => first + separator + &second,
     }
 }
 
@@ -40,38 +144,10 @@ pub fn event_name(event: &HistoryEvent) -> String {
     words.map(|word| word[..1].to_owned() + &word[1..].to_lowercase()).collect()
 }
 
-/// What an event is about, in a few words.
-fn about(event: &HistoryEvent, failure: impl Fn(&Failure) -> String) -> String {
-    use Attributes::*;
-    let failure = |of: &Option<Failure>| of.as_ref().map(&failure).unwrap_or_default();
-    match &event.attributes {
-        Some(WorkflowExecutionStartedEventAttributes(started)) => {
-            started.workflow_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default()
-        }
-        Some(WorkflowExecutionSignaledEventAttributes(signal)) => signal.signal_name.clone(),
-        Some(WorkflowExecutionFailedEventAttributes(failed)) => failure(&failed.failure),
-        Some(WorkflowTaskFailedEventAttributes(failed)) => failure(&failed.failure),
-        Some(WorkflowExecutionTerminatedEventAttributes(terminated)) => terminated.reason.clone(),
-        Some(TimerStartedEventAttributes(timer)) => {
-            format!("timer {}, {} s", timer.timer_id, seconds(&timer.start_to_fire_timeout.unwrap_or_default()))
-        }
-        Some(TimerFiredEventAttributes(timer)) => format!("timer {}", timer.timer_id),
-        Some(TimerCanceledEventAttributes(timer)) => format!("timer {}", timer.timer_id),
-        Some(ActivityTaskScheduledEventAttributes(activity)) => {
-            let kind = activity.activity_type.as_ref().map_or("", |kind| &kind.name);
-            format!("{kind}, id {}", activity.activity_id)
-        }
-        Some(ActivityTaskStartedEventAttributes(started)) if started.attempt > 1 => {
-            format!("attempt {}, after: {}", started.attempt, failure(&started.last_failure))
-        }
-        Some(ActivityTaskFailedEventAttributes(failed)) => failure(&failed.failure),
-        Some(ActivityTaskTimedOutEventAttributes(timed_out)) => failure(&timed_out.failure),
-        Some(WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => accepted.protocol_instance_id.clone(),
-        Some(WorkflowExecutionUpdateCompletedEventAttributes(completed)) => {
-            completed.meta.as_ref().map(|meta| meta.update_id.clone()).unwrap_or_default()
-        }
-        _ => String::new(),
-    }
+/// Whether an error type's name adds nothing to a message, because every error of its kind has it: no text shows these.
+#[must_use]
+pub fn is_generic_error_type(name: &str) -> bool {
+    matches!(name, "" | "Error" | "WorkflowError" | "ActivityError")
 }
 
 /// Line breaks, and what would move the cursor of a terminal, become visible.
@@ -98,10 +174,14 @@ fn seconds(duration: &Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::temporal::api::common::v1::WorkflowType;
+    use crate::temporal::api::common::v1::{ActivityType, WorkflowType};
     use crate::temporal::api::history::v1::{
-        TimerStartedEventAttributes, WorkflowExecutionFailedEventAttributes, WorkflowExecutionStartedEventAttributes,
+        ActivityTaskCompletedEventAttributes, ActivityTaskFailedEventAttributes, ActivityTaskScheduledEventAttributes,
+        ActivityTaskStartedEventAttributes, TimerStartedEventAttributes, WorkflowExecutionFailedEventAttributes,
+        WorkflowExecutionStartedEventAttributes, WorkflowExecutionTerminatedEventAttributes,
+        WorkflowExecutionUpdateAcceptedEventAttributes, WorkflowExecutionUpdateCompletedEventAttributes,
     };
+    use crate::temporal::api::update::v1::{Input, Meta, Request};
 
     fn event(event_id: i64, kind: EventType, time: (i64, i32), attributes: Attributes) -> HistoryEvent {
         HistoryEvent {
@@ -147,5 +227,73 @@ mod tests {
             "   4       0.000  Unknown(9999)",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn activities_and_updates_keep_their_names_and_pending_ones_are_listed() {
+        let scheduled = |name: &str, id: &str| {
+            Attributes::from(ActivityTaskScheduledEventAttributes {
+                activity_type: Some(ActivityType { name: name.into() }),
+                activity_id: id.into(),
+                ..Default::default()
+            })
+        };
+        let started = ActivityTaskStartedEventAttributes {
+            scheduled_event_id: 1,
+            attempt: 2,
+            last_failure: Some(Failure { message: "out of stock".into(), ..Default::default() }),
+            ..Default::default()
+        };
+        let completed = ActivityTaskCompletedEventAttributes { scheduled_event_id: 1, ..Default::default() };
+        let failed = ActivityTaskFailedEventAttributes {
+            scheduled_event_id: 2,
+            failure: Some(Failure { message: "no such street".into(), ..Default::default() }),
+            ..Default::default()
+        };
+        let accepted = WorkflowExecutionUpdateAcceptedEventAttributes {
+            protocol_instance_id: "u-1".into(),
+            accepted_request: Some(Request {
+                input: Some(Input { name: "add".into(), ..Default::default() }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let answered = WorkflowExecutionUpdateCompletedEventAttributes {
+            meta: Some(Meta { update_id: "u-1".into(), ..Default::default() }),
+            ..Default::default()
+        };
+        let kinds = [
+            (EventType::ActivityTaskScheduled, scheduled("pack", "1")),
+            (EventType::ActivityTaskScheduled, scheduled("ship", "2")),
+            (EventType::ActivityTaskScheduled, scheduled("bill", "3")),
+            (EventType::ActivityTaskStarted, started.into()),
+            (EventType::ActivityTaskCompleted, completed.into()),
+            (EventType::ActivityTaskFailed, failed.into()),
+            (EventType::WorkflowExecutionUpdateAccepted, accepted.into()),
+            (EventType::WorkflowExecutionUpdateCompleted, answered.into()),
+        ];
+        let mut timeline = Timeline::default();
+        let lines: Vec<_> = (1..)
+            .zip(kinds)
+            .map(|(id, (kind, attributes))| {
+                timeline.line(&event(id, kind, (5, 0), attributes), |failure| failure.message.clone())[18..].to_owned()
+            })
+            .collect();
+        let expected = [
+            "ActivityTaskScheduled            pack, id 1",
+            "ActivityTaskScheduled            ship, id 2",
+            "ActivityTaskScheduled            bill, id 3",
+            "ActivityTaskStarted              pack, id 1, attempt 2, after: out of stock",
+            "ActivityTaskCompleted            pack, id 1",
+            "ActivityTaskFailed               ship, id 2: no such street",
+            "WorkflowExecutionUpdateAccepted  add, id u-1",
+            "WorkflowExecutionUpdateCompleted add, id u-1",
+        ];
+        assert_eq!(lines, expected);
+        let pending: Vec<_> = timeline.pending().collect();
+        assert_eq!(pending, ["                  (activity pending)               bill, id 3, since event 3"]);
+        let terminated = Attributes::from(WorkflowExecutionTerminatedEventAttributes::default());
+        timeline.line(&event(9, EventType::WorkflowExecutionTerminated, (5, 0), terminated), |_| String::new());
+        assert_eq!(timeline.pending().count(), 0);
     }
 }

@@ -4,12 +4,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use everloop_server::{ClockMode, Engine, EngineBuilder, EngineError};
-pub(crate) use everloop_server::{LetsTimeJump, Step, Stepper, Workflows};
+pub(crate) use everloop_server::{ListenError, Listening, Workflows};
+
+/// How `explain_time` calls the lock that holds time while nobody waits.
+const TAKER: &str = "nobody waits for a result";
 
 /// How long a file is waited for that another engine of this process is about to close.
 const CLOSING_MAX: Duration = Duration::from_secs(5);
@@ -28,6 +32,9 @@ pub struct EngineClock {
 struct Embedded {
     engine: Engine,
     is_skipping: bool,
+    /// How many want time to jump. The engine starts with one lock: the first one takes it away, the last one puts it
+    /// back.
+    jumping: Mutex<usize>,
 }
 
 /// The engines of this process that have a file: within a process, one file is one engine.
@@ -51,6 +58,14 @@ impl EngineClock {
     /// What calls go to.
     pub(crate) fn workflows(&self) -> Workflows {
         self.embedded.engine.workflows()
+    }
+
+    /// Serves the engine to others.
+    pub(crate) async fn serve(&self, address: SocketAddr, is_insecure: bool) -> Result<Listening, ListenError> {
+        match is_insecure {
+            true => self.embedded.engine.listen_insecure(address).await,
+            false => self.embedded.engine.listen(address).await,
+        }
     }
 
     /// The engine's time.
@@ -77,12 +92,15 @@ impl EngineClock {
 
     /// Lets a skipping clock jump for as long as the answer is kept.
     pub fn jump(&self) -> Jumping {
-        Jumping { _time: self.embedded.engine.let_time_jump() }
-    }
-
-    /// Takes a skipping clock over, to skip from deadline to deadline.
-    pub(crate) fn step(&self) -> Stepper {
-        self.embedded.engine.step()
+        if self.embedded.is_skipping {
+            let mut jumping = self.embedded.jumping();
+            *jumping += 1;
+            if *jumping == 1 {
+                // There is nothing to take away where someone unlocked more often than it was locked.
+                let _ = self.embedded.engine.unlock_time(TAKER);
+            }
+        }
+        Jumping { clock: self.clone() }
     }
 
     /// Why time jumps, or does not: who holds it, what is under way, and what comes next.
@@ -100,13 +118,26 @@ impl fmt::Debug for EngineClock {
 /// A skipping clock may jump while this is kept. See [`EngineClock::jump`].
 #[must_use = "time jumps only while it is kept"]
 pub struct Jumping {
-    _time: everloop_server::Jumping,
+    clock: EngineClock,
+}
+
+impl Drop for Jumping {
+    fn drop(&mut self) {
+        let embedded = &self.clock.embedded;
+        if embedded.is_skipping {
+            let mut jumping = embedded.jumping();
+            *jumping -= 1;
+            if *jumping == 0 {
+                embedded.engine.lock_time(TAKER);
+            }
+        }
+    }
 }
 
 impl Embedded {
     fn start(builder: EngineBuilder, is_skipping: bool) -> Result<Self, EngineError> {
         let mode = if is_skipping { ClockMode::Skipping } else { ClockMode::Real };
-        Ok(Self { engine: builder.clock(mode).build()?, is_skipping })
+        Ok(Self { engine: builder.clock(mode).build()?, is_skipping, jumping: Mutex::new(0) })
     }
 
     /// The engine of a file: the one that is there, or a new one.
@@ -139,5 +170,10 @@ impl Embedded {
                 Err(error) => return Err(error.to_string()),
             }
         }
+    }
+
+    fn jumping(&self) -> MutexGuard<'_, usize> {
+        // Nothing panics while it is held.
+        self.jumping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -68,11 +68,7 @@ impl WorkflowError {
     }
 }
 
-impl fmt::Debug for WorkflowError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WorkflowError({})", self.0)
-    }
-}
+debug_as_display!(WorkflowError);
 
 impl fmt::Display for WorkflowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -167,11 +163,7 @@ impl ActivityError {
     }
 }
 
-impl fmt::Debug for ActivityError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ActivityError({})", self.0)
-    }
-}
+debug_as_display!(ActivityError);
 
 impl fmt::Display for ActivityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

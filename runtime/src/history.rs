@@ -22,9 +22,11 @@ pub struct History {
 }
 
 /// The bytes are no history.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("these bytes are no history: {0}")]
 pub struct HistoryError(String);
+
+debug_as_display!(HistoryError);
 
 /// Which run a history is of, as its first event tells.
 #[derive(Debug, Clone)]
@@ -152,17 +154,24 @@ impl History {
         self.events.iter().map(event_name)
     }
 
-    /// One line an event: its number, the time since the start, its name, and what it is about.
+    /// One line an event: its number, the seconds since the start, its name, and what it is about. After the last event of a
+    /// run that is open, a line for each activity that is pending: while an activity is tried and retried, nothing else shows it.
+    /// ([`WorkflowDescription::pending_activities`](crate::WorkflowDescription::pending_activities) has its attempts.)
     ///
     /// ```text
-    ///   1       0.000  WorkflowExecutionStarted       OneClickBuy
-    ///   5       0.004  TimerStarted                   timer 1, 10 s
+    ///    1       0.000  WorkflowExecutionStarted         OneClickBuy
+    ///    5       0.004  TimerStarted                     timer 1, 10 s
+    ///    6       0.004  ActivityTaskScheduled            do_purchase, id 2
+    ///                   (activity pending)               do_purchase, id 2, since event 6
     /// ```
     pub fn timeline(&self) -> String {
         let mut timeline = Timeline::default();
         let mut text = String::new();
         for event in &self.events {
             let line = timeline.line(event, |failure| crate::Failure::from_wire(failure.clone()).to_string());
+            writeln!(text, "{line}").expect("a string takes everything");
+        }
+        for line in timeline.pending() {
             writeln!(text, "{line}").expect("a string takes everything");
         }
         text

@@ -25,6 +25,9 @@
 
 extern crate self as everloop;
 
+#[macro_use]
+mod words;
+
 mod activity;
 mod client;
 mod data;
@@ -34,6 +37,7 @@ mod errors;
 mod executor;
 mod history;
 mod macros;
+mod notice;
 mod registry;
 mod returned;
 mod tasks;
@@ -59,6 +63,8 @@ pub use client::{
     UpdateHandle, UpdateStage, Updates, WithStart, WorkflowDescription, WorkflowHandle, WorkflowIdConflictPolicy,
     WorkflowIdReusePolicy, WorkflowList, WorkflowStatus, WorkflowSummary,
 };
+#[cfg(feature = "embedded")]
+pub use client::{ServeCall, ServeError, Serving};
 pub use data::{
     DecodeError, EncodeError, Failure, FailureKind, Payload, PayloadCodec, PayloadCodecError, Payloads, RetryState,
     TimeoutType,
@@ -93,7 +99,8 @@ pub mod prelude {
     pub use crate::{
         ActivityCall, ActivityContext, ActivityError, ActivityResult, Client, State, WorkflowCall, WorkflowError,
         WorkflowHandle, WorkflowResult, all_handlers_finished, cancelled, info, is_cancelled, join, join_all, now,
-        random, scope, select, shield, sleep, sleep_until, spawn, this, timeout, uuid, wait_condition, yield_now,
+        random, random_range, scope, select, shield, sleep, sleep_until, spawn, this, timeout, uuid, wait_condition,
+        yield_now,
     };
 }
 

@@ -124,8 +124,9 @@ pub use everloop_macros::init;
 /// ```
 ///
 /// `fn` or `async fn` with `&self` and up to eight inputs. It returns nothing, or a `Result` of nothing, whose error fails
-/// the workflow. Options: `name = ".."` on the wire; `unfinished_policy = abandon` to end the workflow without a warning while
-/// the handler still runs.
+/// the workflow. Options: `name = ".."` on the wire; `unfinished_policy = abandon` ([`UnfinishedPolicy`](crate::UnfinishedPolicy)) to
+/// end the workflow without a warning while the handler still runs. Other programs send it with a
+/// [`SignalCall`](crate::SignalCall).
 pub use everloop_macros::signal;
 
 /// A method that answers a query, in a [`#[workflow]`](macro@workflow) block.
@@ -151,7 +152,7 @@ pub use everloop_macros::signal;
 /// ```
 ///
 /// A plain `fn` with `&self` and up to eight inputs. It reads and changes nothing; a write to a [`State`](crate::State) fails
-/// the query. Options: `name = ".."` on the wire.
+/// the query. Options: `name = ".."` on the wire. Its method on the handle makes a [`QueryCall`](crate::QueryCall).
 pub use everloop_macros::query;
 
 /// A method that takes an update, which changes the workflow and answers, in a [`#[workflow]`](macro@workflow) block.
@@ -187,8 +188,8 @@ pub use everloop_macros::query;
 /// ```
 ///
 /// `fn` or `async fn` with `&self` and up to eight inputs. Options: `name = ".."` on the wire; `unfinished_policy = abandon`
-/// as for signals; `validator = method` names a method of the block that takes a reference to each input and may reject the
-/// update before it leaves a trace in the history.
+/// ([`UnfinishedPolicy`](crate::UnfinishedPolicy)) as for signals; `validator = method` names a method of the block that takes a reference to each input and may reject the
+/// update before it leaves a trace in the history. Its method on the handle makes an [`UpdateCall`](crate::UpdateCall).
 pub use everloop_macros::update;
 
 /// Lets something pass that the macro would refuse because it gives another result on replay, on a statement or a method.
@@ -244,12 +245,19 @@ pub use everloop_macros::allow_nondeterminism;
 /// ```
 ///
 /// # Options
-/// `name = ".."` on the wire (the function's name unless given); `start_to_close_timeout`, `schedule_to_close_timeout`,
-/// `schedule_to_start_timeout` and `heartbeat_timeout`, each a duration such as `"10s"`, `"250ms"` or `"1h 30m"`;
-/// `retry_policy(initial_interval = "1s", backoff_coefficient = 2.0, maximum_interval = "1m", maximum_attempts = 5,
-/// non_retryable_error_types = ["Declined"])`; `cancellation_type`, one of `try_cancel` (unless given),
-/// `wait_cancellation_completed` and `abandon`; `crate = path` where everloop is not a dependency of its own. A call can
-/// override each option but the name.
+/// Each is a method of [`ActivityOptions`](crate::ActivityOptions) and of a [call](crate::ActivityCall) too: a call can override
+/// each option but the name. Durations are written as `"10s"`, `"250ms"` or `"1h 30m"`.
+///
+/// | option | what it says |
+/// | --- | --- |
+/// | `name = ".."` | the activity's type on the wire; the function's name unless given |
+/// | `start_to_close_timeout = "1m"` | [how long one attempt may take](crate::ActivityOptions::start_to_close_timeout). **Ten minutes** unless this or `schedule_to_close_timeout` is given: an attempt whose worker is lost is retried after that |
+/// | `schedule_to_close_timeout = "1h"` | [how long all attempts may take together](crate::ActivityOptions::schedule_to_close_timeout), waiting included; no limit unless given |
+/// | `schedule_to_start_timeout = "5m"` | [how long it may wait for a worker](crate::ActivityOptions::schedule_to_start_timeout); no limit unless given |
+/// | `heartbeat_timeout = "10s"` | [how long it may be silent](crate::ActivityOptions::heartbeat_timeout) before the attempt counts as lost, for activities that call [`ActivityContext::heartbeat`](crate::ActivityContext::heartbeat) |
+/// | `retry_policy(..)` | [how it is retried](crate::RetryPolicy): `initial_interval = "1s"`, `backoff_coefficient = 2.0`, `maximum_interval = "1m"`, `maximum_attempts = 5`, `non_retryable_error_types = ["Declined"]`; for ever unless given |
+/// | `cancellation_type = try_cancel` | [what cancelling does](crate::ActivityCancellationType): `try_cancel` (unless given), `wait_cancellation_completed` or `abandon` |
+/// | `crate = path` | the path to everloop where it is not a dependency of its own |
 pub use everloop_macros::activity;
 
 /// Makes the methods of an `impl` block activities that share a value: a connection pool, a client, settings.

@@ -10,14 +10,14 @@ mod service;
 mod status;
 mod stop;
 mod store;
+mod unheard;
 mod visibility;
 
 pub use clock::{ClockMode, UnbalancedUnlock};
 #[cfg(feature = "listen")]
 pub use grpc::{ListenError, Listening};
 pub use grpc::{Operator, TestTime};
-pub use service::call::LetsTimeJump;
-pub use service::handle::{Awake, Engine, EngineBuilder, EngineError, Jumping, Settled, Step, Stepper};
+pub use service::handle::{Awake, Engine, EngineBuilder, EngineError};
 pub use service::workflow::Workflows;
 #[doc(hidden)]
 pub use store::CommitStep;

@@ -44,6 +44,7 @@ impl From<StoreError> for Status {
                 with_detail(Code::Unavailable, error.to_string(), &detail)
             }
             StoreError::Locked { .. } => Self::unavailable(error.to_string()),
+            StoreError::ReadOnly { .. } => Self::failed_precondition(error.to_string()),
             StoreError::TooSlow { .. } => Self::deadline_exceeded(error.to_string()),
             StoreError::Busy { .. } | StoreError::Crowded { .. } => {
                 let detail = ResourceExhaustedFailure {

@@ -1,4 +1,4 @@
-//! What the messages that people see as JSON are made of.
+//! What some messages are made of: those that people see as JSON, and the requests of the workflow service.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +16,15 @@ pub(crate) const MESSAGES: &[&str] = &[
     ".temporal.api.workflowservice.v1.DescribeWorkflowExecutionResponse",
     ".temporal.api.workflowservice.v1.QueryWorkflowResponse",
 ];
+
+/// The file with the requests of the workflow service, below the folder of generated code.
+pub(crate) const REQUESTS_FILE: &str = "requests.binpb";
+
+/// The requests of the services in the file `path` of `set`.
+pub(crate) fn requests<'a>(set: &'a FileDescriptorSet, path: &str) -> Vec<&'a str> {
+    let services = set.file.iter().filter(|file| file.name() == path).flat_map(|file| &file.service);
+    services.flat_map(|service| &service.method).map(|method| method.input_type()).collect()
+}
 
 /// The descriptors of `messages`, without anything else of `set`.
 pub(crate) fn encode(set: &FileDescriptorSet, messages: &[&str]) -> Vec<u8> {

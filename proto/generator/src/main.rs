@@ -24,14 +24,17 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The whole way: published files, compiled, pruned, as Rust; and what some messages are made of, for their JSON.
+/// The whole way: published files, compiled, pruned, as Rust; and what some messages are made of.
 fn generate() -> Result<code::Files> {
     let protos = source::locate(Path::new(env!("CARGO_MANIFEST_DIR")))?;
     let mut descriptors = source::compile(&protos)?;
     prune::prune(&mut descriptors, source::ROOTS);
     let described = described::encode(&descriptors, described::MESSAGES);
+    let requests = described::requests(&descriptors, source::WORKFLOW_SERVICE);
+    let requests = described::encode(&descriptors, &requests);
     let mut files = code::generate(descriptors)?;
     files.insert(described::FILE.to_owned(), described);
+    files.insert(described::REQUESTS_FILE.to_owned(), requests);
     Ok(files)
 }
 

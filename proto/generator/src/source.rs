@@ -17,11 +17,14 @@ const PUBLISHER: &str = "temporalio-protos";
 /// Folders of the archive that imports are relative to.
 const INCLUDES: [&str; 3] = ["api_upstream", "testsrv_upstream", ""];
 
+/// The file of the workflow service.
+pub(crate) const WORKFLOW_SERVICE: &str = "temporal/api/workflowservice/v1/service.proto";
+
 /// Files whose services and messages are kept, with all they reach.
 ///
 /// Besides the services these are the messages that travel inside `Any` or a payload, which no field names.
 pub(crate) const ROOTS: &[&str] = &[
-    "temporal/api/workflowservice/v1/service.proto",
+    WORKFLOW_SERVICE,
     "temporal/api/operatorservice/v1/service.proto",
     "temporal/api/testservice/v1/service.proto",
     "temporal/api/errordetails/v1/message.proto",

@@ -108,7 +108,9 @@ impl ActivityOptions {
         }
     }
 
-    /// How long one attempt may take. 10 minutes unless this or `schedule_to_close_timeout` is set.
+    /// How long one attempt may take. Ten minutes unless this or `schedule_to_close_timeout` is set: without any limit, an
+    /// attempt whose worker is lost would never be retried. Set it to a little more than the activity takes, and give long
+    /// activities a [heartbeat](Self::heartbeat_timeout).
     pub const fn start_to_close_timeout(mut self, limit: Duration) -> Self {
         self.start_to_close_timeout = Some(limit);
         self

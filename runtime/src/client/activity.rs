@@ -14,7 +14,7 @@ use crate::errors::ActivityError;
 
 /// Reaches one attempt of an activity that said [`complete_elsewhere`](crate::ActivityContext::complete_elsewhere).
 ///
-/// Each call fails with [`HandleError::NotFound`] when the attempt is over: it was completed, it took too long, or its
+/// Each call fails with [`HandleError::ActivityEnded`] when the attempt is over: it was completed, it took too long, or its
 /// workflow has ended.
 #[derive(Clone)]
 pub struct AsyncActivityHandle {
@@ -83,7 +83,7 @@ impl AsyncActivityHandle {
 
 fn over(error: RpcError) -> HandleError {
     match error.code {
-        RpcCode::NotFound => HandleError::NotFound { workflow_id: String::new(), message: error.message },
+        RpcCode::NotFound => HandleError::ActivityEnded { message: error.message },
         _ => HandleError::Rpc(error),
     }
 }

@@ -73,7 +73,44 @@ fn meant(text: &str) -> Option<String> {
         "memory" | ":memory:" => Some("memory:".to_owned()),
         "sqlite" => Some("sqlite:PATH".to_owned()),
         path if is_file && !path.contains(':') => Some(format!("sqlite:{path}")),
-        _ => None,
+        _ => misspelt(text),
+    }
+}
+
+/// The address with the scheme that is nearest, if what stands before its colon is none and nearly one.
+fn misspelt(text: &str) -> Option<String> {
+    /// Of other programs' addresses, and what they are here.
+    const OTHERS: [(&str, &str); 4] =
+        [("grpc", "http"), ("temporal", "http"), ("sqlite3", "sqlite"), ("mem", "memory")];
+    let (scheme, rest) = text.split_once(':')?;
+    // A `HOST:PORT`.
+    if rest.trim_end_matches('/').parse::<u16>().is_ok() {
+        return None;
+    }
+    let lower = scheme.to_ascii_lowercase();
+    let known = ["memory", "sqlite", "https", "http"];
+    let other = OTHERS.iter().find(|(other, _)| *other == lower).map(|(_, known)| *known);
+    // `HTTP://`, or `http:/`.
+    let spelt = known.into_iter().find(|known| lower == *known);
+    let nearly = || known.into_iter().find(|known| spelt.is_none() && is_nearly(&lower, known));
+    let differs = spelt.filter(|known| scheme != *known || known.starts_with("http") && !rest.starts_with("//"));
+    match other.or(differs).or_else(nearly)? {
+        scheme @ ("http" | "https") => Some(format!("{scheme}://{}", rest.trim_start_matches('/'))),
+        scheme => Some(format!("{scheme}:{}", rest.strip_prefix("//").unwrap_or(rest))),
+    }
+}
+
+/// Whether two neighbours are swapped, or one letter is missing, wrong or too much.
+fn is_nearly(text: &str, known: &str) -> bool {
+    let (a, b) = (text.as_bytes(), known.as_bytes());
+    let same_start = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[same_start..], &b[same_start..]);
+    match (a, b) {
+        ([_, a @ ..], b) if a == b => true,
+        (a, [_, b @ ..]) if a == b => true,
+        ([_, a @ ..], [_, b @ ..]) if a == b => true,
+        ([first, second, a @ ..], [third, fourth, b @ ..]) => (first, second, a) == (fourth, third, b),
+        _ => false,
     }
 }
 
@@ -128,6 +165,30 @@ mod tests {
         assert_eq!(parse("localhost:7233"), server("localhost:7233", None));
         assert_eq!(parse("http://[::1]:7233/"), server("[::1]:7233", Some(false)));
         assert_eq!(parse("https://shop:7233"), server("shop:7233", Some(true)));
+    }
+
+    #[test]
+    fn misspelt_addresses_are_refused_with_what_was_meant() {
+        for (text, meant) in [
+            ("memroy:", "memory:"),
+            ("memry:?clock=skipping", "memory:?clock=skipping"),
+            (":memory:", "memory:"),
+            ("sqllite:shop.db", "sqlite:shop.db"),
+            ("sqllite:///var/shop.db", "sqlite:/var/shop.db"),
+            ("sqlite3:shop.db", "sqlite:shop.db"),
+            ("SQLite:shop.db", "sqlite:shop.db"),
+            ("htp://shop:7233", "http://shop:7233"),
+            ("htpps://shop:7233", "https://shop:7233"),
+            ("grpc://shop:7233", "http://shop:7233"),
+            ("http:/shop:7233", "http://shop:7233"),
+        ] {
+            let error = Address::parse(text).unwrap_err().to_string();
+            assert_eq!(error, format!("the address `{text}` cannot be used: write `{meant}`"));
+        }
+        // Names of machines are no schemes.
+        for machine in ["memoy:7233", "htp:80", "grpc:7233"] {
+            assert_eq!(Address::parse(machine).unwrap(), Address::Server { authority: machine.to_owned(), tls: None });
+        }
     }
 
     #[test]

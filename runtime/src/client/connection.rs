@@ -3,30 +3,29 @@
 use std::error::Error;
 use std::io;
 use std::iter::successors;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use everloop_proto::google::rpc;
 use prost::Message;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, TimeoutExpired};
 
 use super::error::{RpcCode, RpcError};
+use super::retry::{Retries, random_fraction};
 use super::rpc::{Rpc, Server};
+use crate::notice::say_unless_heard;
 
-/// How long a call may take.
-const CALL: Duration = Duration::from_secs(10);
+/// How long a call may take in all, unless the client's builder says otherwise.
+pub(super) const CALL: Duration = Duration::from_secs(10);
 /// How long a long poll may take. Servers answer empty a little before.
 pub(crate) const LONG_POLL: Duration = Duration::from_secs(70);
 /// How much later than its deadline a call is given up on this side, so that the server's own answer comes first.
 const GRACE: Duration = Duration::from_secs(1);
-
-const FIRST_RETRY: Duration = Duration::from_millis(100);
-const RETRY_FACTOR: f64 = 1.7;
-const LONGEST_RETRY: Duration = Duration::from_secs(5);
-const ATTEMPTS: u32 = 10;
-/// A call is not tried again when it has taken this long.
-const ALL_ATTEMPTS: Duration = Duration::from_secs(10);
+/// A long poll that was held for this long reached a server: the pauses begin anew.
+const HELD: Duration = Duration::from_secs(5);
 
 /// The workflow service, wherever it is.
 #[derive(Clone)]
@@ -34,54 +33,96 @@ pub(crate) struct Connection {
     server: Server,
     /// What every call carries.
     metadata: MetadataMap,
-    /// Whether the clock of an engine in this process may jump while its calls wait.
-    lets_time_jump: bool,
+    /// How long a call may take, with all its attempts.
+    limit: Duration,
+    /// Whether those who wait for the server know that it is away.
+    is_away: Arc<AtomicBool>,
 }
 
 impl Connection {
-    pub(super) fn new(server: Server, metadata: MetadataMap) -> Self {
-        Self { server, metadata, lets_time_jump: false }
+    pub(super) fn new(server: Server, metadata: MetadataMap, limit: Duration) -> Self {
+        Self { server, metadata, limit, is_away: Arc::default() }
     }
 
-    /// A call that is tried again while the server is away or overloaded, for up to ten seconds.
+    /// How long a call may take, with all its attempts.
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// The same connection for calls that may not end early, such as those of a worker, whose results would be lost.
+    #[cfg(feature = "worker")]
+    pub(crate) fn patient(&self) -> Self {
+        Self { limit: self.limit.max(CALL), ..self.clone() }
+    }
+
+    /// A call that is retried while the server is away or overloaded.
     pub(crate) async fn call<R: Rpc>(&self, request: R) -> Result<R::Reply, RpcError> {
+        self.call_within(self.limit, request).await
+    }
+
+    /// A call that is retried, and takes no longer than this in all.
+    pub(super) async fn call_within<R: Rpc>(&self, limit: Duration, request: R) -> Result<R::Reply, RpcError> {
         let started = Instant::now();
-        let mut delay = FIRST_RETRY;
-        let mut attempt = 1;
+        let mut retries = Retries::within(limit);
+        let mut earlier = None;
         loop {
-            let error = match self.once(request.clone(), CALL).await {
+            let error = match self.once(request.clone(), limit.saturating_sub(started.elapsed())).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
-            if !error.is_retryable() || attempt == ATTEMPTS || started.elapsed() + delay > ALL_ATTEMPTS {
-                return Err(error);
-            }
-            tracing::debug!(rpc = R::NAME, attempt, %error, "trying again");
-            sleep(delay).await;
-            delay = next_delay(delay);
-            attempt += 1;
+            let Some(pause) = retries.pause_after(&error, started.elapsed(), random_fraction()) else {
+                // The last attempt may have had no time left. What the one before it met says more.
+                let is_late = error.code == RpcCode::DeadlineExceeded;
+                return Err(earlier.filter(|_| is_late).unwrap_or(error));
+            };
+            tracing::debug!(rpc = R::NAME, ?pause, %error, "trying again");
+            earlier = Some(error);
+            sleep(pause).await;
         }
     }
 
-    /// A call whose answer the server holds back until there is something to say. Tried again like any other.
-    pub(crate) async fn long_poll<R: Rpc>(&self, request: R) -> Result<R::Reply, RpcError> {
-        let mut backoff = Backoff::default();
-        let mut attempt = 1;
+    /// A call whose answer the server holds back until there is something to say. Retried until the server is back, however
+    /// long that takes.
+    pub(super) async fn long_poll<R: Rpc>(&self, request: R) -> Result<R::Reply, RpcError> {
+        self.held(request, None).await
+    }
+
+    /// A call that brings something to the server, which may hold the answer back. Retried until the server has been away
+    /// for as long as a call may take.
+    pub(super) async fn bring<R: Rpc>(&self, request: R) -> Result<R::Reply, RpcError> {
+        self.held(request, Some(self.limit)).await
+    }
+
+    async fn held<R: Rpc>(&self, request: R, limit: Option<Duration>) -> Result<R::Reply, RpcError> {
+        let retries = || limit.map_or_else(Retries::endless, Retries::within);
+        let mut failing: Option<(Instant, Retries)> = None;
         loop {
-            match self.once(request.clone(), LONG_POLL).await {
-                Err(error) if error.is_retryable() && attempt < ATTEMPTS => backoff.wait().await,
-                // It waited long enough, only not by the server's own clock.
-                Err(error) if error.code == RpcCode::DeadlineExceeded && attempt < ATTEMPTS => {}
-                result => return result,
+            let sent = Instant::now();
+            let error = match self.once(request.clone(), LONG_POLL).await {
+                Ok(reply) => {
+                    if self.is_away.swap(false, Ordering::Relaxed) {
+                        tracing::info!("the server is back");
+                    }
+                    return Ok(reply);
+                }
+                Err(error) => error,
+            };
+            // It waited long enough, only not by the server's own clock.
+            let is_held = sent.elapsed() >= HELD;
+            if is_held && matches!(error.code, RpcCode::DeadlineExceeded | RpcCode::Cancelled) {
+                failing = None;
+                continue;
             }
-            attempt += 1;
+            let (since, retries) = failing.get_or_insert_with(|| (Instant::now(), retries()));
+            let Some(pause) = retries.pause_after(&error, since.elapsed(), random_fraction()) else {
+                return Err(error);
+            };
+            if limit.is_none() && !self.is_away.swap(true, Ordering::Relaxed) {
+                tracing::warn!(%error, "the server is away; waiting goes on");
+                say_unless_heard(|| format!("the server is away; waiting goes on: {error}"));
+            }
+            sleep(pause).await;
         }
-    }
-
-    /// As [`long_poll`](Self::long_poll), while the skipping clock of an engine in this process may jump. It stops as soon
-    /// as what the call waits for is there, before the caller hears of it.
-    pub(crate) async fn long_poll_letting_time_jump<R: Rpc>(&self, request: R) -> Result<R::Reply, RpcError> {
-        Self { lets_time_jump: true, ..self.clone() }.long_poll(request).await
     }
 
     /// A call that is tried once.
@@ -94,36 +135,11 @@ impl Connection {
         let mut request = Request::new(request);
         *request.metadata_mut() = self.metadata.clone();
         request.set_timeout(limit);
-        #[cfg(feature = "embedded")]
-        if self.lets_time_jump {
-            request.extensions_mut().insert(crate::embedded::LetsTimeJump);
-        }
         match timeout(limit + GRACE, R::send(self.server.clone(), request)).await {
             Ok(reply) => reply.map(Response::into_inner),
             Err(_) => Err(Status::deadline_exceeded("no answer in time")),
         }
     }
-}
-
-/// Growing pauses between attempts that have no end.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Backoff(Duration);
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self(FIRST_RETRY)
-    }
-}
-
-impl Backoff {
-    pub(crate) async fn wait(&mut self) {
-        sleep(self.0).await;
-        self.0 = next_delay(self.0);
-    }
-}
-
-fn next_delay(delay: Duration) -> Duration {
-    delay.mul_f64(RETRY_FACTOR).min(LONGEST_RETRY)
 }
 
 /// What an engine says whose store failed. It will not work again before it is opened anew.
@@ -136,7 +152,14 @@ struct ErrorInfo {
 impl RpcError {
     pub(super) fn from_status(operation: &'static str, status: &Status) -> Self {
         let detail = rpc::Status::decode(status.details()).ok().and_then(|status| status.details.into_iter().next());
-        Self { operation, code: RpcCode::from_wire(status.code()), message: message(status), detail }
+        // Only the transport's own errors have a source. It calls its timer a cancellation, and a closed connection too.
+        let is_late = |source: &(dyn Error + 'static)| causes(source).any(|cause| cause.is::<TimeoutExpired>());
+        let (code, message) = match (status.code(), status.source()) {
+            (_, Some(source)) if is_late(source) => (RpcCode::DeadlineExceeded, "no answer in time".to_owned()),
+            (Code::Cancelled, Some(_)) => (RpcCode::Unavailable, message(status)),
+            (code, _) => (RpcCode::from_wire(code), message(status)),
+        };
+        Self { operation, code, message, detail }
     }
 
     /// Whether the same call may succeed later.
@@ -189,7 +212,7 @@ pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item
 
 /// Whether someone took the connection, and then closed it or spoke something else than HTTP/2.
 pub(super) fn was_cut(error: &(dyn Error + 'static)) -> bool {
-    !causes(error).any(|cause| cause.is::<tonic::ConnectError>() || cause.is::<tonic::TimeoutExpired>())
+    !causes(error).any(|cause| cause.is::<tonic::ConnectError>() || cause.is::<TimeoutExpired>())
 }
 
 impl RpcCode {
@@ -235,15 +258,5 @@ mod tests {
         assert!(error(Code::ResourceExhausted, "").is_retryable());
         assert!(!error(Code::NotFound, "").is_retryable());
         assert!(!error(Code::Unavailable, "STORE_FAILED").is_retryable());
-    }
-
-    #[test]
-    fn pauses_grow_up_to_five_seconds() {
-        let mut delay = FIRST_RETRY;
-        for _ in 0..20 {
-            delay = next_delay(delay);
-        }
-        assert_eq!(next_delay(FIRST_RETRY), Duration::from_millis(170));
-        assert_eq!(delay, LONGEST_RETRY);
     }
 }

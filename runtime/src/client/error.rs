@@ -1,12 +1,12 @@
 //! What can go wrong with a client's calls: one enum for each operation.
+//!
+//! The `Debug` text of each is its `Display` text: a `main` that returns one shows the reader what to do.
 
 use std::fmt;
 
 use crate::data::{DecodeError, EncodeError, Failure, PayloadCodecError, Payloads};
 
 /// Why there is no connection.
-///
-/// Its `Debug` text is its `Display` text: a `main` that returns it shows the reader what to do.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -68,19 +68,34 @@ pub enum ConnectError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An option of the builder cannot be followed.
+    #[error("`{option}`: {reason}")]
+    Option {
+        /// As it is written.
+        option: &'static str,
+        /// What is wrong with its value, and what to do.
+        reason: String,
+    },
     /// The engine in this process did not start.
     #[error("the embedded engine did not start: {0}")]
     Engine(String),
 }
 
-impl fmt::Debug for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+debug_as_display!(
+    ConnectError,
+    RpcError,
+    StartError,
+    ResultError,
+    ExecuteError,
+    SignalError,
+    QueryError,
+    UpdateError,
+    HandleError,
+    ListError,
+);
 
 /// A call that the server, or the way to it, did not answer as hoped.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[error("{operation}: {code}: {message}")]
 #[non_exhaustive]
 pub struct RpcError {
@@ -140,7 +155,7 @@ impl fmt::Display for RpcCode {
 }
 
 /// Why a workflow was not started.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The id is taken. Choose another one, or say with `id_conflict_policy` and `id_reuse_policy` what shall happen.
@@ -156,6 +171,9 @@ pub enum StartError {
         /// What the server said.
         message: String,
     },
+    /// The workflow id is empty. Leave `.id(..)` away for a fresh one.
+    #[error("a workflow id must not be empty: give `.id(\"..\")` some text, or leave it away for a fresh id")]
+    EmptyId,
     /// Nothing says which workers shall run it.
     #[error(
         "no task queue for workflow `{workflow_id}`: call `.task_queue(\"..\")` on the start, or give the client one for all \
@@ -177,7 +195,7 @@ pub enum StartError {
 }
 
 /// Why a workflow gave no result.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResultError {
     /// It failed.
@@ -207,7 +225,7 @@ pub enum ResultError {
     #[error("the workflow did not end within its time limit")]
     TimedOut,
     /// There is no such workflow, or its retention has passed.
-    #[error("there is no workflow `{workflow_id}`: {message}")]
+    #[error("{}", absent(.workflow_id, .message))]
     NotFound {
         /// The id that was asked for.
         workflow_id: String,
@@ -238,7 +256,7 @@ pub enum ResultError {
 
 /// Why [`execute`](crate::Client::execute) gave no result.
 #[expect(clippy::large_enum_variant, reason = "made once for each call, and matched by users")]
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExecuteError {
     /// It was not started.
@@ -250,11 +268,11 @@ pub enum ExecuteError {
 }
 
 /// Why a signal was not sent.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignalError {
     /// There is no such workflow, or it has ended.
-    #[error("workflow `{workflow_id}` takes no signals: {message}")]
+    #[error("the signal was not sent: {}", absent(.workflow_id, .message))]
     NotFound {
         /// The workflow.
         workflow_id: String,
@@ -273,7 +291,7 @@ pub enum SignalError {
 }
 
 /// Why a query was not answered.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {
     /// The workflow's query failed, or there is no such query.
@@ -286,7 +304,7 @@ pub enum QueryError {
         status: super::WorkflowStatus,
     },
     /// There is no such workflow.
-    #[error("there is no workflow `{workflow_id}`: {message}")]
+    #[error("the query was not answered: {}", absent(.workflow_id, .message))]
     NotFound {
         /// The workflow.
         workflow_id: String,
@@ -333,14 +351,14 @@ pub enum QueryError {
 }
 
 /// Why an update gave no answer.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpdateError {
     /// The workflow rejected it, or its handler failed.
     #[error("the update failed: {0}")]
     Failed(Failure),
     /// There is no such workflow or update, or the workflow ended before it took the update.
-    #[error("workflow `{workflow_id}` did not take the update: {message}")]
+    #[error("the update was not taken: {}", absent(.workflow_id, .message))]
     NotFound {
         /// The workflow.
         workflow_id: String,
@@ -381,14 +399,23 @@ pub enum UpdateError {
 }
 
 /// Why a workflow was not cancelled, terminated, described or read.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandleError {
     /// There is no such workflow; or it has ended, and can no longer be terminated.
-    #[error("workflow `{workflow_id}`: {message}")]
+    #[error("{}", absent(.workflow_id, .message))]
     NotFound {
         /// The workflow.
         workflow_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// The activity of this token takes no answer any more.
+    #[error(
+        "the activity takes no answer any more: it was answered before, has timed out or was cancelled, or its workflow has \
+         ended ({message})"
+    )]
+    ActivityEnded {
         /// What the server said.
         message: String,
     },
@@ -404,7 +431,7 @@ pub enum HandleError {
 }
 
 /// Why workflows were not listed or counted.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListError {
     /// The server does not understand the filter.
@@ -428,16 +455,75 @@ fn without_ids(message: &str) -> &str {
     message.split(". WorkflowId:").next().unwrap_or(message).trim_end_matches('.')
 }
 
+/// What a "not found" of the server means for a caller that named this workflow, and what to do about it.
+fn absent(workflow_id: &str, message: &str) -> String {
+    let said = message.trim_end_matches('.').to_lowercase();
+    if workflow_id.is_empty() {
+        "the workflow id is empty: give the id that the workflow was started with".to_owned()
+    } else if said.contains("namespace") {
+        format!("{}: check the client's namespace", message.trim_end_matches('.'))
+    } else if said.contains("already completed") {
+        format!("workflow `{workflow_id}` has ended already")
+    } else if said.contains("update") || !said.contains("not found") && !said.contains("no rows") {
+        format!("workflow `{workflow_id}`: {message}")
+    } else {
+        format!(
+            "there is no workflow `{workflow_id}`: check the id and the client's namespace; closed workflows are kept for the \
+             namespace's retention only"
+        )
+    }
+}
+
+impl RpcError {
+    /// Whether the workflow that was named cannot be there: servers reject an empty id by another code.
+    pub(super) fn is_absent(&self, workflow_id: &str) -> bool {
+        self.code == RpcCode::NotFound || workflow_id.is_empty() && self.code == RpcCode::InvalidArgument
+    }
+}
+
 macro_rules! not_found {
     ($($error:ident),*) => {$(
         impl $error {
             pub(crate) fn from_rpc(workflow_id: &str, error: RpcError) -> Self {
-                match error.code {
-                    RpcCode::NotFound => Self::NotFound { workflow_id: workflow_id.to_owned(), message: error.message },
-                    _ => Self::Rpc(error),
+                match error.is_absent(workflow_id) {
+                    true => Self::NotFound { workflow_id: workflow_id.to_owned(), message: error.message },
+                    false => Self::Rpc(error),
                 }
             }
         }
     )*};
 }
 not_found!(ResultError, SignalError, HandleError);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn not_found(workflow_id: &str, message: &str) -> String {
+        HandleError::NotFound { workflow_id: workflow_id.to_owned(), message: message.to_owned() }.to_string()
+    }
+
+    #[test]
+    fn what_is_not_found_is_said_with_what_to_check() {
+        let gone = "there is no workflow `buy-9`: check the id and the client's namespace; closed workflows are kept for the \
+                    namespace's retention only";
+        assert_eq!(not_found("buy-9", "workflow not found for ID: buy-9"), gone);
+        assert_eq!(not_found("buy-9", "sql: no rows in result set"), gone);
+        let ended = "workflow `buy-9` has ended already";
+        assert_eq!(not_found("buy-9", "workflow execution already completed"), ended);
+        let namespace = "Namespace shop is not found: check the client's namespace";
+        assert_eq!(not_found("buy-9", "Namespace shop is not found."), namespace);
+        assert_eq!(not_found("buy-9", "update u-1 not found"), "workflow `buy-9`: update u-1 not found");
+        assert_eq!(not_found("", ""), "the workflow id is empty: give the id that the workflow was started with");
+        let signal = SignalError::NotFound { workflow_id: "b".to_owned(), message: "already completed".to_owned() };
+        assert_eq!(signal.to_string(), "the signal was not sent: workflow `b` has ended already");
+    }
+
+    #[test]
+    fn errors_that_main_returns_read_as_text() {
+        let error: Box<dyn std::error::Error> = StartError::EmptyId.into();
+        assert_eq!(format!("{error:?}"), error.to_string());
+        let error: Box<dyn std::error::Error> = ExecuteError::from(ResultError::TimedOut).into();
+        assert_eq!(format!("{error:?}"), "the workflow did not end within its time limit");
+    }
+}

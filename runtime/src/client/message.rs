@@ -148,16 +148,20 @@ pub(super) async fn query<Output>(
     decode(&answer).map_err(|cause| QueryError::Decode { workflow_id, cause: DecodeError::Result(cause) })
 }
 
-/// Asks a second time when there is no answer: a query is lost with the worker it was given to, and changes nothing.
+/// Asks a second time when there is no answer in half of the time: a query is lost with the worker it was given to, and changes
+/// nothing.
 async fn ask(client: &Client, request: QueryWorkflowRequest) -> Result<QueryWorkflowResponse, RpcError> {
-    match client.connection().call(request.clone()).await {
-        Err(error) if error.code == RpcCode::DeadlineExceeded => client.connection().call(request).await,
+    let connection = client.connection();
+    let half = connection.limit() / 2;
+    match connection.call_within(half, request.clone()).await {
+        Err(error) if error.code == RpcCode::DeadlineExceeded => connection.call_within(half, request).await,
         answer => answer,
     }
 }
 
 async fn query_error(client: &Client, workflow_id: String, error: RpcError) -> Result<QueryError, QueryError> {
     Ok(match error.code {
+        _ if error.is_absent(&workflow_id) => QueryError::NotFound { workflow_id, message: error.message },
         RpcCode::InvalidArgument => match error.detail::<QueryFailedFailure>() {
             Some(QueryFailedFailure { failure: Some(mut failure) }) => {
                 client.decode(&mut failure).await?;
@@ -166,7 +170,6 @@ async fn query_error(client: &Client, workflow_id: String, error: RpcError) -> R
             Some(_) => QueryError::Failed(Failure::application("QueryFailed", error.message)),
             None => QueryError::Rpc(error),
         },
-        RpcCode::NotFound => QueryError::NotFound { workflow_id, message: error.message },
         RpcCode::FailedPrecondition => QueryError::NotReady { workflow_id, message: error.message },
         RpcCode::DeadlineExceeded | RpcCode::Cancelled => QueryError::NoAnswer { workflow_id },
         _ => QueryError::Rpc(error),

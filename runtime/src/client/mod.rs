@@ -23,7 +23,10 @@ mod profile;
 #[cfg(not(feature = "profile"))]
 #[path = "no_profile.rs"]
 mod profile;
+mod retry;
 mod rpc;
+#[cfg(feature = "embedded")]
+mod serve;
 mod start;
 #[cfg(feature = "tls")]
 mod tls;
@@ -35,7 +38,9 @@ mod unpolled;
 mod update;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use everloop_proto::temporal::api::workflowservice::v1::DescribeNamespaceRequest;
 use everloop_proto::temporal::api::workflowservice::v1::get_system_info_response::Capabilities;
 
 pub use activity::AsyncActivityHandle;
@@ -49,14 +54,17 @@ pub use interceptor::{ClientInterceptor, Headers, OutgoingCall};
 pub use list::{WorkflowList, WorkflowSummary};
 pub use message::{QueryCall, SignalCall};
 pub use options::ClientBuilder;
+#[cfg(feature = "embedded")]
+pub use serve::{ServeCall, ServeError, Serving};
 pub use start::{ForHandle, ForResult, StartCall, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
 #[cfg(feature = "tls")]
 pub use tls::TlsOptions;
 pub use update::{UpdateCall, UpdateHandle, UpdateStage};
 
-pub(crate) use connection::{Backoff, Connection, LONG_POLL};
+pub(crate) use connection::{Connection, LONG_POLL};
 pub(crate) use eager::{EagerWorkers, TakeTask, TakesTasks};
 pub(crate) use failures::{CheckResult, FailureBoard};
+pub(crate) use retry::Backoff;
 
 use crate::activity::TaskToken;
 use crate::data::{DynPayloadCodec, PayloadCodecError, Payloads, decode_message, encode_message};
@@ -65,9 +73,14 @@ use crate::embedded::EngineClock;
 use crate::raw;
 use crate::workflow::{Workflow, WorkflowCall};
 
+/// How long a server may take to show that it is healthy.
+const HEALTHY: Duration = Duration::from_secs(1);
+
 /// Reaches workflows, on an engine in this process or on a cluster: the address decides.
 ///
-/// Cheap to clone. Calls are tried again while the server is away, for up to ten seconds; what cannot succeed fails at once.
+/// Cheap to clone. Calls are retried while the server is away, for ten seconds in all unless
+/// [`timeout`](ClientBuilder::timeout) says otherwise, with pauses drawn at random. Errors that no retry can mend are returned
+/// at once.
 ///
 /// ```no_run
 /// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
@@ -133,6 +146,35 @@ impl Client {
     /// What histories call this process.
     pub fn identity(&self) -> &str {
         &self.inner.identity
+    }
+
+    /// Whether the server answers and has this client's namespace, for health endpoints.
+    ///
+    /// One call, which is not retried and takes a second at most (or the client's [`timeout`](ClientBuilder::timeout), if that is
+    /// shorter). It says nothing about workers: they may be busy or elsewhere.
+    ///
+    /// ```
+    /// use everloop::Client;
+    /// use http::StatusCode;
+    ///
+    /// /// For axum, write `State(client): State<Client>`, and `.route("/health", get(health)).with_state(client)`.
+    /// async fn health(client: Client) -> StatusCode {
+    ///     if client.is_healthy().await { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    /// }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # let status = runtime.block_on(async { health(Client::connect("memory:").await.unwrap()).await });
+    /// # assert_eq!(status, StatusCode::OK);
+    /// ```
+    pub async fn is_healthy(&self) -> bool {
+        let request = DescribeNamespaceRequest { namespace: self.inner.namespace.clone(), ..Default::default() };
+        let connection = self.connection();
+        match connection.once(request, connection.limit().min(HEALTHY)).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::debug!(%error, "not healthy");
+                false
+            }
+        }
     }
 
     /// Starts a workflow: set options, then await it for the handle.

@@ -18,7 +18,7 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use super::address::Address;
-use super::connection::{Connection, was_cut};
+use super::connection::{CALL, Connection, was_cut};
 use super::error::{ConnectError, RpcCode, RpcError};
 use super::interceptor::ClientInterceptor;
 use super::rpc::Server;
@@ -30,8 +30,11 @@ use crate::data::{DynPayloadCodec, PayloadCodec};
 use crate::embedded::EngineClock;
 use crate::tasks::SendFuture;
 
-/// How long the first call may take, before the server counts as away.
-const FIRST_CALL: Duration = Duration::from_secs(10);
+/// The longest duration of an option, far below what the transport can express.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// After how long without a word a server is asked whether it is there. Servers close connections that ask more than once in
+/// ten seconds.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Makes a [`Client`]: await it, or [`connect`](Self::connect).
 ///
@@ -54,6 +57,8 @@ pub struct ClientBuilder {
     pub(super) wants_tls: Option<(bool, &'static str)>,
     pub(super) tls: TlsOptions,
     pub(super) refusal: Option<ConnectError>,
+    timeout: Duration,
+    keep_alive: Duration,
     service: Option<InProcess>,
     failures: Option<Arc<super::FailureBoard>>,
 }
@@ -72,6 +77,8 @@ impl ClientBuilder {
             wants_tls: None,
             tls: Default::default(),
             refusal: None,
+            timeout: CALL,
+            keep_alive: KEEP_ALIVE,
             service: None,
             failures: None,
         }
@@ -141,6 +148,40 @@ impl ClientBuilder {
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_key = Some(key.into());
         self
+    }
+
+    /// How long a call may take, with all its attempts: ten seconds unless set. A call fails with
+    /// [`RpcCode::DeadlineExceeded`](crate::RpcCode) or the last error when the server has been away or silent for this long.
+    ///
+    /// It bounds every call that brings or asks something, such as a start, a signal or a description, and connecting itself.
+    /// Waiting has no limit: `result()` of a workflow, or of an update that was taken, goes on when the server is back. Put
+    /// `tokio::time::timeout` around it to end it earlier. Workers give their own calls ten seconds at least.
+    ///
+    /// A limit of more than a day counts as a day; none at all is refused when it connects.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = self.duration(".timeout(..)", limit);
+        self
+    }
+
+    /// After how long without a word from the server the client asks it whether it is still there: 15 seconds unless set.
+    /// Without an answer within a third of this time (five seconds), the connection is closed, its calls fail, and the next
+    /// attempt makes a new one.
+    ///
+    /// Shorter intervals also keep a connection open behind a proxy that closes idle ones; servers may close connections that
+    /// ask more often than every ten seconds. An engine in this process needs none. An interval of more than a day counts as
+    /// a day; none at all is refused when it connects.
+    pub fn keep_alive_interval(mut self, interval: Duration) -> Self {
+        self.keep_alive = self.duration(".keep_alive_interval(..)", interval);
+        self
+    }
+
+    /// A duration that the transport can work with.
+    fn duration(&mut self, option: &'static str, duration: Duration) -> Duration {
+        if duration.is_zero() {
+            let reason = "no time at all lets no call succeed; give it some".to_owned();
+            self.refusal.get_or_insert(ConnectError::Option { option, reason });
+        }
+        duration.min(LONGEST)
     }
 
     /// Whom to trust and what to show, on `https://` addresses. A `HOST:PORT` then counts as one.
@@ -219,13 +260,13 @@ impl ClientBuilder {
                 return Err(ConnectError::Address { address: self.address, reason });
             }
             (None, Address::Server { tls, .. }) => {
-                let endpoint = endpoint(&address)?;
+                let endpoint = endpoint(&address, self.timeout, self.keep_alive)?;
                 let endpoint = if *tls == Some(true) { self.tls.apply(endpoint, &address)? } else { endpoint };
                 Server::remote(Transport::Channel(endpoint.connect_lazy()))
             }
         };
-        let connection = Connection::new(server, MetadataMap::from_headers(headers));
-        let capabilities = match connection.attempt(GetSystemInfoRequest::default(), FIRST_CALL).await {
+        let connection = Connection::new(server, MetadataMap::from_headers(headers), self.timeout);
+        let capabilities = match connection.attempt(GetSystemInfoRequest::default(), self.timeout).await {
             Ok(info) => info.capabilities.unwrap_or_default(),
             // Servers from before the call was added.
             Err(status) if status.code() == Code::Unimplemented => Capabilities::default(),
@@ -249,14 +290,14 @@ impl ClientBuilder {
 }
 
 /// How a server is reached.
-fn endpoint(address: &Address) -> Result<Endpoint, ConnectError> {
+fn endpoint(address: &Address, connect: Duration, keep_alive: Duration) -> Result<Endpoint, ConnectError> {
     let endpoint = Endpoint::from_shared(address.to_string())
         .map_err(|error| ConnectError::Address { address: address.to_string(), reason: error.to_string() })?;
     Ok(endpoint
-        .connect_timeout(FIRST_CALL)
+        .connect_timeout(connect)
         .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(15))
+        .http2_keep_alive_interval(keep_alive)
+        .keep_alive_timeout(keep_alive / 3)
         .keep_alive_while_idle(true))
 }
 
@@ -339,6 +380,17 @@ mod tests {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let error = Client::connect(format!("127.0.0.1:{port}")).await.err().unwrap().to_string();
         assert!(error.contains(&format!("no server answers at http://127.0.0.1:{port}")), "{error}");
+    }
+
+    #[tokio::test]
+    async fn options_without_any_time_are_refused_and_endless_ones_are_shortened() {
+        let refusal = Client::builder("memory:").timeout(Duration::ZERO).await.err().unwrap().to_string();
+        assert_eq!(refusal, "`.timeout(..)`: no time at all lets no call succeed; give it some");
+        let refusal = Client::builder("memory:").keep_alive_interval(Duration::ZERO).await.err().unwrap().to_string();
+        assert!(refusal.starts_with("`.keep_alive_interval(..)`: "), "{refusal}");
+        let endless =
+            Client::builder("memory:").timeout(Duration::MAX).keep_alive_interval(Duration::MAX).await.unwrap();
+        assert!(endless.is_healthy().await);
     }
 
     #[tokio::test]

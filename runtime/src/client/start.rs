@@ -179,7 +179,11 @@ impl<W, Then> StartCall<W, Then> {
     /// Sends the request. Gives the id of the run, and the queue it was started on.
     async fn send(self) -> Result<(WorkflowHandle<W>, StartedRun), StartError> {
         let Self { client, workflow_id, workflow_type, input, options, .. } = self;
-        let Some(task_queue) = options.task_queue.clone().or_else(|| client.inner.task_queue.clone()) else {
+        if workflow_id.is_empty() {
+            return Err(StartError::EmptyId);
+        }
+        let task_queue = options.task_queue.clone().or_else(|| client.inner.task_queue.clone());
+        let Some(task_queue) = task_queue.filter(|task_queue| !task_queue.is_empty()) else {
             return Err(StartError::NoTaskQueue { workflow_id });
         };
         if let Some(misfit) = options.misfit {

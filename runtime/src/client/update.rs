@@ -118,7 +118,7 @@ pub(super) async fn start<Output>(
     client.encode(&mut request).await?;
     // Servers answer early while no worker has taken the update; asking again with the same id attaches to it.
     let reply = loop {
-        let reply = client.connection().long_poll_letting_time_jump(request.clone()).await;
+        let reply = client.connection().bring(request.clone()).await;
         let reply = reply.map_err(|error| rpc_error(&workflow_id, error))?;
         if reply.stage >= Stage::Accepted as i32 || reply.outcome.is_some() {
             break reply;
@@ -181,7 +181,7 @@ impl<Output> UpdateHandle<Output> {
             wait_policy: Some(WaitPolicy { lifecycle_stage: Stage::Completed as i32 }),
         };
         loop {
-            let reply = self.client.connection().long_poll_letting_time_jump(request.clone()).await;
+            let reply = self.client.connection().long_poll(request.clone()).await;
             let reply = reply.map_err(|error| rpc_error(&self.workflow_id, error))?;
             if let Some(outcome) = reply.outcome {
                 return Ok(outcome);
@@ -211,7 +211,7 @@ impl<Output> UpdateHandle<Output> {
 fn rpc_error(workflow_id: &str, error: RpcError) -> UpdateError {
     let workflow_id = workflow_id.to_owned();
     match error.code {
-        RpcCode::NotFound => UpdateError::NotFound { workflow_id, message: error.message },
+        _ if error.is_absent(&workflow_id) => UpdateError::NotFound { workflow_id, message: error.message },
         RpcCode::FailedPrecondition => UpdateError::NotReady { workflow_id, message: error.message },
         _ => UpdateError::Rpc(error),
     }

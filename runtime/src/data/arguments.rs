@@ -4,7 +4,7 @@ use super::convert::{Codec, EncodeError};
 use crate::raw;
 
 /// Inputs or a result did not fit the types of the code that reads them.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 pub enum DecodeError {
     /// Fewer inputs were sent than the function takes.
     #[error("argument {position} `{name}` is missing: {sent} were sent, {wanted} are expected")]
@@ -40,6 +40,8 @@ pub enum DecodeError {
     #[error("the result: {0}")]
     Result(String),
 }
+
+debug_as_display!(DecodeError);
 
 /// The codecs of an argument list. The name of each argument is kept for error messages and for tools.
 pub trait Arguments<Args>: Sync {

@@ -28,7 +28,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Payload for T {}
 ///
 /// JSON has no NaN and no infinity; it reads `Some(None)` and `Some(())` as `None`; and serde_json reads nothing that is nested
 /// more than 127 deep. Such values are refused when they are written: read later, they would be others, or an error.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct EncodeError {
     /// What the value was to be, as in "argument 1 `purchase`"; empty where it has no name.
@@ -58,6 +58,8 @@ impl fmt::Display for EncodeError {
 }
 
 impl std::error::Error for EncodeError {}
+
+debug_as_display!(EncodeError);
 
 /// Proof that `T` is a [`Payload`], as a value. An expansion makes one for each argument and result, on the user's own
 /// type token, and everything else is unbounded: a missing derive is one error instead of one for each use.

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use everloop_proto::temporal::api::failure::v1::failure::FailureInfo;
+use everloop_proto::timeline::is_generic_error_type;
 
 use super::payloads::Payloads;
 
@@ -14,7 +15,7 @@ use super::payloads::Payloads;
 ///
 /// It mirrors the protocol's failure message, so nothing is lost between SDKs and languages: but for causes beyond
 /// [`CHAIN_MAX`](Self::CHAIN_MAX), which are counted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Failure {
     /// In words.
     pub message: String,
@@ -212,13 +213,26 @@ impl Failure {
     }
 }
 
-/// One line: the failure and its causes.
+/// The text of `Display`, because a `main` that returns a failure prints it with `Debug`; `{:#?}` shows the fields.
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
+        let Self { message, source, stack_trace, cause, kind, encoded_attributes: _ } = self;
+        let mut fields = f.debug_struct("Failure");
+        fields.field("message", message).field("kind", kind).field("cause", cause).field("source", source);
+        fields.field("stack_trace", stack_trace).finish_non_exhaustive()
+    }
+}
+
+/// One line: the failure and its causes. The types of errors are named where they say something.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             FailureKind::Activity { activity_type, .. } => write!(f, "activity `{activity_type}`: {}", self.message)?,
             FailureKind::ChildWorkflow { workflow_type, .. } => write!(f, "child `{workflow_type}`: {}", self.message)?,
-            FailureKind::Application { type_name, .. } if !type_name.is_empty() => {
+            FailureKind::Application { type_name, .. } if !is_generic_error_type(type_name) => {
                 write!(f, "{type_name}: {}", self.message)?;
             }
             _ => f.write_str(&self.message)?,

@@ -53,9 +53,11 @@ pub trait PayloadCodec: Send + Sync + 'static {
 }
 
 /// A payload codec could not do its work, for want of a key, say.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[error("payload codec: {0}")]
 pub struct PayloadCodecError(pub String);
+
+debug_as_display!(PayloadCodecError);
 
 type Transformed<'a> = Pin<Box<dyn Future<Output = Result<Vec<raw::Payload>, PayloadCodecError>> + Send + 'a>>;
 

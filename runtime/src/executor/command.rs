@@ -13,7 +13,7 @@ use super::error::ReplayError;
 use super::operation::OperationId;
 
 /// The line of user code that issued a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct CallSite(Option<&'static Location<'static>>);
 
 impl CallSite {

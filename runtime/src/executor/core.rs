@@ -161,6 +161,7 @@ impl Core {
         site: &'static Location<'static>,
     ) -> OperationId {
         self.refuse_reader("starts a timer");
+        self.pass(site);
         let mut inner = self.inner.borrow_mut();
         let id = inner.take_id();
         let attributes = StartTimerCommandAttributes {
@@ -187,6 +188,7 @@ impl Core {
         site: &'static Location<'static>,
     ) -> OperationId {
         self.refuse_reader(&format!("schedules the activity `{}`", request.activity_type));
+        self.pass(site);
         let is_replaying = self.is_replaying();
         // On replay nothing is sent, so nothing is encoded. User code encodes: no borrow may be held here.
         let input = if is_replaying { Vec::new() } else { input() };
@@ -281,6 +283,7 @@ impl Core {
         let Some(operation) = inner.operations.get_mut(&id) else { return Poll::Pending };
         match operation.outcome.take() {
             Some(outcome) => {
+                self.ready.pass(operation.site);
                 inner.forget(id);
                 Poll::Ready(outcome)
             }
@@ -379,6 +382,11 @@ impl Core {
         let coroutine = Coroutine::new(id, future, scope, &self.ready);
         coroutine.queue();
         inner.spawned.push((id, coroutine));
+    }
+
+    /// Workflow code has come to this line.
+    pub(super) fn pass(&self, line: &'static Location<'static>) {
+        self.ready.pass(line.into());
     }
 
     #[track_caller]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::thread::ThreadId;
 
+use super::command::CallSite;
 use super::scope::ScopeId;
 use crate::errors::WorkflowError;
 use crate::raw;
@@ -60,6 +61,7 @@ struct ReadyState {
     order: VecDeque<u64>,
     driver: Option<ThreadId>,
     illegal_wake: Option<String>,
+    last_line: CallSite,
 }
 
 impl Ready {
@@ -76,9 +78,38 @@ impl Ready {
         self.lock().illegal_wake.clone()
     }
 
+    /// Workflow code has come to this line.
+    pub(super) fn pass(&self, line: CallSite) {
+        if line != CallSite::NONE {
+            self.lock().last_line = line;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, ReadyState> {
         // Nothing panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The last line of a run's code that is known to have been executed, for other threads to read while the code runs.
+#[derive(Clone)]
+pub(crate) struct LastLine(Arc<Ready>);
+
+impl LastLine {
+    pub(super) fn new(ready: &Arc<Ready>) -> Self {
+        Self(ready.clone())
+    }
+
+    /// `file:line`, if the code has called anything yet.
+    pub(crate) fn get(&self) -> Option<String> {
+        let line = self.0.lock().last_line;
+        (line != CallSite::NONE).then(|| line.to_string())
+    }
+}
+
+impl std::fmt::Debug for LastLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("LastLine").field(&self.get()).finish()
     }
 }
 

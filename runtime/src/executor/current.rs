@@ -53,8 +53,10 @@ pub(crate) fn is_replaying() -> bool {
 ///
 /// # Panics
 /// In queries, validators and conditions, which only read.
-pub(crate) fn refuse_write(place: &Location<'_>) {
-    if let Some(reader) = try_current().and_then(|core| core.read_only()) {
+pub(crate) fn refuse_write(place: &'static Location<'static>) {
+    let Some(core) = try_current() else { return };
+    if let Some(reader) = core.read_only() {
         panic!("{reader} wrote to a `State` at {}:{}: it may only read", place.file(), place.line());
     }
+    core.pass(place);
 }

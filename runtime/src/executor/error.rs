@@ -52,7 +52,7 @@ impl ReplayError {
 pub(crate) enum TaskFailure {
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    #[error("{0}")]
+    #[error("{panic}{advice}", panic = .0, advice = .0.advice())]
     Panic(Panic),
     #[error(
         "the input of workflow `{workflow_type}` does not fit: {cause}; deploy code that takes it, or terminate the workflow \

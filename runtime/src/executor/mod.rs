@@ -42,7 +42,7 @@ pub(crate) mod tests;
 
 pub(crate) use activity::ActivityRequest;
 pub(crate) use command::is_output;
-pub(crate) use coroutine::Output;
+pub(crate) use coroutine::{LastLine, Output};
 #[cfg(test)]
 pub(crate) use definition::Instance;
 pub(crate) use definition::{Definition, TypedDefinition};

@@ -23,6 +23,20 @@ impl fmt::Display for Panic {
     }
 }
 
+impl Panic {
+    /// What to write instead, after the message of a panic of workflow code that called tokio.
+    pub(crate) fn advice(&self) -> &'static str {
+        match self.message.contains("there is no reactor running") || self.message.contains("Tokio 1.x runtime") {
+            true => {
+                "; workflow code runs outside of tokio: write `everloop::sleep(..)` or `everloop::timeout(..)` for time, \
+                 `everloop::spawn(..)` for concurrency, and move everything else that needs tokio (network, files, \
+                 `spawn_blocking`) into an activity"
+            }
+            false => "",
+        }
+    }
+}
+
 thread_local! {
     static CATCHING: Cell<bool> = const { Cell::new(false) };
     static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -112,5 +126,15 @@ mod tests {
         assert_eq!(panic.message, "a value that is not text");
         assert!(panic.location.unwrap().contains("panic.rs:"));
         assert!(discard(Grenade(0)).is_err());
+    }
+
+    #[test]
+    fn a_panic_of_tokio_says_what_workflow_code_writes_instead() {
+        install_hook();
+        let advice = |code: fn()| catch(code).unwrap_err().advice();
+        assert!(advice(|| drop(tokio::time::sleep(std::time::Duration::ZERO))).contains("everloop::sleep"));
+        assert!(advice(|| drop(tokio::spawn(async {}))).contains("into an activity"));
+        assert!(advice(|| drop(tokio::runtime::Handle::current())).contains("into an activity"));
+        assert_eq!(advice(|| panic!("no stock")), "");
     }
 }

@@ -19,7 +19,7 @@ use everloop_proto::temporal::api::protocol::v1::Message;
 use super::activity::Ended;
 use super::command::{self, CallSite, CommandKind, Issued};
 use super::core::Core;
-use super::coroutine::{Coroutine, Output};
+use super::coroutine::{Coroutine, LastLine, Output};
 use super::current;
 use super::definition::{Definition, Instance};
 use super::error::{ReplayError, TaskFailure};
@@ -227,6 +227,11 @@ impl Run {
     /// What the run was started with. Known once a task was completed.
     pub(crate) fn headers(&self) -> Headers {
         Headers::from_map(self.core.info().headers.clone())
+    }
+
+    /// How far the code has come, for people who ask why it does not come back.
+    pub(crate) fn last_line(&self) -> LastLine {
+        LastLine::new(&self.core.ready)
     }
 
     /// Whether the workflow has ended.
@@ -786,7 +791,7 @@ fn wire_failure(failure: Option<everloop_proto::temporal::api::failure::v1::Fail
 }
 
 fn panic_failure(panic: Panic) -> Failure {
-    let mut failure = Failure::application("Panic", panic.message);
+    let mut failure = Failure::application("Panic", format!("{}{}", panic.message, panic.advice()));
     failure.stack_trace = panic.location.unwrap_or_default();
     failure
 }

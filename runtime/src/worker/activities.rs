@@ -9,13 +9,14 @@ use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinError;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::interceptor::WorkerInterceptor;
 use super::link::{Link, LinkError};
 use super::logging::say_unless_heard;
-use super::polling::{ServerState, poll};
+use super::polling::{ServerState, StopPolling, poll};
 use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats, TaskToken};
 use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
 use crate::data::{Failure, FailureKind, Payloads};
@@ -38,13 +39,15 @@ pub(super) struct Activities {
     pub(super) link: Link,
     pub(super) registry: Arc<Registry>,
     pub(super) task_queue: String,
+    /// Names this worker to the server.
+    pub(super) instance_key: String,
     /// One for each activity that may run at the same time.
     pub(super) slots: Arc<Semaphore>,
     /// One for each that may block a thread.
     pub(super) blocking_slots: Arc<Semaphore>,
     pub(super) eager: bool,
     pub(super) server: Arc<ServerState>,
-    pub(super) stop_polling: CancellationToken,
+    pub(super) stop_polling: StopPolling,
     /// The worker begins to stop.
     pub(super) shutdown: CancellationToken,
     /// The graceful time is over.
@@ -72,7 +75,7 @@ impl Activities {
 
     /// Puts one more slot aside, if there is one.
     pub(super) fn reserve_eager(&self, reserved: &mut EagerSlots) -> bool {
-        if !self.eager || reserved.0.len() == EAGER_AT_ONCE || self.stop_polling.is_cancelled() {
+        if !self.eager || reserved.0.len() == EAGER_AT_ONCE || self.stop_polling.begin.is_cancelled() {
             return false;
         }
         let slot = self.slots.clone().try_acquire_owned().ok();
@@ -87,6 +90,7 @@ impl Activities {
             namespace: self.link.namespace.clone(),
             task_queue: Some(raw::TaskQueue { name: self.task_queue.clone(), ..Default::default() }),
             identity: self.link.identity.clone(),
+            worker_instance_key: self.instance_key.clone(),
             task_queue_metadata: self.max_per_second.map(|limit| {
                 everloop_proto::temporal::api::taskqueue::v1::TaskQueueMetadata { max_tasks_per_second: Some(limit) }
             }),
@@ -95,7 +99,7 @@ impl Activities {
         loop {
             let slot = tokio::select! {
                 biased;
-                () = self.stop_polling.cancelled() => return Ok(()),
+                () = self.stop_polling.begin.cancelled() => return Ok(()),
                 slot = self.slots.clone().acquire_owned() => slot.ok(),
             };
             let attempt = || self.link.connection.once(request.clone(), LONG_POLL);
@@ -180,6 +184,7 @@ impl Activities {
         input: Vec<raw::Payload>,
     ) -> Result<raw::Payload, ActivityError> {
         let RegisteredActivity { blocking, run } = activity;
+        let context_of_wait = context.clone();
         let start = move || {
             run(context, &input).map_err(|cause| {
                 let failure = Failure::application("DecodeError", cause.to_string());
@@ -194,9 +199,29 @@ impl Activities {
             });
             return caught.await;
         }
-        let slot = self.blocking_slots.clone().acquire_owned().await;
+        // An attempt that is over must not begin late, beside the next one or after the worker's end.
+        let wait = waiting_limit(context_of_wait.info());
+        let begin_by = wait.and_then(|wait| Instant::now().checked_add(wait));
+        let out_of_time = async {
+            match begin_by {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        let slot = tokio::select! {
+            biased;
+            reason = context_of_wait.cancelled() => return Err(not_begun(reason)),
+            () = out_of_time => return Err(not_begun(ActivityCancelReason::TimedOut)),
+            slot = self.blocking_slots.clone().acquire_owned() => slot,
+        };
         let runtime = Handle::current();
         let thread = tokio::task::spawn_blocking(move || {
+            // Threads may be scarce, too.
+            let is_late = begin_by.is_some_and(|deadline| Instant::now() > deadline);
+            let late = context_of_wait.cancel_reason().or(is_late.then_some(ActivityCancelReason::TimedOut));
+            if let Some(reason) = late {
+                return Err(not_begun(reason));
+            }
             let result = catch(|| runtime.block_on(async move { start()?.await }));
             drop(slot);
             result.unwrap_or_else(|panic| Err(panicked(panic)))
@@ -235,7 +260,7 @@ impl Activities {
             }
         };
         let out_of_time = async {
-            match info.start_to_close_timeout {
+            match attempt_limit(info) {
                 Some(limit) => tokio::time::sleep(limit).await,
                 None => std::future::pending().await,
             }
@@ -361,6 +386,33 @@ impl Activities {
             task_token: TaskToken(token.clone()),
         }
     }
+}
+
+/// How long the attempt may take, as far as its worker can tell.
+fn attempt_limit(info: &ActivityInfo) -> Option<Duration> {
+    let total = info.schedule_to_close_timeout.zip(info.scheduled_time).zip(info.started_time);
+    let left = total.map(|((total, scheduled), started)| {
+        total.saturating_sub(started.duration_since(scheduled).unwrap_or_default())
+    });
+    info.start_to_close_timeout.into_iter().chain(left).min()
+}
+
+/// How long the attempt may wait for its begin: until then it sends no heartbeats.
+fn waiting_limit(info: &ActivityInfo) -> Option<Duration> {
+    attempt_limit(info).into_iter().chain(info.heartbeat_timeout).min()
+}
+
+/// The failure of a blocking activity that found no thread in time.
+fn not_begun(reason: ActivityCancelReason) -> ActivityError {
+    let why = match reason {
+        ActivityCancelReason::Requested => return ActivityError::cancelled(),
+        ActivityCancelReason::WorkerShutdown => "the worker stopped before one of its threads was free",
+        _ => {
+            "the attempt expired before one of the worker's threads was free; raise \
+             `max_concurrent_blocking_activities`, or the activity's timeouts"
+        }
+    };
+    Failure::application("ActivityNotBegun", format!("the activity did not begin: {why}")).into()
 }
 
 enum Ended {

@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, HashMap, VecDeque, hash_map};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::threads::{Answer, Busy, Job, Query, QueryAnswers, Shared, Turn, Undo, WorkflowJob, WorkflowThread, lock};
-use crate::executor::{ReplayError, Run, Step, Task, TaskFailure};
+use super::threads::{
+    Answer, Busy, IdleRun, Job, Query, QueryAnswers, Seat, Shared, Turn, Undo, WorkflowJob, WorkflowThread, lock,
+};
+use crate::executor::{LastLine, ReplayError, Run, Step, Task, TaskFailure, catch};
 
 /// One workflow thread, from inside.
 pub(super) struct RunThread {
-    slot: usize,
+    seat: Seat,
     max_idle: usize,
     shared: Arc<Shared>,
     load: Arc<AtomicUsize>,
@@ -25,8 +27,12 @@ pub(super) struct RunThread {
 /// A run with what is under way for it.
 struct Entry {
     run: Run,
+    workflow_id: String,
     workflow_type: &'static str,
     state: State,
+    idle_since: Instant,
+    /// How often it was listed as idle since then.
+    listed: u32,
     /// Jobs that came while one was under way.
     waiting: VecDeque<(Box<WorkflowJob>, oneshot::Sender<Answer>)>,
 }
@@ -52,17 +58,37 @@ struct Runs {
     ready: VecDeque<(Arc<str>, Box<WorkflowJob>, oneshot::Sender<Answer>)>,
 }
 
+/// After how long a run that was listed so many times is listed again: the time doubles up to an hour of minutes.
+fn listed_after(times: u32) -> u32 {
+    if times < 6 { 1 << times } else { (times - 5).saturating_mul(64) }
+}
+
 impl Runs {
     /// Whether nothing goes on before another job comes.
     fn is_waiting(&self) -> bool {
         self.yielded.is_empty() && self.ready.is_empty()
     }
+
+    fn list_idle(&mut self, first: Duration, limit: usize) -> Vec<IdleRun> {
+        let mut list = Vec::new();
+        for (turn, run_id) in &self.idle {
+            if list.len() == limit {
+                break;
+            }
+            let Some(entry) = self.entries.get_mut(run_id) else { continue };
+            if entry.idle_since.elapsed() >= first.saturating_mul(listed_after(entry.listed)) {
+                entry.listed += 1;
+                list.push(IdleRun { workflow_id: entry.workflow_id.clone(), run_id: run_id.clone(), turn: *turn });
+            }
+        }
+        list
+    }
 }
 
 impl RunThread {
-    pub(super) fn new(slot: usize, max_idle: usize, shared: Arc<Shared>, thread: &WorkflowThread) -> Self {
+    pub(super) fn new(seat: Seat, max_idle: usize, shared: Arc<Shared>, thread: &WorkflowThread) -> Self {
         let (load, busy, lost) = (thread.load(), thread.busy.clone(), thread.lost.clone());
-        Self { slot, max_idle, shared, load, busy, lost }
+        Self { seat, max_idle, shared, load, busy, lost }
     }
 
     /// Works until the worker is gone, or this thread was given up.
@@ -98,14 +124,23 @@ impl RunThread {
             Some(Job::Work { run_id, job, reply }) => self.work(runs, &run_id, job, reply),
             Some(Job::Page { run_id, events, more, reply }) => {
                 if let Some(entry) = runs.entries.get_mut(&run_id)
-                    && let State::Working { reply: slot, .. } = &mut entry.state
+                    && let State::Working { reply: slot @ None, .. } = &mut entry.state
                 {
                     *slot = Some(reply);
                     let step = self.guarded(&run_id, entry, |run| run.extend(events, more));
                     self.stepped(runs, &run_id, step);
                 }
             }
-            Some(Job::NoPage { run_id }) => self.remove(runs, &run_id),
+            Some(Job::NoPage { run_id }) => {
+                let waits = |entry: &Entry| matches!(entry.state, State::Working { reply: None, .. });
+                if runs.entries.get(&run_id).is_some_and(waits) {
+                    self.remove(runs, &run_id);
+                }
+            }
+            Some(Job::ListIdle { first, limit, reply }) => {
+                // The worker has stopped if nobody waits for it.
+                let _unheard = reply.send(runs.list_idle(first, limit));
+            }
             Some(Job::Undo { run_id, turn, undo }) => self.undo(runs, &run_id, turn, undo),
             None => {}
         }
@@ -134,6 +169,8 @@ impl RunThread {
         }
         let WorkflowJob { definition, options, mut events, mut more, updates, completes_task, queries, .. } = *job;
         if !runs.entries.contains_key(run_id) && events.first().is_none_or(|event| event.event_id != 1) {
+            // It may not come back: without a run, nothing is remembered of it.
+            self.shared.has_not(run_id, self.seat);
             send(Some(reply), Answer::CacheMiss);
             return;
         }
@@ -151,10 +188,11 @@ impl RunThread {
                 entry
             }
             hash_map::Entry::Vacant(entry) => {
-                self.shared.has(run_id, self.slot);
-                let workflow_type = definition.name();
+                self.shared.has(run_id, self.seat);
+                let (workflow_id, workflow_type) = (options.workflow_id.clone(), definition.name());
                 let run = Run::new(definition, options);
-                entry.insert(Entry { run, workflow_type, state: working, waiting: VecDeque::new() })
+                let (idle_since, waiting) = (Instant::now(), VecDeque::new());
+                entry.insert(Entry { run, workflow_id, workflow_type, state: working, idle_since, listed: 0, waiting })
             }
         };
         let step = self.guarded(run_id, entry, |run| run.begin(Task { events, more, updates }));
@@ -222,7 +260,7 @@ impl RunThread {
     /// A run has nothing under way: its waiting jobs can begin.
     fn idle(&self, runs: &mut Runs, run_id: &Arc<str>, turn: Turn) {
         let Some(entry) = runs.entries.get_mut(run_id) else { return };
-        entry.state = State::Idle(turn);
+        (entry.state, entry.idle_since, entry.listed) = (State::Idle(turn), Instant::now(), 0);
         runs.ready.extend(entry.waiting.drain(..).map(|(job, reply)| (run_id.clone(), job, reply)));
         runs.idle.insert(turn, run_id.clone());
         while runs.idle.len() > self.max_idle {
@@ -237,9 +275,12 @@ impl RunThread {
         if let State::Idle(since) = entry.state {
             runs.idle.remove(&since);
         }
-        self.shared.has_not(run_id, self.slot);
+        self.shared.has_not(run_id, self.seat);
         let Entry { run, workflow_type, waiting, .. } = entry;
-        self.watched(run_id, workflow_type, || drop(run));
+        let last_line = run.last_line();
+        if let Err(panic) = self.watched(run_id, workflow_type, last_line, || catch(|| drop(run))) {
+            tracing::error!(%run_id, workflow_type, %panic, "a run could not be dropped");
+        }
         runs.ready.extend(waiting.into_iter().map(|(job, reply)| (run_id.clone(), job, reply)));
     }
 
@@ -248,16 +289,27 @@ impl RunThread {
             let answer = entry.run.query(&query.name, &query.input);
             (query.id, answer)
         };
-        self.watched(run_id, entry.workflow_type, || queries.into_iter().map(answer).collect())
+        let last_line = entry.run.last_line();
+        self.watched(run_id, entry.workflow_type, last_line, || queries.into_iter().map(answer).collect())
     }
 
+    /// Lets a run go on. A panic that the run itself does not catch, as of a waker that user code made, fails the task.
     fn guarded(&self, run_id: &Arc<str>, entry: &mut Entry, step: impl FnOnce(&mut Run) -> Step) -> Step {
-        self.watched(run_id, entry.workflow_type, || step(&mut entry.run))
+        let last_line = entry.run.last_line();
+        self.watched(run_id, entry.workflow_type, last_line, || {
+            catch(|| step(&mut entry.run)).unwrap_or_else(|panic| Step::Failed(TaskFailure::Panic(panic)))
+        })
     }
 
     /// Executes workflow code where the watchdog sees it.
-    fn watched<R>(&self, run_id: &Arc<str>, workflow_type: &'static str, code: impl FnOnce() -> R) -> R {
-        let busy = Busy { run_id: run_id.clone(), workflow_type, since: Instant::now(), warned: false };
+    fn watched<R>(
+        &self,
+        run_id: &Arc<str>,
+        workflow_type: &'static str,
+        last_line: LastLine,
+        code: impl FnOnce() -> R,
+    ) -> R {
+        let busy = Busy { run_id: run_id.clone(), workflow_type, since: Instant::now(), last_line, warned: false };
         *lock(&self.busy) = Some(busy);
         let result = code();
         *lock(&self.busy) = None;
@@ -282,11 +334,14 @@ mod model;
 
 #[cfg(test)]
 mod tests {
+    use std::future::{Future, poll_fn};
     use std::rc::Rc;
+    use std::task::{Context, Wake, Waker};
     use std::time::Duration;
 
     use super::super::threads::{ThreadOptions, WorkflowThreads};
     use super::*;
+    use crate::executor::install_hook;
     use crate::executor::tests::story::{RUN_ID, Story, run_options, workflow};
     use crate::workflow::sleep;
 
@@ -299,7 +354,6 @@ mod tests {
 
     impl Bench {
         fn new() -> Self {
-            let options = ThreadOptions { threads: 1, max_cached: 10, deadlock_timeout: None, name: "test".to_owned() };
             let script = workflow(|_: Rc<()>| async {
                 sleep(Duration::from_secs(60)).await?;
                 Ok(1)
@@ -307,12 +361,18 @@ mod tests {
             let mut story = script.query("answer", |()| 42).story();
             story.task();
             story.fire("1").task();
+            Self::of(story)
+        }
+
+        fn of(story: Story) -> Self {
+            install_hook();
+            let options = ThreadOptions { threads: 1, max_cached: 10, deadlock_timeout: None, name: "test".to_owned() };
             Self { threads: WorkflowThreads::start(options).unwrap(), run_id: RUN_ID.into(), story }
         }
 
         fn work(&self, job: WorkflowJob) -> Answer {
             let (reply, answer) = oneshot::channel();
-            let thread = self.threads.of_run(&self.run_id);
+            let thread = self.threads.of_run(&self.run_id).unwrap();
             thread.send(Job::Work { run_id: self.run_id.clone(), job: job.into(), reply });
             answer.blocking_recv().unwrap()
         }
@@ -383,5 +443,57 @@ mod tests {
         bench.undo(turn, Undo::Discard { last_started_event_id: 0 });
         assert!(matches!(bench.second_task(), Answer::CacheMiss));
         assert!(matches!(bench.work(bench.job(1, 8, 3)), Answer::Completed { .. }), "all of history makes it anew");
+    }
+
+    /// Panics when it is dropped, outside a panic.
+    #[derive(Default)]
+    struct Grenade;
+
+    impl Drop for Grenade {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                panic!("a field's destructor panics");
+            }
+        }
+    }
+
+    impl Wake for Grenade {
+        fn wake(self: Arc<Self>) {
+            std::mem::forget(self);
+            panic!("a waker panics");
+        }
+    }
+
+    #[test]
+    fn a_destructor_that_panics_harms_no_other_run() {
+        let script = workflow(|_: Rc<Grenade>| async {
+            sleep(Duration::from_secs(60)).await?;
+            Ok(1)
+        });
+        let mut story = script.story();
+        story.history = story.offered();
+        let bench = Bench::of(story);
+        let turn = bench.first_task();
+        bench.undo(turn, Undo::Evict);
+        assert!(matches!(bench.work(bench.job(1, 3, 0)), Answer::Completed { .. }), "the thread lives on");
+    }
+
+    #[test]
+    fn a_waker_that_panics_fails_its_task_alone() {
+        let script = workflow(|_: Rc<()>| async {
+            let mut timer = Box::pin(sleep(Duration::from_secs(60)));
+            let waker = Waker::from(Arc::new(Grenade));
+            poll_fn(|_| timer.as_mut().poll(&mut Context::from_waker(&waker))).await?;
+            Ok(1)
+        });
+        let mut story = script.story();
+        story.task();
+        story.fire("1");
+        story.history = story.offered();
+        let bench = Bench::of(story);
+        bench.first_task();
+        let Answer::Failed(failure) = bench.second_task() else { panic!("it panics") };
+        assert!(failure.to_string().contains("a waker panics"), "{failure}");
+        bench.first_task();
     }
 }

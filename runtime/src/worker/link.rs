@@ -16,7 +16,7 @@ impl Link {
     pub(super) fn of(client: &Client) -> Self {
         Self {
             client: client.clone(),
-            connection: client.connection().clone(),
+            connection: client.connection().patient(),
             namespace: client.namespace().to_owned(),
             identity: client.identity().to_owned(),
         }

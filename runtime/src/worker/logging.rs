@@ -1,18 +1,11 @@
 //! What workflow code logs is dropped while it replays: it was logged when it happened.
 
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::{Interest, NoSubscriber};
+use tracing::subscriber::Interest;
 use tracing::{Dispatch, Event, Metadata, Subscriber};
 
 use crate::executor::current;
-
-/// Says on the standard error what was warned of, if nobody listens to `tracing`: else a program would wait for ever without
-/// a word.
-pub(crate) fn say_unless_heard(what: impl FnOnce() -> String) {
-    if tracing::dispatcher::get_default(|listener| listener.is::<NoSubscriber>()) {
-        eprintln!("everloop: {} (`tracing_subscriber::fmt::init()` shows everything)", what());
-    }
-}
+pub(super) use crate::notice::say_unless_heard;
 
 /// The subscriber of the calling thread, silent while workflow code replays.
 pub(super) fn silent_on_replay() -> Dispatch {

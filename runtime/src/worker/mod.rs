@@ -11,9 +11,11 @@
 
 mod activities;
 mod cache;
+mod closed;
 mod interceptor;
 mod link;
 mod logging;
+mod places;
 mod polling;
 mod shell;
 mod threads;
@@ -23,7 +25,6 @@ mod worker;
 mod workflows;
 
 pub use interceptor::{CallingWorkflow, WorkerInterceptor};
-pub(crate) use logging::say_unless_heard;
 pub use until::RunUntilOutput;
 pub use worker::{BuildError, ShutdownHandle, Worker, WorkerBuilder, WorkerError};
 

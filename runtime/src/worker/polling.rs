@@ -27,22 +27,34 @@ impl ServerState {
     }
 }
 
-/// Polls once, however long it takes. `None` when the worker stops.
+/// Ends the polls of a worker in two steps: a task that an open poll brings is not lost.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StopPolling {
+    /// No new poll begins.
+    pub(super) begin: CancellationToken,
+    /// Open polls are dropped.
+    pub(super) open: CancellationToken,
+}
+
+/// Polls once, however long it takes. `None` when the worker stops, and no open poll brings a task.
 ///
 /// # Errors
 /// What no patience mends: the namespace is gone, or this worker may not poll.
 pub(super) async fn poll<T, F: Future<Output = Result<T, RpcError>>>(
     server: &ServerState,
-    stop: &CancellationToken,
+    stop: &StopPolling,
     mut attempt: impl FnMut() -> F,
 ) -> Result<Option<T>, RpcError> {
     let mut backoff = Backoff::default();
     loop {
+        if stop.begin.is_cancelled() {
+            return Ok(None);
+        }
         let result = tokio::select! {
             biased;
             // A task that has arrived is not dropped because the worker stops.
             result = attempt() => result,
-            () = stop.cancelled() => return Ok(None),
+            () = stop.open.cancelled() => return Ok(None),
         };
         match result {
             Ok(task) => {
@@ -54,7 +66,7 @@ pub(super) async fn poll<T, F: Future<Output = Result<T, RpcError>>>(
             Err(error) if error.is_retryable() => {
                 server.missed(&error);
                 tokio::select! {
-                    () = stop.cancelled() => return Ok(None),
+                    () = stop.begin.cancelled() => return Ok(None),
                     () = backoff.wait() => {}
                 }
             }

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::activities::Activities;
 use super::interceptor::WorkerInterceptor;
 use super::link::Link;
-use super::polling::ServerState;
+use super::places::Places;
+use super::polling::{ServerState, StopPolling};
 use super::threads::WorkflowThreads;
 use crate::activity::ActivityOptions;
 use crate::client::{TakeTask, TakesTasks};
@@ -30,10 +29,10 @@ pub(super) struct Shell {
     /// Whether the server keeps SDK metadata.
     pub(super) keeps_metadata: bool,
     pub(super) threads: WorkflowThreads,
-    pub(super) workflow_slots: Arc<Semaphore>,
+    pub(super) places: Places,
     pub(super) activities: Arc<Activities>,
     pub(super) server: Arc<ServerState>,
-    pub(super) stop_polling: CancellationToken,
+    pub(super) stop_polling: StopPolling,
     /// Workflow tasks under way.
     pub(super) tasks: TaskTracker,
     pub(super) observer: Option<Arc<dyn Observer>>,
@@ -42,10 +41,10 @@ pub(super) struct Shell {
 
 impl TakesTasks for Shell {
     fn reserve(self: Arc<Self>) -> Option<TakeTask> {
-        if self.stop_polling.is_cancelled() {
+        if self.stop_polling.begin.is_cancelled() {
             return None;
         }
-        let slot = self.workflow_slots.clone().try_acquire_owned().ok()?;
+        let slot = self.places.try_take()?;
         let runtime = tokio::runtime::Handle::current();
         Some(Box::new(move |task| {
             let tasks = self.tasks.clone();

@@ -2,12 +2,13 @@
 //!
 //! A thread takes jobs, keeps runs between them (the least recently used ones are dropped when there are too many), and
 //! answers through a channel. There is no tokio context on it. A thread whose workflow code does not come back is given up:
-//! another takes its place, and its other runs are rebuilt there by replay.
+//! another takes its place, and its other runs are rebuilt there by replay. The run that blocked it is not executed again
+//! before that code has come back, so each run blocks one thread at most.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cache::RunThread;
 use crate::client::Headers;
-use crate::executor::{Completion, Definition, QueryError, RunOptions, TaskFailure, Update};
+use crate::executor::{Completion, Definition, LastLine, QueryError, RunOptions, TaskFailure, Update};
 use crate::raw;
 
 /// A workflow task or a query for one run.
@@ -76,6 +77,13 @@ pub(super) enum Job {
     NoPage {
         run_id: Arc<str>,
     },
+    /// Which runs have been idle for long.
+    ListIdle {
+        /// How long a run is idle before it is listed first. Then it is listed whenever that time has doubled.
+        first: Duration,
+        limit: usize,
+        reply: oneshot::Sender<Vec<IdleRun>>,
+    },
     /// The server did not take the answer of that turn. Nothing happens if the run has gone on.
     Undo {
         run_id: Arc<str>,
@@ -84,7 +92,15 @@ pub(super) enum Job {
     },
 }
 
-/// Which rest of a run between two jobs it is; no two are the same.
+/// A cached run that has nothing to do.
+#[derive(Debug)]
+pub(super) struct IdleRun {
+    pub(super) workflow_id: String,
+    pub(super) run_id: Arc<str>,
+    pub(super) turn: Turn,
+}
+
+/// Identifies an idle period of a cached run: no two are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Turn(u64);
 
@@ -97,9 +113,8 @@ pub(super) enum Undo {
     Discard { last_started_event_id: i64 },
 }
 
-/// How many threads may be lost for each one that there is, before the worker gives up: what blocks is tried again, and blocks
-/// the next one.
-const LOST_FOR_EACH: usize = 4;
+/// How many runs may block a thread each, for each thread that there is, before the worker gives up.
+const BLOCKED_FOR_EACH: usize = 4;
 
 /// All workflow threads of a worker.
 pub(super) struct WorkflowThreads {
@@ -120,14 +135,43 @@ pub(super) struct ThreadOptions {
 /// What the threads have in common.
 #[derive(Default)]
 pub(super) struct Shared {
-    /// Which thread has which run.
-    owners: Mutex<HashMap<Arc<str>, usize>>,
+    owners: Mutex<Owners>,
     turns: AtomicU64,
+}
+
+#[derive(Default)]
+struct Owners {
+    /// The slot of the thread that has each run.
+    slots: HashMap<Arc<str>, usize>,
+    /// How many threads each slot has had. All but the last were given up, and own nothing any more.
+    generations: Vec<u64>,
+}
+
+/// A thread's place: which slot, and the how manieth thread there. No two threads of a worker have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seat {
+    slot: usize,
+    generation: u64,
 }
 
 struct Slots {
     threads: Vec<WorkflowThread>,
-    lost: usize,
+    blocked: HashMap<Arc<str>, Blocked>,
+}
+
+/// A run whose code has not come back, on the thread that was given up for it.
+struct Blocked {
+    by: Busy,
+    thread: Arc<Mutex<Option<Busy>>>,
+}
+
+/// Why no thread takes a job.
+#[derive(Debug)]
+pub(super) enum Unavailable {
+    /// The run's own code still blocks another thread.
+    Blocked(Busy),
+    /// There is no thread in place of one that was lost. The system gives no more of them just now.
+    NoThread,
 }
 
 /// One thread, from outside.
@@ -136,8 +180,10 @@ pub(super) struct WorkflowThread {
     jobs: Sender<Job>,
     load: Arc<AtomicUsize>,
     pub(super) busy: Arc<Mutex<Option<Busy>>>,
-    /// Cancelled when the thread is given up.
+    /// Cancelled when the thread is given up, or gone.
     pub(super) lost: CancellationToken,
+    /// The run that the thread was given up for.
+    blamed: Arc<OnceLock<Busy>>,
 }
 
 /// The workflow code that a thread is executing.
@@ -146,6 +192,7 @@ pub(super) struct Busy {
     pub(super) run_id: Arc<str>,
     pub(super) workflow_type: &'static str,
     pub(super) since: Instant,
+    pub(super) last_line: LastLine,
     pub(super) warned: bool,
 }
 
@@ -153,96 +200,176 @@ impl WorkflowThreads {
     pub(super) fn start(options: ThreadOptions) -> std::io::Result<Self> {
         let shared = Arc::<Shared>::default();
         let threads: Result<_, _> = (0..options.threads).map(|slot| spawn(slot, &options, &shared)).collect();
-        let slots = Mutex::new(Slots { threads: threads?, lost: 0 });
+        let slots = Mutex::new(Slots { threads: threads?, blocked: HashMap::new() });
         Ok(Self { shared, options, slots })
     }
 
     /// The thread that has a run, or the least busy one.
-    pub(super) fn of_run(&self, run_id: &Arc<str>) -> WorkflowThread {
+    pub(super) fn of_run(&self, run_id: &Arc<str>) -> Result<WorkflowThread, Unavailable> {
         let slots = lock(&self.slots);
+        if let Some(blocked) = slots.blocked.get(run_id)
+            && blocked.goes_on()
+        {
+            return Err(Unavailable::Blocked(blocked.by.clone()));
+        }
         let mut owners = lock(&self.shared.owners);
-        let slot = *owners.entry(run_id.clone()).or_insert_with(|| {
+        let slot = *owners.slots.entry(run_id.clone()).or_insert_with(|| {
             let least = (0..slots.threads.len()).min_by_key(|slot| slots.threads[*slot].load.load(Ordering::Relaxed));
             least.unwrap_or_default()
         });
-        slots.threads[slot].clone()
+        let thread = &slots.threads[slot];
+        if thread.lost.is_cancelled() {
+            owners.slots.remove(run_id);
+            return Err(Unavailable::NoThread);
+        }
+        Ok(thread.clone())
     }
 
     /// Tells the thread that has a run, if there is one.
     pub(super) fn tell(&self, run_id: &Arc<str>, job: Job) {
         let slots = lock(&self.slots);
-        if let Some(slot) = lock(&self.shared.owners).get(run_id) {
+        if let Some(slot) = lock(&self.shared.owners).slots.get(run_id) {
             slots.threads[*slot].send(job);
         }
     }
 
-    /// Gives up threads whose code has not come back in time. Answers the names of what they were executing, and whether
-    /// too many were lost to go on.
-    pub(super) fn give_up_stuck(&self) -> (Vec<Busy>, bool) {
-        let Some(limit) = self.options.deadlock_timeout else { return (Vec::new(), false) };
+    /// All threads that there are now.
+    pub(super) fn all(&self) -> Vec<WorkflowThread> {
+        lock(&self.slots).threads.clone()
+    }
+
+    /// Gives up threads whose code has not come back in time, and puts others in their places.
+    ///
+    /// # Errors
+    /// How many runs block a thread each, if they are too many to go on.
+    pub(super) fn give_up_stuck(&self) -> Result<(), usize> {
         let mut slots = lock(&self.slots);
-        let mut stuck = Vec::new();
-        for slot in 0..slots.threads.len() {
-            let thread = &slots.threads[slot];
-            let Some(busy) = thread.overdue(limit) else { continue };
-            lock(&self.shared.owners).retain(|_, owner| *owner != slot);
-            thread.lost.cancel();
-            stuck.push(busy);
-            // A thread that cannot be made leaves the slot to the lost one, whose jobs then fail at once.
-            if let Ok(next) = spawn(slot, &self.options, &self.shared) {
-                slots.threads[slot] = next;
+        let Slots { threads, blocked } = &mut *slots;
+        blocked.retain(|_, blocked| blocked.goes_on());
+        for (slot, thread) in threads.iter_mut().enumerate() {
+            if let Some(limit) = self.options.deadlock_timeout
+                && let Some(by) = thread.overdue(limit)
+            {
+                let known = Blocked { by: by.clone(), thread: thread.busy.clone() };
+                blocked.insert(by.run_id.clone(), known);
+                thread.give_up(by);
             }
-            slots.lost += 1;
+            // A thread that cannot be made now is made when the system has room for it.
+            if thread.lost.is_cancelled()
+                && let Ok(next) = spawn(slot, &self.options, &self.shared)
+            {
+                *thread = next;
+            }
         }
-        (stuck, slots.lost > LOST_FOR_EACH * self.options.threads)
+        let is_bearable = blocked.len() <= BLOCKED_FOR_EACH * self.options.threads;
+        if is_bearable { Ok(()) } else { Err(blocked.len()) }
+    }
+}
+
+impl Blocked {
+    /// Whether the code is still where it was.
+    fn goes_on(&self) -> bool {
+        lock(&self.thread).as_ref().is_some_and(|now| now.run_id == self.by.run_id && now.since == self.by.since)
     }
 }
 
 impl WorkflowThread {
     /// Hands over a job. It is lost with the thread.
     pub(super) fn send(&self, job: Job) {
-        // The receiver is gone only with the thread, which `lost` tells or the reply channel does.
-        let _ = self.jobs.send(job);
+        if self.jobs.send(job).is_err() {
+            // The thread has ended, and the watchdog makes another one.
+            self.lost.cancel();
+        }
+    }
+
+    /// What this run did, if the thread was given up for it.
+    pub(super) fn blamed(&self, run_id: &Arc<str>) -> Option<&Busy> {
+        self.blamed.get().filter(|busy| busy.run_id == *run_id)
+    }
+
+    fn give_up(&self, blamed: Busy) {
+        let _first = self.blamed.set(blamed);
+        self.lost.cancel();
     }
 
     /// What it executes, if for longer than `limit`. Warns once at half of it.
     fn overdue(&self, limit: Duration) -> Option<Busy> {
         let mut busy = lock(&self.busy);
-        let busy = busy.as_mut()?;
+        let busy = busy.as_mut().filter(|_| !self.lost.is_cancelled())?;
         let elapsed = busy.since.elapsed();
         if elapsed >= limit / 2 && !std::mem::replace(&mut busy.warned, true) {
             tracing::warn!(
                 run_id = %busy.run_id,
                 workflow_type = busy.workflow_type,
-                "workflow code has run for {elapsed:.1?} without waiting; at {limit:.1?} its task fails: move long \
-                 computations and anything that blocks into an activity"
+                "workflow code has run for {elapsed:.1?} without waiting{}; at {limit:.1?} its task fails: move long \
+                 computations and anything that blocks into an activity",
+                busy.after()
             );
         }
         (elapsed >= limit).then(|| busy.clone())
     }
 }
 
+impl Busy {
+    /// Where the code is, as far as that is known, to be added to a message.
+    pub(super) fn after(&self) -> String {
+        let line = self.last_line.get();
+        line.map_or_else(String::new, |line| format!(" (the last line that it is known to have come to is {line})"))
+    }
+}
+
 impl Shared {
-    pub(super) fn has(&self, run_id: &Arc<str>, slot: usize) {
-        lock(&self.owners).insert(run_id.clone(), slot);
+    /// The place of a new thread in a slot, from which all others are gone with what they own.
+    pub(super) fn take_seat(&self, slot: usize) -> Seat {
+        let mut owners = lock(&self.owners);
+        let Owners { slots, generations } = &mut *owners;
+        slots.retain(|_, owner| *owner != slot);
+        if generations.len() <= slot {
+            generations.resize(slot + 1, 0);
+        }
+        generations[slot] += 1;
+        Seat { slot, generation: generations[slot] }
+    }
+
+    /// A thread has a run.
+    pub(super) fn has(&self, run_id: &Arc<str>, seat: Seat) {
+        let mut owners = lock(&self.owners);
+        if owners.is_taken_by(seat) {
+            owners.slots.insert(run_id.clone(), seat.slot);
+        }
+    }
+
+    /// A thread has a run no more.
+    pub(super) fn has_not(&self, run_id: &Arc<str>, seat: Seat) {
+        let mut owners = lock(&self.owners);
+        if owners.is_taken_by(seat) && owners.slots.get(run_id) == Some(&seat.slot) {
+            owners.slots.remove(run_id);
+        }
     }
 
     pub(super) fn next_turn(&self) -> Turn {
         Turn(self.turns.fetch_add(1, Ordering::Relaxed))
     }
+}
 
-    pub(super) fn has_not(&self, run_id: &Arc<str>, slot: usize) {
-        let mut owners = lock(&self.owners);
-        if owners.get(run_id) == Some(&slot) {
-            owners.remove(run_id);
-        }
+impl Owners {
+    /// Whether the thread was not given up.
+    fn is_taken_by(&self, seat: Seat) -> bool {
+        self.generations.get(seat.slot) == Some(&seat.generation)
     }
 }
 
 fn spawn(slot: usize, options: &ThreadOptions, shared: &Arc<Shared>) -> std::io::Result<WorkflowThread> {
     let (jobs, inbox) = channel();
-    let thread = WorkflowThread { jobs, load: Arc::default(), busy: Arc::default(), lost: CancellationToken::new() };
-    let runs = RunThread::new(slot, options.max_cached.div_ceil(options.threads), shared.clone(), &thread);
+    let thread = WorkflowThread {
+        jobs,
+        load: Arc::default(),
+        busy: Arc::default(),
+        lost: CancellationToken::new(),
+        blamed: Arc::default(),
+    };
+    let seat = shared.take_seat(slot);
+    let runs = RunThread::new(seat, options.max_cached.div_ceil(options.threads), shared.clone(), &thread);
     let subscriber = super::logging::silent_on_replay();
     let name = format!("{}-workflows-{slot}", options.name);
     std::thread::Builder::new()
@@ -260,4 +387,173 @@ impl WorkflowThread {
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What these locks guard is whole between statements, so a panic elsewhere leaves nothing broken.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+    use std::sync::Condvar;
+
+    use super::*;
+    use crate::State;
+    use crate::executor::tests::story::{Story, run_options, workflow};
+
+    /// What workflow code is stuck at, until it opens.
+    #[derive(Clone, Default)]
+    struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+    impl Gate {
+        fn pass(&self) {
+            let (is_open, opened) = &*self.0;
+            drop(opened.wait_while(lock(is_open), |is_open| !*is_open));
+        }
+
+        fn open(&self) {
+            *lock(&self.0.0) = true;
+            self.0.1.notify_all();
+        }
+    }
+
+    /// Opens in the end, so that no thread is left behind.
+    impl Drop for Gate {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                self.open();
+            }
+        }
+    }
+
+    fn threads() -> WorkflowThreads {
+        let deadlock_timeout = Some(Duration::from_millis(20));
+        WorkflowThreads::start(ThreadOptions { threads: 1, max_cached: 10, deadlock_timeout, name: "test".to_owned() })
+            .unwrap()
+    }
+
+    /// A workflow that is stuck in its first task.
+    fn stuck(gate: &Gate) -> Story {
+        let gate = gate.clone();
+        let script = workflow(move |_: Rc<()>| {
+            let gate = gate.clone();
+            async move {
+                State::new(1).set(2);
+                gate.pass();
+                Ok(1)
+            }
+        });
+        script.story()
+    }
+
+    fn work(thread: &WorkflowThread, run_id: &Arc<str>, mut story: Story) -> oneshot::Receiver<Answer> {
+        let job = WorkflowJob {
+            events: story.offered(),
+            definition: story.definition,
+            options: run_options(),
+            more: false,
+            updates: Vec::new(),
+            previous_started_event_id: 0,
+            completes_task: true,
+            queries: Vec::new(),
+        };
+        let (reply, answer) = oneshot::channel();
+        thread.send(Job::Work { run_id: run_id.clone(), job: job.into(), reply });
+        answer
+    }
+
+    /// Has a run block a thread until it is given up.
+    fn block(threads: &WorkflowThreads, run_id: &Arc<str>, gate: &Gate) -> Result<(), usize> {
+        let thread = threads.of_run(run_id).unwrap();
+        let _never = work(&thread, run_id, stuck(gate));
+        loop {
+            let is_bearable = threads.give_up_stuck();
+            if thread.lost.is_cancelled() {
+                let busy = thread.blamed(run_id).expect("it is this run's doing");
+                assert!(busy.after().contains("threads.rs:"), "{}", busy.after());
+                return is_bearable;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    fn completes(threads: &WorkflowThreads, run_id: &Arc<str>, story: Story) {
+        let answer = work(&threads.of_run(run_id).unwrap(), run_id, story).blocking_recv();
+        assert!(matches!(answer, Ok(Answer::Completed { completion, .. }) if completion.closes));
+    }
+
+    #[test]
+    fn a_run_that_blocks_takes_one_thread_however_often_it_is_tried() {
+        let (threads, gate, run_id) = (threads(), Gate::default(), Arc::from("stuck"));
+        let mut blocked = 0;
+        for attempt in 0..10 {
+            match threads.of_run(&run_id) {
+                Ok(_) => {
+                    blocked += 1;
+                    assert_eq!(block(&threads, &run_id, &gate), Ok(()));
+                }
+                Err(Unavailable::Blocked(by)) => assert_eq!(by.run_id, run_id),
+                Err(Unavailable::NoThread) => panic!("attempt {attempt} finds no thread"),
+            }
+            // Others go on.
+            let good = workflow(|_: Rc<()>| async { Ok(1) });
+            completes(&threads, &Arc::from(format!("good {attempt}")), good.story());
+        }
+        assert_eq!(blocked, 1);
+        gate.open();
+        // Once the code has come back, it is tried again.
+        while threads.of_run(&run_id).is_err() {
+            std::thread::yield_now();
+        }
+        completes(&threads, &run_id, stuck(&gate));
+    }
+
+    #[test]
+    fn only_many_runs_that_block_end_the_worker() {
+        let (threads, gate) = (threads(), Gate::default());
+        let outcomes: Vec<_> =
+            (0..=BLOCKED_FOR_EACH).map(|run| block(&threads, &Arc::from(format!("run {run}")), &gate)).collect();
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), BLOCKED_FOR_EACH);
+        assert_eq!(outcomes.last(), Some(&Err(BLOCKED_FOR_EACH + 1)));
+        gate.open();
+        while threads.give_up_stuck().is_err() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_thread_that_comes_back_leaves_the_runs_of_its_successor_alone() {
+        let (shared, run_id) = (Shared::default(), Arc::from("run"));
+        let lost = shared.take_seat(0);
+        shared.has(&run_id, lost);
+        let next = shared.take_seat(0);
+        assert!(lock(&shared.owners).slots.is_empty(), "runs of a lost thread are rebuilt anywhere");
+        shared.has(&run_id, next);
+        shared.has_not(&run_id, lost);
+        assert_eq!(lock(&shared.owners).slots.get(&run_id), Some(&0));
+        shared.has_not(&run_id, next);
+        shared.has(&run_id, lost);
+        assert!(lock(&shared.owners).slots.is_empty());
+    }
+
+    #[test]
+    fn a_run_that_was_never_there_is_not_remembered() {
+        let (threads, run_id) = (threads(), Arc::from("run"));
+        let mut story = workflow(|_: Rc<()>| async { Ok(1) }).story();
+        // As a task of the worker's own queue whose run was evicted, and whose history cannot be fetched.
+        story.task();
+        story.signal("none", 1);
+        let partial = story.offered().split_off(3);
+        let (reply, answer) = oneshot::channel();
+        let job = WorkflowJob {
+            events: partial,
+            definition: story.definition,
+            options: run_options(),
+            more: false,
+            updates: Vec::new(),
+            previous_started_event_id: 3,
+            completes_task: true,
+            queries: Vec::new(),
+        };
+        threads.of_run(&run_id).unwrap().send(Job::Work { run_id: run_id.clone(), job: job.into(), reply });
+        assert!(matches!(answer.blocking_recv(), Ok(Answer::CacheMiss)));
+        assert!(lock(&threads.shared.owners).slots.is_empty());
+    }
 }

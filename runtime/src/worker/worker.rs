@@ -9,16 +9,18 @@ use std::time::Duration;
 use everloop_proto::temporal::api::enums::v1::TaskQueueType;
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::activities::Activities as Runner;
+use super::closed::{FIRST_CHECK, drop_closed_runs};
 use super::interceptor::WorkerInterceptor;
 use super::link::Link;
-use super::polling::ServerState;
+use super::places::Places;
+use super::polling::{ServerState, StopPolling};
 use super::shell::{Observer, Shell};
 use super::threads::{ThreadOptions, WorkflowThreads};
 use super::until::RunUntilOutput;
@@ -31,8 +33,10 @@ use crate::workflow::Workflow;
 
 /// How often the watchdog looks at the workflow threads.
 const WATCHDOG_INTERVAL: Duration = Duration::from_millis(100);
-/// How long polls may take to come back once the server was told that the worker stops.
-const LAST_POLLS: Duration = Duration::from_millis(200);
+/// How long open polls may take to come back once a server that ends them knows that the worker stops.
+const LAST_POLLS: Duration = Duration::from_secs(5);
+/// The same for a server that does not end them, or does not respond.
+const LAST_POLLS_WITHOUT_SERVER: Duration = Duration::from_millis(200);
 /// How long activities that were cancelled may take to end.
 const LAST_ACTIVITIES: Duration = Duration::from_secs(5);
 
@@ -80,6 +84,8 @@ struct Options {
     graceful_shutdown_timeout: Duration,
     eager_activities: bool,
     activity_defaults: ActivityOptions,
+    /// How long a cached run is idle before the server is asked whether it has ended.
+    idle_check: Duration,
 }
 
 impl Default for Options {
@@ -98,12 +104,13 @@ impl Default for Options {
             graceful_shutdown_timeout: Duration::ZERO,
             eager_activities: true,
             activity_defaults: ActivityOptions::new(),
+            idle_check: FIRST_CHECK,
         }
     }
 }
 
 /// Why a worker was not built.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// There is nothing to run. Add `.workflow::<W>()`, `.activity(f)` or `.activities(value)`.
@@ -132,20 +139,27 @@ pub enum BuildError {
     Threads(std::io::Error),
 }
 
+debug_as_display!(BuildError);
+
 /// Why a worker stopped by itself.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
     /// The server will never give this worker tasks: its namespace does not exist, say.
     #[error("the server refuses this worker: {0}; check namespace and credentials of its client")]
     Refused(RpcError),
-    /// Workflow code blocked its thread again and again. The warnings before say which.
-    #[error("workflow code has blocked {0} threads for good; the warnings before say which: restart the process")]
+    /// So many workflows block a thread each, and nothing is left to run others. One workflow alone, however often it is
+    /// tried, does not come to this. The warnings before say which they are.
+    #[error(
+        "{0} workflows block a thread each; the warnings before say which: move what blocks into activities, and restart the process"
+    )]
     TooManyDeadlocks(usize),
     /// A [`ShutdownHandle`] stopped the worker before the future of [`Worker::run_until`] was done.
     #[error("the worker was shut down before the future that it ran until was done")]
     ShutDown,
 }
+
+debug_as_display!(WorkerError);
 
 impl Worker {
     /// A worker that takes the tasks of one queue.
@@ -211,7 +225,7 @@ impl Worker {
     /// Runs until a future is done, and returns its output; `None` if a [`ShutdownHandle`] was faster.
     async fn drive<F: Future>(self, future: F) -> Result<Option<F::Output>, WorkerError> {
         install_hook();
-        self.check_namespace().await?;
+        let ends_polls = self.check_namespace().await?;
         let shell = &self.shell;
         let mut pollers = JoinSet::new();
         if !shell.registry.workflows.is_empty() {
@@ -241,27 +255,34 @@ impl Worker {
             output = future => Ok(Some(output)),
             () = self.shutdown.cancelled() => Ok(None),
             error = failed(&mut pollers) => Err(WorkerError::Refused(error)),
-            lost = watchdog(shell) => Err(WorkerError::TooManyDeadlocks(lost)),
+            blocked = watchdog(shell) => Err(WorkerError::TooManyDeadlocks(blocked)),
+            never = drop_closed_runs(shell, self.options.idle_check) => match never {},
         };
-        self.stop(pollers).await;
+        self.stop(pollers, ends_polls).await;
         stopped
     }
 
-    /// The first call decides whether there is any point in polling.
-    async fn check_namespace(&self) -> Result<(), WorkerError> {
+    /// The first call decides whether there is any point in polling. Returns whether the server ends open polls when the
+    /// worker stops.
+    async fn check_namespace(&self) -> Result<bool, WorkerError> {
         let namespace = self.shell.link.namespace.clone();
         let request = wire::DescribeNamespaceRequest { namespace, ..Default::default() };
         match self.shell.link.connection.call(request).await {
-            Ok(_) => Ok(()),
+            Ok(reply) => {
+                let capabilities = reply.namespace_info.and_then(|namespace| namespace.capabilities);
+                Ok(capabilities.is_some_and(|capabilities| capabilities.worker_poll_complete_on_shutdown))
+            }
             Err(error) => Err(WorkerError::Refused(error)),
         }
     }
 
-    async fn stop(self, mut pollers: JoinSet<Result<(), RpcError>>) {
+    async fn stop(self, mut pollers: JoinSet<Result<(), RpcError>>, ends_polls: bool) {
         let Self { shell, options, .. } = self;
         let activities = &shell.activities;
+        shell.stop_polling.begin.cancel();
         activities.shutdown.cancel();
-        // The server lets go of our queue, so that other workers get its tasks at once, and of open polls.
+        // The server releases our own queue, so that other workers get its tasks at once, and ends open polls. They are
+        // not dropped before: a task may be on its way in one of them.
         let request = wire::ShutdownWorkerRequest {
             namespace: shell.link.namespace.clone(),
             sticky_task_queue: shell.sticky_queue.clone().unwrap_or_default(),
@@ -272,50 +293,75 @@ impl Worker {
             task_queue_types: vec![TaskQueueType::Workflow as i32, TaskQueueType::Activity as i32],
             ..Default::default()
         };
-        if let Err(error) = shell.link.connection.once(request, Duration::from_secs(1)).await {
-            tracing::debug!(%error, "the server was not told that the worker stops");
-        }
-        shell.stop_polling.cancel();
-        let all_back = async { while pollers.join_next().await.is_some() {} };
-        if timeout(LAST_POLLS, all_back).await.is_err() {
-            pollers.abort_all();
+        let patience = match shell.link.connection.once(request, Duration::from_secs(1)).await {
+            Ok(_) if ends_polls => LAST_POLLS,
+            Ok(_) => LAST_POLLS_WITHOUT_SERVER,
+            Err(error) => {
+                tracing::debug!(%error, "the server does not know that the worker stops");
+                LAST_POLLS_WITHOUT_SERVER
+            }
+        };
+        let drop_late_polls = async {
+            sleep(patience).await;
+            shell.stop_polling.open.cancel();
+            std::future::pending::<()>().await;
+        };
+        let all_back = async {
+            while let Some(ended) = pollers.join_next().await {
+                log_end_of_poller(ended);
+            }
+        };
+        tokio::select! {
+            () = all_back => {}
+            () = drop_late_polls => {}
         }
         shell.tasks.close();
         activities.running.close();
-        if timeout(options.graceful_shutdown_timeout, activities.running.wait()).await.is_err() {
-            activities.cancel_all.cancel();
-            if timeout(LAST_ACTIVITIES, activities.running.wait()).await.is_err() {
-                tracing::warn!(
-                    activities = activities.running.len(),
-                    "activities did not end when the worker stopped; their timeouts will have them tried again"
-                );
-            }
+        // Workflow tasks first: the responses to their completions may bring activities.
+        let all_ended = async || {
+            shell.tasks.wait().await;
+            activities.running.wait().await;
+        };
+        if timeout(options.graceful_shutdown_timeout, all_ended()).await.is_ok() {
+            return;
         }
-        let longest_task = options.deadlock_timeout.unwrap_or_default() + LAST_ACTIVITIES;
-        let _ = timeout(longest_task, shell.tasks.wait()).await;
+        activities.cancel_all.cancel();
+        let longest = options.deadlock_timeout.unwrap_or_default() + LAST_ACTIVITIES;
+        if timeout(longest, all_ended()).await.is_err() {
+            tracing::warn!(
+                activities = activities.running.len(),
+                workflow_tasks = shell.tasks.len(),
+                "activities or workflow tasks did not end when the worker stopped; their timeouts will have them tried again"
+            );
+        }
     }
 }
 
 /// The first poller that cannot go on.
 async fn failed(pollers: &mut JoinSet<Result<(), RpcError>>) -> RpcError {
     while let Some(ended) = pollers.join_next().await {
-        match ended {
-            Ok(Err(error)) => return error,
-            Ok(Ok(())) => {}
-            Err(panic) => tracing::error!(%panic, "a poller stopped"),
+        if let Ok(Err(error)) = ended {
+            return error;
         }
+        log_end_of_poller(ended);
     }
     std::future::pending().await
 }
 
+fn log_end_of_poller(ended: Result<Result<(), RpcError>, JoinError>) {
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a poller ended"),
+        Err(panic) => tracing::error!(%panic, "a poller stopped"),
+    }
+}
+
+/// Gives up blocked threads until too many runs block one.
 async fn watchdog(shell: &Shell) -> usize {
-    let mut lost = 0;
     loop {
         sleep(WATCHDOG_INTERVAL).await;
-        let (stuck, too_many) = shell.threads.give_up_stuck();
-        lost += stuck.len();
-        if too_many {
-            return lost;
+        if let Err(blocked) = shell.threads.give_up_stuck() {
+            return blocked;
         }
     }
 }
@@ -364,7 +410,8 @@ impl WorkerBuilder {
         self
     }
 
-    /// How many workflow tasks are under way at the same time; 100 unless set.
+    /// How many workflow tasks are under way at the same time; 100 unless set. With 1, a task may be polled while the one
+    /// before is under way, and waits for it.
     pub fn max_concurrent_workflow_tasks(mut self, count: usize) -> Self {
         self.options.max_workflow_tasks = count;
         self
@@ -432,6 +479,12 @@ impl WorkerBuilder {
         self
     }
 
+    #[cfg(test)]
+    pub(crate) fn idle_check(mut self, after: Duration) -> Self {
+        self.options.idle_check = after;
+        self
+    }
+
     /// What runs in place of registered activities.
     pub(crate) fn mocks(mut self, mocks: BTreeMap<&'static str, RegisteredActivity>) -> Self {
         self.mocks = mocks;
@@ -475,7 +528,7 @@ impl WorkerBuilder {
         let link = Link::of(&client);
         let registry = Arc::new(registry);
         let instance_key = Uuid::new_v4().to_string();
-        let stop_polling = CancellationToken::new();
+        let stop_polling = StopPolling::default();
         let server = Arc::new(ServerState::default());
         let threads = WorkflowThreads::start(ThreadOptions {
             threads: options.workflow_threads,
@@ -488,6 +541,7 @@ impl WorkerBuilder {
             link: link.clone(),
             registry: registry.clone(),
             task_queue: task_queue.clone(),
+            instance_key: instance_key.clone(),
             slots: Arc::new(Semaphore::new(options.max_activities)),
             blocking_slots: Arc::new(Semaphore::new(options.max_blocking_activities)),
             eager: options.eager_activities,
@@ -509,7 +563,7 @@ impl WorkerBuilder {
             registry,
             activity_defaults: options.activity_defaults,
             threads,
-            workflow_slots: Arc::new(Semaphore::new(options.max_workflow_tasks)),
+            places: Places::new(options.max_workflow_tasks, options.max_cached_workflows > 0),
             activities,
             server,
             stop_polling,

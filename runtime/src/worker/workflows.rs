@@ -19,7 +19,7 @@ use super::link::LinkError;
 use super::logging::say_unless_heard;
 use super::polling::poll;
 use super::shell::Shell;
-use super::threads::{Answer, Busy, Job, Query, QueryAnswers, Turn, Undo, WorkflowJob};
+use super::threads::{Answer, Busy, Job, Query, QueryAnswers, Turn, Unavailable, Undo, WorkflowJob};
 use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
 use crate::data::Failure;
 use crate::executor::{Completion, QueryError, RunOptions, SDK_NAME, Update, listed};
@@ -54,7 +54,11 @@ pub(super) async fn poll_workflow_tasks(shell: Arc<Shell>, sticky: bool) -> Resu
         ..Default::default()
     };
     loop {
-        let Ok(slot) = shell.workflow_slots.clone().acquire_owned().await else { return Ok(()) };
+        let place = tokio::select! {
+            biased;
+            () = shell.stop_polling.begin.cancelled() => return Ok(()),
+            place = shell.places.poll(sticky) => place,
+        };
         let attempt = || shell.link.connection.once(request.clone(), LONG_POLL);
         let Some(task) = poll(&shell.server, &shell.stop_polling, attempt).await? else { return Ok(()) };
         if task.task_token.is_empty() {
@@ -62,7 +66,7 @@ pub(super) async fn poll_workflow_tasks(shell: Arc<Shell>, sticky: bool) -> Resu
         }
         let handler = shell.clone();
         // Boxed, because the runtime moves what it is given several times.
-        shell.tasks.spawn(Box::pin(handler.workflow_task(task, slot)));
+        shell.tasks.spawn(Box::pin(async move { handler.workflow_task(task, place.take().await).await }));
     }
 }
 
@@ -202,7 +206,10 @@ impl Shell {
         mut page_token: bytes::Bytes,
         identity: &Identity,
     ) -> Result<Done, LinkError> {
-        let thread = self.threads.of_run(run_id);
+        let thread = match self.threads.of_run(run_id) {
+            Ok(thread) => thread,
+            Err(unavailable) => return Ok(Done::Outcome(no_thread(&unavailable).into())),
+        };
         let (reply, mut answer) = oneshot::channel();
         thread.send(Job::Work { run_id: run_id.clone(), job, reply });
         loop {
@@ -231,12 +238,9 @@ impl Shell {
                 }
                 None => {
                     // The thread was given up. This run's own code may be why.
-                    let stuck = super::threads::lock(&thread.busy).clone();
-                    return Ok(match stuck {
-                        Some(Busy { run_id: stuck, since, .. }) if stuck == *run_id => {
-                            Done::Outcome(deadlocked(since.elapsed()).into())
-                        }
-                        _ => Done::StartOver,
+                    return Ok(match thread.blamed(run_id) {
+                        Some(busy) => Done::Outcome(deadlocked(busy).into()),
+                        None => Done::StartOver,
                     });
                 }
             }
@@ -298,7 +302,7 @@ impl Shell {
             ..Default::default()
         });
         // Nobody will poll our own queue once the worker stops.
-        let sticky_queue = self.sticky_queue.as_ref().filter(|_| !self.stop_polling.is_cancelled());
+        let sticky_queue = self.sticky_queue.as_ref().filter(|_| !self.stop_polling.begin.is_cancelled());
         let sticky_attributes = sticky_queue.map(|name| StickyExecutionAttributes {
             worker_task_queue: Some(raw::TaskQueue {
                 name: name.clone(),
@@ -406,7 +410,7 @@ impl Shell {
         self.link.encode(&mut request).await?;
         tokio::select! {
             () = tokio::time::sleep(failure_pause(identity.attempt)) => {}
-            () = self.stop_polling.cancelled() => {}
+            () = self.stop_polling.begin.cancelled() => {}
         }
         self.link.connection.call(request).await?;
         Ok(())
@@ -496,11 +500,31 @@ fn query_result(answer: Result<raw::Payload, QueryError>) -> WorkflowQueryResult
     }
 }
 
-fn deadlocked(elapsed: Duration) -> Outcome {
-    let message = format!(
+fn deadlocked(busy: &Busy) -> Outcome {
+    let (elapsed, after) = (busy.since.elapsed(), busy.after());
+    failed_by_thread(format!(
         "the workflow's code ran for {elapsed:.1?} without waiting for anything: it blocks its thread, or computes too long; \
-         move that into an activity"
-    );
+         move that into an activity{after}"
+    ))
+}
+
+fn no_thread(unavailable: &Unavailable) -> Outcome {
+    failed_by_thread(match unavailable {
+        Unavailable::Blocked(busy) => format!(
+            "the workflow's code has blocked its thread for {:.0?}, and is not executed again before it comes back: move what \
+             blocks into an activity, and restart the worker with that{}",
+            busy.since.elapsed(),
+            busy.after()
+        ),
+        Unavailable::NoThread => {
+            "the system gives no thread in place of one that workflow code has blocked: restart the \
+                                  worker, or give its process more threads"
+                .to_owned()
+        }
+    })
+}
+
+fn failed_by_thread(message: String) -> Outcome {
     Outcome::Failed {
         cause: WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure,
         failure: Failure::application("DeadlockDetected", message),

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use everloop::prelude::*;
-use everloop::{ActivityCancelReason, ActivityCancellationType, ResultError, RetryPolicy, TaskToken, WorkerError};
+use everloop::{
+    ActivityCancelReason, ActivityCancellationType, HandleError, ResultError, RetryPolicy, TaskToken, WorkerError,
+};
 use tokio::sync::mpsc;
 
 #[derive(Clone)]
@@ -181,8 +183,8 @@ async fn an_activity_is_completed_from_elsewhere() {
         assert_eq!(someone.heartbeat(Default::default()).await.unwrap(), None);
         someone.complete(&true).await.unwrap();
         assert!(handle.result().await.unwrap());
-        let error = someone.complete(&true).await.unwrap_err().to_string();
-        assert!(error.contains("not found") || error.contains("already"), "{error}");
+        let error = someone.complete(&true).await.unwrap_err();
+        assert!(matches!(error, HandleError::ActivityEnded { .. }), "{error}");
 
         let handle = seen.client.start(Asks::run()).await.unwrap();
         let someone = seen.client.activity_handle(seen.tokens.recv().await.unwrap());

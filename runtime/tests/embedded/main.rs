@@ -1,9 +1,12 @@
 //! Workers and clients on an engine in this process.
 
 mod activities;
+mod away;
 mod files;
 mod hooks;
 mod mistakes;
+mod serving;
 mod shop;
+mod shutdown;
 #[cfg(feature = "tls")]
 mod tls;

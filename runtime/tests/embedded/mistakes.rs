@@ -140,7 +140,7 @@ async fn a_workflow_that_is_not_there_is_named() {
             handle.history().await.unwrap_err().to_string(),
         ];
         for error in errors {
-            assert!(error.contains("`missing`") && error.contains("not found"), "{error}");
+            assert!(error.contains("there is no workflow `missing`: check the id"), "{error}");
         }
     })
     .await;
@@ -181,9 +181,20 @@ async fn what_nobody_registered_waits_or_fails_and_says_so() {
 async fn starts_that_cannot_be_are_refused() {
     let client = Client::connect("memory:").await.unwrap();
     let Err(StartError::NoTaskQueue { .. }) = client.start(Doubles::run(1)).await else { panic!("no queue") };
-    let started = client.start(Doubles::run(1)).id("").task_queue("q").await;
-    let error = started.err().unwrap().to_string();
-    assert!(error.contains("WorkflowId is not set"), "{error}");
+    let Err(StartError::NoTaskQueue { .. }) = client.start(Doubles::run(1)).task_queue("").await else {
+        panic!("no queue")
+    };
+    let Err(StartError::EmptyId) = client.start(Doubles::run(1)).id("").task_queue("q").await else { panic!("no id") };
+    let nameless = client.workflow_handle::<Doubles>("");
+    for error in [
+        nameless.result().await.unwrap_err().to_string(),
+        nameless.finish().await.unwrap_err().to_string(),
+        nameless.is_done().await.unwrap_err().to_string(),
+        nameless.add(1).await.unwrap_err().to_string(),
+        nameless.describe().await.unwrap_err().to_string(),
+    ] {
+        assert!(error.contains("the workflow id is empty: give the id"), "{error}");
+    }
     let error = client.list_workflows("WorkflowType ~ 5").all().await.unwrap_err();
     assert!(matches!(&error, ListError::Filter { filter, .. } if filter == "WorkflowType ~ 5"), "{error}");
 }

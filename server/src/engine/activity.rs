@@ -80,23 +80,25 @@ impl Activity {
     ///
     /// # Errors
     ///
-    /// What is wrong with the event's retry policy.
+    /// What is wrong with the event's retry policy or timeouts.
     pub(super) fn of_event(
         id: EventId,
         time: Time,
         scheduled: &ActivityTaskScheduledEventAttributes,
     ) -> Result<Self, String> {
-        let read = |wire: &Option<prost_types::Duration>| duration(wire.as_ref()).unwrap_or_default();
+        let read = |wire: &Option<prost_types::Duration>| {
+            duration(wire.as_ref()).map_err(|error| format!("a timeout of activity {}: {error}", scheduled.activity_id))
+        };
         let name = |name: &str| Arc::<str>::from(name);
         Ok(Self {
             scheduled_event_id: id,
             activity_id: name(&scheduled.activity_id),
             activity_type: name(scheduled.activity_type.as_ref().map_or("", |kind| &kind.name)),
             task_queue: name(scheduled.task_queue.as_ref().map_or("", |queue| &queue.name)),
-            schedule_to_close: read(&scheduled.schedule_to_close_timeout),
-            schedule_to_start: read(&scheduled.schedule_to_start_timeout),
-            start_to_close: read(&scheduled.start_to_close_timeout),
-            heartbeat: read(&scheduled.heartbeat_timeout),
+            schedule_to_close: read(&scheduled.schedule_to_close_timeout)?,
+            schedule_to_start: read(&scheduled.schedule_to_start_timeout)?,
+            start_to_close: read(&scheduled.start_to_close_timeout)?,
+            heartbeat: read(&scheduled.heartbeat_timeout)?,
             retry: Arc::new(RetryPolicy::read(scheduled.retry_policy.as_ref())?),
             priority: scheduled.priority.clone(),
             first_scheduled: time,
@@ -192,7 +194,7 @@ impl Run {
         Some(activity)
     }
 
-    /// A worker takes the attempt; `None` when it is not to be had any more.
+    /// A worker takes the attempt.
     ///
     /// The event is written when the attempt finishes the activity, so that retries do not fill the history.
     pub(crate) fn start_activity(
@@ -202,15 +204,16 @@ impl Run {
         request_id: Arc<str>,
         identity: &str,
         now: Time,
-    ) -> Option<PollActivityTaskQueueResponse> {
-        let activity = self.state.activities.get(&scheduled_event_id)?;
+    ) -> Result<PollActivityTaskQueueResponse, Refusal> {
+        let not_to_be_had = || Err(Refusal::unknown_activity());
+        let Some(activity) = self.state.activities.get(&scheduled_event_id) else { return not_to_be_had() };
         if !self.is_open() || activity.started.is_some() || activity.backing_off || activity.attempt != attempt {
-            return None;
+            return not_to_be_had();
         }
-        self.change_activity(scheduled_event_id, |activity| {
-            activity.started = Some(Attempt { time: now, request_id, identity: identity.into() });
-        });
-        self.activity_task(scheduled_event_id)
+        let started = Attempt { time: now, request_id, identity: identity.into() };
+        let task = self.task_of(activity, &started)?;
+        self.change_activity(scheduled_event_id, |activity| activity.started = Some(started));
+        Ok(task)
     }
 
     /// The attempt did not reach its worker: it is offered again, as the same attempt. One that the workflow has canceled
@@ -239,16 +242,24 @@ impl Run {
         Ok(())
     }
 
-    /// What a worker needs to run the started attempt; the token is the caller's.
-    pub(crate) fn activity_task(&self, scheduled_event_id: EventId) -> Option<PollActivityTaskQueueResponse> {
-        let activity = self.state.activities.get(&scheduled_event_id)?;
-        let started = activity.started.as_ref()?;
-        let Attributes::ActivityTaskScheduledEventAttributes(scheduled) =
-            self.history.event_in_progress(scheduled_event_id)?.attributes?
-        else {
-            return None;
+    /// What a worker needs to run the started attempt; the token is the caller's. `None` when no attempt is started.
+    pub(crate) fn activity_task(
+        &self,
+        scheduled_event_id: EventId,
+    ) -> Result<Option<PollActivityTaskQueueResponse>, Refusal> {
+        let activity = self.state.activities.get(&scheduled_event_id);
+        let started = activity.and_then(|activity| Some((activity, activity.started.as_ref()?)));
+        started.map(|(activity, started)| self.task_of(activity, started)).transpose()
+    }
+
+    fn task_of(&self, activity: &Activity, started: &Attempt) -> Result<PollActivityTaskQueueResponse, Refusal> {
+        let id = activity.scheduled_event_id;
+        let damaged = |problem: &dyn std::fmt::Display| Refusal::damaged(&self.info.run_id, problem);
+        let event = self.history.event_in_progress(id).map_err(|error| damaged(&error))?;
+        let Some(Attributes::ActivityTaskScheduledEventAttributes(scheduled)) = event.attributes else {
+            return Err(damaged(&format!("event {id} schedules no activity")));
         };
-        Some(PollActivityTaskQueueResponse {
+        Ok(PollActivityTaskQueueResponse {
             workflow_namespace: self.info.namespace.to_string(),
             workflow_type: Some(WorkflowType { name: self.info.workflow_type.to_string() }),
             workflow_execution: Some(self.execution()),
@@ -316,7 +327,14 @@ impl Run {
         identity: String,
         now: Time,
     ) -> Result<bool, Refusal> {
+        use prost::Message as _;
         let id = self.reported_activity(which, false)?;
+        let failure = if failure.encoded_len() > BLOB_BYTES_MAX {
+            let cause = Some(Box::new(shortened(&failure)));
+            Failure { cause, ..server_failure("Failure exceeds size limit.") }
+        } else {
+            failure
+        };
         if heartbeat_details.is_some() {
             self.change_activity(id, |activity| {
                 activity.heartbeat_details = heartbeat_details.as_ref().map(own_all);
@@ -419,7 +437,23 @@ impl Run {
             ActivityDeadline::ScheduleToClose => TimeoutType::ScheduleToClose,
             ActivityDeadline::Heartbeat => TimeoutType::Heartbeat,
         };
-        let mut failure = timeout_failure(format!("activity {} timeout", timeout_name(timeout)), timeout);
+        self.time_out_attempt(id, timeout, format!("activity {} timeout", timeout_name(timeout)), now);
+    }
+
+    /// Counts the started attempt as timed out, because the process that ran it has ended.
+    pub(super) fn lose_attempt(&mut self, id: EventId, now: Time) {
+        let Some(activity) = self.state.activities.get(&id) else { return };
+        let message = format!(
+            "activity {} timeout: the process that ran attempt {} ended before the attempt did",
+            timeout_name(TimeoutType::StartToClose),
+            activity.attempt
+        );
+        self.time_out_attempt(id, TimeoutType::StartToClose, message, now);
+    }
+
+    /// Ends the current attempt as timed out, and the activity with it when the attempt was the last.
+    fn time_out_attempt(&mut self, id: EventId, timeout: TimeoutType, message: String, now: Time) {
+        let mut failure = timeout_failure(message, timeout);
         let Err(retry_state) = self.retry_activity(id, &failure, now) else { return };
         let Some(activity) = self.state.activities.get(&id).cloned() else { return };
         if retry_state == RetryState::Timeout && timeout != TimeoutType::ScheduleToStart {

@@ -103,8 +103,10 @@ impl Run {
             for id in eager {
                 if let Some(attempt) = self.state.activities.get(&id).map(|activity| activity.attempt) {
                     let identity = commands.identity.clone();
-                    self.start_activity(id, attempt, fresh_id(), &identity, commands.now);
-                    commands.started_eagerly.push(id);
+                    // It was scheduled a moment ago, so it is to be had.
+                    if self.start_activity(id, attempt, fresh_id(), &identity, commands.now).is_ok() {
+                        commands.started_eagerly.push(id);
+                    }
                 }
             }
         }
@@ -202,7 +204,7 @@ impl Run {
             workflow_task_completed_event_id: commands.completed_event_id,
             retry_policy: Some(wanted.retry.to_wire()),
             priority: attributes.priority,
-            ..Default::default()
+            use_workflow_build_id: attributes.use_workflow_build_id,
         };
         let scheduled_event_id = self.history.next_event_id();
         let activity = Activity::of_event(scheduled_event_id, commands.now, &scheduled)

@@ -104,6 +104,7 @@ impl Run {
         let task = self.current_workflow_task(which)?.clone();
         check_supported(&request)?;
         check_sequence(&request.commands)?;
+        let sticky = sticky(&request)?;
         let before = self.snapshot();
         let identity = request.identity.clone();
         let heartbeat =
@@ -116,13 +117,7 @@ impl Run {
         } else {
             self.write_completed(&task, &request, now)
         };
-        self.state.sticky = match &request.sticky_attributes {
-            Some(attributes) if !overdue => attributes.worker_task_queue.as_ref().map(|queue| Sticky {
-                queue: queue.name.as_str().into(),
-                schedule_to_start: duration(attributes.schedule_to_start_timeout.as_ref()).unwrap_or_default(),
-            }),
-            _ => None,
-        };
+        self.state.sticky = sticky.filter(|_| !overdue);
 
         let mut commands = Commands::new(completed_event_id.unwrap_or(0), identity.clone(), request.messages, now);
         commands.has_buffered_events = !self.state.buffered.is_empty();
@@ -130,6 +125,15 @@ impl Run {
         if let Err(rejected) = self.apply_commands(request.commands, &mut commands, fresh_id) {
             self.roll_back(before);
             return Ok(self.reject_completion(&task, rejected, identity, now));
+        }
+        if self.is_open()
+            && let Some(reason) = self.excess()
+        {
+            self.roll_back(before);
+            self.terminate_for_excess(reason, now);
+            let effects = self.close_transaction(now, Close::Write);
+            let refusal = Some(Refusal::invalid(reason));
+            return Ok((Completed { refusal, ..Default::default() }, effects));
         }
         if self.is_open() && !request.force_create_new_workflow_task {
             self.reject_unanswered_updates();
@@ -286,6 +290,15 @@ fn check_supported(request: &RespondWorkflowTaskCompletedRequest) -> Result<(), 
         return Err(Refusal::Unsupported("versioning_behavior"));
     }
     Ok(())
+}
+
+/// The worker's own queue, if it has one for this run.
+fn sticky(request: &RespondWorkflowTaskCompletedRequest) -> Result<Option<Sticky>, Refusal> {
+    let Some(attributes) = &request.sticky_attributes else { return Ok(None) };
+    let Some(queue) = &attributes.worker_task_queue else { return Ok(None) };
+    let schedule_to_start = duration(attributes.schedule_to_start_timeout.as_ref())
+        .map_err(|error| Refusal::invalid(format!("Invalid ScheduleToStartTimeout of StickyAttributes: {error}")))?;
+    Ok(Some(Sticky { queue: queue.name.as_str().into(), schedule_to_start }))
 }
 
 /// At most one command closes the workflow, and none follows it.

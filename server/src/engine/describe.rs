@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::activity::Activity;
+use super::error::Refusal;
 use super::run::Run;
 use super::time::{Time, set_duration, wire_duration};
 use crate::api::common::{ActivityType, Memo, Priority, SearchAttributes, WorkflowExecution, WorkflowType};
@@ -41,11 +42,11 @@ impl Run {
     }
 
     /// Describes an open run.
-    pub(crate) fn describe(&self, namespace: NamespaceKey) -> DescribeWorkflowExecutionResponse {
-        let mut info = execution_info(&self.visibility_row(namespace));
+    pub(crate) fn describe(&self, namespace: NamespaceKey) -> Result<DescribeWorkflowExecutionResponse, Refusal> {
+        let mut info = execution_info(&self.visibility_row(namespace))?;
         info.first_run_id = self.info.first_run_id.to_string();
         info.priority = self.info.priority.clone();
-        DescribeWorkflowExecutionResponse {
+        Ok(DescribeWorkflowExecutionResponse {
             execution_config: Some(WorkflowExecutionConfig {
                 task_queue: Some(self.normal_task_queue()),
                 workflow_execution_timeout: set_duration(self.info.execution_timeout),
@@ -64,7 +65,7 @@ impl Run {
                 ..Default::default()
             }),
             ..Default::default()
-        }
+        })
     }
 
     fn pending_workflow_task(&self) -> Option<PendingWorkflowTaskInfo> {
@@ -96,8 +97,11 @@ pub(crate) struct StartSummary {
 }
 
 /// Describes a closed run.
-pub(crate) fn describe_closed(row: &VisibilityRow, start: StartSummary) -> DescribeWorkflowExecutionResponse {
-    let mut info = execution_info(row);
+pub(crate) fn describe_closed(
+    row: &VisibilityRow,
+    start: StartSummary,
+) -> Result<DescribeWorkflowExecutionResponse, Refusal> {
+    let mut info = execution_info(row)?;
     info.first_run_id = start.first_run_id;
     info.priority = start.priority;
     let run_timeout = start
@@ -106,7 +110,7 @@ pub(crate) fn describe_closed(row: &VisibilityRow, start: StartSummary) -> Descr
         .and_then(|timeout| Duration::try_from(timeout).ok())
         .filter(|timeout| !timeout.is_zero());
     let run_expiration = run_timeout.map(|timeout| Time::from_nanos(row.execution_time_ns) + timeout);
-    DescribeWorkflowExecutionResponse {
+    Ok(DescribeWorkflowExecutionResponse {
         execution_config: Some(WorkflowExecutionConfig { user_metadata: start.user_metadata, ..start.config }),
         workflow_execution_info: Some(info),
         workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
@@ -117,16 +121,22 @@ pub(crate) fn describe_closed(row: &VisibilityRow, start: StartSummary) -> Descr
             ..Default::default()
         }),
         ..Default::default()
-    }
+    })
 }
 
 /// A run as lists show it.
-pub(crate) fn execution_info(row: &VisibilityRow) -> WorkflowExecutionInfo {
+///
+/// # Errors
+///
+/// A memo that cannot be read.
+pub(crate) fn execution_info(row: &VisibilityRow) -> Result<WorkflowExecutionInfo, Refusal> {
     use prost::Message as _;
+    let damaged = |error| Refusal::Damaged(format!("the memo of run \"{}\" is damaged: {error}", row.run_id));
+    let memo = row.memo.clone().map(Memo::decode).transpose().map_err(damaged)?;
     let execution = WorkflowExecution { workflow_id: row.workflow_id.to_string(), run_id: row.run_id.to_string() };
     let execution_time = Time::from_nanos(row.execution_time_ns);
     let close_time = row.close_time_ns.map(Time::from_nanos);
-    WorkflowExecutionInfo {
+    Ok(WorkflowExecutionInfo {
         execution: Some(execution.clone()),
         r#type: Some(WorkflowType { name: row.workflow_type.to_string() }),
         start_time: Some(Time::from_nanos(row.start_time_ns).into()),
@@ -134,7 +144,7 @@ pub(crate) fn execution_info(row: &VisibilityRow) -> WorkflowExecutionInfo {
         status: row.status.number(),
         history_length: row.history_length,
         execution_time: Some(execution_time.into()),
-        memo: Some(row.memo.clone().and_then(|memo| Memo::decode(memo).ok()).unwrap_or_default()),
+        memo: Some(memo.unwrap_or_default()),
         // Clients read the fields of this message without a look at whether it is set.
         search_attributes: Some(SearchAttributes::default()),
         task_queue: row.task_queue.to_string(),
@@ -143,7 +153,7 @@ pub(crate) fn execution_info(row: &VisibilityRow) -> WorkflowExecutionInfo {
         execution_duration: close_time.and_then(|close| wire_duration(close.since(execution_time))),
         root_execution: Some(execution),
         ..Default::default()
-    }
+    })
 }
 
 /// The configuration a start event asks for.

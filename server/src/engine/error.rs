@@ -32,12 +32,19 @@ pub(crate) enum Refusal {
     /// Nothing is wrong with the request, but it did not happen; trying again helps.
     #[error("{0}")]
     Unavailable(String),
+    /// The store has lost something of the run.
+    #[error("{0}")]
+    Damaged(String),
     /// A start whose workflow id is taken.
     #[error("{message}")]
     AlreadyStarted { message: String, start_request_id: String, run_id: Arc<str>, first_run_id: Arc<str> },
 }
 
 impl Refusal {
+    pub(crate) fn damaged(run_id: &str, problem: &dyn std::fmt::Display) -> Self {
+        Self::Damaged(format!("the history of run \"{run_id}\" is damaged: {problem}"))
+    }
+
     pub(crate) fn closed() -> Self {
         Self::NotFound("workflow execution already completed".to_owned())
     }

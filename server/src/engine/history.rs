@@ -13,30 +13,79 @@ use crate::store::HistoryBatch;
 /// Key of `History.events` on the wire: field 1, length delimited.
 const EVENTS_KEY: u8 = 0x0a;
 
-/// Decodes the events of a batch from `first` up to, but not including, `end`.
-pub(crate) fn decode(batch: &HistoryBatch, first: EventId, end: EventId, into: &mut Vec<HistoryEvent>) {
-    let mut rest = batch.events.clone();
-    let mut id = batch.first_event_id;
-    while rest.has_remaining() && id < end {
-        debug_assert_eq!(rest[0], EVENTS_KEY);
-        rest.advance(1);
-        let Ok(length) = decode_varint(&mut rest) else { return };
-        let event = rest.split_to(length as usize);
-        if id >= first {
-            // The bytes were written by `History::append`.
-            into.extend(HistoryEvent::decode(event));
-        }
-        id += 1;
+/// An event that cannot be read: the store is damaged, or of another program.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("event {event_id} cannot be read: {problem}")]
+pub(crate) struct DamagedEvent {
+    event_id: EventId,
+    problem: String,
+}
+
+impl DamagedEvent {
+    /// The event is not there.
+    pub(crate) fn missing(event_id: EventId) -> Self {
+        Self { event_id, problem: "it is missing".to_owned() }
     }
 }
 
-/// Decodes all events of some batches.
-pub(crate) fn decode_all(batches: &[HistoryBatch]) -> Vec<HistoryEvent> {
-    let mut events = Vec::new();
-    for batch in batches {
-        decode(batch, batch.first_event_id, batch.next_event_id, &mut events);
+/// Decodes the events of a batch from `first` up to, but not including, `end`.
+///
+/// # Errors
+///
+/// The first event that cannot be read. What comes before it is in `into`.
+pub(crate) fn decode(
+    batch: &HistoryBatch,
+    first: EventId,
+    end: EventId,
+    into: &mut Vec<HistoryEvent>,
+) -> Result<(), DamagedEvent> {
+    let mut rest = batch.events.clone();
+    for event_id in batch.first_event_id..batch.next_event_id.min(end) {
+        let damaged = |problem: String| DamagedEvent { event_id, problem };
+        let bytes = take_event(&mut rest).map_err(damaged)?;
+        if event_id < first {
+            continue;
+        }
+        let event = HistoryEvent::decode(bytes).map_err(|error| damaged(error.to_string()))?;
+        if event.event_id != event_id {
+            return Err(damaged(format!("event {} is in its place", event.event_id)));
+        }
+        into.push(event);
     }
-    events
+    Ok(())
+}
+
+/// Takes the bytes of the next event off a batch.
+fn take_event(rest: &mut Bytes) -> Result<Bytes, String> {
+    if !rest.has_remaining() {
+        return Err("its batch ends before it".to_owned());
+    }
+    if rest.get_u8() != EVENTS_KEY {
+        return Err("no event begins in its place".to_owned());
+    }
+    let length = decode_varint(rest).map_err(|error| error.to_string())?;
+    match usize::try_from(length) {
+        Ok(length) if length <= rest.remaining() => Ok(rest.split_to(length)),
+        _ => Err("its batch ends within it".to_owned()),
+    }
+}
+
+/// Decodes all events of some batches, which follow one another.
+///
+/// # Errors
+///
+/// The first event that cannot be read or is missing.
+pub(crate) fn decode_all(batches: &[HistoryBatch]) -> Result<Vec<HistoryEvent>, DamagedEvent> {
+    let mut events = Vec::new();
+    let mut next = batches.first().map_or(1, |batch| batch.first_event_id);
+    for batch in batches {
+        if batch.first_event_id != next {
+            return Err(DamagedEvent::missing(next));
+        }
+        next = batch.next_event_id;
+        decode(batch, batch.first_event_id, batch.next_event_id, &mut events)?;
+    }
+    Ok(events)
 }
 
 /// Where a history stood before a transition that may have to be taken back.
@@ -145,6 +194,12 @@ impl History {
         self.size_bytes
     }
 
+    /// Encoded size of everything appended and not handed out yet.
+    pub(crate) fn pending_bytes(&self) -> i64 {
+        let cut = self.batches[self.handed_out..].iter().map(|batch| batch.events.len()).sum::<usize>();
+        (cut + self.open.len()) as i64
+    }
+
     /// How many transitions have written something.
     pub(crate) fn transitions(&self) -> i64 {
         self.transitions
@@ -161,14 +216,16 @@ impl History {
     }
 
     /// Decodes one event.
-    pub(crate) fn event(&self, event_id: EventId) -> Option<HistoryEvent> {
+    pub(crate) fn event(&self, event_id: EventId) -> Result<HistoryEvent, DamagedEvent> {
         let mut found = Vec::with_capacity(1);
-        decode(self.batches_from(event_id).first()?, event_id, event_id + 1, &mut found);
-        found.pop()
+        if let Some(batch) = self.batches_from(event_id).first() {
+            decode(batch, event_id, event_id + 1, &mut found)?;
+        }
+        found.pop().ok_or_else(|| DamagedEvent::missing(event_id))
     }
 
     /// As [`History::event`], for events of the current transition too.
-    pub(crate) fn event_in_progress(&self, event_id: EventId) -> Option<HistoryEvent> {
+    pub(crate) fn event_in_progress(&self, event_id: EventId) -> Result<HistoryEvent, DamagedEvent> {
         let written = self.batches.last().map_or(1, |batch| batch.next_event_id);
         if event_id < written {
             return self.event(event_id);
@@ -180,8 +237,8 @@ impl History {
             events: Bytes::copy_from_slice(&self.open),
         };
         let mut found = Vec::with_capacity(1);
-        decode(&open, event_id, event_id + 1, &mut found);
-        found.pop()
+        decode(&open, event_id, event_id + 1, &mut found)?;
+        found.pop().ok_or_else(|| DamagedEvent::missing(event_id))
     }
 
     /// Gives up the history, as batches, when the run closes.
@@ -232,6 +289,40 @@ mod tests {
         assert_eq!(history.append(named("d")), 2);
         history.hand_out();
         assert_eq!(history.event(2).unwrap().attributes, named("d").attributes);
-        assert_eq!(history.event(3), None);
+        assert_eq!(history.event(3), Err(DamagedEvent::missing(3)));
+    }
+
+    /// A batch with a wrong length panicked, and an event that could not be read was left out.
+    #[test]
+    fn every_damage_to_a_batch_is_an_error() {
+        let mut history = History::new();
+        history.append(named("a"));
+        history.append(named("b"));
+        let whole = history.hand_out()[0].clone();
+        let damaged = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = whole.events.to_vec();
+            change(&mut bytes);
+            let batch = HistoryBatch { events: bytes.into(), ..whole.clone() };
+            decode_all(&[batch]).unwrap_err().to_string()
+        };
+        let second = 2 + usize::from(whole.events[1]);
+        assert_eq!(damaged(&|bytes| bytes[0] = 0x12), "event 1 cannot be read: no event begins in its place");
+        assert_eq!(damaged(&|bytes| bytes[second + 1] = 0x7f), "event 2 cannot be read: its batch ends within it");
+        assert_eq!(damaged(&|bytes| bytes.truncate(second)), "event 2 cannot be read: its batch ends before it");
+        assert_eq!(
+            damaged(&|bytes| bytes.copy_within(..second, second)),
+            "event 2 cannot be read: event 1 is in its place"
+        );
+        for at in 0..whole.events.len() {
+            // Whatever it is taken for: it does not panic, and leaves nothing out.
+            let mut bytes = whole.events.to_vec();
+            bytes[at] ^= 0xff;
+            let batch = HistoryBatch { events: bytes.into(), ..whole.clone() };
+            if let Ok(events) = decode_all(&[batch]) {
+                assert_eq!(events.len(), 2, "byte {at}");
+            }
+        }
+        let gap = HistoryBatch { first_event_id: 4, next_event_id: 5, ..whole.clone() };
+        assert_eq!(decode_all(&[whole, gap]), Err(DamagedEvent::missing(3)));
     }
 }

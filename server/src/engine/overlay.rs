@@ -66,23 +66,14 @@ struct AttemptOverlay {
     identity: String,
 }
 
-/// Which started attempts of activities are worth remembering.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Attempts {
-    /// All: their workers may still be there when this process is not.
-    All,
-    /// Those that must not be made again. The workers of the others live in this process and go with it.
-    Unrepeatable,
-}
-
 impl Overlay {
-    pub(crate) fn of(run: &Run, attempts: Attempts) -> Self {
+    pub(crate) fn of(run: &Run) -> Self {
         let state = &run.state;
         let attempt = state.workflow_task_attempt;
         Self {
             attached_request_ids: run.attached_request_ids.iter().cloned().collect(),
             workflow_task_attempt: if attempt > 1 && run.is_open() { attempt } else { 0 },
-            activities: state.activities.values().filter_map(|it| ActivityOverlay::of(it, attempts)).collect(),
+            activities: state.activities.values().filter_map(|it| ActivityOverlay::of(it)).collect(),
             buffered: state.buffered.clone(),
         }
     }
@@ -94,9 +85,8 @@ impl Overlay {
 }
 
 impl ActivityOverlay {
-    fn of(activity: &Activity, attempts: Attempts) -> Option<Self> {
-        let is_kept = attempts == Attempts::All || activity.retry.maximum_attempts == 1;
-        let started = activity.started.as_ref().filter(|_| is_kept).map(|attempt| AttemptOverlay {
+    fn of(activity: &Activity) -> Option<Self> {
+        let started = activity.started.as_ref().map(|attempt| AttemptOverlay {
             time_ns: attempt.time.nanos(),
             request_id: attempt.request_id.to_string(),
             identity: attempt.identity.to_string(),

@@ -46,17 +46,12 @@ impl Run {
     pub(crate) fn recover(stored: Stored) -> Result<Self, Unrecoverable> {
         let run_id = Arc::clone(&stored.run_id);
         let unrecoverable = |problem: String| Unrecoverable { run_id: Arc::clone(&run_id), problem };
-        let events = decode_all(&stored.batches);
-        let last = stored.batches.last().map_or(0, |batch| batch.next_event_id - 1);
-        if !events.iter().map(|event| event.event_id).eq(1..=last) {
-            let have = events.len();
-            return Err(unrecoverable(format!("events 1 to {last} were written, {have} can be read in order")));
-        }
+        let events = decode_all(&stored.batches).map_err(|error| unrecoverable(error.to_string()))?;
         let mut events = events.into_iter();
         let Some((first, started)) = events.next().and_then(started_attributes) else {
             return Err(unrecoverable("it does not begin with WorkflowExecutionStarted".to_owned()));
         };
-        let mut run = Self::of_start(&stored, &first, &started);
+        let mut run = Self::of_start(&stored, &first, &started).map_err(unrecoverable)?;
         run.history = History::recovered(stored.batches);
         for event in events {
             let (id, kind) = (event.event_id, event.event_type());
@@ -70,8 +65,8 @@ impl Run {
 
     /// Sets a recovered run going: what waited for a worker is offered again.
     ///
-    /// `workers_are_gone` means that whoever had a task lived in the process that is no more: its workflow task counts as
-    /// timed out at once.
+    /// `workers_are_gone` means that all workers lived in the process that is no more: the workflow task and the attempts of
+    /// activities that they had count as timed out at once.
     pub(crate) fn resume(&mut self, workers_are_gone: bool, now: Time) -> Effects {
         self.queries.number_from(now);
         match &self.state.workflow_task {
@@ -84,6 +79,12 @@ impl Run {
             }
             None => {}
         }
+        if workers_are_gone {
+            let started = self.state.activities.values().filter(|it| it.started.is_some());
+            for id in started.map(|it| it.scheduled_event_id).collect::<Vec<_>>() {
+                self.lose_attempt(id, now);
+            }
+        }
         let waiting = self.state.activities.values().filter(|it| it.started.is_none() && !it.backing_off);
         for id in waiting.map(|it| it.scheduled_event_id).collect::<Vec<_>>() {
             self.offer_activity(id);
@@ -91,12 +92,18 @@ impl Run {
         self.close_transaction(now, Close::Write)
     }
 
-    fn of_start(stored: &Stored, first: &HistoryEvent, started: &WorkflowExecutionStartedEventAttributes) -> Self {
-        let read = |wire: &Option<prost_types::Duration>| duration(wire.as_ref()).unwrap_or_default();
+    fn of_start(
+        stored: &Stored,
+        first: &HistoryEvent,
+        started: &WorkflowExecutionStartedEventAttributes,
+    ) -> Result<Self, String> {
+        let read = |name: &str, wire: &Option<prost_types::Duration>| {
+            duration(wire.as_ref()).map_err(|error| format!("event 1: its {name} is wrong: {error}"))
+        };
         let start_time = event_time(first);
-        let start_delay = read(&started.first_workflow_task_backoff);
-        let (execution_timeout, run_timeout) =
-            (read(&started.workflow_execution_timeout), read(&started.workflow_run_timeout));
+        let start_delay = read("start delay", &started.first_workflow_task_backoff)?;
+        let execution_timeout = read("execution timeout", &started.workflow_execution_timeout)?;
+        let run_timeout = read("run timeout", &started.workflow_run_timeout)?;
         let execution_time = start_time + start_delay;
         let (execution_expiration, run_expiration) =
             expirations(execution_timeout, run_timeout, start_time, execution_time);
@@ -110,7 +117,7 @@ impl Run {
             task_queue: name(started.task_queue.as_ref().map_or("", |queue| &queue.name)),
             execution_timeout,
             run_timeout,
-            task_timeout: read(&started.workflow_task_timeout),
+            task_timeout: read("task timeout", &started.workflow_task_timeout)?,
             start_time,
             execution_time,
             run_expiration,
@@ -124,7 +131,7 @@ impl Run {
         if start_delay > Duration::ZERO {
             run.state.first_task_due = Some(execution_time);
         }
-        run
+        Ok(run)
     }
 
     /// Does to the state what the event did when it was written.
@@ -135,7 +142,7 @@ impl Run {
         match event.attributes {
             Some(A::WorkflowTaskScheduledEventAttributes(scheduled)) => {
                 state.first_task_due = None;
-                state.workflow_task = Some(scheduled_task(id, time, &scheduled));
+                state.workflow_task = Some(scheduled_task(id, time, &scheduled)?);
             }
             Some(A::WorkflowTaskStartedEventAttributes(started)) => {
                 let task = state.workflow_task.as_mut().ok_or("no workflow task was scheduled")?;
@@ -149,7 +156,8 @@ impl Run {
                 state.workflow_task = None;
             }
             Some(A::ActivityTaskScheduledEventAttributes(scheduled)) => {
-                let activity = Activity::of_event(id, time, &scheduled).map_err(|_| "its retry policy is wrong")?;
+                let activity =
+                    Activity::of_event(id, time, &scheduled).map_err(|_| "its retry policy or a timeout is wrong")?;
                 state.activity_ids.insert(Arc::clone(&activity.activity_id), id);
                 state.activities.insert(id, Arc::new(activity));
             }
@@ -166,7 +174,8 @@ impl Run {
             Some(A::ActivityTaskTimedOutEventAttributes(finished)) => self.forget_activity(finished.scheduled_event_id),
             Some(A::ActivityTaskCanceledEventAttributes(finished)) => self.forget_activity(finished.scheduled_event_id),
             Some(A::TimerStartedEventAttributes(started)) => {
-                let expiry = time + duration(started.start_to_fire_timeout.as_ref()).unwrap_or_default();
+                let after = duration(started.start_to_fire_timeout.as_ref()).map_err(|_| "its duration is negative")?;
+                let expiry = time + after;
                 state.timers.insert(started.timer_id.into(), UserTimer { started_event_id: id, expiry });
             }
             Some(A::TimerFiredEventAttributes(fired)) => drop(state.timers.remove(fired.timer_id.as_str())),
@@ -184,11 +193,11 @@ impl Run {
                 }
             }
             Some(A::WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => {
-                let request = accepted.accepted_request.unwrap_or_default();
+                let request = accepted.accepted_request.ok_or("it has no request")?;
                 state.updates.recover_accepted(accepted.protocol_instance_id.into(), request, id);
             }
             Some(A::WorkflowExecutionUpdateCompletedEventAttributes(completed)) => {
-                let update_id = completed.meta.map(|meta| meta.update_id).unwrap_or_default();
+                let update_id = completed.meta.ok_or("it names no update")?.update_id;
                 state.updates.recover_completed(update_id.into(), id);
             }
             Some(A::WorkflowPropertiesModifiedEventAttributes(modified)) => {
@@ -251,18 +260,22 @@ fn started_attributes(mut event: HistoryEvent) -> Option<(HistoryEvent, Workflow
     }
 }
 
-fn scheduled_task(id: EventId, time: Time, scheduled: &WorkflowTaskScheduledEventAttributes) -> WorkflowTask {
-    WorkflowTask {
+fn scheduled_task(
+    id: EventId,
+    time: Time,
+    scheduled: &WorkflowTaskScheduledEventAttributes,
+) -> Result<WorkflowTask, &'static str> {
+    Ok(WorkflowTask {
         stamp: id,
         kind: TaskKind::Normal,
         attempt: scheduled.attempt,
         scheduled_event_id: id,
         scheduled_time: time,
         original_scheduled_time: time,
-        timeout: duration(scheduled.start_to_close_timeout.as_ref()).unwrap_or_default(),
+        timeout: duration(scheduled.start_to_close_timeout.as_ref()).map_err(|_| "its timeout is negative")?,
         sticky: false,
         started: None,
-    }
+    })
 }
 
 fn started_task(id: EventId, time: Time, started: WorkflowTaskStartedEventAttributes) -> StartedTask {

@@ -227,7 +227,11 @@ impl Run {
             if !self.has_started_workflow_task() {
                 self.flush_buffer();
             }
-        } else {
+            if let Some(reason) = self.excess() {
+                self.terminate_for_excess(reason, now);
+            }
+        }
+        if !self.is_open() {
             self.leave_open_state();
         }
         let batches = self.history.hand_out().to_vec();

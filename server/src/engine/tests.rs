@@ -12,16 +12,17 @@ use super::event::Attributes;
 use super::history::decode_all;
 use super::run::{Close, Effects, Offer, Run};
 use super::start::{Start, StartFields};
-use super::time::Time;
+use super::time::{Time, wire_duration};
 use crate::api::command::command::Attributes as CommandAttributes;
 use crate::api::command::{
-    Command, CompleteWorkflowExecutionCommandAttributes, ScheduleActivityTaskCommandAttributes,
-    StartTimerCommandAttributes,
+    Command, CompleteWorkflowExecutionCommandAttributes, RecordMarkerCommandAttributes,
+    ScheduleActivityTaskCommandAttributes, StartTimerCommandAttributes,
 };
 use crate::api::common::ActivityType;
 use crate::api::enums::{CommandType, EventType, WorkflowTaskFailedCause};
+use crate::api::protocol::Message;
 use crate::api::taskqueue::{StickyExecutionAttributes, TaskQueue};
-use crate::api::update::{Input, Meta, Request};
+use crate::api::update::{Input, Meta, Rejection, Request};
 use crate::api::workflowservice::RespondWorkflowTaskCompletedRequest;
 
 /// A run and its clock.
@@ -33,8 +34,14 @@ struct Story {
 
 impl Story {
     fn begin() -> Self {
+        Self::begin_after(Duration::ZERO)
+    }
+
+    /// With a start delay.
+    fn begin_after(start_delay: Duration) -> Self {
         let now = Time::from_nanos(1_000_000_000);
         let fields = StartFields {
+            start_delay: wire_duration(start_delay),
             workflow_id: "w".to_owned(),
             workflow_type: "Flow".to_owned(),
             task_queue: "q".to_owned(),
@@ -88,7 +95,7 @@ impl Story {
     }
 
     fn types(&self) -> Vec<EventType> {
-        decode_all(self.run.history.batches()).iter().map(|event| event.event_type()).collect()
+        decode_all(self.run.history.batches()).unwrap().iter().map(|event| event.event_type()).collect()
     }
 }
 
@@ -222,6 +229,119 @@ fn a_run_takes_ten_updates_at_a_time() {
     }
     let refused = story.run.admit_update("10", update(10), story.now);
     assert!(matches!(refused, Err(Refusal::TooMany(_))), "{refused:?}");
+}
+
+/// The task of the update ended the start delay. It left no trace, so no other task ever came.
+#[test]
+fn a_rejected_update_leaves_the_start_delay_as_it_is() {
+    let mut story = Story::begin_after(Duration::from_secs(60));
+    let admit = |story: &mut Story| {
+        let request = Request { input: Some(Input::default()), ..Default::default() };
+        story.run.admit_update("u", request, story.now).unwrap();
+        story.close(Close::KeepSpeculative);
+        story.take()
+    };
+    let reject = |story: &mut Story, task| {
+        let body = prost_types::Any::from_msg(&Rejection::default()).unwrap();
+        let message = Message { protocol_instance_id: "u".to_owned(), body: Some(body), ..Default::default() };
+        story.complete_as(task, RespondWorkflowTaskCompletedRequest { messages: vec![message], ..Default::default() });
+    };
+    let task = admit(&mut story);
+    reject(&mut story, task);
+    assert_eq!(story.types(), [EventType::WorkflowExecutionStarted]);
+    assert_eq!(story.run.next_deadline(), Some(story.now + Duration::from_secs(60)));
+    story.signal().unwrap();
+    assert!(story.run.state.workflow_task.is_none(), "a signal does not end the delay");
+
+    // The delay ends while another update is with the worker.
+    story.now = story.now + Duration::from_secs(55);
+    let task = admit(&mut story);
+    story.now = story.now + Duration::from_secs(5);
+    let effects = story.run.handle_timeout(story.now);
+    story.follow(effects);
+    reject(&mut story, task);
+    use EventType as T;
+    assert_eq!(
+        story.types(),
+        [
+            T::WorkflowExecutionStarted,
+            T::WorkflowExecutionSignaled,
+            T::WorkflowTaskScheduled,
+            T::WorkflowTaskStarted,
+            T::WorkflowTaskCompleted
+        ]
+    );
+}
+
+fn markers(count: usize, bytes: usize) -> Vec<Command> {
+    let details = crate::api::common::Payloads {
+        payloads: vec![crate::api::common::Payload { data: vec![0; bytes].into(), ..Default::default() }],
+    };
+    let attributes = RecordMarkerCommandAttributes {
+        marker_name: "m".to_owned(),
+        details: [("d".to_owned(), details)].into(),
+        ..Default::default()
+    };
+    let marker = command(CommandType::RecordMarker, CommandAttributes::RecordMarkerCommandAttributes(attributes));
+    vec![marker; count]
+}
+
+/// Completes tasks with so many markers until one is refused; returns with what.
+fn until_refused(story: &mut Story, count: usize, bytes: usize) -> Refusal {
+    loop {
+        let task = story.take();
+        let request = RespondWorkflowTaskCompletedRequest {
+            commands: markers(count, bytes),
+            force_create_new_workflow_task: true,
+            ..Default::default()
+        };
+        if let Some(refusal) = story.complete_as(task, request).refusal {
+            return refusal;
+        }
+    }
+}
+
+#[test]
+fn a_run_whose_history_gets_too_long_is_terminated() {
+    for (count, bytes, reason) in
+        [(997, 0, "Workflow history count exceeds limit."), (2, 1 << 20, "Workflow history size exceeds limit.")]
+    {
+        let mut story = Story::begin();
+        assert_eq!(until_refused(&mut story, count, bytes), Refusal::invalid(reason));
+        assert!(!story.run.is_open() && story.run.is_long());
+        assert!(story.run.history.next_event_id() <= 51_200 + 2 && story.run.history.size_bytes() < 51 << 20);
+        let types = story.types();
+        assert_eq!(
+            types[types.len() - 3..],
+            [EventType::WorkflowTaskStarted, EventType::WorkflowTaskFailed, EventType::WorkflowExecutionTerminated]
+        );
+        let last = story.run.history.event(types.len() as i64).unwrap();
+        let Some(Attributes::WorkflowExecutionTerminatedEventAttributes(terminated)) = last.attributes else {
+            panic!("{last:?}")
+        };
+        assert_eq!((&*terminated.reason, &*terminated.identity), (reason, "history-service"));
+    }
+}
+
+#[test]
+fn what_comes_from_outside_counts_for_the_length_of_a_history() {
+    let mut story = Story::begin();
+    // Each round is a marker less than a thousand, and the three events of its task.
+    for _ in 0..51 {
+        let task = story.take();
+        let request = RespondWorkflowTaskCompletedRequest {
+            commands: markers(997, 0),
+            force_create_new_workflow_task: true,
+            ..Default::default()
+        };
+        assert_eq!(story.complete_as(task, request).refusal, None);
+    }
+    while story.run.is_open() {
+        assert!(story.run.history.next_event_id() - 1 <= 51_200);
+        story.signal().unwrap();
+    }
+    assert_eq!(story.run.history.next_event_id() - 1, 51_202);
+    assert_eq!(story.types().last(), Some(&EventType::WorkflowExecutionTerminated));
 }
 
 #[test]

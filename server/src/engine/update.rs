@@ -12,6 +12,7 @@ use super::activity::BLOB_BYTES_MAX;
 use super::completion::Rejected;
 use super::error::Refusal;
 use super::event::{Attributes, EventId};
+use super::failure::cut_causes;
 use super::run::{Notice, Run};
 use super::time::Time;
 use super::workflow_task::TaskKind;
@@ -160,19 +161,20 @@ impl Updates {
 
 impl Run {
     /// How far an update has come, if the run knows it.
-    pub(crate) fn update_progress(&self, id: &str) -> Option<UpdateProgress> {
+    pub(crate) fn update_progress(&self, id: &str) -> Result<Option<UpdateProgress>, Refusal> {
         if let Some(update) = self.state.updates.live.get(id) {
-            return Some(match update.stage {
+            return Ok(Some(match update.stage {
                 Stage::Admitted | Stage::Sent => UpdateProgress::Admitted,
                 Stage::Accepted { .. } => UpdateProgress::Accepted,
-            });
+            }));
         }
-        let event = self.history.event(*self.state.updates.completed.get(id)?)?;
-        match event.attributes? {
-            Attributes::WorkflowExecutionUpdateCompletedEventAttributes(completed) => {
-                Some(UpdateProgress::Completed(Box::new(completed.outcome.unwrap_or_default())))
+        let Some(event_id) = self.state.updates.completed.get(id) else { return Ok(None) };
+        let event = self.history.event(*event_id).map_err(|error| Refusal::damaged(&self.info.run_id, &error))?;
+        match event.attributes {
+            Some(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(completed)) => {
+                Ok(Some(UpdateProgress::Completed(Box::new(completed.outcome.unwrap_or_default()))))
             }
-            _ => None,
+            _ => Err(Refusal::damaged(&self.info.run_id, &format!("event {event_id} completes no update"))),
         }
     }
 
@@ -388,7 +390,23 @@ impl MessageBody {
         } else {
             return Err(format!("Message type {name} not supported"));
         };
-        read.map_err(|error| format!("unable to unmarshal request: {error}"))
+        let mut read = read.map_err(|error| format!("unable to unmarshal request: {error}"))?;
+        if let Some(failure) = read.failure() {
+            // Read here, it must be readable in an event, too.
+            cut_causes(failure);
+        }
+        Ok(read)
+    }
+
+    fn failure(&mut self) -> Option<&mut Failure> {
+        match self {
+            Self::Acceptance(_) => None,
+            Self::Rejection(rejection) => rejection.failure.as_mut(),
+            Self::Response(response) => match response.outcome.as_mut()?.value.as_mut()? {
+                outcome::Value::Failure(failure) => Some(failure),
+                outcome::Value::Success(_) => None,
+            },
+        }
     }
 }
 

@@ -108,7 +108,6 @@ impl Run {
     pub(super) fn schedule_workflow_task(&mut self, kind: TaskKind, now: Time, original_scheduled_time: Time) {
         debug_assert!(self.state.workflow_task.is_none());
         let mut kind = kind;
-        self.end_start_delay();
         if !self.state.buffered.is_empty() {
             // New events: the next task is not just another attempt, nor one that may leave no trace.
             self.state.workflow_task_attempt = 1;
@@ -361,7 +360,9 @@ impl Run {
         }
     }
 
+    /// Writes the scheduling, which ends a start delay. A speculative task does not: it may leave no trace.
     fn write_task_scheduled(&mut self, task: &WorkflowTask) -> EventId {
+        self.end_start_delay();
         let attributes = self.task_scheduled(task);
         self.append(task.scheduled_time, attributes)
     }

@@ -4,6 +4,7 @@
 //! asked of the run when a worker gets it. So a task may be offered twice, or too late, without harm; it must not be
 //! lost.
 
+mod queues;
 mod rate;
 mod wait;
 
@@ -16,11 +17,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::clock::timers::{Backlog, Timers};
-use crate::clock::{Hold, Holder};
+use crate::clock::timers::Backlog;
+use crate::clock::{Hold, Holder, Holders};
 use crate::engine::time::Time;
 use crate::store::NamespaceKey;
 
+use queues::Queues;
 use rate::RateLimit;
 use wait::Delivery;
 pub(crate) use wait::Waiting;
@@ -35,6 +37,8 @@ const POLLER_KEPT_FOR: Duration = Duration::from_secs(300);
 const GONE_WORKER_KEPT_FOR: Duration = Duration::from_secs(70);
 /// Pollers of one queue that are remembered at most.
 const POLLERS_MAX: usize = 1000;
+/// From so many tasks on, those that no worker would get are dropped.
+const TASKS_MIN: usize = 1024;
 
 /// What kind of task a queue holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +72,9 @@ pub(crate) struct Matched<T> {
 pub(crate) trait QueuedTask {
     /// The worker's own queue that has this task is not served any more: every worker may have it.
     fn leave_sticky_queue(self, queue: &QueueKey);
+
+    /// Whether no worker would get it any more. The caller may hold the lock of any run, so this must not wait for one.
+    fn is_stale(&self) -> bool;
 }
 
 /// What a poll came to at once.
@@ -125,6 +132,10 @@ struct Queue<T> {
     limit: RateLimit,
     /// When the limit lets the next task go, while workers and tasks wait for that.
     throttled: watch::Sender<Option<Instant>>,
+    /// When a task last came, or a poll last began or ended.
+    last_use: Instant,
+    /// At this number of tasks, those that no worker would get are dropped.
+    sift_at: usize,
 }
 
 impl<T> Default for Queue<T> {
@@ -136,6 +147,8 @@ impl<T> Default for Queue<T> {
             last_poll: None,
             limit: RateLimit::default(),
             throttled: watch::Sender::new(None),
+            last_use: Instant::now(),
+            sift_at: TASKS_MIN,
         }
     }
 }
@@ -143,9 +156,9 @@ impl<T> Default for Queue<T> {
 /// The task queues of one engine, with tasks of type `T`.
 #[derive(Debug)]
 pub(crate) struct Matching<T> {
-    queues: Mutex<HashMap<QueueKey, Queue<T>>>,
+    queues: Mutex<Queues<T>>,
     gone: Mutex<GoneWorkers>,
-    timers: Arc<Timers>,
+    holders: Holders,
 }
 
 /// The instance keys of workers that have shut down, in that order.
@@ -153,21 +166,21 @@ pub(crate) struct Matching<T> {
 struct GoneWorkers(VecDeque<(Arc<str>, Instant)>);
 
 impl<T: QueuedTask> Matching<T> {
-    pub(crate) fn new(timers: Arc<Timers>) -> Self {
-        Self { queues: Mutex::new(HashMap::new()), gone: Mutex::default(), timers }
+    pub(crate) fn new(holders: Holders) -> Self {
+        Self { queues: Mutex::default(), gone: Mutex::default(), holders }
     }
 
     /// Hands a task to a waiting worker, or lets it wait.
     pub(crate) fn offer(&self, key: &QueueKey, task: T) {
         let mut queues = self.queues();
-        let queue = queue(&mut queues, key);
+        let queue = queues.get_or_make(key);
         self.deliver(queue, task, Position::Back);
     }
 
     /// As [`Matching::offer`] on a worker's own queue; returns the task when nobody serves it.
     pub(crate) fn offer_sticky(&self, key: &QueueKey, task: T) -> Result<(), T> {
         let mut queues = self.queues();
-        match queues.get_mut(key) {
+        match queues.by_key.get_mut(key) {
             Some(queue) if queue.is_served() => {
                 self.deliver(queue, task, Position::Back);
                 Ok(())
@@ -180,10 +193,8 @@ impl<T: QueuedTask> Matching<T> {
     /// leaves the queue: whoever drops a poll with a task in it is probably gone.
     pub(crate) fn give_back(&self, key: &QueueKey, task: T) {
         let mut queues = self.queues();
-        let queue = queue(&mut queues, key);
+        let queue = queues.get_or_make(key);
         if key.kind == QueueKind::Sticky && queue.waiting.iter().all(Delivery::is_closed) {
-            // Until it waits elsewhere, the clock must not jump past it.
-            let _hold = self.timers.hold(Holder::Match);
             drop(queues);
             return task.leave_sticky_queue(key);
         }
@@ -193,11 +204,13 @@ impl<T: QueuedTask> Matching<T> {
 
     fn deliver(&self, queue: &mut Queue<T>, task: T, position: Position) {
         let waiting = (task, Instant::now());
+        queue.last_use = waiting.1;
         match position {
             Position::Back => queue.tasks.push_back(waiting),
             Position::Front => queue.tasks.push_front(waiting),
         }
         self.hand_out(queue);
+        queue.sift();
     }
 
     /// Hands waiting tasks to waiting workers, as fast as the limit of the queue allows.
@@ -205,11 +218,8 @@ impl<T: QueuedTask> Matching<T> {
         let now = Instant::now();
         while !queue.tasks.is_empty() && queue.limit.delay(now) == Some(Duration::ZERO) {
             let Some(delivery) = queue.waiting.pop_front() else { break };
-            if delivery.is_closed() {
-                continue;
-            }
             let Some((task, since)) = queue.tasks.pop_front() else { break };
-            let matched = Matched { task, backlog: queue.tasks.len(), _hold: self.timers.hold(Holder::Match) };
+            let matched = Matched { task, backlog: queue.tasks.len(), _hold: self.holders.hold(Holder::Match) };
             match delivery.send(matched) {
                 Ok(()) => queue.limit.take(now),
                 Err(back) => queue.tasks.push_front((back.task, since)),
@@ -220,14 +230,14 @@ impl<T: QueuedTask> Matching<T> {
 
     /// As [`Matching::hand_out`]; for workers that waited until the limit lets the next task go.
     fn hand_out_later(&self, key: &QueueKey) {
-        if let Some(queue) = self.queues().get_mut(key) {
+        if let Some(queue) = self.queues().by_key.get_mut(key) {
             self.hand_out(queue);
         }
     }
 
     /// A task went out, but was not to be had any more: it does not count for the limit of its queue.
     pub(crate) fn uncount(&self, key: &QueueKey) {
-        if let Some(queue) = self.queues().get_mut(key) {
+        if let Some(queue) = self.queues().by_key.get_mut(key) {
             queue.limit.put_back();
             self.hand_out(queue);
         }
@@ -241,9 +251,9 @@ impl<T: QueuedTask> Matching<T> {
         if self.gone().has(by.worker) {
             return Poll::Gone;
         }
-        let queue = queue(&mut queues, key);
+        let queue = queues.get_or_make(key);
         let moment = Instant::now();
-        queue.last_poll = Some(moment);
+        (queue.last_poll, queue.last_use) = (Some(moment), moment);
         queue.remember(by, now);
         if queue.limit.set(by.tasks_per_second, moment) {
             self.hand_out(queue);
@@ -252,7 +262,7 @@ impl<T: QueuedTask> Matching<T> {
             && let Some((task, _)) = queue.tasks.pop_front()
         {
             queue.limit.take(moment);
-            let hold = self.timers.hold(Holder::Match);
+            let hold = self.holders.hold(Holder::Match);
             return Poll::Ready(Matched { task, backlog: queue.tasks.len(), _hold: hold });
         }
         let (delivery, receiver) = Delivery::channel(by.worker);
@@ -263,11 +273,11 @@ impl<T: QueuedTask> Matching<T> {
 
     /// A poll ended without a task.
     fn poll_ended(&self, key: &QueueKey) {
-        if let Some(queue) = self.queues().get_mut(key) {
+        if let Some(queue) = self.queues().by_key.get_mut(key) {
             queue.waiting.retain(|delivery| !delivery.is_closed());
             let now = Instant::now();
             if queue.last_poll.is_some() {
-                queue.last_poll = Some(now);
+                (queue.last_poll, queue.last_use) = (Some(now), now);
             }
             queue.announce_throttling(now);
         }
@@ -278,16 +288,14 @@ impl<T: QueuedTask> Matching<T> {
         let mut queues = self.queues();
         if !worker.is_empty() {
             self.gone().add(worker);
-            let of_namespace = queues.iter_mut().filter(|(key, _)| key.namespace == namespace);
+            let of_namespace = queues.by_key.iter_mut().filter(|(key, _)| key.namespace == namespace);
             for (_, queue) in of_namespace {
                 queue.waiting.retain(|delivery| delivery.worker() != worker);
             }
         }
-        let Some((key, queue)) = sticky_queue.and_then(|key| Some((key, queues.get_mut(key)?))) else { return };
+        let Some((key, queue)) = sticky_queue.and_then(|key| Some((key, queues.by_key.get_mut(key)?))) else { return };
         queue.last_poll = None;
         queue.waiting.clear();
-        // Until they wait elsewhere, the clock must not jump past them.
-        let _hold = self.timers.hold(Holder::Match);
         let left: Vec<_> = queue.tasks.drain(..).collect();
         drop(queues);
         left.into_iter().for_each(|(task, _)| task.leave_sticky_queue(key));
@@ -296,7 +304,7 @@ impl<T: QueuedTask> Matching<T> {
     /// Describes a queue; one that nobody has used is empty.
     pub(crate) fn describe(&self, key: &QueueKey) -> QueueDescription {
         let queues = self.queues();
-        let Some(queue) = queues.get(key) else { return QueueDescription::default() };
+        let Some(queue) = queues.by_key.get(key) else { return QueueDescription::default() };
         let pollers = queue.pollers.values().filter(|poller| poller.seen.elapsed() < POLLER_KEPT_FOR);
         QueueDescription {
             pollers: pollers.cloned().collect(),
@@ -309,12 +317,12 @@ impl<T: QueuedTask> Matching<T> {
 
     /// Takes back what `unwanted` says.
     pub(crate) fn withdraw(&self, key: &QueueKey, unwanted: impl Fn(&T) -> bool) {
-        if let Some(queue) = self.queues().get_mut(key) {
+        if let Some(queue) = self.queues().by_key.get_mut(key) {
             queue.tasks.retain(|(task, _)| !unwanted(task));
         }
     }
 
-    fn queues(&self) -> MutexGuard<'_, HashMap<QueueKey, Queue<T>>> {
+    fn queues(&self) -> MutexGuard<'_, Queues<T>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -350,12 +358,13 @@ impl<T: QueuedTask + Send> Backlog for Matching<T> {
             let throttled = queue.throttled.borrow().map(|until| until.saturating_duration_since(Instant::now()));
             unserved.max(throttled).filter(|left| !left.is_zero())
         };
-        self.queues().values().filter_map(hold).max()
+        self.queues().by_key.values().filter_map(hold).max()
     }
 
     fn explain(&self) -> String {
         let queues = self.queues();
         let each: Vec<_> = queues
+            .by_key
             .iter()
             .filter(|(_, queue)| !queue.tasks.is_empty())
             .map(|(key, queue)| format!("{} in {:?} queue {}", queue.tasks.len(), key.kind, key.name))
@@ -364,7 +373,24 @@ impl<T: QueuedTask + Send> Backlog for Matching<T> {
     }
 }
 
+impl<T: QueuedTask> Queue<T> {
+    /// Drops the tasks that no worker would get, when there are many.
+    fn sift(&mut self) {
+        if self.tasks.len() >= self.sift_at {
+            self.tasks.retain(|(task, _)| !task.is_stale());
+            self.sift_at = TASKS_MIN.max(2 * self.tasks.len());
+        }
+    }
+}
+
 impl<T> Queue<T> {
+    /// Whether the queue has to stay although nobody used it lately.
+    fn is_needed(&self, kind: QueueKind) -> bool {
+        // A task on the queue of a worker that has gone was offered to all workers since.
+        let has_tasks = kind != QueueKind::Sticky && !self.tasks.is_empty();
+        has_tasks || self.waiting.iter().any(|delivery| !delivery.is_closed())
+    }
+
     fn is_served(&self) -> bool {
         self.last_poll.is_some_and(|last| {
             last.elapsed() < STICKY_SERVED_FOR || self.waiting.iter().any(|delivery| !delivery.is_closed())
@@ -402,11 +428,4 @@ impl<T> Queue<T> {
 enum Position {
     Front,
     Back,
-}
-
-fn queue<'a, T>(queues: &'a mut HashMap<QueueKey, Queue<T>>, key: &QueueKey) -> &'a mut Queue<T> {
-    if !queues.contains_key(key) {
-        queues.insert(key.clone(), Queue::default());
-    }
-    queues.entry(key.clone()).or_default()
 }

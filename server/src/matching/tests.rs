@@ -1,18 +1,21 @@
 //! Queues as their workers and the engine use them.
 
+use super::queues::QUEUES_MIN;
 use super::*;
-use crate::clock::{Clock, ClockMode};
 
 fn key(kind: QueueKind) -> QueueKey {
     QueueKey { namespace: NamespaceKey(1), kind, name: "q".into() }
 }
 
 fn matching() -> Arc<Matching<u32>> {
-    Arc::new(Matching::new(Arc::new(Timers::new(Arc::new(Clock::new(ClockMode::Skipping, NOW))))))
+    Arc::new(Matching::new(Holders::default()))
 }
 
 const NOW: Time = Time::from_nanos(0);
 const WORKER: PolledBy<'static> = PolledBy { identity: "w", worker: "key", tasks_per_second: None };
+
+/// A task that no worker would get.
+const STALE: u32 = 10;
 
 /// Tasks that left a worker's own queue.
 static LEFT: Mutex<Vec<u32>> = Mutex::new(Vec::new());
@@ -20,6 +23,10 @@ static LEFT: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 impl QueuedTask for u32 {
     fn leave_sticky_queue(self, _: &QueueKey) {
         LEFT.lock().unwrap().push(self);
+    }
+
+    fn is_stale(&self) -> bool {
+        *self == STALE
     }
 }
 
@@ -116,11 +123,11 @@ fn a_task_on_its_way_is_a_holder_and_a_waiting_one_for_a_moment() {
     let key = key(QueueKind::Activity);
     matching.offer(&key, 1);
     assert!(matching.holds_for().is_some());
-    assert!(matching.timers.is_settled());
+    assert!(matching.holders.is_idle());
     let Poll::Ready(matched) = matching.poll(&key, WORKER, NOW) else { panic!("a task waits") };
-    assert!(!matching.timers.is_settled() && matching.holds_for().is_none());
+    assert!(!matching.holders.is_idle() && matching.holds_for().is_none());
     drop(matched);
-    assert!(matching.timers.is_settled());
+    assert!(matching.holders.is_idle());
 }
 
 /// A worker that takes at most that many tasks a second.
@@ -173,4 +180,35 @@ async fn a_task_that_nobody_took_does_not_count_for_the_limit() {
     let Poll::Waiting(waiting) = matching.poll(&key, one_in_an_hour, NOW) else { panic!("the limit holds it back") };
     matching.uncount(&key);
     assert_eq!(waiting.task().await.unwrap().task, 2);
+}
+
+#[test]
+fn queues_that_nobody_uses_are_dropped() {
+    let matching = matching();
+    let named = |kind, name: String| QueueKey { namespace: NamespaceKey(1), kind, name: name.into() };
+    let _worker = line(&matching, &named(QueueKind::Workflow, "served".to_owned()));
+    matching.offer(&named(QueueKind::Workflow, "waited for".to_owned()), 1);
+    matching.queues().kept_for = Duration::ZERO;
+    for number in 0..20_000 {
+        let key = named(QueueKind::Sticky, number.to_string());
+        drop(line(&matching, &key));
+        matching.offer_sticky(&key, 1).unwrap();
+        assert!(matching.queues().by_key.len() <= QUEUES_MIN, "after {number}");
+    }
+    let queues = matching.queues();
+    let is_there = |name: &str| queues.by_key.contains_key(&named(QueueKind::Workflow, name.to_owned()));
+    assert!(is_there("served") && is_there("waited for"));
+}
+
+#[test]
+fn tasks_that_no_worker_would_get_are_dropped_from_a_queue_nobody_polls() {
+    let matching = matching();
+    let key = key(QueueKind::Activity);
+    for number in 0..100_000 {
+        // A hundred are still to be had.
+        matching.offer(&key, if number % 1000 == 1 { 1 } else { STALE });
+        assert!(matching.queues().by_key[&key].tasks.len() <= TASKS_MIN, "after {number}");
+    }
+    matching.withdraw(&key, |task| *task == STALE);
+    assert_eq!(matching.describe(&key).backlog, 100);
 }

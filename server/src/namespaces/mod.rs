@@ -65,6 +65,19 @@ impl Namespaces {
     ///
     /// A name that cannot be a namespace, or a store that has failed.
     pub(crate) fn open(store: Arc<dyn Store>, names: &[String]) -> Result<Self, NamespaceError> {
+        let namespaces = Self::load(store)?;
+        for name in [DEFAULT].into_iter().chain(names.iter().map(String::as_str)) {
+            namespaces.ensure(name)?;
+        }
+        Ok(namespaces)
+    }
+
+    /// Loads what the store has.
+    ///
+    /// # Errors
+    ///
+    /// A store that has failed.
+    pub(crate) fn load(store: Arc<dyn Store>) -> Result<Self, NamespaceError> {
         let mut by_name = BTreeMap::new();
         for row in store.load_namespaces()? {
             let description = DescribeNamespaceResponse::decode(row.description)
@@ -72,11 +85,7 @@ impl Namespaces {
             let namespace = Namespace { key: row.namespace, name: Arc::clone(&row.name), description };
             by_name.insert(row.name, Arc::new(namespace));
         }
-        let namespaces = Self { store, by_name: RwLock::new(by_name), changing: Mutex::new(()) };
-        for name in [DEFAULT].into_iter().chain(names.iter().map(String::as_str)) {
-            namespaces.ensure(name)?;
-        }
-        Ok(namespaces)
+        Ok(Self { store, by_name: RwLock::new(by_name), changing: Mutex::new(()) })
     }
 
     /// Adds a namespace if there is none of that name, with what `default` has.
@@ -132,7 +141,10 @@ impl Namespaces {
             return Err(NamespaceError::AlreadyExists { name: request.namespace });
         }
         check_clusters(&request.active_cluster_name, &request.clusters)?;
-        check_archival(&[request.history_archival_state, request.visibility_archival_state])?;
+        check_archival([
+            ("history_archival_state", request.history_archival_state, &request.history_archival_uri),
+            ("visibility_archival_state", request.visibility_archival_state, &request.visibility_archival_uri),
+        ])?;
 
         let info = NamespaceInfo {
             name: request.namespace,
@@ -359,7 +371,7 @@ fn retention(retention: Option<Duration>) -> Result<Duration, NamespaceError> {
 
 fn check_clusters(active: &str, clusters: &[ClusterReplicationConfig]) -> Result<(), NamespaceError> {
     if clusters.iter().any(|cluster| cluster.replication_ramp_duration.is_some()) {
-        return Err(NamespaceError::Unsupported("a ramp of replication"));
+        return Err(NamespaceError::Unsupported("clusters.replication_ramp_duration"));
     }
     let mut names = clusters.iter().map(|cluster| cluster.cluster_name.as_str()).chain([active]);
     match names.find(|name| ![CLUSTER, ""].contains(name)) {
@@ -368,28 +380,37 @@ fn check_clusters(active: &str, clusters: &[ClusterReplicationConfig]) -> Result
     }
 }
 
-fn check_archival(states: &[i32]) -> Result<(), NamespaceError> {
-    match states.contains(&ArchivalState::Enabled.into()) {
-        true => Err(NamespaceError::Unsupported("archival")),
-        false => Ok(()),
+/// Of histories and of visibility: the field with the state, the state and where the archive is.
+fn check_archival(archives: [(&'static str, i32, &String); 2]) -> Result<(), NamespaceError> {
+    for (field, state, uri) in archives {
+        if state == ArchivalState::Enabled as i32 {
+            return Err(NamespaceError::Unsupported(field));
+        }
+        if !uri.is_empty() {
+            return Err(NamespaceError::Unsupported("history_archival_uri or visibility_archival_uri"));
+        }
     }
+    Ok(())
 }
 
 /// What an update may not ask for.
 fn check_update(request: &UpdateNamespaceRequest) -> Result<(), NamespaceError> {
     if let Some(config) = &request.config {
-        check_archival(&[config.history_archival_state, config.visibility_archival_state])?;
+        check_archival([
+            ("config.history_archival_state", config.history_archival_state, &config.history_archival_uri),
+            ("config.visibility_archival_state", config.visibility_archival_state, &config.visibility_archival_uri),
+        ])?;
         if config.bad_binaries.as_ref().is_some_and(|bad| !bad.binaries.is_empty()) {
-            return Err(NamespaceError::Unsupported("a list of bad binaries"));
+            return Err(NamespaceError::Unsupported("config.bad_binaries"));
         }
         if !config.custom_search_attribute_aliases.is_empty() {
-            return Err(NamespaceError::Unsupported("a custom search attribute"));
+            return Err(NamespaceError::Unsupported("config.custom_search_attribute_aliases"));
         }
     }
     if let Some(replication) = &request.replication_config {
         check_clusters(&replication.active_cluster_name, &replication.clusters)?;
         if replication.state() == ReplicationState::Handover {
-            return Err(NamespaceError::Unsupported("a handover to another cluster"));
+            return Err(NamespaceError::Unsupported("replication_config.state HANDOVER"));
         }
     }
     if !request.delete_bad_binary.is_empty() {
@@ -413,7 +434,7 @@ fn updated_state(old: NamespaceState, new: i32) -> Result<NamespaceState, Namesp
         Ok(NamespaceState::Unspecified) => Ok(old),
         Ok(new) if new == old => Ok(old),
         Ok(NamespaceState::Deprecated) if old == NamespaceState::Registered => Ok(NamespaceState::Deprecated),
-        Ok(NamespaceState::Deleted) => Err(NamespaceError::Unsupported("deletion of a namespace")),
+        Ok(NamespaceState::Deleted) => Err(NamespaceError::Unsupported("update_info.state DELETED")),
         _ => Err(NamespaceError::StateUpdate),
     }
 }

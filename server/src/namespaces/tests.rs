@@ -102,7 +102,7 @@ fn wrong_registrations_are_refused() {
     let elsewhere = refused(|request| request.active_cluster_name = "other".to_owned());
     assert_eq!(elsewhere.to_string(), "Invalid cluster name: other");
     let archived = refused(|request| request.visibility_archival_state = ArchivalState::Enabled.into());
-    assert_eq!(archived, NamespaceError::Unsupported("archival"));
+    assert_eq!(archived, NamespaceError::Unsupported("visibility_archival_state"));
     assert_eq!(namespaces.find("shop").unwrap_err(), NamespaceError::NotFound { name: "shop".to_owned() });
 
     namespaces.register(request("shop")).unwrap();
@@ -162,11 +162,11 @@ fn wrong_updates_are_refused_and_change_nothing() {
     let archived = |request: &mut UpdateNamespaceRequest| {
         request.config.get_or_insert_default().history_archival_state = ArchivalState::Enabled.into();
     };
-    assert_eq!(refused(archived), "archival is not supported by this server");
+    assert_eq!(refused(archived), "config.history_archival_state is not supported by this server");
     let deleted = |request: &mut UpdateNamespaceRequest| {
         request.update_info.get_or_insert_default().state = NamespaceState::Deleted.into();
     };
-    assert_eq!(refused(deleted), "deletion of a namespace is not supported by this server");
+    assert_eq!(refused(deleted), "update_info.state DELETED is not supported by this server");
     assert_eq!(describe(&namespaces, "shop"), before);
 }
 

@@ -1,26 +1,23 @@
 //! Closed runs: what remains of them in memory for a while, and how they are found again later.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use prost::Message as _;
+use tonic::Status;
 
-use super::core::{OpenRun, Slot, StoredHashes};
+use super::core::OpenRun;
 use crate::api::enums::EventType;
 use crate::api::history::HistoryEvent;
 use crate::api::history::history_event::Attributes;
 use crate::engine::describe::{StartSummary, config};
+use crate::engine::error::Refusal;
 use crate::engine::event::EventId;
-use crate::engine::history::decode_all;
+use crate::engine::history::{DamagedEvent, decode_all};
 use crate::engine::overlay::Overlay;
 use crate::engine::update::{UpdateProgress, cut_off_by_close};
 use crate::store::{CommitSeq, HistoryBatch, ReadLimit, RunKey, Store, StoreError, StoredRun};
 use crate::visibility::VisibilityRow;
-
-/// Closed runs in memory, at most.
-const RUNS_MAX: usize = 20_000;
-/// History of closed runs in memory, at most.
-const BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A run that has closed.
 #[derive(Debug)]
@@ -70,9 +67,10 @@ impl ClosedRun {
         }
     }
 
-    pub(super) fn from_store(stored: StoredRun, store: Arc<dyn Store>) -> Self {
-        let overlay = stored.overlay.and_then(|overlay| Overlay::decode(overlay).ok()).unwrap_or_default();
-        Self {
+    pub(super) fn from_store(stored: StoredRun, store: Arc<dyn Store>) -> Result<Self, Refusal> {
+        let damaged = |error| Refusal::damaged(&stored.visibility.run_id, &error);
+        let overlay = stored.overlay.map(Overlay::decode).transpose().map_err(damaged)?.unwrap_or_default();
+        Ok(Self {
             key: stored.run,
             seq: None,
             row: stored.visibility,
@@ -80,7 +78,7 @@ impl ClosedRun {
             batches: None,
             store,
             told: OnceLock::new(),
-        }
+        })
     }
 
     /// Roughly what it takes in memory.
@@ -102,14 +100,20 @@ impl ClosedRun {
     }
 
     /// The last batch, which ends with the closing event.
-    pub(crate) fn last_batch(&self) -> Result<Option<HistoryBatch>, StoreError> {
-        match &self.batches {
-            Some(batches) => Ok(batches.last().cloned()),
+    pub(crate) fn last_batch(&self) -> Result<HistoryBatch, Status> {
+        let last = match &self.batches {
+            Some(batches) => batches.last().cloned(),
             None => {
                 let limit = ReadLimit { batches_max: 1, bytes_max: 0 };
-                Ok(self.store.read_history_back(self.key, self.row.history_length + 1, limit)?.pop())
+                self.store.read_history_back(self.key, self.next_event_id(), limit)?.pop()
             }
-        }
+        };
+        let last = last.filter(|batch| batch.next_event_id == self.next_event_id());
+        last.ok_or_else(|| self.damaged(&DamagedEvent::missing(self.next_event_id() - 1)).into())
+    }
+
+    fn damaged(&self, problem: &DamagedEvent) -> Refusal {
+        Refusal::damaged(&self.row.run_id, problem)
     }
 
     pub(super) fn batches_in_memory(&self) -> Option<&[HistoryBatch]> {
@@ -127,7 +131,7 @@ impl ClosedRun {
     }
 
     /// What the history tells; read once.
-    pub(crate) fn told(&self) -> Result<&Told, StoreError> {
+    pub(crate) fn told(&self) -> Result<&Told, Status> {
         if let Some(told) = self.told.get() {
             return Ok(told);
         }
@@ -135,9 +139,9 @@ impl ClosedRun {
         let mut next = 1;
         while next < self.next_event_id() {
             let batches = self.batches_from(next, ReadLimit { batches_max: 256, bytes_max: 4 * 1024 * 1024 })?;
-            let Some(last) = batches.last() else { break };
+            let last = batches.last().ok_or_else(|| self.damaged(&DamagedEvent::missing(next)))?;
             next = last.next_event_id;
-            for event in decode_all(&batches) {
+            for event in decode_all(&batches).map_err(|error| self.damaged(&error))? {
                 told.apply(event);
             }
         }
@@ -176,36 +180,5 @@ impl Told {
             _ if kind == EventType::WorkflowExecutionCancelRequested => self.start.cancel_requested = true,
             _ => {}
         }
-    }
-}
-
-/// Which closed runs are in memory, oldest first, and which are in the store alone.
-#[derive(Debug, Default)]
-pub(super) struct ClosedRuns {
-    in_memory: VecDeque<(Arc<Slot>, usize)>,
-    bytes: usize,
-    stored: StoredHashes,
-}
-
-impl ClosedRuns {
-    /// Counts one more; returns those that have to go.
-    pub(super) fn add(&mut self, slot: &Arc<Slot>, size: usize) -> Vec<Arc<Slot>> {
-        self.in_memory.push_back((Arc::clone(slot), size));
-        self.bytes += size;
-        let mut gone = Vec::new();
-        while self.bytes > BYTES_MAX || self.in_memory.len() > RUNS_MAX {
-            let Some((slot, size)) = self.in_memory.pop_front() else { break };
-            self.bytes -= size;
-            gone.push(slot);
-        }
-        gone
-    }
-
-    pub(super) fn stored(&mut self, hash: u64) {
-        self.stored.insert(hash);
-    }
-
-    pub(super) fn may_be_stored(&self, hash: u64) -> bool {
-        self.stored.contains(&hash)
     }
 }

@@ -4,23 +4,24 @@
 //! tasks, timers, news for waiting callers. A caller whose future is dropped before has changed nothing, after it
 //! everything.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use tonic::Status;
 
-use super::closed::{ClosedRun, ClosedRuns};
+use super::closed::ClosedRun;
+use super::closed_runs::ClosedRuns;
 use super::direct::DirectQuery;
 use super::idle::IdleRuns;
 use crate::api::query::WorkflowQueryResult;
-use crate::clock::timers::{Due, Ticket, Timers, Waiting};
-use crate::clock::{Clock, Holder};
+use crate::clock::timers::{Due, Ticket, Timers};
+use crate::clock::{Clock, Holder, Holders};
 use crate::engine::error::Refusal;
-use crate::engine::overlay::{Attempts, Overlay};
+use crate::engine::overlay::Overlay;
 use crate::engine::run::{Close, Effects, Notice, Offer, Run};
 use crate::engine::time::Time;
 use crate::engine::update::UpdateNotice;
@@ -56,28 +57,40 @@ impl QueuedTask for Task {
             Self::Activity { .. } => {}
         }
     }
+
+    fn is_stale(&self) -> bool {
+        match self {
+            Self::Query(query) => !query.is_wanted(),
+            Self::Workflow { slot, run_id, stamp } => slot.no_longer_has(run_id, |run| {
+                run.state.workflow_task.as_ref().is_some_and(|task| task.stamp == *stamp && task.started.is_none())
+            }),
+            Self::Activity { slot, run_id, scheduled_event_id, attempt } => slot.no_longer_has(run_id, |run| {
+                let activity = run.state.activities.get(scheduled_event_id);
+                activity.is_some_and(|it| it.attempt == *attempt && it.started.is_none() && !it.backing_off)
+            }),
+        }
+    }
 }
 
 /// Everything one engine shares.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) clock: Arc<Clock>,
+    pub(crate) holders: Holders,
     pub(crate) timers: Arc<Timers>,
     pub(crate) matching: Arc<Matching<Task>>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) namespaces: Arc<Namespaces>,
     /// What the store was opened with: who had a task then is gone with the process before.
     pub(super) workers_are_gone: bool,
-    /// Workers elsewhere may have tasks, and outlive this process.
-    pub(super) is_listening: AtomicBool,
     pub(super) idle: Mutex<IdleRuns>,
     /// Nobody has the engine any more.
     pub(super) is_stopping: AtomicBool,
     /// Open runs that are in the store alone and have a deadline.
     pub(super) dormant: Mutex<HashMap<RunKey, Ticket>>,
     shards: Vec<Mutex<HashMap<SlotKey, Arc<Slot>>>>,
-    hasher: RandomState,
-    closed: Mutex<ClosedRuns>,
+    pub(super) hasher: RandomState,
+    pub(super) closed: Mutex<ClosedRuns>,
     /// Queries with tasks of their own, by number.
     pub(super) direct_queries: Mutex<HashMap<u64, Arc<DirectQuery>>>,
     pub(super) next_query: AtomicU64,
@@ -95,7 +108,7 @@ pub(crate) struct SlotKey {
 pub(crate) struct Slot {
     pub(crate) key: SlotKey,
     core: Weak<Core>,
-    state: Mutex<SlotState>,
+    pub(super) state: Mutex<SlotState>,
 }
 
 /// What a slot guards.
@@ -128,20 +141,15 @@ pub(crate) struct OpenRun {
     pub(super) counted_bytes: usize,
     /// Whether the run is on the list of those that rest.
     pub(super) is_listed_idle: bool,
+    /// The log says that the history gets long.
+    is_known_as_long: bool,
     pub(super) armed: Option<Ticket>,
     in_progress: usize,
     updates_waiting: bool,
     event_waiters: Vec<oneshot::Sender<()>>,
-    close_waiters: Vec<CloseWaiter>,
+    close_waiters: Vec<oneshot::Sender<()>>,
     update_waiters: Vec<UpdateWaiter>,
     query_waiters: HashMap<u64, oneshot::Sender<QueryNotice>>,
-}
-
-#[derive(Debug)]
-struct CloseWaiter {
-    sender: oneshot::Sender<()>,
-    /// Lets time jump while it waits.
-    time: Option<Weak<Waiting>>,
 }
 
 #[derive(Debug)]
@@ -150,8 +158,6 @@ struct UpdateWaiter {
     /// Acceptance is not enough.
     for_completion: bool,
     sender: oneshot::Sender<UpdateNotice>,
-    /// Lets time jump while it waits.
-    time: Option<Weak<Waiting>>,
 }
 
 /// News of a query that rode on a workflow task.
@@ -173,6 +179,7 @@ impl OpenRun {
             has_overlay: false,
             counted_bytes: 0,
             is_listed_idle: false,
+            is_known_as_long: false,
             armed: None,
             in_progress: 0,
             updates_waiting: false,
@@ -191,7 +198,7 @@ impl OpenRun {
     /// Whether somebody would miss the run in memory.
     pub(super) fn is_waited_for(&mut self) -> bool {
         self.event_waiters.retain(|waiter| !waiter.is_closed());
-        self.close_waiters.retain(|waiter| !waiter.sender.is_closed());
+        self.close_waiters.retain(|waiter| !waiter.is_closed());
         self.update_waiters.retain(|waiter| !waiter.sender.is_closed());
         self.query_waiters.retain(|_, waiter| !waiter.is_closed());
         !(self.event_waiters.is_empty()
@@ -219,24 +226,18 @@ impl OpenRun {
         }
     }
 
-    /// Resolves when the run closes. From then on time does not jump for the caller any more.
-    pub(crate) fn wait_for_close(&mut self, time: Option<Weak<Waiting>>) -> oneshot::Receiver<()> {
+    /// Resolves when the run closes.
+    pub(crate) fn wait_for_close(&mut self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
-        self.close_waiters.retain(|waiter| !waiter.sender.is_closed());
-        self.close_waiters.push(CloseWaiter { sender, time });
+        self.close_waiters.retain(|waiter| !waiter.is_closed());
+        self.close_waiters.push(sender);
         receiver
     }
 
-    /// Resolves when there is news of an update. From then on time does not jump for the caller any more.
-    pub(crate) fn wait_for_update(
-        &mut self,
-        id: &str,
-        for_completion: bool,
-        time: Option<Weak<Waiting>>,
-    ) -> oneshot::Receiver<UpdateNotice> {
+    pub(crate) fn wait_for_update(&mut self, id: &str, for_completion: bool) -> oneshot::Receiver<UpdateNotice> {
         let (sender, receiver) = oneshot::channel();
         self.update_waiters.retain(|waiter| !waiter.sender.is_closed());
-        self.update_waiters.push(UpdateWaiter { id: id.into(), for_completion, sender, time });
+        self.update_waiters.push(UpdateWaiter { id: id.into(), for_completion, sender });
         receiver
     }
 
@@ -258,7 +259,6 @@ impl OpenRun {
                 let accepted_only = matches!(notice, UpdateNotice::Accepted);
                 for waiter in std::mem::take(&mut self.update_waiters) {
                     if waiter.id == id && !(accepted_only && waiter.for_completion) {
-                        end_wait(waiter.time);
                         drop(waiter.sender.send(notice.clone()));
                     } else {
                         self.update_waiters.push(waiter);
@@ -285,23 +285,24 @@ impl Core {
         workers_are_gone: bool,
     ) -> Arc<Self> {
         let clock = Arc::new(clock);
+        let remembers_stored = !store.outlives_process();
+        let holders = Holders::default();
         // Workers may still have queries of a process before this one; their numbers lie behind.
         let next_query = AtomicU64::new(u64::try_from(clock.now().nanos()).unwrap_or(0));
-        let timers = Arc::new(Timers::new(Arc::clone(&clock)));
         Arc::new(Self {
-            matching: Arc::new(Matching::new(Arc::clone(&timers))),
-            timers,
+            timers: Arc::new(Timers::new(Arc::clone(&clock), holders.clone())),
+            matching: Arc::new(Matching::new(holders.clone())),
             clock,
+            holders,
             store,
             namespaces,
             workers_are_gone,
-            is_listening: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
             idle: Mutex::default(),
             dormant: Mutex::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
-            closed: Mutex::default(),
+            closed: Mutex::new(ClosedRuns::new(remembers_stored)),
             direct_queries: Mutex::default(),
             next_query,
         })
@@ -317,6 +318,12 @@ impl Core {
         let mut shard = lock(self.shard(key));
         let made = || Arc::new(Slot { key: key.clone(), core: Arc::downgrade(self), state: Mutex::default() });
         Arc::clone(shard.entry(key.clone()).or_insert_with(made))
+    }
+
+    /// For tests: how many workflow ids have something in memory.
+    #[cfg(test)]
+    pub(super) fn count_slots(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
     }
 
     fn shard(&self, key: &SlotKey) -> &Mutex<HashMap<SlotKey, Arc<Slot>>> {
@@ -351,7 +358,7 @@ impl Core {
             let asked = (!run_id.is_empty()).then_some(run_id);
             match self.store.find_run(namespace.key, workflow_id, asked)? {
                 Some(stored) if stored.visibility.close_time_ns.is_some() => {
-                    let closed = Arc::new(ClosedRun::from_store(stored, Arc::clone(&self.store)));
+                    let closed = Arc::new(ClosedRun::from_store(stored, Arc::clone(&self.store))?);
                     return act(Located::Closed(&closed));
                 }
                 Some(_) if !other_run => self.load(&key)?,
@@ -391,23 +398,52 @@ impl Core {
 
     /// Whether there may be a run of that workflow id in the store, though not in memory.
     pub(super) fn may_be_stored(&self, key: &SlotKey) -> bool {
-        self.store.outlives_process() || lock(&self.closed).may_be_stored(self.hasher.hash_one(key))
+        lock(&self.closed).may_be_stored(self.hasher.hash_one(key))
     }
 
     /// Does what a transition wants done. The run's lock is held.
     pub(super) fn apply(self: &Arc<Self>, slot: &Arc<Slot>, open: &mut OpenRun, effects: Effects) {
+        self.apply_together([Change { slot, open, effects }]);
+    }
+
+    /// Does what a transition of several runs wants done: what they write is one commit, which a crash cannot divide. Runs
+    /// are written in the given order. The locks of all are held.
+    pub(super) fn apply_together<const RUNS: usize>(self: &Arc<Self>, mut changes: [Change<'_>; RUNS]) {
+        let mut all = Vec::new();
+        for Change { open, effects, .. } in &mut changes {
+            let overlay = self.changed_overlay(open, effects);
+            let wake = self.changed_wake(open);
+            if !effects.batches.is_empty() || effects.visible || overlay.is_some() || wake.is_some() {
+                all.extend(writes(open, effects, overlay, wake));
+            }
+        }
+        let seq = (!all.is_empty()).then(|| self.store.commit(all));
+        for Change { slot, open, effects } in changes {
+            open.seq = seq.or(open.seq);
+            self.follow(slot, open, effects);
+        }
+    }
+
+    /// Does what a written transition wants done outside of the store.
+    fn follow(self: &Arc<Self>, slot: &Arc<Slot>, open: &mut OpenRun, effects: Effects) {
         let closed = !open.run.is_open();
         let wrote = !effects.batches.is_empty();
-        let overlay = self.changed_overlay(open, &effects);
-        let wake = self.changed_wake(open);
-        if wrote || effects.visible || overlay.is_some() || wake.is_some() {
-            open.seq = Some(self.store.commit(writes(open, &effects, overlay, wake)));
-        }
         for offer in effects.offers {
             self.offer(slot, open, offer);
         }
         for notice in effects.notices {
             open.tell(notice);
+        }
+        if wrote && open.run.is_long() && !std::mem::replace(&mut open.is_known_as_long, true) {
+            let info = &open.run.info;
+            tracing::warn!(
+                namespace = &*info.namespace,
+                workflow_id = &*info.workflow_id,
+                run_id = &*info.run_id,
+                events = open.run.history.next_event_id() - 1,
+                bytes = open.run.history.size_bytes(),
+                "the history of a run gets long: it is terminated at 51,200 events or 50 MiB; continue as new before"
+            );
         }
         if wrote {
             for waiter in open.event_waiters.drain(..) {
@@ -416,17 +452,21 @@ impl Core {
             }
         }
         if closed {
-            for CloseWaiter { sender, time } in open.close_waiters.drain(..) {
-                end_wait(time);
-                // A waiter may have gone.
-                let _ = sender.send(());
+            for waiter in open.close_waiters.drain(..) {
+                // Whoever waited may have gone.
+                let _ = waiter.send(());
             }
         }
+        self.count_holders(open, closed);
         self.count_open(slot, open);
         let next = if closed { None } else { open.run.next_deadline() };
-        let counts = self.changed_holders(open, closed);
-        // Last, when tasks are in their queues and waiting callers know: from here on the clock may jump.
-        open.armed = self.timers.settle(open.armed, next, || Arc::clone(slot) as Arc<dyn Due>, counts);
+        if next != open.armed.map(Ticket::at) {
+            if let Some(ticket) = open.armed.take() {
+                self.timers.disarm(ticket);
+            }
+            open.armed = next.map(|at| self.timers.arm(at, Arc::clone(slot) as Arc<dyn Due>));
+        }
+        self.timers.poke();
     }
 
     /// What the store has to know beside the history, if that is not what it knows.
@@ -436,9 +476,7 @@ impl Core {
         if !is_asked {
             return None;
         }
-        let is_listening = self.is_listening.load(Ordering::Relaxed);
-        let attempts = if is_listening { Attempts::All } else { Attempts::Unrepeatable };
-        let overlay = Overlay::of(&open.run, attempts).to_bytes();
+        let overlay = Overlay::of(&open.run).to_bytes();
         let had = std::mem::replace(&mut open.has_overlay, !overlay.is_empty());
         (had || open.has_overlay).then_some(overlay)
     }
@@ -452,16 +490,20 @@ impl Core {
         (std::mem::replace(&mut open.stored_wake, wake) != wake).then_some(wake)
     }
 
-    /// What has begun and ended to hold a skipping clock.
-    fn changed_holders(&self, open: &mut OpenRun, closed: bool) -> [(Holder, i64); 2] {
+    fn count_holders(&self, open: &mut OpenRun, closed: bool) {
         if !self.clock.is_skipping() {
-            return [(Holder::Task, 0), (Holder::Update, 0)];
+            return;
         }
         let in_progress = if closed { 0 } else { open.run.tasks_in_progress() };
-        let before = std::mem::replace(&mut open.in_progress, in_progress);
+        if in_progress != open.in_progress {
+            self.holders.change(Holder::Task, in_progress as i64 - open.in_progress as i64);
+            open.in_progress = in_progress;
+        }
         let waiting = !closed && open.run.state.updates.wait_to_be_sent();
-        let waited = std::mem::replace(&mut open.updates_waiting, waiting);
-        [(Holder::Task, in_progress as i64 - before as i64), (Holder::Update, i64::from(waiting) - i64::from(waited))]
+        if waiting != open.updates_waiting {
+            self.holders.change(Holder::Update, if waiting { 1 } else { -1 });
+            open.updates_waiting = waiting;
+        }
     }
 
     fn offer(&self, slot: &Arc<Slot>, open: &OpenRun, offer: Offer) {
@@ -487,43 +529,12 @@ impl Core {
         }
     }
 
-    /// Replaces an open run that has closed by what remains of it. The run's lock is held.
-    pub(super) fn settle(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut SlotState) {
-        match state.current.take() {
-            Some(Current::Open(open)) if !open.run.is_open() => {
-                let closed = Arc::new(ClosedRun::from_open(*open, Arc::clone(&self.store)));
-                let size = closed.size();
-                state.current = Some(Current::Closed(closed));
-                let evicted = lock(&self.closed).add(slot, size);
-                for old in evicted {
-                    if Arc::ptr_eq(&old, slot) {
-                        continue;
-                    }
-                    self.evict(&old);
-                }
-            }
-            current => state.current = current,
-        }
-    }
-
     /// Lets go of a slot that has no open run and is not counted among the closed ones in memory.
     pub(super) fn tidy(&self, slot: &Arc<Slot>, mut state: MutexGuard<'_, SlotState>) {
         state.current = None;
         state.retired = true;
         drop(state);
         lock(self.shard(&slot.key)).remove(&slot.key);
-    }
-
-    /// Lets go of a closed run; the store has it.
-    fn evict(&self, slot: &Arc<Slot>) {
-        // Another thread may be at work there; then the run stays, and is found in the store when it goes.
-        let Ok(state) = slot.state.try_lock() else { return };
-        // What is not written yet is found here alone.
-        let is_written = |closed: &ClosedRun| closed.seq.is_none_or(|seq| self.store.is_durable(seq));
-        if matches!(&state.current, Some(Current::Closed(closed)) if is_written(closed)) {
-            lock(&self.closed).stored(self.hasher.hash_one(&slot.key));
-            self.tidy(slot, state);
-        }
     }
 
     /// Waits until what a reply tells is as durable as it gets.
@@ -533,6 +544,13 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// One run's part in a transition.
+pub(super) struct Change<'a> {
+    pub(super) slot: &'a Arc<Slot>,
+    pub(super) open: &'a mut OpenRun,
+    pub(super) effects: Effects,
 }
 
 /// What looking for a run in memory came to.
@@ -556,6 +574,16 @@ impl Slot {
     pub(super) fn lock(&self) -> Option<MutexGuard<'_, SlotState>> {
         let state = lock(&self.state);
         (!state.retired).then_some(state)
+    }
+
+    /// Whether the run with that id is not open any more, or has not what `has` looks for. A run that another thread is at
+    /// work on counts as having it.
+    fn no_longer_has(&self, run_id: &str, has: impl FnOnce(&Run) -> bool) -> bool {
+        let Ok(state) = self.state.try_lock() else { return false };
+        match &state.current {
+            Some(Current::Open(open)) if *open.run.info.run_id == *run_id => !has(&open.run),
+            _ => true,
+        }
     }
 
     /// Changes the run with that id, if it is still open, and does what follows.
@@ -599,24 +627,19 @@ impl Due for Slot {
 }
 
 /// What a transition writes: one write per batch, the first with everything else.
-fn writes(open: &OpenRun, effects: &Effects, overlay: Option<Bytes>, wake: Option<Wake>) -> Vec<Write> {
+fn writes(
+    open: &OpenRun,
+    effects: &Effects,
+    overlay: Option<Bytes>,
+    wake: Option<Wake>,
+) -> impl Iterator<Item = Write> {
     let visibility = effects.visible.then(|| Box::new(open.run.visibility_row(open.namespace.key)));
     let mut batches = effects.batches.iter().cloned();
     let of_batch = |history| Write { run: open.key, history, visibility: None, overlay: None, wake: None };
     let first = Write { visibility, overlay, wake, ..of_batch(batches.next()) };
-    std::iter::once(first).chain(batches.map(|batch| of_batch(Some(batch)))).collect()
-}
-
-/// What a caller waited for is there: time does not jump for it any more.
-fn end_wait(time: Option<Weak<Waiting>>) {
-    if let Some(time) = time.and_then(|time| time.upgrade()) {
-        time.end();
-    }
+    std::iter::once(first).chain(batches.map(move |batch| of_batch(Some(batch))))
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// Hashes of what is in the store and nowhere else.
-pub(super) type StoredHashes = HashSet<u64>;

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
-use super::core::{Core, lock};
+use super::core::{Core, Task, lock};
 use crate::api::query::WorkflowQuery;
 use crate::api::workflowservice::RespondQueryTaskCompletedRequest;
+use crate::matching::QueueKey;
 
 /// A query on its way to a worker and back.
 #[derive(Debug)]
@@ -30,6 +31,10 @@ impl DirectQuery {
         lock(&self.reply).take();
     }
 
+    fn is_answered(&self) -> bool {
+        lock(&self.reply).is_none()
+    }
+
     pub(crate) fn answer(&self, answer: RespondQueryTaskCompletedRequest) -> bool {
         lock(&self.reply).take().is_some_and(|reply| reply.send(answer).is_ok())
     }
@@ -39,6 +44,8 @@ impl DirectQuery {
 #[derive(Debug)]
 pub(super) struct Asked {
     core: Arc<Core>,
+    /// Where the query waits for a worker, or has waited.
+    queue: QueueKey,
     pub(super) query: Arc<DirectQuery>,
     pub(super) answer: oneshot::Receiver<RespondQueryTaskCompletedRequest>,
 }
@@ -46,6 +53,7 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn new(
         core: &Arc<Core>,
+        queue: QueueKey,
         namespace: Arc<str>,
         workflow_id: String,
         run_id: String,
@@ -56,12 +64,18 @@ impl Asked {
         let query =
             Arc::new(DirectQuery { id, namespace, workflow_id, run_id, query, reply: Mutex::new(Some(sender)) });
         lock(&core.direct_queries).insert(id, Arc::clone(&query));
-        Self { core: Arc::clone(core), query, answer }
+        Self { core: Arc::clone(core), queue, query, answer }
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
         lock(&self.core.direct_queries).remove(&self.query.id);
+        if self.query.is_answered() {
+            return;
+        }
+        // No worker may ever look into the queue again.
+        let id = self.query.id;
+        self.core.matching.withdraw(&self.queue, |task| matches!(task, Task::Query(query) if query.id == id));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Weak};
@@ -16,14 +16,14 @@ use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server:
 use super::core::Core;
 use super::recovery;
 use super::workflow::Workflows;
-use crate::clock::timers::{Jumped, Waiting};
 use crate::clock::{Clock, ClockMode, Hold, Holder, UnbalancedUnlock, wall_time};
 use crate::engine::history;
 use crate::engine::time::Time;
 use crate::grpc::{Operator, TestTime};
 use crate::namespaces::{NamespaceError, Namespaces};
 use crate::store::{
-    BUSY_WAIT, CommitHook, CommitStep, FileOptions, HistoryBatch, OpenError, Opened, SqliteStore, Store, StoreError,
+    BUSY_WAIT, CommitHook, CommitStep, FileOptions, FileView, HistoryBatch, OpenError, Opened, SqliteStore, Store,
+    StoreError,
 };
 
 /// A server of durable workflows inside this process.
@@ -116,6 +116,11 @@ impl EngineBuilder {
     /// A file that cannot be used, a wrong namespace name, or a system out of memory or threads.
     pub fn build(self) -> Result<Engine, EngineError> {
         let (store, opened) = self.store()?;
+        self.build_on(store, opened)
+    }
+
+    /// Starts the engine on a store that is open.
+    pub(super) fn build_on(self, store: Arc<dyn Store>, opened: Opened) -> Result<Engine, EngineError> {
         let namespaces = Namespaces::open(Arc::clone(&store), &self.namespaces).map_err(|error| match error {
             NamespaceError::Store(error) => EngineError::Store(error.to_string()),
             error => EngineError::Namespace(error.to_string()),
@@ -130,7 +135,7 @@ impl EngineBuilder {
         Ok(Engine { handle: Arc::new(handle) })
     }
 
-    fn store(&self) -> Result<(Arc<dyn Store>, Opened), EngineError> {
+    pub(super) fn store(&self) -> Result<(Arc<dyn Store>, Opened), EngineError> {
         let Some(path) = &self.file else {
             let store = SqliteStore::memory().map_err(|error| EngineError::Store(error.to_string()))?;
             return Ok((Arc::new(store), Opened { workers_are_gone: true, last_batch: None }));
@@ -159,7 +164,12 @@ impl EngineBuilder {
 
 /// When the last event of a batch happened.
 fn last_event_time(batch: &HistoryBatch) -> Option<Time> {
-    let last = history::decode_all(std::slice::from_ref(batch)).pop()?;
+    let events = history::decode_all(std::slice::from_ref(batch)).inspect_err(|error| {
+        tracing::warn!(
+            "whether the clock of this machine was set back is unknown: the last history written is damaged: {error}"
+        );
+    });
+    let last = events.ok()?.pop()?;
     last.event_time.as_ref().map(Time::from)
 }
 
@@ -184,10 +194,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 fn keep_house(core: &Weak<Core>, ended: &mpsc::Receiver<()>) {
     loop {
         let Some(core) = core.upgrade() else { return };
-        let now = core.clock.now();
-        for namespace in core.namespaces.all() {
-            core.store.forget_closed(namespace.key, (now - namespace.retention()).nanos());
-        }
+        core.forget_expired();
         drop(core);
         if ended.recv_timeout(HOUSEKEEPING) != Err(RecvTimeoutError::Timeout) {
             return;
@@ -220,11 +227,36 @@ impl Engine {
         Self::builder().file(path).build()
     }
 
+    /// Opens the engine in a file to look at it, also while another process has it open: what lists, descriptions and
+    /// histories say is in the file. Nothing goes on here, and calls that change something fail. A run that was asked for
+    /// stays as it was then, so that an engine like this is for a few calls.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the file, and what to do about it.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, EngineError> {
+        let (view, viewed) = FileView::open(path.as_ref()).map_err(|error| EngineError::Store(error.to_string()))?;
+        let store: Arc<dyn Store> = Arc::new(view);
+        let namespaces = Namespaces::load(Arc::clone(&store)).map_err(|error| EngineError::Store(error.to_string()))?;
+        let mode = if viewed.clock == "skipping" { ClockMode::Skipping } else { ClockMode::Real };
+        let last_event = viewed.last_batch.as_ref().and_then(last_event_time).unwrap_or_default();
+        let core = Core::new(Clock::new(mode, last_event), store, Arc::new(namespaces), false);
+        let handle = Handle { core, open_runs: 0, keeping_house: None, threads: Vec::new() };
+        Ok(Self { handle: Arc::new(handle) })
+    }
+
+    /// Why calls that change something fail, and what to do instead; `None` unless the engine was opened with
+    /// [`Engine::open_read_only`].
+    #[must_use]
+    pub fn read_only_advice(&self) -> Option<String> {
+        let store = &self.handle.core.store;
+        store.is_read_only().then(|| store.admit().err().map(|refusal| refusal.to_string())).flatten()
+    }
+
     /// Others will reach the engine at this address.
     #[cfg_attr(not(feature = "listen"), expect(dead_code, reason = "only a socket has an address"))]
     pub(crate) fn listens_on(&self, address: SocketAddr) -> Result<(), EngineError> {
         let core = &self.handle.core;
-        core.is_listening.store(true, Ordering::Relaxed);
         core.store.listens_on(&address.to_string()).map_err(|error| EngineError::Store(error.to_string()))
     }
 
@@ -306,7 +338,7 @@ impl Engine {
     /// Stops jumps of a skipping clock until the matching [`Engine::unlock_time`]. `taker` is named when somebody asks
     /// why time does not move.
     pub fn lock_time(&self, taker: &str) {
-        self.handle.core.timers.lock(taker);
+        self.handle.core.clock.lock(taker);
     }
 
     /// Takes one lock away; the last one gone, a skipping clock jumps whenever nothing is under way. An engine starts
@@ -316,33 +348,21 @@ impl Engine {
     ///
     /// There is no lock.
     pub fn unlock_time(&self, taker: &str) -> Result<(), UnbalancedUnlock> {
-        self.handle.core.timers.unlock(taker)
+        self.handle.core.clock.unlock(taker)?;
+        self.handle.core.timers.poke();
+        Ok(())
     }
 
     /// Resolves when the engine's clock has gone on by `duration`, counted from this call. While what it gives is kept, a
     /// skipping clock does not jump on.
     pub fn sleep(&self, duration: Duration) -> impl Future<Output = Awake> + Send + use<> {
         let handle = Arc::clone(&self.handle);
-        // Between the moment that it reads and the end that it sets, the clock must not jump.
-        let hold = handle.core.timers.hold(Holder::Sleeper);
         let slept = handle.core.timers.sleep_until(handle.core.clock.now() + duration);
-        drop(hold);
         async move {
             // The sender goes only with the engine, and this handle keeps that.
             let hold = slept.await.ok();
-            Awake { _hold: hold, _handle: handle }
+            Awake { hold, handle }
         }
-    }
-
-    /// Lets a skipping clock jump while what it gives is kept, as if the lock that an engine starts with were not there.
-    pub fn let_time_jump(&self) -> Jumping {
-        Jumping { time: self.handle.core.timers.wait(), _handle: Arc::clone(&self.handle) }
-    }
-
-    /// Takes the clock over, to skip from deadline to deadline and look at what happens at each.
-    #[must_use]
-    pub fn step(&self) -> Stepper {
-        Stepper { _hold: self.handle.core.timers.hold(Holder::Stepper), jumping: self.let_time_jump() }
     }
 
     /// Why time moves, or does not: locks with their takers, what is under way, the next ten deadlines.
@@ -355,75 +375,14 @@ impl Engine {
 /// A sleeper has woken: a skipping clock waits for it before it jumps on. See [`Engine::sleep`].
 #[derive(Debug)]
 pub struct Awake {
-    _hold: Option<Hold>,
-    _handle: Arc<Handle>,
+    hold: Option<Hold>,
+    handle: Arc<Handle>,
 }
 
-/// A skipping clock may jump while this is kept. See [`Engine::let_time_jump`].
-#[derive(Debug)]
-#[must_use = "time jumps only while it is kept"]
-pub struct Jumping {
-    time: Arc<Waiting>,
-    _handle: Arc<Handle>,
-}
-
-impl Drop for Jumping {
+impl Drop for Awake {
     fn drop(&mut self) {
-        self.time.end();
-    }
-}
-
-/// Skips from deadline to deadline, and stops at each. See [`Engine::step`].
-///
-/// While it is kept, the clock jumps for nobody else.
-#[derive(Debug)]
-pub struct Stepper {
-    // In this order: nothing jumps by itself when the stepper goes.
-    jumping: Jumping,
-    _hold: Hold,
-}
-
-/// Nothing is under way, and nothing jumps while this is kept. See [`Stepper::settled`].
-#[derive(Debug)]
-pub struct Settled {
-    _hold: Hold,
-}
-
-/// What a step came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The clock shows the next deadline, which happens now.
-    Jumped,
-    /// Something is under way again, or the clock is locked.
-    Held,
-    /// There is no deadline: nothing happens any more, unless somebody calls.
-    NoDeadline,
-}
-
-impl Stepper {
-    /// Resolves when nothing is under way any more; never on a real clock.
-    pub fn settled(&self) -> impl Future<Output = Settled> + Send + use<> {
-        let handle = Arc::clone(&self.jumping._handle);
-        let settled = handle.core.clock.is_skipping().then(|| handle.core.timers.settled());
-        async move {
-            let Some(settled) = settled else { return std::future::pending().await };
-            match settled.await {
-                Ok(hold) => Settled { _hold: hold },
-                // The sender goes only with the engine, and this handle keeps that.
-                Err(_) => std::future::pending().await,
-            }
-        }
-    }
-
-    /// Jumps to the next deadline, unless something has begun since everything was settled.
-    pub fn step(&self, settled: Settled) -> Step {
-        drop(settled);
-        let core = &self.jumping._handle.core;
-        match core.timers.jump_if_settled(&*core.matching) {
-            Jumped::Yes => Step::Jumped,
-            Jumped::Held => Step::Held,
-            Jumped::NoDeadline => Step::NoDeadline,
-        }
+        drop(self.hold.take());
+        self.handle.core.timers.poke();
     }
 }
 
@@ -446,7 +405,7 @@ impl Handle {
         self.open_runs = open_runs;
         if !busy.is_empty() {
             let core = Arc::downgrade(&self.core);
-            let hold = self.core.timers.hold(Holder::Recovery);
+            let hold = self.core.holders.hold(Holder::Recovery);
             self.spawn("everloop-recovery", move || recovery::load_all(&core, busy, hold))?;
         }
         if self.core.store.outlives_process() {

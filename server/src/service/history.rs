@@ -16,7 +16,7 @@ use crate::api::workflowservice::{
 };
 use crate::engine::error::Refusal;
 use crate::engine::event::EventId;
-use crate::engine::history::decode;
+use crate::engine::history::{DamagedEvent, decode};
 use crate::engine::start::check_name;
 use crate::namespaces::Namespace;
 use crate::store::{HistoryBatch, ReadLimit};
@@ -61,6 +61,9 @@ impl Page {
         if first < closed.next_event_id() {
             let limit = ReadLimit { batches_max: batches_max.min(PAGE_BATCHES_MAX), bytes_max: PAGE_BYTES_MAX };
             page.take(&closed.batches_from(first, limit)?, batches_max);
+            if page.batches.is_empty() && first < end {
+                return Err(Refusal::damaged(&closed.row.run_id, &DamagedEvent::missing(first)).into());
+            }
         }
         page.finish(closed.next_event_id());
         Ok(page)
@@ -83,10 +86,20 @@ impl Page {
     }
 
     /// Decodes the page; where it goes on, as a token for `GetWorkflowExecutionHistory`.
-    pub(super) fn decode(self, run_id: &str) -> (History, Bytes) {
+    ///
+    /// # Errors
+    ///
+    /// DATA_LOSS, when an event is missing or cannot be read.
+    pub(super) fn decode(self, run_id: &str) -> Result<(History, Bytes), Status> {
         let mut events = Vec::new();
+        let mut next = self.first;
         for batch in &self.batches {
-            decode(batch, self.first, self.end, &mut events);
+            let decoded = match batch.first_event_id {
+                first if first > next => Err(DamagedEvent::missing(next)),
+                _ => decode(batch, self.first, self.end, &mut events),
+            };
+            decoded.map_err(|error| Refusal::damaged(run_id, &error))?;
+            next = batch.next_event_id;
         }
         events.extend(self.suffix);
         let token = self.next.map(|event_id| HistoryToken {
@@ -95,7 +108,7 @@ impl Page {
             end_event_id: self.end,
             reverse: false,
         });
-        (History { events }, token.map(|token| tokens::encode(&token)).unwrap_or_default())
+        Ok((History { events }, token.map(|token| tokens::encode(&token)).unwrap_or_default()))
     }
 }
 
@@ -130,7 +143,8 @@ impl Core {
                     Ok(match located {
                         Located::Open(_, open) => {
                             token.run_id = open.run.info.run_id.to_string();
-                            let look = look_at_open(open, &token, close_only, wait, batches_max, &call);
+                            let look =
+                                look_at_open(open, &token, close_only, wait, call.shows_unwritten_events, batches_max);
                             (look, true, open.seq)
                         }
                         Located::Closed(closed) => {
@@ -145,7 +159,7 @@ impl Core {
             match look {
                 Look::Page(page) => {
                     self.durable(seq).await?;
-                    return Ok(answer(page, &token, open && wait));
+                    return answer(page, &token, open && wait);
                 }
                 Look::Nothing => {
                     return Ok(GetWorkflowExecutionHistoryResponse {
@@ -156,7 +170,7 @@ impl Core {
                 Look::Wait(news) => {
                     if !matches!(call.wait(until, news).await, Waited::For(_)) {
                         let page = Page { first: token.event_id, ..Page::default() };
-                        return Ok(answer(page, &token, true));
+                        return answer(page, &token, true);
                     }
                 }
             }
@@ -194,12 +208,20 @@ impl Core {
             .await?;
         self.durable(seq).await?;
         let mut events = Vec::new();
-        let mut oldest = 1;
+        let mut oldest = before;
         for batch in batches {
             let from = events.len();
-            decode(&batch, batch.first_event_id, before, &mut events);
+            let decoded = match batch.next_event_id {
+                next if next < oldest && oldest != EventId::MAX => Err(DamagedEvent::missing(next)),
+                _ => decode(&batch, batch.first_event_id, before, &mut events),
+            };
+            decoded.map_err(|error| Refusal::damaged(&run_id, &error))?;
             events[from..].reverse();
             oldest = batch.first_event_id;
+        }
+        if oldest == before && before > 1 {
+            // Of every run there is a beginning.
+            return Err(Refusal::damaged(&run_id, &DamagedEvent::missing(1)).into());
         }
         let token = (oldest > 1)
             .then(|| tokens::encode(&HistoryToken { run_id, event_id: oldest, end_event_id: 0, reverse: true }));
@@ -215,15 +237,15 @@ fn look_at_open(
     token: &HistoryToken,
     close_only: bool,
     wait: bool,
+    with_suffix: bool,
     batches_max: usize,
-    call: &Call,
 ) -> Look {
     if close_only {
-        return if wait { Look::Wait(open.wait_for_close(call.time())) } else { Look::Nothing };
+        return if wait { Look::Wait(open.wait_for_close()) } else { Look::Nothing };
     }
     let end = if token.end_event_id > 0 { token.end_event_id } else { EventId::MAX };
     let mut page = Page::of_open(open, token.event_id, end, batches_max);
-    if wait || !call.shows_unwritten_events {
+    if wait || !with_suffix {
         page.suffix.clear();
     }
     if wait && page.batches.is_empty() {
@@ -240,15 +262,14 @@ fn look_at_closed(
 ) -> Result<Page, Status> {
     let end = closed.next_event_id();
     if close_only {
-        let batches = closed.last_batch()?.into_iter().collect();
-        return Ok(Page { batches, first: end - 1, end, ..Page::default() });
+        return Ok(Page { batches: vec![closed.last_batch()?], first: end - 1, end, ..Page::default() });
     }
     let end = if token.end_event_id > 0 { token.end_event_id.min(end) } else { end };
     Page::of_closed(closed, token.event_id, end, batches_max)
 }
 
 /// `goes_on` keeps the reader reading although it has seen everything so far.
-fn answer(mut page: Page, token: &HistoryToken, goes_on: bool) -> GetWorkflowExecutionHistoryResponse {
+fn answer(mut page: Page, token: &HistoryToken, goes_on: bool) -> Result<GetWorkflowExecutionHistoryResponse, Status> {
     if goes_on && page.next.is_none() {
         page.next = Some(page.batches.last().map_or(page.first, |batch| batch.next_event_id));
     }
@@ -256,18 +277,18 @@ fn answer(mut page: Page, token: &HistoryToken, goes_on: bool) -> GetWorkflowExe
         // The token must not fix an end: the history may grow.
         let (first, end) = (page.first, page.end);
         let next = page.next.take();
-        let (history, _) = Page { first, end, ..page }.decode(&token.run_id);
+        let (history, _) = Page { first, end, ..page }.decode(&token.run_id)?;
         let token = next.map(|event_id| {
             tokens::encode(&HistoryToken { run_id: token.run_id.clone(), event_id, end_event_id: 0, reverse: false })
         });
-        return GetWorkflowExecutionHistoryResponse {
+        return Ok(GetWorkflowExecutionHistoryResponse {
             history: Some(history),
             next_page_token: token.unwrap_or_default(),
             ..Default::default()
-        };
+        });
     }
-    let (history, next_page_token) = page.decode(&token.run_id);
-    GetWorkflowExecutionHistoryResponse { history: Some(history), next_page_token, ..Default::default() }
+    let (history, next_page_token) = page.decode(&token.run_id)?;
+    Ok(GetWorkflowExecutionHistoryResponse { history: Some(history), next_page_token, ..Default::default() })
 }
 
 fn read_token(bytes: &[u8], run_id: &str, reverse: bool) -> Result<HistoryToken, Refusal> {

@@ -92,8 +92,10 @@ impl Core {
         let (described, seq) = self
             .with_run(&namespace, &workflow_id, &run_id, |located| {
                 Ok(match located {
-                    Located::Open(_, open) => (open.run.describe(namespace.key), open.seq),
-                    Located::Closed(closed) => (describe_closed(&closed.row, closed.told()?.start.clone()), closed.seq),
+                    Located::Open(_, open) => (open.run.describe(namespace.key)?, open.seq),
+                    Located::Closed(closed) => {
+                        (describe_closed(&closed.row, closed.told()?.start.clone())?, closed.seq)
+                    }
                 })
             })
             .await?;
@@ -139,14 +141,15 @@ impl Core {
         self.store.caught_up().await?;
         let (rows, next) = self.store.list(namespace.key, &filter, after, page_size.min(PAGE_ROWS_MAX)).await?;
         let shown = |row: &crate::visibility::VisibilityRow| {
-            let mut info = execution_info(row);
+            let mut info = execution_info(row)?;
             if row.close_time_ns.is_none() {
                 // Of open runs these change all the time; lists tell them at the end.
                 (info.history_length, info.history_size_bytes, info.state_transition_count) = (0, 0, 0);
             }
-            info
+            Ok(info)
         };
-        Ok((rows.iter().map(shown).collect(), next.map(|key| key.to_token().into()).unwrap_or_default()))
+        let shown = rows.iter().map(shown).collect::<Result<_, Refusal>>()?;
+        Ok((shown, next.map(|key| key.to_token().into()).unwrap_or_default()))
     }
 
     pub(super) async fn count_workflow_executions(

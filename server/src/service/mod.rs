@@ -2,10 +2,12 @@
 //!
 //! [`core`] has the runs and their locks; each other module has the calls of one subject.
 
-pub(crate) mod call;
+mod call;
 mod closed;
+mod closed_runs;
 mod core;
 mod direct;
+mod failures;
 pub(crate) mod handle;
 pub(crate) mod handover;
 mod history;

@@ -121,7 +121,7 @@ impl Core {
         let Ok(((task, handed, seq), _)) = taken else { return Ok(None) };
         handover.add(handed);
         self.durable(seq).await?;
-        Ok(task.map(StartedTask::response))
+        task.map(StartedTask::response).transpose()
     }
 
     /// Hands a query to a worker.
@@ -158,7 +158,8 @@ impl Core {
         // Nor has one that cannot be read, whichever worker asks.
         let found = found.inspect_err(|_| query.release());
         let (page, workflow_type, task_queue, previous_started_event_id) = found?;
-        let (history, next_page_token) = page.unwrap_or_default().decode(&query.run_id);
+        let decoded = page.unwrap_or_default().decode(&query.run_id).inspect_err(|_| query.release());
+        let (history, next_page_token) = decoded?;
         Ok(Some(PollWorkflowTaskQueueResponse {
             task_token: tokens::encode(&QueryTaskToken { namespace: query.namespace.to_string(), query: query.id }),
             workflow_execution: Some(crate::api::common::WorkflowExecution {
@@ -203,24 +204,29 @@ impl Core {
             let request_id: Arc<str> = Uuid::new_v4().to_string().into();
             let taken = slot.transact(run_id, |open, now| {
                 let scheduled = open.seq;
-                let response = open
-                    .run
-                    .start_activity(*scheduled_event_id, *attempt, request_id, &request.identity, now)
-                    .ok_or_else(Refusal::unknown_activity)?;
+                let response =
+                    open.run.start_activity(*scheduled_event_id, *attempt, request_id, &request.identity, now)?;
                 let effects = open.run.close_transaction(now, Close::Write);
                 let token = activity_token(open, *scheduled_event_id, *attempt);
                 let handed = Handed::activity(slot, open, *scheduled_event_id);
-                let may_run_once = response.retry_policy.as_ref().is_some_and(|policy| policy.maximum_attempts == 1);
+                let is_bounded = response.retry_policy.as_ref().is_some_and(|policy| policy.maximum_attempts > 0);
                 let response = PollActivityTaskQueueResponse { task_token: token, ..response };
-                Ok(((response, handed, scheduled, may_run_once), effects))
+                Ok(((response, handed, scheduled, is_bounded), effects))
             });
-            if let Ok(((response, handed, scheduled, may_run_once), seq)) = taken {
-                call.handover.add(handed);
-                // A start that is lost is made again, unless it must not be.
-                self.durable(if may_run_once { seq } else { scheduled }).await?;
-                return Ok(response);
-            }
-            self.matching.uncount(&key);
+            let ((response, handed, scheduled, is_bounded), seq) = match taken {
+                Ok(taken) => taken,
+                Err(damaged @ Refusal::Damaged(_)) => return Err(damaged.into()),
+                Err(_) => {
+                    // It is not to be had any more.
+                    self.matching.uncount(&key);
+                    continue;
+                }
+            };
+            call.handover.add(handed);
+            // Where attempts are counted, a worker must not run one that a crash would forget. Elsewhere the start is
+            // written with the next commit, and an attempt whose start is lost runs again under its number.
+            self.durable(if is_bounded { seq } else { scheduled }).await?;
+            return Ok(response);
         }
     }
 
@@ -251,10 +257,15 @@ fn check_unversioned(
     if capabilities.is_some_and(|capabilities| capabilities.use_versioning) {
         return Err(Refusal::Unsupported("worker_version_capabilities.use_versioning"));
     }
-    if deployment.is_some_and(|options| options.worker_versioning_mode() == WorkerVersioningMode::Versioned) {
+    if deployment.is_some_and(is_versioned) {
         return Err(Refusal::Unsupported("deployment_options.worker_versioning_mode VERSIONED"));
     }
     Ok(())
+}
+
+/// Whether a worker wants the tasks of its version alone.
+pub(super) fn is_versioned(options: &WorkerDeploymentOptions) -> bool {
+    options.worker_versioning_mode() == WorkerVersioningMode::Versioned
 }
 
 type QueryTask = (Option<Page>, String, String, EventId);
@@ -274,9 +285,9 @@ pub(super) struct StartedTask {
 }
 
 impl StartedTask {
-    pub(super) fn response(self) -> PollWorkflowTaskQueueResponse {
-        let (history, next_page_token) = self.page.decode(&self.run_id);
-        PollWorkflowTaskQueueResponse { history: Some(history), next_page_token, ..self.response }
+    pub(super) fn response(self) -> Result<PollWorkflowTaskQueueResponse, Status> {
+        let (history, next_page_token) = self.page.decode(&self.run_id)?;
+        Ok(PollWorkflowTaskQueueResponse { history: Some(history), next_page_token, ..self.response })
     }
 }
 

@@ -54,7 +54,7 @@ impl Core {
         check_name("QueryType", &query.query_type)?;
         super::signal::check_input(query.query_args.as_ref())?;
         let until = call.deadline.call();
-        let _hold = self.timers.hold(Holder::Query);
+        let _hold = self.holders.hold(Holder::Query);
         loop {
             let plan = self
                 .with_run(&namespace, &workflow_id, &run_id, |located| {
@@ -74,6 +74,7 @@ impl Core {
                     return Ok(QueryWorkflowResponse { query_rejected, ..Default::default() });
                 }
                 Plan::Ask(route) => {
+                    self.timers.poke();
                     let answer = self.ask(&namespace, &workflow_id, route, query, until, &call).await;
                     // The worker may know of what is still on its way to the store.
                     self.store.caught_up().await?;
@@ -110,11 +111,14 @@ impl Core {
         call: &Call,
     ) -> Result<QueryWorkflowResponse, Status> {
         let run_id = route.run_id.to_string();
-        let new = |query| Asked::new(self, Arc::clone(&namespace.name), workflow_id.to_owned(), run_id.clone(), query);
+        let new = |queue: &QueueKey, query| {
+            let namespace = Arc::clone(&namespace.name);
+            Asked::new(self, queue.clone(), namespace, workflow_id.to_owned(), run_id.clone(), query)
+        };
         let key = |kind, name| QueueKey { namespace: namespace.key, kind, name };
         if let Some(sticky) = &route.sticky {
-            let mut asked = new(query.clone());
             let key = key(QueueKind::Sticky, Arc::clone(&sticky.queue));
+            let mut asked = new(&key, query.clone());
             if self.matching.offer_sticky(&key, Task::Query(Arc::clone(&asked.query))).is_ok() {
                 let limit = until.min(Instant::now() + sticky.schedule_to_start);
                 match call.wait(limit, &mut asked.answer).await {
@@ -130,23 +134,18 @@ impl Core {
             }
             self.forget_sticky(namespace, workflow_id, &run_id, &sticky.queue).await;
         }
-        let mut asked = new(query);
         let key = key(QueueKind::Workflow, route.task_queue);
+        let mut asked = new(&key, query);
         self.matching.offer(&key, Task::Query(Arc::clone(&asked.query)));
-        let answer = call.wait(until, &mut asked.answer).await;
-        let id = asked.query.id;
-        drop(asked);
-        let failure = match answer {
+        match call.wait(until, &mut asked.answer).await {
             Waited::For(Ok(answer)) => {
                 let kind = answer.completed_type();
-                return reply(kind, answer.query_result, answer.error_message, answer.failure);
+                reply(kind, answer.query_result, answer.error_message, answer.failure)
             }
-            Waited::For(Err(_)) => lost(),
-            Waited::InVain => expired(),
-            Waited::Stopped => stopped(),
-        };
-        self.matching.withdraw(&key, |task| matches!(task, Task::Query(query) if query.id == id));
-        Err(failure)
+            Waited::For(Err(_)) => Err(lost()),
+            Waited::InVain => Err(expired()),
+            Waited::Stopped => Err(stopped()),
+        }
     }
 
     /// The worker that had the run does not answer: the next tasks go to every worker.

@@ -47,6 +47,9 @@ pub(super) fn load_all(core: &Weak<Core>, runs: Vec<SlotKey>, hold: Hold) {
         }
     }
     drop(hold);
+    if let Some(core) = core.upgrade() {
+        core.timers.poke();
+    }
 }
 
 impl Core {
@@ -101,17 +104,21 @@ impl Core {
         let SlotKey { namespace, workflow_id } = &slot.key;
         let Some(stored) = self.store.find_run(*namespace, workflow_id, None)? else { return Ok(()) };
         if stored.visibility.close_time_ns.is_some() {
-            state.current = Some(Current::Closed(Arc::new(ClosedRun::from_store(stored, Arc::clone(&self.store)))));
+            let closed = ClosedRun::from_store(stored, Arc::clone(&self.store))?;
+            state.current = Some(Current::Closed(Arc::new(closed)));
             return Ok(());
         }
         let mut open = Box::new(self.recover(stored)?);
-        let dormant = lock(&self.dormant).remove(&open.key);
-        let effects = open.run.resume(self.workers_are_gone, self.clock.now());
-        self.apply(slot, &mut open, effects);
-        // Not before: a skipping clock would jump over the deadline that the run sets again.
-        if let Some(ticket) = dormant {
+        if self.store.is_read_only() {
+            // It is shown as it is; what is to be done about it, another process does.
+            state.current = Some(Current::Open(open));
+            return Ok(());
+        }
+        if let Some(ticket) = lock(&self.dormant).remove(&open.key) {
             self.timers.disarm(ticket);
         }
+        let effects = open.run.resume(self.workers_are_gone, self.clock.now());
+        self.apply(slot, &mut open, effects);
         state.current = Some(Current::Open(open));
         Ok(())
     }

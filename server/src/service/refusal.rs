@@ -31,6 +31,7 @@ impl From<Refusal> for Status {
             Refusal::Unsupported(_) => Self::unimplemented(message),
             Refusal::Denied(_) => with_detail(Code::PermissionDenied, message, &PermissionDeniedFailure::default()),
             Refusal::Unavailable(_) => Self::unavailable(message),
+            Refusal::Damaged(_) => Self::data_loss(message),
             Refusal::AlreadyStarted { start_request_id, run_id, first_run_id, .. } => {
                 let detail = WorkflowExecutionAlreadyStartedFailure {
                     start_request_id,

@@ -65,17 +65,16 @@ impl Core {
                 call.handover.add(next.as_ref().and_then(|_| Handed::workflow_task(slot, open)));
                 let eager = completed.eager_activities.iter();
                 call.handover.add(eager.filter_map(|id| Handed::activity(slot, open, *id)));
-                let activity_tasks = completed
-                    .eager_activities
-                    .iter()
-                    .filter_map(|id| {
-                        let task = open.run.activity_task(*id)?;
+                let eager = completed.eager_activities.iter().filter_map(|id| {
+                    let task = open.run.activity_task(*id).transpose()?;
+                    Some(task.map(|task| {
                         let task_token = activity_token(open, *id, task.attempt);
-                        Some(PollActivityTaskQueueResponse { task_token, ..task })
-                    })
-                    .collect::<Vec<_>>();
+                        PollActivityTaskQueueResponse { task_token, ..task }
+                    }))
+                });
+                let activity_tasks = eager.collect::<Result<Vec<_>, _>>();
                 self.apply(slot, open, effects);
-                Ok((completed, next, activity_tasks, open.seq))
+                Ok((completed, next, activity_tasks?, open.seq))
             })
             .await;
         let (completed, next, activity_tasks, seq) = answer.map_err(|status| match status.code() {
@@ -88,7 +87,7 @@ impl Core {
             return Err(refusal.into());
         }
         Ok(RespondWorkflowTaskCompletedResponse {
-            workflow_task: next.map(super::poll::StartedTask::response),
+            workflow_task: next.map(super::poll::StartedTask::response).transpose()?,
             activity_tasks,
             reset_history_event_id: completed.reset_history_event_id,
         })

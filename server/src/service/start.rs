@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::call::Call;
 use super::closed::ClosedRun;
-use super::core::{Core, Current, OpenRun, Slot, SlotKey, SlotState};
+use super::core::{Change, Core, Current, OpenRun, Slot, SlotKey, SlotState};
 use super::handover::Handed;
-use super::poll::{StartedTask, started_task};
+use super::poll::{StartedTask, is_versioned, started_task};
 use crate::api::enums::{WorkflowExecutionStatus, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
 use crate::api::workflowservice::{
     SignalWithStartWorkflowExecutionRequest, SignalWithStartWorkflowExecutionResponse, StartWorkflowExecutionRequest,
@@ -18,8 +18,9 @@ use crate::api::workflowservice::{
 use crate::engine::commands::text_payload;
 use crate::engine::control::{Signal, StopRequest};
 use crate::engine::error::Refusal;
-use crate::engine::run::{Close, Run};
+use crate::engine::run::{Close, Effects, Run};
 use crate::engine::start::{Attachment, Eager, Start, StartFields, check_name};
+use crate::engine::time::Time;
 use crate::engine::workflow_task::HISTORY_SERVICE;
 use crate::namespaces::Namespace;
 use crate::store::CommitSeq;
@@ -66,7 +67,7 @@ impl Core {
             first_execution_run_id: got.first_run_id.to_string(),
             started: got.started,
             status: WorkflowExecutionStatus::try_from(got.status.number()).unwrap_or_default() as i32,
-            eager_workflow_task: got.task.map(StartedTask::response),
+            eager_workflow_task: got.task.map(StartedTask::response).transpose()?,
             ..Default::default()
         })
     }
@@ -143,14 +144,7 @@ impl Starter<'_> {
         attachment: Option<Attachment>,
     ) -> Result<Got, Status> {
         let got = match &mut state.current {
-            Some(Current::Open(open)) => {
-                let got = self.meet_open(open, &start, signal.as_ref(), attachment)?;
-                if got.is_none() {
-                    self.replace(open)?;
-                    self.core.settle(self.slot, state);
-                }
-                got
-            }
+            Some(Current::Open(open)) => self.meet_open(open, &start, signal.as_ref(), attachment)?,
             Some(Current::Closed(closed)) => self.meet_closed(closed, &start, signal.as_ref())?,
             None => None,
         };
@@ -238,9 +232,8 @@ impl Starter<'_> {
             .into())
     }
 
-    /// Ends the open run, so that another can begin.
-    fn replace(&self, open: &mut OpenRun) -> Result<(), Refusal> {
-        let now = self.core.clock.now();
+    /// Ends the open run, so that another can begin. The caller applies the effects.
+    fn terminate(&self, open: &mut OpenRun, now: Time) -> Result<Effects, Refusal> {
         let request = StopRequest {
             reason: "TerminateIfRunning WorkflowIdReusePolicy".to_owned(),
             details: Some(text_payload(&format!("terminated by new runID: {}", self.new_run_id))),
@@ -248,11 +241,10 @@ impl Starter<'_> {
             ..StopRequest::default()
         };
         open.run.terminate(request, now)?;
-        let effects = open.run.close_transaction(now, Close::Write);
-        self.core.apply(self.slot, open, effects);
-        Ok(())
+        Ok(open.run.close_transaction(now, Close::Write))
     }
 
+    /// Begins a run. One that is open ends in the same commit: after a crash the workflow id has the one or the other.
     fn create(
         &self,
         state: &mut SlotState,
@@ -267,8 +259,16 @@ impl Starter<'_> {
         let mut open = Box::new(OpenRun::new(run, key, Arc::clone(self.namespace)));
         let effects = open.run.close_transaction(now, Close::Write);
         let task = eager.and_then(|_| started_task(&mut open, false, true));
-        self.core.apply(self.slot, &mut open, effects);
-        let handed = task.as_ref().and_then(|_| Handed::workflow_task(self.slot, &open));
+        let slot = self.slot;
+        match &mut state.current {
+            Some(Current::Open(old)) => {
+                let ended = Change { slot, effects: self.terminate(old, now)?, open: old };
+                self.core.apply_together([ended, Change { slot, open: &mut open, effects }]);
+                self.core.settle(slot, state);
+            }
+            _ => self.core.apply(slot, &mut open, effects),
+        }
+        let handed = task.as_ref().and_then(|_| Handed::workflow_task(slot, &open));
         let got = Got { task, handed, ..self.got(&open, true) };
         state.current = Some(Current::Open(open));
         Ok(got)
@@ -355,6 +355,10 @@ fn check_supported(request: &StartWorkflowExecutionRequest) -> Result<(), Refusa
         (!request.completion_callbacks.is_empty(), "completion_callbacks"),
         (request.versioning_override.is_some(), "versioning_override"),
         (request.time_skipping_config.is_some(), "time_skipping_config"),
+        (
+            request.eager_worker_deployment_options.as_ref().is_some_and(is_versioned),
+            "eager_worker_deployment_options.worker_versioning_mode VERSIONED",
+        ),
     ];
     match asks.iter().find(|(asked, _)| *asked) {
         Some((_, name)) => Err(Refusal::Unsupported(name)),

@@ -1,9 +1,12 @@
 //! The service as its callers use it: a client and a hand-driven worker in one process.
 
 mod clients;
+mod closed;
+mod damage;
 mod files;
 mod handover;
-mod time;
+mod requests;
+mod test_store;
 
 use std::time::Duration;
 

@@ -10,9 +10,9 @@ use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server:
 use tonic::{Request, Response, Status};
 
 use super::call::Call;
+use super::failures::CarriesFailures as _;
 use super::handle::Handle;
 use crate::api::workflowservice::*;
-use crate::clock::Holder;
 
 /// A call under way.
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'a>>;
@@ -23,31 +23,28 @@ pub struct Workflows {
     pub(super) handle: Arc<Handle>,
 }
 
-/// Calls that change a run and do not wait: a skipping clock waits for them. Answers of workers are not among them, because
-/// their tasks hold the clock already; updates wait, and hold it for as long as they change something.
-const CHANGES: [&str; 5] = [
-    "start_workflow_execution",
-    "signal_with_start_workflow_execution",
-    "signal_workflow_execution",
-    "request_cancel_workflow_execution",
-    "terminate_workflow_execution",
-];
-
-/// The methods that [`Core`](super::core::Core) has under the same name.
+/// The methods that [`Core`](super::core::Core) has under the same name. Requests `with failures` have their chains of
+/// causes cut before anything else happens.
 macro_rules! serve {
-    ($($call:ident($request:ident) -> $response:ident,)*) => {$(
-        fn $call<'life, 'call>(&'life self, request: Request<$request>) -> Answer<'call, $response>
+    (with, $request:ident) => {
+        $request.get_mut().cut_causes()
+    };
+    ($($call:ident($request:ident $($and:ident failures)?) -> $response:ident,)*) => {$(
+        fn $call<'life, 'call>(
+            &'life self,
+            #[allow(unused_mut, reason = "only some requests are changed")] mut request: Request<$request>,
+        ) -> Answer<'call, $response>
         where
             'life: 'call,
             Self: 'call,
         {
+            // At once: a call that is dropped before it begins drops its request.
+            $(serve!($and, request);)?
             let core = Arc::clone(&self.handle.core);
+            let call = Call::of(&request, &core.store);
             Box::pin(async move {
-                let call = Call::of(&request, &core);
                 core.store.check()?;
                 let handover = call.handover.clone();
-                // Between the moment that it reads and the tasks that come of it, the clock must not jump.
-                let _changing = CHANGES.contains(&stringify!($call)).then(|| core.timers.hold(Holder::Call));
                 let answer = core.$call(request.into_inner(), call).await;
                 // It may tell what the store will not have.
                 let answer = core.store.check().map_err(Status::from).and(answer);
@@ -81,7 +78,7 @@ impl WorkflowService for Workflows {
         list_namespaces(ListNamespacesRequest) -> ListNamespacesResponse,
         update_namespace(UpdateNamespaceRequest) -> UpdateNamespaceResponse,
         deprecate_namespace(DeprecateNamespaceRequest) -> DeprecateNamespaceResponse,
-        start_workflow_execution(StartWorkflowExecutionRequest) -> StartWorkflowExecutionResponse,
+        start_workflow_execution(StartWorkflowExecutionRequest with failures) -> StartWorkflowExecutionResponse,
         signal_with_start_workflow_execution(SignalWithStartWorkflowExecutionRequest) -> SignalWithStartWorkflowExecutionResponse,
         signal_workflow_execution(SignalWorkflowExecutionRequest) -> SignalWorkflowExecutionResponse,
         request_cancel_workflow_execution(RequestCancelWorkflowExecutionRequest) -> RequestCancelWorkflowExecutionResponse,
@@ -93,17 +90,17 @@ impl WorkflowService for Workflows {
         update_workflow_execution(UpdateWorkflowExecutionRequest) -> UpdateWorkflowExecutionResponse,
         poll_workflow_execution_update(PollWorkflowExecutionUpdateRequest) -> PollWorkflowExecutionUpdateResponse,
         poll_workflow_task_queue(PollWorkflowTaskQueueRequest) -> PollWorkflowTaskQueueResponse,
-        respond_workflow_task_completed(RespondWorkflowTaskCompletedRequest) -> RespondWorkflowTaskCompletedResponse,
-        respond_workflow_task_failed(RespondWorkflowTaskFailedRequest) -> RespondWorkflowTaskFailedResponse,
-        respond_query_task_completed(RespondQueryTaskCompletedRequest) -> RespondQueryTaskCompletedResponse,
+        respond_workflow_task_completed(RespondWorkflowTaskCompletedRequest with failures) -> RespondWorkflowTaskCompletedResponse,
+        respond_workflow_task_failed(RespondWorkflowTaskFailedRequest with failures) -> RespondWorkflowTaskFailedResponse,
+        respond_query_task_completed(RespondQueryTaskCompletedRequest with failures) -> RespondQueryTaskCompletedResponse,
         reset_sticky_task_queue(ResetStickyTaskQueueRequest) -> ResetStickyTaskQueueResponse,
         shutdown_worker(ShutdownWorkerRequest) -> ShutdownWorkerResponse,
         poll_activity_task_queue(PollActivityTaskQueueRequest) -> PollActivityTaskQueueResponse,
         poll_nexus_task_queue(PollNexusTaskQueueRequest) -> PollNexusTaskQueueResponse,
         respond_activity_task_completed(RespondActivityTaskCompletedRequest) -> RespondActivityTaskCompletedResponse,
         respond_activity_task_completed_by_id(RespondActivityTaskCompletedByIdRequest) -> RespondActivityTaskCompletedByIdResponse,
-        respond_activity_task_failed(RespondActivityTaskFailedRequest) -> RespondActivityTaskFailedResponse,
-        respond_activity_task_failed_by_id(RespondActivityTaskFailedByIdRequest) -> RespondActivityTaskFailedByIdResponse,
+        respond_activity_task_failed(RespondActivityTaskFailedRequest with failures) -> RespondActivityTaskFailedResponse,
+        respond_activity_task_failed_by_id(RespondActivityTaskFailedByIdRequest with failures) -> RespondActivityTaskFailedByIdResponse,
         respond_activity_task_canceled(RespondActivityTaskCanceledRequest) -> RespondActivityTaskCanceledResponse,
         respond_activity_task_canceled_by_id(RespondActivityTaskCanceledByIdRequest) -> RespondActivityTaskCanceledByIdResponse,
         record_activity_task_heartbeat(RecordActivityTaskHeartbeatRequest) -> RecordActivityTaskHeartbeatResponse,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitStep {
-    /// The group has left the queue, and nothing of it is written.
+    /// A group is about to be written: tried again while another program has the lock, this comes again.
     Begin,
     /// Its rows are in a transaction that is still open.
     BeforeCommit,

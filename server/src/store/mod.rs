@@ -23,7 +23,7 @@ use bytes::Bytes;
 pub(crate) use self::commit_hook::CommitHook;
 pub use self::commit_hook::CommitStep;
 pub(crate) use self::durable::Durable;
-pub(crate) use self::sqlite::{BUSY_WAIT, FileOptions, OpenError, Opened, Scan, SqliteStore};
+pub(crate) use self::sqlite::{BUSY_WAIT, FileOptions, FileView, OpenError, Opened, Scan, SqliteStore};
 pub use self::sqlite::{BackupError, PathError, backup, database_path};
 use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
 
@@ -132,6 +132,9 @@ pub(crate) enum StoreError {
         "the list or count took longer than {} s: narrow its filter, by StartTime or WorkflowId say", limit.as_secs()
     )]
     TooSlow { limit: Duration },
+    /// The file was opened to be looked at.
+    #[error("{path} is only read here: {advice}")]
+    ReadOnly { path: Arc<str>, advice: Arc<str> },
     /// Lists and counts come faster than they are done; the caller may try again later.
     #[error("{waiting} lists and counts wait already")]
     Crowded { waiting: usize },
@@ -185,6 +188,11 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
     /// Whether a later process finds here what was written.
     fn outlives_process(&self) -> bool;
 
+    /// Whether nothing can be written: the process that has the file open does that.
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
     /// Every open run, as it was when the store was opened.
     fn open_runs(&self) -> Result<Vec<DormantRun>, StoreError>;
 
@@ -209,6 +217,9 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
         before_event_id: i64,
         limit: ReadLimit,
     ) -> Result<Vec<HistoryBatch>, StoreError>;
+
+    /// Calls `visit` with the workflow id of every run, in no order; with one that has several runs, as often.
+    fn workflow_ids(&self, visit: &mut dyn FnMut(NamespaceKey, &str)) -> Result<(), StoreError>;
 
     /// The run of that workflow id with that run id or, without one, the current run.
     fn find_run(

@@ -466,6 +466,7 @@ fn a_log_that_another_program_took_in_after_a_kill_is_not_missing() {
     store.settle();
     let with_overlay = killed(&store);
     close(&*store, run, row, RunStatus::Completed, 1_000);
+    store.settle();
     store.forget_closed(SHOP, 2_000);
     while store.find_run(SHOP, "buy-1", None).unwrap().is_some() {
         std::thread::yield_now();

@@ -312,7 +312,7 @@ async fn a_scope_ends_with_its_children(world: World) {
 
 async fn a_scope_ends_with_the_first_error(world: World) {
     let (handle, log) = together(&world, Construct::FailingScope).await;
-    assert_eq!(log, ["WorkflowError: the short one failed"]);
+    assert_eq!(log, ["the short one failed"]);
     assert_eq!(count(&handle.history().await.unwrap(), "TimerCanceled"), 1);
     world.assert_skipped(world.wait());
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use everloop::{WorkflowStatus, prelude::*};
+use futures_util::future::join_all;
 
 use super::world::{World, count, event, everywhere, run};
 
@@ -13,7 +14,8 @@ everywhere! {
     a_fix_is_deployed,
     a_decoding_error_is_fixed,
     code_that_does_not_fit_is_told_where,
-    code_that_blocks_is_given_up;
+    code_that_blocks_is_given_up,
+    a_worker_that_does_one_task_at_a_time;
     waiting: another_worker_goes_on
 }
 
@@ -232,4 +234,14 @@ async fn another_worker_goes_on(world: World) {
     .await;
     assert_eq!(run(worker(), handle.result()).await.unwrap(), 4);
     world.assert_skipped(2 * world.wait());
+}
+
+/// Tasks of new workflows and tasks of cached ones come by different polls, which share the worker's only place.
+async fn a_worker_that_does_one_task_at_a_time(world: World) {
+    let worker = world.worker().workflow::<Relay>().activity(weigh).max_concurrent_workflow_tasks(1);
+    run(worker, async {
+        let relays = (0..10).map(async |_| world.client.execute(Relay::run(Duration::from_millis(1))).await.unwrap());
+        assert_eq!(join_all(relays).await, [4; 10]);
+    })
+    .await;
 }

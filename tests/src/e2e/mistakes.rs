@@ -27,6 +27,7 @@ everywhere! {
     an_id_that_is_taken,
     a_workflow_that_is_not_there,
     starts_and_filters_that_cannot_be,
+    destructors_that_panic,
     a_namespace_that_is_not_there,
     a_port_in_use,
 }
@@ -373,7 +374,7 @@ async fn a_workflow_that_is_not_there(world: World) {
             handle.describe().await.unwrap_err().to_string(),
             handle.history().await.unwrap_err().to_string(),
         ] {
-            says(&error, &[&format!("`{}`", world.id("missing")), "not found"]);
+            says(&error, &[&format!("there is no workflow `{}`: check the id", world.id("missing"))]);
         }
         // What has ended takes nothing more.
         let handle = doubles(&world).await;
@@ -390,7 +391,9 @@ async fn a_workflow_that_is_not_there(world: World) {
 async fn starts_and_filters_that_cannot_be(world: World) {
     run(worker(&world), async {
         let error = world.client.start(Doubles::run(1)).id("").await.unwrap_err();
-        says(&error.to_string(), &["invalid argument", "WorkflowId is not set"]);
+        says(&error.to_string(), &["a workflow id must not be empty", "leave it away for a fresh id"]);
+        let error = world.client.untyped_handle("").describe().await.unwrap_err();
+        says(&error.to_string(), &["the workflow id is empty: give the id"]);
         let filter = "WorkflowType ~ 5";
         let error = world.client.list_workflows(filter).all().await.unwrap_err();
         assert!(matches!(error, ListError::Filter { .. }));
@@ -435,4 +438,61 @@ async fn an_address_where_nobody_is() {
     let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let error = Client::connect(address.to_string()).await.err().unwrap().to_string();
     says(&error, &[&format!("no server answers at http://{address}"), "is it running, and is the address right?"]);
+}
+
+/// Panics when it is dropped, and asks for the time before.
+#[derive(Default)]
+struct Audit;
+
+impl Drop for Audit {
+    fn drop(&mut self) {
+        let (time, id) = (now(), info().workflow_id.clone());
+        if !std::thread::panicking() {
+            panic!("the audit of {id} fails at {time:?}");
+        }
+    }
+}
+
+#[workflow]
+#[derive(Default)]
+struct Audited {
+    is_done: State<bool>,
+    _audit: Audit,
+}
+
+#[workflow]
+impl Audited {
+    #[run]
+    async fn run(&self) -> WorkflowResult<u32> {
+        self.is_done.wait(|is_done| *is_done).await?;
+        Ok(5)
+    }
+
+    #[signal]
+    fn finish(&self) {
+        self.is_done.set(true);
+    }
+
+    #[query]
+    fn is_done(&self) -> bool {
+        self.is_done.get()
+    }
+}
+
+async fn destructors_that_panic(world: World) {
+    // Runs are evicted all the time: a worker loses no thread by it.
+    let worker = worker(&world).workflow::<Audited>().max_cached_workflows(1).workflow_threads(1);
+    run(worker, async {
+        let mut handles = Vec::new();
+        for _ in 0..8 {
+            let handle = world.client.start(Audited::run()).await.unwrap();
+            assert!(!handle.is_done().await.unwrap());
+            handles.push(handle);
+        }
+        for handle in handles {
+            handle.finish().await.unwrap();
+            assert_eq!(handle.result().await.unwrap(), 5);
+        }
+    })
+    .await;
 }

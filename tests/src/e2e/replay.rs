@@ -41,7 +41,7 @@ impl Draws {
             self.drawn.push(Drawn {
                 time: now(),
                 number: random(),
-                in_range: everloop::random_range(10..20),
+                in_range: random_range(10..20),
                 fraction: random(),
                 id: uuid().to_string(),
             });

@@ -10,6 +10,7 @@ everywhere! {
     a_handler_that_fails_fails_alone,
     an_id_is_taken_once,
     many_at_once,
+    more_at_once_than_the_server_admits,
     before_there_is_a_worker,
     they_see_what_was_sent_before,
     the_workflow_ends_before_the_answer,
@@ -188,6 +189,27 @@ async fn many_at_once(world: World) {
         assert_eq!((balances.len(), balances.last()), (8, Some(&36)), "{balances:?}");
         handle.close().await.unwrap();
         assert_eq!(handle.result().await.unwrap(), 36);
+    })
+    .await;
+}
+
+/// Servers admit ten updates of a run at a time, and turn the others away: they come again, and not all at the same moment.
+async fn more_at_once_than_the_server_admits(world: World) {
+    run(worker(&world), async {
+        let handle = account(&world).await;
+        let updates: Vec<_> = (0..200)
+            .map(|_| {
+                let handle = handle.clone();
+                tokio::spawn(async move { handle.deposit(1, AT_ONCE).await.map_err(|error| error.to_string()) })
+            })
+            .collect();
+        let mut failed = Vec::new();
+        for update in updates {
+            failed.extend(update.await.unwrap().err());
+        }
+        assert!(failed.is_empty(), "{} of 200 failed, the first one: {}", failed.len(), failed[0]);
+        handle.close().await.unwrap();
+        assert_eq!(handle.result().await.unwrap(), 200);
     })
     .await;
 }

@@ -7,11 +7,11 @@ mod process;
 mod purchase;
 mod shop;
 mod watch;
-mod well_formed;
 
 use std::{fmt, time::Duration};
 
 use everloop::{Client, History, testing::Replayer};
+use everloop_proto::well_formed;
 use process::WorkerProcess;
 use purchase::{OneClickBuy, Purchase, PurchaseStatus};
 use shop::{Order, Shop};
@@ -126,7 +126,8 @@ fn check(of: &str, bought: &Bought, undisturbed: &History) {
     assert!(orders.iter().all(|order| order.item == "green lamp"), "{}", shown());
     assert!(orders.iter().any(|order| order.status == Some(200)), "{}", shown());
     assert_eq!(story(history), story(undisturbed), "{}", shown());
-    well_formed::check(history).unwrap_or_else(|error| panic!("{error}\n{}", shown()));
+    let left = well_formed::check(history.events()).unwrap_or_else(|error| panic!("{error}\n{}", shown()));
+    assert!(left.is_empty(), "the purchase left {left}\n{}", shown());
     cuts::check(of, &Replayer::new().workflow::<OneClickBuy>(), history, cuts::SOME);
     println!("{of}: {status:?}, the shop had {} orders", orders.len());
 }

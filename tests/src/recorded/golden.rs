@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use everloop::History;
+use expect_test::expect_file;
 
 use super::stage::Cache;
 
@@ -11,9 +12,8 @@ pub(super) fn read(name: &str, cache: Cache) -> History {
     let path = path(name, cache);
     let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let history = History::from_bytes(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let timeline = path.with_extension("txt");
-    let shown = fs::read_to_string(&timeline).unwrap_or_else(|error| panic!("{}: {error}", timeline.display()));
-    assert_eq!(shown, history.timeline(), "{} shows another history than its neighbour", timeline.display());
+    // What was recorded never changes; how it is shown may.
+    expect_file![path.with_extension("txt")].assert_eq(&history.timeline());
     history
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use everloop::RetryPolicy;
 use everloop::prelude::*;
 
 use crate::calls::{QUEUE, REFUSE};
@@ -19,28 +20,32 @@ struct Crew {
 impl Crew {
     #[activity(start_to_close_timeout = "1s", retry_policy(initial_interval = "5ms", backoff_coefficient = 1.0))]
     async fn work(&self, ctx: &ActivityContext, failures: u32) -> ActivityResult<String> {
-        self.note_execution(ctx, false);
+        self.note_execution(ctx, 0);
         if ctx.info().attempt <= failures {
             return Err(ActivityError::new("not yet"));
         }
         Ok(self.result(ctx))
     }
 
-    #[activity(start_to_close_timeout = "1s", retry_policy(maximum_attempts = 1))]
-    async fn once(&self, ctx: &ActivityContext) -> String {
-        self.note_execution(ctx, true);
-        self.result(ctx)
+    /// How often it may run, the caller says in its retry policy, too.
+    #[activity(start_to_close_timeout = "1s")]
+    async fn bounded(&self, ctx: &ActivityContext, maximum_attempts: u32, failures: u32) -> ActivityResult<String> {
+        self.note_execution(ctx, maximum_attempts);
+        if ctx.info().attempt <= failures {
+            return Err(ActivityError::new("not yet"));
+        }
+        Ok(self.result(ctx))
     }
 }
 
 impl Crew {
-    fn note_execution(&self, ctx: &ActivityContext, is_only_attempt: bool) {
+    fn note_execution(&self, ctx: &ActivityContext, maximum_attempts: u32) {
         let info = ctx.info();
         self.journal.note(Entry::Executed {
             workflow_id: info.workflow_id.clone(),
             activity_id: info.activity_id.clone(),
             attempt: attempt(ctx),
-            is_only_attempt,
+            maximum_attempts,
         });
     }
 
@@ -79,11 +84,17 @@ impl Errand {
                         activity.await?;
                     }
                 }
-                // Its worker may die with it, and then it is over.
-                Step::Once => match Crew::once().await {
-                    Err(error) if error.is_cancelled() => return Err(error.into()),
-                    _ => {}
-                },
+                // Its attempts may all fail, or die with their workers.
+                Step::Bounded { maximum_attempts, failures } => {
+                    let policy = RetryPolicy::new()
+                        .initial_interval(Duration::from_millis(5))
+                        .backoff_coefficient(1.0)
+                        .maximum_attempts(maximum_attempts);
+                    match Crew::bounded(maximum_attempts, failures).retry_policy(policy).await {
+                        Err(error) if error.is_cancelled() => return Err(error.into()),
+                        _ => {}
+                    }
+                }
                 Step::Signals { total } => wait_condition(|| self.signals.get() >= total).await?,
             }
         }

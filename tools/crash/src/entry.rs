@@ -18,12 +18,13 @@ pub(crate) enum Entry {
         id: String,
         answer: Answer,
     },
-    /// A worker has got an attempt of an activity.
+    /// The body of an activity begins.
     Executed {
         workflow_id: String,
         activity_id: String,
         attempt: i32,
-        is_only_attempt: bool,
+        /// How often the body may begin; zero means without limit.
+        maximum_attempts: u32,
     },
 }
 

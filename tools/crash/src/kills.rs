@@ -93,6 +93,7 @@ struct Tally {
     kills: u64,
     in_commit: u64,
     acknowledged: u64,
+    bounded_attempts: u64,
     violations: u64,
     restarts: Vec<Duration>,
 }
@@ -129,8 +130,17 @@ pub(crate) async fn run(kills: u64, seed: u64, planted: Option<Planted>) -> Resu
         mode = if mode == Mode::Grpc { Mode::InProcess } else { Mode::Grpc };
     }
     let (restart_ms_p50, restart_ms_max) = report::median_and_max_ms(tally.restarts);
-    let Tally { kills, in_commit, acknowledged, violations, .. } = tally;
-    report::print(&KillsLine { kills, in_commit, acknowledged, violations, seed, restart_ms_p50, restart_ms_max })?;
+    let Tally { kills, in_commit, acknowledged, bounded_attempts, violations, .. } = tally;
+    report::print(&KillsLine {
+        kills,
+        in_commit,
+        acknowledged,
+        bounded_attempts,
+        violations,
+        seed,
+        restart_ms_p50,
+        restart_ms_max,
+    })?;
     Ok(violations == 0)
 }
 
@@ -211,6 +221,7 @@ impl Series {
         };
         tally.in_commit += self.in_commit;
         tally.acknowledged += self.model.lock().acknowledged();
+        tally.bounded_attempts += self.model.lock().bounded_attempts();
         tally.restarts.append(&mut self.restarts);
         match result {
             Ok(()) => Ok(()),

@@ -16,6 +16,8 @@ pub(crate) struct KillsLine {
     /// Those in the middle of a commit.
     pub(crate) in_commit: u64,
     pub(crate) acknowledged: u64,
+    /// How often the body of an activity with a maximum of attempts has begun.
+    pub(crate) bounded_attempts: u64,
     pub(crate) violations: u64,
     pub(crate) seed: u64,
     /// From the start of the process to the first task that a worker got over gRPC, where one was waiting.

@@ -22,8 +22,11 @@ pub(crate) enum Step {
     Work {
         failures: Vec<u32>,
     },
-    /// An activity that is never tried again.
-    Once,
+    /// An activity that runs at most `maximum_attempts` times, and fails `failures` times before it succeeds.
+    Bounded {
+        maximum_attempts: u32,
+        failures: u32,
+    },
     /// Waits until there are so many signals in all.
     Signals {
         total: u32,
@@ -69,7 +72,7 @@ impl Script {
     pub(crate) fn activities(&self) -> usize {
         let activities = self.steps.iter().map(|step| match step {
             Step::Work { failures } => failures.len(),
-            Step::Once => 1,
+            Step::Bounded { .. } => 1,
             Step::Timer { .. } | Step::Signals { .. } => 0,
         });
         activities.sum()
@@ -78,10 +81,13 @@ impl Script {
 
 impl Step {
     fn random(random: &mut Random, signals: &mut u32) -> Self {
-        match random.within(0..10) {
+        match random.within(0..12) {
             0..3 => Self::Timer { ms: random.within(1..120) as u32 },
             3..7 => Self::Work { failures: (0..random.within(1..4)).map(|_| random.within(0..3) as u32).collect() },
-            7 => Self::Once,
+            7..10 => {
+                let maximum_attempts = random.within(1..4) as u32;
+                Self::Bounded { maximum_attempts, failures: random.within(0..u64::from(maximum_attempts) + 1) as u32 }
+            }
             _ => {
                 *signals += random.within(1..3) as u32;
                 Self::Signals { total: *signals }

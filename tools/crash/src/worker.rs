@@ -16,6 +16,7 @@ use everloop_proto::temporal::api::update::v1::{self as update, outcome::Value};
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use prost::{Message as _, Name};
 use prost_types::Any;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tonic::Status;
 
@@ -31,8 +32,8 @@ const POLLERS: usize = 3;
 const POLL: Duration = Duration::from_secs(20);
 const CALL: Duration = Duration::from_secs(10);
 
-/// The activity that is never tried again.
-const ONCE: &str = "once";
+/// The activity whose attempts are limited.
+const BOUNDED: &str = "bounded";
 const WORK: &str = "work";
 
 /// How an attempt after a failed one waits.
@@ -177,15 +178,14 @@ impl Poller {
     async fn activity_task(&mut self, task: ActivityTask) -> Result<(), Status> {
         let workflow_id = task.workflow_execution.unwrap_or_default().workflow_id;
         let (activity_id, attempt) = (task.activity_id, task.attempt);
-        let is_only_attempt = task.activity_type.is_some_and(|kind| kind.name == ONCE);
+        let Effort { maximum_attempts, failures } = from_json(task.input.as_ref()).unwrap_or_default();
         self.journal.note(Entry::Executed {
             workflow_id: workflow_id.clone(),
             activity_id: activity_id.clone(),
             attempt,
-            is_only_attempt,
+            maximum_attempts,
         });
-        let failures: i32 = from_json(task.input.as_ref()).unwrap_or_default();
-        if attempt <= failures {
+        if i64::from(attempt) <= i64::from(failures) {
             let request = wire::RespondActivityTaskFailedRequest {
                 namespace: NAMESPACE.to_owned(),
                 task_token: task.task_token,
@@ -331,9 +331,10 @@ impl Progress {
                     let commands = failures.iter().enumerate().map(|(i, failures)| work(before + i + 1, *failures));
                     (self.activities.state(before, failures.len()), commands.collect())
                 }
-                Step::Once => {
+                Step::Bounded { maximum_attempts, failures } => {
                     activities += 1;
-                    (self.activities.state(activities - 1, 1), vec![once(activities)])
+                    let effort = Effort { maximum_attempts: *maximum_attempts, failures: *failures };
+                    (self.activities.state(activities - 1, 1), vec![schedule(activities, BOUNDED, effort)])
                 }
                 Step::Signals { total } if self.signals < *total => return Vec::new(),
                 Step::Signals { .. } => continue,
@@ -356,23 +357,32 @@ fn start_timer(number: usize, ms: u32) -> Command {
     of(CommandType::StartTimer, CommandAttributes::StartTimerCommandAttributes(attributes))
 }
 
+/// What an activity is told with its input.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Effort {
+    /// Zero means without limit.
+    maximum_attempts: u32,
+    failures: u32,
+}
+
 fn work(number: usize, failures: u32) -> Command {
-    let retry = RetryPolicy { initial_interval: Some(duration(RETRY)), backoff_coefficient: 1.0, ..Default::default() };
-    schedule(number, WORK, json(&failures), retry)
+    schedule(number, WORK, Effort { maximum_attempts: 0, failures })
 }
 
-fn once(number: usize) -> Command {
-    schedule(number, ONCE, json(&0), RetryPolicy { maximum_attempts: 1, ..Default::default() })
-}
-
-fn schedule(number: usize, kind: &str, input: Option<Payloads>, retry: RetryPolicy) -> Command {
+fn schedule(number: usize, kind: &str, effort: Effort) -> Command {
+    let retry_policy = RetryPolicy {
+        initial_interval: Some(duration(RETRY)),
+        backoff_coefficient: 1.0,
+        maximum_attempts: i32::try_from(effort.maximum_attempts).unwrap_or(i32::MAX),
+        ..Default::default()
+    };
     let attributes = command::ScheduleActivityTaskCommandAttributes {
         activity_id: format!("activity {number}"),
         activity_type: Some(ActivityType { name: kind.to_owned() }),
         task_queue: queue(),
-        input,
+        input: json(&effort),
         start_to_close_timeout: Some(duration(TASK)),
-        retry_policy: Some(retry),
+        retry_policy: Some(retry_policy),
         ..Default::default()
     };
     of(CommandType::ScheduleActivityTask, CommandAttributes::ScheduleActivityTaskCommandAttributes(attributes))

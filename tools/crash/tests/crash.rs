@@ -37,6 +37,7 @@ fn nothing_acknowledged_is_lost_in_kills() {
     assert_eq!((count(&line, "kills"), count(&line, "seed")), (100, 1));
     assert!(count(&line, "in_commit") >= 20, "{line}");
     assert!(count(&line, "acknowledged") >= 1000, "{line}");
+    assert!(count(&line, "bounded_attempts") >= 100, "{line}");
     assert!(line["restart_ms_p50"].as_f64() > Some(0.0) && line["restart_ms_max"].as_f64() > Some(0.0), "{line}");
 }
 

@@ -104,10 +104,11 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let mut numbers = Numbers(seed);
+        let shared = Arc::<Shared>::default();
         let thread = RunThread {
-            slot: 0,
+            seat: shared.take_seat(0),
             max_idle: MAX_IDLE,
-            shared: Arc::default(),
+            shared,
             load: Arc::default(),
             busy: Arc::default(),
             lost: CancellationToken::new(),

@@ -8,15 +8,13 @@ mod workflow;
 use std::error::Error;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use self::arguments::{Arguments, BackupArguments, Task};
 
 /// What `sysexits.h` calls an input or output error.
 const IO_ERROR: u8 = 74;
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().task() {
+    let done = match Arguments::of_program().task() {
         Task::Serve(settings) => serve::run(settings),
         Task::Workflow(arguments) => workflow::run(arguments),
         Task::Backup(arguments) => copy(&arguments),

@@ -6,10 +6,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::api::command::{CancelTimerCommandAttributes, RequestCancelActivityTaskCommandAttributes};
 use crate::api::common::{Payloads, RetryPolicy};
+use crate::api::enums::{RetryState, TimeoutType};
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{ApplicationFailureInfo, Failure};
 use crate::engine::activity::ActivityRef;
-use crate::engine::overlay::{Attempts, Overlay};
+use crate::engine::overlay::Overlay;
 use crate::engine::recover::Stored;
 use crate::engine::start::Attachment;
 use crate::engine::workflow_task::TaskKind;
@@ -83,22 +84,57 @@ fn what_waited_for_a_worker_is_offered_again() {
     let mut run = story.recovered();
     let offers = run.resume(true, story.now).offers;
     assert!(matches!(offers[..], [Offer::ActivityTask { scheduled_event_id: 6, attempt: 1, .. }]), "{offers:?}");
-
-    // The worker of the first one was part of the process that has gone.
-    let overlay = Overlay::of(&story.run, Attempts::Unrepeatable);
-    let mut run = story.recovered_with(overlay);
-    assert_eq!(run.resume(true, story.now).offers.len(), 2);
 }
 
 #[test]
-fn an_activity_that_may_run_once_is_not_offered_again() {
+fn an_attempt_counts_that_ended_with_its_process() {
+    for maximum_attempts in [0, 2] {
+        let mut story = Story::begin();
+        let task = story.take();
+        story.complete(task, vec![activity_of("a", maximum_attempts)]);
+        story.start_activity(0);
+
+        let mut stays = story.recovered();
+        assert_eq!(stays.resume(false, story.now).offers, []);
+        assert_eq!(stays.state.activities[&5].attempt, 1, "its worker can still report on it");
+
+        let mut run = story.recovered();
+        assert_eq!(run.resume(true, story.now).offers, [], "the next attempt waits as after any failure");
+        let activity = &run.state.activities[&5];
+        assert_eq!((activity.attempt, activity.backing_off, activity.started.is_some()), (2, true, false));
+        let failure = activity.last_failure.as_ref().unwrap();
+        assert!(
+            failure.message.ends_with("the process that ran attempt 1 ended before the attempt did"),
+            "{failure:?}"
+        );
+        let offers = run.handle_timeout(story.now + Duration::from_secs(1)).offers;
+        assert!(matches!(offers[..], [Offer::ActivityTask { scheduled_event_id: 5, attempt: 2, .. }]), "{offers:?}");
+    }
+}
+
+#[test]
+fn the_last_attempt_ends_its_activity_when_it_ended_with_its_process() {
     let mut story = Story::begin();
     let task = story.take();
     story.complete(task, vec![activity_of("a", 1)]);
     story.start_activity(0);
-    let mut run = story.recovered_with(Overlay::of(&story.run, Attempts::Unrepeatable));
-    assert_eq!(run.resume(true, story.now).offers, []);
-    assert_eq!(run.next_deadline(), Some(story.now + Duration::from_secs(30)), "it times out as it would have");
+    let mut run = story.recovered();
+    let events = decode_all(&run.resume(true, story.now).batches).unwrap();
+    let types: Vec<_> = events.iter().map(|event| event.event_type()).collect();
+    assert_eq!(
+        types,
+        [EventType::ActivityTaskStarted, EventType::ActivityTaskTimedOut, EventType::WorkflowTaskScheduled]
+    );
+    let Some(Attributes::ActivityTaskTimedOutEventAttributes(timed_out)) = &events[1].attributes else {
+        panic!("{events:?}")
+    };
+    assert_eq!(timed_out.retry_state(), RetryState::MaximumAttemptsReached);
+    let Some(FailureInfo::TimeoutFailureInfo(info)) =
+        timed_out.failure.as_ref().and_then(|it| it.failure_info.as_ref())
+    else {
+        panic!("{timed_out:?}")
+    };
+    assert_eq!(info.timeout_type(), TimeoutType::StartToClose);
 }
 
 #[test]
@@ -112,7 +148,7 @@ fn a_workflow_task_ends_with_the_process_that_had_it() {
 
     let mut goes = story.recovered();
     let effects = goes.resume(true, story.now);
-    let types: Vec<_> = decode_all(&effects.batches).iter().map(|event| event.event_type()).collect();
+    let types: Vec<_> = decode_all(&effects.batches).unwrap().iter().map(|event| event.event_type()).collect();
     assert_eq!(
         types,
         [EventType::WorkflowTaskTimedOut, EventType::WorkflowExecutionSignaled, EventType::WorkflowTaskScheduled]
@@ -141,7 +177,7 @@ fn a_damaged_history_is_told_where() {
     let mut stored = story.stored(Overlay::default());
     stored.batches.remove(1);
     let error = Run::recover(stored).unwrap_err().to_string();
-    assert_eq!(error, "history of run run: events 1 to 5 were written, 4 can be read in order");
+    assert_eq!(error, "history of run run: event 3 cannot be read: it is missing");
     let mut stored = story.stored(Overlay::default());
     stored.batches.clear();
     let error = Run::recover(stored).unwrap_err().to_string();
@@ -162,7 +198,7 @@ impl Story {
     }
 
     fn recovered(&self) -> Run {
-        self.recovered_with(Overlay::of(&self.run, Attempts::All))
+        self.recovered_with(Overlay::of(&self.run))
     }
 
     fn recovered_with(&self, overlay: Overlay) -> Run {

@@ -10,8 +10,10 @@ use tempfile::TempDir;
 use tonic::Status;
 
 use super::*;
-use crate::api::common::{Payload, Payloads};
-use crate::api::enums::EventType;
+use crate::api::common::{Payload, Payloads, RetryPolicy};
+use crate::api::enums::{EventType, RetryState};
+use crate::api::history::history_event::Attributes;
+use crate::api::workflowservice::DescribeNamespaceRequest;
 use crate::service::core::{Located, Look, SlotKey};
 use crate::store::NamespaceKey;
 use crate::{CommitStep, EngineError};
@@ -260,6 +262,9 @@ async fn a_full_disk_ends_all_acknowledgement_and_loses_nothing() {
     shelf.vfs().inject(Fault::disk_full().for_good());
     check_store_failed(&try_start(&mut bench, "after").await.unwrap_err(), "no space is left");
     assert!(bench.engine.failed().await.contains("no space is left"));
+    // What clients ask to see whether the server is healthy.
+    let namespace = DescribeNamespaceRequest { namespace: "default".to_owned(), ..Default::default() };
+    check_store_failed(&bench.client.describe_namespace(namespace).await.unwrap_err(), "no space is left");
     // Reads, too: what memory has may be what the file has not.
     let describe =
         DescribeWorkflowExecutionRequest { namespace: "default".to_owned(), execution: Some(execution("before")) };
@@ -402,6 +407,27 @@ async fn a_damaged_page_concerns_those_who_need_it() {
     check_store_failed(&bench.client.update_workflow_execution(update).await.unwrap_err(), "is damaged");
     let whole = bench.client.get_workflow_execution_history(request("flow-199")).await.unwrap().into_inner();
     assert_eq!(whole.history.unwrap().events.len(), 3, "other runs are as they were");
+}
+
+/// What a closed run knew of repeated requests counted as nothing when it could not be read: a repeated request was done
+/// again.
+#[tokio::test]
+async fn a_closed_run_whose_state_is_damaged_is_not_taken_for_one_without() {
+    let shelf = Shelf::new();
+    let mut bench = shelf.open();
+    for id in ["damaged", "whole"] {
+        bench.start(id).await;
+        terminate(&mut bench, id).await;
+    }
+    drop(bench);
+    let connection = Connection::open(shelf.file()).unwrap();
+    connection.execute("INSERT OR REPLACE INTO overlay (run, data) VALUES (1, x'ffffffff')", []).unwrap();
+    drop(connection);
+    let mut bench = shelf.open();
+    let refusal = try_start(&mut bench, "damaged").await.unwrap_err();
+    assert_eq!(refusal.code(), Code::DataLoss, "{refusal}");
+    assert!(refusal.message().contains("is damaged"), "{refusal}");
+    assert!(try_start(&mut bench, "whole").await.is_ok());
 }
 
 async fn terminate(bench: &mut Bench, id: &str) {
@@ -568,6 +594,39 @@ async fn whoever_dies_while_closing_leaves_a_database_that_opens() {
         let crashed = Shelf::new();
         put(&files, &crashed.file());
         assert_eq!(crashed.open().numbers("flow").await, "1:1 2:5");
+    }
+}
+
+/// Attempts were forgotten with the process that ran them, so an activity that may run twice ran once in every process.
+#[tokio::test]
+async fn an_activity_runs_no_more_often_than_its_maximum_though_its_processes_die() {
+    let mut shelf = Shelf::new();
+    let mut bench = shelf.open();
+    bench.start("flow").await;
+    let task = bench.poll().await;
+    let mut command = run_activity();
+    if let Some(CommandAttributes::ScheduleActivityTaskCommandAttributes(attributes)) = &mut command.attributes {
+        let initial_interval = Some(prost_types::Duration { seconds: 0, nanos: 1_000_000 });
+        attributes.retry_policy = Some(RetryPolicy { maximum_attempts: 2, initial_interval, ..Default::default() });
+    }
+    bench.complete(&task, vec![command]).await;
+    for attempt in 1..=2 {
+        assert_eq!(bench.poll_activity().await.attempt, attempt);
+        // The process dies when the worker has the task.
+        let crashed = Shelf::new();
+        put(&copies(&shelf.file()), &crashed.file());
+        drop(bench);
+        shelf = crashed;
+        bench = shelf.open();
+    }
+    let task = bench.poll().await;
+    let events = task.history.unwrap().events;
+    assert_eq!(numbers(&events), "1:1 2:5 3:6 4:7 5:10 6:11 7:14 8:5 9:6");
+    match &events[6].attributes {
+        Some(Attributes::ActivityTaskTimedOutEventAttributes(timed_out)) => {
+            assert_eq!(timed_out.retry_state(), RetryState::MaximumAttemptsReached);
+        }
+        other => panic!("{other:?}"),
     }
 }
 

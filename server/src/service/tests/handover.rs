@@ -338,12 +338,12 @@ async fn a_lost_task_holds_a_skipping_clock_until_another_worker_has_it() {
     bench.complete(&task, vec![run_activity()]).await;
     let (request, lost) = travelling(activity_poll());
     bench.client.poll_activity_task_queue(request).await.unwrap();
-    let timers = Arc::clone(&bench.engine.handle.core.timers);
-    assert!(!timers.is_settled());
+    let holders = bench.engine.handle.core.holders.clone();
+    assert!(!holders.is_idle());
     drop(lost);
-    assert!(timers.is_settled(), "as a task that waits in its queue");
+    assert!(holders.is_idle(), "as a task that waits in its queue");
     let activity = next_activity(&bench).await;
-    assert!(!timers.is_settled());
+    assert!(!holders.is_idle());
     bench.complete_activity(&activity).await;
 }
 

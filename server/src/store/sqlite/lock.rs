@@ -70,7 +70,6 @@ pub(super) fn lock_path(database: &Path) -> PathBuf {
 }
 
 /// Who has a database open, or had it open and did not close it in order.
-#[cfg(test)]
 pub(super) fn last_holder(database: &Path) -> Option<Holder> {
     Holder::parse(&std::fs::read_to_string(lock_path(database)).ok()?)
 }

@@ -13,11 +13,14 @@ mod migration;
 mod opening;
 mod place;
 mod readers;
+mod reads;
 mod room;
 mod rows;
 mod scans;
 mod schema;
 mod version;
+mod view;
+mod write_lock;
 
 use std::fmt;
 use std::mem;
@@ -25,10 +28,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use rusqlite::Connection;
 
 pub use self::backup::{BackupError, backup};
 use self::checkpoints::Checkpoints;
@@ -40,12 +42,13 @@ use self::readers::Readers;
 use self::room::LogRoom;
 pub(crate) use self::scans::Scan;
 use self::scans::Scans;
+pub(crate) use self::view::FileView;
 use super::durable::Progress;
 use super::{
     CommitSeq, DormantRun, Durable, HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, Store, StoreError,
     StoredRun, Write,
 };
-use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow, sql};
+use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
 
 /// Memory for closed runs, and open ones' history.
 const MEMORY_BYTES_MAX: u64 = 256 << 20;
@@ -67,9 +70,6 @@ const WRITE_BYTES: usize = 256;
 
 /// How many pages of the log one write takes at most, besides those of its blobs: tables and their indexes.
 const PAGES_PER_WRITE: usize = 5;
-
-/// How often a write that waits for another program's lock is told of.
-const WARN_OF_LOCK: Duration = Duration::from_secs(60);
 
 /// Runs and namespaces in an SQLite database.
 pub(crate) struct SqliteStore {
@@ -128,7 +128,7 @@ impl SqliteStore {
     }
 
     /// The same, where closed runs are forgotten from that size on.
-    pub(super) fn memory_of(size_bytes_max: u64) -> Result<Self, StoreError> {
+    pub(crate) fn memory_of(size_bytes_max: u64) -> Result<Self, StoreError> {
         let connection = schema::open_memory().map_err(|error| failed(&error))?;
         let shared = Shared::new(Database::memory(connection, size_bytes_max), 0, Arc::default(), None);
         Self::start(shared, Shared::write_in_memory).map_err(|error| failed(&error))
@@ -261,7 +261,9 @@ impl Shared {
             return Ok(database);
         }
         // Before the group is taken: what comes while another program has the lock waits in the queue, and counts there.
-        self.begin(&database)?;
+        let path = self.file.as_ref().map(|file| &*file.options.path);
+        // The last group of a store that closes has one attempt.
+        write_lock::begin(&database, path, || !self.lock_queue().closed).map_err(|error| self.fail(&error))?;
         let (last_seq, bytes) = {
             let mut queue = self.lock_queue();
             mem::swap(&mut queue.items, &mut database.group);
@@ -274,36 +276,6 @@ impl Shared {
         database.write_group().map_err(|error| self.fail(&error))?;
         self.progress.reach(last_seq);
         Ok(database)
-    }
-
-    /// Begins to write, when no other program does. Programs that use the file with SQLite's own tools may have its lock
-    /// for any time: nothing fails, everything waits, and those who look for the cause are told.
-    fn begin(&self, database: &Database) -> Result<(), StoreError> {
-        let since = Instant::now();
-        let mut warned: Option<Instant> = None;
-        loop {
-            match database.begin() {
-                Ok(()) => break,
-                // The last group of a store that closes has one attempt.
-                Err(error) if opening::is_busy(&error) && !self.lock_queue().closed => {
-                    if warned.is_none_or(|at| at.elapsed() >= WARN_OF_LOCK) {
-                        warned = Some(Instant::now());
-                        let path = self.file.as_ref().map(|file| file.options.path.display());
-                        tracing::warn!(
-                            path = path.map(tracing::field::display),
-                            waited_s = since.elapsed().as_secs(),
-                            "another program has locked the database for writing: nothing is acknowledged until it lets \
-                             go. End its transaction, or close it"
-                        );
-                    }
-                }
-                Err(error) => return Err(self.fail(&error)),
-            }
-        }
-        if warned.is_some() {
-            tracing::warn!(waited_s = since.elapsed().as_secs(), "the database can be written again");
-        }
-        Ok(())
     }
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
@@ -458,18 +430,7 @@ impl Store for SqliteStore {
     }
 
     fn open_runs(&self) -> Result<Vec<DormantRun>, StoreError> {
-        self.shared.read(|connection| {
-            let mut runs = Vec::new();
-            let mut read = connection.prepare_cached(rows::READ_OPEN)?;
-            let mut namespaces = connection.prepare_cached(rows::READ_NAMESPACES)?;
-            let namespaces = namespaces.query_map([], rows::read_namespace)?;
-            for namespace in namespaces {
-                for run in read.query_map([namespace?.namespace.0], rows::read_dormant)? {
-                    runs.push(run?);
-                }
-            }
-            Ok(runs)
-        })
+        self.shared.read(reads::open_runs)
     }
 
     fn forget_closed(&self, namespace: NamespaceKey, before_ns: i64) {
@@ -497,7 +458,7 @@ impl Store for SqliteStore {
     }
 
     fn read_history(&self, run: RunKey, from_event_id: i64, limit: ReadLimit) -> Result<Vec<HistoryBatch>, StoreError> {
-        self.shared.read(|connection| read_batches(connection, rows::READ_HISTORY, run, from_event_id, limit))
+        self.shared.read(|connection| reads::batches(connection, rows::READ_HISTORY, run, from_event_id, limit))
     }
 
     fn read_history_back(
@@ -506,7 +467,7 @@ impl Store for SqliteStore {
         before_event_id: i64,
         limit: ReadLimit,
     ) -> Result<Vec<HistoryBatch>, StoreError> {
-        self.shared.read(|connection| read_batches(connection, rows::READ_HISTORY_BACK, run, before_event_id, limit))
+        self.shared.read(|connection| reads::batches(connection, rows::READ_HISTORY_BACK, run, before_event_id, limit))
     }
 
     fn find_run(
@@ -515,20 +476,11 @@ impl Store for SqliteStore {
         workflow_id: &str,
         run_id: Option<&str>,
     ) -> Result<Option<StoredRun>, StoreError> {
-        self.shared.read(|connection| {
-            let found = match run_id {
-                Some(run_id) => connection
-                    .prepare_cached(&rows::FIND_RUN)?
-                    .query_row(params![namespace.0, workflow_id, run_id], rows::read_stored),
-                None => connection
-                    .prepare_cached(&rows::FIND_CURRENT_RUN)?
-                    .query_row(params![namespace.0, workflow_id], rows::read_stored),
-            };
-            let Some(found) = found.optional()? else { return Ok(None) };
-            let mut read_overlay = connection.prepare_cached(rows::READ_OVERLAY)?;
-            let overlay = read_overlay.query_row([found.run.0], |row| row.get::<_, Vec<u8>>(0)).optional()?;
-            Ok(Some(StoredRun { overlay: overlay.map(Into::into), ..found }))
-        })
+        self.shared.read(|connection| reads::run(connection, namespace, workflow_id, run_id))
+    }
+
+    fn workflow_ids(&self, visit: &mut dyn FnMut(NamespaceKey, &str)) -> Result<(), StoreError> {
+        self.shared.read(|connection| reads::workflow_ids(connection, visit))
     }
 
     fn list(
@@ -538,43 +490,11 @@ impl Store for SqliteStore {
         after: Option<PageKey>,
         page_size: usize,
     ) -> Scan<(Vec<VisibilityRow>, Option<PageKey>)> {
-        let mut sql = format!("SELECT {} FROM run WHERE namespace = ?", rows::RUN_COLUMNS);
-        let mut values = vec![Value::Integer(namespace.0)];
-        sql::push_condition(filter, &mut sql, &mut values);
-        if let Some(key) = after {
-            sql.push_str(" AND close_time <= ? AND (-close_time, -start_time, key) > (-?, -?, ?)");
-            let close_time = rows::close_time_order(&key);
-            values.extend([close_time, close_time, key.start_time_ns, key.run.0].map(Value::Integer));
-        }
-        sql.push_str(" ORDER BY close_time DESC, start_time DESC, key LIMIT ?");
-        // One more than asked for tells whether another page follows.
-        values.push(Value::Integer(page_size.saturating_add(1).try_into().unwrap_or(i64::MAX)));
-        self.scan(move |connection| {
-            let mut list = connection.prepare_cached(&sql)?;
-            let rows = list.query_map(params_from_iter(values), rows::read_run)?;
-            let mut found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-            let has_more = found.len() > page_size;
-            found.truncate(page_size);
-            let next = found.last().filter(|_| has_more).map(|(run, row)| PageKey {
-                close_time_ns: row.close_time_ns,
-                start_time_ns: row.start_time_ns,
-                run: *run,
-            });
-            Ok((found.into_iter().map(|(_, row)| row).collect(), next))
-        })
+        self.scan(reads::list(namespace, filter, after, page_size))
     }
 
     fn count(&self, namespace: NamespaceKey, filter: &Filter) -> Scan<Vec<(RunStatus, i64)>> {
-        let mut sql = "SELECT status, count(*) FROM run WHERE namespace = ?".to_owned();
-        let mut values = vec![Value::Integer(namespace.0)];
-        sql::push_condition(filter, &mut sql, &mut values);
-        sql.push_str(" GROUP BY status ORDER BY status");
-        self.scan(move |connection| {
-            let mut count = connection.prepare_cached(&sql)?;
-            let counts =
-                count.query_map(params_from_iter(values), |row| Ok((rows::read_status(row, 0)?, row.get(1)?)))?;
-            counts.collect()
-        })
+        self.scan(reads::count(namespace, filter))
     }
 
     fn save_namespace(&self, row: NamespaceRow) -> CommitSeq {
@@ -583,10 +503,7 @@ impl Store for SqliteStore {
     }
 
     fn load_namespaces(&self) -> Result<Vec<NamespaceRow>, StoreError> {
-        self.shared.read(|connection| {
-            let mut load = connection.prepare_cached(rows::READ_NAMESPACES)?;
-            load.query_map([], rows::read_namespace)?.collect()
-        })
+        self.shared.read(reads::namespaces)
     }
 }
 
@@ -625,28 +542,6 @@ impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore").finish_non_exhaustive()
     }
-}
-
-fn read_batches(
-    connection: &Connection,
-    sql: &str,
-    run: RunKey,
-    event_id: i64,
-    limit: ReadLimit,
-) -> rusqlite::Result<Vec<HistoryBatch>> {
-    let mut read = connection.prepare_cached(sql)?;
-    let batches_max = i64::try_from(limit.batches_max.max(1)).unwrap_or(i64::MAX);
-    let mut rows = read.query(params![run.0, event_id, batches_max])?;
-    let (mut batches, mut bytes) = (Vec::new(), 0);
-    while let Some(row) = rows.next()? {
-        let batch = rows::read_batch(row)?;
-        bytes += batch.events.len();
-        if bytes > limit.bytes_max && !batches.is_empty() {
-            break;
-        }
-        batches.push(batch);
-    }
-    Ok(batches)
 }
 
 fn size_bytes(write: &Write) -> usize {

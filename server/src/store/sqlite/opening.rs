@@ -13,6 +13,7 @@ use super::migration::{self, MIGRATIONS};
 use super::place::{PathError, database_path};
 use super::{rows, schema, version};
 use crate::store::{CommitHook, HistoryBatch};
+use crate::unheard::print_unless_heard;
 
 /// Memory for pages of the writer, at most.
 const CACHE_KIB: i64 = 64 * 1024;
@@ -61,6 +62,8 @@ pub(crate) enum OpenError {
     Denied { path: PathBuf },
     #[error("{} or its folder is read-only: SQLite needs to write there, and to make files beside it", path.display())]
     ReadOnly { path: PathBuf },
+    #[error("there is no file {}", path.display())]
+    NoFile { path: PathBuf },
     #[error("{} is a database of another program: choose another file", path.display())]
     Foreign { path: PathBuf },
     #[error("{} is no database, or its beginning is damaged: choose another file, or restore a backup", path.display())]
@@ -240,7 +243,7 @@ fn create(connection: &Connection, clock: &str) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+pub(super) fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     connection.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()
 }
 
@@ -283,10 +286,14 @@ fn check_nothing_is_missing(
         true => Ok(()),
         false if *has_log => {
             // The process had the sync of its commits confirmed.
-            tracing::error!(
-                path = %path.display(),
-                "the write-ahead log ends before the last commits that were acknowledged: the disk has lost them"
-            );
+            let lost = || {
+                format!(
+                    "the log of {} ends before the last commits that were acknowledged: the disk has lost them",
+                    path.display()
+                )
+            };
+            tracing::error!("{}", lost());
+            print_unless_heard(lost);
             Ok(())
         }
         false => Err(OpenError::NoLog { path: path.to_owned() }),
@@ -355,7 +362,7 @@ fn system_error(path: &Path, error: &io::Error) -> OpenError {
     }
 }
 
-fn sqlite_error(path: &Path, error: &rusqlite::Error) -> OpenError {
+pub(super) fn sqlite_error(path: &Path, error: &rusqlite::Error) -> OpenError {
     let owned = path.to_owned();
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotADatabase { path: owned },

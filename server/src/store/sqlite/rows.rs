@@ -65,6 +65,8 @@ pub(super) const READ_OPEN: &str = "
     SELECT key, namespace, workflow_id, wake_time FROM run
     WHERE namespace = ?1 AND close_time = 9223372036854775807 ORDER BY key";
 
+pub(super) const READ_WORKFLOW_IDS: &str = "SELECT namespace, workflow_id FROM run";
+
 pub(super) const READ_LAST_RUN: &str = "SELECT coalesce(max(key), 0) FROM run";
 
 /// Runs of a namespace that were closed before a moment, some of them.

@@ -13,6 +13,8 @@
 
 use std::sync::Once;
 
+use crate::unheard::print_unless_heard;
+
 /// The first version with STRICT tables.
 const OLDEST: i32 = number(3, 37, 0);
 
@@ -63,12 +65,15 @@ pub(super) fn check() -> Result<(), String> {
     }
     if !Abilities::here().checkpoints_beside_commits {
         WARNED.call_once(|| {
-            tracing::warn!(
-                version,
-                "this program's SQLite has the WAL-reset defect, which another program that writes to the same file could \
-                 set off; here, commits and checkpoints take turns and are safe. 3.51.3 and newer do not have it: update \
-                 the database crate that chooses this version (`cargo tree -i libsqlite3-sys` names it)"
-            );
+            let warning = || {
+                format!(
+                    "this program's SQLite {version} has the WAL-reset defect, which another program that writes to the same \
+                     file could set off; here, commits and checkpoints take turns and are safe. 3.51.3 and newer do not have \
+                     it: update the database crate that chooses this version (`cargo tree -i libsqlite3-sys` names it)"
+                )
+            };
+            tracing::warn!("{}", warning());
+            print_unless_heard(warning);
         });
     }
     Ok(())

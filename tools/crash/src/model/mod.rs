@@ -25,6 +25,8 @@ const AGAIN_MAX: usize = 6;
 pub(crate) struct Model {
     flows: BTreeMap<String, Flow>,
     acknowledged: u64,
+    /// How often the body of an activity with a maximum has begun.
+    bounded_attempts: u64,
     /// What was wrong already when it was told.
     wrong: Vec<String>,
 }
@@ -35,8 +37,8 @@ struct Flow {
     script: Script,
     run_id: Option<String>,
     operations: BTreeMap<String, Known>,
-    /// Attempts of activities that must not be repeated.
-    only_attempts: BTreeMap<String, u32>,
+    /// The attempts of each activity with a maximum whose body has begun, in that order.
+    bounded_attempts: BTreeMap<String, Vec<i32>>,
     short_answers: Vec<ShortAnswer>,
     /// What was read the last time.
     events: Arc<Vec<HistoryEvent>>,
@@ -94,6 +96,11 @@ impl Model {
         self.acknowledged
     }
 
+    /// How often the body of an activity with a maximum has begun.
+    pub(crate) fn bounded_attempts(&self) -> u64 {
+        self.bounded_attempts
+    }
+
     pub(crate) fn apply(&mut self, entry: Entry) {
         match entry {
             Entry::Sent(operation) => self.sent(operation),
@@ -101,8 +108,8 @@ impl Model {
                 let answered = self.answered(&workflow_id, &id, answer);
                 self.wrong.extend(answered.err().map(|error| format!("{workflow_id}: {id}: {error}")));
             }
-            Entry::Executed { workflow_id, activity_id, attempt, is_only_attempt } => {
-                self.executed(&workflow_id, &activity_id, attempt, is_only_attempt);
+            Entry::Executed { workflow_id, activity_id, attempt, maximum_attempts } => {
+                self.executed(&workflow_id, &activity_id, attempt, maximum_attempts);
             }
         }
     }
@@ -156,17 +163,20 @@ impl Model {
         Ok(())
     }
 
-    fn executed(&mut self, workflow_id: &str, activity_id: &str, attempt: i32, is_only_attempt: bool) {
+    fn executed(&mut self, workflow_id: &str, activity_id: &str, attempt: i32, maximum_attempts: u32) {
         let Some(flow) = self.flows.get_mut(workflow_id) else {
             return self.wrong.push(format!("{workflow_id}: a worker has an activity of it, and nobody started it"));
         };
-        if is_only_attempt {
-            let executions = flow.only_attempts.entry(activity_id.to_owned()).or_default();
-            *executions += 1;
-            if *executions > 1 || attempt > 1 {
-                let times = *executions;
+        if maximum_attempts > 0 {
+            self.bounded_attempts += 1;
+            let begun = flow.bounded_attempts.entry(activity_id.to_owned()).or_default();
+            let is_next = begun.last().is_none_or(|last| attempt > *last);
+            begun.push(attempt);
+            let is_allowed = u32::try_from(attempt).is_ok_and(|attempt| (1..=maximum_attempts).contains(&attempt));
+            // Numbers that grow and stay within the maximum are not more than the maximum.
+            if !(is_next && is_allowed) {
                 self.wrong.push(format!(
-                    "{workflow_id}: {activity_id} ran {times} times, of at most one, last as attempt {attempt}"
+                    "{workflow_id}: {activity_id} may run {maximum_attempts} times, and ran as attempts {begun:?}"
                 ));
             }
         }
@@ -240,7 +250,7 @@ impl Flow {
             script,
             run_id: None,
             operations: BTreeMap::new(),
-            only_attempts: BTreeMap::new(),
+            bounded_attempts: BTreeMap::new(),
             short_answers: Vec::new(),
             events: Arc::default(),
             status: Status::Running,

@@ -183,19 +183,26 @@ fn an_answer_counts_what_was_acknowledged_unless_a_termination_came_before_the_t
 }
 
 #[test]
-fn an_only_attempt_is_made_once() {
-    let mut model = told();
-    let executed = || Entry::Executed {
-        workflow_id: FLOW.to_owned(),
-        activity_id: "1".to_owned(),
-        attempt: 1,
-        is_only_attempt: true,
-    };
-    model.apply(executed());
+fn attempts_that_repeat_or_exceed_their_maximum_are_found() {
     let seen = having([started(), signaled("s1")]);
-    assert_eq!(model.check(&seen), [""; 0]);
-    model.apply(executed());
-    assert_wrong(&model, &seen, "ran 2 times, of at most one");
+    let after = |attempts: &[i32]| {
+        let mut model = told();
+        for attempt in attempts {
+            model.apply(Entry::Executed {
+                workflow_id: FLOW.to_owned(),
+                activity_id: "1".to_owned(),
+                attempt: *attempt,
+                maximum_attempts: 2,
+            });
+        }
+        model
+    };
+    for well in [&[1][..], &[2], &[1, 2]] {
+        assert_eq!(after(well).check(&seen), [""; 0], "{well:?}");
+    }
+    for wrong in [&[1, 1][..], &[1, 2, 3], &[2, 1], &[0]] {
+        assert_wrong(&after(wrong), &seen, &format!("1 may run 2 times, and ran as attempts {wrong:?}"));
+    }
 }
 
 #[test]

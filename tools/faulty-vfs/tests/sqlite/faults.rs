@@ -207,7 +207,9 @@ fn the_trace_shows_what_was_done() {
     let trace = vfs.trace();
     assert_eq!(trace.len(), 4);
     let last = trace.last().unwrap();
-    assert_eq!(format!("{} sync shop.db-wal: 1034, disk I/O error", last.number), last.to_string());
+    // The words for a code are rusqlite's, and differ from version to version.
+    let expected = format!("{} sync shop.db-wal: 1034, ", last.number);
+    assert!(last.to_string().starts_with(&expected), "{last}");
     assert!(trace[2].to_string().contains(" write shop.db-wal "), "{}", trace[2]);
     let operations = vfs.operations();
     assert_eq!(last.number, Operation::ALL.into_iter().map(|operation| operations[operation]).sum::<u64>());

@@ -1,5 +1,7 @@
 //! What looks at workflows and talks to them, with the flags of Temporal's own program.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::error::Category;
 
@@ -22,6 +24,9 @@ pub(crate) struct ServerArguments {
     /// Where the server is: HOST:PORT. Else TEMPORAL_ADDRESS says so, else it is 127.0.0.1:7233.
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub(crate) address: Option<Address>,
+    /// Look into a database instead, also while a program or server has it open: list, count, describe and show.
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "address")]
+    pub(crate) db_filename: Option<PathBuf>,
     /// The namespace of the workflows. Else TEMPORAL_NAMESPACE says so, else it is `default`.
     #[arg(short, long, global = true)]
     pub(crate) namespace: Option<String>,
@@ -37,6 +42,8 @@ pub(crate) enum Output {
 pub(crate) enum WorkflowCommand {
     /// List workflows, open ones first.
     List(List),
+    /// Count workflows.
+    Count(Count),
     /// Say what is known of a workflow.
     Describe(Execution),
     /// Show a workflow's history; as JSON it can be imported elsewhere.
@@ -62,6 +69,13 @@ pub(crate) struct List {
     /// How many to ask for at a time.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) page_size: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Count {
+    /// Which ones: a filter as for `list`, which may end with `GROUP BY ExecutionStatus`.
+    #[arg(short, long, default_value = "", hide_default_value = true, value_name = "FILTER")]
+    pub(crate) query: String,
 }
 
 /// Which run.
@@ -185,6 +199,10 @@ mod tests {
             error: invalid value 'shop' for '--address <ADDRESS>': the port of `shop` is missing; write HOST:PORT
 
             For more information, try '--help'."#]],
+        );
+        check_refusal(
+            &["list", "--address", "shop:7233", "--db-filename", "shop.db"],
+            expect!["error: the argument '--address <ADDRESS>' cannot be used with '--db-filename <FILE>'"],
         );
         check_refusal(&["start", "-w", "a"], expect!["error: unrecognized subcommand 'start'"]);
     }

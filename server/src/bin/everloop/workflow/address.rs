@@ -12,8 +12,8 @@ pub(crate) struct Address(String);
 pub(crate) enum AddressError {
     /// The address of an engine in a program, as its own client writes it.
     #[error(
-        "`{address}` is an engine inside one program, which no other program reaches; `everloop server start-dev` \
-         starts one for several, at HOST:PORT"
+        "`{address}` is an engine inside one program: --db-filename FILE shows what its file has, and with \
+         `client.serve(\"HOST:PORT\")` in that program, --address HOST:PORT reaches it"
     )]
     Embedded { address: String },
     #[error("`{address}` asks for TLS, which this version does not support; write HOST:PORT")]

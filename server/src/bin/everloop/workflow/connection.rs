@@ -1,12 +1,19 @@
 //! Which server and namespace are meant, and calls to it.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
+use everloop_server::Engine;
+use tonic::body::Body;
 use tonic::metadata::{AsciiMetadataValue, MetadataValue};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status};
+use tower::ServiceExt;
+use tower::util::BoxCloneSyncService;
 
 use super::address::Address;
 use super::error::{CommandError, innermost};
@@ -26,7 +33,7 @@ const CLIENT_NAME: &str = "temporal-cli";
 /// Which server and namespace are meant.
 #[derive(Debug)]
 pub(crate) struct Target {
-    address: Address,
+    place: Place,
     namespace: String,
     /// What the server asks for, if it asks for a key.
     authorization: Option<AsciiMetadataValue>,
@@ -38,6 +45,10 @@ impl Target {
         arguments: &ServerArguments,
         environment: &BTreeMap<String, String>,
     ) -> Result<Self, CommandError> {
+        if let Some(file) = &arguments.db_filename {
+            let namespace = arguments.namespace.clone().unwrap_or_else(|| "default".to_owned());
+            return Ok(Self { place: Place::File(file.clone()), namespace, authorization: None });
+        }
         let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty());
         let is_off = |name: &str, value: &str| name == "TEMPORAL_TLS" && matches!(value, "false" | "0");
         let mut tls = environment.iter().filter(|(name, _)| name.starts_with("TEMPORAL_TLS"));
@@ -59,40 +70,73 @@ impl Target {
             })
         });
         Ok(Self {
-            address,
+            place: Place::Server(address),
             namespace: namespace.map_or("default", String::as_str).to_owned(),
             authorization: authorization.transpose()?,
         })
     }
 }
 
+/// Where the workflows are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Server(Address),
+    /// A database, which is only read.
+    File(PathBuf),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(address) => address.fmt(f),
+            Self::File(file) => file.display().fmt(f),
+        }
+    }
+}
+
+/// Calls go through a socket, or to an engine in this program that reads a file.
+pub(super) type Transport = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
+
 /// A method of the generated client.
 pub(super) trait Call<Q, A>:
-    AsyncFnOnce(&mut WorkflowServiceClient<Channel>, Request<Q>) -> Result<Response<A>, Status>
+    AsyncFnOnce(&mut WorkflowServiceClient<Transport>, Request<Q>) -> Result<Response<A>, Status>
 {
 }
 
 impl<Q, A, C> Call<Q, A> for C where
-    C: AsyncFnOnce(&mut WorkflowServiceClient<Channel>, Request<Q>) -> Result<Response<A>, Status>
+    C: AsyncFnOnce(&mut WorkflowServiceClient<Transport>, Request<Q>) -> Result<Response<A>, Status>
 {
 }
 
 /// A server that answers.
 pub(super) struct Connection {
-    client: WorkflowServiceClient<Channel>,
+    client: WorkflowServiceClient<Transport>,
     target: Target,
+    /// Why nothing can be changed, if the place is a file.
+    read_only: Option<String>,
 }
 
 impl Connection {
     pub(super) async fn open(target: Target) -> Result<Self, CommandError> {
-        let unreachable = |error: tonic::transport::Error| CommandError::Unreachable {
-            address: target.address.clone(),
-            reason: innermost(&error),
+        let (transport, read_only) = match &target.place {
+            Place::Server(address) => (connect(address).await?, None),
+            Place::File(file) => {
+                let engine = Engine::open_read_only(file).map_err(|error| CommandError::File(error.to_string()))?;
+                let service = engine.workflow_service().map_request(|request: http::Request<Body>| request);
+                let service = service.map_err(|never: Infallible| match never {});
+                (Transport::new(service), engine.read_only_advice())
+            }
         };
-        let endpoint = Endpoint::from_shared(target.address.uri()).map_err(unreachable)?.connect_timeout(CONNECT);
-        let channel = endpoint.connect().await.map_err(unreachable)?;
-        let client = WorkflowServiceClient::new(channel).max_decoding_message_size(LARGEST_REPLY_BYTES);
-        Ok(Self { client, target })
+        let client = WorkflowServiceClient::new(transport).max_decoding_message_size(LARGEST_REPLY_BYTES);
+        Ok(Self { client, target, read_only })
+    }
+
+    /// Checks that the place can do more than tell what is there.
+    pub(super) fn check_can(&self, what: &'static str) -> Result<(), CommandError> {
+        match &self.read_only {
+            Some(advice) => Err(CommandError::ReadOnly { what, advice: advice.clone() }),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn namespace(&self) -> String {
@@ -126,13 +170,23 @@ impl Connection {
     }
 
     pub(super) fn failure(&self, status: Status) -> CommandError {
-        CommandError::of_call(status, &self.target.namespace, &self.target.address)
+        CommandError::of_call(status, &self.target.namespace, &self.target.place)
     }
 
     /// An answer without what the protocol demands.
     pub(super) fn without(&self, missing: &'static str) -> CommandError {
-        CommandError::Incomplete { address: self.target.address.clone(), missing }
+        CommandError::Incomplete { place: self.target.place.clone(), missing }
     }
+}
+
+async fn connect(address: &Address) -> Result<Transport, CommandError> {
+    let unreachable = |error: tonic::transport::Error| CommandError::Unreachable {
+        address: address.clone(),
+        reason: innermost(&error),
+    };
+    let endpoint = Endpoint::from_shared(address.uri()).map_err(unreachable)?.connect_timeout(CONNECT);
+    let channel = endpoint.connect().await.map_err(unreachable)?;
+    Ok(Transport::new(channel.map_err(|error| Status::from_error(error.into()))))
 }
 
 /// Who asks, for histories.
@@ -155,18 +209,19 @@ mod tests {
     fn target(address: Option<&str>, environment: &[(&str, &str)]) -> Result<Target, String> {
         let address = address.map(|address| address.parse().unwrap());
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Target::new(&ServerArguments { address, namespace: None }, &environment).map_err(|error| error.to_string())
+        Target::new(&ServerArguments { address, db_filename: None, namespace: None }, &environment)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
     fn flags_win_over_variables_and_variables_over_what_is_usual() {
         let usual = target(None, &[("TEMPORAL_ADDRESS", ""), ("TEMPORAL_TLS", "false")]).unwrap();
-        assert_eq!((usual.address, usual.namespace.as_str()), (Address::default(), "default"));
+        assert_eq!((usual.place, usual.namespace.as_str()), (Place::Server(Address::default()), "default"));
         let variables = [("TEMPORAL_ADDRESS", "shop:1"), ("TEMPORAL_NAMESPACE", "shop"), ("TEMPORAL_API_KEY", "k")];
         let said = target(None, &variables).unwrap();
-        assert_eq!((said.address.to_string().as_str(), said.namespace.as_str()), ("shop:1", "shop"));
+        assert_eq!((said.place.to_string().as_str(), said.namespace.as_str()), ("shop:1", "shop"));
         assert_eq!(said.authorization.unwrap(), "Bearer k");
-        assert_eq!(target(Some("bar:2"), &variables).unwrap().address.to_string(), "bar:2");
+        assert_eq!(target(Some("bar:2"), &variables).unwrap().place.to_string(), "bar:2");
     }
 
     #[test]

@@ -1,25 +1,26 @@
 //! `everloop workflow describe`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 
 use everloop_proto::temporal::api::common::v1::{Payload, WorkflowExecution};
 use everloop_proto::temporal::api::enums::v1::{
-    PendingActivityState, PendingWorkflowTaskState, WorkflowExecutionStatus,
+    PendingActivityState, PendingWorkflowTaskState, TaskQueueType, WorkflowExecutionStatus,
 };
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes;
+use everloop_proto::temporal::api::taskqueue::v1::TaskQueue;
 use everloop_proto::temporal::api::workflow::v1::{
     PendingActivityInfo, PendingChildExecutionInfo, PendingWorkflowTaskInfo, WorkflowExecutionInfo,
 };
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
 use everloop_proto::temporal::api::workflowservice::v1::{
-    DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse,
+    DescribeTaskQueueRequest, DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse,
 };
 
 use super::connection::Connection;
 use super::error::CommandError;
-use super::history::{close_event, outcome};
+use super::history::{Pages, close_event, outcome};
 use super::print::table::{Table, facts};
 use super::print::{json, text};
 use crate::arguments::workflow::{Execution, Output};
@@ -40,7 +41,13 @@ pub(super) async fn describe(
     };
     match output {
         Output::Json => as_json(&described, closed.as_ref(), out),
-        Output::Text => as_text(&described, info, closed.as_ref(), out),
+        Output::Text => {
+            as_text(&described, info, closed.as_ref(), out)?;
+            for warning in unpolled(server, &described).await? {
+                writeln!(out, "\n{warning}")?;
+            }
+            Ok(())
+        }
     }
 }
 
@@ -99,12 +106,7 @@ fn as_text(
     // The status is told already.
     told.extend(closed.and_then(outcome).into_iter().flatten().filter(|(name, _)| *name != "Status"));
     facts(&told, out)?;
-    if !described.pending_activities.is_empty() {
-        writeln!(out, "\nPending activities")?;
-        let head = ["Id", "Type", "State", "Attempt", "NextAttempt", "LastFailure"].map(str::to_owned);
-        let rows = [head].into_iter().chain(described.pending_activities.iter().map(activity));
-        Table::new("  ").print(&rows.collect::<Vec<_>>(), out)?;
-    }
+    pending_activities(described, out)?;
     if !described.pending_children.is_empty() {
         writeln!(out, "\nPending child workflows")?;
         let head = ["WorkflowId", "Type", "RunId"].map(str::to_owned);
@@ -112,6 +114,93 @@ fn as_text(
         Table::new("  ").print(&rows.collect::<Vec<_>>(), out)?;
     }
     Ok(())
+}
+
+fn pending_activities(described: &DescribeWorkflowExecutionResponse, out: &mut impl Write) -> Result<(), CommandError> {
+    if !described.pending_activities.is_empty() {
+        writeln!(out, "\nPending activities")?;
+        let head = ["Id", "Type", "State", "Attempt", "NextAttempt", "LastFailure"].map(str::to_owned);
+        let rows = [head].into_iter().chain(described.pending_activities.iter().map(activity));
+        Table::new("  ").print(&rows.collect::<Vec<_>>(), out)?;
+    }
+    Ok(())
+}
+
+/// What the history of an open run does not show: activities that are tried, and queues that no worker polls.
+pub(super) async fn still_pending(
+    server: &Connection,
+    execution: WorkflowExecution,
+    out: &mut impl Write,
+) -> Result<(), CommandError> {
+    let request = DescribeWorkflowExecutionRequest { namespace: server.namespace(), execution: Some(execution) };
+    let described = server.call(request, WorkflowServiceClient::describe_workflow_execution).await?;
+    pending_activities(&described, out)?;
+    for warning in unpolled(server, &described).await? {
+        writeln!(out, "\n{warning}")?;
+    }
+    Ok(())
+}
+
+/// A warning for each task queue that the run waits for and that no worker polls.
+async fn unpolled(
+    server: &Connection,
+    described: &DescribeWorkflowExecutionResponse,
+) -> Result<Vec<String>, CommandError> {
+    let info = described.workflow_execution_info.as_ref();
+    let Some(info) = info.filter(|info| info.status() == WorkflowExecutionStatus::Running) else {
+        return Ok(Vec::new());
+    };
+    let mut warnings = Vec::new();
+    if !is_polled(server, &info.task_queue, TaskQueueType::Workflow).await? {
+        warnings.push(format!(
+            "nobody polls queue \"{}\": the workflow goes on when a worker of that queue runs",
+            info.task_queue
+        ));
+    }
+    for queue in activity_queues(server, described, info.execution.clone().unwrap_or_default()).await? {
+        if !is_polled(server, &queue, TaskQueueType::Activity).await? {
+            warnings.push(format!(
+                "nobody polls queue \"{queue}\" for activities: the pending ones run when a worker that has them runs"
+            ));
+        }
+    }
+    Ok(warnings)
+}
+
+/// Where activities that wait for a worker are: the history has it, descriptions do not on every server.
+async fn activity_queues(
+    server: &Connection,
+    described: &DescribeWorkflowExecutionResponse,
+    execution: WorkflowExecution,
+) -> Result<BTreeSet<String>, CommandError> {
+    let waiting = described.pending_activities.iter();
+    let waiting = waiting.filter(|activity| activity.state() == PendingActivityState::Scheduled);
+    let waiting: BTreeSet<_> = waiting.map(|activity| activity.activity_id.as_str()).collect();
+    let mut queues = BTreeSet::new();
+    if waiting.is_empty() {
+        return Ok(queues);
+    }
+    let mut pages = Pages::new(server, execution, false);
+    while let Some(events) = pages.next().await? {
+        for event in events {
+            let Some(Attributes::ActivityTaskScheduledEventAttributes(scheduled)) = event.attributes else { continue };
+            if waiting.contains(scheduled.activity_id.as_str()) {
+                queues.insert(scheduled.task_queue.unwrap_or_default().name);
+            }
+        }
+    }
+    Ok(queues)
+}
+
+async fn is_polled(server: &Connection, queue: &str, kind: TaskQueueType) -> Result<bool, CommandError> {
+    let request = DescribeTaskQueueRequest {
+        namespace: server.namespace(),
+        task_queue: Some(TaskQueue { name: queue.to_owned(), ..Default::default() }),
+        task_queue_type: kind as i32,
+        ..Default::default()
+    };
+    let described = server.call(request, WorkflowServiceClient::describe_task_queue).await?;
+    Ok(!described.pollers.is_empty())
 }
 
 fn in_words(execution: &WorkflowExecution) -> String {

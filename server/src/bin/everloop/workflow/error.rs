@@ -6,6 +6,7 @@ use std::io;
 use tonic::{Code, Status};
 
 use super::address::{Address, AddressError};
+use super::connection::Place;
 
 /// Why a command does not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -21,11 +22,16 @@ pub(crate) enum CommandError {
          or TEMPORAL_ADDRESS names another"
     )]
     Unreachable { address: Address, reason: String },
+    #[error("{0}")]
+    File(String),
+    /// The place is a file, and this takes more.
+    #[error("cannot {what}: {advice}")]
+    ReadOnly { what: &'static str, advice: String },
     /// What listens there went away, or speaks something else.
-    #[error("the call to {address} broke off: {reason}; is a server of workflows listening there?")]
-    BrokenOff { address: Address, reason: String },
-    #[error("{message}; asked in namespace `{namespace}` at {address}")]
-    NotFound { message: String, namespace: String, address: Address },
+    #[error("the call to {place} broke off: {reason}; is a server of workflows listening there?")]
+    BrokenOff { place: Place, reason: String },
+    #[error("{message}; asked in namespace `{namespace}` at {place}")]
+    NotFound { message: String, namespace: String, place: Place },
     /// A worker answered that it cannot, or no worker could.
     #[error("query `{name}` failed: {message}")]
     Query { name: String, message: String },
@@ -33,8 +39,8 @@ pub(crate) enum CommandError {
     #[error("{message}")]
     Refused { message: String },
     /// It answered with less than the protocol demands.
-    #[error("the server at {address} answered without {missing}")]
-    Incomplete { address: Address, missing: &'static str },
+    #[error("the server at {place} answered without {missing}")]
+    Incomplete { place: Place, missing: &'static str },
     #[error("cannot show the answer as JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("cannot write the answer")]
@@ -43,7 +49,7 @@ pub(crate) enum CommandError {
 
 impl CommandError {
     /// What a call came to.
-    pub(super) fn of_call(status: Status, namespace: &str, address: &Address) -> Self {
+    pub(super) fn of_call(status: Status, namespace: &str, place: &Place) -> Self {
         let message = match status.message() {
             "" => format!("the server refuses: {:?}", status.code()),
             // More follows it here.
@@ -51,10 +57,10 @@ impl CommandError {
         };
         // Only what broke on this side has a cause.
         if let Some(cause) = status.source() {
-            return Self::BrokenOff { address: address.clone(), reason: innermost(cause) };
+            return Self::BrokenOff { place: place.clone(), reason: innermost(cause) };
         }
         match status.code() {
-            Code::NotFound => Self::NotFound { message, namespace: namespace.to_owned(), address: address.clone() },
+            Code::NotFound => Self::NotFound { message, namespace: namespace.to_owned(), place: place.clone() },
             _ => Self::Refused { message },
         }
     }

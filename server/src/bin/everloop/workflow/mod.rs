@@ -6,6 +6,7 @@
 mod address;
 mod close;
 mod connection;
+mod count;
 mod describe;
 mod error;
 mod history;
@@ -35,11 +36,27 @@ pub(crate) fn run(arguments: WorkflowArguments) -> Result<(), Box<dyn Error>> {
     }
 }
 
+/// What a command needs that a file alone cannot give.
+fn beyond_a_file(command: &WorkflowCommand) -> Option<&'static str> {
+    match command {
+        WorkflowCommand::List(_) | WorkflowCommand::Count(_) | WorkflowCommand::Describe(_) => None,
+        WorkflowCommand::Show(show) => show.follow.then_some("follow a history"),
+        WorkflowCommand::Query(_) => Some("query a workflow, which a worker answers"),
+        WorkflowCommand::Signal(_) => Some("send a signal"),
+        WorkflowCommand::Cancel(_) => Some("cancel a workflow"),
+        WorkflowCommand::Terminate(_) => Some("terminate a workflow"),
+    }
+}
+
 async fn execute(arguments: WorkflowArguments, target: Target, out: &mut impl Write) -> Result<(), CommandError> {
     let server = Connection::open(target).await?;
     let output = arguments.output;
+    if let Some(what) = beyond_a_file(&arguments.command) {
+        server.check_can(what)?;
+    }
     match arguments.command {
         WorkflowCommand::List(list) => list::list(&server, list, output, out).await?,
+        WorkflowCommand::Count(count) => count::count(&server, count, output, out).await?,
         WorkflowCommand::Describe(execution) => describe::describe(&server, execution, output, out).await?,
         WorkflowCommand::Show(show) => show::show(&server, show, output, out).await?,
         WorkflowCommand::Signal(message) => message::signal(&server, message, output, out).await?,

@@ -2,10 +2,12 @@
 
 use std::io::Write;
 
+use everloop_proto::temporal::api::common::v1::WorkflowExecution;
 use everloop_proto::temporal::api::history::v1::History;
 use everloop_proto::timeline::Timeline;
 
 use super::connection::Connection;
+use super::describe::still_pending;
 use super::error::CommandError;
 use super::history::{Pages, outcome};
 use super::print::table::facts;
@@ -18,7 +20,8 @@ pub(super) async fn show(
     output: Output,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
-    let mut pages = Pages::new(server, show.execution.into(), show.follow);
+    let execution = WorkflowExecution::from(show.execution);
+    let mut pages = Pages::new(server, execution.clone(), show.follow);
     match output {
         Output::Json => {
             let mut history = History::default();
@@ -39,8 +42,14 @@ pub(super) async fn show(
                 last = events.into_iter().next_back().or(last);
             }
             writeln!(out)?;
-            let outcome = last.as_ref().and_then(outcome);
-            Ok(facts(&outcome.unwrap_or_else(|| vec![("Status", "Running".to_owned())]), out)?)
+            match last.as_ref().and_then(outcome) {
+                Some(outcome) => facts(&outcome, out)?,
+                None => {
+                    facts(&[("Status", "Running".to_owned())], out)?;
+                    still_pending(server, execution, out).await?;
+                }
+            }
+            Ok(())
         }
     }
 }

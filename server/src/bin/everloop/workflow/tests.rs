@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use clap::Parser;
-use everloop_proto::temporal::api::common::v1::WorkflowType;
+use everloop_proto::temporal::api::command::v1::command::Attributes;
+use everloop_proto::temporal::api::command::v1::{Command, ScheduleActivityTaskCommandAttributes};
+use everloop_proto::temporal::api::common::v1::{ActivityType, WorkflowType};
+use everloop_proto::temporal::api::enums::v1::CommandType;
 use everloop_proto::temporal::api::taskqueue::v1::TaskQueue;
-use everloop_proto::temporal::api::workflowservice::v1::StartWorkflowExecutionRequest;
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
+use everloop_proto::temporal::api::workflowservice::v1::{
+    PollWorkflowTaskQueueRequest, RespondWorkflowTaskCompletedRequest, StartWorkflowExecutionRequest,
+};
 use everloop_server::{ClockMode, Engine, Listening};
 use expect_test::expect;
 use serde_json::Value;
@@ -40,6 +45,11 @@ impl Shop {
         Self { listening, run_id }
     }
 
+    async fn client(&self) -> WorkflowServiceClient<Channel> {
+        let endpoint = Channel::from_shared(format!("http://{}", self.listening.address())).unwrap();
+        WorkflowServiceClient::new(endpoint.connect().await.unwrap())
+    }
+
     /// What a command prints, or why it fails.
     async fn workflow(&self, command: &str) -> Result<String, String> {
         let address = self.listening.address().to_string();
@@ -54,8 +64,12 @@ impl Shop {
 }
 
 async fn workflow_at(address: &str, command: &str) -> Result<String, String> {
+    workflow_with(["--address", address], command).await
+}
+
+async fn workflow_with(place: [&str; 2], command: &str) -> Result<String, String> {
     let arguments = ["everloop", "workflow"].into_iter().chain(command.split_whitespace());
-    let arguments = arguments.chain(["--address", address]);
+    let arguments = arguments.chain(place);
     let Task::Workflow(arguments) = Arguments::try_parse_from(arguments).unwrap().task() else { panic!("{command}") };
     let target = Target::new(&arguments.server, &BTreeMap::new()).unwrap();
     let mut out = Vec::new();
@@ -81,6 +95,8 @@ async fn a_workflow_is_listed_described_and_shown() {
     for fact in ["buy-1", "RUN", "Buy", "shop", "Running"] {
         assert!(described.contains(fact), "{fact}: {described}");
     }
+    let unpolled = "nobody polls queue \"shop\": the workflow goes on when a worker of that queue runs";
+    assert!(described.contains(unpolled), "{described}");
     let described: Value = serde_json::from_str(&shop.says("describe -w buy-1 -o json").await).unwrap();
     assert_eq!(described["workflowExecutionInfo"]["execution"]["runId"], "RUN");
     assert_eq!(described["workflowExecutionInfo"]["status"], "WORKFLOW_EXECUTION_STATUS_RUNNING");
@@ -90,6 +106,56 @@ async fn a_workflow_is_listed_described_and_shown() {
     let history: Value = serde_json::from_str(&shop.says("show -w buy-1 --output json").await).unwrap();
     assert_eq!(history["events"][0]["eventType"], "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED");
     assert_eq!(history["events"][1]["workflowTaskScheduledEventAttributes"]["taskQueue"]["name"], "shop");
+}
+
+/// A worker has scheduled an activity in another queue, and goes on polling its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn activities_that_wait_are_shown_with_the_queue_that_nobody_polls() {
+    let shop = Shop::open().await;
+    let mut worker = shop.client().await;
+    let queue = |name: &str| Some(TaskQueue { name: name.to_owned(), ..Default::default() });
+    let poll = PollWorkflowTaskQueueRequest {
+        namespace: "default".to_owned(),
+        task_queue: queue("shop"),
+        identity: "bob".to_owned(),
+        ..Default::default()
+    };
+    let task = worker.poll_workflow_task_queue(poll).await.unwrap().into_inner();
+    let schedule = ScheduleActivityTaskCommandAttributes {
+        activity_id: "1".to_owned(),
+        activity_type: Some(ActivityType { name: "pack".to_owned() }),
+        task_queue: queue("packers"),
+        start_to_close_timeout: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+        ..Default::default()
+    };
+    let command = Command {
+        command_type: CommandType::ScheduleActivityTask as i32,
+        attributes: Some(Attributes::ScheduleActivityTaskCommandAttributes(schedule)),
+        ..Default::default()
+    };
+    let completed = RespondWorkflowTaskCompletedRequest {
+        namespace: "default".to_owned(),
+        task_token: task.task_token,
+        commands: vec![command],
+        identity: "bob".to_owned(),
+        ..Default::default()
+    };
+    worker.respond_workflow_task_completed(completed).await.unwrap();
+
+    let waiting =
+        "nobody polls queue \"packers\" for activities: the pending ones run when a worker that has them runs";
+    for command in ["describe -w buy-1", "show -w buy-1"] {
+        let said = shop.says(command).await;
+        assert!(said.contains(waiting) && !said.contains("queue \"shop\""), "{command}: {said}");
+        let row = said.lines().find(|line| line.split_whitespace().take(4).eq(["1", "pack", "Scheduled", "1"]));
+        assert!(row.is_some(), "{command}: {said}");
+    }
+    // Nothing waits for a worker once the workflow has ended.
+    shop.workflow("terminate -w buy-1").await.unwrap();
+    for command in ["describe -w buy-1", "show -w buy-1"] {
+        let said = shop.says(command).await;
+        assert!(!said.contains("nobody polls"), "{command}: {said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,6 +176,79 @@ async fn signals_and_requests_to_cancel_arrive_and_terminating_ends_it() {
     assert!(shown.contains("WorkflowExecutionTerminated") && shown.contains("Terminated"), "{shown}");
     let closed = shop.workflow("signal -w buy-1 --name change").await.unwrap_err();
     expect!["workflow execution already completed; asked in namespace `default` at HOST:PORT"].assert_eq(&closed);
+}
+
+/// A start of `buy-1` as the engine of a program has it, which does not listen.
+async fn start(engine: &Engine) {
+    let mut client = WorkflowServiceClient::new(engine.workflow_service());
+    let start = StartWorkflowExecutionRequest {
+        namespace: "default".to_owned(),
+        workflow_id: "buy-1".to_owned(),
+        workflow_type: Some(WorkflowType { name: "Buy".to_owned() }),
+        task_queue: Some(TaskQueue { name: "shop".to_owned(), ..Default::default() }),
+        identity: "ann".to_owned(),
+        ..Default::default()
+    };
+    client.start_workflow_execution(start).await.unwrap();
+}
+
+/// All files of a folder, with what is in them but for SQLite's own index of the log.
+fn files(folder: &std::path::Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let files = files.filter(|file| file.extension().is_none_or(|extension| extension != "db-shm"));
+    files.map(|file| (file.clone(), std::fs::read(file).unwrap())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_shown_while_a_program_has_it_open_and_when_none_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().canonicalize().unwrap().join("shop.db");
+    let name = file.to_str().unwrap().to_owned();
+    let shown = async |command: &str| workflow_with(["--db-filename", &name], command).await;
+    let missing = shown("list").await.unwrap_err();
+    assert_eq!(missing, format!("there is no file {name}"));
+    assert!(files(folder.path()).is_empty());
+
+    let shows = async |advice: &str| {
+        let listed = shown("list").await.unwrap();
+        assert!(listed.contains("Running") && listed.contains("buy-1"), "{listed}");
+        assert_eq!(shown("count").await.unwrap().split_whitespace().collect::<Vec<_>>(), ["Total", "1"]);
+        let counted: Value = serde_json::from_str(&shown("count -o json").await.unwrap()).unwrap();
+        assert_eq!(counted, serde_json::json!({ "count": "1" }));
+        let described = shown("describe -w buy-1").await.unwrap();
+        assert!(described.contains("shop") && described.contains("Running"), "{described}");
+        let history = shown("show -w buy-1").await.unwrap();
+        assert_eq!(events(&history), ["WorkflowExecutionStarted", "WorkflowTaskScheduled"], "{history}");
+        let unknown = shown("describe -w buy-9").await.unwrap_err();
+        assert_eq!(unknown, format!("workflow not found for ID: buy-9; asked in namespace `default` at {name}"));
+        for (command, what) in [
+            ("signal -w buy-1 --name change", "send a signal"),
+            ("cancel -w buy-1", "cancel a workflow"),
+            ("terminate -w buy-1", "terminate a workflow"),
+            ("query -w buy-1 --name status", "query a workflow, which a worker answers"),
+            ("show -w buy-1 --follow", "follow a history"),
+        ] {
+            let refusal = shown(command).await.unwrap_err();
+            assert!(refusal.starts_with(&format!("cannot {what}: {name} is only read here: {advice}")), "{refusal}");
+        }
+    };
+
+    let engine = Engine::open(&file).unwrap();
+    start(&engine).await;
+    let pid = std::process::id();
+    let serve = "let it call `client.serve(\"127.0.0.1:7233\")`";
+    shows(&format!("process {pid} has it open and does not listen: {serve}")).await;
+    let listening = engine.listen((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+    shows(&format!("process {pid} has it open and listens on {}", listening.address())).await;
+    listening.stop().await;
+
+    drop(engine);
+    while Engine::open_read_only(&file).unwrap().read_only_advice().is_some_and(|advice| advice.contains("process")) {
+        tokio::task::yield_now().await;
+    }
+    let before = files(folder.path());
+    shows(&format!("start the program that it belongs to, or `everloop server start-dev --db-filename {name}`")).await;
+    assert_eq!(files(folder.path()), before, "nothing is written");
 }
 
 #[tokio::test(flavor = "multi_thread")]

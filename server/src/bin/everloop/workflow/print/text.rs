@@ -4,6 +4,7 @@ use everloop_proto::temporal::api::common::v1::{Payload, Payloads};
 use everloop_proto::temporal::api::enums::v1::WorkflowExecutionStatus;
 use everloop_proto::temporal::api::failure::v1::Failure;
 use everloop_proto::temporal::api::failure::v1::failure::FailureInfo;
+use everloop_proto::timeline::is_generic_error_type;
 use prost_types::Timestamp;
 use serde_json::Value;
 
@@ -40,7 +41,7 @@ pub(crate) fn failure(failure: &Failure) -> String {
             let name = info.workflow_type.as_ref().map_or("", |kind| &kind.name);
             format!("child `{name}`: {message}")
         }
-        Some(FailureInfo::ApplicationFailureInfo(info)) if !info.r#type.is_empty() => {
+        Some(FailureInfo::ApplicationFailureInfo(info)) if !is_generic_error_type(&info.r#type) => {
             format!("{}: {message}", info.r#type)
         }
         _ => message.clone(),

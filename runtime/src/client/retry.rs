@@ -1,0 +1,175 @@
+//! How long callers wait between the attempts of a call.
+//!
+//! Each pause is drawn at random from the time up to a ceiling that grows ("full jitter"): callers that fail at the same
+//! moment do not come back at the same moment.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::error::{RpcCode, RpcError};
+
+const FIRST_CEILING: Duration = Duration::from_millis(100);
+const FACTOR: f64 = 1.7;
+const LAST_CEILING: Duration = Duration::from_secs(5);
+const ATTEMPTS: u32 = 10;
+
+/// The retries of one call.
+#[derive(Debug, Clone)]
+pub(super) struct Retries {
+    pauses: Pauses,
+    attempts: u32,
+    /// How long the call may take in all, or `None` for a call that is repeated until the server is back.
+    limit: Option<Duration>,
+}
+
+impl Retries {
+    /// Of a call that may take this long in all.
+    pub(super) fn within(limit: Duration) -> Self {
+        Self { pauses: Pauses::default(), attempts: 0, limit: Some(limit) }
+    }
+
+    /// Of a call that is repeated for as long as the server is away.
+    pub(super) fn endless() -> Self {
+        Self { pauses: Pauses::default(), attempts: 0, limit: None }
+    }
+
+    /// The pause before the next attempt, or `None` if the error is final. `elapsed` is the time that counts against the limit,
+    /// `fraction` (0 to 1) is where the pause lies between nothing and its ceiling.
+    pub(super) fn pause_after(&mut self, error: &RpcError, elapsed: Duration, fraction: f64) -> Option<Duration> {
+        self.attempts += 1;
+        let left = match self.limit {
+            Some(limit) => limit.checked_sub(elapsed).filter(|left| !left.is_zero())?,
+            None => LAST_CEILING,
+        };
+        // A server that is too busy, or away for as long as it takes, says nothing about the call itself: only time counts.
+        let is_counted = match error.code {
+            RpcCode::ResourceExhausted => false,
+            RpcCode::Unavailable => self.limit.is_some(),
+            _ => true,
+        };
+        if !error.is_retryable() || is_counted && self.attempts >= ATTEMPTS {
+            return None;
+        }
+        Some(self.pauses.next(fraction).min(left.mul_f64(fraction)))
+    }
+}
+
+/// Growing pauses.
+#[derive(Debug, Clone, Copy)]
+struct Pauses {
+    ceiling: Duration,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self { ceiling: FIRST_CEILING }
+    }
+}
+
+impl Pauses {
+    fn next(&mut self, fraction: f64) -> Duration {
+        let pause = self.ceiling.mul_f64(fraction);
+        self.ceiling = self.ceiling.mul_f64(FACTOR).min(LAST_CEILING);
+        pause
+    }
+}
+
+/// Growing pauses between attempts that have no end.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Backoff(Pauses);
+
+impl Backoff {
+    pub(crate) async fn wait(&mut self) {
+        tokio::time::sleep(self.0.next(random_fraction())).await;
+    }
+}
+
+/// A random number from 0 up to 1, different for each caller and process.
+pub(super) fn random_fraction() -> f64 {
+    /// As many bits as the fraction of an `f64` has.
+    const BITS: u32 = 53;
+    // The lower 62 bits of a random UUID are random.
+    let (_, bits) = Uuid::new_v4().as_u64_pair();
+    (bits & ((1 << BITS) - 1)) as f64 / (1u64 << BITS) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Reverse;
+    use std::collections::BinaryHeap;
+
+    use rand_chacha::ChaCha12Rng;
+    use rand_chacha::rand_core::{Rng, SeedableRng};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    fn error(code: RpcCode) -> RpcError {
+        RpcError { operation: "x", code, message: String::new(), detail: None }
+    }
+
+    #[test]
+    fn ceilings_grow_up_to_five_seconds() {
+        let mut pauses = Pauses::default();
+        let all: Vec<_> = (0..20).map(|_| pauses.next(1.0)).collect();
+        assert_eq!(all[..2], [Duration::from_millis(100), Duration::from_millis(170)]);
+        assert_eq!(all[19], LAST_CEILING);
+        assert!((0..1000).map(|_| random_fraction()).all(|fraction| (0.0..1.0).contains(&fraction)));
+    }
+
+    #[test]
+    fn a_call_ends_after_ten_attempts_or_its_limit() {
+        let unavailable = error(RpcCode::Unavailable);
+        let mut retries = Retries::within(LIMIT);
+        let pauses = std::iter::from_fn(|| retries.pause_after(&unavailable, Duration::ZERO, 0.5)).count();
+        assert_eq!(pauses, 9, "the tenth attempt is the last one");
+        assert_eq!(Retries::within(LIMIT).pause_after(&unavailable, LIMIT, 0.5), None);
+        // What is left bounds the pause, so that the last attempt still comes within the limit.
+        let nearly = LIMIT - Duration::from_millis(10);
+        assert_eq!(Retries::within(LIMIT).pause_after(&unavailable, nearly, 0.5), Some(Duration::from_millis(5)));
+        assert_eq!(Retries::within(LIMIT).pause_after(&error(RpcCode::NotFound), Duration::ZERO, 0.5), None);
+    }
+
+    #[test]
+    fn waiting_outlasts_a_server_that_is_away_and_no_other_error() {
+        let count = |code| {
+            let mut retries = Retries::endless();
+            (0..1000).take_while(|_| retries.pause_after(&error(code), Duration::MAX, 0.5).is_some()).count()
+        };
+        assert_eq!(count(RpcCode::Unavailable), 1000);
+        assert_eq!(count(RpcCode::ResourceExhausted), 1000);
+        assert_eq!(count(RpcCode::Internal), 9);
+        assert_eq!(count(RpcCode::NotFound), 0);
+    }
+
+    /// How many of 200 simultaneous calls succeed on a server that serves ten at a time, 20 ms each, and turns the others away.
+    fn served(mut fraction: impl FnMut() -> f64) -> usize {
+        const WORK: Duration = Duration::from_millis(20);
+        let mut calls: Vec<_> = (0..200).map(|_| Retries::within(LIMIT)).collect();
+        let mut due: BinaryHeap<_> = (0..calls.len()).map(|call| Reverse((Duration::ZERO, call))).collect();
+        let (mut busy_until, mut served) = (Vec::new(), 0);
+        while let Some(Reverse((now, call))) = due.pop() {
+            busy_until.retain(|until| *until > now);
+            if busy_until.len() < 10 {
+                busy_until.push(now + WORK);
+                served += 1;
+            } else if let Some(pause) = calls[call].pause_after(&error(RpcCode::ResourceExhausted), now, fraction()) {
+                due.push(Reverse((now + pause, call)));
+            }
+        }
+        served
+    }
+
+    /// Without jitter, ten were served in each of ten rounds, and a hundred calls failed.
+    #[test]
+    fn all_of_two_hundred_simultaneous_calls_succeed_on_a_server_that_serves_ten_at_a_time() {
+        for seed in 0..100 {
+            let mut random = ChaCha12Rng::seed_from_u64(seed);
+            assert_eq!(served(|| random.next_u64() as f64 / u64::MAX as f64), 200, "seed {seed}");
+        }
+        // In step, this server is too busy for most of them: the test can fail.
+        assert!(served(|| 1.0) < 200);
+    }
+}

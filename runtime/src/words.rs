@@ -1,0 +1,13 @@
+//! Errors that read as text wherever they are printed.
+
+/// Makes the `Debug` text of errors their `Display` text: a `main` that returns an error prints it with `Debug`, and so does
+/// `unwrap`.
+macro_rules! debug_as_display {
+    ($($error:ty),* $(,)?) => {$(
+        impl std::fmt::Debug for $error {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(self, f)
+            }
+        }
+    )*};
+}

@@ -1,0 +1,160 @@
+//! Drops cached runs that have ended without a task: terminated, timed out, deleted, or ended by another worker.
+//!
+//! No task tells a worker of such an end, and its cache would keep the run until a thousand others have come. Dropping
+//! whatever has been idle for long would be simpler, but workflows that wait for long are what the cache is for: each would be
+//! replayed when it wakes. So the server is asked about them, seldom: a minute after a run's last task, then whenever its
+//! idle time has doubled, at last once an hour; and about few at a time.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use everloop_proto::temporal::api::enums::v1::WorkflowExecutionStatus;
+use everloop_proto::temporal::api::workflowservice::v1 as wire;
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+use super::shell::Shell;
+use super::threads::{IdleRun, Job, Undo};
+use crate::client::{RpcCode, RpcError};
+use crate::raw;
+
+/// How long a run is idle before the server is asked about it.
+pub(super) const FIRST_CHECK: Duration = Duration::from_secs(60);
+/// How many runs of a thread the server is asked about at a time, four times a minute.
+const AT_A_TIME: usize = 20;
+const CALL: Duration = Duration::from_secs(5);
+
+/// Drops runs that have ended, as long as the worker runs.
+pub(super) async fn drop_closed_runs(shell: &Shell, first_check: Duration) -> Infallible {
+    loop {
+        sleep(first_check / 4).await;
+        for run in idle_runs(shell, first_check).await {
+            match is_closed(shell, &run).await {
+                Ok(true) => {
+                    let IdleRun { run_id, turn, .. } = run;
+                    // If a task has come meanwhile, nothing happens.
+                    shell.threads.tell(&run_id, Job::Undo { run_id: run_id.clone(), turn, undo: Undo::Evict });
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "the server was not asked about idle workflows; it will be, later");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn idle_runs(shell: &Shell, first: Duration) -> Vec<IdleRun> {
+    let mut runs = Vec::new();
+    for thread in shell.threads.all() {
+        let (reply, listed) = oneshot::channel();
+        thread.send(Job::ListIdle { first, limit: AT_A_TIME, reply });
+        tokio::select! {
+            listed = listed => runs.extend(listed.into_iter().flatten()),
+            // A thread that is lost has no runs.
+            () = thread.lost.cancelled() => {}
+        }
+    }
+    runs
+}
+
+async fn is_closed(shell: &Shell, run: &IdleRun) -> Result<bool, RpcError> {
+    let request = wire::DescribeWorkflowExecutionRequest {
+        namespace: shell.link.namespace.clone(),
+        execution: Some(raw::WorkflowExecution {
+            workflow_id: run.workflow_id.clone(),
+            run_id: run.run_id.to_string(),
+        }),
+    };
+    match shell.link.connection.once(request, CALL).await {
+        Ok(described) => {
+            let status = described.workflow_execution_info.unwrap_or_default().status();
+            Ok(matches!(
+                status,
+                WorkflowExecutionStatus::Completed
+                    | WorkflowExecutionStatus::Failed
+                    | WorkflowExecutionStatus::Canceled
+                    | WorkflowExecutionStatus::Terminated
+                    | WorkflowExecutionStatus::ContinuedAsNew
+                    | WorkflowExecutionStatus::TimedOut
+            ))
+        }
+        Err(error) if error.code == RpcCode::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(all(test, feature = "embedded"))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use crate::prelude::*;
+
+    static LIVE: AtomicUsize = AtomicUsize::new(0);
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+
+    /// Counts how many there are.
+    struct Counted;
+
+    impl Default for Counted {
+        fn default() -> Self {
+            MADE.fetch_add(1, Ordering::SeqCst);
+            LIVE.fetch_add(1, Ordering::SeqCst);
+            Self
+        }
+    }
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            LIVE.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    #[workflow]
+    #[derive(Default)]
+    struct Waits {
+        is_done: State<bool>,
+        _counted: Counted,
+    }
+
+    #[workflow]
+    impl Waits {
+        #[run]
+        async fn run(&self) -> WorkflowResult<u32> {
+            self.is_done.wait(|is_done| *is_done).await?;
+            Ok(5)
+        }
+
+        #[signal]
+        fn finish(&self) {
+            self.is_done.set(true);
+        }
+    }
+
+    async fn until(is_so: impl Fn() -> bool) {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn runs_that_ended_without_a_task_leave_the_cache_and_no_others() {
+        let client = Client::connect("memory:").await.unwrap();
+        let worker = Worker::builder(&client, "waits").workflow::<Waits>().idle_check(Duration::from_millis(20));
+        let story = async {
+            let start = |name: &str| client.start(Waits::run()).id(name).task_queue("waits");
+            let (kept, first, second) =
+                (start("kept").await.unwrap(), start("1").await.unwrap(), start("2").await.unwrap());
+            until(|| LIVE.load(Ordering::SeqCst) == 3).await;
+            first.terminate("no longer wanted").await.unwrap();
+            second.terminate("no longer wanted").await.unwrap();
+            until(|| LIVE.load(Ordering::SeqCst) == 1).await;
+            kept.finish().await.unwrap();
+            assert_eq!(kept.result().await.unwrap(), 5);
+            assert_eq!(MADE.load(Ordering::SeqCst), 3, "none was replayed");
+        };
+        let whole = worker.build().unwrap().run_until(story);
+        tokio::time::timeout(Duration::from_secs(60), whole).await.expect("both are dropped").unwrap();
+    }
+}

@@ -1,0 +1,113 @@
+//! Failures with very many causes.
+//!
+//! A failure holds its cause, and that the next: as deep as a chain of errors is long. Readers of the protocol give up at
+//! some depth (100 messages within each other, in most languages), so a longer chain could be written and never read again.
+
+use crate::api::failure::failure::FailureInfo;
+use crate::api::failure::{Failure, ServerFailureInfo};
+
+/// How many failures one chain has, at most. Around it are a response, a history, an event and a few more; within the
+/// last are the metadata of its details: all of it stays below 100.
+pub(crate) const CHAIN_MAX: usize = 80;
+
+/// Cuts a chain of causes that is too long to be read again. The outer ones stay; in the place of the rest is one that
+/// says how many there were, and what the innermost said.
+///
+/// It does not recurse, nor does it drop anything that would: a chain of any length is safe here.
+pub(crate) fn cut_causes(failure: &mut Failure) {
+    let mut last = failure;
+    for _ in 1..CHAIN_MAX {
+        let Some(cause) = &mut last.cause else { return };
+        last = cause;
+    }
+    if last.cause.is_none() {
+        return;
+    }
+    let mut count = 0;
+    let mut innermost = std::mem::take(&mut last.message);
+    let mut next = last.cause.take();
+    while let Some(mut cause) = next {
+        next = cause.cause.take();
+        innermost = std::mem::take(&mut cause.message);
+        count += 1;
+    }
+    // The last one makes room for this.
+    *last = Failure {
+        message: format!("{} causes were cut off here; the innermost: {innermost}", count + 1),
+        source: "Server".to_owned(),
+        failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo::default())),
+        ..Failure::default()
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+    use crate::api::common::{Payload, Payloads};
+    use crate::api::failure::ApplicationFailureInfo;
+    use crate::api::history::{
+        History, HistoryEvent, WorkflowExecutionUpdateCompletedEventAttributes, history_event::Attributes,
+    };
+    use crate::api::update::{Outcome, outcome::Value};
+    use crate::api::workflowservice::PollWorkflowTaskQueueResponse;
+
+    /// `length` failures, each the cause of the one before: `1` is the outermost.
+    fn chain(length: usize) -> Failure {
+        let mut payload = Payload::default();
+        payload.metadata.insert("encoding".to_owned(), b"json/plain".to_vec().into());
+        let details = Some(Payloads { payloads: vec![payload] });
+        let info = ApplicationFailureInfo { details, ..Default::default() };
+        let one = |number: usize, cause: Option<Box<Failure>>| Failure {
+            message: number.to_string(),
+            cause,
+            failure_info: Some(FailureInfo::ApplicationFailureInfo(info.clone())),
+            ..Failure::default()
+        };
+        (1..length).rev().fold(one(length, None), |inner, number| one(number, Some(Box::new(inner))))
+    }
+
+    fn messages(failure: &Failure) -> Vec<&str> {
+        std::iter::successors(Some(failure), |failure| failure.cause.as_deref()).map(|it| &*it.message).collect()
+    }
+
+    #[test]
+    fn a_chain_that_fits_stays() {
+        for length in [1, 2, CHAIN_MAX] {
+            let mut failure = chain(length);
+            cut_causes(&mut failure);
+            assert_eq!(failure, chain(length));
+        }
+    }
+
+    #[test]
+    fn a_longer_chain_keeps_its_outer_causes_and_tells_of_the_rest() {
+        // So many would overflow any stack that they are dropped or encoded on.
+        for length in [CHAIN_MAX + 1, 1_000_000] {
+            let mut failure = chain(length);
+            cut_causes(&mut failure);
+            let messages = messages(&failure);
+            assert_eq!(messages.len(), CHAIN_MAX);
+            assert_eq!(messages[..3], ["1", "2", "3"]);
+            let cut = length - CHAIN_MAX + 1;
+            assert_eq!(messages[CHAIN_MAX - 1], format!("{cut} causes were cut off here; the innermost: {length}"));
+        }
+    }
+
+    #[test]
+    fn the_longest_chain_can_be_read_wherever_it_is() {
+        let outcome = Outcome {
+            value: Some(Value::Failure(Failure { cause: Some(Box::new(chain(CHAIN_MAX))), ..Default::default() })),
+        };
+        let attributes =
+            WorkflowExecutionUpdateCompletedEventAttributes { outcome: Some(outcome), ..Default::default() };
+        let event = HistoryEvent {
+            attributes: Some(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(Box::new(attributes))),
+            ..Default::default()
+        };
+        let response =
+            PollWorkflowTaskQueueResponse { history: Some(History { events: vec![event] }), ..Default::default() };
+        assert_eq!(PollWorkflowTaskQueueResponse::decode(response.encode_to_vec().as_slice()), Ok(response));
+    }
+}

@@ -1,0 +1,125 @@
+//! What is read from a database, by whichever connection.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+
+use super::rows;
+use crate::store::{DormantRun, HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, StoredRun};
+use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow, sql};
+
+pub(super) fn open_runs(connection: &Connection) -> rusqlite::Result<Vec<DormantRun>> {
+    let mut runs = Vec::new();
+    let mut read = connection.prepare_cached(rows::READ_OPEN)?;
+    for namespace in namespaces(connection)? {
+        for run in read.query_map([namespace.namespace.0], rows::read_dormant)? {
+            runs.push(run?);
+        }
+    }
+    Ok(runs)
+}
+
+pub(super) fn namespaces(connection: &Connection) -> rusqlite::Result<Vec<NamespaceRow>> {
+    connection.prepare_cached(rows::READ_NAMESPACES)?.query_map([], rows::read_namespace)?.collect()
+}
+
+/// The run of that workflow id with that run id or, without one, the run that was made last.
+pub(super) fn run(
+    connection: &Connection,
+    namespace: NamespaceKey,
+    workflow_id: &str,
+    run_id: Option<&str>,
+) -> rusqlite::Result<Option<StoredRun>> {
+    let found = match run_id {
+        Some(run_id) => connection
+            .prepare_cached(&rows::FIND_RUN)?
+            .query_row(params![namespace.0, workflow_id, run_id], rows::read_stored),
+        None => connection
+            .prepare_cached(&rows::FIND_CURRENT_RUN)?
+            .query_row(params![namespace.0, workflow_id], rows::read_stored),
+    };
+    let Some(found) = found.optional()? else { return Ok(None) };
+    let mut read_overlay = connection.prepare_cached(rows::READ_OVERLAY)?;
+    let overlay = read_overlay.query_row([found.run.0], |row| row.get::<_, Vec<u8>>(0)).optional()?;
+    Ok(Some(StoredRun { overlay: overlay.map(Into::into), ..found }))
+}
+
+pub(super) fn batches(
+    connection: &Connection,
+    sql: &str,
+    run: RunKey,
+    event_id: i64,
+    limit: ReadLimit,
+) -> rusqlite::Result<Vec<HistoryBatch>> {
+    let mut read = connection.prepare_cached(sql)?;
+    let batches_max = i64::try_from(limit.batches_max.max(1)).unwrap_or(i64::MAX);
+    let mut rows = read.query(params![run.0, event_id, batches_max])?;
+    let (mut batches, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let batch = rows::read_batch(row)?;
+        bytes += batch.events.len();
+        if bytes > limit.bytes_max && !batches.is_empty() {
+            break;
+        }
+        batches.push(batch);
+    }
+    Ok(batches)
+}
+
+/// Calls `visit` with the workflow id of every run.
+pub(super) fn workflow_ids(connection: &Connection, visit: &mut dyn FnMut(NamespaceKey, &str)) -> rusqlite::Result<()> {
+    let mut read = connection.prepare_cached(rows::READ_WORKFLOW_IDS)?;
+    let mut rows = read.query([])?;
+    while let Some(row) = rows.next()? {
+        visit(NamespaceKey(row.get(0)?), row.get_ref(1)?.as_str()?);
+    }
+    Ok(())
+}
+
+/// A page of matching runs, and where the next one begins.
+pub(super) fn list(
+    namespace: NamespaceKey,
+    filter: &Filter,
+    after: Option<PageKey>,
+    page_size: usize,
+) -> impl FnOnce(&Connection) -> rusqlite::Result<(Vec<VisibilityRow>, Option<PageKey>)> + Send + use<> {
+    let mut sql = format!("SELECT {} FROM run WHERE namespace = ?", rows::RUN_COLUMNS);
+    let mut values = vec![Value::Integer(namespace.0)];
+    sql::push_condition(filter, &mut sql, &mut values);
+    if let Some(key) = after {
+        sql.push_str(" AND close_time <= ? AND (-close_time, -start_time, key) > (-?, -?, ?)");
+        let close_time = rows::close_time_order(&key);
+        values.extend([close_time, close_time, key.start_time_ns, key.run.0].map(Value::Integer));
+    }
+    sql.push_str(" ORDER BY close_time DESC, start_time DESC, key LIMIT ?");
+    // One more than asked for tells whether another page follows.
+    values.push(Value::Integer(page_size.saturating_add(1).try_into().unwrap_or(i64::MAX)));
+    move |connection| {
+        let mut list = connection.prepare_cached(&sql)?;
+        let rows = list.query_map(params_from_iter(values), rows::read_run)?;
+        let mut found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        let has_more = found.len() > page_size;
+        found.truncate(page_size);
+        let next = found.last().filter(|_| has_more).map(|(run, row)| PageKey {
+            close_time_ns: row.close_time_ns,
+            start_time_ns: row.start_time_ns,
+            run: *run,
+        });
+        Ok((found.into_iter().map(|(_, row)| row).collect(), next))
+    }
+}
+
+/// How many runs match, by status.
+pub(super) fn count(
+    namespace: NamespaceKey,
+    filter: &Filter,
+) -> impl FnOnce(&Connection) -> rusqlite::Result<Vec<(RunStatus, i64)>> + Send + use<> {
+    let mut sql = "SELECT status, count(*) FROM run WHERE namespace = ?".to_owned();
+    let mut values = vec![Value::Integer(namespace.0)];
+    sql::push_condition(filter, &mut sql, &mut values);
+    sql.push_str(" GROUP BY status ORDER BY status");
+    move |connection| {
+        let mut count = connection.prepare_cached(&sql)?;
+        let counts = count.query_map(params_from_iter(values), |row| Ok((rows::read_status(row, 0)?, row.get(1)?)))?;
+        counts.collect()
+    }
+}

@@ -1,0 +1,255 @@
+//! A database that is only looked at, also while another process has it open.
+//!
+//! SQLite lets others read in WAL mode. Nothing is written here, neither to the database nor beside it: the lock is not
+//! taken, and no log is moved into the database.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::lock::{Holder, last_holder};
+use super::opening::{self, BUSY_WAIT, FileOptions, OpenError};
+use super::place::database_path;
+use super::readers::Readers;
+use super::scans::{Scan, Scans, Ticket};
+use super::{migration, reads, rows, schema, version};
+use crate::store::durable::Progress;
+use crate::store::{
+    CommitHook, CommitSeq, DormantRun, Durable, HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, Store,
+    StoreError, StoredRun, Write,
+};
+use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
+
+/// The runs and namespaces of a file, as they are at each read.
+pub(crate) struct FileView {
+    readers: Arc<Readers>,
+    scans: Scans,
+    /// Nothing ever fails here; calls wait for that.
+    progress: Arc<Progress>,
+    path: PathBuf,
+    advice: Arc<str>,
+}
+
+/// What a viewed file tells.
+#[derive(Debug)]
+pub(crate) struct Viewed {
+    /// The clock the file is for.
+    pub(crate) clock: String,
+    /// What was written last.
+    pub(crate) last_batch: Option<HistoryBatch>,
+}
+
+/// The place of a commit that is never made.
+const NEVER: CommitSeq = CommitSeq(u64::MAX);
+
+impl FileView {
+    /// Opens a file to read it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the file, and what to do about it.
+    pub(crate) fn open(path: &Path) -> Result<(Self, Viewed), OpenError> {
+        let path = database_path(path)?;
+        version::check().map_err(|reason| OpenError::Sqlite { path: path.clone(), reason })?;
+        if !path.is_file() {
+            return Err(OpenError::NoFile { path });
+        }
+        let options = FileOptions {
+            path: path.clone(),
+            clock: "",
+            vfs: None,
+            pages_max: None,
+            busy_wait: BUSY_WAIT,
+            hook: CommitHook::default(),
+        };
+        let readers = Readers::new(options);
+        let viewed = readers.read(|connection| check(connection, &path));
+        let viewed = viewed.map_err(|error| opening::sqlite_error(&path, &error))??;
+        let advice = advice(&path, last_holder(&path).as_ref()).into();
+        let view = Self { readers: Arc::new(readers), scans: Scans::default(), progress: Arc::default(), path, advice };
+        Ok((view, viewed))
+    }
+
+    fn refusal(&self) -> StoreError {
+        StoreError::ReadOnly { path: self.path.display().to_string().into(), advice: Arc::clone(&self.advice) }
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        self.readers.read(|connection| read(connection)).map_err(|error| failed(&self.path, &error))
+    }
+
+    fn scan<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Scan<T> {
+        let (readers, path) = (Arc::clone(&self.readers), self.path.clone());
+        self.scans.start(move |ticket: &Ticket| {
+            let result = readers.read(|connection| ticket.watch(connection, read));
+            result.map_err(|error| ticket.explain(&error).unwrap_or_else(|| failed(&path, &error)))
+        })
+    }
+}
+
+/// Whether the file is one of ours, in the format of this program.
+fn check(connection: &Connection, path: &Path) -> rusqlite::Result<Result<Viewed, OpenError>> {
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let path = || path.to_owned();
+    if number("application_id")? != schema::APPLICATION_ID {
+        return Ok(Err(OpenError::Foreign { path: path() }));
+    }
+    let (found, known) = (number("user_version")?, migration::VERSION);
+    if found > known {
+        return Ok(Err(OpenError::Newer { path: path(), found, known }));
+    }
+    if found < known {
+        let reason =
+            format!("it has format {found}, and reading it takes {known}: start its program or a server with it");
+        return Ok(Err(OpenError::Failed { path: path(), reason }));
+    }
+    let clock = opening::meta(connection, "clock")?.unwrap_or_default();
+    let last_batch = connection.query_row(rows::READ_LAST_HISTORY, [], rows::read_batch).optional()?;
+    Ok(Ok(Viewed { clock, last_batch }))
+}
+
+/// How to change what is in the file.
+fn advice(path: &Path, holder: Option<&Holder>) -> String {
+    match holder {
+        Some(Holder { pid, address: Some(address), .. }) => {
+            format!("process {pid} has it open and listens on {address}: use that address instead of the file")
+        }
+        Some(Holder { pid, address: None, .. }) => format!(
+            "process {pid} has it open and does not listen: let it call `client.serve(\"127.0.0.1:7233\")`, and use that \
+             address instead of the file"
+        ),
+        None => format!(
+            "start the program that it belongs to, or `everloop server start-dev --db-filename {}`, and use the address of \
+             that instead of the file",
+            path.display()
+        ),
+    }
+}
+
+fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
+    let reason = opening::explain(path, error).into();
+    if opening::is_busy(error) { StoreError::Locked { reason } } else { StoreError::Failed { reason } }
+}
+
+impl Store for FileView {
+    fn new_run(&self) -> RunKey {
+        // Requests that make runs are refused before; of keys in the file, none is as large.
+        RunKey(i64::MAX)
+    }
+
+    fn admit(&self) -> Result<(), StoreError> {
+        Err(self.refusal())
+    }
+
+    fn commit(&self, _writes: Vec<Write>) -> CommitSeq {
+        NEVER
+    }
+
+    fn durable(&self, seq: CommitSeq) -> Durable {
+        Durable::known(if seq == NEVER { Err(self.refusal()) } else { Ok(()) })
+    }
+
+    fn is_durable(&self, seq: CommitSeq) -> bool {
+        seq != NEVER
+    }
+
+    fn caught_up(&self) -> Durable {
+        Durable::known(Ok(()))
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn failed(&self) -> Durable {
+        self.progress.wait(NEVER)
+    }
+
+    fn outlives_process(&self) -> bool {
+        true
+    }
+
+    fn is_read_only(&self) -> bool {
+        true
+    }
+
+    fn open_runs(&self) -> Result<Vec<DormantRun>, StoreError> {
+        self.read(reads::open_runs)
+    }
+
+    fn forget_closed(&self, _namespace: NamespaceKey, _before_ns: i64) {
+        // The process that has the file open does that.
+    }
+
+    fn listens_on(&self, _address: &str) -> Result<(), StoreError> {
+        // Nobody else needs to know: readers come and go.
+        Ok(())
+    }
+
+    fn stops_listening_on(&self, _address: &str) {}
+
+    fn read_history(&self, run: RunKey, from_event_id: i64, limit: ReadLimit) -> Result<Vec<HistoryBatch>, StoreError> {
+        self.read(|connection| reads::batches(connection, rows::READ_HISTORY, run, from_event_id, limit))
+    }
+
+    fn read_history_back(
+        &self,
+        run: RunKey,
+        before_event_id: i64,
+        limit: ReadLimit,
+    ) -> Result<Vec<HistoryBatch>, StoreError> {
+        self.read(|connection| reads::batches(connection, rows::READ_HISTORY_BACK, run, before_event_id, limit))
+    }
+
+    fn find_run(
+        &self,
+        namespace: NamespaceKey,
+        workflow_id: &str,
+        run_id: Option<&str>,
+    ) -> Result<Option<StoredRun>, StoreError> {
+        self.read(|connection| reads::run(connection, namespace, workflow_id, run_id))
+    }
+
+    fn workflow_ids(&self, visit: &mut dyn FnMut(NamespaceKey, &str)) -> Result<(), StoreError> {
+        self.read(|connection| reads::workflow_ids(connection, visit))
+    }
+
+    fn list(
+        &self,
+        namespace: NamespaceKey,
+        filter: &Filter,
+        after: Option<PageKey>,
+        page_size: usize,
+    ) -> Scan<(Vec<VisibilityRow>, Option<PageKey>)> {
+        self.scan(reads::list(namespace, filter, after, page_size))
+    }
+
+    fn count(&self, namespace: NamespaceKey, filter: &Filter) -> Scan<Vec<(RunStatus, i64)>> {
+        self.scan(reads::count(namespace, filter))
+    }
+
+    fn save_namespace(&self, _row: NamespaceRow) -> CommitSeq {
+        NEVER
+    }
+
+    fn load_namespaces(&self) -> Result<Vec<NamespaceRow>, StoreError> {
+        self.read(reads::namespaces)
+    }
+}
+
+impl Drop for FileView {
+    fn drop(&mut self) {
+        self.scans.stop();
+    }
+}
+
+impl fmt::Debug for FileView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileView").field("path", &self.path).finish_non_exhaustive()
+    }
+}

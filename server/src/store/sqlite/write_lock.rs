@@ -1,0 +1,52 @@
+//! Waiting for the write lock that another program has.
+//!
+//! Programs that use the file with SQLite's own tools may keep its lock for any time. Nothing fails meanwhile: commits
+//! wait, and whoever looks for the cause is told.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::database::Database;
+use super::opening;
+use crate::unheard::print_unless_heard;
+
+/// How often a wait is warned of.
+const WARN_EACH: Duration = Duration::from_secs(60);
+
+/// Begins a transaction, as soon as no other program has the lock.
+///
+/// # Errors
+///
+/// What SQLite reports, and that another program has the lock when there is no more waiting.
+pub(super) fn begin(database: &Database, path: Option<&Path>, may_wait: impl Fn() -> bool) -> rusqlite::Result<()> {
+    let since = Instant::now();
+    let mut warned: Option<Instant> = None;
+    loop {
+        match database.begin() {
+            Ok(()) => break,
+            Err(error) if opening::is_busy(&error) && may_wait() => {
+                if warned.is_none_or(|at| at.elapsed() >= WARN_EACH) {
+                    warned = Some(Instant::now());
+                    warn(path.unwrap_or(Path::new("the database")), since.elapsed());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if warned.is_some() {
+        tracing::warn!(waited_s = since.elapsed().as_secs(), "the database can be written again");
+    }
+    Ok(())
+}
+
+fn warn(path: &Path, waited: Duration) {
+    let warning = || {
+        format!(
+            "another program has locked {} for writing, nothing is acknowledged until it lets go: end its transaction, or \
+             close it",
+            path.display()
+        )
+    };
+    tracing::warn!(waited_s = waited.as_secs(), "{}", warning());
+    print_unless_heard(warning);
+}
