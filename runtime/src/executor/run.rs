@@ -1,5 +1,7 @@
 //! One run: tasks in, steps out.
 
+mod teardown;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,7 +27,7 @@ use super::definition::{Definition, Instance};
 use super::error::{ReplayError, TaskFailure};
 use super::history::{Next, Outputs, Reader, TaskStart};
 use super::info::WorkflowInfo;
-use super::panic::{Panic, catch, discard};
+use super::panic::{Panic, catch};
 use super::rules::{Rule, Rules, SDK_NAME};
 use super::scope::Scopes;
 use super::update::{self, Update};
@@ -690,44 +692,12 @@ impl Run {
             ));
         }
         let panics = self.tear_down();
-        self.warnings.extend(panics.iter().map(panicked_in_drop));
-    }
-
-    /// Drops every coroutine. Whatever their destructors do has no effect. Returns those that panicked, which harms nobody:
-    /// the run is over.
-    fn tear_down(&mut self) -> Vec<Panic> {
-        let _entered = current::enter(&self.core);
-        self.core.tear_down();
-        self.adopt_spawned();
-        let coroutines = std::mem::take(&mut self.coroutines).into_values();
-        let panics = coroutines.filter_map(|coroutine| discard(coroutine.future).err()).collect();
-        self.handlers.clear();
-        panics
+        self.warnings.extend(panics.iter().map(teardown::panicked_in_drop));
     }
 
     fn check_wakes(&self) -> Result<(), TaskFailure> {
         self.core.ready.illegal_wake().map_or(Ok(()), |text| Err(TaskFailure::Waker(text)))
     }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        let mut panics = self.tear_down();
-        {
-            let _entered = current::enter(&self.core);
-            panics.extend(discard(self.instance.take()).err());
-            panics.extend(discard(self.core.take_workflow()).err());
-            panics.extend(discard(self.core.take_operations()).err());
-        }
-        let RunOptions { workflow_id, run_id, .. } = &self.options;
-        for panic in panics {
-            tracing::warn!(workflow_id, run_id, "{}", panicked_in_drop(&panic));
-        }
-    }
-}
-
-fn panicked_in_drop(panic: &Panic) -> String {
-    format!("a destructor {panic}; the worker goes on, and so does the workflow, but the destructor's work is not done")
 }
 
 /// The built-in query for what a workflow waits for.
