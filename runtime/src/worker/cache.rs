@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::threads::{
-    Answer, Busy, IdleRun, Job, Query, QueryAnswers, Seat, Shared, Turn, Undo, WorkflowJob, WorkflowThread, lock,
-};
+use super::jobs::{Answer, IdleRun, Job, Query, QueryAnswers, Turn, Undo, WorkflowJob};
+use super::threads::{Busy, Seat, Shared, WorkflowThread, lock};
 use crate::executor::{LastLine, ReplayError, Run, Step, Task, TaskFailure, catch};
 
 /// One workflow thread, from inside.

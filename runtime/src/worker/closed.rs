@@ -13,8 +13,8 @@ use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use super::jobs::{IdleRun, Job, Undo};
 use super::shell::Shell;
-use super::threads::{IdleRun, Job, Undo};
 use crate::client::{RpcCode, RpcError};
 use crate::raw;
 

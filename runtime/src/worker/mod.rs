@@ -13,6 +13,7 @@ mod activities;
 mod cache;
 mod closed;
 mod interceptor;
+mod jobs;
 mod link;
 mod logging;
 mod places;

@@ -15,11 +15,12 @@ use tokio::sync::oneshot;
 
 use super::activities::EagerSlots;
 use super::interceptor::CallingWorkflow;
+use super::jobs::{Answer, Job, Query, QueryAnswers, Turn, Undo, WorkflowJob};
 use super::link::LinkError;
 use super::logging::say_unless_heard;
 use super::polling::poll;
 use super::shell::Shell;
-use super::threads::{Answer, Busy, Job, Query, QueryAnswers, Turn, Unavailable, Undo, WorkflowJob};
+use super::threads::{Busy, Unavailable};
 use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
 use crate::data::Failure;
 use crate::executor::{Completion, QueryError, RunOptions, SDK_NAME, Update, listed};

@@ -17,7 +17,6 @@ use everloop_proto::temporal::api::enums::v1::EventType;
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes as Event;
 
-use super::super::threads::Undo;
 use super::*;
 use crate::executor::tests::story::{Story, run_options, workflow};
 use crate::executor::{Completion, Definition, Update};
