@@ -1,7 +1,9 @@
 //! How a client is made.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::error::Error;
+use std::ffi::OsString;
 use std::future::{Future, IntoFuture};
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,9 +104,27 @@ impl ClientBuilder {
     /// TLS needs the feature `tls`, profiles need `profile`. What cannot be followed is refused when it connects, such as
     /// `TEMPORAL_TLS_DISABLE_HOST_VERIFICATION`.
     pub fn env(self) -> Self {
-        let all =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        self.variables(|name| std::env::var(name).ok()).rpc_metadata_of(all)
+        self.all_variables(std::env::vars_os())
+    }
+
+    fn all_variables(mut self, all: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        let mut readable = HashMap::new();
+        for (name, value) in all {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => {
+                    readable.insert(name, value);
+                }
+                // Passed over, the client would connect to something else than was meant.
+                Err(_) if name.starts_with("TEMPORAL_") => {
+                    let reason = format!("the value of {name} is not UTF-8 text; correct or unset it");
+                    self.refusal.get_or_insert(ConnectError::Option { option: ".env()", reason });
+                }
+                Err(_) => {}
+            }
+        }
+        let variable = |name: &str| readable.get(name).cloned();
+        self.variables(variable).rpc_metadata_of(readable.iter().map(|(name, value)| (name.clone(), value.clone())))
     }
 
     /// The namespace of all calls; `default` unless set.
@@ -391,6 +411,19 @@ mod tests {
         let endless =
             Client::builder("memory:").timeout(Duration::MAX).keep_alive_interval(Duration::MAX).await.unwrap();
         assert!(endless.is_healthy().await);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_variable_that_is_no_text_is_refused_by_name() {
+        use std::os::unix::ffi::OsStringExt;
+        let broken = || OsString::from_vec(vec![b'a', 0xff]);
+        let all = [("TEMPORAL_ADDRESS".into(), broken())];
+        let refusal = Client::builder("memory:").all_variables(all.into_iter()).await.err().unwrap().to_string();
+        assert_eq!(refusal, "`.env()`: the value of TEMPORAL_ADDRESS is not UTF-8 text; correct or unset it");
+        // Those of other programs are their own business.
+        let all = [("OTHER".into(), broken()), (broken(), broken())];
+        assert!(Client::builder("memory:").all_variables(all.into_iter()).await.is_ok());
     }
 
     #[tokio::test]

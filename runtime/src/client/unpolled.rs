@@ -62,7 +62,12 @@ pub(super) async fn warn_about(client: &Client, workflow_id: &str, task_queue: O
                 namespace: client.namespace().to_owned(),
                 execution: Some(raw::WorkflowExecution { workflow_id: workflow_id.to_owned(), ..Default::default() }),
             };
-            let Ok(described) = client.connection().call(request).await else { return };
+            let described = match client.connection().call(request).await {
+                Ok(described) => described,
+                Err(error) => {
+                    return tracing::debug!(workflow_id, %error, "whether the workflow has a worker is not known");
+                }
+            };
             described.workflow_execution_info.map(|info| info.task_queue).unwrap_or_default()
         }
     };
@@ -77,7 +82,10 @@ async fn warn_if_unpolled(client: &Client, task_queue: &str, workflow_id: Option
         ..Default::default()
     };
     // Only a hint: who may not ask gets none.
-    let Ok(described) = client.connection().call(request).await else { return };
+    let described = match client.connection().call(request).await {
+        Ok(described) => described,
+        Err(error) => return tracing::debug!(task_queue, %error, "whether the queue has a worker is not known"),
+    };
     if described.pollers.is_empty() {
         tracing::warn!(
             task_queue,
