@@ -32,7 +32,7 @@ impl Parse for Given {
         let key = Ident::parse_any(input)?;
         let value = if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
-            Value::Is(input.parse()?)
+            Value::Is(bare(input.parse()?))
         } else if input.peek(token::Paren) {
             let content;
             parenthesized!(content in input);
@@ -42,6 +42,21 @@ impl Parse for Given {
         };
         Ok(Self { key, value })
     }
+}
+
+/// A duration with the text it was read from, for messages.
+pub(crate) struct WrittenDuration {
+    pub(crate) value: Duration,
+    pub(crate) text: LitStr,
+}
+
+/// The value itself where a macro's fragment brought it, as in `name = $name` with `$name:literal`: such a fragment comes in a
+/// group that nobody has written.
+fn bare(mut value: Expr) -> Expr {
+    while let Expr::Group(group) = value {
+        value = *group.expr;
+    }
+    value
 }
 
 /// The options of one attribute. Each is taken once, by key; what is left at the end is refused.
@@ -122,13 +137,13 @@ impl<'a> Options<'a> {
     }
 
     /// `key = "1h 30m"`, longer than nothing.
-    pub(crate) fn duration(&mut self, key: &str) -> Option<Duration> {
+    pub(crate) fn duration(&mut self, key: &str) -> Option<WrittenDuration> {
         let text = self.text(key, "\"1m\"")?;
         match humantime::parse_duration(text.value().trim()) {
             Ok(Duration::ZERO) => {
                 self.errors.minor(&text, format!("`{key}` is longer than zero; leave it out for none"))
             }
-            Ok(duration) => return Some(duration),
+            Ok(value) => return Some(WrittenDuration { value, text }),
             Err(problem) => self
                 .errors
                 .minor(&text, format!("not a duration ({problem}); write for example \"10s\", \"250ms\", \"1h 30m\"")),
@@ -216,7 +231,7 @@ impl<'a> Options<'a> {
         let value = self.value(key, "[\"Declined\"]")?;
         let texts = match &value {
             Expr::Array(array) => {
-                array.elems.iter().map(|text| literal_text(text).cloned()).collect::<Option<Vec<_>>>()
+                array.elems.iter().map(|text| literal_text(&bare(text.clone())).cloned()).collect::<Option<Vec<_>>>()
             }
             _ => None,
         };

@@ -202,7 +202,7 @@ pub(crate) fn check_output(signature: &Signature, errors: &Errors) -> Type {
         return parse_quote_spanned!(span=> ());
     };
     // The error of a `Result` may be anything that converts; what is sent is the type itself or its first argument.
-    match &**ty {
+    match bare(ty) {
         Type::Path(path) => match path.path.segments.last().map(|segment| &segment.arguments) {
             Some(PathArguments::AngleBracketed(arguments)) => match arguments.args.first() {
                 Some(GenericArgument::Type(sent)) => refuse_unowned(sent, "a result", errors),
@@ -214,6 +214,14 @@ pub(crate) fn check_output(signature: &Signature, errors: &Errors) -> Type {
         ty => refuse_unowned(ty, "a result", errors),
     }
     (**ty).clone()
+}
+
+/// The type itself where a macro's fragment brought it: `$ty:ty` comes in a group that nobody has written.
+pub(crate) fn bare(mut ty: &Type) -> &Type {
+    while let Type::Group(group) = ty {
+        ty = &group.elem;
+    }
+    ty
 }
 
 /// Refuses references, lifetimes and `impl Trait` anywhere in a type that crosses the wire.

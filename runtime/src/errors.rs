@@ -140,7 +140,7 @@ impl ActivityError {
         self
     }
 
-    /// When to try again, in place of the retry policy's interval.
+    /// When to try again, in place of the retry policy's interval. A hundred years at most; zero is at once.
     pub fn next_retry_delay(mut self, delay: Duration) -> Self {
         if let FailureKind::Application { next_retry_delay, .. } = &mut self.0.kind {
             *next_retry_delay = Some(delay);

@@ -66,8 +66,8 @@ pub use client::{
 #[cfg(feature = "embedded")]
 pub use client::{ServeCall, ServeError, Serving};
 pub use data::{
-    DecodeError, EncodeError, Failure, FailureKind, Payload, PayloadCodec, PayloadCodecError, Payloads, RetryState,
-    TimeoutType,
+    DecodeError, EncodeError, Failure, FailureKind, OptionError, Payload, PayloadCodec, PayloadCodecError, Payloads,
+    RetryState, TimeoutType,
 };
 #[cfg(feature = "embedded")]
 pub use embedded::{EngineClock, Jumping};

@@ -38,6 +38,63 @@ macro_rules! workflow_for {
 }
 workflow_for!(Answering, answer);
 
+/// Everything that an attribute says, as fragments of each kind.
+macro_rules! activity_with {
+    (
+        $name:ident as $wire_name:literal, $limit:literal, $attempts:literal, $coefficient:expr, [$first:literal, $other:expr],
+        $cancellation:path, $context:ty => $result:ty
+    ) => {
+        #[activity(
+                                            name = $wire_name,
+                                            start_to_close_timeout = $limit,
+                                            heartbeat_timeout = $limit,
+                                            retry_policy(
+                                                maximum_attempts = $attempts,
+                                                backoff_coefficient = $coefficient,
+                                                non_retryable_error_types = [$first, $other],
+                                            ),
+                                            cancellation_type = $cancellation,
+                                            crate = ::everloop,
+                                        )]
+        async fn $name(ctx: $context) -> $result {
+            ctx.heartbeat(()).map_err(Box::new)?;
+            Ok($wire_name.to_owned())
+        }
+    };
+}
+activity_with!(
+    charge as "payments.charge", "10s", 3, 2.0, ["Declined", "Lost"],
+    abandon, &ActivityContext => Result<String, Box<everloop::EncodeError>>
+);
+
+macro_rules! workflow_with {
+    ($type:ident as $name:literal, $signal:literal, $query:expr, $update:literal, $policy:ident, $validator:ident) => {
+        #[workflow]
+        #[derive(Default)]
+        struct $type {}
+
+        #[workflow(name = $name)]
+        impl $type {
+            #[run]
+            async fn run(&self) {}
+            #[signal(name = $signal, unfinished_policy = $policy)]
+            fn stop(&self) {}
+            #[query(name = $query)]
+            fn answer(&self) -> u32 {
+                1
+            }
+            #[update(name = $update, validator = $validator)]
+            fn change(&self, to: u32) -> u32 {
+                to
+            }
+            fn $validator(&self, _to: &u32) -> Result<(), std::fmt::Error> {
+                Ok(())
+            }
+        }
+    };
+}
+workflow_with!(Named as "named", "a-signal", "a-query", "an-update", abandon, check);
+
 macro_rules! text {
     () => {
         String
@@ -93,4 +150,10 @@ impl Selecting {
 fn expansions_of_expansions_are_calls() {
     drop((answer(1), shout("x".into()), Answering::run(1), Selecting::run()));
     assert_eq!(Answering::default().answered(), 0);
+    drop((charge(), Named::run(), Named::default()));
+    fn name_of<A: everloop::Activity>(_: &ActivityCall<A>) -> &'static str {
+        A::NAME
+    }
+    assert_eq!(name_of(&charge()), "payments.charge");
+    assert_eq!(<Named as everloop::Workflow>::NAME, "named");
 }

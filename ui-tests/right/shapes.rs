@@ -37,7 +37,8 @@ async fn as_many_as_there_can_be(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8
     cancellation_type = wait_cancellation_completed,
 )]
 #[allow(clippy::needless_pass_by_value)]
-async fn every_option(point: Point) {
+async fn every_option(ctx: &ActivityContext, point: Point) {
+    let _ = ctx.heartbeat(());
     let _ = point.y;
 }
 

@@ -150,6 +150,7 @@ fn check_method(
     }
     let receives = check_receiver(&method.sig, "an activity of a block", WHY_SHARED, errors);
     let mut parameters = check::check(&method.sig, errors);
+    options.check_heartbeat(parameters.context.is_some(), errors);
     if !receives {
         return None;
     }

@@ -3,7 +3,7 @@
 use syn::{PatType, Signature, Type, TypeReference};
 
 use crate::diagnostics::Errors;
-use crate::signature::{Checked, check_inputs, check_output, check_shape, typed};
+use crate::signature::{Checked, bare, check_inputs, check_output, check_shape, typed};
 
 /// An activity's parameters in order: its context, which is a reference, and its inputs.
 pub(crate) struct Parameters {
@@ -17,7 +17,7 @@ pub(crate) fn check(signature: &Signature, errors: &Errors) -> Parameters {
     let mut context: Option<(usize, Type)> = None;
     let mut inputs: Vec<&PatType> = Vec::new();
     for (index, parameter) in typed(signature).enumerate() {
-        match &*parameter.ty {
+        match bare(&parameter.ty) {
             Type::Reference(reference) => {
                 let refers_to = check_context(reference, context.is_some(), errors);
                 context = context.or(Some((index, refers_to)));

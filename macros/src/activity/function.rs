@@ -87,6 +87,9 @@ pub(crate) fn check(options: TokenStream, written: Written, errors: &Errors) -> 
     if let (None, Some((_, context))) = (&body, &parameters.context) {
         errors.at(context, "a definition without a body lists the inputs alone; the context belongs to the body");
     }
+    if body.is_some() {
+        options.check_heartbeat(parameters.context.is_some(), errors);
+    }
     let root = root::everloop(options.root.clone());
     let attributes = Attributes::of(&attributes);
     (errors.fatal() == before).then_some(Activity {

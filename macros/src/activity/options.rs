@@ -7,7 +7,7 @@ use quote::quote;
 use syn::{LitStr, Path};
 
 use crate::diagnostics::Errors;
-use crate::options::Options;
+use crate::options::{Options, WrittenDuration};
 
 const KEYS: &[&str] = &[
     "name",
@@ -29,21 +29,24 @@ const CANCELLATION_TYPES: &[(&str, &str)] = &[
     ("abandon", "Abandon"),
 ];
 
+/// The server's, where no other is given.
+const DEFAULT_INITIAL_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What an activity's attribute says.
 pub(crate) struct ActivityOptions {
     /// On the wire, if it is not the function's own.
     pub(crate) name: Option<LitStr>,
     pub(crate) root: Option<Path>,
     /// Calls on the builder: the option's name and its value.
-    timeouts: Vec<(&'static str, Duration)>,
+    timeouts: Vec<(&'static str, WrittenDuration)>,
     retry_policy: Option<RetryPolicy>,
     cancellation_type: Option<&'static str>,
 }
 
 struct RetryPolicy {
-    initial_interval: Option<Duration>,
+    initial_interval: Option<WrittenDuration>,
     backoff_coefficient: Option<f64>,
-    maximum_interval: Option<Duration>,
+    maximum_interval: Option<WrittenDuration>,
     maximum_attempts: Option<u32>,
     non_retryable_error_types: Option<Vec<LitStr>>,
 }
@@ -62,12 +65,52 @@ impl ActivityOptions {
             cancellation_type: options.word("cancellation_type", CANCELLATION_TYPES),
         };
         options.finish("#[activity]", KEYS);
+        read.check_timeouts(errors);
         read
+    }
+
+    fn timeout(&self, key: &str) -> Option<&WrittenDuration> {
+        self.timeouts.iter().find_map(|(name, limit)| (*name == key).then_some(limit))
+    }
+
+    /// Refuses limits that can never pass, because a shorter one does.
+    fn check_timeouts(&self, errors: &Errors) {
+        let within = [
+            ("start_to_close_timeout", "schedule_to_close_timeout", "which all attempts share"),
+            ("schedule_to_start_timeout", "schedule_to_close_timeout", "which includes that wait"),
+            ("heartbeat_timeout", "start_to_close_timeout", "in which the attempt ends"),
+            ("heartbeat_timeout", "schedule_to_close_timeout", "in which the activity ends"),
+        ];
+        let mut reported: Option<&str> = None;
+        for (inner_key, outer_key, why) in within {
+            let (Some(inner), Some(outer)) = (self.timeout(inner_key), self.timeout(outer_key)) else { continue };
+            if inner.value > outer.value && reported != Some(inner_key) {
+                reported = Some(inner_key);
+                let limit = outer.text.value();
+                errors.minor(
+                    &inner.text,
+                    format!(
+                        "`{inner_key}` is longer than `{outer_key} = \"{limit}\"`, {why}; write at most \"{limit}\""
+                    ),
+                );
+            }
+        }
+    }
+
+    /// Refuses a limit on heartbeats where there is nothing to send them with.
+    pub(crate) fn check_heartbeat(&self, has_context: bool, errors: &Errors) {
+        if let (Some(limit), false) = (self.timeout("heartbeat_timeout"), has_context) {
+            errors.minor(
+                &limit.text,
+                "without a context this activity cannot heartbeat, so each attempt would end after this time; take \
+                 `ctx: &ActivityContext` and call `ctx.heartbeat(..)`, or leave `heartbeat_timeout` out",
+            );
+        }
     }
 
     /// The value of `Activity::OPTIONS`.
     pub(crate) fn builder(&self, private: &TokenStream) -> TokenStream {
-        let timeouts = self.timeouts.iter().map(|(key, limit)| setter(key, &duration(private, *limit)));
+        let timeouts = self.timeouts.iter().map(|(key, limit)| setter(key, &duration(private, limit)));
         let retry_policy = self.retry_policy.as_ref().map(|policy| setter("retry_policy", &policy.builder(private)));
         let cancellation_type = self.cancellation_type.map(|variant| {
             let variant = ident(variant);
@@ -91,13 +134,41 @@ impl RetryPolicy {
             non_retryable_error_types: options.texts("non_retryable_error_types"),
         };
         options.finish("retry_policy", RETRY_KEYS);
+        read.check_intervals(errors);
         read
     }
 
+    /// Refuses a longest interval that is shorter than the first: the server does, too.
+    fn check_intervals(&self, errors: &Errors) {
+        let Some(maximum) = &self.maximum_interval else { return };
+        match &self.initial_interval {
+            Some(initial) if initial.value > maximum.value => {
+                let initial = initial.text.value();
+                errors.minor(
+                    &maximum.text,
+                    format!(
+                        "`maximum_interval` is shorter than `initial_interval = \"{initial}\"`; write at least \"{initial}\""
+                    ),
+                );
+            }
+            None if maximum.value < DEFAULT_INITIAL_INTERVAL => {
+                let first = maximum.text.value();
+                errors.minor(
+                    &maximum.text,
+                    format!(
+                        "`maximum_interval` is shorter than the first interval, which is 1s unless it is set; write \
+                         `initial_interval = \"{first}\"` too"
+                    ),
+                );
+            }
+            _ => {}
+        }
+    }
+
     fn builder(&self, private: &TokenStream) -> TokenStream {
-        let initial = self.initial_interval.map(|it| setter("initial_interval", &duration(private, it)));
+        let initial = self.initial_interval.as_ref().map(|it| setter("initial_interval", &duration(private, it)));
         let coefficient = self.backoff_coefficient.map(|it| setter("backoff_coefficient", &quote!(#it)));
-        let maximum = self.maximum_interval.map(|it| setter("maximum_interval", &duration(private, it)));
+        let maximum = self.maximum_interval.as_ref().map(|it| setter("maximum_interval", &duration(private, it)));
         let attempts = self.maximum_attempts.map(|it| setter("maximum_attempts", &quote!(#it)));
         let types = self.non_retryable_error_types.as_ref();
         let types = types.map(|types| setter("non_retryable_error_types", &quote!(&[#(#types),*])));
@@ -110,8 +181,8 @@ fn setter(name: &str, value: &TokenStream) -> TokenStream {
     quote!(.#name(#value))
 }
 
-fn duration(private: &TokenStream, duration: Duration) -> TokenStream {
-    let (seconds, nanoseconds) = (duration.as_secs(), duration.subsec_nanos());
+fn duration(private: &TokenStream, duration: &WrittenDuration) -> TokenStream {
+    let (seconds, nanoseconds) = (duration.value.as_secs(), duration.value.subsec_nanos());
     quote!(#private::Duration::new(#seconds, #nanoseconds))
 }
 

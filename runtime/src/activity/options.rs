@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::data::{OptionError, check_limit, duration_to_wire};
+
 /// How an activity is tried again after a failure or a timeout. What is not set is the server's: first after 1 s, then
 /// twice as long each time up to a hundred times the first interval, for ever.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -55,8 +57,38 @@ impl RetryPolicy {
         self
     }
 
+    /// Refuses what the server would refuse, or take for something else.
+    fn check(&self) -> Result<(), OptionError> {
+        let zero = |option| {
+            OptionError::new(
+                option,
+                "of a retry policy is zero, which would mean the server's default; set a longer one",
+            )
+        };
+        if self.initial_interval == Some(Duration::ZERO) {
+            return Err(zero("initial_interval"));
+        }
+        if self.maximum_interval == Some(Duration::ZERO) {
+            return Err(zero("maximum_interval"));
+        }
+        if let Some(coefficient) = self.backoff_coefficient.filter(|it| !(it.is_finite() && *it >= 1.0)) {
+            let problem = format!(
+                "of a retry policy is {coefficient}; it is at least 1, each wait is that many times the one before"
+            );
+            return Err(OptionError::new("backoff_coefficient", problem));
+        }
+        let initial = self.initial_interval.unwrap_or(DEFAULT_INITIAL_INTERVAL);
+        if let Some(maximum) = self.maximum_interval.filter(|maximum| *maximum < initial) {
+            let problem = format!(
+                "of a retry policy is {maximum:?}, shorter than the first interval, {initial:?}; set `initial_interval` to no more"
+            );
+            return Err(OptionError::new("maximum_interval", problem));
+        }
+        Ok(())
+    }
+
     pub(crate) fn to_wire(self) -> crate::raw::RetryPolicy {
-        let duration = |duration: Option<Duration>| duration.and_then(|duration| duration.try_into().ok());
+        let duration = |interval: Option<Duration>| interval.map(duration_to_wire);
         crate::raw::RetryPolicy {
             initial_interval: duration(self.initial_interval),
             backoff_coefficient: self.backoff_coefficient.unwrap_or_default(),
@@ -90,6 +122,9 @@ pub struct ActivityOptions {
     pub(crate) retry_policy: Option<RetryPolicy>,
     pub(crate) cancellation_type: Option<ActivityCancellationType>,
 }
+
+/// The server's, where no other is given.
+const DEFAULT_INITIAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The limit of one attempt where neither it nor one for all attempts is given: without any, a lost worker would never be
 /// noticed, and the server accepts no such activity.
@@ -144,6 +179,17 @@ impl ActivityOptions {
     pub const fn cancellation_type(mut self, cancellation: ActivityCancellationType) -> Self {
         self.cancellation_type = Some(cancellation);
         self
+    }
+
+    /// Refuses what the server would refuse, or take for something else.
+    ///
+    /// A limit that is longer than another one is fine: the shorter one passes first, and they may come from different places.
+    pub(crate) fn check(&self) -> Result<(), OptionError> {
+        check_limit("start_to_close_timeout", self.start_to_close_timeout)?;
+        check_limit("schedule_to_close_timeout", self.schedule_to_close_timeout)?;
+        check_limit("schedule_to_start_timeout", self.schedule_to_start_timeout)?;
+        check_limit("heartbeat_timeout", self.heartbeat_timeout)?;
+        self.retry_policy.as_ref().map_or(Ok(()), RetryPolicy::check)
     }
 
     /// These options where they are set, else `weaker`'s.

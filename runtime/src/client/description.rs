@@ -8,7 +8,7 @@ use everloop_proto::temporal::api::workflow::v1::PendingActivityInfo;
 use everloop_proto::temporal::api::workflowservice::v1::DescribeWorkflowExecutionResponse;
 
 use super::list::WorkflowSummary;
-use crate::data::{Failure, Payload, Payloads, decode};
+use crate::data::{Failure, Payload, Payloads, decode, limit_from_wire};
 use crate::raw;
 
 /// Whether a workflow runs, or how it ended.
@@ -83,17 +83,17 @@ impl WorkflowDescription {
 
     /// The limit of all runs together.
     pub fn execution_timeout(&self) -> Option<Duration> {
-        duration(self.rest.execution_config.as_ref()?.workflow_execution_timeout)
+        limit_from_wire(self.rest.execution_config.as_ref()?.workflow_execution_timeout)
     }
 
     /// The limit of one run.
     pub fn run_timeout(&self) -> Option<Duration> {
-        duration(self.rest.execution_config.as_ref()?.workflow_run_timeout)
+        limit_from_wire(self.rest.execution_config.as_ref()?.workflow_run_timeout)
     }
 
     /// The limit of one workflow task.
     pub fn task_timeout(&self) -> Option<Duration> {
-        duration(self.rest.execution_config.as_ref()?.default_workflow_task_timeout)
+        limit_from_wire(self.rest.execution_config.as_ref()?.default_workflow_task_timeout)
     }
 
     /// The line for people that was given at the start.
@@ -159,9 +159,4 @@ impl PendingActivity<'_> {
 
 pub(super) fn memo<T: Payload>(memo: &Option<raw::Memo>, name: &str) -> Option<Result<T, String>> {
     memo.as_ref()?.fields.get(name).map(decode)
-}
-
-fn duration(limit: Option<prost_types::Duration>) -> Option<Duration> {
-    let limit: Duration = limit?.try_into().ok()?;
-    (!limit.is_zero()).then_some(limit)
 }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::data::{DecodeError, EncodeError, Failure, PayloadCodecError, Payloads};
+use crate::data::{DecodeError, EncodeError, Failure, OptionError, PayloadCodecError, Payloads};
 
 /// Why there is no connection.
 #[derive(thiserror::Error)]
@@ -182,6 +182,14 @@ pub enum StartError {
     NoTaskQueue {
         /// The id.
         workflow_id: String,
+    },
+    /// An option has a value that cannot mean what it says, as a time limit of zero.
+    #[error("workflow `{workflow_id}` was not started: {cause}")]
+    InvalidOption {
+        /// The id.
+        workflow_id: String,
+        /// Which option, and what to write.
+        cause: OptionError,
     },
     /// An argument cannot be serialized.
     #[error(transparent)]

@@ -19,7 +19,7 @@ use super::handle::{Untyped, WithStart, WorkflowHandle};
 use super::interceptor::{Headers, OutgoingCall};
 use super::message::{MessageInput, SignalCall, payloads};
 use super::{Client, ResultError};
-use crate::data::{DecodeError, EncodeError, Payloads, encode};
+use crate::data::{DecodeError, EncodeError, OptionError, Payloads, check_limit, duration_to_wire, encode};
 use crate::raw;
 use crate::tasks::SendFuture;
 use crate::workflow::Workflow;
@@ -87,6 +87,14 @@ struct StartOptions {
     misfit: Option<EncodeError>,
 }
 
+impl StartOptions {
+    fn check_limits(&self) -> Result<(), OptionError> {
+        check_limit("execution_timeout", self.execution_timeout)?;
+        check_limit("run_timeout", self.run_timeout)?;
+        check_limit("task_timeout", self.task_timeout)
+    }
+}
+
 impl<W, Then> StartCall<W, Then> {
     pub(super) fn new(client: Client, workflow_type: String, input: Result<Vec<raw::Payload>, EncodeError>) -> Self {
         let workflow_id = Uuid::new_v4().to_string();
@@ -135,7 +143,7 @@ impl<W, Then> StartCall<W, Then> {
         self
     }
 
-    /// How long to wait before it begins.
+    /// How long to wait before it begins: a hundred years at most.
     pub fn start_delay(mut self, delay: Duration) -> Self {
         self.options.start_delay = Some(delay);
         self
@@ -186,12 +194,15 @@ impl<W, Then> StartCall<W, Then> {
         let Some(task_queue) = task_queue.filter(|task_queue| !task_queue.is_empty()) else {
             return Err(StartError::NoTaskQueue { workflow_id });
         };
+        if let Err(cause) = options.check_limits() {
+            return Err(StartError::InvalidOption { workflow_id, cause });
+        }
         if let Some(misfit) = options.misfit {
             return Err(misfit.into());
         }
         let call = OutgoingCall::Start { workflow_type: &workflow_type, workflow_id: &workflow_id };
         let header = client.headers(&call, options.headers);
-        let duration = |limit: Option<Duration>| limit.and_then(|limit| limit.try_into().ok());
+        let duration = |limit: Option<Duration>| limit.map(duration_to_wire);
         let mut request = StartWorkflowExecutionRequest {
             namespace: client.namespace().to_owned(),
             workflow_id: workflow_id.clone(),

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod convert;
+mod duration;
 mod failure;
 mod json;
 mod payload_codec;
@@ -13,10 +14,12 @@ mod walk;
 
 pub use arguments::{Arguments, DecodeError};
 pub use convert::{Codec, EncodeError, Payload, codec};
+pub use duration::OptionError;
 pub use failure::{Failure, FailureKind, RetryState, TimeoutType};
 pub use payload_codec::{PayloadCodec, PayloadCodecError};
 pub use payloads::Payloads;
 
 pub(crate) use convert::{decode, encode};
+pub(crate) use duration::{check_limit, delay_from_wire, duration_to_wire, limit_from_wire};
 pub(crate) use payload_codec::DynPayloadCodec;
 pub(crate) use walk::{Walk, decode_message, encode_message};

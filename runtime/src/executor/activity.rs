@@ -6,7 +6,7 @@ use everloop_proto::temporal::api::command::v1::ScheduleActivityTaskCommandAttri
 
 use super::error::ReplayError;
 use crate::activity::{ActivityCancellationType, ActivityOptions, DEFAULT_START_TO_CLOSE_TIMEOUT};
-use crate::data::{Failure, FailureKind, RetryState};
+use crate::data::{Failure, FailureKind, RetryState, duration_to_wire};
 use crate::raw;
 
 /// What a call asks for, before the run gives it an id.
@@ -148,7 +148,7 @@ pub(super) fn schedule_command(
     if options.start_to_close_timeout.is_none() && options.schedule_to_close_timeout.is_none() {
         options.start_to_close_timeout = Some(DEFAULT_START_TO_CLOSE_TIMEOUT);
     }
-    let duration = |limit: Option<Duration>| limit.and_then(|limit| limit.try_into().ok());
+    let duration = |limit: Option<Duration>| limit.map(duration_to_wire);
     ScheduleActivityTaskCommandAttributes {
         activity_id,
         activity_type: Some(raw::ActivityType { name: request.activity_type.to_owned() }),

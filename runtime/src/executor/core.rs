@@ -27,7 +27,7 @@ use super::random::RandomSource;
 use super::scope::{ScopeId, Scopes};
 use super::timer::{CancelTimer, Timer};
 use crate::activity::ActivityOptions;
-use crate::data::Failure;
+use crate::data::{Failure, duration_to_wire};
 use crate::raw;
 use crate::tasks::LocalFuture;
 
@@ -166,7 +166,7 @@ impl Core {
         let id = inner.take_id();
         let attributes = StartTimerCommandAttributes {
             timer_id: id.to_string(),
-            start_to_fire_timeout: Some(duration.try_into().unwrap_or(MAX_DURATION)),
+            start_to_fire_timeout: Some(duration_to_wire(duration)),
         };
         let kind = CommandKind::StartTimer { timer_id: id.to_string() };
         let operation = inner.add(scope, Kind::Timer(Timer::Requested { id }), site.into());
@@ -190,13 +190,16 @@ impl Core {
         self.refuse_reader(&format!("schedules the activity `{}`", request.activity_type));
         self.pass(site);
         let is_replaying = self.is_replaying();
-        // On replay nothing is sent, so nothing is encoded. User code encodes: no borrow may be held here.
+        // On replay nothing is sent, so nothing is encoded or refused. User code encodes: no borrow may be held here.
         let input = if is_replaying { Vec::new() } else { input() };
+        let options = request.options.over(self.inner.borrow().defaults).over(request.attribute);
+        if let (Err(error), false) = (options.check(), is_replaying) {
+            panic!("activity `{}`, called at {}: {error}", request.activity_type, CallSite::from(site));
+        }
         let mut inner = self.inner.borrow_mut();
         let next = inner.take_id().to_string();
         let activity_id = request.activity_id.clone().unwrap_or(next);
         let activity_type = request.activity_type;
-        let options = request.options.over(inner.defaults).over(request.attribute);
         let cancellation = options.cancellation_type.unwrap_or_default();
         let kind =
             CommandKind::ScheduleActivity { activity_type: activity_type.to_owned(), activity_id: activity_id.clone() };
@@ -569,8 +572,6 @@ impl Core {
         inner.operations.values().filter(|operation| operation.is_pending()).map(describe).collect()
     }
 }
-
-const MAX_DURATION: prost_types::Duration = prost_types::Duration { seconds: 100 * 365 * 24 * 3600, nanos: 0 };
 
 impl Inner {
     fn take_id(&mut self) -> u64 {

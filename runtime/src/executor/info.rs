@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use everloop_proto::temporal::api::history::v1::WorkflowExecutionStartedEventAttributes;
 
+use crate::data::limit_from_wire;
 use crate::raw;
 
 /// What a workflow knows about its own run. See [`info`](crate::info).
@@ -57,10 +58,7 @@ impl WorkflowInfo {
         start_time: SystemTime,
         started: &WorkflowExecutionStartedEventAttributes,
     ) -> Self {
-        let duration = |limit: &Option<prost_types::Duration>| {
-            let limit: Duration = (*limit)?.try_into().ok()?;
-            (!limit.is_zero()).then_some(limit)
-        };
+        let duration = |limit: &Option<prost_types::Duration>| limit_from_wire(*limit);
         let not_empty = |text: &String| (!text.is_empty()).then(|| text.clone());
         Self {
             namespace: namespace.to_owned(),

@@ -19,7 +19,7 @@ use super::logging::say_unless_heard;
 use super::polling::{ServerState, StopPolling, poll};
 use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats, TaskToken};
 use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
-use crate::data::{Failure, FailureKind, Payloads};
+use crate::data::{Failure, FailureKind, Payloads, limit_from_wire};
 use crate::errors::ActivityError;
 use crate::executor::{Panic, catch, listed};
 use crate::raw;
@@ -362,9 +362,6 @@ impl Activities {
     }
 
     fn info(&self, task: &wire::PollActivityTaskQueueResponse, token: &bytes::Bytes) -> ActivityInfo {
-        let duration = |limit: Option<prost_types::Duration>| {
-            limit.and_then(|limit| Duration::try_from(limit).ok()).filter(|limit| !limit.is_zero())
-        };
         let time = |time: Option<prost_types::Timestamp>| time.and_then(|time| time.try_into().ok());
         let execution = task.workflow_execution.clone().unwrap_or_default();
         ActivityInfo {
@@ -379,9 +376,9 @@ impl Activities {
             scheduled_time: time(task.scheduled_time),
             current_attempt_scheduled_time: time(task.current_attempt_scheduled_time),
             started_time: time(task.started_time),
-            start_to_close_timeout: duration(task.start_to_close_timeout),
-            schedule_to_close_timeout: duration(task.schedule_to_close_timeout),
-            heartbeat_timeout: duration(task.heartbeat_timeout),
+            start_to_close_timeout: limit_from_wire(task.start_to_close_timeout),
+            schedule_to_close_timeout: limit_from_wire(task.schedule_to_close_timeout),
+            heartbeat_timeout: limit_from_wire(task.heartbeat_timeout),
             headers: Headers::from_wire(task.header.clone()),
             task_token: TaskToken(token.clone()),
         }

@@ -326,7 +326,7 @@ impl Worker {
             return;
         }
         activities.cancel_all.cancel();
-        let longest = options.deadlock_timeout.unwrap_or_default() + LAST_ACTIVITIES;
+        let longest = options.deadlock_timeout.unwrap_or_default().saturating_add(LAST_ACTIVITIES);
         if timeout(longest, all_ended()).await.is_err() {
             tracing::warn!(
                 activities = activities.running.len(),

@@ -12,6 +12,7 @@ mod attempts;
 mod clients;
 mod concurrency;
 mod deploys;
+mod durations;
 mod endings;
 mod failures;
 mod mistakes;

@@ -5,7 +5,7 @@ use everloop_proto::temporal::api::failure::v1::failure::FailureInfo;
 
 use super::causes::from_nested;
 use super::{Failure, FailureKind, RetryState, TimeoutType};
-use crate::data::{Payloads, decode};
+use crate::data::{Payloads, decode, delay_from_wire, duration_to_wire};
 
 /// Message and stack trace of a failure that was encoded as a whole, so that servers cannot read them.
 #[derive(serde::Deserialize)]
@@ -31,7 +31,7 @@ impl Failure {
                 type_name: info.r#type,
                 non_retryable: info.non_retryable,
                 details: Payloads::from_wire(info.details),
-                next_retry_delay: info.next_retry_delay.and_then(|delay| delay.try_into().ok()),
+                next_retry_delay: delay_from_wire(info.next_retry_delay),
             },
             Some(FailureInfo::TimeoutFailureInfo(info)) => FailureKind::Timeout {
                 timeout_type: TimeoutType::from_wire(info.timeout_type),
@@ -85,7 +85,7 @@ impl Failure {
                     r#type: type_name,
                     non_retryable,
                     details: details.into_wire(),
-                    next_retry_delay: next_retry_delay.and_then(|delay| delay.try_into().ok()),
+                    next_retry_delay: next_retry_delay.map(duration_to_wire),
                     ..Default::default()
                 }))
             }
