@@ -1,4 +1,4 @@
-//! The attribute macros of `everloop`. Users meet them as `everloop::workflow`, `everloop::activity` and so on, where they
+//! The attribute macros of `everloop`, and its one derive. Users meet them as `everloop::workflow`, `everloop::activity` and so on, where they
 //! are documented; this crate is an implementation detail.
 //!
 //! Each macro goes parse -> check -> generate, and reports every mistake it finds.
@@ -7,6 +7,7 @@ mod activity;
 mod attributes;
 mod determinism;
 mod diagnostics;
+mod failure;
 mod misplaced;
 mod options;
 mod root;
@@ -34,6 +35,11 @@ pub fn activity(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn activities(options: TokenStream, item: TokenStream) -> TokenStream {
     activity::expand_block(options.into(), item.into()).into()
+}
+
+#[proc_macro_derive(ActivityFailure, attributes(failure))]
+pub fn activity_failure(item: TokenStream) -> TokenStream {
+    failure::expand(item.into()).into()
 }
 
 macro_rules! helpers {

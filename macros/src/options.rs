@@ -166,6 +166,15 @@ impl<'a> Options<'a> {
         found.map(|(_, meaning)| *meaning)
     }
 
+    /// `key`, alone.
+    pub(crate) fn flag(&mut self, key: &str) -> bool {
+        let Some(given) = self.take(key) else { return false };
+        if !matches!(given.value, Value::Nothing) {
+            self.errors.minor(&given.key, format!("`{key}` takes no value; write `{key}` alone"));
+        }
+        true
+    }
+
     /// `key = a_function`.
     pub(crate) fn method(&mut self, key: &str) -> Option<Ident> {
         let value = self.value(key, "check")?;

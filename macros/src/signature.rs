@@ -14,7 +14,7 @@ use syn::{
 use crate::diagnostics::Errors;
 
 /// As many inputs as there are implementations of `Arguments`.
-const MAXIMUM_INPUTS: usize = 8;
+pub(crate) const MAXIMUM_INPUTS: usize = 8;
 
 /// One input: a parameter that crosses the wire.
 pub(crate) struct Input {
@@ -99,9 +99,18 @@ impl Checked {
 
     /// What a call of the body returned, settled; the one place where the error type is checked. The function is named with
     /// its types before it is called: rustc then blames the type and not the call.
-    pub(crate) fn settled(&self, private: &TokenStream, ending: &TokenStream, call: &TokenStream) -> TokenStream {
+    ///
+    /// `typed` says whether the error's variants are kept.
+    pub(crate) fn settled(
+        &self,
+        private: &TokenStream,
+        typed: &TokenStream,
+        ending: &TokenStream,
+        call: &TokenStream,
+    ) -> TokenStream {
         let (output, fallible) = (&self.output, self.fallible(private));
-        self.settled_by(&quote_spanned!(made_at(output)=> #private::settle::<#output, #fallible, #ending>), call)
+        let settle = quote_spanned!(made_at(output)=> #private::settle::<#output, #fallible, #typed, #ending>);
+        self.settled_by(&settle, call)
     }
 
     /// The same for something that must return nothing.
@@ -120,6 +129,18 @@ impl Checked {
     fn fallible(&self, private: &TokenStream) -> TokenStream {
         let output = &self.output;
         quote_spanned!(made_at(output)=> { #private::Returned::<#output>::FALLIBLE })
+    }
+
+    /// Whether the error travels by its variants, for activities.
+    pub(crate) fn typed(&self, private: &TokenStream) -> TokenStream {
+        let output = &self.output;
+        quote_spanned!(made_at(output)=> { #private::Returned::<#output>::TYPED })
+    }
+
+    /// What the caller of an activity gets where it does not succeed.
+    pub(crate) fn call_error_type(&self, private: &TokenStream) -> TokenStream {
+        let (output, typed) = (&self.output, self.typed(private));
+        quote_spanned!(made_at(output)=> #private::CallErrorOf<#output, #typed>)
     }
 
     /// The same with `Self` spelled out, for code outside the user's `impl`.

@@ -153,7 +153,11 @@ impl ActivityError {
         self.0.is_cancelled()
     }
 
-    /// The failure that the workflow will see as the cause of its [`ActivityFailure`].
+    pub(crate) fn from_failure(failure: Failure) -> Self {
+        Self(Box::new(failure))
+    }
+
+    /// The failure that the workflow will see as the cause of its [`ActivityFailure`](crate::ActivityFailure).
     pub fn failure(&self) -> &Failure {
         &self.0
     }

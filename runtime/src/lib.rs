@@ -52,7 +52,8 @@ pub mod testing;
 
 pub use activity::{
     Activities, Activity, ActivityCall, ActivityCancelReason, ActivityCancellationType, ActivityContext,
-    ActivityFailure, ActivityFn, ActivityFuture, ActivityHandle, ActivityInfo, ActivityOptions, RetryPolicy, TaskToken,
+    ActivityFailure, ActivityFn, ActivityFuture, ActivityHandle, ActivityInfo, ActivityOptions, CallError, RetryPolicy,
+    TaskToken, TypedFailure,
 };
 #[cfg(feature = "tls")]
 pub use client::TlsOptions;
@@ -74,7 +75,9 @@ pub use embedded::{EngineClock, Jumping};
 pub use errors::{ActivityError, ActivityResult, WorkflowError, WorkflowResult};
 pub use executor::{OnlyInsideAWorkflow, Random, WorkflowInfo};
 pub use history::{History, HistoryError};
-pub use macros::{activities, activity, allow_nondeterminism, init, query, run, signal, update, workflow};
+pub use macros::{
+    ActivityFailure, activities, activity, allow_nondeterminism, init, query, run, signal, update, workflow,
+};
 pub use uuid::Uuid;
 #[cfg(feature = "worker")]
 pub use worker::{
@@ -97,10 +100,10 @@ pub mod prelude {
     pub use crate::Worker;
     pub use crate::macros::{activities, activity, allow_nondeterminism, init, query, run, signal, update, workflow};
     pub use crate::{
-        ActivityCall, ActivityContext, ActivityError, ActivityResult, Client, State, WorkflowCall, WorkflowError,
-        WorkflowHandle, WorkflowResult, all_handlers_finished, cancelled, info, is_cancelled, join, join_all, now,
-        random, random_range, scope, select, shield, sleep, sleep_until, spawn, this, timeout, uuid, wait_condition,
-        yield_now,
+        ActivityCall, ActivityContext, ActivityError, ActivityFailure, ActivityResult, CallError, Client, State,
+        WorkflowCall, WorkflowError, WorkflowHandle, WorkflowResult, all_handlers_finished, cancelled, info,
+        is_cancelled, join, join_all, now, random, random_range, scope, select, shield, sleep, sleep_until, spawn,
+        this, timeout, uuid, wait_condition, yield_now,
     };
 }
 
@@ -125,8 +128,9 @@ pub mod __private {
     pub use tokio;
 
     pub use crate::activity::{
-        Activities, Activity, ActivityCall, ActivityCancellationType, ActivityContext, ActivityOptions, Context,
-        FunctionActivity, MethodActivity, RetryPolicy,
+        Activities, Activity, ActivityCall, ActivityCancellationType, ActivityContext, ActivityOptions, CallErrorOf,
+        Context, FailureParts, FunctionActivity, MethodActivity, RetryPolicy, Said, SaidByDebug, SaidByDisplay,
+        TypedFailure,
     };
     pub use crate::client::{Client, Queries, QueryCall, SignalCall, Target, UpdateCall, Updates, WorkflowHandle};
     pub use crate::data::{Arguments, Codec, DecodeError, codec};

@@ -1,4 +1,4 @@
-//! The attribute macros, with their documentation. They live in a crate of their own because Rust wants it so.
+//! The macros, with their documentation. They live in a crate of their own because Rust wants it so.
 
 /// Makes a struct and its `impl` block a workflow.
 ///
@@ -286,3 +286,50 @@ pub use everloop_macros::activity;
 /// A worker takes the value with all its activities: `.activities(Payments { currency })`. Methods take `&self`, because all
 /// attempts share the value; methods without `#[activity]` stay what they are.
 pub use everloop_macros::activities;
+
+/// Makes an enum an error that travels from an activity to its caller, who matches its variants.
+///
+/// ```
+/// use everloop::prelude::*;
+///
+/// #[derive(Debug, ActivityFailure)]
+/// enum ChargeError {
+///     #[failure(non_retryable)]
+///     Declined { code: u32 },
+///     /// Is tried again, as the retry policy says.
+///     Unreachable(String),
+/// }
+///
+/// impl From<std::io::Error> for ChargeError {
+///     fn from(error: std::io::Error) -> Self {
+///         Self::Unreachable(error.to_string())
+///     }
+/// }
+///
+/// #[activity]
+/// fn charge(card: String) -> Result<String, ChargeError> {
+///     let receipt = std::fs::read_to_string(card)?; // `?` takes what the enum can be made of
+///     if receipt.is_empty() {
+///         return Err(ChargeError::Declined { code: 51 });
+///     }
+///     Ok(receipt)
+/// }
+/// ```
+///
+/// The activity returns `Result<T, ChargeError>`. Awaiting it in a workflow gives
+/// [`CallError<ChargeError>`](crate::CallError) in place of [`ActivityFailure`](struct@crate::ActivityFailure), whose
+/// `Failed(ChargeError::Declined { code }, _)` can be matched. `?` takes it, too; further out, and where an activity returns
+/// [`ActivityResult`](crate::ActivityResult), [`Failure::typed`](crate::Failure::typed) reads the variant and
+/// [`ActivityError::typed`](crate::ActivityError::typed) writes it.
+///
+/// On the wire it is an application failure that every SDK reads: its type is the variant's name, its details are the
+/// variant's fields, in order, its message is what `Display` says, or `Debug` where there is no `Display`. A name in
+/// `non_retryable_error_types` of a retry policy means the variant of that name.
+///
+/// The enum needs `Debug`; its fields, up to eight a variant, need `serde::Serialize` and `serde::Deserialize`. A field that
+/// is added at the end of a variant and is an `Option` can be missing in what older workers send.
+///
+/// # Options
+/// On a variant: `#[failure(non_retryable)]` where trying again would not help, `#[failure(name = "..")]` for another name
+/// on the wire. On the enum: `#[failure(crate = path)]`.
+pub use everloop_macros::ActivityFailure;

@@ -3,8 +3,9 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
+use crate::activity::TypedFailure;
 use crate::data::{Codec, Payload, codec};
-use crate::errors::WorkflowError;
+use crate::errors::{ActivityError, WorkflowError};
 
 /// Tells `Result` from everything else by type, not by spelling. The inherent constant wins over the trait's one,
 /// so `Returned::<R>::FALLIBLE` is true exactly for results; `R` is concrete because generic functions are refused.
@@ -14,9 +15,15 @@ impl<T, E> Returned<Result<T, E>> {
     pub const FALLIBLE: bool = true;
 }
 
-/// In scope (as `_`) wherever an expansion asks `Returned::<R>::FALLIBLE`.
+impl<T, E: TypedFailure> Returned<Result<T, E>> {
+    /// Whether the error travels by its variants.
+    pub const TYPED: bool = true;
+}
+
+/// In scope (as `_`) wherever an expansion asks `Returned::<R>::FALLIBLE` or `TYPED`.
 pub trait Plain {
     const FALLIBLE: bool = false;
+    const TYPED: bool = false;
 }
 impl<R> Plain for Returned<R> {}
 
@@ -46,19 +53,26 @@ impl<T, E> Returns<true> for Result<T, E> {
 /// What a caller gets from a handler that returns `R`.
 pub type ReturnsOf<R, const FALLIBLE: bool> = <R as Returns<FALLIBLE>>::Output;
 
-/// An error that may end what returned it. `Ending` is `WorkflowError` or `ActivityError`.
+/// An error that may end what returned it. `Ending` is `WorkflowError` or `ActivityError`; `TYPED` where the latter keeps the
+/// error's variants.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot become `{Ending}`",
     label = "this error type has no conversion",
     note = "implement `std::error::Error` for `{Self}`, or `From<{Self}>` for `{Ending}`"
 )]
-pub trait Ends<Ending> {
+pub trait Ends<Ending, const TYPED: bool> {
     fn into_ending(self) -> Ending;
 }
 #[diagnostic::do_not_recommend]
-impl<E: Into<Ending>, Ending> Ends<Ending> for E {
+impl<E: Into<Ending>, Ending> Ends<Ending, false> for E {
     fn into_ending(self) -> Ending {
         self.into()
+    }
+}
+#[diagnostic::do_not_recommend]
+impl<E: TypedFailure> Ends<ActivityError, true> for E {
+    fn into_ending(self) -> ActivityError {
+        ActivityError::typed(self)
     }
 }
 
@@ -69,9 +83,10 @@ pub const fn output<R: Returns<FALLIBLE, Output: Payload>, const FALLIBLE: bool>
 
 /// What a body returned, as what the runtime wants. The only place where an error type is checked: expansions name it
 /// with its types before they call it, because rustc then blames the type and not the argument.
-pub fn settle<R: Returns<FALLIBLE, Error: Ends<Ending>>, const FALLIBLE: bool, Ending>(
-    returned: R,
-) -> Result<R::Output, Ending> {
+pub fn settle<R, const FALLIBLE: bool, const TYPED: bool, Ending>(returned: R) -> Result<R::Output, Ending>
+where
+    R: Returns<FALLIBLE, Error: Ends<Ending, TYPED>>,
+{
     returned.into_result().map_err(Ends::into_ending)
 }
 
@@ -87,7 +102,7 @@ impl Nothing for () {}
 /// `settle` for a signal.
 pub fn settle_signal<R, const FALLIBLE: bool>(returned: R) -> Result<(), WorkflowError>
 where
-    R: Returns<FALLIBLE, Output: Nothing, Error: Ends<WorkflowError>>,
+    R: Returns<FALLIBLE, Output: Nothing, Error: Ends<WorkflowError, false>>,
 {
     returned.into_result().map(drop).map_err(Ends::into_ending)
 }

@@ -38,34 +38,30 @@ macro_rules! workflow_for {
 }
 workflow_for!(Answering, answer);
 
-/// Everything that an attribute says, as fragments of each kind.
+/// What an attribute says, as fragments of each kind.
 macro_rules! activity_with {
-    (
-        $name:ident as $wire_name:literal, $limit:literal, $attempts:literal, $coefficient:expr, [$first:literal, $other:expr],
-        $cancellation:path, $context:ty => $result:ty
-    ) => {
-        #[activity(
-                                            name = $wire_name,
-                                            start_to_close_timeout = $limit,
-                                            heartbeat_timeout = $limit,
-                                            retry_policy(
-                                                maximum_attempts = $attempts,
-                                                backoff_coefficient = $coefficient,
-                                                non_retryable_error_types = [$first, $other],
-                                            ),
-                                            cancellation_type = $cancellation,
-                                            crate = ::everloop,
-                                        )]
+    ($name:ident as $wire:literal, $limit:literal, $stops:path, $context:ty => $result:ty) => {
+        #[activity(name = $wire, heartbeat_timeout = $limit, cancellation_type = $stops)]
         async fn $name(ctx: $context) -> $result {
             ctx.heartbeat(()).map_err(Box::new)?;
-            Ok($wire_name.to_owned())
+            Ok($wire.to_owned())
         }
     };
 }
-activity_with!(
-    charge as "payments.charge", "10s", 3, 2.0, ["Declined", "Lost"],
-    abandon, &ActivityContext => Result<String, Box<everloop::EncodeError>>
-);
+activity_with!(charge as "payments.charge", "10s", abandon, &ActivityContext => Result<String, Box<everloop::EncodeError>>);
+
+macro_rules! retried_activity {
+    ($name:ident, $attempts:literal, $factor:expr, $first:literal, $other:expr) => {
+        #[activity(retry_policy(maximum_attempts = $attempts, backoff_coefficient = $factor))]
+        async fn $name() {}
+
+        mod final_errors {
+            #[everloop::activity(retry_policy(non_retryable_error_types = [$first, $other]))]
+            pub(super) async fn $name() {}
+        }
+    };
+}
+retried_activity!(refund, 3, 2.0, "Declined", "Lost");
 
 macro_rules! workflow_with {
     ($type:ident as $name:literal, $signal:literal, $query:expr, $update:literal, $policy:ident, $validator:ident) => {
@@ -150,7 +146,7 @@ impl Selecting {
 fn expansions_of_expansions_are_calls() {
     drop((answer(1), shout("x".into()), Answering::run(1), Selecting::run()));
     assert_eq!(Answering::default().answered(), 0);
-    drop((charge(), Named::run(), Named::default()));
+    drop((charge(), refund(), final_errors::refund(), Named::run(), Named::default()));
     fn name_of<A: everloop::Activity>(_: &ActivityCall<A>) -> &'static str {
         A::NAME
     }

@@ -56,12 +56,15 @@ pub(crate) fn signature(
     let place = checked.inputs.first().map_or(Span::mixed_site(), |input| made_at(&input.ty));
     let arguments = quote_spanned!(place=> type Args = #arguments;);
     let output = quote_spanned!(made_at(&checked.output)=> type Output = #output;);
+    let error = checked.call_error_type(private);
+    let error = quote_spanned!(made_at(&checked.output)=> type Error = #error;);
     quote! {
         #(#cfgs)*
         impl #private::Activity for #activity {
             const NAME: &'static str = #wire_name;
             #arguments
             #output
+            #error
             const ARGUMENTS: &'static dyn #private::Arguments<Self::Args> = #codecs;
             const OUTPUT: #private::Codec<Self::Output> = #output_codec;
             const OPTIONS: #private::ActivityOptions = #options;
@@ -93,7 +96,7 @@ pub(crate) fn execute(
         call = quote!(#call.await);
     }
     let ending = quote!(#private::ActivityError);
-    let settled = checked.settled(private, &ending, &call);
+    let settled = checked.settled(private, &checked.typed(private), &ending, &call);
     // A future that cannot move between threads is reported where the function has its name.
     let place = Span::mixed_site().located_at(name.span());
     let private = moved_to(private, place);

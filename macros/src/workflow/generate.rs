@@ -152,7 +152,7 @@ fn implementation(workflow: &Workflow, handle: &Ident, private: &TokenStream) ->
     let (value, passed) = (local("workflow"), checked.passed_tuple());
     let body = body_name(&run.name);
     let call = call(self_type, &body, &value, checked);
-    let settled = checked.settled(private, &quote!(#private::WorkflowError), &call);
+    let settled = checked.settled(private, &quote!(false), &quote!(#private::WorkflowError), &call);
     let registry = local("handlers");
     let registrations = handlers.iter().map(|handler| registration(handler, self_type, &registry, private));
     quote! {
@@ -235,14 +235,14 @@ fn registration(handler: &Handler, self_type: &Path, registry: &Ident, private: 
             }
         }
         Kind::Query => {
-            let settled = checked.settled(private, &ending, &call);
+            let settled = checked.settled(private, &quote!(false), &ending, &call);
             quote! {
                 #(#cfgs)*
                 #registry.query(__Messages::#name, |#value, #passed| #settled);
             }
         }
         Kind::Update { unfinished, validator } => {
-            let (policy, settled) = (policy(unfinished), checked.settled(private, &ending, &call));
+            let (policy, settled) = (policy(unfinished), checked.settled(private, &quote!(false), &ending, &call));
             let validator = match validator {
                 Some(validator) => validating(validator, self_type, checked, private),
                 None => quote!(#private::None),
@@ -265,7 +265,7 @@ fn validating(validator: &Validator, self_type: &Path, update: &Checked, private
     let (name, passed) = (&validator.name, update.passed_tuple());
     let arguments = update.inputs.iter().map(|input| &input.passed);
     let call = quote_spanned!(made_at(name)=> #self_type::#name(#value, #(#arguments),*));
-    let settled = validator.checked.settled(private, &quote!(#private::WorkflowError), &call);
+    let settled = validator.checked.settled(private, &quote!(false), &quote!(#private::WorkflowError), &call);
     quote!(#private::Some(|#value, #passed| #settled))
 }
 

@@ -99,7 +99,7 @@ impl<A: Activity> ActivityCall<A> {
 }
 
 impl<A: Activity> IntoFuture for ActivityCall<A> {
-    type Output = Result<A::Output, super::ActivityFailure>;
+    type Output = Result<A::Output, A::Error>;
     type IntoFuture = ActivityFuture<A>;
 
     fn into_future(self) -> ActivityFuture<A> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ActivityCall, ActivityOptions};
+use super::{ActivityCall, ActivityFailure, ActivityOptions};
 use crate::ActivityContext;
 use crate::data::{Arguments, Codec};
 use crate::errors::ActivityError;
@@ -17,6 +17,8 @@ pub trait Activity: Sized + 'static {
     type Args: 'static;
     /// What it gives its caller.
     type Output: 'static;
+    /// What its caller gets in place of that: [`ActivityFailure`], or [`CallError`](crate::CallError) of an error that travels.
+    type Error: From<ActivityFailure> + std::error::Error + 'static;
     #[doc(hidden)]
     const ARGUMENTS: &'static dyn Arguments<Self::Args>;
     #[doc(hidden)]

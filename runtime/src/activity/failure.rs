@@ -6,16 +6,25 @@ use crate::data::{Failure, FailureKind, RetryState, TimeoutType};
 
 /// An activity did not succeed, after all its attempts.
 #[derive(Clone, PartialEq)]
-pub struct ActivityFailure(Box<Failure>);
+pub struct ActivityFailure(Box<WholeFailure>);
+
+/// The failure as the source of a [`CallError`](super::CallError): it is not below the error, it is the error, and known by
+/// this type.
+#[derive(Clone, PartialEq)]
+pub(crate) struct WholeFailure(pub(crate) Failure);
 
 impl ActivityFailure {
     pub(crate) fn new(failure: Failure) -> Self {
-        Self(Box::new(failure))
+        Self(Box::new(WholeFailure(failure)))
+    }
+
+    pub(super) fn whole(&self) -> &WholeFailure {
+        &self.0
     }
 
     /// The activity's type.
     pub fn activity_type(&self) -> &str {
-        match &self.0.kind {
+        match &self.failure().kind {
             FailureKind::Activity { activity_type, .. } => activity_type,
             _ => "",
         }
@@ -23,7 +32,7 @@ impl ActivityFailure {
 
     /// Whether the activity was cancelled.
     pub fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled()
+        self.failure().is_cancelled()
     }
 
     /// Which time limit passed, if one did.
@@ -36,17 +45,17 @@ impl ActivityFailure {
 
     /// The error's type name, where the activity returned an error.
     pub fn type_name(&self) -> Option<&str> {
-        self.0.type_name()
+        self.failure().type_name()
     }
 
     /// What the activity said.
     pub fn message(&self) -> &str {
-        &self.cause().unwrap_or(&self.0).message
+        &self.cause().unwrap_or(self.failure()).message
     }
 
     /// Why there was no further attempt.
     pub fn retry_state(&self) -> RetryState {
-        match &self.0.kind {
+        match &self.failure().kind {
             FailureKind::Activity { retry_state, .. } => *retry_state,
             _ => RetryState::Unspecified,
         }
@@ -54,25 +63,40 @@ impl ActivityFailure {
 
     /// What the activity failed with.
     pub fn cause(&self) -> Option<&Failure> {
-        self.0.cause()
+        self.failure().cause()
     }
 
     /// The whole failure.
     pub fn failure(&self) -> &Failure {
-        &self.0
+        &self.0.0
     }
 }
 
 impl fmt::Debug for ActivityFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ActivityFailure({})", self.0)
+        write!(f, "ActivityFailure({})", self.failure())
     }
 }
 
 impl fmt::Display for ActivityFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.failure().fmt(f)
     }
 }
 
 impl std::error::Error for ActivityFailure {}
+
+impl fmt::Debug for WholeFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The innermost cause: who prints it has printed the whole before.
+impl fmt::Display for WholeFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.root_message())
+    }
+}
+
+impl std::error::Error for WholeFailure {}

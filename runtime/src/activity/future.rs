@@ -34,14 +34,14 @@ impl<A: Activity> ActivityFuture<A> {
 }
 
 impl<A: Activity> Future for ActivityFuture<A> {
-    type Output = Result<A::Output, ActivityFailure>;
+    type Output = Result<A::Output, A::Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let State::New(_) = &self.state {
             let core = current_for::<A>("awaited");
             if core.take_cancellation(core.scope()) {
                 self.state = State::Done;
-                return Poll::Ready(Err(cancelled_before::<A>()));
+                return Poll::Ready(Err(cancelled_before::<A>().into()));
             }
             let State::New(call) = std::mem::replace(&mut self.state, State::Done) else { unreachable!() };
             let id = schedule(&core, call);
@@ -85,7 +85,7 @@ impl<A: Activity> ActivityHandle<A> {
 }
 
 impl<A: Activity> Future for ActivityHandle<A> {
-    type Output = Result<A::Output, ActivityFailure>;
+    type Output = Result<A::Output, A::Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let name = A::NAME;
@@ -122,12 +122,13 @@ fn schedule<A: Activity>(core: &Core, call: ActivityCall<A>) -> OperationId {
     core.schedule_activity(request, input, core.scope(), site)
 }
 
-fn poll_pending<A: Activity>(pending: &mut Pending, cx: &mut Context<'_>) -> Poll<Result<A::Output, ActivityFailure>> {
-    pending.poll(cx.waker()).map(|outcome| match outcome {
+fn poll_pending<A: Activity>(pending: &mut Pending, cx: &mut Context<'_>) -> Poll<Result<A::Output, A::Error>> {
+    let result = |outcome| match outcome {
         Outcome::Activity(Ok(result)) => decode::<A>(result),
         Outcome::Activity(Err(failure)) => Err(ActivityFailure::new(*failure)),
         Outcome::Ready | Outcome::Cancelled => Err(cancelled_before::<A>()),
-    })
+    };
+    pending.poll(cx.waker()).map(|outcome| result(outcome).map_err(A::Error::from))
 }
 
 fn decode<A: Activity>(result: Option<crate::raw::Payload>) -> Result<A::Output, ActivityFailure> {

@@ -6,6 +6,7 @@ mod definition;
 mod failure;
 mod future;
 mod options;
+mod typed;
 
 pub use call::ActivityCall;
 pub use context::{ActivityCancelReason, ActivityContext, ActivityInfo, Context, TaskToken};
@@ -13,6 +14,8 @@ pub use definition::{Activities, Activity, ActivityFn, FunctionActivity, MethodA
 pub use failure::ActivityFailure;
 pub use future::{ActivityFuture, ActivityHandle};
 pub use options::{ActivityCancellationType, ActivityOptions, RetryPolicy};
+pub use typed::{CallError, CallErrorOf, FailureParts, Said, SaidByDebug, SaidByDisplay, TypedFailure};
 
 pub(crate) use context::{ContextSignals, Heartbeats};
-pub(crate) use options::DEFAULT_START_TO_CLOSE_TIMEOUT;
+pub(crate) use failure::WholeFailure;
+pub(crate) use options::{DEFAULT_START_TO_CLOSE_TIMEOUT, WorkerActivityOptions};

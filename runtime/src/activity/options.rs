@@ -1,5 +1,6 @@
 //! Time limits, retries and cancellation of activities.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::data::{OptionError, check_limit, duration_to_wire};
@@ -112,7 +113,12 @@ pub enum ActivityCancellationType {
     Abandon,
 }
 
-/// Options of an activity: of its attribute, of a worker, of one call. The later ones win, one by one.
+/// Options of an activity. They come from four places; of each option the first that sets it wins:
+///
+/// 1. the call, as in `charge(amount).start_to_close_timeout(limit)`
+/// 2. the worker of the calling workflow, for this activity: [`override_activity_options`](crate::WorkerBuilder::override_activity_options)
+/// 3. the activity's attribute, as in `#[activity(start_to_close_timeout = "1m")]`
+/// 4. the worker of the calling workflow, for all: [`activity_defaults`](crate::WorkerBuilder::activity_defaults)
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ActivityOptions {
     pub(crate) start_to_close_timeout: Option<Duration>,
@@ -202,5 +208,47 @@ impl ActivityOptions {
             retry_policy: self.retry_policy.or(weaker.retry_policy),
             cancellation_type: self.cancellation_type.or(weaker.cancellation_type),
         }
+    }
+}
+
+/// What a worker says about the activities that its workflows call.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WorkerActivityOptions {
+    /// Of single activities, by the name of their type.
+    pub(crate) overrides: BTreeMap<&'static str, ActivityOptions>,
+    pub(crate) defaults: ActivityOptions,
+}
+
+impl WorkerActivityOptions {
+    /// The options of one call.
+    pub(crate) fn of_call(
+        &self,
+        activity_type: &str,
+        call: ActivityOptions,
+        attribute: ActivityOptions,
+    ) -> ActivityOptions {
+        let overrides = self.overrides.get(activity_type).copied().unwrap_or_default();
+        call.over(overrides).over(attribute).over(self.defaults)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_option_comes_from_the_first_place_that_sets_it() {
+        let seconds = |seconds| ActivityOptions::new().start_to_close_timeout(Duration::from_secs(seconds));
+        let retries = |attempts| ActivityOptions::new().retry_policy(RetryPolicy::new().maximum_attempts(attempts));
+        let worker = WorkerActivityOptions {
+            overrides: BTreeMap::from([("charge", seconds(3)), ("refund", ActivityOptions::new())]),
+            defaults: seconds(1).over(retries(9)),
+        };
+        let nothing = ActivityOptions::new();
+        assert_eq!(worker.of_call("charge", seconds(4), seconds(2)), seconds(4).over(retries(9)));
+        assert_eq!(worker.of_call("charge", nothing, seconds(2)), seconds(3).over(retries(9)));
+        assert_eq!(worker.of_call("refund", nothing, seconds(2)), seconds(2).over(retries(9)));
+        assert_eq!(worker.of_call("other", nothing, retries(2)), seconds(1).over(retries(2)));
+        assert_eq!(WorkerActivityOptions::default().of_call("other", nothing, nothing), nothing);
     }
 }

@@ -12,7 +12,7 @@ use crate::raw;
 /// What a call asks for, before the run gives it an id.
 pub(crate) struct ActivityRequest {
     pub(crate) activity_type: &'static str,
-    /// The call's own; stronger than the worker's defaults, which are stronger than the attribute's.
+    /// The call's own, then what holds for the call.
     pub(crate) options: ActivityOptions,
     pub(crate) attribute: ActivityOptions,
     pub(crate) task_queue: Option<String>,

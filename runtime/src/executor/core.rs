@@ -26,7 +26,7 @@ use super::operation::{Kind, OnDrop, Operation, OperationId, Outcome};
 use super::random::RandomSource;
 use super::scope::{ScopeId, Scopes};
 use super::timer::{CancelTimer, Timer};
-use crate::activity::ActivityOptions;
+use crate::activity::WorkerActivityOptions;
 use crate::data::{Failure, duration_to_wire};
 use crate::raw;
 use crate::tasks::LocalFuture;
@@ -58,7 +58,7 @@ struct Inner {
     now: SystemTime,
     info: Option<Rc<WorkflowInfo>>,
     random: RandomSource,
-    defaults: ActivityOptions,
+    worker_options: Arc<WorkerActivityOptions>,
     scopes: Scopes,
     /// The scope of the code that is being executed.
     scope: ScopeId,
@@ -79,7 +79,7 @@ struct Inner {
 }
 
 impl Core {
-    pub(super) fn new(run_id: &str, defaults: ActivityOptions) -> Rc<Self> {
+    pub(super) fn new(run_id: &str, worker_options: Arc<WorkerActivityOptions>) -> Rc<Self> {
         Rc::new(Self {
             ready: Arc::default(),
             inner: RefCell::new(Inner {
@@ -88,7 +88,7 @@ impl Core {
                 now: UNIX_EPOCH,
                 info: None,
                 random: RandomSource::of_run(run_id),
-                defaults,
+                worker_options,
                 scopes: Scopes::new(),
                 scope: Scopes::ROOT,
                 operations: BTreeMap::new(),
@@ -192,7 +192,8 @@ impl Core {
         let is_replaying = self.is_replaying();
         // On replay nothing is sent, so nothing is encoded or refused. User code encodes: no borrow may be held here.
         let input = if is_replaying { Vec::new() } else { input() };
-        let options = request.options.over(self.inner.borrow().defaults).over(request.attribute);
+        let worker_options = self.inner.borrow().worker_options.clone();
+        let options = worker_options.of_call(request.activity_type, request.options, request.attribute);
         if let (Err(error), false) = (options.check(), is_replaying) {
             panic!("activity `{}`, called at {}: {error}", request.activity_type, CallSite::from(site));
         }

@@ -31,7 +31,7 @@ use super::panic::{Panic, catch};
 use super::rules::{Rule, Rules, SDK_NAME};
 use super::scope::Scopes;
 use super::update::{self, Update};
-use crate::activity::ActivityOptions;
+use crate::activity::WorkerActivityOptions;
 use crate::client::Headers;
 use crate::data::{Failure, Payloads, RetryState};
 use crate::errors::WorkflowError;
@@ -44,8 +44,8 @@ pub(crate) struct RunOptions {
     pub(crate) namespace: String,
     pub(crate) workflow_id: String,
     pub(crate) run_id: String,
-    /// The worker's defaults for activities.
-    pub(crate) activity_defaults: ActivityOptions,
+    /// What the worker says about the activities that are called.
+    pub(crate) activity_options: Arc<WorkerActivityOptions>,
     /// Whether the server keeps SDK metadata.
     pub(crate) rules_supported: bool,
 }
@@ -140,7 +140,7 @@ struct RunningHandler {
 impl Run {
     pub(crate) fn new(definition: Arc<dyn Definition>, options: RunOptions) -> Self {
         Self {
-            core: Core::new(&options.run_id, options.activity_defaults),
+            core: Core::new(&options.run_id, options.activity_options.clone()),
             rules: Rules::new(options.rules_supported),
             definition,
             options,

@@ -13,7 +13,6 @@ use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes;
 use everloop_proto::temporal::api::protocol::v1::Message;
 
-use crate::activity::ActivityOptions;
 use crate::executor::{Completion, Definition, Run, RunOptions, Step, Task, Update, is_output};
 use crate::history::History;
 
@@ -39,7 +38,7 @@ pub(super) fn new_run(definition: &Arc<dyn Definition>, workflow_id: &str, run_i
         namespace: "default".to_owned(),
         workflow_id: workflow_id.to_owned(),
         run_id: run_id.to_owned(),
-        activity_defaults: ActivityOptions::new(),
+        activity_options: Arc::default(),
         rules_supported: true,
     };
     Run::new(definition.clone(), options)

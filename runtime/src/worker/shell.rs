@@ -11,7 +11,7 @@ use super::link::Link;
 use super::places::Places;
 use super::polling::{ServerState, StopPolling};
 use super::threads::WorkflowThreads;
-use crate::activity::ActivityOptions;
+use crate::activity::WorkerActivityOptions;
 use crate::client::{TakeTask, TakesTasks};
 use crate::data::Failure;
 use crate::executor::Definition;
@@ -25,7 +25,7 @@ pub(super) struct Shell {
     /// Names this worker to the server.
     pub(super) instance_key: String,
     pub(super) registry: Arc<Registry>,
-    pub(super) activity_defaults: ActivityOptions,
+    pub(super) activity_options: Arc<WorkerActivityOptions>,
     /// Whether the server keeps SDK metadata.
     pub(super) keeps_metadata: bool,
     pub(super) threads: WorkflowThreads,

@@ -25,8 +25,9 @@ use super::shell::{Observer, Shell};
 use super::threads::{ThreadOptions, WorkflowThreads};
 use super::until::RunUntilOutput;
 use super::workflows::poll_workflow_tasks;
-use crate::activity::{Activities, ActivityFn, ActivityOptions, FunctionActivity};
+use crate::activity::{Activities, Activity, ActivityFn, ActivityOptions, FunctionActivity, WorkerActivityOptions};
 use crate::client::{Client, RpcError, TakesTasks};
+use crate::data::OptionError;
 use crate::executor::install_hook;
 use crate::registry::{RegisteredActivity, Registry};
 use crate::workflow::Workflow;
@@ -83,7 +84,7 @@ struct Options {
     deadlock_timeout: Option<Duration>,
     graceful_shutdown_timeout: Duration,
     eager_activities: bool,
-    activity_defaults: ActivityOptions,
+    activity_options: WorkerActivityOptions,
     /// How long a cached run is idle before the server is asked whether it has ended.
     idle_check: Duration,
 }
@@ -103,7 +104,7 @@ impl Default for Options {
             deadlock_timeout: (!is_debugged()).then_some(Duration::from_secs(2)),
             graceful_shutdown_timeout: Duration::ZERO,
             eager_activities: true,
-            activity_defaults: ActivityOptions::new(),
+            activity_options: WorkerActivityOptions::default(),
             idle_check: FIRST_CHECK,
         }
     }
@@ -133,6 +134,14 @@ pub enum BuildError {
     Zero {
         /// The option.
         option: &'static str,
+    },
+    /// Options of activities have a value that cannot mean what it says, as a time limit of zero.
+    #[error("options of {place}: {cause}")]
+    ActivityOptions {
+        /// Of which activities.
+        place: String,
+        /// Which option, and what to write.
+        cause: OptionError,
     },
     /// The system gives no more threads.
     #[error("the workflow threads cannot be started: {0}")]
@@ -466,10 +475,30 @@ impl WorkerBuilder {
         self
     }
 
-    /// Options of all activities that this worker's workflows call: stronger than those of an activity's attribute, weaker
-    /// than those of a call.
+    /// Options of all activities that this worker's workflows call, where neither the call nor the activity's attribute says
+    /// otherwise. See [`ActivityOptions`] for the order.
     pub fn activity_defaults(mut self, defaults: ActivityOptions) -> Self {
-        self.options.activity_defaults = defaults;
+        self.options.activity_options.defaults = defaults;
+        self
+    }
+
+    /// Options of one activity for this worker's workflows, in place of those of its attribute; those of a call are stronger.
+    /// The activity may be registered elsewhere.
+    ///
+    /// ```
+    /// # use everloop::{ActivityOptions, prelude::*};
+    /// # #[activity(start_to_close_timeout = "1m")] async fn charge(amount: u32) -> ActivityResult<()> { Ok(()) }
+    /// # fn example(worker: everloop::WorkerBuilder) -> everloop::WorkerBuilder {
+    /// let patient = ActivityOptions::new().start_to_close_timeout(Duration::from_secs(600));
+    /// worker.override_activity_options(charge, patient)
+    /// # }
+    /// ```
+    pub fn override_activity_options<F: ActivityFn<Signature>, Signature>(
+        mut self,
+        _activity: F,
+        options: ActivityOptions,
+    ) -> Self {
+        self.options.activity_options.overrides.insert(<F::Activity as Activity>::NAME, options);
         self
     }
 
@@ -525,6 +554,11 @@ impl WorkerBuilder {
                 return Err(BuildError::Zero { option });
             }
         }
+        let WorkerActivityOptions { overrides, defaults } = &options.activity_options;
+        let of_one = overrides.iter().map(|(name, options)| (format!("activity `{name}`"), options));
+        for (place, options) in of_one.chain([("all activities".to_owned(), defaults)]) {
+            options.check().map_err(|cause| BuildError::ActivityOptions { place, cause })?;
+        }
         let link = Link::of(&client);
         let registry = Arc::new(registry);
         let instance_key = Uuid::new_v4().to_string();
@@ -561,7 +595,7 @@ impl WorkerBuilder {
             sticky_queue,
             instance_key,
             registry,
-            activity_defaults: options.activity_defaults,
+            activity_options: Arc::new(options.activity_options.clone()),
             threads,
             places: Places::new(options.max_workflow_tasks, options.max_cached_workflows > 0),
             activities,

@@ -174,7 +174,7 @@ impl Shell {
                     namespace: self.link.namespace.clone(),
                     workflow_id: identity.workflow_id.clone(),
                     run_id: identity.run_id.to_string(),
-                    activity_defaults: self.activity_defaults,
+                    activity_options: self.activity_options.clone(),
                     rules_supported: self.keeps_metadata,
                 },
                 events,

@@ -2,12 +2,13 @@
 
 use std::{error::Error, fmt};
 
-use everloop::{Failure, QueryError, ResultError, RetryPolicy, prelude::*};
+use everloop::{ExecuteError, Failure, QueryError, ResultError, RetryPolicy, prelude::*};
 
 use super::world::{World, count, everywhere, run};
 
 everywhere! {
     an_error_with_thousands_of_causes_keeps_the_outer_ones,
+    a_workflow_matches_the_variants_of_an_error,
 }
 
 /// An error with so many errors below it, as a loop makes that wraps its last error each time.
@@ -96,4 +97,124 @@ async fn an_error_with_thousands_of_causes_keeps_the_outer_ones(world: World) {
         assert_eq!(count(&history, "ActivityTaskFailed"), 1);
         assert_eq!(count(&history, "WorkflowExecutionFailed"), 1);
     }
+}
+
+#[derive(Debug, Clone, PartialEq, ActivityFailure)]
+enum ChargeError {
+    #[failure(non_retryable)]
+    Declined { code: u32, reason: Option<String> },
+    /// Is tried again.
+    Busy(Duration),
+    #[failure(name = "NoCard", non_retryable)]
+    Card,
+}
+
+impl fmt::Display for ChargeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Declined { code, .. } => write!(f, "the bank declined with {code}"),
+            Self::Busy(_) => f.write_str("the bank is busy"),
+            Self::Card => f.write_str("no card"),
+        }
+    }
+}
+
+/// Says how it fails; the number of its attempts is in the error where it is tried again.
+#[activity(retry_policy(maximum_attempts = 2, initial_interval = "10ms"))]
+async fn charge(ctx: &ActivityContext, how: String) -> Result<u32, ChargeError> {
+    match how.as_str() {
+        "declined" => Err(ChargeError::Declined { code: 50 + ctx.info().attempt, reason: None }),
+        "busy" => Err(ChargeError::Busy(Duration::from_secs(ctx.info().attempt.into()))),
+        "card" => Err(ChargeError::Card),
+        "panic" => panic!("out of order"),
+        _ => Ok(ctx.info().attempt),
+    }
+}
+
+/// `charge` as another SDK has it, which knows names and details.
+mod elsewhere {
+    use everloop::prelude::*;
+
+    #[activity(name = "charge_elsewhere")]
+    pub(super) async fn charge(how: String) -> ActivityResult<u32> {
+        let declined = ActivityError::non_retryable("no");
+        Err(match how.as_str() {
+            "older" => declined.type_name("Declined").details(5u32),
+            "other" => declined.type_name("Declined").details("five".to_owned()),
+            _ => ActivityError::typed(super::ChargeError::Card),
+        })
+    }
+
+    pub(super) mod believed {
+        use crate::e2e::failures::ChargeError;
+
+        #[everloop::activity(name = "charge_elsewhere")]
+        pub(in crate::e2e::failures) fn charge(how: String) -> Result<u32, ChargeError>;
+    }
+}
+
+#[workflow]
+#[derive(Default)]
+struct Charges;
+
+#[workflow]
+impl Charges {
+    #[run]
+    async fn run(&self, how: String) -> WorkflowResult<String> {
+        match charge(how).await {
+            Ok(attempt) => Ok(format!("charged at attempt {attempt}")),
+            Err(CallError::Failed(ChargeError::Declined { code, reason }, failure)) => {
+                Ok(format!("declined with {code} ({reason:?}): {}", failure.message()))
+            }
+            Err(error) if error.failed().is_some() => Err(error)?,
+            Err(CallError::Failed(..)) => Err(WorkflowError::new("not reached")),
+            Err(CallError::Other(failure)) => Ok(format!("other: {}", failure.type_name().unwrap_or_default())),
+        }
+    }
+}
+
+#[workflow]
+#[derive(Default)]
+struct ChargesElsewhere;
+
+#[workflow]
+impl ChargesElsewhere {
+    #[run]
+    async fn run(&self, how: String) -> WorkflowResult<String> {
+        match elsewhere::believed::charge(how).await {
+            Err(CallError::Failed(error, _)) => Ok(format!("{error:?}")),
+            other => Ok(format!("other: {}", other.unwrap_err())),
+        }
+    }
+}
+
+async fn a_workflow_matches_the_variants_of_an_error(world: World) {
+    let worker = world.worker().workflow::<Charges>().workflow::<ChargesElsewhere>();
+    run(worker.activity(charge).activity(elsewhere::charge), async {
+        for (how, expected) in [
+            ("fine", "charged at attempt 1"),
+            ("declined", "declined with 51 (None): the bank declined with 51"),
+            ("panic", "other: Panic"),
+        ] {
+            let charged = world.client.execute(Charges::run(how.to_owned())).await.unwrap();
+            assert_eq!(charged, expected, "{how}");
+        }
+        // Further out the variant is read where it is asked for; it is the one of the last attempt.
+        for (how, expected) in [("busy", ChargeError::Busy(Duration::from_secs(2))), ("card", ChargeError::Card)] {
+            let result = world.client.execute(Charges::run(how.to_owned())).await;
+            let Err(ExecuteError::Result(ResultError::Failed(failure))) = result else { panic!("{result:?}") };
+            assert_eq!(failure.typed::<ChargeError>(), Some(expected.clone()));
+            assert!(failure.to_string().starts_with("activity `charge`: "), "{failure}");
+            assert!(failure.to_string().ends_with(&expected.to_string()), "{failure}");
+        }
+        for (how, expected) in [
+            ("older", "Declined { code: 5, reason: None }"),
+            ("typed", "Card"),
+            ("other", "other: activity `charge_elsewhere`: the activity failed: Declined: no"),
+        ] {
+            let charged = world.client.execute(ChargesElsewhere::run(how.to_owned())).await.unwrap();
+            assert_eq!(charged, expected, "{how}");
+        }
+    })
+    .await;
 }

@@ -45,6 +45,10 @@ const _: () = {
             Result<Payments, Declined>,
             { ::everloop::__private::Returned::<Result<Payments, Declined>>::FALLIBLE },
         >;
+        type Error = ::everloop::__private::CallErrorOf<
+            Result<Payments, Declined>,
+            { ::everloop::__private::Returned::<Result<Payments, Declined>>::TYPED },
+        >;
         const ARGUMENTS: &'static dyn ::everloop::__private::Arguments<Self::Args> = &(
             ::everloop::__private::codec::<u64>("cents"),
         );
@@ -77,6 +81,11 @@ const _: () = {
                             Result<Payments, Declined>,
                         >::FALLIBLE
                     },
+                    {
+                        ::everloop::__private::Returned::<
+                            Result<Payments, Declined>,
+                        >::TYPED
+                    },
                     ::everloop::__private::ActivityError,
                 >;
                 settle(Payments::__everloop_refund(&shared, argument_1).await)
@@ -89,6 +98,10 @@ const _: () = {
         type Output = ::everloop::__private::ReturnsOf<
             u64,
             { ::everloop::__private::Returned::<u64>::FALLIBLE },
+        >;
+        type Error = ::everloop::__private::CallErrorOf<
+            u64,
+            { ::everloop::__private::Returned::<u64>::TYPED },
         >;
         const ARGUMENTS: &'static dyn ::everloop::__private::Arguments<Self::Args> = &();
         const OUTPUT: ::everloop::__private::Codec<Self::Output> = ::everloop::__private::output::<
@@ -115,6 +128,7 @@ const _: () = {
                 let settle = ::everloop::__private::settle::<
                     u64,
                     { ::everloop::__private::Returned::<u64>::FALLIBLE },
+                    { ::everloop::__private::Returned::<u64>::TYPED },
                     ::everloop::__private::ActivityError,
                 >;
                 settle(Payments::__everloop_count(&shared))
@@ -129,3 +143,6 @@ const _: () = {
         }
     }
 };
+::core::compile_error! {
+    "without a context this activity cannot heartbeat, so each attempt would end after this time; take `ctx: &ActivityContext` and call `ctx.heartbeat(..)`, or leave `heartbeat_timeout` out"
+}

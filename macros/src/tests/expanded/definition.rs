@@ -28,6 +28,10 @@ const _: () = {
             String,
             { ::durable::__private::Returned::<String>::FALLIBLE },
         >;
+        type Error = ::durable::__private::CallErrorOf<
+            String,
+            { ::durable::__private::Returned::<String>::TYPED },
+        >;
         const ARGUMENTS: &'static dyn ::durable::__private::Arguments<Self::Args> = &(
             ::durable::__private::codec::<String>("address"),
         );

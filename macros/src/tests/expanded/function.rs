@@ -53,6 +53,9 @@ const _: () = {
                             ActivityResult<Receipt>,
                         >::FALLIBLE
                     },
+                    {
+                        ::everloop::__private::Returned::<ActivityResult<Receipt>>::TYPED
+                    },
                     ::everloop::__private::ActivityError,
                 >;
                 settle(
@@ -74,6 +77,10 @@ const _: () = {
         type Output = ::everloop::__private::ReturnsOf<
             ActivityResult<Receipt>,
             { ::everloop::__private::Returned::<ActivityResult<Receipt>>::FALLIBLE },
+        >;
+        type Error = ::everloop::__private::CallErrorOf<
+            ActivityResult<Receipt>,
+            { ::everloop::__private::Returned::<ActivityResult<Receipt>>::TYPED },
         >;
         const ARGUMENTS: &'static dyn ::everloop::__private::Arguments<Self::Args> = &(
             ::everloop::__private::codec::<Card>("card"),

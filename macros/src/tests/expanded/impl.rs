@@ -172,6 +172,7 @@ const _: () = {
                             WorkflowResult<OneClickBuy>,
                         >::FALLIBLE
                     },
+                    false,
                     ::everloop::__private::WorkflowError,
                 >;
                 settle(OneClickBuy::__everloop_run(&workflow, argument_1).await)
@@ -201,6 +202,7 @@ const _: () = {
                             {
                                 ::everloop::__private::Returned::<PurchaseStatus>::FALLIBLE
                             },
+                            false,
                             ::everloop::__private::WorkflowError,
                         >;
                         settle(OneClickBuy::current_status(&workflow))
@@ -218,6 +220,7 @@ const _: () = {
                                     Result<(), TooMuch>,
                                 >::FALLIBLE
                             },
+                            false,
                             ::everloop::__private::WorkflowError,
                         >;
                         settle(OneClickBuy::check(workflow, argument_1))
@@ -230,6 +233,7 @@ const _: () = {
                                     Result<u64, TooMuch>,
                                 >::FALLIBLE
                             },
+                            false,
                             ::everloop::__private::WorkflowError,
                         >;
                         settle(OneClickBuy::raise_limit(&workflow, argument_1))

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::iter::{from_fn, once};
 
 use super::{Failure, FailureKind, short_type_name};
-use crate::activity::ActivityFailure;
+use crate::activity::{ActivityFailure, WholeFailure};
 use crate::workflow::Cancelled;
 
 /// The type name of the failure that stands for those that were cut.
@@ -47,7 +47,8 @@ fn known(error: &(dyn Error + 'static)) -> Option<Failure> {
         return Some(Failure::cancelled("cancelled"));
     }
     let failure = error.downcast_ref::<ActivityFailure>().map(ActivityFailure::failure);
-    failure.or_else(|| error.downcast_ref::<Failure>()).cloned()
+    let whole = || error.source()?.downcast_ref::<WholeFailure>().map(|whole| &whole.0);
+    failure.or_else(|| error.downcast_ref::<Failure>()).or_else(whole).cloned()
 }
 
 /// One link of a chain.

@@ -16,7 +16,7 @@ use everloop_proto::temporal::api::protocol::v1::Message;
 use everloop_proto::temporal::api::sdk::v1::WorkflowTaskCompletedMetadata;
 use everloop_proto::temporal::api::update::v1 as update;
 
-use crate::activity::{Activity, ActivityCall, ActivityOptions};
+use crate::activity::{Activity, ActivityCall, ActivityFailure, ActivityOptions};
 use crate::data::{Arguments, Codec, DecodeError, Failure, codec, decode, encode};
 use crate::errors::WorkflowError;
 use crate::executor::definition::Started;
@@ -34,6 +34,7 @@ impl Activity for Work {
     const NAME: &'static str = "work";
     type Args = (u32,);
     type Output = u32;
+    type Error = ActivityFailure;
     const ARGUMENTS: &'static dyn Arguments<Self::Args> = &(codec::<u32>("n"),);
     const OUTPUT: Codec<u32> = codec("result");
     const OPTIONS: ActivityOptions = ActivityOptions::new().start_to_close_timeout(Duration::from_secs(60));
@@ -173,7 +174,7 @@ pub(crate) fn run_options() -> RunOptions {
         namespace: "default".into(),
         workflow_id: "story".into(),
         run_id: RUN_ID.into(),
-        activity_defaults: ActivityOptions::new(),
+        activity_options: Arc::default(),
         rules_supported: true,
     }
 }

@@ -1,0 +1,193 @@
+//! `#[derive(ActivityFailure)]`: an enum whose variants travel from an activity to its caller.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::{Attribute, Data, DataEnum, DeriveInput, Ident, LitStr, Member, Path, Type, Variant as Written};
+
+use crate::diagnostics::Errors;
+use crate::options::Options;
+use crate::root;
+use crate::signature::{MAXIMUM_INPUTS, made_at};
+
+const DERIVE: &str = "`#[derive(ActivityFailure)]`";
+
+/// An enum that can travel.
+struct Failure {
+    root: Path,
+    name: Ident,
+    variants: Vec<Variant>,
+}
+
+struct Variant {
+    ident: Ident,
+    /// The failure's type on the wire.
+    name: String,
+    non_retryable: bool,
+    fields: Vec<Field>,
+}
+
+struct Field {
+    member: Member,
+    /// What the generated code calls it.
+    local: Ident,
+    ty: Type,
+}
+
+/// `#[derive(ActivityFailure)]`.
+pub(crate) fn expand(item: TokenStream) -> TokenStream {
+    let errors = Errors::new();
+    let output = match syn::parse2::<DeriveInput>(item) {
+        Ok(item) => check(&item, &errors).map(|failure| generate(&failure)),
+        Err(error) => {
+            errors.push(error);
+            None
+        }
+    };
+    let errors = errors.into_tokens();
+    quote!(#output #errors)
+}
+
+fn check(item: &DeriveInput, errors: &Errors) -> Option<Failure> {
+    let Data::Enum(DataEnum { variants, .. }) = &item.data else {
+        errors.at(
+            &item.ident,
+            format!("{DERIVE} stands on an enum, with a variant for each way to fail: `enum ChargeError {{ Declined {{ code: u32 }} }}`"),
+        );
+        return None;
+    };
+    let before = errors.fatal();
+    if !item.generics.params.is_empty() {
+        errors.at(&item.generics, "an error that travels has one type on the wire and cannot be generic");
+    }
+    if variants.is_empty() {
+        errors.at(&item.ident, "an error needs a variant for each way to fail, and this enum has none");
+    }
+    let mut given = None;
+    for attribute in ours(&item.attrs) {
+        let mut options = Options::of(attribute, errors);
+        given = options.crate_path();
+        for key in ["non_retryable", "name"] {
+            options.elsewhere(key, "on a variant");
+        }
+        options.finish("#[failure] on an enum", &["crate"]);
+    }
+    let mut checked: Vec<Variant> = Vec::new();
+    for variant in variants {
+        let next = check_variant(variant, errors);
+        if checked.iter().any(|other| other.name == next.name) {
+            errors.at(
+                &variant.ident,
+                format!("two variants are called `{}`; write `#[failure(name = \"..\")]` on one", next.name),
+            );
+        }
+        checked.push(next);
+    }
+    (errors.fatal() == before).then(|| Failure {
+        root: root::everloop(given),
+        name: item.ident.clone(),
+        variants: checked,
+    })
+}
+
+fn check_variant(variant: &Written, errors: &Errors) -> Variant {
+    let (mut name, mut non_retryable) = (None, false);
+    for attribute in ours(&variant.attrs) {
+        let mut options = Options::of(attribute, errors);
+        name = options.name();
+        non_retryable = options.flag("non_retryable");
+        options.elsewhere("crate", "on the enum");
+        options.finish("#[failure] on a variant", &["non_retryable", "name"]);
+    }
+    let mut fields = Vec::new();
+    for (index, (field, member)) in variant.fields.iter().zip(variant.fields.members()).enumerate() {
+        for attribute in ours(&field.attrs) {
+            errors.minor(attribute, "`#[failure(..)]` stands on a variant, not on a field; move it there");
+        }
+        if index == MAXIMUM_INPUTS {
+            errors.at(
+                field,
+                format!("a variant has at most {MAXIMUM_INPUTS} fields; put them into one struct with names"),
+            );
+        }
+        let local = format_ident!("field_{}", index + 1, span = Span::mixed_site());
+        fields.push(Field { member, local, ty: field.ty.clone() });
+    }
+    let name = name.as_ref().map_or_else(|| variant.ident.unraw().to_string(), LitStr::value);
+    Variant { ident: variant.ident.clone(), name, non_retryable, fields }
+}
+
+fn ours(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("failure"))
+}
+
+fn generate(failure: &Failure) -> TokenStream {
+    let Failure { root, name, variants } = failure;
+    let private = quote!(#root::__private);
+    let into_parts = variants.iter().map(|variant| {
+        let Variant { ident, name, non_retryable, fields } = variant;
+        let (members, locals) = (fields.iter().map(|it| &it.member), locals(fields));
+        let codecs = codecs(&private, fields);
+        let bound = fields.iter().map(|it| &it.local);
+        quote! {
+            Self::#ident { #(#members: #bound),* } => {
+                #private::FailureParts::new(#name, message, #non_retryable, #codecs, &#locals)
+            }
+        }
+    });
+    let from_parts = variants.iter().map(|variant| {
+        let Variant { ident, name, fields, .. } = variant;
+        let (members, locals) = (fields.iter().map(|it| &it.member), locals(fields));
+        let codecs = codecs(&private, fields);
+        let bound = fields.iter().map(|it| &it.local);
+        quote! {
+            #name => #private::Some(match #private::Arguments::decode(#codecs, details) {
+                #private::Ok(#locals) => #private::Ok(Self::#ident { #(#members: #bound),* }),
+                #private::Err(error) => #private::Err(error),
+            }),
+        }
+    });
+    // That it can be printed is asked where the enum has its name.
+    let place = made_at(name);
+    let implements = quote_spanned!(place=> #private::TypedFailure for #name);
+    quote! {
+        const _: () = {
+            impl #implements {
+                fn into_parts(self) -> #private::FailureParts {
+                    #[allow(unused_imports)]
+                    use #private::{SaidByDebug as _, SaidByDisplay as _};
+                    let message = (&&#private::Said(&self)).said();
+                    match self {
+                        #(#into_parts)*
+                    }
+                }
+
+                fn from_parts(
+                    variant: &str,
+                    details: &[#private::Payload],
+                ) -> #private::Option<#private::Result<Self, #private::DecodeError>> {
+                    match variant {
+                        #(#from_parts)*
+                        _ => #private::None,
+                    }
+                }
+            }
+        };
+    }
+}
+
+/// `(field_1, field_2,)`, as a value or a pattern.
+fn locals(fields: &[Field]) -> TokenStream {
+    let locals = fields.iter().map(|it| &it.local);
+    quote!((#(#locals,)*))
+}
+
+/// `&(codec::<A>("a"),)`, each at the field's type.
+fn codecs(private: &TokenStream, fields: &[Field]) -> TokenStream {
+    let codecs = fields.iter().map(|Field { member, ty, .. }| {
+        let label = member.to_token_stream().to_string();
+        let label = label.trim_start_matches("r#");
+        quote_spanned!(made_at(ty)=> #private::codec::<#ty>(#label))
+    });
+    quote!(&(#(#codecs,)*))
+}

@@ -1,0 +1,227 @@
+//! Errors of activities that their callers match by variant.
+
+use std::error::Error;
+use std::fmt::{self, Debug, Display};
+use std::ops::Deref;
+
+use super::ActivityFailure;
+use crate::data::{Arguments, DecodeError, EncodeError, Failure, FailureKind};
+use crate::errors::ActivityError;
+use crate::raw;
+
+/// An error that travels from an activity to its caller as what it is: an enum with
+/// [`#[derive(ActivityFailure)]`](macro@crate::ActivityFailure).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not travel from an activity to its caller",
+    label = "callers cannot match its variants",
+    note = "derive it on an enum: `#[derive(Debug, ActivityFailure)] enum {Self} {{ .. }}`"
+)]
+pub trait TypedFailure: Debug + Send + Sized + 'static {
+    #[doc(hidden)]
+    fn into_parts(self) -> FailureParts;
+    /// `None` if there is no such variant.
+    #[doc(hidden)]
+    fn from_parts(variant: &str, details: &[raw::Payload]) -> Option<Result<Self, DecodeError>>;
+}
+
+/// What a typed failure is on the wire.
+pub struct FailureParts {
+    /// The failure's type.
+    pub variant: &'static str,
+    pub message: String,
+    pub non_retryable: bool,
+    /// The fields, in order.
+    pub details: Result<Vec<raw::Payload>, EncodeError>,
+}
+
+impl FailureParts {
+    /// `fields` are of `codecs`.
+    pub fn new<Fields>(
+        variant: &'static str,
+        message: String,
+        non_retryable: bool,
+        codecs: &dyn Arguments<Fields>,
+        fields: &Fields,
+    ) -> Self {
+        Self { variant, message, non_retryable, details: codecs.encode(fields) }
+    }
+}
+
+/// What an error says: as `Display` has it, or else as `Debug`. The method of the reference wins where both are there.
+pub struct Said<'a, E>(pub &'a E);
+
+pub trait SaidByDisplay {
+    fn said(&self) -> String;
+}
+impl<E: Display> SaidByDisplay for &Said<'_, E> {
+    fn said(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+pub trait SaidByDebug {
+    fn said(&self) -> String;
+}
+// By `TypedFailure`, which asks for `Debug`: where that is missing, it is missing once.
+impl<E: TypedFailure> SaidByDebug for Said<'_, E> {
+    fn said(&self) -> String {
+        format!("{:?}", self.0)
+    }
+}
+
+impl ActivityError {
+    /// An error that callers can match by variant, from an activity that can fail in other ways, too, and returns
+    /// [`ActivityResult`](crate::ActivityResult). The caller reads it with [`Failure::typed`].
+    ///
+    /// Not needed where the activity returns the enum itself.
+    pub fn typed<E: TypedFailure>(error: E) -> Self {
+        let FailureParts { variant, message, non_retryable, details } = error.into_parts();
+        match details {
+            Ok(details) => Self::from_failure(Failure::new(
+                message,
+                FailureKind::Application {
+                    type_name: variant.to_owned(),
+                    non_retryable,
+                    details: details.into(),
+                    next_retry_delay: None,
+                },
+            )),
+            // The next attempt would most likely fail alike.
+            Err(error) => {
+                let error = error.of(format!("the fields of the error `{variant}` ({message})"));
+                Self::non_retryable(error.to_string()).type_name("EncodeError")
+            }
+        }
+    }
+}
+
+impl Failure {
+    /// The error of an activity by its variants, where the first application failure of the chain is one of them.
+    ///
+    /// A workflow that awaits an activity gets it without asking: see [`CallError`].
+    pub fn typed<E: TypedFailure>(&self) -> Option<E> {
+        let (variant, details) = self.chain().find_map(|failure| match &failure.kind {
+            FailureKind::Application { type_name, details, .. } => Some((type_name, details)),
+            _ => None,
+        })?;
+        match E::from_parts(variant, details.as_raw())? {
+            Ok(error) => Some(error),
+            Err(problem) => {
+                let wanted = std::any::type_name::<E>();
+                tracing::warn!(%variant, wanted, "the fields of an error do not fit its variant here: {problem}");
+                None
+            }
+        }
+    }
+}
+
+/// Why an activity that returns an error of its own did not succeed. It has all methods of [`ActivityFailure`].
+///
+/// ```
+/// use everloop::{CallError, prelude::*};
+///
+/// #[derive(Debug, ActivityFailure)]
+/// enum ChargeError {
+///     /// Trying again would not help.
+///     #[failure(non_retryable)]
+///     Declined { code: u32 },
+///     Busy,
+/// }
+///
+/// #[activity]
+/// async fn charge(amount: u32) -> Result<String, ChargeError> {
+///     Err(ChargeError::Declined { code: 51 })
+/// }
+///
+/// #[workflow]
+/// #[derive(Default)]
+/// struct Order {}
+///
+/// #[workflow]
+/// impl Order {
+///     #[run]
+///     async fn run(&self, amount: u32) -> WorkflowResult<String> {
+///         match charge(amount).await {
+///             Ok(receipt) => Ok(receipt),
+///             Err(CallError::Failed(ChargeError::Declined { code }, _)) => Ok(format!("no receipt: {code}")),
+///             Err(other) => Err(other.into()), // Busy for too long, a timeout, a cancellation
+///         }
+///     }
+/// }
+/// ```
+pub enum CallError<E> {
+    /// The activity returned this error, and there is no further attempt. With it comes the failure as any other has it.
+    Failed(E, ActivityFailure),
+    /// Everything else: a time limit passed, it was cancelled, it panicked, or its error is none of the variants.
+    Other(ActivityFailure),
+}
+
+impl<E> CallError<E> {
+    /// The error, if it is one of the activity's own.
+    pub fn failed(&self) -> Option<&E> {
+        match self {
+            Self::Failed(error, _) => Some(error),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// The failure, whatever it is.
+    pub fn into_activity_failure(self) -> ActivityFailure {
+        match self {
+            Self::Failed(_, failure) | Self::Other(failure) => failure,
+        }
+    }
+}
+
+impl<E: TypedFailure> From<ActivityFailure> for CallError<E> {
+    fn from(failure: ActivityFailure) -> Self {
+        // An activity's failure is caused by what the activity returned; deeper ones are others' errors.
+        let is_its_own = failure.cause().is_some_and(|cause| matches!(cause.kind, FailureKind::Application { .. }));
+        match failure.failure().typed().filter(|_| is_its_own) {
+            Some(error) => Self::Failed(error, failure),
+            None => Self::Other(failure),
+        }
+    }
+}
+
+impl<E> Deref for CallError<E> {
+    type Target = ActivityFailure;
+
+    fn deref(&self) -> &ActivityFailure {
+        match self {
+            Self::Failed(_, failure) | Self::Other(failure) => failure,
+        }
+    }
+}
+
+impl<E> Debug for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Debug::fmt(&**self, f)
+    }
+}
+
+impl<E> Display for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(&**self, f)
+    }
+}
+
+impl<E> Error for CallError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.whole())
+    }
+}
+
+/// What the caller of an activity that returns `Self` gets in place of a result.
+pub trait Fails<const TYPED: bool> {
+    type CallError;
+}
+impl<R> Fails<false> for R {
+    type CallError = ActivityFailure;
+}
+impl<T, E: TypedFailure> Fails<true> for Result<T, E> {
+    type CallError = CallError<E>;
+}
+
+/// [`Fails::CallError`] by name.
+pub type CallErrorOf<R, const TYPED: bool> = <R as Fails<TYPED>>::CallError;

@@ -1,0 +1,75 @@
+// Errors that cannot travel from an activity to its caller.
+use everloop::prelude::*;
+
+#[derive(Debug, ActivityFailure)]
+struct Declined {
+    code: u32,
+}
+
+#[derive(Debug, ActivityFailure)]
+enum Generic<T> {
+    Declined(T),
+}
+
+#[derive(Debug, ActivityFailure)]
+enum Nothing {}
+
+#[derive(Debug, ActivityFailure)]
+#[failure(non_retryable)]
+enum Options {
+    #[failure(retryable)]
+    First,
+    #[failure(non_retryable = true)]
+    Second,
+    #[failure(name = "First")]
+    Third,
+    Fourth(#[failure(non_retryable)] u32),
+}
+
+#[derive(Debug, ActivityFailure)]
+enum Unsent {
+    Refused(std::time::Instant),
+}
+
+#[derive(ActivityFailure)]
+enum Unprinted {
+    Refused,
+}
+
+/// Has no conversion, and was not derived.
+#[derive(Debug)]
+enum Forgotten {
+    Refused,
+}
+
+#[activity]
+async fn charge() -> Result<u32, Forgotten> {
+    Err(Forgotten::Refused)
+}
+
+#[derive(Debug, ActivityFailure)]
+enum ChargeError {
+    Refused { code: u32 },
+}
+
+#[activity]
+async fn pay() -> Result<u32, ChargeError> {
+    Err(ChargeError::Refused { code: 1 })
+}
+
+#[workflow]
+#[derive(Default)]
+struct Pays {}
+
+#[workflow]
+impl Pays {
+    #[run]
+    async fn run(&self) -> WorkflowResult<u32> {
+        match pay().await {
+            Err(ChargeError::Refused { code }) => Ok(code),
+            other => Ok(other?),
+        }
+    }
+}
+
+fn main() {}
