@@ -57,11 +57,21 @@ impl Connection {
 
     /// A call that is retried while the server is away or overloaded.
     pub(crate) async fn call<R: Rpc>(&self, request: R) -> Result<R::Reply, RpcError> {
-        self.call_within(self.limit, request).await
+        self.retried(self.limit, &request).await
+    }
+
+    /// As [`call`](Self::call), with a request that may be needed once more.
+    #[cfg(feature = "worker")]
+    pub(crate) async fn call_with<R: Rpc>(&self, request: &R) -> Result<R::Reply, RpcError> {
+        self.retried(self.limit, request).await
     }
 
     /// A call that is retried, and takes no longer than this in all.
     pub(super) async fn call_within<R: Rpc>(&self, limit: Duration, request: R) -> Result<R::Reply, RpcError> {
+        self.retried(limit, &request).await
+    }
+
+    async fn retried<R: Rpc>(&self, limit: Duration, request: &R) -> Result<R::Reply, RpcError> {
         let started = Instant::now();
         let mut retries = Retries::within(limit);
         let mut earlier = None;
@@ -159,7 +169,11 @@ impl RpcError {
             (Code::Cancelled, Some(_)) => (RpcCode::Unavailable, message(status)),
             (code, _) => (RpcCode::from_wire(code), message(status)),
         };
-        Self { operation, code, message, detail }
+        let mut error = Self { operation, code, message, detail };
+        if error.is_too_large() {
+            error.message += "; keep large data elsewhere, and pass a reference to it";
+        }
+        error
     }
 
     /// Whether the same call may succeed later.
@@ -172,6 +186,14 @@ impl RpcError {
         use RpcCode::*;
         matches!(self.code, DataLoss | Internal | Unknown | ResourceExhausted | Aborted | OutOfRange | Unavailable)
             && !store_failed()
+            && !self.is_too_large()
+    }
+
+    /// Whether a message was larger than one side takes: the same one never gets through.
+    pub(crate) fn is_too_large(&self) -> bool {
+        matches!(self.code, RpcCode::ResourceExhausted | RpcCode::OutOfRange)
+            // The words of gRPC's libraries for Go and Rust.
+            && ["larger than max", "message length too large"].iter().any(|words| self.message.contains(words))
     }
 
     /// The first detail, if it is of this type.
@@ -258,5 +280,18 @@ mod tests {
         assert!(error(Code::ResourceExhausted, "").is_retryable());
         assert!(!error(Code::NotFound, "").is_retryable());
         assert!(!error(Code::Unavailable, "STORE_FAILED").is_retryable());
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_sent_again() {
+        for status in [
+            Status::resource_exhausted("grpc: received message larger than max (5242951 vs. 4194304)"),
+            Status::out_of_range("Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes"),
+        ] {
+            let error = RpcError::from_status("x", &status);
+            assert!(error.is_too_large() && !error.is_retryable());
+            assert!(error.message.ends_with("pass a reference to it"), "{}", error.message);
+        }
+        assert!(!error(Code::ResourceExhausted, "").is_too_large());
     }
 }

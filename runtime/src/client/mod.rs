@@ -264,6 +264,13 @@ impl Client {
         decode_message(self.codec(), message).await
     }
 
+    /// Warns a little later if no worker polls that queue for activities. For workers, whose workflows wait for them.
+    #[cfg(feature = "worker")]
+    pub(crate) fn watch_activity_queue(&self, task_queue: &str) {
+        let kind = everloop_proto::temporal::api::enums::v1::TaskQueueType::Activity;
+        self.inner.unpolled.watch(self, task_queue, kind);
+    }
+
     /// The headers of a call: what its maker set, and what interceptors add.
     fn headers(&self, call: &OutgoingCall<'_>, mut headers: Headers) -> Option<raw::Header> {
         for interceptor in &self.inner.interceptors {

@@ -243,7 +243,7 @@ impl<W, Then> StartCall<W, Then> {
         };
         match sent {
             Ok(run_id) => {
-                client.inner.unpolled.watch(&client, &task_queue);
+                client.inner.unpolled.watch(&client, &task_queue, enums::TaskQueueType::Workflow);
                 Ok((WorkflowHandle::new(client, workflow_id), StartedRun { run_id, task_queue }))
             }
             Err(error) => Err(start_error(workflow_id, error)),

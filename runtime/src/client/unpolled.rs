@@ -9,6 +9,7 @@ use everloop_proto::temporal::api::workflowservice::v1::{DescribeTaskQueueReques
 use tokio::time::Instant;
 
 use super::Client;
+use crate::notice::say_unless_heard;
 use crate::raw;
 
 /// How long a workflow may wait before someone asks whether there is a worker.
@@ -18,12 +19,12 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 /// When each queue was looked at.
 #[derive(Default)]
-pub(super) struct Unpolled(Mutex<HashMap<String, Instant>>);
+pub(super) struct Unpolled(Mutex<HashMap<(String, TaskQueueType), Instant>>);
 
 impl Unpolled {
     /// Looks at a queue a little later, and warns if it has no worker then.
-    pub(super) fn watch(&self, client: &Client, task_queue: &str) {
-        if !self.is_due(task_queue) {
+    pub(super) fn watch(&self, client: &Client, task_queue: &str, kind: TaskQueueType) {
+        if !self.is_due(task_queue, kind) {
             return;
         }
         // The task must not keep the client alive: with it, an engine in this process would stay.
@@ -31,22 +32,23 @@ impl Unpolled {
         tokio::spawn(async move {
             tokio::time::sleep(PATIENCE).await;
             let Some(inner) = inner.upgrade() else { return };
-            warn_if_unpolled(&Client { inner }, &task_queue, None).await;
+            warn_if_unpolled(&Client { inner }, &task_queue, kind, None).await;
         });
     }
 
-    fn is_due(&self, task_queue: &str) -> bool {
+    fn is_due(&self, task_queue: &str, kind: TaskQueueType) -> bool {
         // Nothing panics while it is held.
         let mut looked_at = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let now = Instant::now();
-        match looked_at.get_mut(task_queue) {
+        let queue = (task_queue.to_owned(), kind);
+        match looked_at.get_mut(&queue) {
             Some(last) if now.duration_since(*last) < PAUSE => false,
             Some(last) => {
                 *last = now;
                 true
             }
             None => {
-                looked_at.insert(task_queue.to_owned(), now);
+                looked_at.insert(queue, now);
                 true
             }
         }
@@ -71,14 +73,14 @@ pub(super) async fn warn_about(client: &Client, workflow_id: &str, task_queue: O
             described.workflow_execution_info.map(|info| info.task_queue).unwrap_or_default()
         }
     };
-    warn_if_unpolled(client, &task_queue, Some(workflow_id)).await;
+    warn_if_unpolled(client, &task_queue, TaskQueueType::Workflow, Some(workflow_id)).await;
 }
 
-async fn warn_if_unpolled(client: &Client, task_queue: &str, workflow_id: Option<&str>) {
+async fn warn_if_unpolled(client: &Client, task_queue: &str, kind: TaskQueueType, workflow_id: Option<&str>) {
     let request = DescribeTaskQueueRequest {
         namespace: client.namespace().to_owned(),
         task_queue: Some(raw::TaskQueue { name: task_queue.to_owned(), ..Default::default() }),
-        task_queue_type: TaskQueueType::Workflow as i32,
+        task_queue_type: kind as i32,
         ..Default::default()
     };
     // Only a hint: who may not ask gets none.
@@ -87,13 +89,18 @@ async fn warn_if_unpolled(client: &Client, task_queue: &str, workflow_id: Option
         Err(error) => return tracing::debug!(task_queue, %error, "whether the queue has a worker is not known"),
     };
     if described.pollers.is_empty() {
-        tracing::warn!(
-            task_queue,
-            workflow_id,
-            namespace = client.namespace(),
-            "no worker polls the task queue `{task_queue}`, so its workflows wait: start one with \
-             `Worker::builder(&client, \"{task_queue}\")`, or check the queue's name"
-        );
+        let advice = match kind {
+            TaskQueueType::Activity => format!(
+                "no worker polls the task queue `{task_queue}` for activities, so those called there wait: add `.activity(f)` \
+                 to a worker of that queue, or check the queue's name"
+            ),
+            _ => format!(
+                "no worker polls the task queue `{task_queue}`, so its workflows wait: start one with \
+                 `Worker::builder(&client, \"{task_queue}\")`, or check the queue's name"
+            ),
+        };
+        tracing::warn!(task_queue, workflow_id, namespace = client.namespace(), "{advice}");
+        say_unless_heard(|| advice);
     }
 }
 
@@ -145,11 +152,15 @@ mod tests {
         let _listening = tracing::subscriber::set_default(warnings.clone());
         let client = Client::connect("memory:").await.unwrap();
         client.start_untyped("Waits", Payloads::new()).id("waits").task_queue("lonely").await.unwrap();
-        assert!(!client.inner.unpolled.is_due("lonely") && client.inner.unpolled.is_due("other"));
+        let is_due = |queue, kind| client.inner.unpolled.is_due(queue, kind);
+        assert!(!is_due("lonely", TaskQueueType::Workflow) && is_due("other", TaskQueueType::Workflow));
+        assert!(is_due("lonely", TaskQueueType::Activity));
+        warn_if_unpolled(&client, "lonely", TaskQueueType::Activity, None).await;
         // Whoever has only the id learns of the queue from the server.
         warn_about(&client, "waits", None).await;
         let warnings = warnings.0.lock().unwrap().clone();
-        assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].starts_with("no worker polls the task queue `lonely`"), "{warnings:?}");
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[0].starts_with("no worker polls the task queue `lonely` for activities,"), "{warnings:?}");
+        assert!(warnings[1].starts_with("no worker polls the task queue `lonely`, so"), "{warnings:?}");
     }
 }

@@ -59,7 +59,9 @@ pub struct PayloadCodecError(pub String);
 
 debug_as_display!(PayloadCodecError);
 
-type Transformed<'a> = Pin<Box<dyn Future<Output = Result<Vec<raw::Payload>, PayloadCodecError>> + Send + 'a>>;
+/// What a codec makes of payloads.
+pub(super) type Transformed<'a> =
+    Pin<Box<dyn Future<Output = Result<Vec<raw::Payload>, PayloadCodecError>> + Send + 'a>>;
 
 /// [`PayloadCodec`] behind a pointer.
 pub(crate) trait DynPayloadCodec: Send + Sync {

@@ -3,7 +3,11 @@
 //! What a message holds is written down once, in [`holds!`]; encoding and decoding walk the same fields. Headers and search
 //! attributes stay as they are: the former belong to interceptors, the latter must be readable for the server.
 
+use std::any::Any;
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
 
 use everloop_proto::temporal::api::command::v1::{self as command, command::Attributes as CommandAttributes};
 use everloop_proto::temporal::api::history::v1::{self as history, history_event::Attributes as EventAttributes};
@@ -11,7 +15,7 @@ use everloop_proto::temporal::api::workflowservice::v1 as service;
 use everloop_proto::temporal::api::{failure, protocol, query, sdk, update, workflow};
 use prost::{Message, Name};
 
-use super::payload_codec::{DynPayloadCodec, PayloadCodecError};
+use super::payload_codec::{DynPayloadCodec, PayloadCodecError, Transformed};
 use crate::raw;
 
 /// A message that holds payloads.
@@ -31,7 +35,7 @@ pub(crate) async fn encode_message<M: Walk>(
         return Ok(());
     }
     let sent = taken.len();
-    put(message, sent, codec.encode_boxed(taken).await?)
+    put(message, sent, caught(|| codec.encode_boxed(taken)).await?)
 }
 
 /// Decodes the payloads of a message that arrived.
@@ -45,7 +49,22 @@ pub(crate) async fn decode_message<M: Walk>(
         return Ok(());
     }
     let sent = taken.len();
-    put(message, sent, codec.decode_boxed(taken).await?)
+    put(message, sent, caught(|| codec.decode_boxed(taken)).await?)
+}
+
+/// A panic in a codec is its failure, and nothing else's.
+async fn caught<'a>(start: impl FnOnce() -> Transformed<'a>) -> Result<Vec<raw::Payload>, PayloadCodecError> {
+    let panicked = |panic: Box<dyn Any + Send>| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a value that is not text");
+        PayloadCodecError(format!("it panicked: {text}"))
+    };
+    let mut transformed = catch_unwind(AssertUnwindSafe(start)).map_err(panicked)?;
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| transformed.as_mut().poll(context))) {
+        Ok(polled) => polled,
+        Err(panic) => Poll::Ready(Err(panicked(panic))),
+    })
+    .await
 }
 
 fn take(message: &mut impl Walk) -> Vec<raw::Payload> {

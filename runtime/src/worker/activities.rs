@@ -12,16 +12,19 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span};
 
 use super::interceptor::WorkerInterceptor;
 use super::link::{Link, LinkError};
-use super::logging::say_unless_heard;
+use super::logging;
 use super::polling::{ServerState, StopPolling, poll};
+use super::unsent::shortened;
 use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats, TaskToken};
 use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
 use crate::data::{Failure, FailureKind, Payloads, limit_from_wire};
 use crate::errors::ActivityError;
 use crate::executor::{Panic, catch, listed};
+use crate::notice::say_unless_heard;
 use crate::raw;
 use crate::registry::{RegisteredActivity, Registry};
 
@@ -69,6 +72,11 @@ impl EagerSlots {
 }
 
 impl Activities {
+    /// Whether the worker polls for activities at all.
+    pub(super) fn polls(&self) -> bool {
+        !self.registry.activities.is_empty()
+    }
+
     pub(super) fn knows(&self, activity_type: &str) -> bool {
         self.registry.activities.contains_key(activity_type)
     }
@@ -153,12 +161,14 @@ impl Activities {
         let last_details = Payloads::from_wire(task.heartbeat_details.take());
         let context = ActivityContext::new(info.clone(), last_details, signals);
         self.interceptors.iter().for_each(|interceptor| interceptor.activity_started(&info));
-        let body = self.body(activity, context.clone(), input);
+        let span = logging::of_activity(&info);
+        let body = self.body(activity, context.clone(), input, span);
         let mut last_sent = None;
         let ended = tokio::select! {
             ended = body => ended,
-            // It only watches: what the activity makes of a cancellation is its own business.
-            never = self.watch(&info, &token, &cancel, &beats, &mut last_sent) => never,
+            // It only watches: what the activity makes of a cancellation is its own business. It ends an attempt whose
+            // heartbeats cannot be sent.
+            failed = self.watch(&info, &token, &cancel, &beats, &mut last_sent) => failed,
         };
         let failure = ended.as_ref().err().map(ActivityError::failure);
         self.interceptors.iter().rev().for_each(|interceptor| interceptor.activity_ended(&info, failure));
@@ -182,6 +192,7 @@ impl Activities {
         activity: RegisteredActivity,
         context: ActivityContext,
         input: Vec<raw::Payload>,
+        span: Span,
     ) -> Result<raw::Payload, ActivityError> {
         let RegisteredActivity { blocking, run } = activity;
         let context_of_wait = context.clone();
@@ -197,7 +208,7 @@ impl Activities {
                 Ok(polled) => polled,
                 Err(panic) => Poll::Ready(Err(panicked(panic))),
             });
-            return caught.await;
+            return caught.instrument(span).await;
         }
         // An attempt that is over must not begin late, beside the next one or after the worker's end.
         let wait = waiting_limit(context_of_wait.info());
@@ -222,7 +233,7 @@ impl Activities {
             if let Some(reason) = late {
                 return Err(not_begun(reason));
             }
-            let result = catch(|| runtime.block_on(async move { start()?.await }));
+            let result = span.in_scope(|| catch(|| runtime.block_on(async move { start()?.await })));
             drop(slot);
             result.unwrap_or_else(|panic| Err(panicked(panic)))
         });
@@ -252,10 +263,18 @@ impl Activities {
         let heartbeats = async {
             loop {
                 let details = beats.next().await;
-                *last_sent = Some(details.clone());
-                if let Some(reason) = self.heartbeat(token, details).await {
-                    cancel_once(reason);
+                let sent = details.clone();
+                match self.heartbeat(token, details).await {
+                    Ok(Some(reason)) => cancel_once(reason),
+                    Ok(None) => {}
+                    Err(error) if error.is_unsendable() => {
+                        // The attempt ends here; a thread that still runs it learns so.
+                        cancel_once(ActivityCancelReason::NotFound);
+                        break ActivityError::from(error.failure_of("the details of a heartbeat"));
+                    }
+                    Err(error) => tracing::debug!(%error, "a heartbeat was not sent"),
                 }
+                *last_sent = Some(sent);
                 tokio::time::sleep(interval).await;
             }
         };
@@ -273,15 +292,19 @@ impl Activities {
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            () = heartbeats => {}
+            error = heartbeats => return Err(error),
             () = out_of_time => {}
             () = stopping => {}
         }
         std::future::pending().await
     }
 
-    /// Sends one heartbeat. Answers why the activity shall stop, if the server says so.
-    async fn heartbeat(&self, token: &bytes::Bytes, details: Payloads) -> Option<ActivityCancelReason> {
+    /// Sends one heartbeat. Returns why the activity must stop, if the server says so.
+    async fn heartbeat(
+        &self,
+        token: &bytes::Bytes,
+        details: Payloads,
+    ) -> Result<Option<ActivityCancelReason>, LinkError> {
         let mut request = wire::RecordActivityTaskHeartbeatRequest {
             task_token: token.clone(),
             details: details.into_wire(),
@@ -294,18 +317,47 @@ impl Activities {
             Ok::<_, LinkError>(self.link.connection.call(request).await?)
         };
         match sent.await {
-            Ok(reply) => ActivityCancelReason::from_heartbeat(&reply),
-            Err(LinkError::Rpc(error)) if error.code == RpcCode::NotFound => Some(ActivityCancelReason::NotFound),
-            Err(error) => {
-                tracing::debug!(%error, "a heartbeat was not sent");
-                None
-            }
+            Ok(reply) => Ok(ActivityCancelReason::from_heartbeat(&reply)),
+            Err(LinkError::Rpc(error)) if error.code == RpcCode::NotFound => Ok(Some(ActivityCancelReason::NotFound)),
+            Err(error) => Err(error),
         }
     }
 
-    async fn report(&self, info: &ActivityInfo, task_token: bytes::Bytes, ended: Ended) {
+    async fn report(&self, info: &ActivityInfo, token: bytes::Bytes, ended: Ended) {
+        let (failure, was_cancelled) = (ended.failure().cloned(), matches!(ended, Ended::Cancelled(_)));
+        let sent = match self.send(info, token.clone(), ended).await {
+            // Without a report the attempt would time out, and be tried again for ever.
+            Err(error) if error.is_unsendable() => {
+                let instead = match failure {
+                    None => Ended::Failed(error.failure_of("the activity's result"), None),
+                    Some(_) if was_cancelled => Ended::Cancelled(Failure::cancelled(format!(
+                        "the activity was cancelled (the details cannot be sent: {error})"
+                    ))),
+                    Some(failure) => Ended::Failed(shortened(&failure, &error), None),
+                };
+                say_unless_heard(|| {
+                    let ActivityInfo { activity_type, workflow_id, .. } = info;
+                    format!("what the activity `{activity_type}` of `{workflow_id}` returned cannot be sent: {error}")
+                });
+                self.send(info, token, instead).await
+            }
+            sent => sent,
+        };
+        match sent {
+            Ok(()) => {}
+            Err(LinkError::Rpc(error)) if error.code == RpcCode::NotFound => {
+                tracing::debug!(activity_type = info.activity_type, %error, "nobody waits for the activity any more");
+            }
+            Err(error) => tracing::warn!(
+                activity_type = info.activity_type, activity_id = info.activity_id, workflow_id = info.workflow_id, %error,
+                "the end of an activity could not be reported; its timeout will have it tried again"
+            ),
+        }
+    }
+
+    async fn send(&self, info: &ActivityInfo, task_token: bytes::Bytes, ended: Ended) -> Result<(), LinkError> {
         let Link { identity, namespace, .. } = self.link.clone();
-        let sent = match ended {
+        match ended {
             Ended::Completed(result) => {
                 let mut request = wire::RespondActivityTaskCompletedRequest {
                     task_token,
@@ -314,10 +366,8 @@ impl Activities {
                     namespace,
                     ..Default::default()
                 };
-                match self.link.encode(&mut request).await {
-                    Ok(()) => self.link.connection.call(request).await.map(drop).map_err(LinkError::from),
-                    Err(error) => Err(error.into()),
-                }
+                self.link.encode(&mut request).await?;
+                self.link.connection.call(request).await?;
             }
             Ended::Cancelled(failure) => {
                 let mut request = wire::RespondActivityTaskCanceledRequest {
@@ -327,10 +377,8 @@ impl Activities {
                     namespace,
                     ..Default::default()
                 };
-                match self.link.encode(&mut request).await {
-                    Ok(()) => self.link.connection.call(request).await.map(drop).map_err(LinkError::from),
-                    Err(error) => Err(error.into()),
-                }
+                self.link.encode(&mut request).await?;
+                self.link.connection.call(request).await?;
             }
             Ended::Failed(failure, details) => {
                 let failure = reportable(failure);
@@ -343,22 +391,11 @@ impl Activities {
                     last_heartbeat_details: details.and_then(Payloads::into_wire),
                     ..Default::default()
                 };
-                match self.link.encode(&mut request).await {
-                    Ok(()) => self.link.connection.call(request).await.map(drop).map_err(LinkError::from),
-                    Err(error) => Err(error.into()),
-                }
+                self.link.encode(&mut request).await?;
+                self.link.connection.call(request).await?;
             }
-        };
-        match sent {
-            Ok(()) => {}
-            Err(LinkError::Rpc(error)) if error.code == RpcCode::NotFound => {
-                tracing::debug!(activity_type = info.activity_type, %error, "nobody waits for the activity any more");
-            }
-            Err(error) => tracing::warn!(
-                activity_type = info.activity_type, activity_id = info.activity_id, workflow_id = info.workflow_id, %error,
-                "the end of an activity could not be reported; its timeout will have it tried again"
-            ),
         }
+        Ok(())
     }
 
     fn info(&self, task: &wire::PollActivityTaskQueueResponse, token: &bytes::Bytes) -> ActivityInfo {
@@ -416,6 +453,15 @@ enum Ended {
     Completed(raw::Payload),
     Cancelled(Failure),
     Failed(Failure, Option<Payloads>),
+}
+
+impl Ended {
+    fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Completed(_) => None,
+            Self::Cancelled(failure) | Self::Failed(failure, _) => Some(failure),
+        }
+    }
 }
 
 /// A server takes application failures only: an unasked-for cancellation is one.

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::jobs::{Answer, IdleRun, Job, Query, QueryAnswers, Turn, Undo, WorkflowJob};
+use super::logging::of_workflow;
 use super::threads::{Busy, Seat, Shared, WorkflowThread, lock};
 use crate::executor::{LastLine, ReplayError, Run, Step, Task, TaskFailure, catch};
 
@@ -28,6 +30,8 @@ struct Entry {
     run: Run,
     workflow_id: String,
     workflow_type: &'static str,
+    /// Around all of its code.
+    span: Span,
     state: State,
     idle_since: Instant,
     /// How often it was listed as idle since then.
@@ -189,9 +193,19 @@ impl RunThread {
             hash_map::Entry::Vacant(entry) => {
                 self.shared.has(run_id, self.seat);
                 let (workflow_id, workflow_type) = (options.workflow_id.clone(), definition.name());
+                let span = of_workflow(workflow_type, &options, &events);
                 let run = Run::new(definition, options);
                 let (idle_since, waiting) = (Instant::now(), VecDeque::new());
-                entry.insert(Entry { run, workflow_id, workflow_type, state: working, idle_since, listed: 0, waiting })
+                entry.insert(Entry {
+                    run,
+                    workflow_id,
+                    workflow_type,
+                    span,
+                    state: working,
+                    idle_since,
+                    listed: 0,
+                    waiting,
+                })
             }
         };
         let step = self.guarded(run_id, entry, |run| run.begin(Task { events, more, updates }));
@@ -289,14 +303,17 @@ impl RunThread {
             (query.id, answer)
         };
         let last_line = entry.run.last_line();
-        self.watched(run_id, entry.workflow_type, last_line, || queries.into_iter().map(answer).collect())
+        let answers = || queries.into_iter().map(answer).collect();
+        self.watched(run_id, entry.workflow_type, last_line, || entry.span.in_scope(answers))
     }
 
     /// Lets a run go on. A panic that the run itself does not catch, as of a waker that user code made, fails the task.
     fn guarded(&self, run_id: &Arc<str>, entry: &mut Entry, step: impl FnOnce(&mut Run) -> Step) -> Step {
         let last_line = entry.run.last_line();
+        let Entry { run, span, .. } = entry;
         self.watched(run_id, entry.workflow_type, last_line, || {
-            catch(|| step(&mut entry.run)).unwrap_or_else(|panic| Step::Failed(TaskFailure::Panic(panic)))
+            let step = || catch(|| step(run)).unwrap_or_else(|panic| Step::Failed(TaskFailure::Panic(panic)));
+            span.in_scope(step)
         })
     }
 

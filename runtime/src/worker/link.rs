@@ -38,4 +38,7 @@ pub(super) enum LinkError {
     Rpc(#[from] RpcError),
     #[error(transparent)]
     Codec(#[from] PayloadCodecError),
+    /// A response that is too large; the text says how large it is.
+    #[error("{0}")]
+    TooLarge(String),
 }

@@ -1,11 +1,44 @@
-//! What workflow code logs is dropped while it replays: it was logged when it happened.
+//! What workflows and activities log: it says whose it is, and is dropped while a workflow replays, since it was logged
+//! when it happened.
 
-use tracing::span::{Attributes, Id, Record};
+use everloop_proto::temporal::api::history::v1::HistoryEvent;
+use everloop_proto::temporal::api::history::v1::history_event::Attributes;
+use tracing::span::{Attributes as SpanAttributes, Id, Record};
 use tracing::subscriber::Interest;
-use tracing::{Dispatch, Event, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Metadata, Span, Subscriber};
 
-use crate::executor::current;
-pub(super) use crate::notice::say_unless_heard;
+use crate::activity::ActivityInfo;
+use crate::executor::{RunOptions, current};
+
+/// What surrounds the code of an activity. Spans of this level are kept by every filter that keeps an event in them.
+pub(super) fn of_activity(info: &ActivityInfo) -> Span {
+    tracing::error_span!(
+        "activity",
+        namespace = info.namespace,
+        workflow_id = info.workflow_id,
+        run_id = info.run_id,
+        workflow_type = info.workflow_type,
+        activity_type = info.activity_type,
+        activity_id = info.activity_id,
+        attempt = info.attempt,
+    )
+}
+
+/// What surrounds the code of a workflow, whose history begins with these events.
+pub(super) fn of_workflow(workflow_type: &str, options: &RunOptions, history: &[HistoryEvent]) -> Span {
+    let attempt = history.first().and_then(|event| match &event.attributes {
+        Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => Some(started.attempt),
+        _ => None,
+    });
+    tracing::error_span!(
+        "workflow",
+        namespace = options.namespace,
+        workflow_id = options.workflow_id,
+        run_id = options.run_id,
+        workflow_type,
+        attempt = attempt.unwrap_or(1),
+    )
+}
 
 /// The subscriber of the calling thread, silent while workflow code replays.
 pub(super) fn silent_on_replay() -> Dispatch {
@@ -24,7 +57,7 @@ impl Subscriber for SilentOnReplay {
         !current::is_replaying() && self.0.enabled(metadata)
     }
 
-    fn new_span(&self, span: &Attributes<'_>) -> Id {
+    fn new_span(&self, span: &SpanAttributes<'_>) -> Id {
         self.0.new_span(span)
     }
 

@@ -20,6 +20,7 @@ mod places;
 mod polling;
 mod shell;
 mod threads;
+mod unsent;
 mod until;
 #[allow(clippy::module_inception, reason = "the type that the folder is about")]
 mod worker;

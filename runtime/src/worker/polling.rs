@@ -63,7 +63,8 @@ pub(super) async fn poll<T, F: Future<Output = Result<T, RpcError>>>(
             }
             // The poll ended without a task, only not by the server's own clock.
             Err(error) if matches!(error.code, RpcCode::DeadlineExceeded | RpcCode::Cancelled) => {}
-            Err(error) if error.is_retryable() => {
+            // What is too large to arrive today is another task tomorrow.
+            Err(error) if error.is_retryable() || error.is_too_large() => {
                 server.missed(&error);
                 tokio::select! {
                     () = stop.begin.cancelled() => return Ok(None),

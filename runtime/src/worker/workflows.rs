@@ -6,7 +6,6 @@ use std::time::Duration;
 use everloop_proto::temporal::api::command::v1::Command;
 use everloop_proto::temporal::api::command::v1::command::Attributes;
 use everloop_proto::temporal::api::enums::v1::{QueryResultType, TaskQueueKind, WorkflowTaskFailedCause};
-use everloop_proto::temporal::api::failure::v1 as failure;
 use everloop_proto::temporal::api::query::v1::WorkflowQueryResult;
 use everloop_proto::temporal::api::sdk::v1::WorkflowTaskCompletedMetadata;
 use everloop_proto::temporal::api::taskqueue::v1::StickyExecutionAttributes;
@@ -17,13 +16,14 @@ use super::activities::EagerSlots;
 use super::interceptor::CallingWorkflow;
 use super::jobs::{Answer, Job, Query, QueryAnswers, Turn, Undo, WorkflowJob};
 use super::link::LinkError;
-use super::logging::say_unless_heard;
 use super::polling::poll;
 use super::shell::Shell;
 use super::threads::{Busy, Unavailable};
+use super::unsent::{failed_answer, leave_out_large_answers, leave_out_result, shortened, too_large};
 use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
 use crate::data::Failure;
 use crate::executor::{Completion, QueryError, RunOptions, SDK_NAME, Update, listed};
+use crate::notice::say_unless_heard;
 use crate::raw;
 
 /// How long the server keeps a task on our own queue before it gives it to any worker. Shorter than a call may take: a
@@ -94,27 +94,27 @@ impl Shell {
             let outcome = self.execute(task, &identity).await;
             let sent = match outcome {
                 Outcome::Completed { completion, answers, headers, turn } => {
-                    let sent = self.complete(&identity, token, completion, answers, &headers, turn).await;
+                    let sent = self.complete(&identity, token.clone(), completion, answers, &headers, turn).await;
                     if sent.is_err() {
                         // Whatever the server made of the task, history will tell: begin anew from there.
                         self.undo(&run_id, turn, Undo::Evict);
                     }
-                    sent.map(Some)
+                    match sent {
+                        Err(error) if error.is_unsendable() => {
+                            let failure = error.failure_of("the completion of the workflow task");
+                            self.fail_task(&identity, token, error.cause(), failure, &mut slot).await.map(|()| None)
+                        }
+                        sent => sent.map(Some),
+                    }
                 }
                 Outcome::Queried(answers) => self.answer_query(token, answers).await.map(|()| None),
                 Outcome::Failed { failure, .. } if is_query => {
-                    self.warn_failed(&identity, &failure);
+                    self.warn_failed(&identity, &failure, false);
                     let error = QueryError { failure: failure.into() };
                     self.answer_query(token, vec![(String::new(), Err(error))]).await.map(|()| None)
                 }
                 Outcome::Failed { cause, failure } => {
-                    self.warn_failed(&identity, &failure);
-                    if let Some(observer) = &self.observer {
-                        observer.task_failed(&identity.workflow_id, &run_id, &failure);
-                    }
-                    // The slot is another task's meanwhile.
-                    drop(slot.take());
-                    self.fail(&identity, token, cause, failure).await.map(|()| None)
+                    self.fail_task(&identity, token, cause, failure, &mut slot).await.map(|()| None)
                 }
             };
             match sent {
@@ -134,6 +134,24 @@ impl Shell {
                 }
             }
         }
+    }
+
+    /// Reports a task as failed, to those who read logs and to the server.
+    async fn fail_task(
+        &self,
+        identity: &Identity,
+        token: bytes::Bytes,
+        cause: WorkflowTaskFailedCause,
+        failure: Failure,
+        slot: &mut Option<tokio::sync::OwnedSemaphorePermit>,
+    ) -> Result<(), LinkError> {
+        self.warn_failed(identity, &failure, cause == WorkflowTaskFailedCause::GrpcMessageTooLarge);
+        if let Some(observer) = &self.observer {
+            observer.task_failed(&identity.workflow_id, &identity.run_id, &failure);
+        }
+        // The slot is another task's meanwhile.
+        drop(slot.take());
+        self.fail(identity, token, cause, failure).await
     }
 
     /// Has a workflow thread do the task, with as much history as it asks for.
@@ -293,6 +311,11 @@ impl Shell {
             if let Some(Attributes::ScheduleActivityTaskCommandAttributes(activity)) = &mut command.attributes {
                 let ours = activity.task_queue.as_ref().is_some_and(|queue| queue.name == self.task_queue);
                 let known = activity.activity_type.as_ref().is_some_and(|kind| self.activities.knows(&kind.name));
+                if !(ours && self.activities.polls())
+                    && let Some(queue) = &activity.task_queue
+                {
+                    self.link.client.watch_activity_queue(&queue.name);
+                }
                 activity.request_eager_execution = ours && known && self.activities.reserve_eager(&mut eager);
             }
         }
@@ -327,8 +350,21 @@ impl Shell {
             }),
             ..Default::default()
         };
-        self.link.encode(&mut request).await?;
-        let mut reply = self.link.connection.call(request).await?;
+        self.encode_completion(&mut request).await?;
+        let reply = match self.link.connection.call_with(&request).await {
+            Err(error) if error.is_too_large() => {
+                let error = LinkError::from(error);
+                if !leave_out_large_answers(&mut request, &error) {
+                    return Err(too_large(&request, &error));
+                }
+                self.link.connection.call_with(&request).await.map_err(LinkError::from)
+            }
+            reply => reply.map_err(LinkError::from),
+        };
+        let mut reply = match reply {
+            Err(error) if error.is_about_size() => return Err(too_large(&request, &error)),
+            reply => reply?,
+        };
         if closes && let Some(observer) = &self.observer {
             observer.run_closed(&identity.workflow_id, &identity.run_id);
         }
@@ -338,6 +374,30 @@ impl Shell {
         }
         self.run_eagerly(std::mem::take(&mut reply.activity_tasks), eager);
         Ok(reply.workflow_task.filter(|task| !task.task_token.is_empty()))
+    }
+
+    /// Encodes the payloads of a completion. An answer that the codec refuses fails alone.
+    async fn encode_completion(
+        &self,
+        request: &mut wire::RespondWorkflowTaskCompletedRequest,
+    ) -> Result<(), LinkError> {
+        let mut answers = std::mem::take(&mut request.query_results);
+        let mut messages = std::mem::take(&mut request.messages);
+        self.link.encode(request).await?;
+        for answer in answers.values_mut() {
+            if let Err(error) = self.link.encode(answer).await {
+                *answer = failed_answer(LinkError::from(error).failure_of("the query's answer"));
+            }
+        }
+        for message in &mut messages {
+            let original = message.clone();
+            if let Err(error) = self.link.encode(message).await.map_err(LinkError::from) {
+                *message = original;
+                leave_out_result(message, &error).ok_or(error)?;
+            }
+        }
+        (request.query_results, request.messages) = (answers, messages);
+        Ok(())
     }
 
     fn undo(&self, run_id: &Arc<str>, turn: Turn, undo: Undo) {
@@ -378,7 +438,16 @@ impl Shell {
 
     async fn answer_query(&self, task_token: bytes::Bytes, answers: QueryAnswers) -> Result<(), LinkError> {
         let Some((_, answer)) = answers.into_iter().next() else { return Ok(()) };
-        let WorkflowQueryResult { result_type, answer, error_message, failure } = query_result(answer);
+        match self.send_answer(task_token.clone(), query_result(answer)).await {
+            Err(error) if error.is_unsendable() => {
+                self.send_answer(task_token, failed_answer(error.failure_of("the query's answer"))).await
+            }
+            sent => sent,
+        }
+    }
+
+    async fn send_answer(&self, task_token: bytes::Bytes, answer: WorkflowQueryResult) -> Result<(), LinkError> {
+        let WorkflowQueryResult { result_type, answer, error_message, failure } = answer;
         let mut request = wire::RespondQueryTaskCompletedRequest {
             task_token,
             completed_type: result_type,
@@ -400,6 +469,24 @@ impl Shell {
         cause: WorkflowTaskFailedCause,
         failure: Failure,
     ) -> Result<(), LinkError> {
+        tokio::select! {
+            () = tokio::time::sleep(failure_pause(identity.attempt)) => {}
+            () = self.stop_polling.begin.cancelled() => {}
+        }
+        match self.send_failure(task_token.clone(), cause, failure.clone()).await {
+            Err(error) if error.is_unsendable() => {
+                self.send_failure(task_token, cause, shortened(&failure, &error)).await
+            }
+            sent => sent,
+        }
+    }
+
+    async fn send_failure(
+        &self,
+        task_token: bytes::Bytes,
+        cause: WorkflowTaskFailedCause,
+        failure: Failure,
+    ) -> Result<(), LinkError> {
         let mut request = wire::RespondWorkflowTaskFailedRequest {
             task_token,
             cause: cause as i32,
@@ -409,17 +496,21 @@ impl Shell {
             ..Default::default()
         };
         self.link.encode(&mut request).await?;
-        tokio::select! {
-            () = tokio::time::sleep(failure_pause(identity.attempt)) => {}
-            () = self.stop_polling.begin.cancelled() => {}
-        }
         self.link.connection.call(request).await?;
         Ok(())
     }
 
-    fn warn_failed(&self, identity: &Identity, failure: &Failure) {
+    fn warn_failed(&self, identity: &Identity, failure: &Failure, is_final: bool) {
         let Identity { workflow_id, run_id, workflow_type, attempt, .. } = identity;
         let next = failure_pause(*attempt);
+        if is_final {
+            tracing::warn!(
+                %workflow_id, %run_id, %workflow_type, attempt, cause = %failure,
+                "a workflow task failed, and the server terminates the workflow: it cannot go on from there"
+            );
+            say_unless_heard(|| format!("the {workflow_type} `{workflow_id}` cannot go on: {failure}"));
+            return;
+        }
         tracing::warn!(
             %workflow_id, %run_id, %workflow_type, attempt, cause = %failure,
             "a workflow task failed; the workflow is not lost, the task is tried again {}",
@@ -489,15 +580,7 @@ fn query_result(answer: Result<raw::Payload, QueryError>) -> WorkflowQueryResult
             answer: Some(raw::Payloads { payloads: vec![payload] }),
             ..Default::default()
         },
-        Err(QueryError { failure }) => {
-            let failure: failure::Failure = (*failure).into_wire();
-            WorkflowQueryResult {
-                result_type: QueryResultType::Failed as i32,
-                error_message: failure.message.clone(),
-                failure: Some(failure),
-                ..Default::default()
-            }
-        }
+        Err(QueryError { failure }) => failed_answer(*failure),
     }
 }
 

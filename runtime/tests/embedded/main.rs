@@ -4,9 +4,11 @@ mod activities;
 mod away;
 mod files;
 mod hooks;
+mod logs;
 mod mistakes;
 mod serving;
 mod shop;
 mod shutdown;
 #[cfg(feature = "tls")]
 mod tls;
+mod unsent;

@@ -19,6 +19,7 @@ everywhere! {
     input_that_does_not_fit,
     input_that_nobody_can_read,
     an_unknown_activity_type,
+    a_worker_without_activities_whose_workflow_calls_some,
     activities_that_are_called_with_something_else,
     a_result_of_another_type,
     an_unknown_signal,
@@ -217,6 +218,16 @@ async fn call(world: &World, how: &str) -> String {
         Err(ExecuteError::Result(ResultError::Failed(failure))) => failure.to_string(),
         other => panic!("{other:?}"),
     }
+}
+
+async fn a_worker_without_activities_whose_workflow_calls_some(world: World) {
+    let worker = world.worker().workflow::<Doubles>();
+    run(worker, async {
+        world.client.start(Doubles::run(4)).id(world.id("calls")).await.unwrap();
+        let warning = warnings::about(world.queue(), "for activities").await;
+        assert!(warning.contains("add `.activity(f)`"), "{warning}");
+    })
+    .await;
 }
 
 async fn an_unknown_activity_type(world: World) {

@@ -20,5 +20,6 @@ mod queries;
 mod replay;
 mod signals;
 mod timers;
+mod unsent;
 mod updates;
 mod values;

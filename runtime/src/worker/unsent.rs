@@ -1,0 +1,166 @@
+//! Responses that cannot be sent: too large for gRPC, or refused by the payload codec. Each is replaced by a failure that
+//! says why; otherwise its task would time out and be tried again for ever.
+
+use everloop_proto::temporal::api::command::v1::Command;
+use everloop_proto::temporal::api::enums::v1::{QueryResultType, WorkflowTaskFailedCause};
+use everloop_proto::temporal::api::protocol::v1 as protocol;
+use everloop_proto::temporal::api::query::v1::WorkflowQueryResult;
+use everloop_proto::temporal::api::update::v1 as update;
+use everloop_proto::temporal::api::workflowservice::v1 as wire;
+use prost::{Message, Name};
+
+use super::link::LinkError;
+use crate::data::{Failure, FailureKind};
+
+/// Answers above this size are left out of a completion that is too large.
+const LARGE_ANSWER_BYTES: usize = 64 << 10;
+/// Of the message of a failure that cannot be sent, this much is kept.
+const KEPT_MESSAGE_BYTES: usize = 1 << 10;
+
+impl LinkError {
+    /// Whether the message was not sent, and will not be, as long as it stays as it is.
+    pub(super) fn is_unsendable(&self) -> bool {
+        match self {
+            Self::Rpc(error) => error.is_too_large(),
+            Self::Codec(_) | Self::TooLarge(_) => true,
+        }
+    }
+
+    /// Whether its size is why. A codec may do better next time; the size of a message stays.
+    pub(super) fn is_about_size(&self) -> bool {
+        !matches!(self, Self::Codec(_)) && self.is_unsendable()
+    }
+
+    /// What stands in history in place of something that cannot be sent.
+    pub(super) fn failure_of(&self, what: &str) -> Failure {
+        let type_name = if self.is_about_size() { "MessageTooLarge" } else { "PayloadCodecError" };
+        let mut failure = Failure::application(type_name, format!("{what} cannot be sent: {self}"));
+        if let FailureKind::Application { non_retryable, .. } = &mut failure.kind {
+            *non_retryable = self.is_about_size();
+        }
+        failure
+    }
+
+    /// The cause of a workflow task that fails because its completion cannot be sent.
+    pub(super) fn cause(&self) -> WorkflowTaskFailedCause {
+        if self.is_about_size() {
+            WorkflowTaskFailedCause::GrpcMessageTooLarge
+        } else {
+            WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure
+        }
+    }
+}
+
+/// A failure without what may have made it impossible to send: details, causes, stack, most of a long message.
+pub(super) fn shortened(failure: &Failure, why: &LinkError) -> Failure {
+    let end =
+        (0..=failure.message.len().min(KEPT_MESSAGE_BYTES)).rev().find(|end| failure.message.is_char_boundary(*end));
+    let kept = &failure.message[..end.unwrap_or_default()];
+    let message = format!("{kept} (the rest of this failure cannot be sent: {why})");
+    let (name, is_final, delay) = match &failure.kind {
+        FailureKind::Application { type_name, non_retryable, next_retry_delay, .. } => {
+            (type_name.as_str(), *non_retryable, *next_retry_delay)
+        }
+        _ => ("ActivityError", false, None),
+    };
+    let mut short = Failure::application(name, message);
+    if let FailureKind::Application { non_retryable, next_retry_delay, .. } = &mut short.kind {
+        (*non_retryable, *next_retry_delay) = (is_final, delay);
+    }
+    short
+}
+
+/// Replaces large answers to queries and updates by failures; false if there are none. Their callers hear why, and the
+/// workflow goes on.
+pub(super) fn leave_out_large_answers(
+    request: &mut wire::RespondWorkflowTaskCompletedRequest,
+    why: &LinkError,
+) -> bool {
+    let mut left_out = false;
+    for result in request.query_results.values_mut().filter(|result| result.encoded_len() > LARGE_ANSWER_BYTES) {
+        *result = failed_answer(why.failure_of("the query's answer"));
+        left_out = true;
+    }
+    for message in request.messages.iter_mut().filter(|message| message.encoded_len() > LARGE_ANSWER_BYTES) {
+        left_out |= leave_out_result(message, why).is_some();
+    }
+    left_out
+}
+
+/// Replaces the result of a completed update by a failure; `None` if the message has none.
+pub(super) fn leave_out_result(message: &mut protocol::Message, why: &LinkError) -> Option<()> {
+    let body = message.body.as_mut()?;
+    if body.type_url.rsplit('/').next() != Some(update::Response::full_name().as_str()) {
+        return None;
+    }
+    let mut response = update::Response::decode(body.value.as_slice()).ok()?;
+    let failure = why.failure_of("the update completed, but its result").into_wire();
+    response.outcome = Some(update::Outcome { value: Some(update::outcome::Value::Failure(failure)) });
+    body.value = response.encode_to_vec();
+    Some(())
+}
+
+pub(super) fn failed_answer(failure: Failure) -> WorkflowQueryResult {
+    let failure = failure.into_wire();
+    WorkflowQueryResult {
+        result_type: QueryResultType::Failed as i32,
+        error_message: failure.message.clone(),
+        failure: Some(failure),
+        ..Default::default()
+    }
+}
+
+/// Says how large a completion is, and what in it is the largest.
+pub(super) fn too_large(request: &wire::RespondWorkflowTaskCompletedRequest, error: &LinkError) -> LinkError {
+    let total = request.encoded_len();
+    let largest = request.commands.iter().max_by_key(|command| command.encoded_len());
+    let largest = largest.map(|command| format!(", of which {} has {}", name(command), command.encoded_len()));
+    LinkError::TooLarge(format!("it has {total} bytes{}: {error}", largest.unwrap_or_default()))
+}
+
+fn name(command: &Command) -> &'static str {
+    let name = command.command_type().as_str_name();
+    name.strip_prefix("COMMAND_TYPE_").unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::data::Payloads;
+
+    fn why() -> LinkError {
+        LinkError::TooLarge("it is 5 MiB".to_owned())
+    }
+
+    #[test]
+    fn a_failure_that_cannot_be_sent_keeps_what_decides_on_its_retry() {
+        let mut failure =
+            Failure::application("Declined", "ü".repeat(5 << 20)).caused_by(Failure::application("x", "y"));
+        if let FailureKind::Application { non_retryable, details, .. } = &mut failure.kind {
+            (*non_retryable, *details) = (true, Payloads::of(&"z".repeat(5 << 20)).unwrap());
+        }
+        let short = shortened(&failure, &why());
+        let wire = short.clone().into_wire();
+        assert!(wire.encoded_len() < 2 * KEPT_MESSAGE_BYTES, "{}", wire.encoded_len());
+        assert!(short.message.ends_with("(the rest of this failure cannot be sent: it is 5 MiB)"), "{}", short.message);
+        let FailureKind::Application { type_name, non_retryable, .. } = short.kind else { panic!("{short:?}") };
+        assert_eq!((type_name.as_str(), non_retryable), ("Declined", true));
+    }
+
+    #[test]
+    fn large_answers_are_left_out_and_small_ones_stay() {
+        let answer = |bytes: usize| WorkflowQueryResult {
+            result_type: QueryResultType::Answered as i32,
+            error_message: "a".repeat(bytes),
+            ..Default::default()
+        };
+        let results = HashMap::from([("large".to_owned(), answer(1 << 20)), ("small".to_owned(), answer(1))]);
+        let mut request = wire::RespondWorkflowTaskCompletedRequest { query_results: results, ..Default::default() };
+        assert!(leave_out_large_answers(&mut request, &why()));
+        assert_eq!(request.query_results["small"], answer(1));
+        assert_eq!(request.query_results["large"].error_message, "the query's answer cannot be sent: it is 5 MiB");
+        assert!(!leave_out_large_answers(&mut request, &why()), "nothing large is left");
+    }
+}

@@ -1,0 +1,119 @@
+//! What workflows and activities log says whose it is.
+
+use std::cell::RefCell;
+use std::fmt::{Debug, Write};
+use std::sync::{Arc, Mutex};
+
+use everloop::WorkerError;
+use everloop::prelude::*;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+thread_local! {
+    /// The spans that the thread is in.
+    static ENTERED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps each event of this module with the fields of the spans around it.
+#[derive(Clone, Default)]
+struct Listener {
+    spans: Arc<Mutex<Vec<String>>>,
+    events: Arc<Mutex<Vec<(String, String)>>>,
+}
+
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        write!(self.0, "{}={value:?} ", field.name()).unwrap();
+    }
+}
+
+impl Subscriber for Listener {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut text = Text(format!("{} ", span.metadata().name()));
+        span.record(&mut text);
+        let mut spans = self.spans.lock().unwrap();
+        spans.push(text.0);
+        Id::from_u64(spans.len() as u64)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        if event.metadata().target() != module_path!() {
+            return;
+        }
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        let spans = self.spans.lock().unwrap();
+        let around = ENTERED.with_borrow(|entered| entered.iter().map(|span| spans[*span].as_str()).collect());
+        self.events.lock().unwrap().push((text.0, around));
+    }
+
+    fn enter(&self, span: &Id) {
+        ENTERED.with_borrow_mut(|entered| entered.push(span.into_u64() as usize - 1));
+    }
+
+    fn exit(&self, _: &Id) {
+        ENTERED.with_borrow_mut(|entered| entered.pop());
+    }
+}
+
+#[activity(start_to_close_timeout = "1m")]
+async fn told() -> ActivityResult<()> {
+    tracing::info!("async activity");
+    Ok(())
+}
+
+#[workflow]
+#[derive(Default)]
+struct Tells {}
+
+#[workflow]
+impl Tells {
+    #[run]
+    async fn run(&self) -> WorkflowResult<()> {
+        tracing::info!("workflow begins");
+        told().await?;
+        tracing::info!("workflow ends");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_is_logged_carries_namespace_workflow_run_type_and_attempt_and_appears_once() {
+    let listener = Listener::default();
+    let _listening = tracing::subscriber::set_default(listener.clone());
+    let client = Client::builder("memory:").task_queue("logs").await.unwrap();
+    // Without a cache each task replays.
+    let worker = Worker::builder(&client, "logs").workflow::<Tells>().activity(told).max_cached_workflows(0);
+    let run_id = worker
+        .build()
+        .unwrap()
+        .run_until(async {
+            let handle = client.start(Tells::run()).id("tells").await.unwrap();
+            handle.result().await.unwrap();
+            Ok::<_, WorkerError>(handle.run_id().unwrap().to_owned())
+        })
+        .await
+        .unwrap();
+    let events = listener.events.lock().unwrap().clone();
+    let of_run = format!("namespace=\"default\" workflow_id=\"tells\" run_id=\"{run_id}\" workflow_type=\"Tells\"");
+    let workflow = format!("workflow {of_run} attempt=1 ");
+    let activity = format!("activity {of_run} activity_type=\"told\" activity_id=\"1\" attempt=1 ");
+    let expected = [
+        ("message=workflow begins ", &workflow),
+        ("message=async activity ", &activity),
+        ("message=workflow ends ", &workflow),
+    ];
+    let seen: Vec<_> = events.iter().map(|(event, spans)| (event.as_str(), spans)).collect();
+    assert_eq!(seen, expected);
+}
