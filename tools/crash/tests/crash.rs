@@ -83,7 +83,7 @@ fn mistakes_are_named() {
         (&[][..], "nothing to do: say how often"),
         (&["--kills", "some"], "invalid value 'some'"),
         (&["child", "--file", "x", "--mode", "grpc", "--kill", "begin:0"], "`begin:0` is no moment of a commit"),
-        (&["child", "--file", "nowhere/x", "--mode", "grpc"], "there is no folder nowhere"),
+        (&["child", "--file", "nowhere/x", "--mode", "grpc"], "nowhere/x: there is no folder"),
     ] {
         let Run { code, lines, errors } = run(arguments);
         assert!(code == Some(2) && lines.is_empty(), "{arguments:?}: {code:?}, {lines:?}");
