@@ -127,7 +127,7 @@ async fn a_termination(world: World) {
         let timeline = handle.history().await.unwrap().timeline();
         assert!(timeline.trim_end().ends_with("fire in the house"), "{timeline}");
         let error = handle.terminate("again").await.unwrap_err().to_string();
-        assert!(error.contains(handle.id()) && error.contains("already completed"), "{error}");
+        assert!(error.contains(handle.id()) && error.contains("has ended"), "{error}");
     })
     .await;
 }

@@ -187,7 +187,7 @@ async fn after_the_end(world: World) {
         // A signal with a start needs no workflow that runs; one without does.
         let missing = world.client.workflow_handle::<Mailbox>(world.id("missing"));
         let error = missing.close().await.unwrap_err().to_string();
-        assert!(error.contains(&world.id("missing")) && error.contains("not found"), "{error}");
+        assert!(error.contains(&world.id("missing")) && error.contains("there is no workflow"), "{error}");
     })
     .await;
 }
