@@ -433,8 +433,8 @@ impl Core {
         self.inner.borrow_mut().scope = scope;
     }
 
-    pub(super) fn scope_has_children(&self, scope: ScopeId) -> bool {
-        self.inner.borrow().scopes.has_children(scope)
+    pub(super) fn scope_leaves_children(&self, scope: ScopeId) -> bool {
+        self.inner.borrow().scopes.leaves_children(scope)
     }
 
     /// Ends the scope of a coroutine that has ended. The operations that it left running belong to the scope above from now on.

@@ -591,7 +591,7 @@ impl Run {
             Poll::Ready(output) => {
                 if let Some(coroutine) = self.coroutines.remove(&id) {
                     catch(|| drop(coroutine.future)).map_err(TaskFailure::Panic)?;
-                    let stays = self.core.scope_has_children(coroutine.scope) && self.holds(Rule::EndedScopesStay);
+                    let stays = self.core.scope_leaves_children(coroutine.scope) && self.holds(Rule::EndedScopesStay);
                     self.core.end_scope(coroutine.scope, stays);
                 }
                 if self.handlers.remove(&id).is_some() {

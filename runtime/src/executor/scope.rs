@@ -46,8 +46,9 @@ impl Scopes {
         id
     }
 
-    pub(super) fn has_children(&self, id: ScopeId) -> bool {
-        self.scopes.get(&id).is_some_and(|scope| scope.children > 0)
+    /// Whether ending a scope leaves scopes without their parent. The root never ends.
+    pub(super) fn leaves_children(&self, id: ScopeId) -> bool {
+        id != Self::ROOT && self.scopes.get(&id).is_some_and(|scope| scope.children > 0)
     }
 
     /// Ends the scope of a coroutine that has ended, and returns the scope that takes over its operations. The root stays.
@@ -166,7 +167,7 @@ mod tests {
         assert!(scopes.is_cancelled(grandchild) && !scopes.is_cancelled(Scopes::ROOT));
         scopes.end(grandchild, true);
         assert_eq!(scopes.scopes.len(), 1, "only the root is left");
-        assert!(!scopes.has_children(Scopes::ROOT));
+        assert!(!scopes.leaves_children(parent));
     }
 
     #[test]
@@ -176,10 +177,9 @@ mod tests {
         let child = scopes.add(Some(parent));
         scopes.cancel(parent);
         scopes.end(parent, false);
-        assert!(
-            !scopes.is_cancelled(child) && scopes.is_within(child, Scopes::ROOT) && scopes.has_children(Scopes::ROOT)
-        );
+        assert!(!scopes.is_cancelled(child) && scopes.is_within(child, Scopes::ROOT));
+        assert_eq!(scopes.scopes[&Scopes::ROOT].children, 1);
         scopes.end(child, false);
-        assert!(!scopes.has_children(Scopes::ROOT));
+        assert_eq!(scopes.scopes[&Scopes::ROOT].children, 0);
     }
 }

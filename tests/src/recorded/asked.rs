@@ -20,6 +20,7 @@ pub(super) fn check(of: &str, history: &History, tasks: &[PlayedTask]) {
         panic!("{of}: the first event is another one")
     };
     let run_timeout = start.workflow_run_timeout.filter(|limit| *limit != Duration::default());
+    let newest_rule = events.iter().flat_map(recorded_rules).max().unwrap_or_default();
     let completed = EventType::WorkflowTaskCompleted as i32;
     let starts = (0..events.len()).filter(|index| events[*index].event_type == completed);
     let recorded: Vec<(i64, Vec<String>)> = starts
@@ -27,8 +28,7 @@ pub(super) fn check(of: &str, history: &History, tasks: &[PlayedTask]) {
             let Some(Event::WorkflowTaskCompletedEventAttributes(completed)) = &events[index].attributes else {
                 panic!("{of}: event {} has another event's attributes", index + 1)
             };
-            let flags = completed.sdk_metadata.as_ref().map(|metadata| metadata.lang_used_flags.clone());
-            let mut lines = vec![format!("rules {:?}", flags.unwrap_or_default())];
+            let mut lines = vec![format!("rules {:?}", recorded_rules(&events[index]))];
             lines.extend(events[index + 1..].iter().map_while(of_event));
             (completed.started_event_id, lines)
         })
@@ -36,12 +36,24 @@ pub(super) fn check(of: &str, history: &History, tasks: &[PlayedTask]) {
     let issued: Vec<(i64, Vec<String>)> = tasks
         .iter()
         .map(|task| {
-            let mut lines = vec![format!("rules {:?}", task.rules)];
+            // A rule that is younger than the recording is adopted where the code meets it.
+            let rules: Vec<u32> = task.rules.iter().copied().filter(|rule| *rule <= newest_rule).collect();
+            let mut lines = vec![format!("rules {rules:?}")];
             lines.extend(task.commands.iter().map(|command| of_command(command, &task.messages, run_timeout)));
             (task.started_event_id, lines)
         })
         .collect();
     assert!(issued == recorded, "{of}: it asked for\n{issued:#?}\nand history has\n{recorded:#?}");
+}
+
+/// The rules that the worker adopted with a task.
+fn recorded_rules(event: &HistoryEvent) -> Vec<u32> {
+    match &event.attributes {
+        Some(Event::WorkflowTaskCompletedEventAttributes(completed)) => {
+            completed.sdk_metadata.as_ref().map(|metadata| metadata.lang_used_flags.clone()).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// `None` if the event was not born of a command.
