@@ -48,7 +48,7 @@ pub(crate) use definition::Instance;
 pub(crate) use definition::{Definition, TypedDefinition};
 pub(crate) use error::{ReplayError, TaskFailure};
 pub(crate) use operation::{OnDrop, OperationId, Outcome};
-pub(crate) use panic::{Panic, catch, install_hook};
+pub(crate) use panic::{Panic, catch, discard, install_hook};
 pub use random::Random;
 pub(crate) use rules::SDK_NAME;
 pub(crate) use run::{Completion, QueryError, Run, RunOptions, Step, Task, listed};

@@ -1,8 +1,9 @@
 //! Activity tasks from poll to answer.
 
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
@@ -23,7 +24,7 @@ use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, Conte
 use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
 use crate::data::{Failure, FailureKind, Payloads, limit_from_wire};
 use crate::errors::ActivityError;
-use crate::executor::{Panic, catch, listed};
+use crate::executor::{Panic, catch, discard, listed};
 use crate::notice::say_unless_heard;
 use crate::raw;
 use crate::registry::{RegisteredActivity, Registry};
@@ -160,7 +161,10 @@ impl Activities {
         let signals = ContextSignals { cancelled, shutdown: self.shutdown.clone(), beats: beats.clone() };
         let last_details = Payloads::from_wire(task.heartbeat_details.take());
         let context = ActivityContext::new(info.clone(), last_details, signals);
-        self.interceptors.iter().for_each(|interceptor| interceptor.activity_started(&info));
+        let started = catch(|| self.interceptors.iter().for_each(|interceptor| interceptor.activity_started(&info)));
+        if let Err(panic) = started {
+            return self.report(&info, token, Ended::Failed(panicked(panic).into_failure(), None)).await;
+        }
         let span = logging::of_activity(&info);
         let body = self.body(activity, context.clone(), input, span);
         let mut last_sent = None;
@@ -171,7 +175,12 @@ impl Activities {
             failed = self.watch(&info, &token, &cancel, &beats, &mut last_sent) => failed,
         };
         let failure = ended.as_ref().err().map(ActivityError::failure);
-        self.interceptors.iter().rev().for_each(|interceptor| interceptor.activity_ended(&info, failure));
+        let told =
+            catch(|| self.interceptors.iter().rev().for_each(|interceptor| interceptor.activity_ended(&info, failure)));
+        if let Err(panic) = told {
+            // The attempt has its result, which counts.
+            tracing::warn!(activity_type = info.activity_type, %panic, "an interceptor panicked after an activity");
+        }
         if context.completes_elsewhere() {
             return;
         }
@@ -203,8 +212,8 @@ impl Activities {
             })
         };
         if !blocking {
-            let mut running = Box::pin(async move { start()?.await });
-            let caught = poll_fn(|cx| match catch(|| running.as_mut().poll(cx)) {
+            let mut running = Guarded(Some(Box::pin(async move { start()?.await })));
+            let caught = poll_fn(|cx| match catch(|| running.poll(cx)) {
                 Ok(polled) => polled,
                 Err(panic) => Poll::Ready(Err(panicked(panic))),
             });
@@ -471,6 +480,23 @@ fn reportable(failure: Failure) -> Failure {
         _ => {
             let outer = Failure::application("ActivityError", failure.message.clone());
             outer.caused_by(failure)
+        }
+    }
+}
+
+/// A future of user code, whose destructors may panic where it is dropped before it ended.
+struct Guarded<F>(Option<Pin<Box<F>>>);
+
+impl<F: Future> Guarded<F> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.0.as_mut().expect("only its drop takes the future out").as_mut().poll(cx)
+    }
+}
+
+impl<F> Drop for Guarded<F> {
+    fn drop(&mut self) {
+        if let Err(panic) = discard(self.0.take()) {
+            tracing::warn!(%panic, "an activity that was over panicked while it was dropped");
         }
     }
 }

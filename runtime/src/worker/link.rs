@@ -41,4 +41,7 @@ pub(super) enum LinkError {
     /// A response that is too large; the text says how large it is.
     #[error("{0}")]
     TooLarge(String),
+    /// A worker's interceptor panicked, so what it would have added is missing.
+    #[error("an interceptor of the worker panicked: {0}")]
+    Interceptor(String),
 }

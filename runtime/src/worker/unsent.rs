@@ -22,18 +22,22 @@ impl LinkError {
     pub(super) fn is_unsendable(&self) -> bool {
         match self {
             Self::Rpc(error) => error.is_too_large(),
-            Self::Codec(_) | Self::TooLarge(_) => true,
+            Self::Codec(_) | Self::TooLarge(_) | Self::Interceptor(_) => true,
         }
     }
 
     /// Whether its size is why. A codec may do better next time; the size of a message stays.
     pub(super) fn is_about_size(&self) -> bool {
-        !matches!(self, Self::Codec(_)) && self.is_unsendable()
+        matches!(self, Self::Rpc(_) | Self::TooLarge(_)) && self.is_unsendable()
     }
 
     /// What stands in history in place of something that cannot be sent.
     pub(super) fn failure_of(&self, what: &str) -> Failure {
-        let type_name = if self.is_about_size() { "MessageTooLarge" } else { "PayloadCodecError" };
+        let type_name = match self {
+            Self::Rpc(_) | Self::TooLarge(_) => "MessageTooLarge",
+            Self::Codec(_) => "PayloadCodecError",
+            Self::Interceptor(_) => "Panic",
+        };
         let mut failure = Failure::application(type_name, format!("{what} cannot be sent: {self}"));
         if let FailureKind::Application { non_retryable, .. } = &mut failure.kind {
             *non_retryable = self.is_about_size();

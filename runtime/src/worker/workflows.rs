@@ -22,7 +22,7 @@ use super::threads::{Busy, Unavailable};
 use super::unsent::{failed_answer, leave_out_large_answers, leave_out_result, shortened, too_large};
 use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
 use crate::data::Failure;
-use crate::executor::{Completion, QueryError, RunOptions, SDK_NAME, Update, listed};
+use crate::executor::{Completion, QueryError, RunOptions, SDK_NAME, Update, catch, listed};
 use crate::notice::say_unless_heard;
 use crate::raw;
 
@@ -305,7 +305,8 @@ impl Shell {
             );
             say_unless_heard(|| format!("{} `{}`: {warning}", identity.workflow_type, identity.workflow_id));
         }
-        self.intercept(identity, headers, &mut commands);
+        catch(|| self.intercept(identity, headers, &mut commands))
+            .map_err(|panic| LinkError::Interceptor(panic.to_string()))?;
         let mut eager = EagerSlots::default();
         for command in &mut commands {
             if let Some(Attributes::ScheduleActivityTaskCommandAttributes(activity)) = &mut command.attributes {

@@ -174,6 +174,55 @@ impl Traced {
     }
 }
 
+/// Panics at the first call of each of its methods.
+#[derive(Default)]
+struct Clumsy {
+    has_seen_workflow: AtomicBool,
+    has_seen_command: AtomicBool,
+    has_seen_attempt: AtomicBool,
+}
+
+impl WorkerInterceptor for Clumsy {
+    fn workflow_started(&self, _: &CallingWorkflow<'_>) {
+        assert!(self.has_seen_workflow.swap(true, Ordering::SeqCst), "no trace of the workflow");
+    }
+
+    fn activity_scheduled(&self, _: &CallingWorkflow<'_>, _: &str, headers: &mut Headers) {
+        assert!(self.has_seen_command.swap(true, Ordering::SeqCst), "no trace of the command");
+        headers.insert("trace", &"there").unwrap();
+    }
+
+    fn activity_started(&self, _: &ActivityInfo) {
+        assert!(self.has_seen_attempt.swap(true, Ordering::SeqCst), "no trace of the attempt");
+    }
+
+    fn activity_ended(&self, _: &ActivityInfo, _: Option<&Failure>) {
+        panic!("no trace of the end");
+    }
+}
+
+/// The panic ended the worker's own task: the workflow task and the attempt timed out without a cause, and their slots were lost.
+#[tokio::test]
+async fn interceptor_that_panics_fails_the_task_or_attempt_with_its_cause() {
+    let client = Client::builder("memory:?clock=skipping").task_queue("q").await.unwrap();
+    let worker = Worker::builder(&client, "q")
+        .workflow::<Traced>()
+        .activity(headers_of)
+        .interceptor(Clumsy::default())
+        .build()
+        .unwrap();
+    let story = async {
+        let handle = client.start(Traced::run()).await.unwrap();
+        assert_eq!(handle.result().await.unwrap().0, "there");
+        let history = format!("{:?}", handle.history().await.unwrap());
+        for cause in ["no trace of the workflow", "no trace of the command", "no trace of the attempt"] {
+            assert!(history.contains(cause), "{cause}: {history}");
+        }
+        assert!(!history.contains("TimedOut"), "{history}");
+    };
+    worker.run_until(story).await.unwrap();
+}
+
 #[tokio::test]
 async fn headers_go_from_the_client_through_the_workflow_to_its_activities() {
     let log = Log::default();
