@@ -57,9 +57,9 @@ impl Calls {
     }
 }
 
-/// A failure with its causes, as far as it is worth reading.
+/// A failure with its causes and why it was not retried, as far as it is worth reading.
 fn full(failure: &ActivityFailure) -> String {
-    format!("{:?}", failure.failure()).chars().take(2000).collect()
+    format!("{:?}: {failure}", failure.retry_state()).chars().take(2000).collect()
 }
 
 #[workflow]
