@@ -261,7 +261,7 @@ impl Engine {
     }
 
     /// What takes back that others will reach the engine at an address.
-    #[cfg(feature = "listen")]
+    #[cfg_attr(not(feature = "listen"), expect(dead_code, reason = "only a socket has an address"))]
     pub(crate) fn on_stop_listening(&self) -> impl FnOnce(SocketAddr) + Send + use<> {
         let store = Arc::clone(&self.handle.core.store);
         move |address| store.stops_listening_on(&address.to_string())
