@@ -6,14 +6,11 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use everloop_server::{ClockMode, Engine, EngineBuilder, EngineError};
-pub(crate) use everloop_server::{ListenError, Listening, Workflows};
-
-/// How `explain_time` calls the lock that holds time while nobody waits.
-const TAKER: &str = "nobody waits for a result";
+pub(crate) use everloop_server::{LetsTimeJump, ListenError, Listening, Step, Stepper, Workflows};
 
 /// How long a file is waited for that another engine of this process is about to close.
 const CLOSING_MAX: Duration = Duration::from_secs(5);
@@ -32,9 +29,6 @@ pub struct EngineClock {
 struct Embedded {
     engine: Engine,
     is_skipping: bool,
-    /// How many want time to jump. The engine starts with one lock: the first one takes it away, the last one puts it
-    /// back.
-    jumping: Mutex<usize>,
 }
 
 /// The engines of this process that have a file: within a process, one file is one engine.
@@ -92,15 +86,12 @@ impl EngineClock {
 
     /// Lets a skipping clock jump for as long as the answer is kept.
     pub fn jump(&self) -> Jumping {
-        if self.embedded.is_skipping {
-            let mut jumping = self.embedded.jumping();
-            *jumping += 1;
-            if *jumping == 1 {
-                // There is nothing to take away where someone unlocked more often than it was locked.
-                let _ = self.embedded.engine.unlock_time(TAKER);
-            }
-        }
-        Jumping { clock: self.clone() }
+        Jumping { _time: self.embedded.engine.let_time_jump() }
+    }
+
+    /// Takes a skipping clock over, to skip from deadline to deadline.
+    pub(crate) fn step(&self) -> Stepper {
+        self.embedded.engine.step()
     }
 
     /// Why time jumps, or does not: who holds it, what is under way, and what comes next.
@@ -118,26 +109,13 @@ impl fmt::Debug for EngineClock {
 /// A skipping clock may jump while this is kept. See [`EngineClock::jump`].
 #[must_use = "time jumps only while it is kept"]
 pub struct Jumping {
-    clock: EngineClock,
-}
-
-impl Drop for Jumping {
-    fn drop(&mut self) {
-        let embedded = &self.clock.embedded;
-        if embedded.is_skipping {
-            let mut jumping = embedded.jumping();
-            *jumping -= 1;
-            if *jumping == 0 {
-                embedded.engine.lock_time(TAKER);
-            }
-        }
-    }
+    _time: everloop_server::Jumping,
 }
 
 impl Embedded {
     fn start(builder: EngineBuilder, is_skipping: bool) -> Result<Self, EngineError> {
         let mode = if is_skipping { ClockMode::Skipping } else { ClockMode::Real };
-        Ok(Self { engine: builder.clock(mode).build()?, is_skipping, jumping: Mutex::new(0) })
+        Ok(Self { engine: builder.clock(mode).build()?, is_skipping })
     }
 
     /// The engine of a file: the one that is there, or a new one.
@@ -170,10 +148,5 @@ impl Embedded {
                 Err(error) => return Err(error.to_string()),
             }
         }
-    }
-
-    fn jumping(&self) -> MutexGuard<'_, usize> {
-        // Nothing panics while it is held.
-        self.jumping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,7 +17,8 @@ pub use clock::{ClockMode, UnbalancedUnlock};
 #[cfg(feature = "listen")]
 pub use grpc::{ListenError, Listening};
 pub use grpc::{Operator, TestTime};
-pub use service::handle::{Awake, Engine, EngineBuilder, EngineError};
+pub use service::call::LetsTimeJump;
+pub use service::handle::{Awake, Engine, EngineBuilder, EngineError, Jumping, Settled, Step, Stepper};
 pub use service::workflow::Workflows;
 #[doc(hidden)]
 pub use store::CommitStep;

@@ -37,11 +37,13 @@ pub(crate) struct Connection {
     limit: Duration,
     /// Whether those who wait for the server know that it is away.
     is_away: Arc<AtomicBool>,
+    /// Whether the clock of an engine in this process may jump while its calls wait.
+    lets_time_jump: bool,
 }
 
 impl Connection {
     pub(super) fn new(server: Server, metadata: MetadataMap, limit: Duration) -> Self {
-        Self { server, metadata, limit, is_away: Arc::default() }
+        Self { server, metadata, limit, is_away: Arc::default(), lets_time_jump: false }
     }
 
     /// How long a call may take, with all its attempts.
@@ -135,6 +137,12 @@ impl Connection {
         }
     }
 
+    /// The same connection for calls during which the skipping clock of an engine in this process may jump. It stops as
+    /// soon as what such a call waits for is there, before the caller hears of it.
+    pub(super) fn letting_time_jump(&self) -> Self {
+        Self { lets_time_jump: true, ..self.clone() }
+    }
+
     /// A call that is tried once.
     pub(crate) async fn once<R: Rpc>(&self, request: R, limit: Duration) -> Result<R::Reply, RpcError> {
         self.attempt(request, limit).await.map_err(|status| RpcError::from_status(R::NAME, &status))
@@ -145,6 +153,10 @@ impl Connection {
         let mut request = Request::new(request);
         *request.metadata_mut() = self.metadata.clone();
         request.set_timeout(limit);
+        #[cfg(feature = "embedded")]
+        if self.lets_time_jump {
+            request.extensions_mut().insert(crate::embedded::LetsTimeJump);
+        }
         match timeout(limit + GRACE, R::send(self.server.clone(), request)).await {
             Ok(reply) => reply.map(Response::into_inner),
             Err(_) => Err(Status::deadline_exceeded("no answer in time")),

@@ -28,9 +28,6 @@ pub(super) async fn wait(
     mut run_id: String,
     task_queue: Option<&str>,
 ) -> Result<raw::Payload, ResultError> {
-    // A skipping clock jumps while someone waits for a result.
-    #[cfg(feature = "embedded")]
-    let _jumping = client.engine_clock().map(|clock| clock.jump());
     let waiting = async {
         loop {
             let event = closing_event(client, workflow_id, &run_id).await?;
@@ -102,7 +99,7 @@ async fn closing_event(client: &Client, workflow_id: &str, run_id: &str) -> Resu
         ..Default::default()
     };
     loop {
-        let page = client.connection().long_poll(request.clone()).await;
+        let page = client.connection().letting_time_jump().long_poll(request.clone()).await;
         let page = page.map_err(|error| ResultError::from_rpc(workflow_id, error))?;
         if let Some(mut event) = page.history.and_then(|history| history.events.into_iter().next_back()) {
             client.decode(&mut event).await?;

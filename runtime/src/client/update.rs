@@ -118,7 +118,7 @@ pub(super) async fn start<Output>(
     client.encode(&mut request).await?;
     // Servers answer early while no worker has taken the update; asking again with the same id attaches to it.
     let reply = loop {
-        let reply = client.connection().bring(request.clone()).await;
+        let reply = client.connection().letting_time_jump().bring(request.clone()).await;
         let reply = reply.map_err(|error| rpc_error(&workflow_id, error))?;
         if reply.stage >= Stage::Accepted as i32 || reply.outcome.is_some() {
             break reply;
@@ -181,7 +181,7 @@ impl<Output> UpdateHandle<Output> {
             wait_policy: Some(WaitPolicy { lifecycle_stage: Stage::Completed as i32 }),
         };
         loop {
-            let reply = self.client.connection().long_poll(request.clone()).await;
+            let reply = self.client.connection().letting_time_jump().long_poll(request.clone()).await;
             let reply = reply.map_err(|error| rpc_error(&self.workflow_id, error))?;
             if let Some(outcome) = reply.outcome {
                 return Ok(outcome);

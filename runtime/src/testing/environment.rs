@@ -3,17 +3,47 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::checks::Checks;
 use super::mocks::{self, Mock};
 use crate::activity::{Activity, ActivityFn};
 use crate::client::{Client, ConnectError, FailureBoard};
+use crate::embedded::{EngineClock, Step};
+use crate::notice::say_unless_heard;
 use crate::registry::RegisteredActivity;
 use crate::worker::{Worker, WorkerBuilder};
 
 /// How long workflow code may run without waiting, in tests: machines that test are busy.
 const DEADLOCK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often the condition of [`WorkflowEnvironment::skip_until`] is asked while something is under way, in real time.
+const ASKED_EVERY: Duration = Duration::from_millis(10);
+/// How long a condition may keep a test waiting in real time before it is reported.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Real time in which [`WorkflowEnvironment::skip_until`] has found nothing to skip.
+struct Idle {
+    since: Instant,
+    is_reported: bool,
+}
+
+impl Default for Idle {
+    fn default() -> Self {
+        Self { since: Instant::now(), is_reported: false }
+    }
+}
+
+impl Idle {
+    fn warn_once(&mut self, explain: impl Fn() -> String) {
+        if self.since.elapsed() > PATIENCE && !std::mem::replace(&mut self.is_reported, true) {
+            let warning =
+                format!("the condition of skip_until does not hold, and time does not move on: {}", explain());
+            tracing::warn!("{warning}");
+            say_unless_heard(|| warning);
+        }
+    }
+}
 
 /// Workflows under test: an engine of its own, whose clock jumps over waiting.
 ///
@@ -57,6 +87,7 @@ const DEADLOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// ```
 pub struct WorkflowEnvironment {
     client: Client,
+    clock: EngineClock,
     checks: Arc<Checks>,
     mocks: Mutex<BTreeMap<&'static str, RegisteredActivity>>,
 }
@@ -84,7 +115,9 @@ impl WorkflowEnvironment {
             Checks::start(board.clone(), fails_at_once).map_err(|error| ConnectError::Engine(error.to_string()))?;
         board.check_results_with(checks.clone());
         let client = Client::builder("memory:?clock=skipping").failures(board).connect().await?;
-        Ok(Self { client, checks, mocks: Mutex::default() })
+        let clock = client.engine_clock().cloned();
+        let clock = clock.ok_or_else(|| ConnectError::Engine("it has no clock".to_owned()))?;
+        Ok(Self { client, clock, checks, mocks: Mutex::default() })
     }
 
     /// A client of the environment's engine.
@@ -113,39 +146,54 @@ impl WorkflowEnvironment {
     /// Lets the environment's time go on by `duration`, jumping where nothing happens. A result that is awaited does the
     /// same by itself.
     pub async fn sleep(&self, duration: Duration) {
-        match self.client.engine_clock() {
-            Some(clock) => clock.sleep(duration).await,
-            None => tokio::time::sleep(duration).await,
-        }
+        self.clock.sleep(duration).await;
     }
 
     /// Lets time jump until a condition holds: `env.skip_until(async || handle.status().await.unwrap() == Paid)`.
+    ///
+    /// Time stops at each deadline. When everything that happens there is done, the condition is asked, and only then does
+    /// time jump to the next one: a state that lasts any time at all is seen. Meanwhile time jumps for nobody else.
+    ///
+    /// If there is no deadline any more and the condition does not hold, it waits for what the test does elsewhere; after
+    /// five seconds one line on standard error (or in the log) says so.
     pub async fn skip_until(&self, condition: impl AsyncFn() -> bool) {
-        let _jumping = self.client.engine_clock().map(|clock| clock.jump());
-        while !condition().await {
-            // Real time: the condition asks the workflow, and needs not be asked more often.
-            tokio::time::sleep(Duration::from_millis(2)).await;
+        let stepper = self.clock.step();
+        let mut settled = Box::pin(stepper.settled());
+        let mut idle = Idle::default();
+        loop {
+            // What is under way may take long, and what the condition asks about may be none of the engine's business.
+            let now = tokio::time::timeout(ASKED_EVERY, &mut settled).await.ok();
+            if now.is_some() {
+                settled.set(stepper.settled());
+            }
+            if condition().await {
+                return;
+            }
+            match now.map(|now| stepper.step(now)) {
+                Some(Step::Jumped) => idle = Idle::default(),
+                _ => idle.warn_once(|| self.explain_time()),
+            }
         }
     }
 
     /// Runs a future while time may jump.
     pub async fn skipping<F: Future>(&self, future: F) -> F::Output {
-        let _jumping = self.client.engine_clock().map(|clock| clock.jump());
+        let _jumping = self.clock.jump();
         future.await
     }
 
     /// The environment's time.
     pub fn now(&self) -> SystemTime {
-        self.client.engine_clock().map_or_else(SystemTime::now, |clock| clock.now())
+        self.clock.now()
     }
 
     /// How far time has jumped in all.
     pub fn time_skipped(&self) -> Duration {
-        self.client.engine_clock().map(|clock| clock.skipped()).unwrap_or_default()
+        self.clock.skipped()
     }
 
     /// Why time moves, or does not: locks with their takers, what is under way, the next deadlines.
     pub fn explain_time(&self) -> String {
-        self.client.engine_clock().map(|clock| clock.explain_time()).unwrap_or_default()
+        self.clock.explain_time()
     }
 }

@@ -86,6 +86,73 @@ async fn time_stands_still_until_it_is_asked_to_move() {
     assert!(env.time_skipped() >= Duration::from_secs(22 * 3600), "{}", env.explain_time());
 }
 
+/// Does something first, is in its state for three days, and then for ever in another one.
+#[workflow]
+#[derive(Default)]
+struct Visit {
+    stage: State<String>,
+}
+
+#[workflow]
+impl Visit {
+    #[run]
+    async fn run(&self, days: u32) -> WorkflowResult<u32> {
+        charge(days).await?;
+        self.stage.set("there".into());
+        sleep(Duration::from_secs(u64::from(days) * 24 * 3600)).await?;
+        self.stage.set("gone".into());
+        sleep(Duration::from_secs(365 * 24 * 3600)).await?;
+        Ok(days)
+    }
+
+    #[query]
+    fn stage(&self) -> String {
+        self.stage.get()
+    }
+
+    #[update]
+    async fn in_an_hour(&self) -> WorkflowResult<u32> {
+        sleep(Duration::from_secs(3600)).await?;
+        Ok(3)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn skip_until_sees_every_state_that_lasts() {
+    for _ in 0..20 {
+        let env = WorkflowEnvironment::start().await.unwrap();
+        env.mock(charge, |amount: u32| async move { Ok(amount) });
+        let worker = env.worker("test").workflow::<Visit>().build().unwrap();
+        let story = async {
+            let visit = env.client().start(Visit::run(3)).task_queue("test").await.unwrap();
+            env.skip_until(async || visit.stage().await.unwrap() == "there").await;
+            assert!(env.time_skipped() < Duration::from_secs(60), "{:?}", env.time_skipped());
+            env.skip_until(async || visit.stage().await.unwrap() == "gone").await;
+            let days = env.time_skipped().as_secs() / (24 * 3600 - 1);
+            assert_eq!(days, 3, "{:?}", env.time_skipped());
+        };
+        worker.run_until(story).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_awaited_update_lets_time_jump_and_stops_it_at_its_end() {
+    for _ in 0..20 {
+        let env = WorkflowEnvironment::start().await.unwrap();
+        env.mock(charge, |amount: u32| async move { Ok(amount) });
+        let worker = env.worker("test").workflow::<Visit>().build().unwrap();
+        let story = async {
+            let visit = env.client().start(Visit::run(3)).task_queue("test").await.unwrap();
+            assert_eq!(visit.in_an_hour().await.unwrap(), 3);
+            assert!(env.time_skipped() <= Duration::from_secs(3600), "{:?}", env.time_skipped());
+            let started = visit.in_an_hour().start().await.unwrap();
+            assert_eq!(started.result().await.unwrap(), 3);
+            assert!(env.time_skipped() <= Duration::from_secs(7200), "{:?}", env.time_skipped());
+        };
+        worker.run_until(story).await.unwrap();
+    }
+}
+
 #[workflow]
 #[derive(Default)]
 struct Broken {}

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::clock::timers::Backlog;
-use crate::clock::{Hold, Holder, Holders};
+use crate::clock::timers::{Backlog, Timers};
+use crate::clock::{Hold, Holder};
 use crate::engine::time::Time;
 use crate::store::NamespaceKey;
 
@@ -158,7 +158,7 @@ impl<T> Default for Queue<T> {
 pub(crate) struct Matching<T> {
     queues: Mutex<Queues<T>>,
     gone: Mutex<GoneWorkers>,
-    holders: Holders,
+    timers: Arc<Timers>,
 }
 
 /// The instance keys of workers that have shut down, in that order.
@@ -166,8 +166,8 @@ pub(crate) struct Matching<T> {
 struct GoneWorkers(VecDeque<(Arc<str>, Instant)>);
 
 impl<T: QueuedTask> Matching<T> {
-    pub(crate) fn new(holders: Holders) -> Self {
-        Self { queues: Mutex::default(), gone: Mutex::default(), holders }
+    pub(crate) fn new(timers: Arc<Timers>) -> Self {
+        Self { queues: Mutex::default(), gone: Mutex::default(), timers }
     }
 
     /// Hands a task to a waiting worker, or lets it wait.
@@ -195,6 +195,8 @@ impl<T: QueuedTask> Matching<T> {
         let mut queues = self.queues();
         let queue = queues.get_or_make(key);
         if key.kind == QueueKind::Sticky && queue.waiting.iter().all(Delivery::is_closed) {
+            // Until it waits elsewhere, the clock must not jump past it.
+            let _hold = self.timers.hold(Holder::Match);
             drop(queues);
             return task.leave_sticky_queue(key);
         }
@@ -218,8 +220,11 @@ impl<T: QueuedTask> Matching<T> {
         let now = Instant::now();
         while !queue.tasks.is_empty() && queue.limit.delay(now) == Some(Duration::ZERO) {
             let Some(delivery) = queue.waiting.pop_front() else { break };
+            if delivery.is_closed() {
+                continue;
+            }
             let Some((task, since)) = queue.tasks.pop_front() else { break };
-            let matched = Matched { task, backlog: queue.tasks.len(), _hold: self.holders.hold(Holder::Match) };
+            let matched = Matched { task, backlog: queue.tasks.len(), _hold: self.timers.hold(Holder::Match) };
             match delivery.send(matched) {
                 Ok(()) => queue.limit.take(now),
                 Err(back) => queue.tasks.push_front((back.task, since)),
@@ -262,7 +267,7 @@ impl<T: QueuedTask> Matching<T> {
             && let Some((task, _)) = queue.tasks.pop_front()
         {
             queue.limit.take(moment);
-            let hold = self.holders.hold(Holder::Match);
+            let hold = self.timers.hold(Holder::Match);
             return Poll::Ready(Matched { task, backlog: queue.tasks.len(), _hold: hold });
         }
         let (delivery, receiver) = Delivery::channel(by.worker);
@@ -296,6 +301,8 @@ impl<T: QueuedTask> Matching<T> {
         let Some((key, queue)) = sticky_queue.and_then(|key| Some((key, queues.by_key.get_mut(key)?))) else { return };
         queue.last_poll = None;
         queue.waiting.clear();
+        // Until they wait elsewhere, the clock must not jump past them.
+        let _hold = self.timers.hold(Holder::Match);
         let left: Vec<_> = queue.tasks.drain(..).collect();
         drop(queues);
         left.into_iter().for_each(|(task, _)| task.leave_sticky_queue(key));

@@ -2,13 +2,14 @@
 
 use super::queues::QUEUES_MIN;
 use super::*;
+use crate::clock::{Clock, ClockMode};
 
 fn key(kind: QueueKind) -> QueueKey {
     QueueKey { namespace: NamespaceKey(1), kind, name: "q".into() }
 }
 
 fn matching() -> Arc<Matching<u32>> {
-    Arc::new(Matching::new(Holders::default()))
+    Arc::new(Matching::new(Arc::new(Timers::new(Arc::new(Clock::new(ClockMode::Skipping, NOW))))))
 }
 
 const NOW: Time = Time::from_nanos(0);
@@ -123,11 +124,11 @@ fn a_task_on_its_way_is_a_holder_and_a_waiting_one_for_a_moment() {
     let key = key(QueueKind::Activity);
     matching.offer(&key, 1);
     assert!(matching.holds_for().is_some());
-    assert!(matching.holders.is_idle());
+    assert!(matching.timers.is_settled());
     let Poll::Ready(matched) = matching.poll(&key, WORKER, NOW) else { panic!("a task waits") };
-    assert!(!matching.holders.is_idle() && matching.holds_for().is_none());
+    assert!(!matching.timers.is_settled() && matching.holds_for().is_none());
     drop(matched);
-    assert!(matching.holders.is_idle());
+    assert!(matching.timers.is_settled());
 }
 
 /// A worker that takes at most that many tasks a second.

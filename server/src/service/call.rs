@@ -2,14 +2,16 @@
 //! engine's clock does.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 use tonic::Request;
 use tonic::metadata::MetadataMap;
 
+use super::core::{Core, lock};
 use super::handover::Handover;
+use crate::clock::timers::{Timers, Waiting};
 use crate::stop::StopNotice;
 use crate::store::Store;
 
@@ -32,19 +34,38 @@ pub(crate) struct Call {
     pub(crate) shows_unwritten_events: bool,
     /// The tasks that the response hands to a worker.
     pub(crate) handover: Handover,
+    /// Of a call that lets time jump while it waits.
+    timers: Option<Arc<Timers>>,
+    /// Lets time jump until what the call waits for is there, or the call ends.
+    time: Arc<Mutex<Option<Arc<Waiting>>>>,
 }
 
+/// In the extensions of a request: a skipping clock may jump while the call waits. For callers in this process.
+#[derive(Clone, Copy, Debug)]
+pub struct LetsTimeJump;
+
 impl Call {
-    pub(crate) fn of<T>(request: &Request<T>, store: &Arc<dyn Store>) -> Self {
+    pub(crate) fn of<T>(request: &Request<T>, core: &Core) -> Self {
         let metadata = request.metadata();
         let client = metadata.get("client-name").and_then(|name| name.to_str().ok()).unwrap_or_default();
         Self {
             deadline: CallDeadline::of(metadata),
             stop: StopNotice::of(request),
-            store: Arc::clone(store),
             handover: Handover::of(request),
+            store: Arc::clone(&core.store),
+            timers: request.extensions().get::<LetsTimeJump>().map(|LetsTimeJump| Arc::clone(&core.timers)),
+            time: Arc::default(),
             shows_unwritten_events: !matches!(client, "temporal-cli" | "temporal-ui"),
         }
+    }
+
+    /// Lets time jump from now on, if the call is one that does so. What it gives is for those who know when the call has
+    /// what it waits for; while something that holds the clock lasts, nothing jumps before they have it.
+    pub(crate) fn time(&self) -> Option<Weak<Waiting>> {
+        let waiting = self.timers.as_ref()?.wait();
+        let time = Arc::downgrade(&waiting);
+        *lock(&self.time) = Some(waiting);
+        Some(time)
     }
 
     /// Waits for news, until that moment at the latest.

@@ -18,8 +18,8 @@ use super::closed_runs::ClosedRuns;
 use super::direct::DirectQuery;
 use super::idle::IdleRuns;
 use crate::api::query::WorkflowQueryResult;
-use crate::clock::timers::{Due, Ticket, Timers};
-use crate::clock::{Clock, Holder, Holders};
+use crate::clock::timers::{Due, Ticket, Timers, Waiting};
+use crate::clock::{Clock, Holder};
 use crate::engine::error::Refusal;
 use crate::engine::overlay::Overlay;
 use crate::engine::run::{Close, Effects, Notice, Offer, Run};
@@ -76,7 +76,6 @@ impl QueuedTask for Task {
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) clock: Arc<Clock>,
-    pub(crate) holders: Holders,
     pub(crate) timers: Arc<Timers>,
     pub(crate) matching: Arc<Matching<Task>>,
     pub(crate) store: Arc<dyn Store>,
@@ -147,9 +146,16 @@ pub(crate) struct OpenRun {
     in_progress: usize,
     updates_waiting: bool,
     event_waiters: Vec<oneshot::Sender<()>>,
-    close_waiters: Vec<oneshot::Sender<()>>,
+    close_waiters: Vec<CloseWaiter>,
     update_waiters: Vec<UpdateWaiter>,
     query_waiters: HashMap<u64, oneshot::Sender<QueryNotice>>,
+}
+
+#[derive(Debug)]
+struct CloseWaiter {
+    sender: oneshot::Sender<()>,
+    /// Lets time jump while it waits.
+    time: Option<Weak<Waiting>>,
 }
 
 #[derive(Debug)]
@@ -158,6 +164,8 @@ struct UpdateWaiter {
     /// Acceptance is not enough.
     for_completion: bool,
     sender: oneshot::Sender<UpdateNotice>,
+    /// Lets time jump while it waits.
+    time: Option<Weak<Waiting>>,
 }
 
 /// News of a query that rode on a workflow task.
@@ -198,7 +206,7 @@ impl OpenRun {
     /// Whether somebody would miss the run in memory.
     pub(super) fn is_waited_for(&mut self) -> bool {
         self.event_waiters.retain(|waiter| !waiter.is_closed());
-        self.close_waiters.retain(|waiter| !waiter.is_closed());
+        self.close_waiters.retain(|waiter| !waiter.sender.is_closed());
         self.update_waiters.retain(|waiter| !waiter.sender.is_closed());
         self.query_waiters.retain(|_, waiter| !waiter.is_closed());
         !(self.event_waiters.is_empty()
@@ -226,18 +234,24 @@ impl OpenRun {
         }
     }
 
-    /// Resolves when the run closes.
-    pub(crate) fn wait_for_close(&mut self) -> oneshot::Receiver<()> {
+    /// Resolves when the run closes. From then on time does not jump for the caller any more.
+    pub(crate) fn wait_for_close(&mut self, time: Option<Weak<Waiting>>) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
-        self.close_waiters.retain(|waiter| !waiter.is_closed());
-        self.close_waiters.push(sender);
+        self.close_waiters.retain(|waiter| !waiter.sender.is_closed());
+        self.close_waiters.push(CloseWaiter { sender, time });
         receiver
     }
 
-    pub(crate) fn wait_for_update(&mut self, id: &str, for_completion: bool) -> oneshot::Receiver<UpdateNotice> {
+    /// Resolves when there is news of an update. From then on time does not jump for the caller any more.
+    pub(crate) fn wait_for_update(
+        &mut self,
+        id: &str,
+        for_completion: bool,
+        time: Option<Weak<Waiting>>,
+    ) -> oneshot::Receiver<UpdateNotice> {
         let (sender, receiver) = oneshot::channel();
         self.update_waiters.retain(|waiter| !waiter.sender.is_closed());
-        self.update_waiters.push(UpdateWaiter { id: id.into(), for_completion, sender });
+        self.update_waiters.push(UpdateWaiter { id: id.into(), for_completion, sender, time });
         receiver
     }
 
@@ -259,6 +273,7 @@ impl OpenRun {
                 let accepted_only = matches!(notice, UpdateNotice::Accepted);
                 for waiter in std::mem::take(&mut self.update_waiters) {
                     if waiter.id == id && !(accepted_only && waiter.for_completion) {
+                        end_wait(waiter.time);
                         drop(waiter.sender.send(notice.clone()));
                     } else {
                         self.update_waiters.push(waiter);
@@ -286,14 +301,13 @@ impl Core {
     ) -> Arc<Self> {
         let clock = Arc::new(clock);
         let remembers_stored = !store.outlives_process();
-        let holders = Holders::default();
         // Workers may still have queries of a process before this one; their numbers lie behind.
         let next_query = AtomicU64::new(u64::try_from(clock.now().nanos()).unwrap_or(0));
+        let timers = Arc::new(Timers::new(Arc::clone(&clock)));
         Arc::new(Self {
-            timers: Arc::new(Timers::new(Arc::clone(&clock), holders.clone())),
-            matching: Arc::new(Matching::new(holders.clone())),
+            matching: Arc::new(Matching::new(Arc::clone(&timers))),
+            timers,
             clock,
-            holders,
             store,
             namespaces,
             workers_are_gone,
@@ -452,21 +466,17 @@ impl Core {
             }
         }
         if closed {
-            for waiter in open.close_waiters.drain(..) {
-                // Whoever waited may have gone.
-                let _ = waiter.send(());
+            for CloseWaiter { sender, time } in open.close_waiters.drain(..) {
+                end_wait(time);
+                // A waiter may have gone.
+                let _ = sender.send(());
             }
         }
-        self.count_holders(open, closed);
         self.count_open(slot, open);
         let next = if closed { None } else { open.run.next_deadline() };
-        if next != open.armed.map(Ticket::at) {
-            if let Some(ticket) = open.armed.take() {
-                self.timers.disarm(ticket);
-            }
-            open.armed = next.map(|at| self.timers.arm(at, Arc::clone(slot) as Arc<dyn Due>));
-        }
-        self.timers.poke();
+        let counts = self.changed_holders(open, closed);
+        // Last, when tasks are in their queues and waiting callers know: from here on the clock may jump.
+        open.armed = self.timers.settle(open.armed, next, || Arc::clone(slot) as Arc<dyn Due>, counts);
     }
 
     /// What the store has to know beside the history, if that is not what it knows.
@@ -490,20 +500,16 @@ impl Core {
         (std::mem::replace(&mut open.stored_wake, wake) != wake).then_some(wake)
     }
 
-    fn count_holders(&self, open: &mut OpenRun, closed: bool) {
+    /// What has begun and ended to hold a skipping clock.
+    fn changed_holders(&self, open: &mut OpenRun, closed: bool) -> [(Holder, i64); 2] {
         if !self.clock.is_skipping() {
-            return;
+            return [(Holder::Task, 0), (Holder::Update, 0)];
         }
         let in_progress = if closed { 0 } else { open.run.tasks_in_progress() };
-        if in_progress != open.in_progress {
-            self.holders.change(Holder::Task, in_progress as i64 - open.in_progress as i64);
-            open.in_progress = in_progress;
-        }
+        let before = std::mem::replace(&mut open.in_progress, in_progress);
         let waiting = !closed && open.run.state.updates.wait_to_be_sent();
-        if waiting != open.updates_waiting {
-            self.holders.change(Holder::Update, if waiting { 1 } else { -1 });
-            open.updates_waiting = waiting;
-        }
+        let waited = std::mem::replace(&mut open.updates_waiting, waiting);
+        [(Holder::Task, in_progress as i64 - before as i64), (Holder::Update, i64::from(waiting) - i64::from(waited))]
     }
 
     fn offer(&self, slot: &Arc<Slot>, open: &OpenRun, offer: Offer) {
@@ -638,6 +644,13 @@ fn writes(
     let of_batch = |history| Write { run: open.key, history, visibility: None, overlay: None, wake: None };
     let first = Write { visibility, overlay, wake, ..of_batch(batches.next()) };
     std::iter::once(first).chain(batches.map(move |batch| of_batch(Some(batch))))
+}
+
+/// What a caller waited for is there: time does not jump for it any more.
+fn end_wait(time: Option<Weak<Waiting>>) {
+    if let Some(time) = time.and_then(|time| time.upgrade()) {
+        time.end();
+    }
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -16,6 +16,7 @@ use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server:
 use super::core::Core;
 use super::recovery;
 use super::workflow::Workflows;
+use crate::clock::timers::{Jumped, Waiting};
 use crate::clock::{Clock, ClockMode, Hold, Holder, UnbalancedUnlock, wall_time};
 use crate::engine::history;
 use crate::engine::time::Time;
@@ -338,7 +339,7 @@ impl Engine {
     /// Stops jumps of a skipping clock until the matching [`Engine::unlock_time`]. `taker` is named when somebody asks
     /// why time does not move.
     pub fn lock_time(&self, taker: &str) {
-        self.handle.core.clock.lock(taker);
+        self.handle.core.timers.lock(taker);
     }
 
     /// Takes one lock away; the last one gone, a skipping clock jumps whenever nothing is under way. An engine starts
@@ -348,21 +349,33 @@ impl Engine {
     ///
     /// There is no lock.
     pub fn unlock_time(&self, taker: &str) -> Result<(), UnbalancedUnlock> {
-        self.handle.core.clock.unlock(taker)?;
-        self.handle.core.timers.poke();
-        Ok(())
+        self.handle.core.timers.unlock(taker)
     }
 
     /// Resolves when the engine's clock has gone on by `duration`, counted from this call. While what it gives is kept, a
     /// skipping clock does not jump on.
     pub fn sleep(&self, duration: Duration) -> impl Future<Output = Awake> + Send + use<> {
         let handle = Arc::clone(&self.handle);
+        // Between the moment that it reads and the end that it sets, the clock must not jump.
+        let hold = handle.core.timers.hold(Holder::Sleeper);
         let slept = handle.core.timers.sleep_until(handle.core.clock.now() + duration);
+        drop(hold);
         async move {
             // The sender goes only with the engine, and this handle keeps that.
             let hold = slept.await.ok();
-            Awake { hold, handle }
+            Awake { _hold: hold, _handle: handle }
         }
+    }
+
+    /// Lets a skipping clock jump while what it gives is kept, as if the lock that an engine starts with were not there.
+    pub fn let_time_jump(&self) -> Jumping {
+        Jumping { time: self.handle.core.timers.wait(), _handle: Arc::clone(&self.handle) }
+    }
+
+    /// Takes the clock over, to skip from deadline to deadline and look at what happens at each.
+    #[must_use]
+    pub fn step(&self) -> Stepper {
+        Stepper { _hold: self.handle.core.timers.hold(Holder::Stepper), jumping: self.let_time_jump() }
     }
 
     /// Why time moves, or does not: locks with their takers, what is under way, the next ten deadlines.
@@ -375,14 +388,75 @@ impl Engine {
 /// A sleeper has woken: a skipping clock waits for it before it jumps on. See [`Engine::sleep`].
 #[derive(Debug)]
 pub struct Awake {
-    hold: Option<Hold>,
-    handle: Arc<Handle>,
+    _hold: Option<Hold>,
+    _handle: Arc<Handle>,
 }
 
-impl Drop for Awake {
+/// A skipping clock may jump while this is kept. See [`Engine::let_time_jump`].
+#[derive(Debug)]
+#[must_use = "time jumps only while it is kept"]
+pub struct Jumping {
+    time: Arc<Waiting>,
+    _handle: Arc<Handle>,
+}
+
+impl Drop for Jumping {
     fn drop(&mut self) {
-        drop(self.hold.take());
-        self.handle.core.timers.poke();
+        self.time.end();
+    }
+}
+
+/// Skips from deadline to deadline, and stops at each. See [`Engine::step`].
+///
+/// While it is kept, the clock jumps for nobody else.
+#[derive(Debug)]
+pub struct Stepper {
+    // In this order: nothing jumps by itself when the stepper goes.
+    jumping: Jumping,
+    _hold: Hold,
+}
+
+/// Nothing is under way, and nothing jumps while this is kept. See [`Stepper::settled`].
+#[derive(Debug)]
+pub struct Settled {
+    _hold: Hold,
+}
+
+/// What a step came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The clock shows the next deadline, which happens now.
+    Jumped,
+    /// Something is under way again, or the clock is locked.
+    Held,
+    /// There is no deadline: nothing happens any more, unless somebody calls.
+    NoDeadline,
+}
+
+impl Stepper {
+    /// Resolves when nothing is under way any more; never on a real clock.
+    pub fn settled(&self) -> impl Future<Output = Settled> + Send + use<> {
+        let handle = Arc::clone(&self.jumping._handle);
+        let settled = handle.core.clock.is_skipping().then(|| handle.core.timers.settled());
+        async move {
+            let Some(settled) = settled else { return std::future::pending().await };
+            match settled.await {
+                Ok(hold) => Settled { _hold: hold },
+                // The sender goes only with the engine, and this handle keeps that.
+                Err(_) => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Jumps to the next deadline, unless something has begun since everything was settled.
+    pub fn step(&self, settled: Settled) -> Step {
+        drop(settled);
+        let core = &self.jumping._handle.core;
+        match core.timers.jump_if_settled(&*core.matching) {
+            Jumped::Yes => Step::Jumped,
+            Jumped::Held => Step::Held,
+            Jumped::NoDeadline => Step::NoDeadline,
+        }
     }
 }
 
@@ -405,7 +479,7 @@ impl Handle {
         self.open_runs = open_runs;
         if !busy.is_empty() {
             let core = Arc::downgrade(&self.core);
-            let hold = self.core.holders.hold(Holder::Recovery);
+            let hold = self.core.timers.hold(Holder::Recovery);
             self.spawn("everloop-recovery", move || recovery::load_all(&core, busy, hold))?;
         }
         if self.core.store.outlives_process() {

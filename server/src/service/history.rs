@@ -143,8 +143,7 @@ impl Core {
                     Ok(match located {
                         Located::Open(_, open) => {
                             token.run_id = open.run.info.run_id.to_string();
-                            let look =
-                                look_at_open(open, &token, close_only, wait, call.shows_unwritten_events, batches_max);
+                            let look = look_at_open(open, &token, close_only, wait, batches_max, &call);
                             (look, true, open.seq)
                         }
                         Located::Closed(closed) => {
@@ -237,15 +236,15 @@ fn look_at_open(
     token: &HistoryToken,
     close_only: bool,
     wait: bool,
-    with_suffix: bool,
     batches_max: usize,
+    call: &Call,
 ) -> Look {
     if close_only {
-        return if wait { Look::Wait(open.wait_for_close()) } else { Look::Nothing };
+        return if wait { Look::Wait(open.wait_for_close(call.time())) } else { Look::Nothing };
     }
     let end = if token.end_event_id > 0 { token.end_event_id } else { EventId::MAX };
     let mut page = Page::of_open(open, token.event_id, end, batches_max);
-    if wait || !with_suffix {
+    if wait || !call.shows_unwritten_events {
         page.suffix.clear();
     }
     if wait && page.batches.is_empty() {

@@ -91,11 +91,12 @@ impl Core {
             return;
         }
         lock(&self.idle).bytes -= open.counted_bytes;
-        if let Some(ticket) = open.armed.take() {
-            self.timers.disarm(ticket);
-        }
         if let Wake::At(moment) = open.wake() {
             self.lie_dormant(slot.key.clone(), open.key, Time::from_nanos(moment));
+        }
+        // Not before: a skipping clock would jump over the deadline.
+        if let Some(ticket) = open.armed.take() {
+            self.timers.disarm(ticket);
         }
         self.tidy(slot, state);
     }

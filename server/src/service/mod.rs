@@ -2,7 +2,7 @@
 //!
 //! [`core`] has the runs and their locks; each other module has the calls of one subject.
 
-mod call;
+pub(crate) mod call;
 mod closed;
 mod closed_runs;
 mod core;

@@ -54,7 +54,7 @@ impl Core {
         check_name("QueryType", &query.query_type)?;
         super::signal::check_input(query.query_args.as_ref())?;
         let until = call.deadline.call();
-        let _hold = self.holders.hold(Holder::Query);
+        let _hold = self.timers.hold(Holder::Query);
         loop {
             let plan = self
                 .with_run(&namespace, &workflow_id, &run_id, |located| {
@@ -74,7 +74,6 @@ impl Core {
                     return Ok(QueryWorkflowResponse { query_rejected, ..Default::default() });
                 }
                 Plan::Ask(route) => {
-                    self.timers.poke();
                     let answer = self.ask(&namespace, &workflow_id, route, query, until, &call).await;
                     // The worker may know of what is still on its way to the store.
                     self.store.caught_up().await?;

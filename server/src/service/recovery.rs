@@ -47,9 +47,6 @@ pub(super) fn load_all(core: &Weak<Core>, runs: Vec<SlotKey>, hold: Hold) {
         }
     }
     drop(hold);
-    if let Some(core) = core.upgrade() {
-        core.timers.poke();
-    }
 }
 
 impl Core {
@@ -114,11 +111,13 @@ impl Core {
             state.current = Some(Current::Open(open));
             return Ok(());
         }
-        if let Some(ticket) = lock(&self.dormant).remove(&open.key) {
-            self.timers.disarm(ticket);
-        }
+        let dormant = lock(&self.dormant).remove(&open.key);
         let effects = open.run.resume(self.workers_are_gone, self.clock.now());
         self.apply(slot, &mut open, effects);
+        // Not before: a skipping clock would jump over the deadline that the run sets again.
+        if let Some(ticket) = dormant {
+            self.timers.disarm(ticket);
+        }
         state.current = Some(Current::Open(open));
         Ok(())
     }

@@ -7,6 +7,7 @@ mod files;
 mod handover;
 mod requests;
 mod test_store;
+mod time;
 
 use std::time::Duration;
 

@@ -18,6 +18,7 @@ use crate::api::workflowservice::{
     PollWorkflowExecutionUpdateRequest, PollWorkflowExecutionUpdateResponse, UpdateWorkflowExecutionRequest,
     UpdateWorkflowExecutionResponse,
 };
+use crate::clock::Holder;
 use crate::engine::activity::BLOB_BYTES_MAX;
 use crate::engine::error::Refusal;
 use crate::engine::run::Close;
@@ -64,19 +65,20 @@ impl Core {
         if update.encoded_len() > BLOB_BYTES_MAX {
             return Err(Refusal::invalid("Blob data size exceeds limit.").into());
         }
+        let changing = self.timers.hold(Holder::Call);
         let standing = self
             .with_run(&namespace, &workflow_id, &run_id, |located| {
                 check_chain(&located, &request.first_execution_run_id)?;
                 match located {
                     Located::Open(slot, open) => {
                         if let Some(progress) = open.run.update_progress(&id)? {
-                            return Ok(stand(open, &id, progress, wanted));
+                            return Ok(stand(open, &id, progress, wanted, &call));
                         }
                         let now = self.clock.now();
                         open.run.admit_update(&id, update, now)?;
                         let effects = open.run.close_transaction(now, Close::KeepSpeculative);
                         self.apply(slot, open, effects);
-                        Ok(stand(open, &id, UpdateProgress::Admitted, wanted))
+                        Ok(stand(open, &id, UpdateProgress::Admitted, wanted, &call))
                     }
                     Located::Closed(closed) => {
                         let progress = closed.told()?.update_progress(&id).ok_or_else(Refusal::closed)?;
@@ -85,6 +87,7 @@ impl Core {
                 }
             })
             .await?;
+        drop(changing);
         let told = self.wait_for_update(standing, call).await?;
         Ok(UpdateWorkflowExecutionResponse {
             update_ref: Some(update_ref(workflow_id, told.run_id, id)),
@@ -110,7 +113,7 @@ impl Core {
             .with_run(&namespace, &workflow_id, &run_id, |located| match located {
                 Located::Open(_, open) => {
                     let progress = open.run.update_progress(&id)?.ok_or_else(unknown)?;
-                    Ok(stand(open, &id, progress, wanted))
+                    Ok(stand(open, &id, progress, wanted, &call))
                 }
                 Located::Closed(closed) => {
                     let progress = closed.told()?.update_progress(&id).ok_or_else(unknown)?;
@@ -154,13 +157,13 @@ impl Core {
     }
 }
 
-fn stand(open: &mut OpenRun, id: &str, progress: UpdateProgress, wanted: Stage) -> Standing {
+fn stand(open: &mut OpenRun, id: &str, progress: UpdateProgress, wanted: Stage, call: &Call) -> Standing {
     let waits = match (&progress, wanted) {
         (UpdateProgress::Completed(_), _) | (_, Stage::Unspecified | Stage::Admitted) => false,
         (UpdateProgress::Accepted, wanted) => wanted == Stage::Completed,
         (UpdateProgress::Admitted, _) => true,
     };
-    let news = waits.then(|| open.wait_for_update(id, wanted == Stage::Completed));
+    let news = waits.then(|| open.wait_for_update(id, wanted == Stage::Completed, call.time()));
     Standing { run_id: open.run.info.run_id.to_string(), progress, news, seq: open.seq }
 }
 

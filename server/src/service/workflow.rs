@@ -13,6 +13,7 @@ use super::call::Call;
 use super::failures::CarriesFailures as _;
 use super::handle::Handle;
 use crate::api::workflowservice::*;
+use crate::clock::Holder;
 
 /// A call under way.
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'a>>;
@@ -22,6 +23,16 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + 
 pub struct Workflows {
     pub(super) handle: Arc<Handle>,
 }
+
+/// Calls that change a run and do not wait: a skipping clock waits for them. Answers of workers are not among them, because
+/// their tasks hold the clock already; updates wait, and hold it for as long as they change something.
+const CHANGES: [&str; 5] = [
+    "start_workflow_execution",
+    "signal_with_start_workflow_execution",
+    "signal_workflow_execution",
+    "request_cancel_workflow_execution",
+    "terminate_workflow_execution",
+];
 
 /// The methods that [`Core`](super::core::Core) has under the same name. Requests `with failures` have their chains of
 /// causes cut before anything else happens.
@@ -41,10 +52,12 @@ macro_rules! serve {
             // At once: a call that is dropped before it begins drops its request.
             $(serve!($and, request);)?
             let core = Arc::clone(&self.handle.core);
-            let call = Call::of(&request, &core.store);
             Box::pin(async move {
+                let call = Call::of(&request, &core);
                 core.store.check()?;
                 let handover = call.handover.clone();
+                // Between the moment that it reads and the tasks that come of it, the clock must not jump.
+                let _changing = CHANGES.contains(&stringify!($call)).then(|| core.timers.hold(Holder::Call));
                 let answer = core.$call(request.into_inner(), call).await;
                 // It may tell what the store will not have.
                 let answer = core.store.check().map_err(Status::from).and(answer);

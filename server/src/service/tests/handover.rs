@@ -338,12 +338,12 @@ async fn a_lost_task_holds_a_skipping_clock_until_another_worker_has_it() {
     bench.complete(&task, vec![run_activity()]).await;
     let (request, lost) = travelling(activity_poll());
     bench.client.poll_activity_task_queue(request).await.unwrap();
-    let holders = bench.engine.handle.core.holders.clone();
-    assert!(!holders.is_idle());
+    let timers = Arc::clone(&bench.engine.handle.core.timers);
+    assert!(!timers.is_settled());
     drop(lost);
-    assert!(holders.is_idle(), "as a task that waits in its queue");
+    assert!(timers.is_settled(), "as a task that waits in its queue");
     let activity = next_activity(&bench).await;
-    assert!(!holders.is_idle());
+    assert!(!timers.is_settled());
     bench.complete_activity(&activity).await;
 }
 

@@ -1,0 +1,157 @@
+//! A skipping clock that looks for a jump after every single change, as if its thread always came in there.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::WorkflowService;
+
+use super::super::core::SlotKey;
+use super::*;
+use crate::store::NamespaceKey;
+use crate::{LetsTimeJump, Step};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// While it is kept, the clock jumps wherever it may.
+struct Interleaved(Engine);
+
+impl Interleaved {
+    fn new(engine: &Engine) -> Self {
+        let core = Arc::downgrade(&engine.handle.core);
+        engine.handle.core.timers.interleave(Some(Arc::new(move || {
+            if let Some(core) = core.upgrade() {
+                core.timers.jump_if_settled(&*core.matching);
+            }
+        })));
+        Self(engine.clone())
+    }
+}
+
+impl Drop for Interleaved {
+    fn drop(&mut self) {
+        self.0.handle.core.timers.interleave(None);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_attempt_holds_the_clock_until_its_retry_is_armed() {
+    let mut bench = Bench::new(ClockMode::Skipping);
+    bench.start("r").await;
+    let task = bench.poll().await;
+    bench.complete(&task, vec![run_activity()]).await;
+    let activity = bench.poll_activity().await;
+    bench.engine.unlock_time("start").unwrap();
+    let interleaved = Interleaved::new(&bench.engine);
+    let failed = RespondActivityTaskFailedRequest {
+        task_token: activity.task_token,
+        namespace: "default".to_owned(),
+        ..Default::default()
+    };
+    bench.client.respond_activity_task_failed(failed).await.unwrap();
+    drop(interleaved);
+    assert_eq!(bench.poll_activity().await.attempt, 2);
+    // The retry comes after a second; the attempt that failed had a minute.
+    assert!(bench.engine.skipped() < Duration::from_secs(2), "{:?}", bench.engine.skipped());
+}
+
+#[tokio::test]
+async fn a_run_that_leaves_memory_and_comes_back_has_its_deadline_all_the_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::builder().file(folder.path().join("it.db")).clock(ClockMode::Skipping).build().unwrap();
+    let mut bench = Bench::of(engine);
+    for (id, commands) in [("other", vec![]), ("sleeps", vec![start_timer(3600)])] {
+        bench.start(id).await;
+        let task = bench.poll().await;
+        bench.complete(&task, commands).await;
+    }
+    let core = Arc::clone(&bench.engine.handle.core);
+    let due = core.timers.first_deadline().unwrap();
+    let was_gone = Arc::new(AtomicBool::new(false));
+    let (timers, seen) = (Arc::downgrade(&core.timers), Arc::clone(&was_gone));
+    core.timers.interleave(Some(Arc::new(move || {
+        if timers.upgrade().is_some_and(|timers| timers.first_deadline() != Some(due)) {
+            seen.store(true, Ordering::SeqCst);
+        }
+    })));
+    core.limit_open_bytes(0);
+    let key = SlotKey { namespace: NamespaceKey(1), workflow_id: "sleeps".into() };
+    // Each change lets some go, once they are written.
+    while core.is_in_memory(&key) {
+        bench.history("other").await;
+    }
+    bench.history("sleeps").await;
+    core.timers.interleave(None);
+    assert!(!was_gone.load(Ordering::SeqCst), "a skipping clock would have jumped past the timer");
+}
+
+#[tokio::test]
+async fn time_stops_when_what_a_caller_waits_for_is_there() {
+    let mut bench = Bench::new(ClockMode::Skipping);
+    bench.start("w").await;
+    let task = bench.poll().await;
+    let much_later = bench.engine.sleep(HOUR * 24);
+    let mut request = Request::new(GetWorkflowExecutionHistoryRequest {
+        namespace: "default".to_owned(),
+        execution: Some(execution("w")),
+        wait_new_event: true,
+        history_event_filter_type: HistoryEventFilterType::CloseEvent as i32,
+        ..Default::default()
+    });
+    request.extensions_mut().insert(LetsTimeJump);
+    let service = bench.engine.workflows();
+    let mut closed = Box::pin(async move { service.get_workflow_execution_history(request).await });
+    assert!(poll_once(closed.as_mut()).await.is_none());
+    assert!(bench.engine.explain_time().contains("1 callers let time jump"), "{}", bench.engine.explain_time());
+    let _interleaved = Interleaved::new(&bench.engine);
+    bench.complete(&task, vec![complete_workflow()]).await;
+    // The caller has not even looked yet.
+    assert!(bench.engine.skipped() < HOUR, "{:?}", bench.engine.skipped());
+    closed.await.unwrap();
+    assert!(bench.engine.skipped() < HOUR, "{:?}", bench.engine.skipped());
+    drop(much_later);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_lets_nothing_jump_any_more() {
+    let bench = Bench::new(ClockMode::Skipping);
+    drop(bench.engine.let_time_jump());
+    let mut sleep = Box::pin(bench.engine.sleep(HOUR));
+    let _interleaved = Interleaved::new(&bench.engine);
+    assert!(poll_once(sleep.as_mut()).await.is_none());
+    assert!(bench.engine.skipped().is_zero(), "{:?}", bench.engine.skipped());
+    assert!(bench.engine.explain_time().starts_with("locks: 1 by start; "), "{}", bench.engine.explain_time());
+}
+
+#[tokio::test]
+async fn a_stepper_stops_at_each_deadline() {
+    let bench = Bench::new(ClockMode::Skipping);
+    let stepper = bench.engine.step();
+    let (first, second) = (bench.engine.sleep(HOUR), bench.engine.sleep(HOUR * 2));
+    // Somebody else wants time to jump, and waits for the stepper.
+    let _jumping = bench.engine.let_time_jump();
+    let settled = stepper.settled().await;
+    assert!(bench.engine.skipped() < HOUR / 2);
+    assert_eq!(stepper.step(settled), Step::Jumped);
+    let awake = first.await;
+    assert!(bench.engine.skipped() <= HOUR, "{:?}", bench.engine.skipped());
+    // What the first deadline woke is still at it.
+    let mut settled = Box::pin(stepper.settled());
+    assert!(poll_once(settled.as_mut()).await.is_none());
+    drop(awake);
+    assert_eq!(stepper.step(settled.await), Step::Jumped);
+    second.await;
+    let settled = stepper.settled().await;
+    assert_eq!(stepper.step(settled), Step::NoDeadline);
+    assert!(bench.engine.skipped() <= HOUR * 2, "{:?}", bench.engine.skipped());
+}
+
+/// What the future has to say now.
+async fn poll_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
+    std::future::poll_fn(|context| {
+        std::task::Poll::Ready(match std::pin::Pin::new(&mut future).poll(context) {
+            std::task::Poll::Ready(output) => Some(output),
+            std::task::Poll::Pending => None,
+        })
+    })
+    .await
+}
