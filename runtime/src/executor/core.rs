@@ -4,7 +4,7 @@
 //! [`Core`], and only one of them runs at a time.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic::Location;
 use std::rc::Rc;
@@ -35,6 +35,8 @@ use crate::tasks::LocalFuture;
 /// tries, in an activity or a spawned task, this is the name that the compiler gives as the reason.
 pub struct OnlyInsideAWorkflow {
     pub(super) ready: Arc<Ready>,
+    /// Whether what is replayed is compared with what was recorded, payloads too.
+    compares_payloads: Cell<bool>,
     inner: RefCell<Inner>,
 }
 
@@ -82,6 +84,7 @@ impl Core {
     pub(super) fn new(run_id: &str, worker_options: Arc<WorkerActivityOptions>) -> Rc<Self> {
         Rc::new(Self {
             ready: Arc::default(),
+            compares_payloads: Cell::new(false),
             inner: RefCell::new(Inner {
                 access: Access::Full,
                 replaying: true,
@@ -190,8 +193,10 @@ impl Core {
         self.refuse_reader(&format!("schedules the activity `{}`", request.activity_type));
         self.pass(site);
         let is_replaying = self.is_replaying();
-        // On replay nothing is sent, so nothing is encoded or refused. User code encodes: no borrow may be held here.
-        let input = if is_replaying { Vec::new() } else { input() };
+        // On replay nothing is sent, so nothing is encoded, unless it is compared, or refused. User code encodes: no borrow may
+        // be held here.
+        let is_wanted = !is_replaying || self.compares_payloads.get();
+        let input = if is_wanted { input() } else { Vec::new() };
         let worker_options = self.inner.borrow().worker_options.clone();
         let options = worker_options.of_call(request.activity_type, request.options, request.attribute);
         if let (Err(error), false) = (options.check(), is_replaying) {
@@ -212,7 +217,7 @@ impl Core {
         };
         let operation = inner.add(scope, Kind::Activity(machine), site.into());
         let summary = request.summary.clone();
-        let attributes = (!is_replaying).then(|| {
+        let attributes = is_wanted.then(|| {
             let task_queue = inner.info.as_ref().map(|info| info.task_queue.clone()).unwrap_or_default();
             let request = ActivityRequest { options, ..request };
             Attributes::ScheduleActivityTaskCommandAttributes(activity::schedule_command(
@@ -419,6 +424,15 @@ impl Core {
             let info = Rc::make_mut(info);
             (info.history_length, info.history_size_bytes, info.continue_as_new_suggested) = history;
         }
+    }
+
+    /// Keeps what is replayed, to compare it with what was recorded.
+    pub(super) fn compare_payloads(&self) {
+        self.compares_payloads.set(true);
+    }
+
+    pub(super) fn compares_payloads(&self) -> bool {
+        self.compares_payloads.get()
     }
 
     pub(super) fn set_replaying(&self, replaying: bool) {

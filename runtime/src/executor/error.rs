@@ -24,6 +24,13 @@ pub(crate) enum ReplayError {
         "after event {event_id}: the workflow issued {issued} at {site}, history has no such event in this task; {ADVICE}"
     )]
     CommandUnrecorded { event_id: i64, issued: CommandKind, site: CallSite },
+    /// In a test: the code asked for the same with another value.
+    #[error(
+        "event {event_id}: {what} was {recorded} at first and {issued} when the same code ran again, at {site}; the workflow \
+         depends on something that differs between runs: most often the order of a `HashMap` or `HashSet` (take a `BTreeMap` \
+         or `BTreeSet`), else a clock (`now()`) or a random number (`random()`)"
+    )]
+    ValueMismatch { event_id: i64, what: String, recorded: String, issued: String, site: CallSite },
     /// The history itself breaks the protocol; the workflow code is not at fault.
     #[error("event {event_id} is not possible in this history: {reason}")]
     InvalidHistory { event_id: i64, reason: String },

@@ -28,6 +28,7 @@ mod history;
 mod info;
 mod operation;
 mod panic;
+mod payloads;
 mod random;
 mod rules;
 mod run;

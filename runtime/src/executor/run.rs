@@ -28,6 +28,7 @@ use super::error::{ReplayError, TaskFailure};
 use super::history::{Next, Outputs, Reader, TaskStart};
 use super::info::WorkflowInfo;
 use super::panic::{Panic, catch};
+use super::payloads;
 use super::rules::{Rule, Rules, SDK_NAME};
 use super::scope::Scopes;
 use super::update::{self, Update};
@@ -204,7 +205,12 @@ impl Run {
         };
         let _entered = current::enter(&self.core);
         let reader = format!("the query `{name}`");
-        match catch(|| self.core.reading(&reader, || instance.query(name, input))) {
+        // A query is asked now, whatever the task before it was: what it logs is new.
+        let was_replaying = self.core.is_replaying();
+        self.core.set_replaying(false);
+        let answer = catch(|| self.core.reading(&reader, || instance.query(name, input)));
+        self.core.set_replaying(was_replaying);
+        match answer {
             Ok(Some(Ok(answer))) => Ok(answer),
             Ok(Some(Err(error))) => Err(fail(error.into_failure())),
             Ok(None) => {
@@ -214,6 +220,11 @@ impl Run {
             }
             Err(panic) => Err(fail(panic_failure(panic))),
         }
+    }
+
+    /// Compares payloads too when it replays: for checks of code that has not changed meanwhile.
+    pub(crate) fn compare_payloads(&self) {
+        self.core.compare_payloads();
     }
 
     /// The event that a task for this run begins with.
@@ -360,6 +371,9 @@ impl Run {
             last_event_id = event.event_id;
             let next = issued.next();
             command::matches(next.as_ref(), event)?;
+            if let Some(issued) = next.as_ref().filter(|_| self.core.compares_payloads()) {
+                payloads::matches(issued, event)?;
+            }
             if let Some(operation) = next.and_then(|issued| issued.operation) {
                 self.core.confirm(operation, event.event_id);
             }

@@ -4,11 +4,13 @@
 //! result is awaited and the workflow has ended, its whole history is replayed once more, cut into pages at random.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
 
+use tracing::Dispatch;
 use uuid::Uuid;
 
 use super::playback;
@@ -18,13 +20,25 @@ use crate::executor::{Definition, Run, Step, Task};
 use crate::history::History;
 use crate::worker::Observer;
 
+/// How often an activity without a limit of attempts may fail, unless set.
+const MAX_ATTEMPTS: u32 = 10;
+
 /// Watches the workers of an environment.
 pub(super) struct Checks {
     board: Arc<FailureBoard>,
     /// Whether a failed task fails the result at once.
     fails_at_once: bool,
-    shadows: Mutex<Sender<Recorded>>,
+    /// How often an activity without a limit may fail before the result does.
+    max_attempts: AtomicU32,
+    shadows: Mutex<Sender<News>>,
     definitions: Mutex<BTreeMap<String, Arc<dyn Definition>>>,
+}
+
+/// What the shadows learn.
+enum News {
+    Recorded(Recorded),
+    /// The end of this run is recorded: its shadow goes.
+    Closed(String),
 }
 
 /// Events that were recorded of a run.
@@ -39,8 +53,28 @@ impl Checks {
     pub(super) fn start(board: Arc<FailureBoard>, fails_at_once: bool) -> std::io::Result<Arc<Self>> {
         let (sender, inbox) = channel();
         let reports = board.clone();
-        std::thread::Builder::new().name("everloop-replay-check".to_owned()).spawn(move || shadow(&inbox, &reports))?;
-        Ok(Arc::new(Self { board, fails_at_once, shadows: Mutex::new(sender), definitions: Mutex::default() }))
+        std::thread::Builder::new().name("everloop-replay-check".to_owned()).spawn(move || {
+            // What workflow code logs was logged when it happened.
+            tracing::dispatcher::with_default(&Dispatch::none(), || shadow(&inbox, &reports));
+        })?;
+        Ok(Arc::new(Self {
+            board,
+            fails_at_once,
+            max_attempts: AtomicU32::new(MAX_ATTEMPTS),
+            shadows: Mutex::new(sender),
+            definitions: Mutex::default(),
+        }))
+    }
+
+    pub(super) fn set_max_attempts(&self, attempts: u32) {
+        self.max_attempts.store(attempts, Ordering::Relaxed);
+    }
+
+    fn tell(&self, news: News) {
+        if self.shadows.lock().unwrap_or_else(PoisonError::into_inner).send(news).is_err() {
+            // The thread ends only with this sender, unless workflow code ended it: a test must not pass unchecked.
+            tracing::error!("the replay check has stopped: histories are checked at their end only");
+        }
     }
 }
 
@@ -50,7 +84,9 @@ impl CheckResult for Checks {
         // A workflow that no worker of this environment has run is not ours to judge.
         let Some(definition) = definitions.get(history.workflow_type()).cloned() else { return Ok(()) };
         drop(definitions);
-        playback::replay(&definition, history, &random_cuts(history.len())).map(drop).map_err(|message| {
+        let cuts = random_cuts(history.len());
+        let checked = playback::on_own_thread(|| playback::check(&definition, history, &cuts));
+        checked.map_err(|message| {
             let message = format!("the replay check found: {message}");
             Failure::application("NondeterminismError", message).into()
         })
@@ -78,8 +114,7 @@ impl Observer for Checks {
             definition: definition.clone(),
             events: events.to_vec(),
         };
-        // The thread ends only with this sender.
-        let _ = self.shadows.lock().unwrap_or_else(PoisonError::into_inner).send(recorded);
+        self.tell(News::Recorded(recorded));
     }
 
     fn task_failed(&self, workflow_id: &str, _run_id: &str, failure: &Failure) {
@@ -88,13 +123,32 @@ impl Observer for Checks {
         }
     }
 
-    fn run_closed(&self, _workflow_id: &str, _run_id: &str) {}
+    fn attempt_failed(&self, workflow_id: &str, activity_type: &str, attempt: u32, failure: &Failure) {
+        if attempt >= self.max_attempts.load(Ordering::Relaxed) {
+            let message = format!(
+                "the activity `{activity_type}` failed {attempt} times, and would be tried for ever; last: {failure}; limit its \
+                 attempts, or allow more with `env.max_activity_attempts(..)`"
+            );
+            self.board.report(workflow_id, Failure::application("TooManyAttempts", message));
+        }
+    }
+
+    fn run_closed(&self, _workflow_id: &str, run_id: &str) {
+        self.tell(News::Closed(run_id.to_owned()));
+    }
 }
 
 /// Replays what is recorded, run by run. A task whose outputs have not been recorded yet waits for them.
-fn shadow(inbox: &Receiver<Recorded>, board: &FailureBoard) {
+fn shadow(inbox: &Receiver<News>, board: &FailureBoard) {
     let mut runs: HashMap<String, Run> = HashMap::new();
-    for Recorded { workflow_id, run_id, definition, events } in inbox {
+    for news in inbox {
+        let Recorded { workflow_id, run_id, definition, events } = match news {
+            News::Recorded(recorded) => recorded,
+            News::Closed(run_id) => {
+                runs.remove(&run_id);
+                continue;
+            }
+        };
         let Some(first) = events.first().map(|event| event.event_id) else { continue };
         let is_next = runs.get(&run_id).is_some_and(|run| run.next_event_id() == first);
         if !is_next {
@@ -104,7 +158,11 @@ fn shadow(inbox: &Receiver<Recorded>, board: &FailureBoard) {
             // The worker is about to ask for the whole history.
             continue;
         }
-        let run = runs.entry(run_id.clone()).or_insert_with(|| playback::new_run(&definition, &workflow_id, &run_id));
+        let run = runs.entry(run_id.clone()).or_insert_with(|| {
+            let run = playback::new_run(&definition, &workflow_id, &run_id);
+            run.compare_payloads();
+            run
+        });
         // More always comes: the task that is being done now is replayed when its outputs are known.
         let mut step = match first {
             1 => run.begin(Task { events, more: true, updates: Vec::new() }),

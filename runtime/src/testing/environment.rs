@@ -143,6 +143,12 @@ impl WorkflowEnvironment {
         mocks.insert(F::Activity::NAME, mocks::registered::<F::Activity>(mock));
     }
 
+    /// How often an activity whose retry policy has no limit may fail before the result of its workflow does, with the last
+    /// failure; 10 unless set. Time jumps over the pauses between attempts, so such a test would never end.
+    pub fn max_activity_attempts(&self, attempts: u32) {
+        self.checks.set_max_attempts(attempts);
+    }
+
     /// Lets the environment's time go on by `duration`, jumping where nothing happens. A result that is awaited does the
     /// same by itself.
     pub async fn sleep(&self, duration: Duration) {

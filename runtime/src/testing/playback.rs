@@ -13,6 +13,8 @@ use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes;
 use everloop_proto::temporal::api::protocol::v1::Message;
 
+use tracing::Dispatch;
+
 use crate::executor::{Completion, Definition, Run, RunOptions, Step, Task, Update, is_output};
 use crate::history::History;
 
@@ -52,6 +54,29 @@ pub(crate) fn replay(
 ) -> Result<Option<Completion>, String> {
     let run = new_run(definition, history.workflow_id(), history.run_id());
     replay_pages(run, pages(history.events(), 0..history.len(), cuts))
+}
+
+/// As [`replay`], for code that has not changed since: what it asks for must have the same payloads, too.
+#[cfg(feature = "embedded")]
+pub(super) fn check(definition: &Arc<dyn Definition>, history: &History, cuts: &[usize]) -> Result<(), String> {
+    let run = new_run(definition, history.workflow_id(), history.run_id());
+    run.compare_payloads();
+    replay_pages(run, pages(history.events(), 0..history.len(), cuts)).map(drop)
+}
+
+/// Runs what replays workflow code, on a thread of its own as on a worker's: without a tokio runtime, whose channels wait
+/// for a task to yield after so many operations. What workflow code logs was logged when it happened.
+pub(super) fn on_own_thread<R: Send>(replay: impl FnOnce() -> R + Send) -> R {
+    std::thread::scope(|scope| {
+        let replaying = std::thread::Builder::new()
+            .name("everloop-replay".to_owned())
+            .spawn_scoped(scope, || tracing::dispatcher::with_default(&Dispatch::none(), replay));
+        match replaying.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(replayed)) => replayed,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(error) => panic!("a history cannot be replayed without a thread: {error}"),
+        }
+    })
 }
 
 /// As [`replay`], for pages that come from elsewhere.

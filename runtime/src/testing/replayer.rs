@@ -124,13 +124,13 @@ impl Replayer {
         self.play(Origin::from(history), |definition| playback::live(definition, history, cuts, evictions))
     }
 
-    fn play<R>(
+    fn play<R: Send>(
         &self,
         origin: Origin,
-        play: impl FnOnce(&Arc<dyn Definition>) -> Result<R, String>,
+        play: impl FnOnce(&Arc<dyn Definition>) -> Result<R, String> + Send,
     ) -> Result<R, ReplayFailure> {
         let played = match self.registry.workflows.get(origin.workflow_type.as_str()) {
-            Some(definition) => play(definition),
+            Some(definition) => playback::on_own_thread(|| play(definition)),
             None => {
                 let known: Vec<_> = self.registry.workflows.keys().copied().collect();
                 Err(format!("the workflow type was not added to the replayer; there are: {}", listed(&known)))

@@ -215,3 +215,134 @@ fn bytes_that_are_no_history_are_told_from_a_history_that_differs() {
     assert!(unknown.starts_with("the history of `invoice-1` (Invoice, run ) does not replay: "), "{unknown}");
     assert!(unknown.ends_with("the workflow type was not added to the replayer; there are: Order"), "{unknown}");
 }
+
+/// Asks for the same activity in an order that a hash map decides on.
+#[workflow]
+#[derive(Default)]
+struct Hashed {}
+
+#[workflow]
+impl Hashed {
+    #[run]
+    async fn run(&self, count: u32) -> WorkflowResult<u32> {
+        #[allow_nondeterminism("it is what the test is about")]
+        let all: std::collections::HashMap<u32, u32> = (0..count).map(|n| (n, n)).collect();
+        let mut sum = 0;
+        for (_, amount) in all {
+            sum += charge(amount).await?;
+        }
+        Ok(sum)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inputs_that_differ_between_runs_are_found() {
+    let env = WorkflowEnvironment::start().await.unwrap();
+    env.mock(charge, |amount: u32| async move { Ok(amount) });
+    let error = execute(&env, Hashed::run(30)).await.unwrap_err().to_string();
+    assert!(error.contains("the replay check found: event "), "{error}");
+    assert!(error.contains("input 1 of ScheduleActivity(charge, id "), "{error}");
+    assert!(error.contains("at runtime/src/testing/tests.rs:") && error.contains("`HashMap`"), "{error}");
+}
+
+#[activity]
+async fn count(all: std::collections::HashMap<u32, u32>) -> u32 {
+    all.len() as u32
+}
+
+/// Passes a hash map on, which may be encoded in any order.
+#[workflow]
+#[derive(Default)]
+struct PassesMap {}
+
+#[workflow]
+impl PassesMap {
+    #[run]
+    async fn run(&self, to: u32) -> WorkflowResult<u32> {
+        #[allow_nondeterminism("its order reaches nobody")]
+        let all: std::collections::HashMap<u32, u32> = (0..to).map(|n| (n, n)).collect();
+        Ok(count(all).await?)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_map_that_is_encoded_in_another_order_is_the_same_input() {
+    let env = WorkflowEnvironment::start().await.unwrap();
+    env.mock(count, |all: std::collections::HashMap<u32, u32>| async move { Ok(all.len() as u32) });
+    assert_eq!(execute(&env, PassesMap::run(30)).await.unwrap(), 30);
+}
+
+/// Sends itself more than a tokio task may receive without yielding.
+#[workflow]
+#[derive(Default)]
+struct Talks {}
+
+#[workflow]
+impl Talks {
+    #[run]
+    async fn run(&self, count: u32) -> WorkflowResult<u32> {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        drop(spawn(async move { (0..count).for_each(|n| sender.send(n).expect("it is being received")) }));
+        let mut sum = 0;
+        while let Some(n) = receiver.recv().await {
+            sum += n;
+        }
+        sleep(Duration::from_secs(1)).await?;
+        Ok(sum)
+    }
+}
+
+#[tokio::test]
+async fn a_history_replays_inside_a_tokio_task() {
+    let env = WorkflowEnvironment::start().await.unwrap();
+    assert_eq!(execute(&env, Talks::run(200)).await.unwrap(), 19_900);
+    let history = env.client().workflow_handle::<Talks>("it").history().await.unwrap();
+    Replayer::new().workflow::<Talks>().replay(&history).unwrap();
+}
+
+/// Asks for an activity that no engine accepts.
+#[workflow]
+#[derive(Default)]
+struct Refused {}
+
+#[workflow]
+impl Refused {
+    #[run]
+    async fn run(&self, amount: u32) -> WorkflowResult<u32> {
+        Ok(charge(amount).task_queue("q".repeat(2000)).await?)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_the_engine_refuses_fails_the_result_at_once() {
+    let env = WorkflowEnvironment::start().await.unwrap();
+    env.mock(charge, |amount: u32| async move { Ok(amount) });
+    let error = execute(&env, Refused::run(1)).await.unwrap_err().to_string();
+    assert!(error.starts_with("a task of workflow `it` failed: ") && error.contains("length"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_activity_that_fails_for_ever_fails_the_result_with_its_last_failure() {
+    let env = WorkflowEnvironment::start().await.unwrap();
+    env.mock(charge, |_: u32| async { Err(ActivityError::new("a typo")) });
+    let error = execute(&env, PassesOn::run(1)).await.unwrap_err().to_string();
+    assert!(error.contains("the activity `charge` failed 10 times") && error.contains("a typo"), "{error}");
+
+    let env = WorkflowEnvironment::start().await.unwrap();
+    env.max_activity_attempts(2);
+    env.mock(charge, |_: u32| async { Err(ActivityError::new("a typo")) });
+    let error = execute(&env, PassesOn::run(1)).await.unwrap_err().to_string();
+    assert!(error.contains("the activity `charge` failed 2 times"), "{error}");
+}
+
+#[workflow]
+#[derive(Default)]
+struct PassesOn {}
+
+#[workflow]
+impl PassesOn {
+    #[run]
+    async fn run(&self, amount: u32) -> WorkflowResult<u32> {
+        Ok(charge(amount).await?)
+    }
+}

@@ -19,6 +19,7 @@ use super::interceptor::WorkerInterceptor;
 use super::link::{Link, LinkError};
 use super::logging;
 use super::polling::{ServerState, StopPolling, poll};
+use super::shell::Observer;
 use super::unsent::shortened;
 use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats, TaskToken};
 use crate::client::{Headers, LONG_POLL, RpcCode, RpcError};
@@ -59,6 +60,7 @@ pub(super) struct Activities {
     pub(super) running: TaskTracker,
     pub(super) max_per_second: Option<f64>,
     pub(super) interceptors: Arc<[Arc<dyn WorkerInterceptor>]>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
 }
 
 /// Slots that were put aside for activities that may come back with a task's answer.
@@ -135,6 +137,7 @@ impl Activities {
 
     async fn run(&self, mut task: wire::PollActivityTaskQueueResponse) {
         let token = std::mem::take(&mut task.task_token);
+        let is_unbounded = task.retry_policy.as_ref().is_none_or(|policy| policy.maximum_attempts == 0);
         if let Err(error) = self.link.decode(&mut task).await {
             let info = self.info(&task, &token);
             let failure = Failure::application("PayloadCodecError", error.to_string());
@@ -154,6 +157,7 @@ impl Activities {
                 say_unless_heard(|| format!("an activity of `{}` fails again and again: {message}", info.workflow_id));
             }
             let failure = Failure::application("ActivityNotRegistered", message);
+            self.observe_failure(&info, is_unbounded, &failure);
             return self.report(&info, token, Ended::Failed(failure, None)).await;
         };
         let (cancel, cancelled) = watch::channel(None);
@@ -190,9 +194,20 @@ impl Activities {
                 Ended::Cancelled(error.into_failure())
             }
             // Details that have not been sent yet go along, for the next attempt.
-            Err(error) => Ended::Failed(error.into_failure(), beats.take().or(last_sent)),
+            Err(error) => {
+                self.observe_failure(&info, is_unbounded, error.failure());
+                Ended::Failed(error.into_failure(), beats.take().or(last_sent))
+            }
         };
         self.report(&info, token, ended).await;
+    }
+
+    /// Reports an attempt that failed, of an activity that may be tried for ever.
+    fn observe_failure(&self, info: &ActivityInfo, is_unbounded: bool, failure: &Failure) {
+        let is_final = matches!(failure.kind, FailureKind::Application { non_retryable: true, .. });
+        if let Some(observer) = self.observer.as_ref().filter(|_| is_unbounded && !is_final) {
+            observer.attempt_failed(&info.workflow_id, &info.activity_type, info.attempt, failure);
+        }
     }
 
     /// The activity's own code. Panics and undecodable inputs are failures of the attempt.

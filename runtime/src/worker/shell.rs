@@ -59,6 +59,8 @@ pub(crate) trait Observer: Send + Sync {
     fn task_begins(&self, workflow_id: &str, run_id: &str, definition: &Arc<dyn Definition>, events: &[HistoryEvent]);
     /// A task failed; it will be tried again.
     fn task_failed(&self, workflow_id: &str, run_id: &str, failure: &Failure);
+    /// An attempt of an activity failed, which is tried again without a limit.
+    fn attempt_failed(&self, workflow_id: &str, activity_type: &str, attempt: u32, failure: &Failure);
     /// The server has the end of a run.
     fn run_closed(&self, workflow_id: &str, run_id: &str);
 }

@@ -585,6 +585,7 @@ impl WorkerBuilder {
             cancel_all: CancellationToken::new(),
             running: TaskTracker::new(),
             max_per_second: options.max_activities_per_second,
+            observer: observer.clone(),
             interceptors: interceptors.clone(),
         });
         let sticky_queue = (options.max_cached_workflows > 0).then(|| format!("{task_queue}-{instance_key}"));

@@ -125,6 +125,11 @@ impl Shell {
                     if is_lost {
                         tracing::debug!(workflow_id = %identity.workflow_id, %error, "the task was no longer wanted");
                     } else {
+                        if let Some(observer) = &self.observer {
+                            // Refused by the engine, or not to be sent: for the workflow it is a failed task all the same.
+                            let cause = Failure::application("WorkflowTaskRefused", error.to_string());
+                            observer.task_failed(&identity.workflow_id, &run_id, &cause);
+                        }
                         tracing::warn!(
                             workflow_id = %identity.workflow_id, run_id = %identity.run_id, %error,
                             "a workflow task could not be answered; it will be offered again"

@@ -1,0 +1,70 @@
+//! Whether a replayed command carries what was recorded: for the replay check of the test kit alone.
+//!
+//! Ordinary replay never looks at payloads, because code may change a field of an input and still replay. A test runs the
+//! same code twice, so a difference there means that the code depends on something that differs between runs. JSON is
+//! compared as a value, in which the order of an object's keys means nothing: a map may be encoded in any order. The order
+//! of a list does mean something, so a set that is hashed is reported.
+
+use everloop_proto::temporal::api::command::v1::command::Attributes;
+use everloop_proto::temporal::api::common::v1::{Payload, Payloads};
+use everloop_proto::temporal::api::history::v1::HistoryEvent;
+use everloop_proto::temporal::api::history::v1::history_event::Attributes as Event;
+
+use super::command::Issued;
+use super::error::ReplayError;
+
+/// Characters of a value that a message shows.
+const SHOWN_MAX: usize = 120;
+
+/// Compares the input of an activity, and the result of the workflow, with what history has.
+pub(super) fn matches(issued: &Issued, event: &HistoryEvent) -> Result<(), ReplayError> {
+    let (recorded, now, is_input) = match (&event.attributes, &issued.attributes) {
+        (
+            Some(Event::ActivityTaskScheduledEventAttributes(recorded)),
+            Some(Attributes::ScheduleActivityTaskCommandAttributes(now)),
+        ) => (&recorded.input, &now.input, true),
+        (
+            Some(Event::WorkflowExecutionCompletedEventAttributes(recorded)),
+            Some(Attributes::CompleteWorkflowExecutionCommandAttributes(now)),
+        ) => (&recorded.result, &now.result, false),
+        _ => return Ok(()),
+    };
+    let each = |payloads: &Option<Payloads>| payloads.clone().unwrap_or_default().payloads;
+    let (recorded, now) = (each(recorded), each(now));
+    for position in 0..recorded.len().max(now.len()) {
+        let (recorded, now) = (recorded.get(position), now.get(position));
+        if !equal(recorded, now) {
+            let what = match is_input {
+                true => format!("input {} of {}", position + 1, issued.kind),
+                false => "the workflow's result".to_owned(),
+            };
+            let (event_id, site) = (event.event_id, issued.site);
+            return Err(ReplayError::ValueMismatch {
+                event_id,
+                what,
+                recorded: shown(recorded),
+                issued: shown(now),
+                site,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn equal(recorded: Option<&Payload>, now: Option<&Payload>) -> bool {
+    let (Some(recorded), Some(now)) = (recorded, now) else { return recorded.is_none() && now.is_none() };
+    if recorded.metadata != now.metadata {
+        return false;
+    }
+    let json = |payload: &Payload| serde_json::from_slice::<serde_json::Value>(&payload.data).ok();
+    recorded.data == now.data || json(recorded).is_some_and(|recorded| json(now) == Some(recorded))
+}
+
+fn shown(payload: Option<&Payload>) -> String {
+    let Some(payload) = payload else { return "nothing".to_owned() };
+    let Ok(text) = std::str::from_utf8(&payload.data) else { return format!("{} bytes", payload.data.len()) };
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
