@@ -70,7 +70,7 @@ pub enum ConnectError {
     },
     /// An option of the builder cannot be followed.
     #[error("`{option}`: {reason}")]
-    Option {
+    InvalidOption {
         /// As it is written.
         option: &'static str,
         /// What is wrong with its value, and what to do.

@@ -118,7 +118,7 @@ impl ClientBuilder {
                 // Passed over, the client would connect to something else than was meant.
                 Err(_) if name.starts_with("TEMPORAL_") => {
                     let reason = format!("the value of {name} is not UTF-8 text; correct or unset it");
-                    self.refusal.get_or_insert(ConnectError::Option { option: ".env()", reason });
+                    self.refusal.get_or_insert(ConnectError::InvalidOption { option: ".env()", reason });
                 }
                 Err(_) => {}
             }
@@ -199,7 +199,7 @@ impl ClientBuilder {
     fn duration(&mut self, option: &'static str, duration: Duration) -> Duration {
         if duration.is_zero() {
             let reason = "no time at all lets no call succeed; give it some".to_owned();
-            self.refusal.get_or_insert(ConnectError::Option { option, reason });
+            self.refusal.get_or_insert(ConnectError::InvalidOption { option, reason });
         }
         duration.min(LONGEST)
     }
