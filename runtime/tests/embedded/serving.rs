@@ -40,6 +40,8 @@ async fn workers_and_clients_of_other_processes_come_in_where_an_engine_is_serve
     let waiting = Worker::builder(&elsewhere, "gifts").workflow::<Gift>().activity(wrap).build().unwrap();
     let shutdown = waiting.shutdown_handle();
     let waiting = tokio::spawn(waiting.run());
+    // It polls, since it has done something.
+    here.execute(Gift::run("cup".into())).id("cup").task_queue("gifts").await.unwrap();
     serving.stop().await;
     assert!(matches!(Client::connect(address.to_string()).await, Err(ConnectError::Unreachable { .. })));
     shutdown.shutdown();
