@@ -177,7 +177,7 @@ pub enum StartError {
     /// Nothing says which workers shall run it.
     #[error(
         "no task queue for workflow `{workflow_id}`: call `.task_queue(\"..\")` on the start, or give the client one for all \
-         starts with `Client::builder(..).task_queue(\"..\")`"
+         starts with `Client::builder(..).task_queue(\"..\")`; in a test environment, `env.worker(\"..\")` before the start does"
     )]
     NoTaskQueue {
         /// The id.

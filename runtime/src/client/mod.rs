@@ -37,7 +37,7 @@ mod transport;
 mod unpolled;
 mod update;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use everloop_proto::temporal::api::workflowservice::v1::DescribeNamespaceRequest;
@@ -105,7 +105,8 @@ pub(crate) struct Inner {
     capabilities: Capabilities,
     namespace: String,
     identity: String,
-    task_queue: Option<String>,
+    /// The queue of starts that name none.
+    task_queue: OnceLock<String>,
     codec: Option<Arc<dyn DynPayloadCodec>>,
     interceptors: Vec<Arc<dyn ClientInterceptor>>,
     unpolled: unpolled::Unpolled,
@@ -234,6 +235,12 @@ impl Client {
     }
 
     // ---- for the rest of the crate ----
+
+    /// Gives starts that name no queue this one, unless they have one. For test environments.
+    #[cfg(all(feature = "embedded", feature = "worker"))]
+    pub(crate) fn default_task_queue(&self, name: &str) {
+        self.inner.task_queue.get_or_init(|| name.to_owned());
+    }
 
     pub(crate) fn failures(&self) -> Option<&Arc<FailureBoard>> {
         self.inner.failures.as_ref()

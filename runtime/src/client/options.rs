@@ -297,7 +297,7 @@ impl ClientBuilder {
             capabilities,
             namespace: self.namespace,
             identity: self.identity.unwrap_or_else(default_identity),
-            task_queue: self.task_queue,
+            task_queue: self.task_queue.map(Into::into).unwrap_or_default(),
             codec: self.codec,
             interceptors: self.interceptors,
             unpolled: Default::default(),

@@ -190,7 +190,7 @@ impl<W, Then> StartCall<W, Then> {
         if workflow_id.is_empty() {
             return Err(StartError::EmptyId);
         }
-        let task_queue = options.task_queue.clone().or_else(|| client.inner.task_queue.clone());
+        let task_queue = options.task_queue.clone().or_else(|| client.inner.task_queue.get().cloned());
         let Some(task_queue) = task_queue.filter(|task_queue| !task_queue.is_empty()) else {
             return Err(StartError::NoTaskQueue { workflow_id });
         };

@@ -77,9 +77,7 @@ impl Idle {
 /// let env = WorkflowEnvironment::start().await?;
 /// env.mock(remind, |name: String| async move { Ok(name == "Ada") });
 /// let worker = env.worker("test").workflow::<Reminder>().build()?;
-/// let reminded = worker
-///     .run_until(env.client().execute(Reminder::run("Ada".into())).task_queue("test"))
-///     .await?;
+/// let reminded = worker.run_until(env.client().execute(Reminder::run("Ada".into()))).await?;
 /// assert_eq!(reminded, true);
 /// assert!(env.time_skipped() > Duration::from_secs(364 * 24 * 3600));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
@@ -120,13 +118,17 @@ impl WorkflowEnvironment {
         Ok(Self { client, clock, checks, mocks: Mutex::default() })
     }
 
-    /// A client of the environment's engine.
+    /// A client of the environment's engine. Workflows that it starts without a task queue run on that of the first
+    /// [`worker`](Self::worker) that was made before the start.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// A worker of the environment's engine. Activities that are mocked need not be registered.
+    /// A worker of the environment's engine. Activities that are mocked need not be registered. The queue of the first worker
+    /// is also that of starts that name none.
     pub fn worker(&self, task_queue: impl Into<String>) -> WorkerBuilder {
+        let task_queue = task_queue.into();
+        self.client.default_task_queue(&task_queue);
         let mocks = self.mocks.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let checks: Arc<Checks> = self.checks.clone();
         Worker::builder(&self.client, task_queue).deadlock_timeout(DEADLOCK_TIMEOUT).mocks(mocks).observer(checks)

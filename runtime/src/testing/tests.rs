@@ -52,7 +52,7 @@ async fn execute<W: Workflow<Args = (u32,), Output = u32>>(
     call: WorkflowCall<W>,
 ) -> Result<u32, ResultError> {
     let worker = env.worker("test").workflow::<W>().build().unwrap();
-    let executed = async { env.client().execute(call).id("it").task_queue("test").await };
+    let executed = async { env.client().execute(call).id("it").await };
     match worker.run_until(executed).await {
         Ok(result) => Ok(result),
         Err(ExecuteError::Result(error)) => Err(error),
@@ -75,7 +75,7 @@ async fn time_stands_still_until_it_is_asked_to_move() {
     env.mock(charge, |amount: u32| async move { Ok(amount) });
     let worker = env.worker("test").workflow::<Order>().build().unwrap();
     let story = async {
-        let order = env.client().start(Order::run(5)).id("it").task_queue("test").await.unwrap();
+        let order = env.client().start(Order::run(5)).id("it").await.unwrap();
         assert_eq!(order.stage().await.unwrap(), "waiting");
         env.sleep(Duration::from_secs(3600)).await;
         assert_eq!(order.stage().await.unwrap(), "waiting");
@@ -124,7 +124,7 @@ async fn skip_until_sees_every_state_that_lasts() {
         env.mock(charge, |amount: u32| async move { Ok(amount) });
         let worker = env.worker("test").workflow::<Visit>().build().unwrap();
         let story = async {
-            let visit = env.client().start(Visit::run(3)).task_queue("test").await.unwrap();
+            let visit = env.client().start(Visit::run(3)).await.unwrap();
             env.skip_until(async || visit.stage().await.unwrap() == "there").await;
             assert!(env.time_skipped() < Duration::from_secs(60), "{:?}", env.time_skipped());
             env.skip_until(async || visit.stage().await.unwrap() == "gone").await;
@@ -142,7 +142,7 @@ async fn an_awaited_update_lets_time_jump_and_stops_it_at_its_end() {
         env.mock(charge, |amount: u32| async move { Ok(amount) });
         let worker = env.worker("test").workflow::<Visit>().build().unwrap();
         let story = async {
-            let visit = env.client().start(Visit::run(3)).task_queue("test").await.unwrap();
+            let visit = env.client().start(Visit::run(3)).await.unwrap();
             assert_eq!(visit.in_an_hour().await.unwrap(), 3);
             assert!(env.time_skipped() <= Duration::from_secs(3600), "{:?}", env.time_skipped());
             let started = visit.in_an_hour().start().await.unwrap();
@@ -345,4 +345,22 @@ impl PassesOn {
     async fn run(&self, amount: u32) -> WorkflowResult<u32> {
         Ok(charge(amount).await?)
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_without_a_queue_runs_on_that_of_the_first_worker() {
+    let env = WorkflowEnvironment::start().await.unwrap();
+    env.mock(charge, |amount: u32| async move { Ok(amount) });
+    let error = env.client().start(PassesOn::run(1)).id("it").await.err().unwrap().to_string();
+    assert!(error.starts_with("no task queue for workflow `it`: "), "{error}");
+    assert!(error.ends_with("in a test environment, `env.worker(\"..\")` before the start does"), "{error}");
+
+    let first = env.worker("first").workflow::<PassesOn>().build().unwrap();
+    let _second = env.worker("second").workflow::<Order>().build().unwrap();
+    let story = async {
+        let started = env.client().start(PassesOn::run(4)).await.unwrap();
+        assert_eq!(started.result().await.unwrap(), 4);
+        assert_eq!(started.describe().await.unwrap().task_queue(), "first");
+    };
+    first.run_until(story).await.unwrap();
 }
