@@ -1,7 +1,10 @@
 //! The workflows and activities of one worker, by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
 use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use crate::ActivityContext;
 use crate::activity::{Activity, ActivityFn, FunctionActivity, MethodActivity};
@@ -30,11 +33,57 @@ pub(crate) struct RegisteredActivity {
 pub struct Registry {
     pub(crate) workflows: BTreeMap<&'static str, Arc<dyn Definition>>,
     pub(crate) activities: BTreeMap<&'static str, RegisteredActivity>,
+    /// Of a test environment.
+    pub(crate) mocks: Option<Arc<Mocks>>,
     /// Names that were registered twice.
     pub(crate) duplicates: Vec<&'static str>,
 }
 
+/// What runs in place of registered activities, in all workers of a test environment. Workers see what is added while they run.
+#[derive(Default)]
+pub(crate) struct Mocks(watch::Sender<BTreeMap<&'static str, RegisteredActivity>>);
+
+impl Mocks {
+    #[cfg(feature = "embedded")]
+    pub(crate) fn insert(&self, name: &'static str, mock: RegisteredActivity) {
+        self.0.send_modify(|mocks| drop(mocks.insert(name, mock)));
+    }
+}
+
 impl Registry {
+    /// The activity of this name, or what stands in for it.
+    pub(crate) fn activity(&self, name: &str) -> Option<RegisteredActivity> {
+        let mock = self.mocks.as_ref().and_then(|mocks| mocks.0.borrow().get(name).cloned());
+        mock.or_else(|| self.activities.get(name).cloned())
+    }
+
+    /// The names of all activities that can be run now, in order.
+    pub(crate) fn activity_names(&self) -> Vec<&'static str> {
+        let mut names: BTreeSet<_> = self.activities.keys().copied().collect();
+        if let Some(mocks) = &self.mocks {
+            names.extend(mocks.0.borrow().keys());
+        }
+        names.into_iter().collect()
+    }
+
+    /// Whether there is an activity that can be run now.
+    pub(crate) fn has_activities(&self) -> bool {
+        !self.activities.is_empty() || self.mocks.as_ref().is_some_and(|mocks| !mocks.0.borrow().is_empty())
+    }
+
+    /// Waits until there is an activity that can be run: for ever if there are none and no mocks.
+    pub(crate) async fn wait_for_activities(&self) {
+        if !self.activities.is_empty() {
+            return;
+        }
+        if let Some(mocks) = &self.mocks
+            && mocks.0.subscribe().wait_for(|mocks| !mocks.is_empty()).await.is_ok()
+        {
+            return;
+        }
+        pending().await
+    }
+
     pub(crate) fn workflow<W: Workflow>(&mut self) {
         if self.workflows.insert(W::NAME, Arc::new(TypedDefinition::<W>::new())).is_some() {
             self.duplicates.push(W::NAME);

@@ -1,8 +1,7 @@
 //! Workflows under test.
 
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::checks::Checks;
@@ -11,7 +10,7 @@ use crate::activity::{Activity, ActivityFn};
 use crate::client::{Client, ConnectError, FailureBoard};
 use crate::embedded::{EngineClock, Step};
 use crate::notice::say_unless_heard;
-use crate::registry::RegisteredActivity;
+use crate::registry::Mocks;
 use crate::worker::{Worker, WorkerBuilder};
 
 /// How long workflow code may run without waiting, in tests: machines that test are busy.
@@ -87,7 +86,7 @@ pub struct WorkflowEnvironment {
     client: Client,
     clock: EngineClock,
     checks: Arc<Checks>,
-    mocks: Mutex<BTreeMap<&'static str, RegisteredActivity>>,
+    mocks: Arc<Mocks>,
 }
 
 impl WorkflowEnvironment {
@@ -115,7 +114,7 @@ impl WorkflowEnvironment {
         let client = Client::builder("memory:?clock=skipping").failures(board).connect().await?;
         let clock = client.engine_clock().cloned();
         let clock = clock.ok_or_else(|| ConnectError::Engine("it has no clock".to_owned()))?;
-        Ok(Self { client, clock, checks, mocks: Mutex::default() })
+        Ok(Self { client, clock, checks, mocks: Arc::default() })
     }
 
     /// A client of the environment's engine. Workflows that it starts without a task queue run on that of the first
@@ -129,20 +128,19 @@ impl WorkflowEnvironment {
     pub fn worker(&self, task_queue: impl Into<String>) -> WorkerBuilder {
         let task_queue = task_queue.into();
         self.client.default_task_queue(&task_queue);
-        let mocks = self.mocks.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let checks: Arc<Checks> = self.checks.clone();
-        Worker::builder(&self.client, task_queue).deadlock_timeout(DEADLOCK_TIMEOUT).mocks(mocks).observer(checks)
+        let worker = Worker::builder(&self.client, task_queue).deadlock_timeout(DEADLOCK_TIMEOUT);
+        worker.mocks(self.mocks.clone()).observer(self.checks.clone())
     }
 
-    /// Replaces an activity in workers that are built from now on. The mock's types are those of the activity; methods of
-    /// an `#[activities]` block are mocked the same way, without their value.
+    /// Replaces an activity in all workers of the environment from now on, also in those that run already; attempts that have
+    /// begun go on. A later mock of the same activity replaces this one. The mock's types are those of the activity; methods
+    /// of an `#[activities]` block are mocked the same way, without their value.
     pub fn mock<F, Signature, M>(&self, _activity: F, mock: M)
     where
         F: ActivityFn<Signature>,
         M: Mock<<F::Activity as Activity>::Args, <F::Activity as Activity>::Output>,
     {
-        let mut mocks = self.mocks.lock().unwrap_or_else(PoisonError::into_inner);
-        mocks.insert(F::Activity::NAME, mocks::registered::<F::Activity>(mock));
+        self.mocks.insert(F::Activity::NAME, mocks::registered::<F::Activity>(mock));
     }
 
     /// How often an activity whose retry policy has no limit may fail before the result of its workflow does, with the last

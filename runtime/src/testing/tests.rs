@@ -364,3 +364,29 @@ async fn a_start_without_a_queue_runs_on_that_of_the_first_worker() {
     };
     first.run_until(story).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_runs_takes_the_mocks_that_are_added() {
+    let env = WorkflowEnvironment::start().await.unwrap();
+    // It has no activities when it begins.
+    let worker = env.worker("test").workflow::<PassesOn>().build().unwrap();
+    let story = async {
+        let waiting = env.client().start(PassesOn::run(1)).await.unwrap();
+        let is_scheduled =
+            async || waiting.history().await.unwrap().event_names().any(|name| name == "ActivityTaskScheduled");
+        env.skip_until(is_scheduled).await;
+        env.mock(charge, |amount: u32| async move { Ok(amount + 10) });
+        assert_eq!(waiting.result().await.unwrap(), 11);
+        env.mock(charge, |amount: u32| async move { Ok(amount + 20) });
+        assert_eq!(env.client().execute(PassesOn::run(1)).await.unwrap(), 21);
+    };
+    worker.run_until(story).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mock_replaces_a_registered_activity_of_a_worker_that_was_built_before() {
+    let env = WorkflowEnvironment::start().await.unwrap();
+    let worker = env.worker("test").workflow::<PassesOn>().activity(charge).build().unwrap();
+    env.mock(charge, |amount: u32| async move { Ok(amount * 3) });
+    assert_eq!(worker.run_until(env.client().execute(PassesOn::run(2))).await.unwrap(), 6);
+}

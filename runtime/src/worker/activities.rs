@@ -75,13 +75,13 @@ impl EagerSlots {
 }
 
 impl Activities {
-    /// Whether the worker polls for activities at all.
+    /// Whether the worker polls for activities now.
     pub(super) fn polls(&self) -> bool {
-        !self.registry.activities.is_empty()
+        self.registry.has_activities()
     }
 
     pub(super) fn knows(&self, activity_type: &str) -> bool {
-        self.registry.activities.contains_key(activity_type)
+        self.registry.activity(activity_type).is_some()
     }
 
     /// Puts one more slot aside, if there is one.
@@ -95,7 +95,7 @@ impl Activities {
         has_one
     }
 
-    /// Polls activity tasks until the worker stops.
+    /// Polls activity tasks until the worker stops, once there are activities.
     pub(super) async fn poll_activity_tasks(self: Arc<Self>) -> Result<(), RpcError> {
         let request = wire::PollActivityTaskQueueRequest {
             namespace: self.link.namespace.clone(),
@@ -107,6 +107,10 @@ impl Activities {
             }),
             ..Default::default()
         };
+        tokio::select! {
+            () = self.stop_polling.begin.cancelled() => return Ok(()),
+            () = self.registry.wait_for_activities() => {}
+        }
         loop {
             let slot = tokio::select! {
                 biased;
@@ -145,8 +149,8 @@ impl Activities {
         }
         let info = self.info(&task, &token);
         let input = task.input.take().map(|input| input.payloads).unwrap_or_default();
-        let Some(activity) = self.registry.activities.get(info.activity_type.as_str()).cloned() else {
-            let known: Vec<_> = self.registry.activities.keys().copied().collect();
+        let Some(activity) = self.registry.activity(&info.activity_type) else {
+            let known = self.registry.activity_names();
             let message = format!(
                 "the activity type `{}` is not registered with this worker, where there are: {}; register it, or call it with \
                  the task queue of a worker that has it",

@@ -1,6 +1,5 @@
 //! A worker, from its builder to its end.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::sync::Arc;
@@ -29,7 +28,9 @@ use crate::activity::{Activities, Activity, ActivityFn, ActivityOptions, Functio
 use crate::client::{Client, RpcError, TakesTasks};
 use crate::data::OptionError;
 use crate::executor::install_hook;
-use crate::registry::{RegisteredActivity, Registry};
+#[cfg(feature = "embedded")]
+use crate::registry::Mocks;
+use crate::registry::Registry;
 use crate::workflow::Workflow;
 
 /// How often the watchdog looks at the workflow threads.
@@ -66,7 +67,6 @@ pub struct WorkerBuilder {
     task_queue: String,
     registry: Registry,
     options: Options,
-    mocks: BTreeMap<&'static str, RegisteredActivity>,
     observer: Option<Arc<dyn Observer>>,
     interceptors: Vec<Arc<dyn WorkerInterceptor>>,
 }
@@ -178,7 +178,6 @@ impl Worker {
             task_queue: task_queue.into(),
             registry: Registry::default(),
             options: Options::default(),
-            mocks: BTreeMap::new(),
             observer: None,
             interceptors: Vec::new(),
         }
@@ -245,7 +244,7 @@ impl Worker {
                 }
             }
         }
-        if !shell.registry.activities.is_empty() {
+        if !shell.registry.activities.is_empty() || shell.registry.mocks.is_some() {
             for _ in 0..self.options.activity_pollers {
                 pollers.spawn(shell.activities.clone().poll_activity_tasks());
             }
@@ -514,9 +513,10 @@ impl WorkerBuilder {
         self
     }
 
-    /// What runs in place of registered activities.
-    pub(crate) fn mocks(mut self, mocks: BTreeMap<&'static str, RegisteredActivity>) -> Self {
-        self.mocks = mocks;
+    /// What runs in place of registered activities, now and later.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn mocks(mut self, mocks: Arc<Mocks>) -> Self {
+        self.registry.mocks = Some(mocks);
         self
     }
 
@@ -530,7 +530,7 @@ impl WorkerBuilder {
     /// # Errors
     /// If nothing is registered, two things have one name, or a number makes no sense.
     pub fn build(self) -> Result<Worker, BuildError> {
-        let Self { client, task_queue, mut registry, options, mocks, observer, interceptors } = self;
+        let Self { client, task_queue, registry, options, observer, interceptors } = self;
         let interceptors: Arc<[_]> = interceptors.into();
         if task_queue.is_empty() {
             return Err(BuildError::NoTaskQueue);
@@ -541,7 +541,6 @@ impl WorkerBuilder {
         if let Some(name) = registry.duplicates.first() {
             return Err(BuildError::Duplicate { name });
         }
-        registry.activities.extend(mocks);
         for (option, value) in [
             ("workflow_threads", options.workflow_threads),
             ("max_concurrent_workflow_tasks", options.max_workflow_tasks),
