@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use everloop::WorkerError;
 use everloop::prelude::*;
+use everloop::testing::WorkflowEnvironment;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -116,4 +117,75 @@ async fn what_is_logged_carries_namespace_workflow_run_type_and_attempt_and_appe
     ];
     let seen: Vec<_> = events.iter().map(|(event, spans)| (event.as_str(), spans)).collect();
     assert_eq!(seen, expected);
+}
+
+/// Hears this module in all threads that have no listener of their own: the replay checks begin threads.
+#[derive(Clone, Default)]
+struct Everywhere(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Everywhere {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == module_path!()
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        self.0.lock().unwrap().push(text.0);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[workflow]
+#[derive(Default)]
+struct Watched {}
+
+#[workflow]
+impl Watched {
+    #[run]
+    async fn run(&self) -> WorkflowResult<()> {
+        tracing::info!("begins");
+        sleep(Duration::from_secs(24 * 3600)).await?;
+        tracing::info!("wakes");
+        sleep(Duration::from_secs(24 * 3600)).await?;
+        tracing::info!("ends");
+        Ok(())
+    }
+
+    #[query]
+    fn is_watched(&self) -> bool {
+        tracing::info!("queried");
+        true
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_logged_under_test_appears_once_and_in_each_query() {
+    let everywhere = Everywhere::default();
+    tracing::subscriber::set_global_default(everywhere.clone()).unwrap();
+    for cached in [0, 10] {
+        let env = WorkflowEnvironment::start().await.unwrap();
+        let worker = env.worker("logs").workflow::<Watched>().max_cached_workflows(cached).build().unwrap();
+        let story = async {
+            let watched = env.client().start(Watched::run()).await.unwrap();
+            assert!(watched.is_watched().await.unwrap());
+            watched.result().await.unwrap();
+            assert!(watched.is_watched().await.unwrap());
+        };
+        worker.run_until(story).await.unwrap();
+        let seen = std::mem::take(&mut *everywhere.0.lock().unwrap());
+        let expected = ["begins", "queried", "wakes", "ends", "queried"].map(|event| format!("message={event} "));
+        assert_eq!(seen, expected, "with {cached} cached workflows");
+    }
 }
