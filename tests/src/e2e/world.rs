@@ -33,6 +33,9 @@ pub(super) use everywhere;
 /// How long a test may take on a busy machine before something is amiss.
 const PATIENCE: Duration = Duration::from_secs(100);
 
+/// How long a call is tried again: a busy server turns some of two hundred updates away for longer than a call takes by default.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Machines that test are busy: slow code is no deadlock.
 const DEADLOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -84,7 +87,8 @@ impl World {
             Clock::Real => target.address().await,
             Clock::Skipping => target.address().await + "?clock=skipping",
         };
-        let client = Client::builder(address).identity("e2e").task_queue(&queue).await.expect("the target is there");
+        let client = Client::builder(address).identity("e2e").task_queue(&queue).timeout(CALL_TIMEOUT).await;
+        let client = client.expect("the target is there");
         Self { client, target, clock, queue }
     }
 
