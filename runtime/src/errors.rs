@@ -10,7 +10,7 @@ use crate::data::{Failure, FailureKind};
 /// Why a workflow, or one of its handlers, did not succeed. Every error converts into it, so `?` is all it takes.
 ///
 /// Returned from `#[run]` it fails the workflow, for good: its caller gets it. Where the error is a cancellation
-/// ([`Cancelled`], or an activity that was cancelled) and the workflow was asked to cancel, the workflow ends as cancelled
+/// ([`Cancelled`](crate::Cancelled), or an activity that was cancelled) and the workflow was asked to cancel, the workflow ends as cancelled
 /// instead. (A *panic* fails only the workflow task, which is tried again, so that a fix can be deployed.)
 ///
 /// ```
@@ -157,7 +157,7 @@ impl ActivityError {
         Self(Box::new(failure))
     }
 
-    /// The failure that the workflow will see as the cause of its [`ActivityFailure`](crate::ActivityFailure).
+    /// The failure that the workflow will see as the cause of its [`ActivityFailure`](struct@crate::ActivityFailure).
     pub fn failure(&self) -> &Failure {
         &self.0
     }

@@ -223,5 +223,5 @@ impl<T, E: TypedFailure> Fails<true> for Result<T, E> {
     type CallError = CallError<E>;
 }
 
-/// [`Fails::CallError`] by name.
+/// The error of a call whose activity returns `R`.
 pub type CallErrorOf<R, const TYPED: bool> = <R as Fails<TYPED>>::CallError;

@@ -35,8 +35,8 @@ pub struct EncodeError {
     pub place: String,
     /// The type of the value.
     pub type_name: &'static str,
-    /// The path of the field and what is wrong with it, as in "items[3].price: NaN cannot be written as JSON; use
-    /// `Option<f64>` or a string".
+    /// The path of the field and what is wrong with it, as in `items[3].price: NaN cannot be written as JSON; use
+    /// Option<f64> or a string`.
     pub cause: String,
 }
 
