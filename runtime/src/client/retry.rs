@@ -18,6 +18,7 @@ const ATTEMPTS: u32 = 10;
 #[derive(Debug, Clone)]
 pub(super) struct Retries {
     pauses: Pauses,
+    /// Those that count: an attempt that a busy server turned away does not.
     attempts: u32,
     /// How long the call may take in all, or `None` for a call that is repeated until the server is back.
     limit: Option<Duration>,
@@ -37,7 +38,6 @@ impl Retries {
     /// The pause before the next attempt, or `None` if the error is final. `elapsed` is the time that counts against the limit,
     /// `fraction` (0 to 1) is where the pause lies between nothing and its ceiling.
     pub(super) fn pause_after(&mut self, error: &RpcError, elapsed: Duration, fraction: f64) -> Option<Duration> {
-        self.attempts += 1;
         let left = match self.limit {
             Some(limit) => limit.checked_sub(elapsed).filter(|left| !left.is_zero())?,
             None => LAST_CEILING,
@@ -48,6 +48,7 @@ impl Retries {
             RpcCode::Unavailable => self.limit.is_some(),
             _ => true,
         };
+        self.attempts += u32::from(is_counted);
         if !error.is_retryable() || is_counted && self.attempts >= ATTEMPTS {
             return None;
         }
@@ -130,6 +131,17 @@ mod tests {
         let nearly = LIMIT - Duration::from_millis(10);
         assert_eq!(Retries::within(LIMIT).pause_after(&unavailable, nearly, 0.5), Some(Duration::from_millis(5)));
         assert_eq!(Retries::within(LIMIT).pause_after(&error(RpcCode::NotFound), Duration::ZERO, 0.5), None);
+    }
+
+    #[test]
+    fn attempts_that_a_busy_server_turned_away_leave_the_others_to_come() {
+        let mut retries = Retries::within(LIMIT);
+        for _ in 0..ATTEMPTS * 2 {
+            assert!(retries.pause_after(&error(RpcCode::ResourceExhausted), Duration::ZERO, 0.5).is_some());
+        }
+        let unavailable = error(RpcCode::Unavailable);
+        let pauses = std::iter::from_fn(|| retries.pause_after(&unavailable, Duration::ZERO, 0.5)).count();
+        assert_eq!(pauses, 9);
     }
 
     #[test]
