@@ -29,7 +29,7 @@ struct Variant {
 
 struct Field {
     member: Member,
-    /// What the generated code calls it.
+    /// Its name in the generated code.
     local: Ident,
     ty: Type,
 }

@@ -137,7 +137,7 @@ impl Checked {
         quote_spanned!(made_at(output)=> { #private::Returned::<#output>::TYPED })
     }
 
-    /// What the caller of an activity gets where it does not succeed.
+    /// The error type of a call whose activity does not succeed.
     pub(crate) fn call_error_type(&self, private: &TokenStream) -> TokenStream {
         let (output, typed) = (&self.output, self.typed(private));
         quote_spanned!(made_at(output)=> #private::CallErrorOf<#output, #typed>)

@@ -26,7 +26,7 @@ pub use generated::{google, grpc, temporal};
 #[cfg(feature = "descriptors")]
 pub const DESCRIPTORS: &[u8] = include_bytes!("generated/descriptors.binpb");
 
-/// What the requests of the workflow service are made of: an encoded `FileDescriptorSet` of these messages and all they
+/// Descriptors of the requests of the workflow service: an encoded `FileDescriptorSet` of these messages and all they
 /// reach. A test of the server needs it, to see that each field is decided upon.
 #[cfg(feature = "request-descriptors")]
 pub const REQUEST_DESCRIPTORS: &[u8] = include_bytes!("generated/requests.binpb");

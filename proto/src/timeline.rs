@@ -18,9 +18,9 @@ use crate::temporal::api::history::v1::history_event::Attributes;
 #[derive(Debug, Default)]
 pub struct Timeline {
     start: Option<Timestamp>,
-    /// What activities that have not ended are called, by the event that scheduled them.
+    /// Names of the activities that have not ended, by the event that scheduled them.
     activities: BTreeMap<i64, String>,
-    /// What updates that were accepted and not answered are called, by their id.
+    /// Names of the updates that were accepted and not answered, by their id.
     updates: HashMap<String, String>,
 }
 
@@ -46,7 +46,7 @@ impl Timeline {
         })
     }
 
-    /// What an event is about, in a few words.
+    /// Describes an event in a few words.
     fn about(&mut self, event: &HistoryEvent, failure: impl Fn(&Failure) -> String) -> String {
         use Attributes::*;
         let failure = |of: &Option<Failure>| of.as_ref().map(&failure).unwrap_or_default();
@@ -107,7 +107,7 @@ impl Timeline {
         }
     }
 
-    /// What an activity that ends is called.
+    /// The name of an activity that ends.
     fn ended(&mut self, scheduled_event_id: i64) -> String {
         self.activities.remove(&scheduled_event_id).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What every history keeps to, whatever happened to servers and workers: for tools and tests that check histories.
+//! Rules that every history keeps, whatever happened to servers and workers: for tools and tests that check histories.
 //!
 //! It knows the events of timers, activities, signals, updates, cancellation and closing; any other event does not follow.
 
@@ -34,7 +34,7 @@ pub fn check(events: &[HistoryEvent]) -> Result<Left, String> {
     Ok(Left { is_open: !open.is_closed, has_task, timers, activities })
 }
 
-/// What a history has begun and not ended.
+/// The work that a history has begun and not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Left {
@@ -64,7 +64,7 @@ impl fmt::Display for Left {
     }
 }
 
-/// What has begun and not ended, by the event that began it.
+/// Everything that has begun and not ended, by the event that began it.
 #[derive(Default)]
 struct Open {
     /// The scheduled task, and its start.

@@ -1,4 +1,4 @@
-//! What some messages are made of: those that people see as JSON, and the requests of the workflow service.
+//! Descriptors of some messages: those that people see as JSON, and the requests of the workflow service.
 
 use std::collections::BTreeSet;
 

@@ -17,7 +17,7 @@ pub trait Activity: Sized + 'static {
     type Args: 'static;
     /// What it gives its caller.
     type Output: 'static;
-    /// What its caller gets in place of that: [`ActivityFailure`], or [`CallError`](crate::CallError) of an error that travels.
+    /// The error of its caller in place of that: [`ActivityFailure`], or [`CallError`](crate::CallError) of an error that travels.
     type Error: From<ActivityFailure> + std::error::Error + 'static;
     #[doc(hidden)]
     const ARGUMENTS: &'static dyn Arguments<Self::Args>;
