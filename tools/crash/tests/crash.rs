@@ -49,16 +49,18 @@ fn nothing_acknowledged_is_lost_with_the_power() {
     assert!(count(&line, "torn") >= 100 && count(&line, "dropped") >= 100, "{line}");
 }
 
-/// What a run says that finds a planted fault.
+/// Runs with a planted fault; returns what the run printed about the violations it found.
+///
+/// Each violation names a folder with what the disk kept. Under `lying-syncs` that may be no database file at all: the entry of
+/// a new file in its directory is one of the things that were never synced.
 fn found(arguments: &[&str]) -> String {
     let Run { code, lines, errors } = run(arguments);
     assert_eq!(code, Some(1), "{arguments:?}: {lines:?}\n{errors}");
     assert!(lines.len() == 1 && count(&lines[0], "violations") > 0, "{lines:?}");
-    let kept =
-        errors.split("kept in ").nth(1).and_then(|rest| rest.lines().next()).unwrap_or_else(|| panic!("{errors}"));
-    assert!(std::fs::exists(format!("{kept}/crash.db")).unwrap(), "{kept}");
-    for folder in errors.split("kept in ").skip(1).filter_map(|rest| rest.lines().next()) {
-        std::fs::remove_dir_all(folder).unwrap();
+    let folders: Vec<_> = errors.split("kept in ").skip(1).filter_map(|rest| rest.lines().next()).collect();
+    assert!(!folders.is_empty(), "{errors}");
+    for folder in folders {
+        std::fs::remove_dir_all(folder).unwrap_or_else(|error| panic!("{folder}: {error}\n{errors}"));
     }
     errors
 }
