@@ -51,28 +51,27 @@ pub mod raw;
 pub mod testing;
 
 pub use activity::{
-    Activities, Activity, ActivityCall, ActivityCancelReason, ActivityCancellationType, ActivityContext,
-    ActivityFailure, ActivityFn, ActivityFuture, ActivityHandle, ActivityInfo, ActivityOptions, CallError, RetryPolicy,
-    TaskToken, TypedFailure,
+    Activities, Activity, ActivityCall, ActivityCancelReason, ActivityContext, ActivityFn, ActivityFuture,
+    ActivityHandle, ActivityInfo, CallError, TaskToken, TypedFailure,
 };
 #[cfg(feature = "tls")]
 pub use client::TlsOptions;
 pub use client::{
     AsyncActivityHandle, Client, ClientBuilder, ClientInterceptor, ConnectError, ExecuteError, ForHandle, ForResult,
-    HandleError, Headers, ListError, OutgoingCall, PendingActivity, Queries, QueryCall, QueryError, ResultError,
-    RpcCode, RpcError, SignalCall, SignalError, StartCall, StartError, Target, Untyped, UpdateCall, UpdateError,
-    UpdateHandle, UpdateStage, Updates, WithStart, WorkflowDescription, WorkflowHandle, WorkflowIdConflictPolicy,
+    HandleError, ListError, OutgoingCall, PendingActivity, Queries, QueryCall, QueryError, ResultError, RpcCode,
+    RpcError, SignalCall, SignalError, StartCall, StartError, Target, Untyped, UpdateCall, UpdateError, UpdateHandle,
+    UpdateStage, Updates, WithStart, WorkflowDescription, WorkflowHandle, WorkflowIdConflictPolicy,
     WorkflowIdReusePolicy, WorkflowList, WorkflowStatus, WorkflowSummary,
 };
 #[cfg(feature = "embedded")]
 pub use client::{ServeCall, ServeError, Serving};
 pub use data::{
-    DecodeError, EncodeError, Failure, FailureKind, OptionError, Payload, PayloadCodec, PayloadCodecError, Payloads,
-    RetryState, TimeoutType,
+    ActivityCancellationType, ActivityOptions, DecodeError, EncodeError, Failure, FailureKind, Headers, OptionError,
+    Payload, PayloadCodec, PayloadCodecError, Payloads, RetryPolicy, RetryState, TimeoutType, UnfinishedPolicy,
 };
 #[cfg(feature = "embedded")]
 pub use embedded::{EngineClock, Jumping};
-pub use errors::{ActivityError, ActivityResult, WorkflowError, WorkflowResult};
+pub use errors::{ActivityError, ActivityFailure, ActivityResult, Cancelled, WorkflowError, WorkflowResult};
 pub use executor::{OnlyInsideAWorkflow, Random, WorkflowInfo};
 pub use history::{History, HistoryError};
 pub use macros::{
@@ -84,10 +83,9 @@ pub use worker::{
     BuildError, CallingWorkflow, RunUntilOutput, ShutdownHandle, Worker, WorkerBuilder, WorkerError, WorkerInterceptor,
 };
 pub use workflow::{
-    Cancelled, CancelledFuture, Elapsed, JoinAll, JoinHandle, Scope, Sleep, State, Timeout, UnfinishedPolicy,
-    WaitCondition, WaitState, Workflow, WorkflowCall, YieldNow, all_handlers_finished, cancelled, info, is_cancelled,
-    is_replaying, join_all, now, random, random_range, scope, shield, sleep, sleep_until, spawn, this, timeout, uuid,
-    wait_condition, yield_now,
+    CancelledFuture, Elapsed, JoinAll, JoinHandle, Scope, Sleep, State, Timeout, WaitCondition, WaitState, Workflow,
+    WorkflowCall, YieldNow, all_handlers_finished, cancelled, info, is_cancelled, is_replaying, join_all, now, random,
+    random_range, scope, shield, sleep, sleep_until, spawn, this, timeout, uuid, wait_condition, yield_now,
 };
 
 /// What programs need most: `use everloop::prelude::*;`.
@@ -128,17 +126,19 @@ pub mod __private {
     pub use tokio;
 
     pub use crate::activity::{
-        Activities, Activity, ActivityCall, ActivityCancellationType, ActivityContext, ActivityOptions, CallErrorOf,
-        Context, FailureParts, FunctionActivity, MethodActivity, RetryPolicy, Said, SaidByDebug, SaidByDisplay,
-        TypedFailure,
+        Activities, Activity, ActivityCall, ActivityContext, CallErrorOf, Context, FailureParts, FunctionActivity,
+        MethodActivity, Said, SaidByDebug, SaidByDisplay, TypedFailure,
     };
     pub use crate::client::{Client, Queries, QueryCall, SignalCall, Target, UpdateCall, Updates, WorkflowHandle};
-    pub use crate::data::{Arguments, Codec, DecodeError, codec};
+    pub use crate::data::{
+        ActivityCancellationType, ActivityOptions, Arguments, Codec, DecodeError, RetryPolicy, UnfinishedPolicy, codec,
+    };
     pub use crate::errors::{ActivityError, WorkflowError};
+    pub use crate::executor::LocalFuture;
     pub use crate::raw::Payload;
     pub use crate::registry::Registry;
     pub use crate::returned::{Plain, Returned, ReturnsOf, output, settle, settle_signal};
-    pub use crate::tasks::{LocalFuture, SendFuture};
-    pub use crate::workflow::{Handlers, InitialState, Message, UnfinishedPolicy, Workflow, WorkflowCall};
+    pub use crate::tasks::SendFuture;
+    pub use crate::workflow::{Handlers, InitialState, Message, Workflow, WorkflowCall};
     pub use crate::{join, select};
 }

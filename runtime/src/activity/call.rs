@@ -3,8 +3,9 @@
 use std::panic::Location;
 use std::time::Duration;
 
+use super::Activity;
 use super::future::{ActivityFuture, ActivityHandle};
-use super::{Activity, ActivityCancellationType, ActivityOptions, RetryPolicy};
+use crate::data::{ActivityCancellationType, ActivityOptions, RetryPolicy};
 
 /// An activity with its arguments, made by calling the annotated function.
 ///

@@ -10,8 +10,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::client::Headers;
-use crate::data::{EncodeError, Payload, Payloads};
+use crate::data::{EncodeError, Headers, Payload, Payloads};
 
 /// The context of a running activity: who it is, its heartbeats, and whether it shall stop.
 ///

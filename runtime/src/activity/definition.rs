@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{ActivityCall, ActivityFailure, ActivityOptions};
-use crate::ActivityContext;
-use crate::data::{Arguments, Codec};
-use crate::errors::ActivityError;
+use super::{ActivityCall, ActivityContext};
+use crate::data::{ActivityOptions, Arguments, Codec};
+use crate::errors::{ActivityError, ActivityFailure};
 use crate::registry::Registry;
 use crate::tasks::SendFuture;
 

@@ -5,11 +5,11 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::{Activity, ActivityCall, ActivityFailure};
+use super::{Activity, ActivityCall};
 use crate::data::{DecodeError, Failure, encode};
+use crate::errors::ActivityFailure;
 use crate::executor::current::current;
-use crate::executor::{ActivityRequest, Core, OnDrop, OperationId, Outcome, Pending};
-use crate::workflow::WorkflowOnly;
+use crate::executor::{ActivityRequest, Core, OnDrop, OperationId, Outcome, Pending, WorkflowOnly};
 
 /// An activity call that is awaited: scheduled at its first poll, cancelled by its type when dropped before it ends.
 #[must_use = "nothing is scheduled until it is awaited"]

@@ -3,19 +3,13 @@
 mod call;
 mod context;
 mod definition;
-mod failure;
 mod future;
-mod options;
 mod typed;
 
 pub use call::ActivityCall;
 pub use context::{ActivityCancelReason, ActivityContext, ActivityInfo, Context, TaskToken};
 pub use definition::{Activities, Activity, ActivityFn, FunctionActivity, MethodActivity};
-pub use failure::ActivityFailure;
 pub use future::{ActivityFuture, ActivityHandle};
-pub use options::{ActivityCancellationType, ActivityOptions, RetryPolicy};
 pub use typed::{CallError, CallErrorOf, FailureParts, Said, SaidByDebug, SaidByDisplay, TypedFailure};
 
 pub(crate) use context::{ContextSignals, Heartbeats};
-pub(crate) use failure::WholeFailure;
-pub(crate) use options::{DEFAULT_START_TO_CLOSE_TIMEOUT, WorkerActivityOptions};

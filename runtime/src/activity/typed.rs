@@ -4,9 +4,8 @@ use std::error::Error;
 use std::fmt::{self, Debug, Display};
 use std::ops::Deref;
 
-use super::ActivityFailure;
 use crate::data::{Arguments, DecodeError, EncodeError, Failure, FailureKind};
-use crate::errors::ActivityError;
+use crate::errors::{ActivityError, ActivityFailure};
 use crate::raw;
 
 /// An error that travels from an activity to its caller as what it is: an enum with

@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::error::{QueryError, RpcCode, RpcError, SignalError};
 use super::handle::{Queries, Target, WorkflowHandle};
-use super::interceptor::{Headers, OutgoingCall};
+use super::interceptor::OutgoingCall;
 use super::{Client, WorkflowStatus};
-use crate::data::{DecodeError, EncodeError, Failure, encode};
+use crate::data::{DecodeError, EncodeError, Failure, Headers, encode};
 use crate::raw;
 use crate::tasks::SendFuture;
 use crate::workflow::Message;

@@ -50,7 +50,7 @@ pub use error::{
     StartError, UpdateError,
 };
 pub use handle::{Queries, Target, Untyped, Updates, WithStart, WorkflowHandle};
-pub use interceptor::{ClientInterceptor, Headers, OutgoingCall};
+pub use interceptor::{ClientInterceptor, OutgoingCall};
 pub use list::{WorkflowList, WorkflowSummary};
 pub use message::{QueryCall, SignalCall};
 pub use options::ClientBuilder;
@@ -67,7 +67,7 @@ pub(crate) use failures::{CheckResult, FailureBoard};
 pub(crate) use retry::Backoff;
 
 use crate::activity::TaskToken;
-use crate::data::{DynPayloadCodec, PayloadCodecError, Payloads, decode_message, encode_message};
+use crate::data::{DynPayloadCodec, Headers, PayloadCodecError, Payloads, decode_message, encode_message};
 #[cfg(feature = "embedded")]
 use crate::embedded::EngineClock;
 use crate::raw;

@@ -16,10 +16,10 @@ use uuid::Uuid;
 
 use super::error::{ExecuteError, RpcCode, RpcError, StartError};
 use super::handle::{Untyped, WithStart, WorkflowHandle};
-use super::interceptor::{Headers, OutgoingCall};
+use super::interceptor::OutgoingCall;
 use super::message::{MessageInput, SignalCall, payloads};
 use super::{Client, ResultError};
-use crate::data::{DecodeError, EncodeError, OptionError, Payloads, check_limit, duration_to_wire, encode};
+use crate::data::{DecodeError, EncodeError, Headers, OptionError, Payloads, check_limit, duration_to_wire, encode};
 use crate::raw;
 use crate::tasks::SendFuture;
 use crate::workflow::Workflow;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use everloop_proto::temporal::api::failure::v1::failure::FailureInfo;
 use everloop_proto::timeline::is_generic_error_type;
 
+pub(crate) use self::causes::{Link, link, unlink};
 use super::payloads::Payloads;
 
 /// Why an activity, a workflow or a handler did not succeed; causes are nested, outermost first.

@@ -1,25 +1,33 @@
-//! Values that cross the wire: conversion by type, failures, and the hook for encryption and compression.
+//! Values that cross the wire: conversion by type, failures, headers, options, and the hook for encryption and compression.
 //!
 //! The default conversion is the one every Temporal SDK shares, in this order: `()` is `binary/null`, [`bytes::Bytes`] is
 //! `binary/plain`, everything else is JSON through serde (`json/plain`). What JSON would not give back is refused.
 
+mod activity_options;
 mod arguments;
 mod convert;
 mod duration;
 mod failure;
+mod headers;
 mod json;
 mod payload_codec;
 mod payloads;
+mod unfinished;
 mod walk;
 
+pub use activity_options::{ActivityCancellationType, ActivityOptions, RetryPolicy};
 pub use arguments::{Arguments, DecodeError};
 pub use convert::{Codec, EncodeError, Payload, codec};
 pub use duration::OptionError;
 pub use failure::{Failure, FailureKind, RetryState, TimeoutType};
+pub use headers::Headers;
 pub use payload_codec::{PayloadCodec, PayloadCodecError};
 pub use payloads::Payloads;
+pub use unfinished::UnfinishedPolicy;
 
+pub(crate) use activity_options::{DEFAULT_START_TO_CLOSE_TIMEOUT, WorkerActivityOptions};
 pub(crate) use convert::{decode, encode};
 pub(crate) use duration::{check_limit, delay_from_wire, duration_to_wire, limit_from_wire};
+pub(crate) use failure::{Link, link, short_type_name, unlink};
 pub(crate) use payload_codec::DynPayloadCodec;
 pub(crate) use walk::{Walk, decode_message, encode_message};

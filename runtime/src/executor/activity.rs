@@ -5,8 +5,10 @@ use std::time::Duration;
 use everloop_proto::temporal::api::command::v1::ScheduleActivityTaskCommandAttributes;
 
 use super::error::ReplayError;
-use crate::activity::{ActivityCancellationType, ActivityOptions, DEFAULT_START_TO_CLOSE_TIMEOUT};
-use crate::data::{Failure, FailureKind, RetryState, duration_to_wire};
+use crate::data::{
+    ActivityCancellationType, ActivityOptions, DEFAULT_START_TO_CLOSE_TIMEOUT, Failure, FailureKind, RetryState,
+    duration_to_wire,
+};
 use crate::raw;
 
 /// What a call asks for, before the run gives it an id.

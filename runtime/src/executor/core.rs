@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use everloop_proto::temporal::api::command::v1::{
 
 use super::activity::{self, Activity, ActivityRequest, CancelActivity, Ended};
 use super::command::{CallSite, CommandKind, Issued};
+use super::coroutine::LocalFuture;
 use super::coroutine::{Coroutine, Output, Ready};
 use super::error::ReplayError;
 use super::info::WorkflowInfo;
@@ -26,10 +28,8 @@ use super::operation::{Kind, OnDrop, Operation, OperationId, Outcome};
 use super::random::RandomSource;
 use super::scope::{ScopeId, Scopes};
 use super::timer::{CancelTimer, Timer};
-use crate::activity::WorkerActivityOptions;
-use crate::data::{Failure, duration_to_wire};
+use crate::data::{Failure, WorkerActivityOptions, duration_to_wire};
 use crate::raw;
-use crate::tasks::LocalFuture;
 
 /// What the operations of a run share. It never leaves the run's thread, nor does a future that holds it: where a program
 /// tries, in an activity or a spawned task, this is the name that the compiler gives as the reason.
@@ -42,6 +42,9 @@ pub struct OnlyInsideAWorkflow {
 
 /// Its name in this crate.
 pub(crate) type Core = OnlyInsideAWorkflow;
+
+/// Makes a future `!Send` for the same reason as everything else in it, so that it is one error.
+pub(crate) type WorkflowOnly = PhantomData<Rc<OnlyInsideAWorkflow>>;
 
 /// What workflow code may do just now.
 #[derive(Clone, PartialEq)]

@@ -1,6 +1,8 @@
 //! Coroutines, and the queue that orders them by their wakes.
 
 use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
@@ -10,7 +12,9 @@ use super::command::CallSite;
 use super::scope::ScopeId;
 use crate::errors::WorkflowError;
 use crate::raw;
-use crate::tasks::LocalFuture;
+
+/// The future of workflow code: it never leaves the thread of its run.
+pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// A future that the executor polls: `run`, a handler, or what `spawn` was given.
 pub(super) struct Coroutine {

@@ -37,16 +37,15 @@ mod timer;
 mod update;
 
 pub use self::core::OnlyInsideAWorkflow;
-pub(crate) use self::core::{Core, Pending};
+pub(crate) use self::core::{Core, Pending, WorkflowOnly};
 #[cfg(all(test, feature = "worker"))]
 pub(crate) mod tests;
 
 pub(crate) use activity::ActivityRequest;
 pub(crate) use command::is_output;
+pub use coroutine::LocalFuture;
 pub(crate) use coroutine::{LastLine, Output};
-#[cfg(test)]
-pub(crate) use definition::Instance;
-pub(crate) use definition::{Definition, TypedDefinition};
+pub(crate) use definition::{Definition, Instance, Started};
 pub(crate) use error::{ReplayError, TaskFailure};
 pub(crate) use operation::{OnDrop, OperationId, Outcome};
 pub(crate) use panic::{Panic, catch, discard, install_hook};

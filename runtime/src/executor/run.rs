@@ -21,7 +21,7 @@ use everloop_proto::temporal::api::protocol::v1::Message;
 use super::activity::Ended;
 use super::command::{self, CallSite, CommandKind, Issued};
 use super::core::Core;
-use super::coroutine::{Coroutine, LastLine, Output};
+use super::coroutine::{Coroutine, LastLine, LocalFuture, Output};
 use super::current;
 use super::definition::{Definition, Instance};
 use super::error::{ReplayError, TaskFailure};
@@ -32,12 +32,9 @@ use super::payloads;
 use super::rules::{Rule, Rules, SDK_NAME};
 use super::scope::Scopes;
 use super::update::{self, Update};
-use crate::activity::WorkerActivityOptions;
-use crate::client::Headers;
-use crate::data::{Failure, Payloads, RetryState};
+use crate::data::{Failure, Headers, Payloads, RetryState, UnfinishedPolicy, WorkerActivityOptions};
 use crate::errors::WorkflowError;
 use crate::raw;
-use crate::workflow::UnfinishedPolicy;
 
 /// What a run is told when it is made.
 #[derive(Debug, Clone)]
@@ -628,7 +625,7 @@ impl Run {
     /// A handler's first step happens at its own turn.
     fn run_handler(
         &mut self,
-        future: crate::tasks::LocalFuture<Output>,
+        future: LocalFuture<Output>,
         description: String,
         unfinished: UnfinishedPolicy,
     ) -> Result<(), TaskFailure> {

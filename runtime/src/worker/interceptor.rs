@@ -1,8 +1,7 @@
 //! The hook around what a worker runs: headers out, headers in.
 
 use crate::activity::ActivityInfo;
-use crate::client::Headers;
-use crate::data::Failure;
+use crate::data::{Failure, Headers};
 
 /// Sees what a worker's workflows and activities are called with, and adds headers to what workflows call.
 ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use tokio::sync::oneshot;
 
-use crate::client::Headers;
+use crate::data::Headers;
 use crate::executor::{Completion, Definition, QueryError, RunOptions, TaskFailure, Update};
 use crate::raw;
 

@@ -11,9 +11,8 @@ use super::link::Link;
 use super::places::Places;
 use super::polling::{ServerState, StopPolling};
 use super::threads::WorkflowThreads;
-use crate::activity::WorkerActivityOptions;
 use crate::client::{TakeTask, TakesTasks};
-use crate::data::Failure;
+use crate::data::{Failure, WorkerActivityOptions};
 use crate::executor::Definition;
 use crate::registry::Registry;
 

@@ -24,9 +24,9 @@ use super::shell::{Observer, Shell};
 use super::threads::{ThreadOptions, WorkflowThreads};
 use super::until::RunUntilOutput;
 use super::workflows::poll_workflow_tasks;
-use crate::activity::{Activities, Activity, ActivityFn, ActivityOptions, FunctionActivity, WorkerActivityOptions};
+use crate::activity::{Activities, Activity, ActivityFn, FunctionActivity};
 use crate::client::{Client, RpcError, TakesTasks};
-use crate::data::OptionError;
+use crate::data::{ActivityOptions, OptionError, WorkerActivityOptions};
 use crate::executor::install_hook;
 #[cfg(feature = "embedded")]
 use crate::registry::Mocks;

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use crate::client::{Target, WorkflowHandle};
 use crate::data::{Arguments, Codec, DecodeError};
 use crate::errors::WorkflowError;
+use crate::executor::LocalFuture;
 use crate::raw;
-use crate::tasks::LocalFuture;
 use crate::workflow::Handlers;
 
 /// A workflow's signature and body. Implemented by `#[workflow] impl`.

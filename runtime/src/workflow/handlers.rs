@@ -3,22 +3,11 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::data::DecodeError;
+use crate::data::{DecodeError, UnfinishedPolicy};
 use crate::errors::WorkflowError;
+use crate::executor::LocalFuture;
 use crate::raw;
-use crate::tasks::LocalFuture;
 use crate::workflow::Message;
-
-/// What to make of a signal or update handler that still runs when the workflow ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UnfinishedPolicy {
-    /// Warn: its caller may lose work. Wait for [`all_handlers_finished`](crate::all_handlers_finished) before returning.
-    #[default]
-    Warn,
-    /// Say nothing.
-    Abandon,
-}
 
 type Validator<W, A> = fn(&W, &A) -> Result<(), WorkflowError>;
 type Validate<W> = dyn Fn(&Rc<W>, Inputs<'_>) -> Result<(), WorkflowError> + Send + Sync;

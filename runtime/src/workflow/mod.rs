@@ -14,13 +14,11 @@ mod state;
 
 pub use combinators::{Elapsed, JoinAll, Timeout, join_all, timeout};
 pub use definition::{InitialState, Message, Workflow, WorkflowCall};
-pub use handlers::{Handlers, UnfinishedPolicy};
+pub use handlers::Handlers;
 pub use operations::{
-    Cancelled, CancelledFuture, Sleep, WaitCondition, WaitState, YieldNow, all_handlers_finished, cancelled, info,
-    is_cancelled, is_replaying, now, random, random_range, sleep, sleep_until, this, uuid, wait_condition, yield_now,
+    CancelledFuture, Sleep, WaitCondition, WaitState, YieldNow, all_handlers_finished, cancelled, info, is_cancelled,
+    is_replaying, now, random, random_range, sleep, sleep_until, this, uuid, wait_condition, yield_now,
 };
 pub use scope::{Scope, scope};
 pub use spawn::{JoinHandle, shield, spawn};
 pub use state::State;
-
-pub(crate) use operations::WorkflowOnly;

@@ -1,6 +1,5 @@
 //! Time, conditions, randomness and facts about the run.
 
-use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -13,25 +12,9 @@ use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 use super::State;
+use crate::errors::Cancelled;
 use crate::executor::current::{current, try_current};
-use crate::executor::{OnDrop, OnlyInsideAWorkflow, Outcome, Pending, Random, ScopeId, WorkflowInfo};
-
-/// Makes a future `!Send` for the same reason as everything else in it, so that it is one error.
-pub(crate) type WorkflowOnly = PhantomData<Rc<OnlyInsideAWorkflow>>;
-
-/// The workflow, or the part of it that waited, was asked to cancel.
-///
-/// `?` ends the workflow as cancelled; catching it allows clean-up, since operations started afterwards work as always.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cancelled;
-
-impl fmt::Display for Cancelled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cancelled")
-    }
-}
-
-impl std::error::Error for Cancelled {}
+use crate::executor::{OnDrop, Outcome, Pending, Random, ScopeId, WorkflowInfo, WorkflowOnly};
 
 // ---- time ----
 

@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::operations::{Cancelled, WorkflowOnly};
+use crate::errors::Cancelled;
 use crate::executor::current::current;
-use crate::executor::{Core, OnDrop, OperationId, Outcome, Output, Pending, ScopeId};
+use crate::executor::{Core, OnDrop, OperationId, Outcome, Output, Pending, ScopeId, WorkflowOnly};
 
 /// Runs a future or a call beside the caller, as another coroutine of the same workflow. It starts when the caller waits.
 ///

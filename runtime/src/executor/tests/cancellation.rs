@@ -6,7 +6,8 @@ use std::time::Duration;
 use expect_test::expect;
 
 use super::story::{Scripted, work, workflow};
-use crate::activity::ActivityCancellationType;
+use crate::data::ActivityCancellationType;
+use crate::errors::Cancelled;
 use crate::workflow::*;
 use crate::{join, select};
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use expect_test::expect;
 
 use super::story::{work, workflow};
-use crate::activity::ActivityCancellationType;
+use crate::data::ActivityCancellationType;
+use crate::errors::Cancelled;
 use crate::errors::WorkflowError;
 use crate::workflow::*;
 use crate::{join, select};

@@ -7,7 +7,7 @@ use expect_test::expect;
 use futures_util::{StreamExt, stream};
 
 use super::story::{Story, work, workflow};
-use crate::activity::ActivityCancellationType;
+use crate::data::ActivityCancellationType;
 use crate::workflow::*;
 
 const SECOND: Duration = Duration::from_secs(1);

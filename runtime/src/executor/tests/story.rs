@@ -16,16 +16,15 @@ use everloop_proto::temporal::api::protocol::v1::Message;
 use everloop_proto::temporal::api::sdk::v1::WorkflowTaskCompletedMetadata;
 use everloop_proto::temporal::api::update::v1 as update;
 
-use crate::activity::{Activity, ActivityCall, ActivityFailure, ActivityOptions};
-use crate::data::{Arguments, Codec, DecodeError, Failure, codec, decode, encode};
-use crate::errors::WorkflowError;
-use crate::executor::definition::Started;
+use crate::activity::{Activity, ActivityCall};
+use crate::data::{ActivityOptions, Arguments, Codec, DecodeError, Failure, UnfinishedPolicy, codec, decode, encode};
+use crate::errors::{ActivityFailure, WorkflowError};
+
 use crate::executor::{
-    Completion, Definition, Instance, QueryError, Run, RunOptions, Step, Task, TaskFailure, Update, command,
+    Completion, Definition, Instance, LocalFuture, QueryError, Run, RunOptions, Started, Step, Task, TaskFailure,
+    Update, command,
 };
 use crate::raw;
-use crate::tasks::LocalFuture;
-use crate::workflow::UnfinishedPolicy;
 
 /// The activity of the stories: takes and gives a number.
 pub(super) enum Work {}

@@ -1,16 +1,20 @@
 //! The workflows and activities of one worker, by name.
 
+mod typed;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub(crate) use self::typed::TypedDefinition;
+
 use crate::ActivityContext;
 use crate::activity::{Activity, ActivityFn, FunctionActivity, MethodActivity};
 use crate::data::DecodeError;
 use crate::errors::ActivityError;
-use crate::executor::{Definition, TypedDefinition};
+use crate::executor::Definition;
 use crate::raw;
 use crate::tasks::SendFuture;
 use crate::workflow::Workflow;

@@ -8,7 +8,7 @@ use crate::data::{Failure, FailureKind, RetryState, TimeoutType};
 #[derive(Clone, PartialEq)]
 pub struct ActivityFailure(Box<WholeFailure>);
 
-/// The failure as the source of a [`CallError`](super::CallError): it is not below the error, it is the error, and known by
+/// The failure as the source of a [`CallError`](crate::CallError): it is not below the error, it is the error, and known by
 /// this type.
 #[derive(Clone, PartialEq)]
 pub(crate) struct WholeFailure(pub(crate) Failure);
@@ -18,7 +18,7 @@ impl ActivityFailure {
         Self(Box::new(WholeFailure(failure)))
     }
 
-    pub(super) fn whole(&self) -> &WholeFailure {
+    pub(crate) fn whole(&self) -> &WholeFailure {
         &self.0
     }
 

@@ -1,9 +1,17 @@
 //! What user code returns when it does not succeed.
 
+mod activity_failure;
+mod cancelled;
+mod from_error;
+
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
+
+pub use activity_failure::ActivityFailure;
+pub(crate) use activity_failure::WholeFailure;
+pub use cancelled::Cancelled;
 
 use crate::data::{Failure, FailureKind};
 

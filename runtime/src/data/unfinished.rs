@@ -1,0 +1,12 @@
+//! What becomes of handlers that still run when their workflow ends.
+
+/// What to make of a signal or update handler that still runs when the workflow ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnfinishedPolicy {
+    /// Warn: its caller may lose work. Wait for [`all_handlers_finished`](crate::all_handlers_finished) before returning.
+    #[default]
+    Warn,
+    /// Say nothing.
+    Abandon,
+}
