@@ -51,8 +51,8 @@ pub mod raw;
 pub mod testing;
 
 pub use activity::{
-    Activities, Activity, ActivityCall, ActivityCancelReason, ActivityContext, ActivityFn, ActivityFuture,
-    ActivityHandle, ActivityInfo, CallError, TaskToken, TypedFailure,
+    Activity, ActivityCall, ActivityCancelReason, ActivityContext, ActivityFn, ActivityFuture, ActivityHandle,
+    ActivityInfo, CallError, TaskToken, TypedFailure,
 };
 #[cfg(feature = "tls")]
 pub use client::TlsOptions;
@@ -77,6 +77,7 @@ pub use history::{History, HistoryError};
 pub use macros::{
     ActivityFailure, activities, activity, allow_nondeterminism, init, query, run, signal, update, workflow,
 };
+pub use registry::Activities;
 pub use uuid::Uuid;
 #[cfg(feature = "worker")]
 pub use worker::{
@@ -126,8 +127,8 @@ pub mod __private {
     pub use tokio;
 
     pub use crate::activity::{
-        Activities, Activity, ActivityCall, ActivityContext, CallErrorOf, Context, FailureParts, FunctionActivity,
-        MethodActivity, Said, SaidByDebug, SaidByDisplay, TypedFailure,
+        Activity, ActivityCall, ActivityContext, CallErrorOf, Context, FailureParts, FunctionActivity, MethodActivity,
+        Said, SaidByDebug, SaidByDisplay, TypedFailure,
     };
     pub use crate::client::{Client, Queries, QueryCall, SignalCall, Target, UpdateCall, Updates, WorkflowHandle};
     pub use crate::data::{
@@ -136,7 +137,7 @@ pub mod __private {
     pub use crate::errors::{ActivityError, WorkflowError};
     pub use crate::executor::LocalFuture;
     pub use crate::raw::Payload;
-    pub use crate::registry::Registry;
+    pub use crate::registry::{Activities, Registry};
     pub use crate::returned::{Plain, Returned, ReturnsOf, output, settle, settle_signal};
     pub use crate::tasks::SendFuture;
     pub use crate::workflow::{Handlers, InitialState, Message, Workflow, WorkflowCall};

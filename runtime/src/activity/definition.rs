@@ -1,11 +1,10 @@
-//! What `#[activity]` and `#[activities]` implement.
+//! What `#[activity]` implements.
 
 use std::sync::Arc;
 
 use super::{ActivityCall, ActivityContext};
 use crate::data::{ActivityOptions, Arguments, Codec};
 use crate::errors::{ActivityError, ActivityFailure};
-use crate::registry::Registry;
 use crate::tasks::SendFuture;
 
 /// An activity's signature. Implemented by the type that `#[activity]` makes.
@@ -50,17 +49,6 @@ pub trait MethodActivity: Activity {
         context: ActivityContext,
         args: Self::Args,
     ) -> SendFuture<Result<Self::Output, ActivityError>>;
-}
-
-/// `#[activities] impl Payments` implements it: the value with all its activities.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` has no activities",
-    label = "no `#[activities] impl` block",
-    note = "write `#[activities]` on an `impl {Self}` block and `#[activity]` on its methods"
-)]
-pub trait Activities: Sized {
-    #[doc(hidden)]
-    fn register(self, registry: &mut Registry);
 }
 
 /// The function that `#[activity]` leaves under the user's name. `Signature` only keeps the arities apart.

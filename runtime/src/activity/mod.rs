@@ -8,7 +8,7 @@ mod typed;
 
 pub use call::ActivityCall;
 pub use context::{ActivityCancelReason, ActivityContext, ActivityInfo, Context, TaskToken};
-pub use definition::{Activities, Activity, ActivityFn, FunctionActivity, MethodActivity};
+pub use definition::{Activity, ActivityFn, FunctionActivity, MethodActivity};
 pub use future::{ActivityFuture, ActivityHandle};
 pub use typed::{CallError, CallErrorOf, FailureParts, Said, SaidByDebug, SaidByDisplay, TypedFailure};
 

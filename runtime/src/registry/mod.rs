@@ -10,14 +10,24 @@ use tokio::sync::watch;
 
 pub(crate) use self::typed::TypedDefinition;
 
-use crate::ActivityContext;
-use crate::activity::{Activity, ActivityFn, FunctionActivity, MethodActivity};
+use crate::activity::{Activity, ActivityContext, ActivityFn, FunctionActivity, MethodActivity};
 use crate::data::DecodeError;
 use crate::errors::ActivityError;
 use crate::executor::Definition;
 use crate::raw;
 use crate::tasks::SendFuture;
 use crate::workflow::Workflow;
+
+/// `#[activities] impl Payments` implements it: the value with all its activities.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no activities",
+    label = "no `#[activities] impl` block",
+    note = "write `#[activities]` on an `impl {Self}` block and `#[activity]` on its methods"
+)]
+pub trait Activities: Sized {
+    #[doc(hidden)]
+    fn register(self, registry: &mut Registry);
+}
 
 type Run = dyn Fn(ActivityContext, &[raw::Payload]) -> Result<SendFuture<Result<raw::Payload, ActivityError>>, DecodeError>
     + Send

@@ -24,13 +24,13 @@ use super::shell::{Observer, Shell};
 use super::threads::{ThreadOptions, WorkflowThreads};
 use super::until::RunUntilOutput;
 use super::workflows::poll_workflow_tasks;
-use crate::activity::{Activities, Activity, ActivityFn, FunctionActivity};
+use crate::activity::{Activity, ActivityFn, FunctionActivity};
 use crate::client::{Client, RpcError, TakesTasks};
 use crate::data::{ActivityOptions, OptionError, WorkerActivityOptions};
 use crate::executor::install_hook;
 #[cfg(feature = "embedded")]
 use crate::registry::Mocks;
-use crate::registry::Registry;
+use crate::registry::{Activities, Registry};
 use crate::workflow::Workflow;
 
 /// How often the watchdog looks at the workflow threads.

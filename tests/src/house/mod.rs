@@ -1,6 +1,7 @@
 //! House checks: what every file of the repository keeps to. Each names file and line of what breaks it.
 
 mod files;
+mod layers;
 
 use std::collections::BTreeSet;
 use std::path::Path;
