@@ -221,7 +221,8 @@ pub enum ResultError {
         /// Why, as who did it said.
         reason: String,
     },
-    /// In a test environment: one of its tasks failed. Elsewhere the task would be tried again until a fix is deployed.
+    /// In a test environment: one of the workflow's tasks failed. Elsewhere the task would be tried again until a fix is
+    /// deployed.
     #[error("a task of workflow `{workflow_id}` failed: {failure}")]
     TaskFailed {
         /// The workflow.
@@ -350,6 +351,15 @@ pub enum QueryError {
     /// The server refused, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
+    /// In a test environment: one of the workflow's tasks failed. Elsewhere the task would be tried again until a fix is
+    /// deployed.
+    #[error("a task of workflow `{workflow_id}` failed: {failure}")]
+    TaskFailed {
+        /// The workflow.
+        workflow_id: String,
+        /// Why, with the line where it is known.
+        failure: Failure,
+    },
     /// The worker that `Worker::run_until` ran beside this call has stopped first.
     #[error("the worker stopped before the query was answered: {reason}")]
     WorkerStopped {
@@ -398,6 +408,15 @@ pub enum UpdateError {
     /// The server refused, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
+    /// In a test environment: one of the workflow's tasks failed. Elsewhere the task would be tried again until a fix is
+    /// deployed.
+    #[error("a task of workflow `{workflow_id}` failed: {failure}")]
+    TaskFailed {
+        /// The workflow.
+        workflow_id: String,
+        /// Why, with the line where it is known.
+        failure: Failure,
+    },
     /// The worker that `Worker::run_until` ran beside this call has stopped first.
     #[error("the worker stopped before the update was answered: {reason}")]
     WorkerStopped {

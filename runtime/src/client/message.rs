@@ -10,6 +10,7 @@ use everloop_proto::temporal::api::workflowservice::v1::{
 use uuid::Uuid;
 
 use super::error::{QueryError, RpcCode, RpcError, SignalError};
+use super::failures::unless_failed;
 use super::handle::{Queries, Target, WorkflowHandle};
 use super::interceptor::OutgoingCall;
 use super::{Client, WorkflowStatus};
@@ -136,10 +137,13 @@ pub(super) async fn query<Output>(
         ..Default::default()
     };
     client.encode(&mut request).await?;
-    let mut reply = match ask(&client, request).await {
-        Ok(reply) => reply,
-        Err(error) => return Err(query_error(&client, workflow_id, error).await?),
-    };
+    let asked = unless_failed(&client, &workflow_id, async {
+        match ask(&client, request).await {
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(query_error(&client, &workflow_id, error).await?),
+        }
+    });
+    let mut reply = asked.await?;
     client.decode(&mut reply).await?;
     if let Some(rejected) = reply.query_rejected {
         return Err(QueryError::Rejected { status: WorkflowStatus::from_wire(rejected.status) });
@@ -159,9 +163,11 @@ async fn ask(client: &Client, request: QueryWorkflowRequest) -> Result<QueryWork
     }
 }
 
-async fn query_error(client: &Client, workflow_id: String, error: RpcError) -> Result<QueryError, QueryError> {
+async fn query_error(client: &Client, workflow_id: &str, error: RpcError) -> Result<QueryError, QueryError> {
+    let absent = error.is_absent(workflow_id);
+    let workflow_id = workflow_id.to_owned();
     Ok(match error.code {
-        _ if error.is_absent(&workflow_id) => QueryError::NotFound { workflow_id, message: error.message },
+        _ if absent => QueryError::NotFound { workflow_id, message: error.message },
         RpcCode::InvalidArgument => match error.detail::<QueryFailedFailure>() {
             Some(QueryFailedFailure { failure: Some(mut failure) }) => {
                 client.decode(&mut failure).await?;

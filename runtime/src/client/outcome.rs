@@ -8,6 +8,7 @@ use everloop_proto::temporal::api::history::v1::history_event::Attributes as Eve
 use everloop_proto::temporal::api::workflowservice::v1::GetWorkflowExecutionHistoryRequest;
 
 use super::error::ResultError;
+use super::failures::unless_failed;
 use super::message::first;
 use super::{Client, FailureBoard, history, unpolled};
 use crate::data::{Failure, Payloads, encode};
@@ -39,20 +40,14 @@ pub(super) async fn wait(
         }
     };
     tokio::pin!(waiting);
-    let Some(failures) = client.failures() else {
-        return with_patience(client, workflow_id, task_queue, waiting).await;
-    };
-    tokio::select! {
-        biased;
-        failure = failures.wait(workflow_id) => {
-            let workflow_id = workflow_id.to_owned();
-            Err(ResultError::TaskFailed { workflow_id, failure })
-        }
-        result = with_patience(client, workflow_id, task_queue, waiting) => {
+    let result = unless_failed(client, workflow_id, async {
+        let result = with_patience(client, workflow_id, task_queue, waiting).await;
+        if let Some(failures) = client.failures() {
             check(client, workflow_id, failures).await?;
-            result
         }
-    }
+        result
+    });
+    result.await
 }
 
 /// Replays the workflow's history in a test environment: a result that would come out differently is no result.

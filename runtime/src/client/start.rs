@@ -244,6 +244,9 @@ impl<W, Then> StartCall<W, Then> {
         match sent {
             Ok(run_id) => {
                 client.inner.unpolled.watch(&client, &task_queue, enums::TaskQueueType::Workflow);
+                if let Some(failures) = client.failures() {
+                    failures.run_started(&workflow_id, &run_id);
+                }
                 Ok((WorkflowHandle::new(client, workflow_id), StartedRun { run_id, task_queue }))
             }
             Err(error) => Err(start_error(workflow_id, error)),

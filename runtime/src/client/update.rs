@@ -7,12 +7,13 @@ use everloop_proto::temporal::api::update::v1::{
     Input, Meta, Outcome, Request, UpdateRef, WaitPolicy, outcome::Value as Answer,
 };
 use everloop_proto::temporal::api::workflowservice::v1::{
-    PollWorkflowExecutionUpdateRequest, UpdateWorkflowExecutionRequest,
+    PollWorkflowExecutionUpdateRequest, UpdateWorkflowExecutionRequest, UpdateWorkflowExecutionResponse,
 };
 use uuid::Uuid;
 
 use super::Client;
 use super::error::{RpcCode, RpcError, UpdateError};
+use super::failures::unless_failed;
 use super::handle::{Updates, WorkflowHandle};
 use super::interceptor::OutgoingCall;
 use super::message::{MessageInput, first, payloads};
@@ -116,19 +117,27 @@ pub(super) async fn start<Output>(
         request: Some(request),
     };
     client.encode(&mut request).await?;
-    // Servers answer early while no worker has taken the update; asking again with the same id attaches to it.
-    let reply = loop {
-        let reply = client.connection().letting_time_jump().bring(request.clone()).await;
-        let reply = reply.map_err(|error| rpc_error(&workflow_id, error))?;
-        if reply.stage >= Stage::Accepted as i32 || reply.outcome.is_some() {
-            break reply;
-        }
-    };
+    let reply = unless_failed(&client, &workflow_id, send(&client, &workflow_id, request)).await?;
     let reference = reply.update_ref.unwrap_or_default();
     let handle = UpdateHandle { client, workflow_id, reference, known: reply.outcome, decode };
     match options.stage {
         UpdateStage::Completed => handle.completed().await,
         UpdateStage::Accepted => Ok(handle),
+    }
+}
+
+async fn send(
+    client: &Client,
+    workflow_id: &str,
+    request: UpdateWorkflowExecutionRequest,
+) -> Result<UpdateWorkflowExecutionResponse, UpdateError> {
+    // Servers answer early while no worker has taken the update; asking again with the same id attaches to it.
+    loop {
+        let reply = client.connection().letting_time_jump().bring(request.clone()).await;
+        let reply = reply.map_err(|error| rpc_error(workflow_id, error))?;
+        if reply.stage >= Stage::Accepted as i32 || reply.outcome.is_some() {
+            return Ok(reply);
+        }
     }
 }
 
@@ -161,16 +170,20 @@ impl<Output> UpdateHandle<Output> {
     pub async fn result(&self) -> Result<Output, UpdateError> {
         let outcome = match &self.known {
             Some(outcome) => outcome.clone(),
-            None => self.poll().await?,
+            None => self.outcome().await?,
         };
         self.answer(outcome).await
     }
 
     async fn completed(mut self) -> Result<Self, UpdateError> {
         if self.known.is_none() {
-            self.known = Some(self.poll().await?);
+            self.known = Some(self.outcome().await?);
         }
         Ok(self)
+    }
+
+    async fn outcome(&self) -> Result<Outcome, UpdateError> {
+        unless_failed(&self.client, &self.workflow_id, self.poll()).await
     }
 
     async fn poll(&self) -> Result<Outcome, UpdateError> {

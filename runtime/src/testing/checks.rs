@@ -4,7 +4,7 @@
 //! result is awaited and the workflow has ended, its whole history is replayed once more, cut into pages at random.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +14,7 @@ use tracing::Dispatch;
 use uuid::Uuid;
 
 use super::playback;
+use crate::activity::ActivityInfo;
 use crate::client::{CheckResult, FailureBoard};
 use crate::data::Failure;
 use crate::executor::{Definition, Run, Step, Task};
@@ -26,8 +27,8 @@ const MAX_ATTEMPTS: u32 = 10;
 /// Watches the workers of an environment.
 pub(super) struct Checks {
     board: Arc<FailureBoard>,
-    /// Whether a failed task fails the result at once.
-    fails_at_once: bool,
+    /// Whether failed workflow tasks are tried again, and fail no call.
+    retries_tasks: AtomicBool,
     /// How often an activity without a limit may fail before the result does.
     max_attempts: AtomicU32,
     shadows: Mutex<Sender<News>>,
@@ -50,7 +51,7 @@ struct Recorded {
 }
 
 impl Checks {
-    pub(super) fn start(board: Arc<FailureBoard>, fails_at_once: bool) -> std::io::Result<Arc<Self>> {
+    pub(super) fn start(board: Arc<FailureBoard>) -> std::io::Result<Arc<Self>> {
         let (sender, inbox) = channel();
         let reports = board.clone();
         std::thread::Builder::new().name("everloop-replay-check".to_owned()).spawn(move || {
@@ -59,11 +60,15 @@ impl Checks {
         })?;
         Ok(Arc::new(Self {
             board,
-            fails_at_once,
+            retries_tasks: AtomicBool::new(false),
             max_attempts: AtomicU32::new(MAX_ATTEMPTS),
             shadows: Mutex::new(sender),
             definitions: Mutex::default(),
         }))
+    }
+
+    pub(super) fn retry_workflow_tasks(&self) {
+        self.retries_tasks.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn set_max_attempts(&self, attempts: u32) {
@@ -117,19 +122,20 @@ impl Observer for Checks {
         self.tell(News::Recorded(recorded));
     }
 
-    fn task_failed(&self, workflow_id: &str, _run_id: &str, failure: &Failure) {
-        if self.fails_at_once {
-            self.board.report(workflow_id, failure.clone());
+    fn task_failed(&self, workflow_id: &str, run_id: &str, failure: &Failure) {
+        if !self.retries_tasks.load(Ordering::Relaxed) {
+            self.board.report(workflow_id, run_id, failure.clone());
         }
     }
 
-    fn attempt_failed(&self, workflow_id: &str, activity_type: &str, attempt: u32, failure: &Failure) {
-        if attempt >= self.max_attempts.load(Ordering::Relaxed) {
+    fn attempt_failed(&self, info: &ActivityInfo, failure: &Failure) {
+        let ActivityInfo { workflow_id, run_id, activity_type, attempt, .. } = info;
+        if *attempt >= self.max_attempts.load(Ordering::Relaxed) {
             let message = format!(
                 "the activity `{activity_type}` failed {attempt} times, and would be tried for ever; last: {failure}; limit its \
                  attempts, or allow more with `env.max_activity_attempts(..)`"
             );
-            self.board.report(workflow_id, Failure::application("TooManyAttempts", message));
+            self.board.report(workflow_id, run_id, Failure::application("TooManyAttempts", message));
         }
     }
 
@@ -173,7 +179,7 @@ fn shadow(inbox: &Receiver<News>, board: &FailureBoard) {
         }
         if let Step::Failed(failure) = step {
             let message = format!("the replay check found: {failure}");
-            board.report(&workflow_id, Failure::application("NondeterminismError", message));
+            board.report(&workflow_id, &run_id, Failure::application("NondeterminismError", message));
             runs.remove(&run_id);
         }
     }

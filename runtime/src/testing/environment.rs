@@ -46,7 +46,8 @@ impl Idle {
 
 /// Workflows under test: an engine of its own, whose clock jumps over waiting.
 ///
-/// Results do not wait for a fix: a failed workflow task fails `result()` at once, with its message and line. Every task is
+/// Calls do not wait for a fix: once a workflow task has failed, results, updates and queries of its workflow fail at once,
+/// with the task's message and line, unless [`retry_workflow_tasks`](Self::retry_workflow_tasks) says otherwise. Every task is
 /// replayed from what was recorded, and the whole history when the result is there: code that would come out differently
 /// is found by the test, not by the next deploy.
 ///
@@ -85,6 +86,7 @@ impl Idle {
 pub struct WorkflowEnvironment {
     client: Client,
     clock: EngineClock,
+    board: Arc<FailureBoard>,
     checks: Arc<Checks>,
     mocks: Arc<Mocks>,
 }
@@ -95,26 +97,28 @@ impl WorkflowEnvironment {
     /// # Errors
     /// If the engine does not start.
     pub async fn start() -> Result<Self, ConnectError> {
-        Self::with(true).await
-    }
-
-    /// As [`start`](Self::start), but failed workflow tasks are tried again as in production, for tests about just that.
-    ///
-    /// # Errors
-    /// If the engine does not start.
-    pub async fn start_retrying_workflow_tasks() -> Result<Self, ConnectError> {
-        Self::with(false).await
-    }
-
-    async fn with(fails_at_once: bool) -> Result<Self, ConnectError> {
         let board = Arc::new(FailureBoard::default());
-        let checks =
-            Checks::start(board.clone(), fails_at_once).map_err(|error| ConnectError::Engine(error.to_string()))?;
+        let checks = Checks::start(board.clone()).map_err(|error| ConnectError::Engine(error.to_string()))?;
         board.check_results_with(checks.clone());
-        let client = Client::builder("memory:?clock=skipping").failures(board).connect().await?;
+        let client = Client::builder("memory:?clock=skipping").failures(board.clone()).connect().await?;
         let clock = client.engine_clock().cloned();
         let clock = clock.ok_or_else(|| ConnectError::Engine("it has no clock".to_owned()))?;
-        Ok(Self { client, clock, checks, mocks: Arc::default() })
+        Ok(Self { client, clock, board, checks, mocks: Arc::default() })
+    }
+
+    /// From now on, failed workflow tasks are tried again as in production, for tests about just that.
+    ///
+    /// ```
+    /// # use everloop::testing::WorkflowEnvironment;
+    /// # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+    /// let env = WorkflowEnvironment::start().await?.retry_workflow_tasks();
+    /// # drop(env);
+    /// # Ok::<_, everloop::ConnectError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn retry_workflow_tasks(self) -> Self {
+        self.checks.retry_workflow_tasks();
+        self
     }
 
     /// A client of the environment's engine. Workflows that it starts without a task queue run on that of the first
@@ -162,10 +166,15 @@ impl WorkflowEnvironment {
     ///
     /// If there is no deadline any more and the condition does not hold, it waits for what the test does elsewhere; after
     /// five seconds one line on standard error (or in the log) says so.
+    ///
+    /// # Panics
+    /// If a task of any of the environment's workflows has failed, and no call has returned that failure before: the condition
+    /// would not come to hold.
     pub async fn skip_until(&self, condition: impl AsyncFn() -> bool) {
         let stepper = self.clock.step();
         let mut settled = Box::pin(stepper.settled());
         let mut idle = Idle::default();
+        let reported = self.board.count();
         loop {
             // What is under way may take long, and what the condition asks about may be none of the engine's business.
             let now = tokio::time::timeout(ASKED_EVERY, &mut settled).await.ok();
@@ -174,6 +183,9 @@ impl WorkflowEnvironment {
             }
             if condition().await {
                 return;
+            }
+            if let Some(failed) = self.board.unseen(reported) {
+                panic!("the condition of skip_until does not hold, and {failed}");
             }
             match now.map(|now| stepper.step(now)) {
                 Some(Step::Jumped) => idle = Idle::default(),

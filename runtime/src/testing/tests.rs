@@ -1,5 +1,7 @@
 //! What a test of a user sees.
 
+mod failing;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use everloop_proto::temporal::api::history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes};

@@ -210,7 +210,7 @@ impl Activities {
     fn observe_failure(&self, info: &ActivityInfo, is_unbounded: bool, failure: &Failure) {
         let is_final = matches!(failure.kind, FailureKind::Application { non_retryable: true, .. });
         if let Some(observer) = self.observer.as_ref().filter(|_| is_unbounded && !is_final) {
-            observer.attempt_failed(&info.workflow_id, &info.activity_type, info.attempt, failure);
+            observer.attempt_failed(info, failure);
         }
     }
 

@@ -11,6 +11,7 @@ use super::link::Link;
 use super::places::Places;
 use super::polling::{ServerState, StopPolling};
 use super::threads::WorkflowThreads;
+use crate::activity::ActivityInfo;
 use crate::client::{TakeTask, TakesTasks};
 use crate::data::{Failure, WorkerActivityOptions};
 use crate::executor::Definition;
@@ -59,7 +60,7 @@ pub(crate) trait Observer: Send + Sync {
     /// A task failed; it will be tried again.
     fn task_failed(&self, workflow_id: &str, run_id: &str, failure: &Failure);
     /// An attempt of an activity failed, which is tried again without a limit.
-    fn attempt_failed(&self, workflow_id: &str, activity_type: &str, attempt: u32, failure: &Failure);
+    fn attempt_failed(&self, info: &ActivityInfo, failure: &Failure);
     /// The server has the end of a run.
     fn run_closed(&self, workflow_id: &str, run_id: &str);
 }
