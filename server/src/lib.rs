@@ -5,6 +5,7 @@ mod clock;
 mod engine;
 mod grpc;
 mod matching;
+mod model;
 mod namespaces;
 mod service;
 mod status;

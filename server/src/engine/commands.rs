@@ -29,7 +29,7 @@ use crate::api::history::{
 use crate::api::protocol::Message;
 use crate::api::sdk::{EventGroupMarker, UserMetadata};
 use crate::api::taskqueue::TaskQueue;
-use crate::visibility::RunStatus;
+use crate::model::RunStatus;
 
 /// Activities of one run that have not finished, at most.
 const PENDING_ACTIVITIES_MAX: usize = 2000;

@@ -17,7 +17,7 @@ use crate::api::command::Command;
 use crate::api::enums::{CommandType, VersioningBehavior, WorkflowTaskFailedCause};
 use crate::api::history::{WorkflowExecutionTerminatedEventAttributes, WorkflowTaskCompletedEventAttributes};
 use crate::api::workflowservice::RespondWorkflowTaskCompletedRequest;
-use crate::visibility::RunStatus;
+use crate::model::RunStatus;
 
 /// A chain of tasks that only say "still busy" is cut off after this long.
 const HEARTBEAT_CHAIN_MAX: Duration = Duration::from_secs(30 * 60);

@@ -7,7 +7,7 @@ use crate::api::history::{
     WorkflowExecutionSignaledEventAttributes, WorkflowExecutionTerminatedEventAttributes,
     WorkflowExecutionTimedOutEventAttributes,
 };
-use crate::visibility::RunStatus;
+use crate::model::RunStatus;
 
 use super::error::Refusal;
 use super::event::{HistoryEvent, event};

@@ -15,8 +15,7 @@ use crate::api::workflow::{
     WorkflowExecutionInfo,
 };
 use crate::api::workflowservice::DescribeWorkflowExecutionResponse;
-use crate::store::NamespaceKey;
-use crate::visibility::VisibilityRow;
+use crate::model::{NamespaceKey, VisibilityRow};
 
 impl Run {
     /// What lists show of the run.

@@ -8,7 +8,7 @@ use prost::Message;
 use prost::encoding::{decode_varint, encode_varint};
 
 use super::event::{EventId, HistoryEvent};
-use crate::store::HistoryBatch;
+use crate::model::HistoryBatch;
 
 /// Key of `History.events` on the wire: field 1, length delimited.
 const EVENTS_KEY: u8 = 0x0a;

@@ -7,7 +7,7 @@ use super::run::{Notice, Run};
 use super::time::Time;
 use crate::api::enums::QueryRejectCondition;
 use crate::api::query::{WorkflowQuery, WorkflowQueryResult};
-use crate::visibility::RunStatus;
+use crate::model::RunStatus;
 
 /// Queries of one run that wait for a workflow task, at most.
 const WAITING_MAX: usize = 1000;

@@ -20,7 +20,7 @@ use crate::api::enums::SuggestContinueAsNewReason;
 use crate::api::history::{
     WorkflowExecutionStartedEventAttributes, WorkflowTaskScheduledEventAttributes, WorkflowTaskStartedEventAttributes,
 };
-use crate::store::HistoryBatch;
+use crate::model::HistoryBatch;
 
 /// What the store has of an open run.
 #[derive(Debug)]

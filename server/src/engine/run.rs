@@ -20,8 +20,7 @@ use super::update::{UpdateNotice, Updates};
 use super::workflow_task::{TaskKind, WorkflowTask};
 use crate::api::query::WorkflowQueryResult;
 use crate::api::{common, sdk};
-use crate::store::HistoryBatch;
-use crate::visibility::RunStatus;
+use crate::model::{HistoryBatch, RunStatus};
 
 /// Events that wait for a workflow task to end, at most; one more fails the task.
 const BUFFERED_EVENTS_MAX: usize = 100;

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use crate::clock::timers::{Backlog, Timers};
 use crate::clock::{Hold, Holder};
 use crate::engine::time::Time;
-use crate::store::NamespaceKey;
+use crate::model::NamespaceKey;
 
 use queues::Queues;
 use rate::RateLimit;

@@ -25,7 +25,8 @@ use prost_types::Duration;
 use uuid::Uuid;
 
 pub(crate) use self::error::NamespaceError;
-use crate::store::{NamespaceKey, NamespaceRow, Store, StoreError};
+use crate::model::NamespaceKey;
+use crate::store::{NamespaceRow, Store, StoreError};
 
 /// The namespace that always exists.
 pub(crate) const DEFAULT: &str = "default";

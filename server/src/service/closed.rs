@@ -16,8 +16,8 @@ use crate::engine::event::EventId;
 use crate::engine::history::{DamagedEvent, decode_all};
 use crate::engine::overlay::Overlay;
 use crate::engine::update::{UpdateProgress, cut_off_by_close};
-use crate::store::{CommitSeq, HistoryBatch, ReadLimit, RunKey, Store, StoreError, StoredRun};
-use crate::visibility::VisibilityRow;
+use crate::model::{HistoryBatch, RunKey, VisibilityRow};
+use crate::store::{CommitSeq, ReadLimit, Store, StoreError, StoredRun};
 
 /// A run that has closed.
 #[derive(Debug)]

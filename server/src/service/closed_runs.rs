@@ -9,7 +9,7 @@ use std::sync::{Arc, TryLockError};
 
 use super::closed::ClosedRun;
 use super::core::{Core, Current, Slot, SlotKey, SlotState, lock};
-use crate::store::NamespaceKey;
+use crate::model::NamespaceKey;
 
 /// Closed runs in memory, at most.
 const RUNS_MAX: usize = 20_000;

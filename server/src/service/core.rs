@@ -26,8 +26,9 @@ use crate::engine::run::{Close, Effects, Notice, Offer, Run};
 use crate::engine::time::Time;
 use crate::engine::update::UpdateNotice;
 use crate::matching::{Matching, QueueKey, QueueKind, QueuedTask};
+use crate::model::{NamespaceKey, RunKey};
 use crate::namespaces::{Namespace, Namespaces};
-use crate::store::{CommitSeq, NamespaceKey, RunKey, Store, Wake, Write};
+use crate::store::{CommitSeq, Store, Wake, Write};
 
 const SHARDS: usize = 64;
 

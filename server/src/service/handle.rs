@@ -21,10 +21,10 @@ use crate::clock::{Clock, ClockMode, Hold, Holder, UnbalancedUnlock, wall_time};
 use crate::engine::history;
 use crate::engine::time::Time;
 use crate::grpc::{Operator, TestTime};
+use crate::model::HistoryBatch;
 use crate::namespaces::{NamespaceError, Namespaces};
 use crate::store::{
-    BUSY_WAIT, CommitHook, CommitStep, FileOptions, FileView, HistoryBatch, OpenError, Opened, SqliteStore, Store,
-    StoreError,
+    BUSY_WAIT, CommitHook, CommitStep, FileOptions, FileView, OpenError, Opened, SqliteStore, Store, StoreError,
 };
 
 /// A server of durable workflows inside this process.

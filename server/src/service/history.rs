@@ -18,8 +18,9 @@ use crate::engine::error::Refusal;
 use crate::engine::event::EventId;
 use crate::engine::history::{DamagedEvent, decode};
 use crate::engine::start::check_name;
+use crate::model::HistoryBatch;
 use crate::namespaces::Namespace;
-use crate::store::{HistoryBatch, ReadLimit};
+use crate::store::ReadLimit;
 use std::sync::Arc;
 
 /// Batches of one page, at most.

@@ -140,7 +140,7 @@ impl Core {
         let page_size = usize::try_from(page_size).ok().filter(|size| *size > 0).unwrap_or(PAGE_ROWS_MAX);
         self.store.caught_up().await?;
         let (rows, next) = self.store.list(namespace.key, &filter, after, page_size.min(PAGE_ROWS_MAX)).await?;
-        let shown = |row: &crate::visibility::VisibilityRow| {
+        let shown = |row: &crate::model::VisibilityRow| {
             let mut info = execution_info(row)?;
             if row.close_time_ns.is_none() {
                 // Of open runs these change all the time; lists tell them at the end.

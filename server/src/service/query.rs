@@ -22,10 +22,10 @@ use crate::engine::query::{QueryRoute, rejects};
 use crate::engine::run::Sticky;
 use crate::engine::start::check_name;
 use crate::matching::{QueueKey, QueueKind};
+use crate::model::RunStatus;
 use crate::namespaces::Namespace;
 use crate::status::with_detail;
 use crate::stop::stopped;
-use crate::visibility::RunStatus;
 
 /// What to do about a query, decided under the run's lock.
 enum Plan {

@@ -17,7 +17,8 @@ use crate::engine::overlay::Overlay;
 use crate::engine::recover::Stored;
 use crate::engine::run::Run;
 use crate::engine::time::Time;
-use crate::store::{HistoryBatch, ReadLimit, RunKey, StoreError, StoredRun, Wake};
+use crate::model::{HistoryBatch, RunKey};
+use crate::store::{ReadLimit, StoreError, StoredRun, Wake};
 
 /// How much history one read of a recovery takes.
 const READ: ReadLimit = ReadLimit { batches_max: 4096, bytes_max: 16 << 20 };

@@ -22,9 +22,9 @@ use crate::engine::run::{Close, Effects, Run};
 use crate::engine::start::{Attachment, Eager, Start, StartFields, check_name};
 use crate::engine::time::Time;
 use crate::engine::workflow_task::HISTORY_SERVICE;
+use crate::model::RunStatus;
 use crate::namespaces::Namespace;
 use crate::store::CommitSeq;
-use crate::visibility::RunStatus;
 
 /// What to do when the workflow id is taken.
 #[derive(Clone, Copy, Debug)]

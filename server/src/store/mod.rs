@@ -25,34 +25,12 @@ pub use self::commit_hook::CommitStep;
 pub(crate) use self::durable::Durable;
 pub(crate) use self::sqlite::{BUSY_WAIT, FileOptions, FileView, OpenError, Opened, Scan, SqliteStore};
 pub use self::sqlite::{BackupError, PathError, backup, database_path};
-use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
-
-/// The small integer key of one run: never reused, and larger for runs made later.
-///
-/// So the current run of a workflow id is the one with the largest key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct RunKey(pub(crate) i64);
-
-/// The small integer key of one namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct NamespaceKey(pub(crate) i64);
+use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
+use crate::visibility::{Filter, PageKey};
 
 /// The place of one commit in the order of all commits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CommitSeq(pub(crate) u64);
-
-/// Events written together, encoded once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HistoryBatch {
-    pub(crate) first_event_id: i64,
-    /// One past the last event of the batch.
-    pub(crate) next_event_id: i64,
-    /// Which transition of the run wrote it, from 1.
-    pub(crate) transition: i64,
-    /// The wire form of the `events` entries of a `History` message, one after the other (tag, length, event): batches
-    /// put end to end are an encoded `History`.
-    pub(crate) events: Bytes,
-}
 
 /// Everything one transition of one run writes.
 #[derive(Clone, Debug)]

@@ -13,10 +13,11 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{
-    BUSY_WAIT, CommitHook, CommitStep, DormantRun, FileOptions, HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit,
-    RunKey, SqliteStore, Store, StoreError, StoredRun, Wake, Write,
+    BUSY_WAIT, CommitHook, CommitStep, DormantRun, FileOptions, NamespaceRow, ReadLimit, SqliteStore, Store,
+    StoreError, StoredRun, Wake, Write,
 };
-use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
+use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
+use crate::visibility::{Filter, PageKey};
 
 const SHOP: NamespaceKey = NamespaceKey(1);
 const NO_LIMIT: ReadLimit = ReadLimit { batches_max: usize::MAX, bytes_max: usize::MAX };

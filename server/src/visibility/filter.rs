@@ -1,6 +1,6 @@
 //! The typed tree of a filter.
 
-use super::RunStatus;
+use crate::model::RunStatus;
 
 /// Which runs of a namespace are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Page tokens of lists.
 
 use super::PageKey;
-use crate::store::RunKey;
+use crate::model::RunKey;
 
 const VERSION: u8 = 1;
 

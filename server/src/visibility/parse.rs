@@ -10,7 +10,8 @@ use prost_types::Timestamp;
 
 use super::filter::{Attribute, Condition, Filter, Operator, Value};
 use super::token::{Token, TokenKind, tokens};
-use super::{Grouping, InvalidQuery, RunStatus};
+use super::{Grouping, InvalidQuery};
+use crate::model::RunStatus;
 
 /// The longest filter, in bytes.
 const LENGTH_MAX: usize = 10_000;

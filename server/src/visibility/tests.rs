@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::filter::{Attribute, Condition, Operator, Value};
 use super::*;
+use crate::model::{NamespaceKey, RunStatus, VisibilityRow};
 use crate::store::{SqliteStore, Store, Write};
 
 const SHOP: NamespaceKey = NamespaceKey(1);

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use super::test_store::TestStore;
 use super::*;
 use crate::api::enums::{WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
+use crate::model::NamespaceKey;
 use crate::service::core::SlotKey;
-use crate::store::{NamespaceKey, Opened, SqliteStore};
+use crate::store::{Opened, SqliteStore};
 
 fn replacing(id: &str) -> StartWorkflowExecutionRequest {
     StartWorkflowExecutionRequest {

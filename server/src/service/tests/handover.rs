@@ -4,9 +4,9 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use super::*;
 use crate::CommitStep;
+use crate::model::NamespaceKey;
 use crate::service::core::{Located, Look, OpenRun, SlotKey};
 use crate::service::handover::Handover;
-use crate::store::NamespaceKey;
 
 /// Commits wait while it is closed.
 #[derive(Debug, Default)]

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
+use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
 use crate::store::{
-    CommitSeq, DormantRun, Durable, HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, Scan, Store,
-    StoreError, StoredRun, Write,
+    CommitSeq, DormantRun, Durable, NamespaceRow, ReadLimit, Scan, Store, StoreError, StoredRun, Write,
 };
-use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
+use crate::visibility::{Filter, PageKey};
 
 #[derive(Debug)]
 pub(super) struct TestStore {

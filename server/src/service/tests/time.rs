@@ -7,7 +7,7 @@ use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server:
 
 use super::super::core::SlotKey;
 use super::*;
-use crate::store::NamespaceKey;
+use crate::model::NamespaceKey;
 use crate::{LetsTimeJump, Step};
 
 const HOUR: Duration = Duration::from_secs(3600);

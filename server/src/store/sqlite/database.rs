@@ -8,8 +8,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::lock::{Lock, Written};
 use super::{opening, rows};
-use crate::store::{CommitHook, CommitStep, HistoryBatch, NamespaceKey, NamespaceRow, RunKey, Wake, Write};
-use crate::visibility::VisibilityRow;
+use crate::model::{HistoryBatch, NamespaceKey, RunKey, VisibilityRow};
+use crate::store::{CommitHook, CommitStep, NamespaceRow, Wake, Write};
 
 /// How many runs are dropped between two looks at the size, or in one step of retention.
 pub(super) const DROPS_PER_STEP: usize = 64;

@@ -44,11 +44,9 @@ pub(crate) use self::scans::Scan;
 use self::scans::Scans;
 pub(crate) use self::view::FileView;
 use super::durable::Progress;
-use super::{
-    CommitSeq, DormantRun, Durable, HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, Store, StoreError,
-    StoredRun, Write,
-};
-use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
+use super::{CommitSeq, DormantRun, Durable, NamespaceRow, ReadLimit, Store, StoreError, StoredRun, Write};
+use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
+use crate::visibility::{Filter, PageKey};
 
 /// Memory for closed runs, and open ones' history.
 const MEMORY_BYTES_MAX: u64 = 256 << 20;

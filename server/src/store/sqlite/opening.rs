@@ -12,7 +12,8 @@ use super::lock::{Holder, Lock, LockError, Locked, Written, lock_path};
 use super::migration::{self, MIGRATIONS};
 use super::place::{PathError, database_path};
 use super::{rows, schema, version};
-use crate::store::{CommitHook, HistoryBatch};
+use crate::model::HistoryBatch;
+use crate::store::CommitHook;
 use crate::unheard::print_unless_heard;
 
 /// Memory for pages of the writer, at most.

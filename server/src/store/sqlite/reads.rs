@@ -4,8 +4,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::rows;
-use crate::store::{DormantRun, HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, StoredRun};
-use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow, sql};
+use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
+use crate::store::{DormantRun, NamespaceRow, ReadLimit, StoredRun};
+use crate::visibility::{Filter, PageKey, sql};
 
 pub(super) fn open_runs(connection: &Connection) -> rusqlite::Result<Vec<DormantRun>> {
     let mut runs = Vec::new();

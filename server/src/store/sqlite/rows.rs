@@ -6,8 +6,9 @@ use bytes::Bytes;
 use rusqlite::types::Type;
 use rusqlite::{Row, Statement, params};
 
-use crate::store::{DormantRun, HistoryBatch, NamespaceKey, NamespaceRow, RunKey, StoredRun, Wake};
-use crate::visibility::{PageKey, RunStatus, VisibilityRow};
+use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
+use crate::store::{DormantRun, NamespaceRow, StoredRun, Wake};
+use crate::visibility::PageKey;
 
 /// `run.close_time` while a run is open.
 const OPEN: i64 = i64::MAX;

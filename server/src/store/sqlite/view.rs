@@ -15,12 +15,12 @@ use super::place::database_path;
 use super::readers::Readers;
 use super::scans::{Scan, Scans, Ticket};
 use super::{migration, reads, rows, schema, version};
+use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
 use crate::store::durable::Progress;
 use crate::store::{
-    CommitHook, CommitSeq, DormantRun, Durable, HistoryBatch, NamespaceKey, NamespaceRow, ReadLimit, RunKey, Store,
-    StoreError, StoredRun, Write,
+    CommitHook, CommitSeq, DormantRun, Durable, NamespaceRow, ReadLimit, Store, StoreError, StoredRun, Write,
 };
-use crate::visibility::{Filter, PageKey, RunStatus, VisibilityRow};
+use crate::visibility::{Filter, PageKey};
 
 /// The runs and namespaces of a file, as they are at each read.
 pub(crate) struct FileView {
