@@ -5,7 +5,9 @@
 //! [`run::Run::close_transaction`].
 //!
 //! *Invariant.* Nothing in here has a clock, a thread, a socket or a store: time and fresh ids are arguments. So every
-//! sequence of events can be told as a test.
+//! sequence of events can be told as a test. `clippy.toml` names what is denied.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub(crate) mod activity;
 pub(crate) mod commands;

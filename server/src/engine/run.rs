@@ -4,7 +4,7 @@
 //! caller ends it with [`Run::close_transaction`], which numbers what is left in the buffer and returns what the outside
 //! has to do. Nothing in here knows a clock, a thread or a socket.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -170,9 +170,9 @@ pub(crate) struct Run {
     pub(crate) info: Info,
     pub(crate) history: History,
     pub(crate) state: State,
-    pub(crate) signal_request_ids: HashSet<String>,
+    pub(crate) signal_request_ids: BTreeSet<String>,
     /// Start requests that found this run and left their id with it.
-    pub(crate) attached_request_ids: HashSet<String>,
+    pub(crate) attached_request_ids: BTreeSet<String>,
     pub(crate) signal_count: usize,
     pub(crate) queries: Queries,
     pub(super) notices: Vec<Notice>,
@@ -206,8 +206,8 @@ impl Run {
             info,
             history: History::new(),
             state,
-            signal_request_ids: HashSet::new(),
-            attached_request_ids: HashSet::new(),
+            signal_request_ids: BTreeSet::new(),
+            attached_request_ids: BTreeSet::new(),
             signal_count: 0,
             queries: Queries::default(),
             notices: Vec::new(),

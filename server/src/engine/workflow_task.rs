@@ -9,7 +9,7 @@
 //! The last two have their event numbers ahead of time. They hold as long as nothing else is written in between; when
 //! something is, the task becomes a normal one.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -477,7 +477,7 @@ impl Run {
         let task = self.state.workflow_task.clone()?;
         let started = task.started?;
         let messages = self.state.updates.send(started.event_id, resend_updates);
-        let queries: HashMap<String, _> =
+        let queries: BTreeMap<String, _> =
             self.queries.waiting().map(|(id, query)| (id.to_string(), query.clone())).collect();
         Some(PollWorkflowTaskQueueResponse {
             workflow_execution: Some(self.execution()),

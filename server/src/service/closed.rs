@@ -1,6 +1,6 @@
 //! Closed runs: what remains of them in memory for a while, and how they are found again later.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use prost::Message as _;
@@ -10,6 +10,7 @@ use super::core::OpenRun;
 use crate::api::enums::EventType;
 use crate::api::history::HistoryEvent;
 use crate::api::history::history_event::Attributes;
+use crate::api::update::Outcome;
 use crate::engine::describe::{StartSummary, config};
 use crate::engine::error::Refusal;
 use crate::engine::event::EventId;
@@ -26,7 +27,7 @@ pub(crate) struct ClosedRun {
     pub(crate) row: VisibilityRow,
     /// Covers everything the run has written, unless that is long since durable.
     pub(crate) seq: Option<CommitSeq>,
-    pub(crate) attached_request_ids: HashSet<String>,
+    pub(crate) attached_request_ids: BTreeSet<String>,
     /// The whole history, while it is in memory.
     batches: Option<Vec<HistoryBatch>>,
     store: Arc<dyn Store>,
@@ -39,9 +40,9 @@ pub(crate) struct Told {
     pub(crate) start: StartSummary,
     /// WorkflowTaskStarted of the last completed workflow task; 0 without one.
     pub(crate) previous_started_event_id: EventId,
-    pub(crate) signal_request_ids: HashSet<String>,
-    accepted: HashSet<String>,
-    completed: std::collections::HashMap<String, crate::api::update::Outcome>,
+    pub(crate) signal_request_ids: BTreeSet<String>,
+    accepted: BTreeSet<String>,
+    completed: BTreeMap<String, Outcome>,
 }
 
 impl Told {

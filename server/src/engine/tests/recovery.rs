@@ -351,8 +351,6 @@ fn failure(message: &str) -> Failure {
 /// Everything about a run that must not get lost, as text.
 fn told(run: &Run) -> String {
     let state = &run.state;
-    let sorted =
-        |ids: &std::collections::HashSet<String>| ids.iter().cloned().collect::<std::collections::BTreeSet<_>>();
     // Of the current workflow task, what is written. Its worker's own queue may be forgotten.
     let task = state.workflow_task.as_ref().filter(|task| task.is_written()).map(|task| {
         let started = task.started.as_ref().map(|it| (it.event_id, it.time, it.request_id.clone()));
@@ -364,7 +362,7 @@ fn told(run: &Run) -> String {
     format!(
         "{:#?}",
         (
-            (&run.info, sorted(&run.attached_request_ids), sorted(&run.signal_request_ids), run.signal_count),
+            (&run.info, &run.attached_request_ids, &run.signal_request_ids, run.signal_count),
             (run.history.next_event_id(), run.history.size_bytes(), run.history.transitions()),
             (task, attempt, state.previous_started_event_id),
             (&state.activities, &state.activity_ids, &state.timers, &state.buffered, deadlines),
