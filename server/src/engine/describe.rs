@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use prost::Message as _;
+
 use super::activity::Activity;
 use super::error::Refusal;
 use super::run::Run;
@@ -20,7 +22,6 @@ use crate::model::{NamespaceKey, VisibilityRow};
 impl Run {
     /// What lists show of the run.
     pub(crate) fn visibility_row(&self, namespace: NamespaceKey) -> VisibilityRow {
-        use prost::Message as _;
         let memo = Memo { fields: self.state.memo.clone().into_iter().collect() };
         VisibilityRow {
             namespace,
@@ -129,7 +130,6 @@ pub(crate) fn describe_closed(
 ///
 /// A memo that cannot be read.
 pub(crate) fn execution_info(row: &VisibilityRow) -> Result<WorkflowExecutionInfo, Refusal> {
-    use prost::Message as _;
     let damaged = |error| Refusal::Damaged(format!("the memo of run \"{}\" is damaged: {error}", row.run_id));
     let memo = row.memo.clone().map(Memo::decode).transpose().map_err(damaged)?;
     let execution = WorkflowExecution { workflow_id: row.workflow_id.to_string(), run_id: row.run_id.to_string() };

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::api::enums::WorkflowTaskFailedCause;
+
 /// A request that changed nothing, and why.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -68,4 +70,40 @@ impl Refusal {
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::InvalidArgument(message.into())
     }
+}
+
+/// Why a completion is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    pub(super) cause: WorkflowTaskFailedCause,
+    pub(super) detail: String,
+    /// The workflow cannot go on from here, whatever the worker does.
+    pub(super) terminates: bool,
+}
+
+impl Rejected {
+    pub(super) fn new(cause: WorkflowTaskFailedCause, detail: impl Into<String>) -> Self {
+        Self { cause, detail: detail.into(), terminates: false }
+    }
+
+    pub(super) fn terminating(self) -> Self {
+        Self { terminates: true, ..self }
+    }
+
+    pub(super) fn message(&self) -> String {
+        let name = cause_name(self.cause);
+        if self.detail.is_empty() { name } else { format!("{name}: {}", self.detail) }
+    }
+}
+
+/// `BAD_START_TIMER_ATTRIBUTES` is shown as `BadStartTimerAttributes`.
+fn cause_name(cause: WorkflowTaskFailedCause) -> String {
+    let name = cause.as_str_name();
+    let name = name.strip_prefix("WORKFLOW_TASK_FAILED_CAUSE_").unwrap_or(name);
+    name.split('_')
+        .flat_map(|word| {
+            let (first, rest) = word.split_at(word.len().min(1));
+            [first.to_owned(), rest.to_ascii_lowercase()]
+        })
+        .collect()
 }

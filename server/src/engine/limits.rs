@@ -3,7 +3,7 @@
 //! A worker that has lost a run reads all of its history, so a run that grows for ever becomes slower and slower and one
 //! day cannot go on. Workers are asked to continue as new long before (`workflow_task.rs`).
 
-use super::control::StopRequest;
+use super::cancel::StopRequest;
 use super::run::Run;
 use super::time::Time;
 use super::workflow_task::HISTORY_SERVICE;

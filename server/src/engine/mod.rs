@@ -10,24 +10,30 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub(crate) mod activity;
+pub(crate) mod cancel;
+mod close;
 pub(crate) mod commands;
-pub(crate) mod completion;
-pub(crate) mod control;
+mod deadline;
 pub(crate) mod describe;
+pub(crate) mod effects;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod failure;
 pub(crate) mod history;
 mod limits;
+mod marker;
+mod memo;
 pub(crate) mod overlay;
-mod payload;
+pub(crate) mod payload;
 pub(crate) mod query;
 pub(crate) mod recover;
 mod retry;
 pub(crate) mod run;
+pub(crate) mod signal;
 pub(crate) mod start;
 #[cfg(test)]
 mod tests;
 pub(crate) mod time;
+mod timer;
 pub(crate) mod update;
 pub(crate) mod workflow_task;

@@ -26,6 +26,13 @@ pub(super) fn own_metadata(metadata: &UserMetadata) -> UserMetadata {
     UserMetadata { summary: metadata.summary.as_ref().map(own), details: metadata.details.as_ref().map(own) }
 }
 
+/// A text as the SDKs' default conversion has it.
+pub(crate) fn text_payload(text: &str) -> Payloads {
+    let mut payload = Payload { data: format!("\"{text}\"").into_bytes().into(), ..Default::default() };
+    payload.metadata.insert("encoding".to_owned(), b"json/plain".to_vec().into());
+    Payloads { payloads: vec![payload] }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::effects::Notice;
 use super::error::Refusal;
-use super::run::{Notice, Run};
+use super::run::Run;
 use super::time::Time;
 use crate::api::enums::QueryRejectCondition;
 use crate::api::query::{WorkflowQuery, WorkflowQueryResult};

@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::activity::Activity;
+use super::deadline::Deadline;
+use super::effects::{Close, Effects};
 use super::event::{Attributes, EventId, HistoryEvent};
 use super::history::{History, decode_all};
 use super::overlay::Overlay;
 use super::payload::{own, own_metadata};
-use super::run::{Close, Deadline, Effects, Info, Run, UserTimer};
+use super::run::{Info, Run};
 use super::start::expirations;
 use super::time::{Time, duration};
+use super::timer::UserTimer;
 use super::workflow_task::{StartedTask, TaskKind, WorkflowTask};
 use crate::api::enums::SuggestContinueAsNewReason;
 use crate::api::history::{

@@ -8,19 +8,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::activity::{Activity, ActivityDeadline};
+use prost::Message as _;
+
+use super::activity::Activity;
+use super::deadline::Deadline;
+use super::effects::{Close, Effects, Notice, Offer};
 use super::event::{
-    self, Attributes, BUFFERED, EventId, HistoryEvent, finished_activity, finishes_something, started_event_id_mut,
+    Attributes, BUFFERED, EventId, HistoryEvent, event, finished_activity, finishes_something, started_event_id_mut,
     waits_in_buffer,
 };
 use super::history::{History, Mark};
 use super::query::Queries;
 use super::time::Time;
-use super::update::{UpdateNotice, Updates};
+use super::timer::UserTimer;
+use super::update::Updates;
 use super::workflow_task::{TaskKind, WorkflowTask};
-use crate::api::query::WorkflowQueryResult;
 use crate::api::{common, sdk};
-use crate::model::{HistoryBatch, RunStatus};
+use crate::model::RunStatus;
 
 /// Events that wait for a workflow task to end, at most; one more fails the task.
 const BUFFERED_EVENTS_MAX: usize = 100;
@@ -57,27 +61,6 @@ pub(crate) struct Sticky {
     pub(crate) schedule_to_start: Duration,
 }
 
-/// A running timer.
-#[derive(Clone, Debug)]
-pub(crate) struct UserTimer {
-    pub(crate) started_event_id: EventId,
-    pub(crate) expiry: Time,
-}
-
-/// Something that happens by itself when its time comes. Due together, they happen in this order.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Deadline {
-    ExecutionTimeout,
-    RunTimeout,
-    /// The start delay is over.
-    FirstTask,
-    WorkflowTaskScheduleToStart,
-    WorkflowTaskStartToClose,
-    /// By the event that started the timer.
-    Timer(EventId, Arc<str>),
-    Activity(EventId, ActivityDeadline),
-}
-
 /// What changes while a run goes on, and is taken back when a completion turns out to be wrong.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
@@ -102,66 +85,10 @@ pub(crate) struct State {
     pub(crate) first_task_due: Option<Time>,
     pub(crate) updates: Updates,
     pub(crate) memo: BTreeMap<String, common::Payload>,
-    deadlines: BTreeSet<(Time, Deadline)>,
-    offers: Vec<Offer>,
+    pub(super) deadlines: BTreeSet<(Time, Deadline)>,
+    pub(super) offers: Vec<Offer>,
     pub(super) visible: bool,
-    overlay_changed: bool,
-}
-
-/// A task for a worker, to be put on a task queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Offer {
-    WorkflowTask {
-        stamp: EventId,
-        /// The worker's own queue first, when the run sticks to one.
-        sticky: Option<Arc<str>>,
-        queue: Arc<str>,
-    },
-    ActivityTask {
-        scheduled_event_id: EventId,
-        attempt: i32,
-        queue: Arc<str>,
-    },
-}
-
-/// Something a waiting caller wants to hear.
-#[derive(Clone, Debug)]
-pub(crate) enum Notice {
-    Update {
-        id: Arc<str>,
-        notice: UpdateNotice,
-    },
-    /// A query that rode on a workflow task got its answer.
-    QueryAnswered {
-        id: u64,
-        result: Box<WorkflowQueryResult>,
-    },
-    /// No workflow task is left for the query to ride on; it can be asked by itself.
-    QueryReleased {
-        id: u64,
-    },
-}
-
-/// What the outside has to do after a transition.
-#[derive(Debug, Default)]
-pub(crate) struct Effects {
-    /// New history, in order.
-    pub(crate) batches: Vec<HistoryBatch>,
-    pub(crate) offers: Vec<Offer>,
-    pub(crate) notices: Vec<Notice>,
-    /// Whether lists show something else than before.
-    pub(crate) visible: bool,
-    /// Whether the run's overlay may be another than before.
-    pub(crate) overlay_changed: bool,
-}
-
-/// How a transition ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Close {
-    /// As usual.
-    Write,
-    /// A speculative workflow task may stay speculative.
-    KeepSpeculative,
+    pub(super) overlay_changed: bool,
 }
 
 /// One open run.
@@ -246,7 +173,7 @@ impl Run {
     /// Adds an event: to the history when it is born of a workflow task, else to the buffer, which
     /// [`Run::close_transaction`] empties unless a workflow task is in progress.
     pub(super) fn append(&mut self, time: Time, attributes: impl Into<Attributes>) -> EventId {
-        self.append_event(event::event(time, attributes))
+        self.append_event(event(time, attributes))
     }
 
     /// As [`Run::append`], for an event that carries more than its attributes.
@@ -287,28 +214,6 @@ impl Run {
             }
             self.history.append(event);
         }
-    }
-
-    /// Marks the run closed. The closing event is already appended.
-    pub(super) fn close_run(&mut self, status: RunStatus, now: Time) {
-        self.state.status = status;
-        self.state.close_time = Some(now);
-        self.state.visible = true;
-        self.set_workflow_task(None);
-    }
-
-    /// What a closed run gives up; only its history and what callers wait for remains.
-    fn leave_open_state(&mut self) {
-        self.touch_overlay();
-        self.state.buffered.clear();
-        self.state.activities.clear();
-        self.state.activity_ids.clear();
-        self.state.timers.clear();
-        self.state.deadlines.clear();
-        self.state.offers.clear();
-        self.state.first_task_due = None;
-        self.release_queries();
-        self.abort_updates_of_closed_run();
     }
 
     /// Remembers the state before a transition that may have to be taken back.
@@ -352,40 +257,6 @@ impl Run {
         self.state.overlay_changed = true;
     }
 
-    pub(super) fn arm(&mut self, at: Time, deadline: Deadline) {
-        self.state.deadlines.insert((at, deadline));
-    }
-
-    pub(super) fn disarm(&mut self, at: Time, deadline: Deadline) {
-        self.state.deadlines.remove(&(at, deadline));
-    }
-
-    /// The next moment at which something happens by itself.
-    pub(crate) fn next_deadline(&self) -> Option<Time> {
-        self.state.deadlines.first().map(|(at, _)| *at)
-    }
-
-    /// Takes the first deadline that is due.
-    pub(super) fn take_due(&mut self, now: Time) -> Option<Deadline> {
-        if self.next_deadline()? > now {
-            return None;
-        }
-        self.state.deadlines.pop_first().map(|(_, deadline)| deadline)
-    }
-
-    /// The first deadline, when it is due.
-    pub(super) fn first_due(&self, now: Time) -> Option<&Deadline> {
-        self.state.deadlines.first().filter(|(at, _)| *at <= now).map(|(_, deadline)| deadline)
-    }
-
-    #[cfg(test)]
-    pub(super) fn deadlines_but_of_workflow_tasks(&self) -> Vec<&(Time, Deadline)> {
-        let of_task = |deadline: &Deadline| {
-            matches!(deadline, Deadline::WorkflowTaskScheduleToStart | Deadline::WorkflowTaskStartToClose)
-        };
-        self.state.deadlines.iter().filter(|(_, deadline)| !of_task(deadline)).collect()
-    }
-
     pub(crate) fn is_open(&self) -> bool {
         self.state.close_time.is_none()
     }
@@ -413,7 +284,6 @@ impl Run {
     }
 
     fn buffer_is_full(&self) -> bool {
-        use prost::Message as _;
         self.state.buffered.len() > BUFFERED_EVENTS_MAX
             || (self.state.buffered.len() > 1
                 && self.state.buffered.iter().map(HistoryEvent::encoded_len).sum::<usize>() > BUFFERED_BYTES_MAX)

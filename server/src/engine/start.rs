@@ -7,12 +7,14 @@ use std::time::Duration;
 use prost::Message as _;
 
 use super::activity::BLOB_BYTES_MAX;
-use super::commands::{ID_BYTES_MAX, is_null};
-use super::control::Signal;
+use super::commands::ID_BYTES_MAX;
+use super::deadline::Deadline;
 use super::error::Refusal;
 use super::event::{Attributes, HistoryEvent, event};
+use super::memo::is_null;
 use super::payload::{own, own_metadata};
-use super::run::{Deadline, Info, Run};
+use super::run::{Info, Run};
+use super::signal::Signal;
 use super::time::{Time, duration, set_duration, wire_duration};
 use super::workflow_task::TaskKind;
 use crate::api::common::{Header, Link, Memo, Payload, Payloads, Priority, WorkflowType};
@@ -253,5 +255,12 @@ impl Run {
             run.start_inline(eager.request_id.clone(), &identity, now);
         }
         Ok(run)
+    }
+
+    /// The start delay is over, or something ended it early.
+    pub(super) fn end_start_delay(&mut self) {
+        if let Some(due) = self.state.first_task_due.take() {
+            self.disarm(due, Deadline::FirstTask);
+        }
     }
 }

@@ -5,14 +5,15 @@ mod recovery;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::completion::{Completed, TaskRef};
-use super::control::Signal;
+use super::effects::{Close, Effects, Offer};
 use super::error::Refusal;
 use super::event::Attributes;
 use super::history::decode_all;
-use super::run::{Close, Effects, Offer, Run};
+use super::run::Run;
+use super::signal::Signal;
 use super::start::{Start, StartFields};
 use super::time::{Time, wire_duration};
+use super::workflow_task::completion::{Completed, TaskRef};
 use crate::api::command::command::Attributes as CommandAttributes;
 use crate::api::command::{
     Command, CompleteWorkflowExecutionCommandAttributes, RecordMarkerCommandAttributes,

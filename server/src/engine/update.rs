@@ -9,11 +9,13 @@ use prost::{Message as _, Name};
 use prost_types::Any;
 
 use super::activity::BLOB_BYTES_MAX;
-use super::completion::Rejected;
+use super::commands::Commands;
+use super::effects::Notice;
 use super::error::Refusal;
+use super::error::Rejected;
 use super::event::{Attributes, EventId};
 use super::failure::cut_causes;
-use super::run::{Notice, Run};
+use super::run::Run;
 use super::time::Time;
 use super::workflow_task::TaskKind;
 use crate::api::enums::WorkflowTaskFailedCause;
@@ -194,6 +196,21 @@ impl Run {
             self.schedule_workflow_task(TaskKind::Speculative, now, now);
         }
         Ok(())
+    }
+
+    pub(super) fn place_message(&mut self, message_id: &str, commands: &mut Commands) -> Result<(), Rejected> {
+        let message = commands
+            .messages
+            .iter_mut()
+            .find(|message| message.as_ref().is_some_and(|message| message.id == message_id))
+            .and_then(Option::take);
+        match message {
+            Some(message) => self.handle_message(message, commands.now),
+            None => Err(Rejected::new(
+                WorkflowTaskFailedCause::BadUpdateWorkflowExecutionMessage,
+                format!("ProtocolMessageCommand referenced absent message ID {message_id}"),
+            )),
+        }
     }
 
     /// Handles one message of a completion.

@@ -22,9 +22,12 @@ use crate::clock::timers::{Due, Ticket, Timers, Waiting};
 use crate::clock::{Clock, Holder};
 use crate::engine::error::Refusal;
 use crate::engine::overlay::Overlay;
-use crate::engine::run::{Close, Effects, Notice, Offer, Run};
 use crate::engine::time::Time;
 use crate::engine::update::UpdateNotice;
+use crate::engine::{
+    effects::{Close, Effects, Notice, Offer},
+    run::Run,
+};
 use crate::matching::{Matching, QueueKey, QueueKind, QueuedTask};
 use crate::model::{NamespaceKey, RunKey};
 use crate::namespaces::{Namespace, Namespaces};

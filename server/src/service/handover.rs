@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, Weak};
 
 use super::core::{OpenRun, Slot, Task, lock};
 use super::direct::DirectQuery;
-use crate::engine::completion::TaskRef;
+use crate::engine::effects::Close;
 use crate::engine::event::EventId;
-use crate::engine::run::Close;
+use crate::engine::workflow_task::completion::TaskRef;
 use crate::matching::{Matching, QueueKey};
 
 /// The tasks that one call hands to a worker. When the last clone is dropped before [`Handover::taken`], they return to

@@ -20,10 +20,10 @@ use crate::api::workflowservice::{
     PollActivityTaskQueueRequest, PollActivityTaskQueueResponse, PollNexusTaskQueueRequest, PollNexusTaskQueueResponse,
     PollWorkflowTaskQueueRequest, PollWorkflowTaskQueueResponse,
 };
-use crate::engine::activity::ActivityRef;
+use crate::engine::activity::report::ActivityRef;
+use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
 use crate::engine::event::EventId;
-use crate::engine::run::Close;
 use crate::engine::start::check_name;
 use crate::engine::workflow_task::TaskKind;
 use crate::matching::{Matched, Poll, PolledBy, QueueKey, QueueKind};

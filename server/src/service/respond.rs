@@ -23,13 +23,13 @@ use crate::api::workflowservice::{
     RespondQueryTaskCompletedResponse, RespondWorkflowTaskCompletedRequest, RespondWorkflowTaskCompletedResponse,
     RespondWorkflowTaskFailedRequest, RespondWorkflowTaskFailedResponse,
 };
-use crate::engine::activity::{ActivityRef, check_reported_failure};
-use crate::engine::completion::TaskRef;
-use crate::engine::control::StopRequest;
+use crate::engine::activity::report::{ActivityRef, check_reported_failure};
+use crate::engine::cancel::StopRequest;
+use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
-use crate::engine::run::Close;
 use crate::engine::start::check_name;
 use crate::engine::time::Time;
+use crate::engine::workflow_task::completion::TaskRef;
 use crate::namespaces::Namespace;
 
 impl From<&WorkflowTaskToken> for TaskRef {

@@ -14,10 +14,10 @@ use crate::api::workflowservice::{
     SignalWorkflowExecutionResponse, TerminateWorkflowExecutionRequest, TerminateWorkflowExecutionResponse,
 };
 use crate::engine::activity::BLOB_BYTES_MAX;
-use crate::engine::control::{Signal, StopRequest};
+use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
-use crate::engine::run::Close;
 use crate::engine::start::check_name;
+use crate::engine::{cancel::StopRequest, signal::Signal};
 
 impl Core {
     pub(super) async fn signal_workflow_execution(

@@ -15,13 +15,16 @@ use crate::api::workflowservice::{
     SignalWithStartWorkflowExecutionRequest, SignalWithStartWorkflowExecutionResponse, StartWorkflowExecutionRequest,
     StartWorkflowExecutionResponse,
 };
-use crate::engine::commands::text_payload;
-use crate::engine::control::{Signal, StopRequest};
 use crate::engine::error::Refusal;
-use crate::engine::run::{Close, Effects, Run};
+use crate::engine::payload::text_payload;
 use crate::engine::start::{Attachment, Eager, Start, StartFields, check_name};
 use crate::engine::time::Time;
 use crate::engine::workflow_task::HISTORY_SERVICE;
+use crate::engine::{cancel::StopRequest, signal::Signal};
+use crate::engine::{
+    effects::{Close, Effects},
+    run::Run,
+};
 use crate::model::RunStatus;
 use crate::namespaces::Namespace;
 use crate::store::CommitSeq;

@@ -20,8 +20,8 @@ use crate::api::workflowservice::{
 };
 use crate::clock::Holder;
 use crate::engine::activity::BLOB_BYTES_MAX;
+use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
-use crate::engine::run::Close;
 use crate::engine::start::check_name;
 use crate::engine::update::{UpdateNotice, UpdateProgress};
 use crate::stop::stopped;

@@ -9,7 +9,7 @@ use crate::api::common::{Payloads, RetryPolicy};
 use crate::api::enums::{RetryState, TimeoutType};
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{ApplicationFailureInfo, Failure};
-use crate::engine::activity::ActivityRef;
+use crate::engine::activity::report::ActivityRef;
 use crate::engine::overlay::Overlay;
 use crate::engine::recover::Stored;
 use crate::engine::start::Attachment;

@@ -9,26 +9,24 @@
 //! The last two have their event numbers ahead of time. They hold as long as nothing else is written in between; when
 //! something is, the task becomes a normal one.
 
+pub(crate) mod completion;
+mod end;
+mod write;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::completion::TaskRef;
-use super::error::Refusal;
-use super::event::{EventId, HistoryEvent, event};
-use super::run::{Close, Deadline, Effects, Offer, Run};
-use super::time::{Time, wire_duration};
 use crate::api::common::WorkflowType;
-use crate::api::enums::{SuggestContinueAsNewReason, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause};
-use crate::api::failure::Failure;
-use crate::api::failure::ServerFailureInfo;
-use crate::api::failure::failure::FailureInfo;
-use crate::api::history::{
-    History as WireHistory, WorkflowTaskFailedEventAttributes, WorkflowTaskScheduledEventAttributes,
-    WorkflowTaskStartedEventAttributes, WorkflowTaskTimedOutEventAttributes,
-};
+use crate::api::enums::{SuggestContinueAsNewReason, TaskQueueKind};
+use crate::api::history::History as WireHistory;
 use crate::api::taskqueue::TaskQueue;
 use crate::api::workflowservice::PollWorkflowTaskQueueResponse;
+use crate::engine::deadline::Deadline;
+use crate::engine::effects::{Close, Effects, Offer};
+use crate::engine::event::EventId;
+use crate::engine::run::Run;
+use crate::engine::time::Time;
 
 /// A speculative task on a normal queue waits this long for a worker.
 const SPECULATIVE_WAIT: Duration = Duration::from_secs(5);
@@ -82,7 +80,7 @@ pub(crate) struct StartedTask {
 
 impl WorkflowTask {
     /// Whether its events are written as they happen.
-    pub(super) fn is_written(&self) -> bool {
+    pub(in crate::engine) fn is_written(&self) -> bool {
         self.attempt == 1 && self.kind == TaskKind::Normal
     }
 }
@@ -98,14 +96,19 @@ impl Run {
     }
 
     /// Sees to it that a worker looks at the run.
-    pub(super) fn want_workflow_task(&mut self, now: Time) {
+    pub(in crate::engine) fn want_workflow_task(&mut self, now: Time) {
         if self.is_open() && self.state.workflow_task.is_none() {
             self.schedule_workflow_task(TaskKind::Normal, now, now);
         }
     }
 
     /// Schedules a task; there must be none.
-    pub(super) fn schedule_workflow_task(&mut self, kind: TaskKind, now: Time, original_scheduled_time: Time) {
+    pub(in crate::engine) fn schedule_workflow_task(
+        &mut self,
+        kind: TaskKind,
+        now: Time,
+        original_scheduled_time: Time,
+    ) {
         debug_assert!(self.state.workflow_task.is_none());
         let mut kind = kind;
         if !self.state.buffered.is_empty() {
@@ -134,7 +137,7 @@ impl Run {
     }
 
     /// Puts the scheduled task on its task queue.
-    pub(super) fn offer_workflow_task(&mut self) {
+    pub(in crate::engine) fn offer_workflow_task(&mut self) {
         if let Some(task) = &self.state.workflow_task {
             let offer = Offer::WorkflowTask {
                 stamp: task.stamp,
@@ -177,7 +180,7 @@ impl Run {
     }
 
     /// Starts the task that was scheduled a moment ago, for the worker that is talking to us.
-    pub(super) fn start_inline(&mut self, request_id: Arc<str>, identity: &str, now: Time) {
+    pub(in crate::engine) fn start_inline(&mut self, request_id: Arc<str>, identity: &str, now: Time) {
         self.mark_started(request_id, identity, now);
         self.withdraw_workflow_task_offers();
     }
@@ -223,195 +226,7 @@ impl Run {
         reasons
     }
 
-    /// The worker gives the task back.
-    pub(crate) fn fail_workflow_task(
-        &mut self,
-        cause: WorkflowTaskFailedCause,
-        failure: Option<Failure>,
-        identity: String,
-        now: Time,
-    ) {
-        self.end_failed_task(cause, failure, identity, now);
-        self.want_workflow_task(now);
-    }
-
-    /// Ends the started task as failed and counts the attempt.
-    pub(super) fn end_failed_task(
-        &mut self,
-        cause: WorkflowTaskFailedCause,
-        failure: Option<Failure>,
-        identity: String,
-        now: Time,
-    ) {
-        let Some(mut task) = self.state.workflow_task.clone() else { return };
-        self.write_speculative_task(&mut task, &identity);
-        if task.attempt == 1 {
-            self.append(
-                now,
-                WorkflowTaskFailedEventAttributes {
-                    scheduled_event_id: task.scheduled_event_id,
-                    started_event_id: task.started.as_ref().map_or(0, |started| started.event_id),
-                    cause: cause as i32,
-                    failure,
-                    identity,
-                    ..Default::default()
-                },
-            );
-        }
-        self.count_failure(true);
-        self.state.close_attempted = cause == WorkflowTaskFailedCause::UnhandledCommand;
-    }
-
-    /// The task did not reach its worker: it ends as if that worker had never answered, counts as no failure, and the next
-    /// one is offered to every worker of the run's queue.
-    pub(crate) fn return_workflow_task(&mut self, which: TaskRef, now: Time) -> Result<(), Refusal> {
-        self.current_workflow_task(which)?;
-        let (attempt, close_attempted) = (self.state.workflow_task_attempt, self.state.close_attempted);
-        self.time_out_started_task(now);
-        (self.state.workflow_task_attempt, self.state.close_attempted) = (attempt, close_attempted);
-        self.want_workflow_task(now);
-        Ok(())
-    }
-
-    /// Too much waits for the task to end: it is failed, so that the worker sees what waits.
-    pub(super) fn fail_overflowing_workflow_task(&mut self, now: Time) {
-        self.end_failed_task(WorkflowTaskFailedCause::ForceCloseCommand, None, HISTORY_SERVICE.to_owned(), now);
-        self.want_workflow_task(now);
-    }
-
-    /// Ends a started task because the run closes under it. What waited for its end is written first.
-    pub(super) fn force_end_workflow_task(&mut self, now: Time) {
-        if self.has_started_workflow_task() {
-            let identity = HISTORY_SERVICE.to_owned();
-            self.end_failed_task(WorkflowTaskFailedCause::ForceCloseCommand, None, identity, now);
-            self.flush_buffer();
-        }
-    }
-
-    /// No worker finished the task in time.
-    pub(super) fn workflow_task_start_to_close(&mut self, now: Time) {
-        self.time_out_started_task(now);
-        self.want_workflow_task(now);
-    }
-
-    pub(super) fn time_out_started_task(&mut self, now: Time) {
-        let Some(mut task) = self.state.workflow_task.clone() else { return };
-        self.write_speculative_task(&mut task, "");
-        if task.attempt == 1 {
-            let started_event_id = task.started.as_ref().map_or(0, |started| started.event_id);
-            self.write_task_timed_out(&task, started_event_id, TimeoutType::StartToClose, now);
-        }
-        self.count_failure(true);
-    }
-
-    /// No worker took the task in time: it goes to every worker of the run's queue.
-    pub(super) fn workflow_task_schedule_to_start(&mut self, now: Time) {
-        let Some(mut task) = self.state.workflow_task.clone() else { return };
-        if task.kind == TaskKind::Speculative {
-            task.scheduled_event_id = self.write_task_scheduled(&task);
-        }
-        self.write_task_timed_out(&task, 0, TimeoutType::ScheduleToStart, now);
-        self.count_failure(false);
-        self.want_workflow_task(now);
-    }
-
-    /// Removes the task and decides on the attempt of the next one.
-    ///
-    /// A failure on a worker's own queue may be that worker's fault alone, so it counts as none.
-    fn count_failure(&mut self, counts: bool) {
-        let was_sticky = self.state.sticky.take().is_some();
-        let counts = counts && !was_sticky;
-        self.state.workflow_task_attempt = if counts { self.state.workflow_task_attempt + 1 } else { 1 };
-        self.touch_overlay();
-        self.state.close_attempted = false;
-        self.set_workflow_task(None);
-    }
-
-    /// Makes a speculative task a normal one before other changes are written.
-    pub(super) fn make_speculative_task_normal(&mut self) {
-        let Some(mut task) = self.state.workflow_task.clone() else { return };
-        if task.kind != TaskKind::Speculative {
-            return;
-        }
-        if task.scheduled_event_id != self.history.next_event_id() {
-            // Something is written already; the task becomes normal when it starts or ends.
-            return;
-        }
-        task.kind = TaskKind::Normal;
-        task.scheduled_event_id = self.write_task_scheduled(&task);
-        // Who has the task is not written here: the real server does not tell either.
-        self.write_task_started(&mut task, "");
-        self.set_workflow_task(Some(task));
-    }
-
-    /// Writes the events a speculative task has not written so far.
-    fn write_speculative_task(&mut self, task: &mut WorkflowTask, identity: &str) {
-        if task.kind == TaskKind::Speculative {
-            task.scheduled_event_id = self.write_task_scheduled(task);
-            self.write_task_started(task, identity);
-        }
-    }
-
-    /// Writes the first two events of a task whose kind does not write them as they happen.
-    pub(super) fn write_late_task(&mut self, task: &mut WorkflowTask, identity: &str) {
-        if !task.is_written() {
-            task.scheduled_event_id = self.write_task_scheduled(task);
-            self.write_task_started(task, identity);
-        }
-    }
-
-    /// Writes the scheduling, which ends a start delay. A speculative task does not: it may leave no trace.
-    fn write_task_scheduled(&mut self, task: &WorkflowTask) -> EventId {
-        self.end_start_delay();
-        let attributes = self.task_scheduled(task);
-        self.append(task.scheduled_time, attributes)
-    }
-
-    fn task_scheduled(&self, task: &WorkflowTask) -> WorkflowTaskScheduledEventAttributes {
-        WorkflowTaskScheduledEventAttributes {
-            task_queue: Some(self.current_task_queue()),
-            start_to_close_timeout: wire_duration(task.timeout),
-            attempt: task.attempt,
-        }
-    }
-
-    /// Writes the start, which always ends a batch.
-    fn write_task_started(&mut self, task: &mut WorkflowTask, identity: &str) {
-        let Some(attributes) = task_started(task, identity) else { return };
-        let Some(started) = &mut task.started else { return };
-        started.event_id = self.append(started.time, attributes);
-        self.history.cut();
-    }
-
-    fn write_task_timed_out(
-        &mut self,
-        task: &WorkflowTask,
-        started_event_id: EventId,
-        timeout: TimeoutType,
-        now: Time,
-    ) {
-        self.append(
-            now,
-            WorkflowTaskTimedOutEventAttributes {
-                scheduled_event_id: task.scheduled_event_id,
-                started_event_id,
-                timeout_type: timeout as i32,
-            },
-        );
-    }
-
-    /// Where the next task goes: the worker's own queue if the run sticks to one.
-    fn current_task_queue(&self) -> TaskQueue {
-        let normal = self.info.task_queue.to_string();
-        match &self.state.sticky {
-            Some(sticky) => {
-                TaskQueue { name: sticky.queue.to_string(), kind: TaskQueueKind::Sticky as i32, normal_name: normal }
-            }
-            None => TaskQueue { name: normal, kind: TaskQueueKind::Normal as i32, normal_name: String::new() },
-        }
-    }
-
-    pub(super) fn set_workflow_task(&mut self, task: Option<WorkflowTask>) {
+    pub(in crate::engine) fn set_workflow_task(&mut self, task: Option<WorkflowTask>) {
         if let Some((at, deadline)) = self.workflow_task_deadline() {
             self.disarm(at, deadline);
         }
@@ -424,7 +239,7 @@ impl Run {
         }
     }
 
-    pub(super) fn workflow_task_deadline(&self) -> Option<(Time, Deadline)> {
+    pub(in crate::engine) fn workflow_task_deadline(&self) -> Option<(Time, Deadline)> {
         let task = self.state.workflow_task.as_ref()?;
         if let Some(started) = &task.started {
             return Some((started.time + task.timeout, Deadline::WorkflowTaskStartToClose));
@@ -449,27 +264,6 @@ impl Run {
         if self.state.workflow_task.as_ref().is_some_and(|task| task.started.is_none() && task.sticky) {
             self.offer_workflow_task();
         }
-    }
-
-    /// The events of a pending task that are not part of the history, or not yet.
-    pub(crate) fn unwritten_task_events(&self) -> Vec<HistoryEvent> {
-        let Some(task) = self.state.workflow_task.as_ref().filter(|task| !task.is_written()) else {
-            return Vec::new();
-        };
-        if task.scheduled_event_id != self.history.next_event_id() {
-            return Vec::new();
-        }
-        let numbered = |mut event: HistoryEvent, id| {
-            event.event_id = id;
-            event
-        };
-        let mut events = vec![numbered(event(task.scheduled_time, self.task_scheduled(task)), task.scheduled_event_id)];
-        if let Some(started) = &task.started
-            && let Some(attributes) = task_started(task, &started.identity)
-        {
-            events.push(numbered(event(started.time, attributes), started.event_id));
-        }
-        events
     }
 
     /// What the worker gets that has taken the task: everything but history, token and what matching knows.
@@ -521,19 +315,6 @@ pub(crate) struct Started {
     pub(crate) sticky: bool,
 }
 
-fn task_started(task: &WorkflowTask, identity: &str) -> Option<WorkflowTaskStartedEventAttributes> {
-    let started = task.started.as_ref()?;
-    Some(WorkflowTaskStartedEventAttributes {
-        scheduled_event_id: task.scheduled_event_id,
-        identity: identity.to_owned(),
-        request_id: started.request_id.to_string(),
-        suggest_continue_as_new: !started.suggest_continue_as_new.is_empty(),
-        suggest_continue_as_new_reasons: started.suggest_continue_as_new.iter().map(|reason| *reason as i32).collect(),
-        history_size_bytes: started.history_size_bytes,
-        ..Default::default()
-    })
-}
-
 /// How much longer than usual an attempt may take: a failing worker that does not answer is asked more and more rarely.
 fn retry_backoff(attempt: i32) -> Duration {
     if attempt <= PLAIN_ATTEMPTS {
@@ -541,13 +322,4 @@ fn retry_backoff(attempt: i32) -> Duration {
     }
     let doublings = u32::try_from(attempt - PLAIN_ATTEMPTS - 1).unwrap_or(0).min(16);
     RETRY_BACKOFF_FIRST.saturating_mul(1 << doublings).min(RETRY_BACKOFF_MAX)
-}
-
-/// The failure of a task that the server itself rejects.
-pub(super) fn rejected_completion(message: String) -> Failure {
-    Failure {
-        message,
-        failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo { non_retryable: false })),
-        ..Default::default()
-    }
 }

@@ -6,17 +6,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::commands::Commands;
-use super::error::Refusal;
-use super::event::EventId;
-use super::run::{Close, Effects, Run, Sticky};
-use super::time::{Time, duration};
-use super::update::is_rejection;
-use super::workflow_task::{HISTORY_SERVICE, TaskKind, WorkflowTask, rejected_completion};
+use super::end::rejected_completion;
+use super::{HISTORY_SERVICE, TaskKind, WorkflowTask};
 use crate::api::command::Command;
 use crate::api::enums::{CommandType, VersioningBehavior, WorkflowTaskFailedCause};
 use crate::api::history::{WorkflowExecutionTerminatedEventAttributes, WorkflowTaskCompletedEventAttributes};
 use crate::api::workflowservice::RespondWorkflowTaskCompletedRequest;
+use crate::engine::commands::Commands;
+use crate::engine::effects::{Close, Effects};
+use crate::engine::error::{Refusal, Rejected};
+use crate::engine::event::EventId;
+use crate::engine::run::{Run, Sticky};
+use crate::engine::time::{Time, duration};
+use crate::engine::update::is_rejection;
 use crate::model::RunStatus;
 
 /// A chain of tasks that only say "still busy" is cut off after this long.
@@ -25,30 +27,6 @@ const HEARTBEAT_CHAIN_MAX: Duration = Duration::from_secs(30 * 60);
 const INLINE_REQUEST_ID: &str = "request-from-RespondWorkflowTaskCompleted";
 /// A speculative task that shipped more events than this is written even if all its updates are rejected.
 const DISCARDED_EVENTS_MAX: EventId = 10;
-
-/// Why a completion is not accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rejected {
-    cause: WorkflowTaskFailedCause,
-    detail: String,
-    /// The workflow cannot go on from here, whatever the worker does.
-    terminates: bool,
-}
-
-impl Rejected {
-    pub(super) fn new(cause: WorkflowTaskFailedCause, detail: impl Into<String>) -> Self {
-        Self { cause, detail: detail.into(), terminates: false }
-    }
-
-    pub(super) fn terminating(self) -> Self {
-        Self { terminates: true, ..self }
-    }
-
-    fn message(&self) -> String {
-        let name = cause_name(self.cause);
-        if self.detail.is_empty() { name } else { format!("{name}: {}", self.detail) }
-    }
-}
 
 /// The task a worker means by its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,17 +247,6 @@ impl Run {
     }
 }
 
-impl Effects {
-    /// Adds what a following transition wants done.
-    pub(super) fn append(&mut self, mut later: Self) {
-        self.batches.append(&mut later.batches);
-        self.offers.append(&mut later.offers);
-        self.notices.append(&mut later.notices);
-        self.visible |= later.visible;
-        self.overlay_changed |= later.overlay_changed;
-    }
-}
-
 fn check_supported(request: &RespondWorkflowTaskCompletedRequest) -> Result<(), Refusal> {
     if request.intermediate_page || request.page_number > 0 {
         return Err(Refusal::FailedPrecondition(
@@ -325,16 +292,4 @@ fn check_sequence(commands: &[Command]) -> Result<(), Refusal> {
         }
     }
     Ok(())
-}
-
-/// `BAD_START_TIMER_ATTRIBUTES` is shown as `BadStartTimerAttributes`.
-fn cause_name(cause: WorkflowTaskFailedCause) -> String {
-    let name = cause.as_str_name();
-    let name = name.strip_prefix("WORKFLOW_TASK_FAILED_CAUSE_").unwrap_or(name);
-    name.split('_')
-        .flat_map(|word| {
-            let (first, rest) = word.split_at(word.len().min(1));
-            [first.to_owned(), rest.to_ascii_lowercase()]
-        })
-        .collect()
 }

@@ -1,0 +1,131 @@
+//! Attempts whose time is over, and the attempts after them.
+
+use prost::Message as _;
+
+use super::ActivityDeadline;
+use crate::api::enums::{RetryState, TimeoutType};
+use crate::api::failure::failure::FailureInfo;
+use crate::api::failure::{ApplicationFailureInfo, Failure, TimeoutFailureInfo};
+use crate::api::history::ActivityTaskTimedOutEventAttributes;
+use crate::engine::event::EventId;
+use crate::engine::retry::timeout_name;
+use crate::engine::run::Run;
+use crate::engine::time::Time;
+
+/// Of a failed attempt's failure, this much is kept for the next one.
+const KEPT_FAILURE_BYTES_MAX: usize = 4 * 1024;
+
+impl Run {
+    /// An activity's time has come.
+    pub(in crate::engine) fn activity_deadline(&mut self, id: EventId, kind: ActivityDeadline, now: Time) {
+        let timeout = match kind {
+            ActivityDeadline::Retry => {
+                self.change_activity(id, |activity| activity.backing_off = false);
+                self.offer_activity(id);
+                return;
+            }
+            ActivityDeadline::StartToClose => TimeoutType::StartToClose,
+            ActivityDeadline::ScheduleToStart => TimeoutType::ScheduleToStart,
+            ActivityDeadline::ScheduleToClose => TimeoutType::ScheduleToClose,
+            ActivityDeadline::Heartbeat => TimeoutType::Heartbeat,
+        };
+        self.time_out_attempt(id, timeout, format!("activity {} timeout", timeout_name(timeout)), now);
+    }
+
+    /// Counts the started attempt as timed out, because the process that ran it has ended.
+    pub(in crate::engine) fn lose_attempt(&mut self, id: EventId, now: Time) {
+        let Some(activity) = self.state.activities.get(&id) else { return };
+        let message = format!(
+            "activity {} timeout: the process that ran attempt {} ended before the attempt did",
+            timeout_name(TimeoutType::StartToClose),
+            activity.attempt
+        );
+        self.time_out_attempt(id, TimeoutType::StartToClose, message, now);
+    }
+
+    /// Ends the current attempt as timed out, and the activity with it when the attempt was the last.
+    fn time_out_attempt(&mut self, id: EventId, timeout: TimeoutType, message: String, now: Time) {
+        let mut failure = timeout_failure(message, timeout);
+        let Err(retry_state) = self.retry_activity(id, &failure, now) else { return };
+        let Some(activity) = self.state.activities.get(&id).cloned() else { return };
+        if retry_state == RetryState::Timeout && timeout != TimeoutType::ScheduleToStart {
+            failure = timeout_failure(
+                "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying"
+                    .to_owned(),
+                TimeoutType::ScheduleToClose,
+            );
+        }
+        if let Some(FailureInfo::TimeoutFailureInfo(info)) = &mut failure.failure_info {
+            info.last_heartbeat_details = activity.heartbeat_details.clone();
+        }
+        failure.cause = activity.last_failure.clone().map(Box::new);
+        let started_event_id = self.write_activity_started(id);
+        self.remove_activity(id);
+        self.append(
+            now,
+            ActivityTaskTimedOutEventAttributes {
+                failure: Some(failure),
+                scheduled_event_id: id,
+                started_event_id,
+                retry_state: retry_state as i32,
+            },
+        );
+        self.want_workflow_task(now);
+    }
+
+    /// Plans the next attempt, or says why there is none.
+    pub(super) fn retry_activity(&mut self, id: EventId, failure: &Failure, now: Time) -> Result<(), RetryState> {
+        let Some(activity) = self.state.activities.get(&id).cloned() else {
+            return Err(RetryState::InternalServerError);
+        };
+        self.change_activity(id, |activity| activity.last_attempt_complete = Some(now));
+        if activity.cancel_requested.is_some() {
+            return Err(RetryState::CancelRequested);
+        }
+        let wait = activity.retry.next_attempt(activity.attempt, failure, now, activity.expiration())?;
+        self.change_activity(id, |activity| {
+            activity.attempt += 1;
+            activity.scheduled = now + wait;
+            activity.backing_off = true;
+            if let Some(attempt) = activity.started.take() {
+                activity.last_identity = attempt.identity;
+            }
+            activity.last_failure = Some(shortened(failure));
+        });
+        Ok(())
+    }
+}
+
+fn timeout_failure(message: String, timeout: TimeoutType) -> Failure {
+    Failure {
+        message,
+        source: "Server".to_owned(),
+        failure_info: Some(FailureInfo::TimeoutFailureInfo(TimeoutFailureInfo {
+            timeout_type: timeout as i32,
+            last_heartbeat_details: None,
+        })),
+        ..Default::default()
+    }
+}
+
+/// The part of a failure that is kept for the next attempt: large ones lose all but message and type.
+pub(super) fn shortened(failure: &Failure) -> Failure {
+    if failure.encoded_len() <= KEPT_FAILURE_BYTES_MAX {
+        return failure.clone();
+    }
+    let cut = |text: &str| {
+        let end = (0..=KEPT_FAILURE_BYTES_MAX / 2).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.get(..end).unwrap_or(text).to_owned()
+    };
+    let failure_info = match &failure.failure_info {
+        Some(FailureInfo::ApplicationFailureInfo(info)) => {
+            Some(FailureInfo::ApplicationFailureInfo(ApplicationFailureInfo {
+                r#type: cut(&info.r#type),
+                non_retryable: info.non_retryable,
+                ..Default::default()
+            }))
+        }
+        _ => None,
+    };
+    Failure { message: cut(&failure.message), source: failure.source.clone(), failure_info, ..Default::default() }
+}

@@ -1,0 +1,147 @@
+//! The end of a run: by its workflow, by a request, or by time.
+
+use prost::Message as _;
+
+use super::activity::BLOB_BYTES_MAX;
+use super::cancel::StopRequest;
+use super::commands::Commands;
+use super::error::Refusal;
+use super::error::Rejected;
+use super::event::{HistoryEvent, event};
+use super::run::Run;
+use super::time::Time;
+use crate::api::command::{
+    CancelWorkflowExecutionCommandAttributes, CompleteWorkflowExecutionCommandAttributes,
+    FailWorkflowExecutionCommandAttributes,
+};
+use crate::api::enums::{RetryState, WorkflowTaskFailedCause as Cause};
+use crate::api::history::{
+    WorkflowExecutionCanceledEventAttributes, WorkflowExecutionCompletedEventAttributes,
+    WorkflowExecutionFailedEventAttributes, WorkflowExecutionTerminatedEventAttributes,
+    WorkflowExecutionTimedOutEventAttributes,
+};
+use crate::model::RunStatus;
+
+impl Run {
+    pub(super) fn complete_workflow(
+        &mut self,
+        attributes: CompleteWorkflowExecutionCommandAttributes,
+        commands: &mut Commands,
+    ) -> Result<(), Rejected> {
+        check_nothing_waits(commands)?;
+        if attributes.result.as_ref().is_some_and(|result| result.encoded_len() > BLOB_BYTES_MAX) {
+            let detail = "CompleteWorkflowExecutionCommandAttributes.Result exceeds size limit.";
+            return Err(Rejected::new(Cause::BadCompleteWorkflowExecutionAttributes, detail).terminating());
+        }
+        let event = commands.event(WorkflowExecutionCompletedEventAttributes {
+            result: attributes.result,
+            workflow_task_completed_event_id: commands.completed_event_id,
+            ..Default::default()
+        });
+        self.append_event(event);
+        self.close_run(RunStatus::Completed, commands.now);
+        Ok(())
+    }
+
+    pub(super) fn fail_workflow(
+        &mut self,
+        attributes: FailWorkflowExecutionCommandAttributes,
+        commands: &mut Commands,
+    ) -> Result<(), Rejected> {
+        check_nothing_waits(commands)?;
+        let Some(failure) = attributes.failure else {
+            return Err(Rejected::new(
+                Cause::BadFailWorkflowExecutionAttributes,
+                "Failure is not set on FailWorkflowExecutionCommand.",
+            ));
+        };
+        if failure.encoded_len() > BLOB_BYTES_MAX {
+            let detail = "FailWorkflowExecutionCommandAttributes.Failure exceeds size limit.";
+            return Err(Rejected::new(Cause::BadFailWorkflowExecutionAttributes, detail).terminating());
+        }
+        let event = commands.event(WorkflowExecutionFailedEventAttributes {
+            failure: Some(failure),
+            retry_state: RetryState::RetryPolicyNotSet as i32,
+            workflow_task_completed_event_id: commands.completed_event_id,
+            ..Default::default()
+        });
+        self.append_event(event);
+        self.close_run(RunStatus::Failed, commands.now);
+        Ok(())
+    }
+
+    pub(super) fn cancel_workflow(
+        &mut self,
+        attributes: CancelWorkflowExecutionCommandAttributes,
+        commands: &mut Commands,
+    ) -> Result<(), Rejected> {
+        check_nothing_waits(commands)?;
+        let event = commands.event(WorkflowExecutionCanceledEventAttributes {
+            workflow_task_completed_event_id: commands.completed_event_id,
+            details: attributes.details,
+        });
+        self.append_event(event);
+        self.close_run(RunStatus::Canceled, commands.now);
+        Ok(())
+    }
+
+    /// Ends the run at once.
+    pub(crate) fn terminate(&mut self, request: StopRequest, now: Time) -> Result<(), Refusal> {
+        if !self.is_open() {
+            return Err(Refusal::closed());
+        }
+        self.force_end_workflow_task(now);
+        self.append_event(HistoryEvent {
+            links: request.links,
+            ..event(
+                now,
+                WorkflowExecutionTerminatedEventAttributes {
+                    reason: request.reason,
+                    details: request.details,
+                    identity: request.identity,
+                },
+            )
+        });
+        self.close_run(RunStatus::Terminated, now);
+        Ok(())
+    }
+
+    /// The run took too long.
+    pub(super) fn time_out(&mut self, retry_state: RetryState, now: Time) {
+        self.force_end_workflow_task(now);
+        self.append(
+            now,
+            WorkflowExecutionTimedOutEventAttributes { retry_state: retry_state as i32, ..Default::default() },
+        );
+        self.close_run(RunStatus::TimedOut, now);
+    }
+
+    /// Marks the run closed. The closing event is already appended.
+    pub(super) fn close_run(&mut self, status: RunStatus, now: Time) {
+        self.state.status = status;
+        self.state.close_time = Some(now);
+        self.state.visible = true;
+        self.set_workflow_task(None);
+    }
+
+    /// What a closed run gives up; only its history and what callers wait for remains.
+    pub(super) fn leave_open_state(&mut self) {
+        self.touch_overlay();
+        self.state.buffered.clear();
+        self.state.activities.clear();
+        self.state.activity_ids.clear();
+        self.state.timers.clear();
+        self.state.deadlines.clear();
+        self.state.offers.clear();
+        self.state.first_task_due = None;
+        self.release_queries();
+        self.abort_updates_of_closed_run();
+    }
+}
+
+fn check_nothing_waits(commands: &Commands) -> Result<(), Rejected> {
+    if commands.has_buffered_events {
+        return Err(Rejected::new(Cause::UnhandledCommand, ""));
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Signals to one run.
+
+use super::error::Refusal;
+use super::event::{HistoryEvent, event};
+use super::run::Run;
+use super::time::Time;
+use crate::api::common::{Header, Link, Payloads};
+use crate::api::history::WorkflowExecutionSignaledEventAttributes;
+
+/// Signals of one run, at most.
+const SIGNALS_MAX: usize = 10_000;
+
+/// A signal, checked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signal {
+    pub(crate) name: String,
+    pub(crate) input: Option<Payloads>,
+    pub(crate) header: Option<Header>,
+    pub(crate) identity: String,
+    pub(crate) request_id: String,
+    pub(crate) links: Vec<Link>,
+}
+
+impl Run {
+    /// Takes in a signal. One that came before, by its request id, is taken as done.
+    pub(crate) fn signal(&mut self, signal: Signal, now: Time) -> Result<(), Refusal> {
+        if !self.record_signal(signal, now)? {
+            return Ok(());
+        }
+        if self.state.first_task_due.is_none() {
+            self.want_workflow_task(now);
+        }
+        Ok(())
+    }
+
+    /// As [`Run::signal`], but ends a start delay.
+    pub(crate) fn signal_with_start(&mut self, signal: Signal, now: Time) -> Result<(), Refusal> {
+        if self.record_signal(signal, now)? {
+            self.want_workflow_task(now);
+        }
+        Ok(())
+    }
+
+    /// Writes the signal; returns whether it is new.
+    pub(super) fn record_signal(&mut self, signal: Signal, now: Time) -> Result<bool, Refusal> {
+        if self.signal_request_ids.contains(&signal.request_id) {
+            return Ok(false);
+        }
+        if !self.is_open() {
+            return Err(Refusal::closed());
+        }
+        if self.state.close_attempted && self.has_started_workflow_task() {
+            return Err(Refusal::closing());
+        }
+        if self.signal_count >= SIGNALS_MAX {
+            return Err(Refusal::invalid("exceeded workflow execution limit for signal events"));
+        }
+        self.signal_count += 1;
+        if !signal.request_id.is_empty() {
+            self.signal_request_ids.insert(signal.request_id.clone());
+        }
+        self.append_event(HistoryEvent {
+            links: signal.links,
+            ..event(
+                now,
+                WorkflowExecutionSignaledEventAttributes {
+                    signal_name: signal.name,
+                    input: signal.input,
+                    identity: signal.identity,
+                    header: signal.header,
+                    request_id: signal.request_id,
+                    ..Default::default()
+                },
+            )
+        });
+        Ok(true)
+    }
+}

@@ -1,0 +1,116 @@
+//! Timers of one run.
+
+use std::sync::Arc;
+
+use super::commands::{Commands, ID_BYTES_MAX, wrong_state};
+use super::deadline::Deadline;
+use super::error::Rejected;
+use super::event::{Attributes, EventId, HistoryEvent};
+use super::run::Run;
+use super::time::{Time, duration, wire_duration};
+use crate::api::command::{CancelTimerCommandAttributes, StartTimerCommandAttributes};
+use crate::api::enums::WorkflowTaskFailedCause as Cause;
+use crate::api::history::{TimerCanceledEventAttributes, TimerFiredEventAttributes, TimerStartedEventAttributes};
+
+/// A running timer.
+#[derive(Clone, Debug)]
+pub(crate) struct UserTimer {
+    pub(crate) started_event_id: EventId,
+    pub(crate) expiry: Time,
+}
+
+impl Run {
+    pub(super) fn start_timer(
+        &mut self,
+        attributes: StartTimerCommandAttributes,
+        commands: &mut Commands,
+    ) -> Result<(), Rejected> {
+        let bad = |detail: &str| Rejected::new(Cause::BadStartTimerAttributes, detail);
+        if attributes.timer_id.is_empty() {
+            return Err(bad("TimerId is not set on StartTimerCommand."));
+        }
+        if attributes.timer_id.len() > ID_BYTES_MAX {
+            return Err(bad("TimerId on StartTimerCommand exceeds length limit."));
+        }
+        let after = duration(attributes.start_to_fire_timeout.as_ref())
+            .map_err(|_| bad("An invalid StartToFireTimeout is set on StartTimerCommand."))?;
+        let timer_id: Arc<str> = attributes.timer_id.as_str().into();
+        if self.state.timers.contains_key(&timer_id) {
+            let detail = wrong_state("add-timer-started-event", &format!("TimerID: {timer_id}"));
+            return Err(Rejected::new(Cause::StartTimerDuplicateId, detail));
+        }
+        let event = commands.event(TimerStartedEventAttributes {
+            timer_id: attributes.timer_id,
+            start_to_fire_timeout: attributes.start_to_fire_timeout.and_then(|_| wire_duration(after)),
+            workflow_task_completed_event_id: commands.completed_event_id,
+        });
+        let started_event_id = self.append_event(event);
+        let expiry = commands.now + after;
+        self.arm(expiry, Deadline::Timer(started_event_id, timer_id.clone()));
+        self.state.timers.insert(timer_id, UserTimer { started_event_id, expiry });
+        Ok(())
+    }
+
+    pub(super) fn cancel_timer(
+        &mut self,
+        attributes: CancelTimerCommandAttributes,
+        commands: &mut Commands,
+    ) -> Result<(), Rejected> {
+        let bad = |detail: String| Rejected::new(Cause::BadCancelTimerAttributes, detail);
+        if attributes.timer_id.is_empty() {
+            return Err(bad("TimerId is not set on CancelTimerCommand.".to_owned()));
+        }
+        let timer_id: Arc<str> = attributes.timer_id.as_str().into();
+        let started_event_id = match self.state.timers.remove(&timer_id) {
+            Some(timer) => {
+                self.disarm(timer.expiry, Deadline::Timer(timer.started_event_id, timer_id));
+                timer.started_event_id
+            }
+            // It has fired, but the workflow does not know yet: it never did.
+            None => self
+                .unfire_timer(&timer_id)
+                .ok_or_else(|| bad(wrong_state("add-timer-canceled-event", &format!("TimerID: {timer_id}"))))?,
+        };
+        let event = commands.event(TimerCanceledEventAttributes {
+            timer_id: attributes.timer_id,
+            started_event_id,
+            workflow_task_completed_event_id: commands.completed_event_id,
+            identity: commands.identity.clone(),
+        });
+        self.append_event(event);
+        if commands.has_buffered_events {
+            commands.has_buffered_events = !self.state.buffered.is_empty();
+        }
+        Ok(())
+    }
+
+    /// Takes the firing of a timer out of the buffer; returns the event that started it.
+    fn unfire_timer(&mut self, timer_id: &str) -> Option<EventId> {
+        let fired = |event: &HistoryEvent| match &event.attributes {
+            Some(Attributes::TimerFiredEventAttributes(fired)) if fired.timer_id == timer_id => {
+                Some(fired.started_event_id)
+            }
+            _ => None,
+        };
+        let at = self.state.buffered.iter().position(|event| fired(event).is_some())?;
+        self.touch_overlay();
+        fired(&self.state.buffered.remove(at))
+    }
+
+    /// Fires a timer and all others that are due, in order of their moments.
+    pub(super) fn fire_timers(&mut self, started_event_id: i64, id: Arc<str>, now: Time) {
+        let mut next = Some((started_event_id, id));
+        while let Some((started_event_id, id)) = next {
+            self.state.timers.remove(&id);
+            self.append(now, TimerFiredEventAttributes { timer_id: id.to_string(), started_event_id });
+            next = match self.first_due(now) {
+                Some(Deadline::Timer(..)) => match self.take_due(now) {
+                    Some(Deadline::Timer(started_event_id, id)) => Some((started_event_id, id)),
+                    _ => None,
+                },
+                _ => None,
+            };
+        }
+        self.want_workflow_task(now);
+    }
+}

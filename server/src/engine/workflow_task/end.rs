@@ -1,0 +1,126 @@
+//! Workflow tasks that end without a completion.
+
+use super::completion::TaskRef;
+use super::{HISTORY_SERVICE, TaskKind};
+use crate::api::enums::{TimeoutType, WorkflowTaskFailedCause};
+use crate::api::failure::failure::FailureInfo;
+use crate::api::failure::{Failure, ServerFailureInfo};
+use crate::api::history::WorkflowTaskFailedEventAttributes;
+use crate::engine::error::Refusal;
+use crate::engine::run::Run;
+use crate::engine::time::Time;
+
+impl Run {
+    /// The worker gives the task back.
+    pub(crate) fn fail_workflow_task(
+        &mut self,
+        cause: WorkflowTaskFailedCause,
+        failure: Option<Failure>,
+        identity: String,
+        now: Time,
+    ) {
+        self.end_failed_task(cause, failure, identity, now);
+        self.want_workflow_task(now);
+    }
+
+    /// Ends the started task as failed and counts the attempt.
+    pub(in crate::engine) fn end_failed_task(
+        &mut self,
+        cause: WorkflowTaskFailedCause,
+        failure: Option<Failure>,
+        identity: String,
+        now: Time,
+    ) {
+        let Some(mut task) = self.state.workflow_task.clone() else { return };
+        self.write_speculative_task(&mut task, &identity);
+        if task.attempt == 1 {
+            self.append(
+                now,
+                WorkflowTaskFailedEventAttributes {
+                    scheduled_event_id: task.scheduled_event_id,
+                    started_event_id: task.started.as_ref().map_or(0, |started| started.event_id),
+                    cause: cause as i32,
+                    failure,
+                    identity,
+                    ..Default::default()
+                },
+            );
+        }
+        self.count_failure(true);
+        self.state.close_attempted = cause == WorkflowTaskFailedCause::UnhandledCommand;
+    }
+
+    /// The task did not reach its worker: it ends as if that worker had never answered, counts as no failure, and the next
+    /// one is offered to every worker of the run's queue.
+    pub(crate) fn return_workflow_task(&mut self, which: TaskRef, now: Time) -> Result<(), Refusal> {
+        self.current_workflow_task(which)?;
+        let (attempt, close_attempted) = (self.state.workflow_task_attempt, self.state.close_attempted);
+        self.time_out_started_task(now);
+        (self.state.workflow_task_attempt, self.state.close_attempted) = (attempt, close_attempted);
+        self.want_workflow_task(now);
+        Ok(())
+    }
+
+    /// Too much waits for the task to end: it is failed, so that the worker sees what waits.
+    pub(in crate::engine) fn fail_overflowing_workflow_task(&mut self, now: Time) {
+        self.end_failed_task(WorkflowTaskFailedCause::ForceCloseCommand, None, HISTORY_SERVICE.to_owned(), now);
+        self.want_workflow_task(now);
+    }
+
+    /// Ends a started task because the run closes under it. What waited for its end is written first.
+    pub(in crate::engine) fn force_end_workflow_task(&mut self, now: Time) {
+        if self.has_started_workflow_task() {
+            let identity = HISTORY_SERVICE.to_owned();
+            self.end_failed_task(WorkflowTaskFailedCause::ForceCloseCommand, None, identity, now);
+            self.flush_buffer();
+        }
+    }
+
+    /// No worker finished the task in time.
+    pub(in crate::engine) fn workflow_task_start_to_close(&mut self, now: Time) {
+        self.time_out_started_task(now);
+        self.want_workflow_task(now);
+    }
+
+    pub(in crate::engine) fn time_out_started_task(&mut self, now: Time) {
+        let Some(mut task) = self.state.workflow_task.clone() else { return };
+        self.write_speculative_task(&mut task, "");
+        if task.attempt == 1 {
+            let started_event_id = task.started.as_ref().map_or(0, |started| started.event_id);
+            self.write_task_timed_out(&task, started_event_id, TimeoutType::StartToClose, now);
+        }
+        self.count_failure(true);
+    }
+
+    /// No worker took the task in time: it goes to every worker of the run's queue.
+    pub(in crate::engine) fn workflow_task_schedule_to_start(&mut self, now: Time) {
+        let Some(mut task) = self.state.workflow_task.clone() else { return };
+        if task.kind == TaskKind::Speculative {
+            task.scheduled_event_id = self.write_task_scheduled(&task);
+        }
+        self.write_task_timed_out(&task, 0, TimeoutType::ScheduleToStart, now);
+        self.count_failure(false);
+        self.want_workflow_task(now);
+    }
+
+    /// Removes the task and decides on the attempt of the next one.
+    ///
+    /// A failure on a worker's own queue may be that worker's fault alone, so it counts as none.
+    fn count_failure(&mut self, counts: bool) {
+        let was_sticky = self.state.sticky.take().is_some();
+        let counts = counts && !was_sticky;
+        self.state.workflow_task_attempt = if counts { self.state.workflow_task_attempt + 1 } else { 1 };
+        self.touch_overlay();
+        self.state.close_attempted = false;
+        self.set_workflow_task(None);
+    }
+}
+
+/// The failure of a task that the server itself rejects.
+pub(in crate::engine) fn rejected_completion(message: String) -> Failure {
+    Failure {
+        message,
+        failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo { non_retryable: false })),
+        ..Default::default()
+    }
+}
