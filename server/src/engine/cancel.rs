@@ -21,7 +21,6 @@ impl Run {
         if !self.is_open() || self.state.cancel_requested {
             return;
         }
-        self.state.cancel_requested = true;
         self.append_event(HistoryEvent {
             links: request.links,
             ..event(

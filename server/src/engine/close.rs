@@ -39,7 +39,6 @@ impl Run {
             ..Default::default()
         });
         self.append_event(event);
-        self.close_run(RunStatus::Completed, commands.now);
         Ok(())
     }
 
@@ -66,7 +65,6 @@ impl Run {
             ..Default::default()
         });
         self.append_event(event);
-        self.close_run(RunStatus::Failed, commands.now);
         Ok(())
     }
 
@@ -81,7 +79,6 @@ impl Run {
             details: attributes.details,
         });
         self.append_event(event);
-        self.close_run(RunStatus::Canceled, commands.now);
         Ok(())
     }
 
@@ -102,7 +99,6 @@ impl Run {
                 },
             )
         });
-        self.close_run(RunStatus::Terminated, now);
         Ok(())
     }
 
@@ -113,14 +109,12 @@ impl Run {
             now,
             WorkflowExecutionTimedOutEventAttributes { retry_state: retry_state as i32, ..Default::default() },
         );
-        self.close_run(RunStatus::TimedOut, now);
     }
 
-    /// Marks the run closed. The closing event is already appended.
-    pub(super) fn close_run(&mut self, status: RunStatus, now: Time) {
+    pub(super) fn apply_closed(&mut self, status: RunStatus, time: Time) {
         self.state.status = status;
-        self.state.close_time = Some(now);
-        self.state.visible = true;
+        self.state.close_time = Some(time);
+        self.touch_visibility();
         self.set_workflow_task(None);
     }
 

@@ -8,7 +8,7 @@ use super::error::Rejected;
 use super::payload::own;
 use super::run::Run;
 use crate::api::command::ModifyWorkflowPropertiesCommandAttributes;
-use crate::api::common::{Memo, Payload};
+use crate::api::common::Payload;
 use crate::api::enums::WorkflowTaskFailedCause as Cause;
 use crate::api::history::WorkflowPropertiesModifiedEventAttributes;
 
@@ -28,8 +28,6 @@ impl Run {
             let detail = "ModifyWorkflowPropertiesCommandAttributes.UpsertedMemo exceeds size limit.";
             return Err(Rejected::new(Cause::BadModifyWorkflowPropertiesAttributes, detail).terminating());
         }
-        self.modify_memo(&memo);
-        self.touch_visibility();
         let event = commands.event(WorkflowPropertiesModifiedEventAttributes {
             workflow_task_completed_event_id: commands.completed_event_id,
             upserted_memo: Some(memo),
@@ -38,9 +36,10 @@ impl Run {
         Ok(())
     }
 
-    /// Sets the entries of `memo`; null ones are removed.
-    pub(super) fn modify_memo(&mut self, memo: &Memo) {
-        for (key, value) in &memo.fields {
+    /// Sets the entries of the memo; null ones are removed.
+    pub(super) fn apply_properties_modified(&mut self, modified: &WorkflowPropertiesModifiedEventAttributes) {
+        self.touch_visibility();
+        for (key, value) in modified.upserted_memo.iter().flat_map(|memo| &memo.fields) {
             if is_null(value) {
                 self.state.memo.remove(key);
             } else {

@@ -19,6 +19,7 @@ pub(crate) mod effects;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod failure;
+pub(crate) mod fold;
 pub(crate) mod history;
 mod limits;
 mod marker;

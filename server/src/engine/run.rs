@@ -178,7 +178,11 @@ impl Run {
 
     /// As [`Run::append`], for an event that carries more than its attributes.
     pub(super) fn append_event(&mut self, event: HistoryEvent) -> EventId {
-        if waits_in_buffer(&event) {
+        let waits = waits_in_buffer(&event);
+        let id = if waits { BUFFERED } else { self.history.next_event_id() };
+        let applied = self.apply(id, &event);
+        debug_assert_eq!(applied, Ok(()), "{event:?}");
+        if waits {
             self.touch_overlay();
             self.state.buffered.push(event);
             return BUFFERED;

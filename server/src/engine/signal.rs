@@ -55,10 +55,6 @@ impl Run {
         if self.signal_count >= SIGNALS_MAX {
             return Err(Refusal::invalid("exceeded workflow execution limit for signal events"));
         }
-        self.signal_count += 1;
-        if !signal.request_id.is_empty() {
-            self.signal_request_ids.insert(signal.request_id.clone());
-        }
         self.append_event(HistoryEvent {
             links: signal.links,
             ..event(
@@ -74,5 +70,12 @@ impl Run {
             )
         });
         Ok(true)
+    }
+
+    pub(super) fn apply_signaled(&mut self, signaled: &WorkflowExecutionSignaledEventAttributes) {
+        self.signal_count += 1;
+        if !signaled.request_id.is_empty() {
+            self.signal_request_ids.insert(signaled.request_id.clone());
+        }
     }
 }

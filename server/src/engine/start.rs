@@ -11,6 +11,7 @@ use super::commands::ID_BYTES_MAX;
 use super::deadline::Deadline;
 use super::error::Refusal;
 use super::event::{Attributes, HistoryEvent, event};
+use super::fold::RunIds;
 use super::memo::is_null;
 use super::payload::{own, own_metadata};
 use super::run::{Info, Run};
@@ -158,10 +159,6 @@ impl Run {
     /// Notes a start that found this run.
     pub(crate) fn attach(&mut self, attachment: Attachment, start: &Start, now: Time) {
         let attached_request_id = if attachment.request_id { start.request_id().to_owned() } else { String::new() };
-        if attachment.request_id {
-            self.attached_request_ids.insert(attached_request_id.clone());
-            self.touch_overlay();
-        }
         self.append_event(HistoryEvent {
             links: attachment.links,
             // Workers that do not know the event lose nothing by leaving it out.
@@ -182,25 +179,12 @@ impl Run {
         now: Time,
     ) -> Result<Self, Refusal> {
         let Start { fields, memo, execution_timeout, run_timeout, task_timeout, start_delay } = start;
-        let execution_time = now + start_delay;
-        let (execution_expiration, run_expiration) = expirations(execution_timeout, run_timeout, now, execution_time);
-        let info = Info {
+        let (execution_expiration, _) = expirations(execution_timeout, run_timeout, now, now + start_delay);
+        let ids = RunIds {
             namespace,
             workflow_id: fields.workflow_id.as_str().into(),
             run_id: run_id.clone(),
-            first_run_id: run_id.clone(),
-            workflow_type: fields.workflow_type.as_str().into(),
-            task_queue: fields.task_queue.as_str().into(),
-            execution_timeout,
-            run_timeout,
-            task_timeout,
-            start_time: now,
-            execution_time,
-            run_expiration,
-            execution_expiration,
             create_request_id: fields.request_id.as_str().into(),
-            user_metadata: fields.user_metadata.as_ref().map(own_metadata),
-            priority: fields.priority.clone(),
         };
         let identity = fields.identity.clone();
         let started = WorkflowExecutionStartedEventAttributes {
@@ -222,39 +206,91 @@ impl Run {
             attempt: 1,
             workflow_execution_expiration_time: execution_expiration.map(Into::into),
             first_workflow_task_backoff: wire_duration(start_delay),
-            memo: (!memo.is_empty()).then(|| Memo { fields: memo.clone().into_iter().collect() }),
+            memo: (!memo.is_empty()).then(|| Memo { fields: memo.into_iter().collect() }),
             header: fields.header,
             workflow_id: fields.workflow_id,
             priority: fields.priority,
             eager_execution_accepted: eager.is_some(),
             ..Default::default()
         };
-        let mut run = Self::new(info, memo);
-        run.append_event(HistoryEvent {
+        let first = HistoryEvent {
             user_metadata: fields.user_metadata.map(Box::new),
             links: fields.links,
             ..event(now, Attributes::WorkflowExecutionStartedEventAttributes(Box::new(started)))
-        });
-        if let Some(at) = run.info.execution_expiration {
-            run.arm(at, Deadline::ExecutionTimeout);
-        }
-        if let Some(at) = run.info.run_expiration {
-            run.arm(at, Deadline::RunTimeout);
-        }
+        };
+        let mut run = Self::begin(&ids, &first).map_err(Refusal::InvalidArgument)?;
+        run.history.append(first);
         if let Some(signal) = signal {
             run.record_signal(signal, now)?;
             run.flush_buffer();
         }
         if start_delay.is_zero() {
             run.schedule_workflow_task(TaskKind::Normal, now, now);
-        } else {
-            run.state.first_task_due = Some(execution_time);
-            run.arm(execution_time, Deadline::FirstTask);
         }
         if let Some(eager) = eager {
             run.start_inline(eager.request_id.clone(), &identity, now);
         }
         Ok(run)
+    }
+
+    /// The run that a first event begins, without that event in its history.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the event.
+    pub(super) fn begin(ids: &RunIds, first: &HistoryEvent) -> Result<Self, String> {
+        let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = &first.attributes else {
+            return Err("it does not begin with WorkflowExecutionStarted".to_owned());
+        };
+        let read = |name: &str, wire: &Option<prost_types::Duration>| {
+            duration(wire.as_ref()).map_err(|error| format!("event 1: its {name} is wrong: {error}"))
+        };
+        let start_time = first.event_time.as_ref().map(Time::from).unwrap_or_default();
+        let start_delay = read("start delay", &started.first_workflow_task_backoff)?;
+        let execution_timeout = read("execution timeout", &started.workflow_execution_timeout)?;
+        let run_timeout = read("run timeout", &started.workflow_run_timeout)?;
+        let execution_time = start_time + start_delay;
+        let (execution_expiration, run_expiration) =
+            expirations(execution_timeout, run_timeout, start_time, execution_time);
+        let name = |text: &str| Arc::<str>::from(text);
+        let info = Info {
+            namespace: Arc::clone(&ids.namespace),
+            workflow_id: Arc::clone(&ids.workflow_id),
+            run_id: Arc::clone(&ids.run_id),
+            first_run_id: name(&started.first_execution_run_id),
+            workflow_type: name(started.workflow_type.as_ref().map_or("", |kind| &kind.name)),
+            task_queue: name(started.task_queue.as_ref().map_or("", |queue| &queue.name)),
+            execution_timeout,
+            run_timeout,
+            task_timeout: read("task timeout", &started.workflow_task_timeout)?,
+            start_time,
+            execution_time,
+            run_expiration,
+            execution_expiration,
+            create_request_id: Arc::clone(&ids.create_request_id),
+            user_metadata: first.user_metadata.as_deref().map(own_metadata),
+            priority: started.priority.clone(),
+        };
+        let memo = started.memo.iter().flat_map(|memo| &memo.fields).map(|(key, value)| (key.clone(), own(value)));
+        let mut run = Self::new(info, memo.collect());
+        let deadlines = [(run_expiration, Deadline::RunTimeout), (execution_expiration, Deadline::ExecutionTimeout)];
+        for (at, deadline) in deadlines {
+            if let Some(at) = at {
+                run.arm(at, deadline);
+            }
+        }
+        if start_delay > Duration::ZERO {
+            run.state.first_task_due = Some(execution_time);
+            run.arm(execution_time, Deadline::FirstTask);
+        }
+        Ok(run)
+    }
+
+    pub(super) fn apply_options_updated(&mut self, updated: &WorkflowExecutionOptionsUpdatedEventAttributes) {
+        if !updated.attached_request_id.is_empty() {
+            self.attached_request_ids.insert(updated.attached_request_id.clone());
+            self.touch_overlay();
+        }
     }
 
     /// The start delay is over, or something ended it early.

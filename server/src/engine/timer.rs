@@ -34,8 +34,8 @@ impl Run {
         }
         let after = duration(attributes.start_to_fire_timeout.as_ref())
             .map_err(|_| bad("An invalid StartToFireTimeout is set on StartTimerCommand."))?;
-        let timer_id: Arc<str> = attributes.timer_id.as_str().into();
-        if self.state.timers.contains_key(&timer_id) {
+        let timer_id = attributes.timer_id.as_str();
+        if self.state.timers.contains_key(timer_id) {
             let detail = wrong_state("add-timer-started-event", &format!("TimerID: {timer_id}"));
             return Err(Rejected::new(Cause::StartTimerDuplicateId, detail));
         }
@@ -44,11 +44,31 @@ impl Run {
             start_to_fire_timeout: attributes.start_to_fire_timeout.and_then(|_| wire_duration(after)),
             workflow_task_completed_event_id: commands.completed_event_id,
         });
-        let started_event_id = self.append_event(event);
-        let expiry = commands.now + after;
-        self.arm(expiry, Deadline::Timer(started_event_id, timer_id.clone()));
-        self.state.timers.insert(timer_id, UserTimer { started_event_id, expiry });
+        self.append_event(event);
         Ok(())
+    }
+
+    pub(super) fn apply_timer_started(
+        &mut self,
+        id: EventId,
+        time: Time,
+        started: &TimerStartedEventAttributes,
+    ) -> Result<(), &'static str> {
+        let after = duration(started.start_to_fire_timeout.as_ref()).map_err(|_| "its duration is negative")?;
+        let (timer_id, expiry) = (Arc::<str>::from(started.timer_id.as_str()), time + after);
+        self.arm(expiry, Deadline::Timer(id, timer_id.clone()));
+        self.state.timers.insert(timer_id, UserTimer { started_event_id: id, expiry });
+        Ok(())
+    }
+
+    /// The timer has fired or is canceled. Its id may name a later timer by now, which stays.
+    pub(super) fn apply_timer_finished(&mut self, timer_id: &str, started_event_id: EventId) {
+        let is_it = |timer: &UserTimer| timer.started_event_id == started_event_id;
+        if self.state.timers.get(timer_id).is_some_and(is_it)
+            && let Some((timer_id, timer)) = self.state.timers.remove_entry(timer_id)
+        {
+            self.disarm(timer.expiry, Deadline::Timer(started_event_id, timer_id));
+        }
     }
 
     pub(super) fn cancel_timer(
@@ -60,15 +80,12 @@ impl Run {
         if attributes.timer_id.is_empty() {
             return Err(bad("TimerId is not set on CancelTimerCommand.".to_owned()));
         }
-        let timer_id: Arc<str> = attributes.timer_id.as_str().into();
-        let started_event_id = match self.state.timers.remove(&timer_id) {
-            Some(timer) => {
-                self.disarm(timer.expiry, Deadline::Timer(timer.started_event_id, timer_id));
-                timer.started_event_id
-            }
+        let timer_id = attributes.timer_id.as_str();
+        let started_event_id = match self.state.timers.get(timer_id) {
+            Some(timer) => timer.started_event_id,
             // It has fired, but the workflow does not know yet: it never did.
             None => self
-                .unfire_timer(&timer_id)
+                .unfire_timer(timer_id)
                 .ok_or_else(|| bad(wrong_state("add-timer-canceled-event", &format!("TimerID: {timer_id}"))))?,
         };
         let event = commands.event(TimerCanceledEventAttributes {
@@ -101,7 +118,6 @@ impl Run {
     pub(super) fn fire_timers(&mut self, started_event_id: i64, id: Arc<str>, now: Time) {
         let mut next = Some((started_event_id, id));
         while let Some((started_event_id, id)) = next {
-            self.state.timers.remove(&id);
             self.append(now, TimerFiredEventAttributes { timer_id: id.to_string(), started_event_id });
             next = match self.first_due(now) {
                 Some(Deadline::Timer(..)) => match self.take_due(now) {

@@ -140,20 +140,6 @@ impl Updates {
         (live, self.completed.clone())
     }
 
-    /// An update that was accepted before the run was recovered.
-    pub(super) fn recover_accepted(&mut self, id: Arc<str>, request: Request, event_id: EventId) {
-        self.admit(id.clone(), request);
-        if let Some(update) = self.live.get_mut(&id) {
-            update.stage = Stage::Accepted { event_id };
-        }
-    }
-
-    /// An update that was completed before the run was recovered.
-    pub(super) fn recover_completed(&mut self, id: Arc<str>, event_id: EventId) {
-        self.live.remove(&id);
-        self.completed.insert(id, event_id);
-    }
-
     fn admit(&mut self, id: Arc<str>, request: Request) {
         let update = Update { number: self.next_number, request: Arc::new(request), stage: Stage::Admitted };
         self.next_number += 1;
@@ -280,7 +266,7 @@ impl Run {
         if acceptance.accepted_request_message_id.is_empty() {
             return Err("invalid Acceptance: accepted_request_message_id is not set".to_owned());
         }
-        let event_id = self.append(
+        self.append(
             now,
             WorkflowExecutionUpdateAcceptedEventAttributes {
                 protocol_instance_id: id.to_string(),
@@ -289,9 +275,6 @@ impl Run {
                 accepted_request: Some((*update.request).clone()),
             },
         );
-        if let Some(update) = self.state.updates.live.get_mut(&id) {
-            update.stage = Stage::Accepted { event_id };
-        }
         self.notify(Notice::Update { id, notice: UpdateNotice::Accepted });
         Ok(())
     }
@@ -306,7 +289,7 @@ impl Run {
         let Some(outcome) = response.outcome else {
             return Err("invalid Response: outcome is not set".to_owned());
         };
-        let completed = self.append(
+        self.append(
             now,
             WorkflowExecutionUpdateCompletedEventAttributes {
                 meta: response.meta,
@@ -314,9 +297,35 @@ impl Run {
                 outcome: Some(outcome.clone()),
             },
         );
-        self.state.updates.live.remove(&id);
-        self.state.updates.completed.insert(id.clone(), completed);
         self.notify(Notice::Update { id, notice: UpdateNotice::Completed(Box::new(outcome)) });
+        Ok(())
+    }
+
+    pub(super) fn apply_update_accepted(
+        &mut self,
+        event_id: EventId,
+        accepted: &WorkflowExecutionUpdateAcceptedEventAttributes,
+    ) -> Result<(), &'static str> {
+        let id = accepted.protocol_instance_id.as_str();
+        let updates = &mut self.state.updates;
+        if !updates.live.contains_key(id) {
+            let request = accepted.accepted_request.clone().ok_or("it has no request")?;
+            updates.admit(id.into(), request);
+        }
+        if let Some(update) = updates.live.get_mut(id) {
+            update.stage = Stage::Accepted { event_id };
+        }
+        Ok(())
+    }
+
+    pub(super) fn apply_update_completed(
+        &mut self,
+        event_id: EventId,
+        completed: &WorkflowExecutionUpdateCompletedEventAttributes,
+    ) -> Result<(), &'static str> {
+        let id = completed.meta.as_ref().ok_or("it names no update")?.update_id.as_str();
+        self.state.updates.live.remove(id);
+        self.state.updates.completed.insert(id.into(), event_id);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use super::closed::ClosedRun;
 use super::core::{Core, Current, OpenRun, Slot, SlotKey, SlotState, lock};
 use crate::clock::Hold;
 use crate::clock::timers::Due;
+use crate::engine::fold::RunIds;
 use crate::engine::overlay::Overlay;
 use crate::engine::recover::Stored;
 use crate::engine::run::Run;
@@ -132,10 +133,12 @@ impl Core {
         let has_overlay = stored.overlay.is_some();
         let overlay = stored.overlay.map(Overlay::decode).transpose().map_err(|error| damaged(error.to_string()))?;
         let parts = Stored {
-            namespace: Arc::clone(&namespace.name),
-            workflow_id: Arc::clone(&row.workflow_id),
-            run_id: Arc::clone(&row.run_id),
-            create_request_id: Arc::clone(&row.create_request_id),
+            ids: RunIds {
+                namespace: Arc::clone(&namespace.name),
+                workflow_id: Arc::clone(&row.workflow_id),
+                run_id: Arc::clone(&row.run_id),
+                create_request_id: Arc::clone(&row.create_request_id),
+            },
             batches: self.whole_history(stored.run)?,
             overlay: overlay.unwrap_or_default(),
         };

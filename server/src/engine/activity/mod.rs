@@ -135,13 +135,37 @@ impl Activity {
 }
 
 impl Run {
-    /// Adds an activity that a command scheduled.
-    pub(in crate::engine) fn insert_activity(&mut self, activity: Activity) {
-        self.state.activity_ids.insert(activity.activity_id.clone(), activity.scheduled_event_id);
+    pub(super) fn apply_activity_scheduled(
+        &mut self,
+        id: EventId,
+        time: Time,
+        scheduled: &ActivityTaskScheduledEventAttributes,
+    ) -> Result<(), &'static str> {
+        let activity =
+            Activity::of_event(id, time, scheduled).map_err(|_| "its retry policy or one of its timeouts is wrong")?;
+        self.state.activity_ids.insert(activity.activity_id.clone(), id);
         for (at, kind) in activity.deadlines() {
-            self.arm(at, Deadline::Activity(activity.scheduled_event_id, kind));
+            self.arm(at, Deadline::Activity(id, kind));
         }
-        self.state.activities.insert(activity.scheduled_event_id, Arc::new(activity));
+        self.state.activities.insert(id, Arc::new(activity));
+        Ok(())
+    }
+
+    /// The activity may have finished, unknown to the workflow.
+    pub(super) fn apply_activity_cancel_requested(&mut self, id: EventId, scheduled_event_id: EventId) {
+        self.change_activity(scheduled_event_id, |activity| activity.cancel_requested = Some(id));
+    }
+
+    /// The id of the activity may name a later one by now, which stays.
+    pub(super) fn apply_activity_finished(&mut self, scheduled_event_id: EventId) {
+        let Some(activity) = self.state.activities.remove(&scheduled_event_id) else { return };
+        if self.state.activity_ids.get(&activity.activity_id) == Some(&scheduled_event_id) {
+            self.state.activity_ids.remove(&activity.activity_id);
+        }
+        self.touch_overlay();
+        for (at, kind) in activity.deadlines() {
+            self.disarm(at, Deadline::Activity(scheduled_event_id, kind));
+        }
     }
 
     /// Puts the activity's current attempt on its task queue.
@@ -172,15 +196,5 @@ impl Run {
             self.arm(at, Deadline::Activity(scheduled_event_id, kind));
         }
         self.state.activities.insert(scheduled_event_id, activity);
-    }
-
-    pub(in crate::engine) fn remove_activity(&mut self, scheduled_event_id: EventId) -> Option<Arc<Activity>> {
-        let activity = self.state.activities.remove(&scheduled_event_id)?;
-        self.state.activity_ids.remove(&activity.activity_id);
-        self.touch_overlay();
-        for (at, kind) in activity.deadlines() {
-            self.disarm(at, Deadline::Activity(scheduled_event_id, kind));
-        }
-        Some(activity)
     }
 }

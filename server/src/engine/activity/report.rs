@@ -50,7 +50,6 @@ impl Run {
             });
         }
         let started_event_id = self.write_activity_started(id);
-        self.remove_activity(id);
         self.append(
             now,
             ActivityTaskCompletedEventAttributes {
@@ -92,7 +91,6 @@ impl Run {
             Err(state) => state,
         };
         let started_event_id = self.write_activity_started(id);
-        self.remove_activity(id);
         self.append(
             now,
             ActivityTaskFailedEventAttributes {
@@ -135,7 +133,6 @@ impl Run {
         now: Time,
     ) {
         let started_event_id = self.write_activity_started(id);
-        self.remove_activity(id);
         self.append(
             now,
             ActivityTaskCanceledEventAttributes {

@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 
-use super::{Activity, BLOB_BYTES_MAX};
+use super::BLOB_BYTES_MAX;
 use crate::api::command::{RequestCancelActivityTaskCommandAttributes, ScheduleActivityTaskCommandAttributes};
 use crate::api::enums::{TaskQueueKind, WorkflowTaskFailedCause as Cause};
 use crate::api::history::{ActivityTaskCancelRequestedEventAttributes, ActivityTaskScheduledEventAttributes};
@@ -61,12 +61,8 @@ impl Run {
             priority: attributes.priority,
             use_workflow_build_id: attributes.use_workflow_build_id,
         };
-        let scheduled_event_id = self.history.next_event_id();
-        let activity = Activity::of_event(scheduled_event_id, commands.now, &scheduled)
-            .map_err(|detail| Rejected::new(Cause::BadScheduleActivityAttributes, detail))?;
         let event = commands.event(scheduled);
-        self.append_event(event);
-        self.insert_activity(activity);
+        let scheduled_event_id = self.append_event(event);
         if eager {
             return Ok(Some(scheduled_event_id));
         }
@@ -98,7 +94,6 @@ impl Run {
         });
         let requested = self.append_event(event);
         let Some(activity) = activity else { return Ok(()) };
-        self.change_activity(id, |activity| activity.cancel_requested = Some(requested));
         if activity.started.is_none() {
             let details = Some(text_payload(NOT_STARTED));
             self.withdraw_activity_offers(id);

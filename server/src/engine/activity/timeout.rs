@@ -60,7 +60,6 @@ impl Run {
         }
         failure.cause = activity.last_failure.clone().map(Box::new);
         let started_event_id = self.write_activity_started(id);
-        self.remove_activity(id);
         self.append(
             now,
             ActivityTaskTimedOutEventAttributes {

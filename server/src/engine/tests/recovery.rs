@@ -10,6 +10,7 @@ use crate::api::enums::{RetryState, TimeoutType};
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{ApplicationFailureInfo, Failure};
 use crate::engine::activity::report::ActivityRef;
+use crate::engine::fold::RunIds;
 use crate::engine::overlay::Overlay;
 use crate::engine::recover::Stored;
 use crate::engine::start::Attachment;
@@ -188,10 +189,12 @@ impl Story {
     fn stored(&self, overlay: Overlay) -> Stored {
         let info = &self.run.info;
         Stored {
-            namespace: info.namespace.clone(),
-            workflow_id: info.workflow_id.clone(),
-            run_id: info.run_id.clone(),
-            create_request_id: info.create_request_id.clone(),
+            ids: RunIds {
+                namespace: info.namespace.clone(),
+                workflow_id: info.workflow_id.clone(),
+                run_id: info.run_id.clone(),
+                create_request_id: info.create_request_id.clone(),
+            },
             batches: self.run.history.batches().to_vec(),
             overlay,
         }

@@ -19,7 +19,6 @@ use crate::engine::event::EventId;
 use crate::engine::run::{Run, Sticky};
 use crate::engine::time::{Time, duration};
 use crate::engine::update::is_rejection;
-use crate::model::RunStatus;
 
 /// A chain of tasks that only say "still busy" is cut off after this long.
 const HEARTBEAT_CHAIN_MAX: Duration = Duration::from_secs(30 * 60);
@@ -169,16 +168,13 @@ impl Run {
         if task.attempt > 1 {
             self.touch_overlay();
         }
-        self.state.workflow_task_attempt = 1;
-        self.state.close_attempted = false;
-        self.set_workflow_task(None);
         if self.leaves_no_trace(task, request) {
+            self.leave_workflow_task();
             return None;
         }
         let mut task = task.clone();
         self.write_late_task(&mut task, &request.identity);
         let started_event_id = task.started.as_ref().map_or(0, |started| started.event_id);
-        self.state.previous_started_event_id = started_event_id;
         let attributes = WorkflowTaskCompletedEventAttributes {
             scheduled_event_id: task.scheduled_event_id,
             started_event_id,
@@ -195,6 +191,18 @@ impl Run {
             ..Default::default()
         };
         Some(self.append(now, attributes))
+    }
+
+    pub(in crate::engine) fn apply_task_completed(&mut self, completed: &WorkflowTaskCompletedEventAttributes) {
+        self.leave_workflow_task();
+        self.state.previous_started_event_id = completed.started_event_id;
+    }
+
+    /// The task is done; the next one is a first attempt.
+    fn leave_workflow_task(&mut self) {
+        self.state.workflow_task_attempt = 1;
+        self.state.close_attempted = false;
+        self.set_workflow_task(None);
     }
 
     /// Whether a speculative task did nothing but reject updates.
@@ -236,7 +244,6 @@ impl Run {
                         identity: HISTORY_SERVICE.to_owned(),
                     },
                 );
-                self.close_run(RunStatus::Terminated, now);
             } else {
                 self.want_workflow_task(now);
             }

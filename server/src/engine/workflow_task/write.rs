@@ -1,14 +1,14 @@
 //! The events of workflow tasks.
 
-use super::{TaskKind, WorkflowTask};
-use crate::api::enums::{TaskQueueKind, TimeoutType};
+use super::{StartedTask, TaskKind, WorkflowTask};
+use crate::api::enums::{SuggestContinueAsNewReason, TaskQueueKind, TimeoutType};
 use crate::api::history::{
     WorkflowTaskScheduledEventAttributes, WorkflowTaskStartedEventAttributes, WorkflowTaskTimedOutEventAttributes,
 };
 use crate::api::taskqueue::TaskQueue;
 use crate::engine::event::{EventId, HistoryEvent, event};
 use crate::engine::run::Run;
-use crate::engine::time::{Time, wire_duration};
+use crate::engine::time::{Time, duration, wire_duration};
 
 impl Run {
     /// Makes a speculative task a normal one before other changes are written.
@@ -44,9 +44,62 @@ impl Run {
         }
     }
 
-    /// Writes the scheduling, which ends a start delay. A speculative task does not: it may leave no trace.
-    pub(super) fn write_task_scheduled(&mut self, task: &WorkflowTask) -> EventId {
+    /// Ends a start delay, too: a speculative task, which may leave no trace, does not.
+    pub(in crate::engine) fn apply_task_scheduled(
+        &mut self,
+        id: EventId,
+        time: Time,
+        scheduled: &WorkflowTaskScheduledEventAttributes,
+    ) -> Result<(), &'static str> {
         self.end_start_delay();
+        if let Some(task) = self.state.workflow_task.as_mut().filter(|task| !task.is_written()) {
+            // Its events are written late.
+            task.scheduled_event_id = id;
+            return Ok(());
+        }
+        self.set_workflow_task(Some(WorkflowTask {
+            stamp: id,
+            kind: TaskKind::Normal,
+            attempt: scheduled.attempt,
+            scheduled_event_id: id,
+            scheduled_time: time,
+            original_scheduled_time: time,
+            timeout: duration(scheduled.start_to_close_timeout.as_ref()).map_err(|_| "its timeout is negative")?,
+            sticky: false,
+            started: None,
+        }));
+        Ok(())
+    }
+
+    pub(in crate::engine) fn apply_task_started(
+        &mut self,
+        id: EventId,
+        time: Time,
+        started: &WorkflowTaskStartedEventAttributes,
+    ) -> Result<(), &'static str> {
+        let mut task = self.state.workflow_task.clone().ok_or("no workflow task was scheduled")?;
+        match &mut task.started {
+            // Its events are written late.
+            Some(started) => started.event_id = id,
+            None => {
+                let reasons = started.suggest_continue_as_new_reasons.iter();
+                task.started = Some(StartedTask {
+                    event_id: id,
+                    time,
+                    request_id: started.request_id.as_str().into(),
+                    identity: started.identity.as_str().into(),
+                    history_size_bytes: started.history_size_bytes,
+                    suggest_continue_as_new: reasons
+                        .filter_map(|reason| SuggestContinueAsNewReason::try_from(*reason).ok())
+                        .collect(),
+                });
+            }
+        }
+        self.set_workflow_task(Some(task));
+        Ok(())
+    }
+
+    pub(super) fn write_task_scheduled(&mut self, task: &WorkflowTask) -> EventId {
         let attributes = self.task_scheduled(task);
         self.append(task.scheduled_time, attributes)
     }
