@@ -57,7 +57,11 @@ impl Run {
         let after = duration(started.start_to_fire_timeout.as_ref()).map_err(|_| "its duration is negative")?;
         let (timer_id, expiry) = (Arc::<str>::from(started.timer_id.as_str()), time + after);
         self.arm(expiry, Deadline::Timer(id, timer_id.clone()));
-        self.state.timers.insert(timer_id, UserTimer { started_event_id: id, expiry });
+        let timer = UserTimer { started_event_id: id, expiry };
+        if let Some(earlier) = self.state.timers.insert(timer_id.clone(), timer) {
+            // It has fired; that event follows, since it waited for the workflow task that started this one.
+            self.disarm(earlier.expiry, Deadline::Timer(earlier.started_event_id, timer_id));
+        }
         Ok(())
     }
 

@@ -72,6 +72,27 @@ proptest! {
     }
 }
 
+/// A workflow may give the id of what has finished to something new before it hears of the end.
+#[test]
+fn an_id_that_is_used_again_names_the_later_one() {
+    let mut story = Story::begin();
+    let task = story.take();
+    story.complete(task, vec![timer("x"), activity("x")]);
+    story.happen(Step::Pass { seconds: 55 }, 0);
+    story.signal().unwrap();
+    let task = story.take();
+    story.start_activity(0);
+    let which = story.started_activity().unwrap();
+    story.run.complete_activity(&which, None, "worker".to_owned(), story.now).unwrap();
+    story.close(Close::Write);
+    story.happen(Step::Pass { seconds: 5 }, 0);
+    assert_eq!(told(&story.recovered()), told(&story.run), "both ends wait");
+
+    story.complete(task, vec![timer("x"), activity("x")]);
+    assert_eq!((story.run.state.timers.len(), story.run.state.activity_ids.len()), (1, 1));
+    assert_eq!(told(&story.recovered()), told(&story.run), "both starts stand before the ends");
+}
+
 #[test]
 fn what_waited_for_a_worker_is_offered_again() {
     let mut story = Story::begin();
@@ -242,15 +263,17 @@ impl Story {
 
     fn happen(&mut self, step: Step, number: usize) {
         let id = number.to_string();
+        // A workflow may give the id of what has finished to something new, before it hears of the end.
+        let used_again = (number % 3).to_string();
         match step {
             Step::Take => {
                 if self.run.state.workflow_task.as_ref().is_some_and(|task| task.started.is_none()) {
                     self.take();
                 }
             }
-            Step::CompleteWithTimer => self.complete_started(vec![timer(&id)], false),
+            Step::CompleteWithTimer => self.complete_started(vec![timer(&used_again)], false),
             Step::CompleteWithActivity { attempts } => {
-                self.complete_started(vec![activity_of(&id, attempts)], false);
+                self.complete_started(vec![activity_of(&used_again, attempts)], false);
             }
             Step::CancelSomething => {
                 let timers = self.run.state.timers.keys().next().map(|id| cancel_timer(id));
