@@ -1,17 +1,14 @@
 //! What callers see of a run without its history.
 
-use std::time::Duration;
-
 use prost::Message as _;
 
 use super::activity::Activity;
+use super::closed::ClosedState;
 use super::error::Refusal;
-use super::run::Run;
+use super::run::{Info, Run};
 use super::time::{Time, set_duration, wire_duration};
-use crate::api::common::{ActivityType, Memo, Priority, SearchAttributes, WorkflowExecution, WorkflowType};
-use crate::api::enums::{PendingActivityState, PendingWorkflowTaskState, TaskQueueKind};
-use crate::api::sdk::UserMetadata;
-use crate::api::taskqueue::TaskQueue;
+use crate::api::common::{ActivityType, Memo, SearchAttributes, WorkflowExecution, WorkflowType};
+use crate::api::enums::{PendingActivityState, PendingWorkflowTaskState};
 use crate::api::workflow::{
     PendingActivityInfo, PendingWorkflowTaskInfo, WorkflowExecutionConfig, WorkflowExecutionExtendedInfo,
     WorkflowExecutionInfo,
@@ -43,28 +40,11 @@ impl Run {
 
     /// Describes an open run.
     pub(crate) fn describe(&self, namespace: NamespaceKey) -> Result<DescribeWorkflowExecutionResponse, Refusal> {
-        let mut info = execution_info(&self.visibility_row(namespace))?;
-        info.first_run_id = self.info.first_run_id.to_string();
-        info.priority = self.info.priority.clone();
+        let described = describe(&self.visibility_row(namespace), &self.info, self.state.cancel_requested)?;
         Ok(DescribeWorkflowExecutionResponse {
-            execution_config: Some(WorkflowExecutionConfig {
-                task_queue: Some(self.normal_task_queue()),
-                workflow_execution_timeout: set_duration(self.info.execution_timeout),
-                workflow_run_timeout: set_duration(self.info.run_timeout),
-                default_workflow_task_timeout: wire_duration(self.info.task_timeout),
-                user_metadata: self.info.user_metadata.clone(),
-            }),
-            workflow_execution_info: Some(info),
             pending_activities: self.state.activities.values().map(|activity| pending_activity(activity)).collect(),
             pending_workflow_task: self.pending_workflow_task(),
-            workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
-                execution_expiration_time: self.info.execution_expiration.map(Into::into),
-                run_expiration_time: self.info.run_expiration.map(Into::into),
-                cancel_requested: self.state.cancel_requested,
-                original_start_time: Some(self.info.start_time.into()),
-                ..Default::default()
-            }),
-            ..Default::default()
+            ..described
         })
     }
 
@@ -85,39 +65,43 @@ impl Run {
     }
 }
 
-/// What the start of a closed run tells about it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct StartSummary {
-    pub(crate) config: WorkflowExecutionConfig,
-    pub(crate) first_run_id: String,
-    pub(crate) priority: Option<Priority>,
-    pub(crate) user_metadata: Option<UserMetadata>,
-    pub(crate) cancel_requested: bool,
-    pub(crate) execution_expiration: Option<prost_types::Timestamp>,
-}
-
 /// Describes a closed run.
+///
+/// # Errors
+///
+/// A memo that cannot be read.
 pub(crate) fn describe_closed(
     row: &VisibilityRow,
-    start: StartSummary,
+    closed: &ClosedState,
 ) -> Result<DescribeWorkflowExecutionResponse, Refusal> {
-    let mut info = execution_info(row)?;
-    info.first_run_id = start.first_run_id;
-    info.priority = start.priority;
-    let run_timeout = start
-        .config
-        .workflow_run_timeout
-        .and_then(|timeout| Duration::try_from(timeout).ok())
-        .filter(|timeout| !timeout.is_zero());
-    let run_expiration = run_timeout.map(|timeout| Time::from_nanos(row.execution_time_ns) + timeout);
+    describe(row, &closed.info, closed.cancel_requested)
+}
+
+/// What is the same for open and closed runs.
+fn describe(
+    row: &VisibilityRow,
+    info: &Info,
+    cancel_requested: bool,
+) -> Result<DescribeWorkflowExecutionResponse, Refusal> {
+    let execution = WorkflowExecutionInfo {
+        first_run_id: info.first_run_id.to_string(),
+        priority: info.priority.clone(),
+        ..execution_info(row)?
+    };
     Ok(DescribeWorkflowExecutionResponse {
-        execution_config: Some(WorkflowExecutionConfig { user_metadata: start.user_metadata, ..start.config }),
-        workflow_execution_info: Some(info),
+        execution_config: Some(WorkflowExecutionConfig {
+            task_queue: Some(info.normal_task_queue()),
+            workflow_execution_timeout: set_duration(info.execution_timeout),
+            workflow_run_timeout: set_duration(info.run_timeout),
+            default_workflow_task_timeout: wire_duration(info.task_timeout),
+            user_metadata: info.user_metadata.clone(),
+        }),
+        workflow_execution_info: Some(execution),
         workflow_extended_info: Some(WorkflowExecutionExtendedInfo {
-            cancel_requested: start.cancel_requested,
-            execution_expiration_time: start.execution_expiration,
-            run_expiration_time: run_expiration.map(Into::into),
-            original_start_time: Some(Time::from_nanos(row.start_time_ns).into()),
+            execution_expiration_time: info.execution_expiration.map(Into::into),
+            run_expiration_time: info.run_expiration.map(Into::into),
+            cancel_requested,
+            original_start_time: Some(info.start_time.into()),
             ..Default::default()
         }),
         ..Default::default()
@@ -153,23 +137,6 @@ pub(crate) fn execution_info(row: &VisibilityRow) -> Result<WorkflowExecutionInf
         root_execution: Some(execution),
         ..Default::default()
     })
-}
-
-/// The configuration a start event asks for.
-pub(crate) fn config(
-    started: &crate::api::history::WorkflowExecutionStartedEventAttributes,
-) -> WorkflowExecutionConfig {
-    WorkflowExecutionConfig {
-        task_queue: started.task_queue.as_ref().map(|queue| TaskQueue {
-            name: queue.name.clone(),
-            kind: TaskQueueKind::Normal as i32,
-            normal_name: String::new(),
-        }),
-        workflow_execution_timeout: started.workflow_execution_timeout,
-        workflow_run_timeout: started.workflow_run_timeout,
-        default_workflow_task_timeout: started.workflow_task_timeout,
-        user_metadata: None,
-    }
 }
 
 fn pending_activity(activity: &Activity) -> PendingActivityInfo {

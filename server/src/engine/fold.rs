@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::event::{Attributes, EventId, HistoryEvent};
 use super::run::Run;
 use super::time::Time;
-use crate::model::RunStatus;
+use crate::model::{RunStatus, VisibilityRow};
 
 /// What tells a run from all others. The first event names only some of it.
 #[derive(Clone, Debug)]
@@ -17,6 +17,18 @@ pub(crate) struct RunIds {
     pub(crate) workflow_id: Arc<str>,
     pub(crate) run_id: Arc<str>,
     pub(crate) create_request_id: Arc<str>,
+}
+
+impl RunIds {
+    /// Those of a run with this row, whose namespace has this name.
+    pub(crate) fn of(row: &VisibilityRow, namespace: &Arc<str>) -> Self {
+        Self {
+            namespace: Arc::clone(namespace),
+            workflow_id: Arc::clone(&row.workflow_id),
+            run_id: Arc::clone(&row.run_id),
+            create_request_id: Arc::clone(&row.create_request_id),
+        }
+    }
 }
 
 /// A history from which no run can be made: the store is damaged, or of another program.

@@ -26,6 +26,11 @@ impl DamagedEvent {
     pub(crate) fn missing(event_id: EventId) -> Self {
         Self { event_id, problem: "it is missing".to_owned() }
     }
+
+    /// The event is of another kind than what refers to it says.
+    pub(crate) fn other_than(event_id: EventId, expected: &str) -> Self {
+        Self { event_id, problem: format!("it is not {expected}") }
+    }
 }
 
 /// Decodes the events of a batch from `first` up to, but not including, `end`.

@@ -12,6 +12,7 @@
 pub(crate) mod activity;
 pub(crate) mod cancel;
 mod close;
+pub(crate) mod closed;
 pub(crate) mod commands;
 mod deadline;
 pub(crate) mod describe;

@@ -23,6 +23,8 @@ use super::time::Time;
 use super::timer::UserTimer;
 use super::update::Updates;
 use super::workflow_task::{TaskKind, WorkflowTask};
+use crate::api::enums::TaskQueueKind;
+use crate::api::taskqueue::TaskQueue;
 use crate::api::{common, sdk};
 use crate::model::RunStatus;
 
@@ -52,6 +54,13 @@ pub(crate) struct Info {
     pub(crate) create_request_id: Arc<str>,
     pub(crate) user_metadata: Option<sdk::UserMetadata>,
     pub(crate) priority: Option<common::Priority>,
+}
+
+impl Info {
+    /// The run's own task queue, as messages name it.
+    pub(super) fn normal_task_queue(&self) -> TaskQueue {
+        TaskQueue { name: self.task_queue.to_string(), kind: TaskQueueKind::Normal as i32, normal_name: String::new() }
+    }
 }
 
 /// A worker's own queue, where it has the run's state already.

@@ -13,8 +13,9 @@ use super::commands::Commands;
 use super::effects::Notice;
 use super::error::Refusal;
 use super::error::Rejected;
-use super::event::{Attributes, EventId};
+use super::event::{Attributes, EventId, HistoryEvent};
 use super::failure::cut_causes;
+use super::history::DamagedEvent;
 use super::run::Run;
 use super::time::Time;
 use super::workflow_task::TaskKind;
@@ -40,6 +41,15 @@ pub(crate) enum UpdateProgress {
     Admitted,
     Accepted,
     Completed(Box<Outcome>),
+}
+
+/// Where the state has an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UpdateState {
+    Admitted,
+    Accepted,
+    /// The event holds the outcome.
+    Completed(EventId),
 }
 
 /// News of an update for those who wait for it.
@@ -80,6 +90,14 @@ pub(crate) struct Updates {
 impl Updates {
     pub(crate) fn nearly_too_many(&self) -> bool {
         self.live.len() + self.completed.len() >= NEARLY_TOO_MANY
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<UpdateState> {
+        match self.live.get(id) {
+            Some(update) if matches!(update.stage, Stage::Accepted { .. }) => Some(UpdateState::Accepted),
+            Some(_) => Some(UpdateState::Admitted),
+            None => self.completed.get(id).map(|event_id| UpdateState::Completed(*event_id)),
+        }
     }
 
     /// Whether an update waits to be sent, or for the worker's answer to that.
@@ -150,20 +168,16 @@ impl Updates {
 impl Run {
     /// How far an update has come, if the run knows it.
     pub(crate) fn update_progress(&self, id: &str) -> Result<Option<UpdateProgress>, Refusal> {
-        if let Some(update) = self.state.updates.live.get(id) {
-            return Ok(Some(match update.stage {
-                Stage::Admitted | Stage::Sent => UpdateProgress::Admitted,
-                Stage::Accepted { .. } => UpdateProgress::Accepted,
-            }));
-        }
-        let Some(event_id) = self.state.updates.completed.get(id) else { return Ok(None) };
-        let event = self.history.event(*event_id).map_err(|error| Refusal::damaged(&self.info.run_id, &error))?;
-        match event.attributes {
-            Some(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(completed)) => {
-                Ok(Some(UpdateProgress::Completed(Box::new(completed.outcome.unwrap_or_default()))))
+        let damaged = |problem: DamagedEvent| Refusal::damaged(&self.info.run_id, &problem);
+        Ok(match self.state.updates.find(id) {
+            None => None,
+            Some(UpdateState::Admitted) => Some(UpdateProgress::Admitted),
+            Some(UpdateState::Accepted) => Some(UpdateProgress::Accepted),
+            Some(UpdateState::Completed(event_id)) => {
+                let outcome = self.history.event(event_id).and_then(outcome_of).map_err(damaged)?;
+                Some(UpdateProgress::Completed(Box::new(outcome)))
             }
-            _ => Err(Refusal::damaged(&self.info.run_id, &format!("event {event_id} completes no update"))),
-        }
+        })
     }
 
     /// Takes in a new update and sees to it that a worker gets it.
@@ -379,6 +393,20 @@ impl Run {
 
     fn updates_in(&self, wanted: impl Fn(Stage) -> bool) -> Vec<Arc<str>> {
         self.state.updates.live.iter().filter(|(_, update)| wanted(update.stage)).map(|(id, _)| id.clone()).collect()
+    }
+}
+
+/// The outcome that an event holds.
+///
+/// # Errors
+///
+/// It is no event that completes an update.
+pub(crate) fn outcome_of(event: HistoryEvent) -> Result<Outcome, DamagedEvent> {
+    match event.attributes {
+        Some(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(completed)) => {
+            Ok(completed.outcome.unwrap_or_default())
+        }
+        _ => Err(DamagedEvent::other_than(event.event_id, "the end of an update")),
     }
 }
 

@@ -1,22 +1,19 @@
 //! Closed runs: what remains of them in memory for a while, and how they are found again later.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use prost::Message as _;
 use tonic::Status;
 
 use super::core::OpenRun;
-use crate::api::enums::EventType;
-use crate::api::history::HistoryEvent;
-use crate::api::history::history_event::Attributes;
-use crate::api::update::Outcome;
-use crate::engine::describe::{StartSummary, config};
+use crate::engine::closed::ClosedState;
 use crate::engine::error::Refusal;
 use crate::engine::event::EventId;
-use crate::engine::history::{DamagedEvent, decode_all};
+use crate::engine::fold::{Fold, RunIds, Unrecoverable};
+use crate::engine::history::{DamagedEvent, decode, decode_all};
 use crate::engine::overlay::Overlay;
-use crate::engine::update::{UpdateProgress, cut_off_by_close};
+use crate::engine::update::{UpdateProgress, UpdateState, cut_off_by_close, outcome_of};
 use crate::model::{HistoryBatch, RunKey, VisibilityRow};
 use crate::store::{CommitSeq, ReadLimit, Store, StoreError, StoredRun};
 
@@ -31,32 +28,14 @@ pub(crate) struct ClosedRun {
     /// The whole history, while it is in memory.
     batches: Option<Vec<HistoryBatch>>,
     store: Arc<dyn Store>,
-    told: OnceLock<Told>,
-}
-
-/// What the history of a closed run tells.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Told {
-    pub(crate) start: StartSummary,
-    /// WorkflowTaskStarted of the last completed workflow task; 0 without one.
-    pub(crate) previous_started_event_id: EventId,
-    pub(crate) signal_request_ids: BTreeSet<String>,
-    accepted: BTreeSet<String>,
-    completed: BTreeMap<String, Outcome>,
-}
-
-impl Told {
-    /// How far an update of the run came, if the run knew it.
-    pub(crate) fn update_progress(&self, id: &str) -> Option<UpdateProgress> {
-        if let Some(outcome) = self.completed.get(id) {
-            return Some(UpdateProgress::Completed(Box::new(outcome.clone())));
-        }
-        self.accepted.contains(id).then(|| UpdateProgress::Completed(Box::new(cut_off_by_close())))
-    }
+    /// The name of its namespace.
+    namespace: Arc<str>,
+    state: OnceLock<ClosedState>,
 }
 
 impl ClosedRun {
     pub(super) fn from_open(open: OpenRun, store: Arc<dyn Store>) -> Self {
+        let namespace = Arc::clone(&open.namespace.name);
         Self {
             key: open.key,
             seq: open.seq,
@@ -64,11 +43,12 @@ impl ClosedRun {
             attached_request_ids: open.run.attached_request_ids.clone(),
             batches: Some(open.run.history.into_batches()),
             store,
-            told: OnceLock::new(),
+            namespace,
+            state: OnceLock::new(),
         }
     }
 
-    pub(super) fn from_store(stored: StoredRun, store: Arc<dyn Store>) -> Result<Self, Refusal> {
+    pub(super) fn from_store(stored: StoredRun, namespace: Arc<str>, store: Arc<dyn Store>) -> Result<Self, Refusal> {
         let damaged = |error| Refusal::damaged(&stored.visibility.run_id, &error);
         let overlay = stored.overlay.map(Overlay::decode).transpose().map_err(damaged)?.unwrap_or_default();
         Ok(Self {
@@ -78,7 +58,8 @@ impl ClosedRun {
             attached_request_ids: overlay.attached_request_ids.into_iter().collect(),
             batches: None,
             store,
-            told: OnceLock::new(),
+            namespace,
+            state: OnceLock::new(),
         })
     }
 
@@ -131,55 +112,48 @@ impl ClosedRun {
         self.row.history_length + 1
     }
 
-    /// What the history tells; read once.
-    pub(crate) fn told(&self) -> Result<&Told, Status> {
-        if let Some(told) = self.told.get() {
-            return Ok(told);
+    /// What the history says; read once.
+    ///
+    /// # Errors
+    ///
+    /// `DATA_LOSS` for a history that is damaged, or an error of the store.
+    pub(crate) fn state(&self) -> Result<&ClosedState, Status> {
+        if let Some(state) = self.state.get() {
+            return Ok(state);
         }
-        let mut told = Told::default();
+        let mut fold = Fold::new(RunIds::of(&self.row, &self.namespace));
+        let damaged = |error: Unrecoverable| Refusal::Damaged(error.to_string());
         let mut next = 1;
         while next < self.next_event_id() {
             let batches = self.batches_from(next, ReadLimit { batches_max: 256, bytes_max: 4 * 1024 * 1024 })?;
             let last = batches.last().ok_or_else(|| self.damaged(&DamagedEvent::missing(next)))?;
             next = last.next_event_id;
-            for event in decode_all(&batches).map_err(|error| self.damaged(&error))? {
-                told.apply(event);
+            for event in &decode_all(&batches).map_err(|error| self.damaged(&error))? {
+                fold.apply(event).map_err(damaged)?;
             }
         }
-        Ok(self.told.get_or_init(|| told))
+        let state = fold.into_closed().map_err(damaged)?;
+        Ok(self.state.get_or_init(|| state))
     }
-}
 
-impl Told {
-    fn apply(&mut self, event: HistoryEvent) {
-        let kind = event.event_type();
-        let user_metadata = event.user_metadata;
-        match event.attributes {
-            Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => {
-                self.start = StartSummary {
-                    config: config(&started),
-                    first_run_id: started.first_execution_run_id.clone(),
-                    priority: started.priority.clone(),
-                    user_metadata: user_metadata.map(|metadata| *metadata),
-                    cancel_requested: false,
-                    execution_expiration: started.workflow_execution_expiration_time,
-                };
-            }
-            Some(Attributes::WorkflowTaskCompletedEventAttributes(completed)) => {
-                self.previous_started_event_id = completed.started_event_id;
-            }
-            Some(Attributes::WorkflowExecutionSignaledEventAttributes(signaled)) if !signaled.request_id.is_empty() => {
-                self.signal_request_ids.insert(signaled.request_id);
-            }
-            Some(Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => {
-                self.accepted.insert(accepted.protocol_instance_id);
-            }
-            Some(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(completed)) => {
-                let id = completed.meta.map(|meta| meta.update_id).unwrap_or_default();
-                self.completed.insert(id, completed.outcome.unwrap_or_default());
-            }
-            _ if kind == EventType::WorkflowExecutionCancelRequested => self.start.cancel_requested = true,
-            _ => {}
+    /// How far an update of the run came, if a worker accepted it.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClosedRun::state`].
+    pub(crate) fn update_progress(&self, id: &str) -> Result<Option<UpdateProgress>, Status> {
+        let event_id = match self.state()?.update(id) {
+            Some(UpdateState::Completed(event_id)) => event_id,
+            Some(UpdateState::Accepted) => return Ok(Some(UpdateProgress::Completed(Box::new(cut_off_by_close())))),
+            Some(UpdateState::Admitted) | None => return Ok(None),
+        };
+        let batches = self.batches_from(event_id, ReadLimit { batches_max: 1, bytes_max: 0 })?;
+        let mut events = Vec::with_capacity(1);
+        if let Some(batch) = batches.first() {
+            decode(batch, event_id, event_id + 1, &mut events).map_err(|error| self.damaged(&error))?;
         }
+        let event = events.pop().ok_or_else(|| self.damaged(&DamagedEvent::missing(event_id)))?;
+        let outcome = outcome_of(event).map_err(|error| self.damaged(&error))?;
+        Ok(Some(UpdateProgress::Completed(Box::new(outcome))))
     }
 }

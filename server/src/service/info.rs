@@ -93,9 +93,7 @@ impl Core {
             .with_run(&namespace, &workflow_id, &run_id, |located| {
                 Ok(match located {
                     Located::Open(_, open) => (open.run.describe(namespace.key)?, open.seq),
-                    Located::Closed(closed) => {
-                        (describe_closed(&closed.row, closed.told()?.start.clone())?, closed.seq)
-                    }
+                    Located::Closed(closed) => (describe_closed(&closed.row, closed.state()?)?, closed.seq),
                 })
             })
             .await?;

@@ -273,7 +273,7 @@ type QueryTask = (Option<Page>, String, String, EventId);
 fn closed_query(closed: &super::closed::ClosedRun, sticky: bool) -> Result<QueryTask, Status> {
     let page =
         if sticky { None } else { Some(Page::of_closed(closed, 1, closed.next_event_id(), FIRST_PAGE_BATCHES)?) };
-    let previous = closed.told()?.previous_started_event_id;
+    let previous = closed.state()?.previous_started_event_id;
     Ok((page, closed.row.workflow_type.to_string(), closed.row.task_queue.to_string(), previous))
 }
 

@@ -174,8 +174,7 @@ fn plan(located: Located<'_>, query: &WorkflowQuery) -> Result<Plan, Status> {
             })
         }
         Located::Closed(closed) => {
-            let told = closed.told()?;
-            if told.previous_started_event_id == 0 {
+            if closed.state()?.previous_started_event_id == 0 {
                 let reason = "The workflow closed before its first workflow task completed, so it cannot be queried.";
                 return Err(Refusal::NotReady(reason.to_owned()).into());
             }

@@ -18,7 +18,8 @@ use crate::engine::overlay::Overlay;
 use crate::engine::recover::Stored;
 use crate::engine::run::Run;
 use crate::engine::time::Time;
-use crate::model::{HistoryBatch, RunKey};
+use crate::model::{HistoryBatch, RunKey, VisibilityRow};
+use crate::namespaces::Namespace;
 use crate::store::{ReadLimit, StoreError, StoredRun, Wake};
 
 /// How much history one read of a recovery takes.
@@ -103,7 +104,8 @@ impl Core {
         let SlotKey { namespace, workflow_id } = &slot.key;
         let Some(stored) = self.store.find_run(*namespace, workflow_id, None)? else { return Ok(()) };
         if stored.visibility.close_time_ns.is_some() {
-            let closed = ClosedRun::from_store(stored, Arc::clone(&self.store))?;
+            let namespace = self.namespace_of(&stored)?;
+            let closed = ClosedRun::from_store(stored, Arc::clone(&namespace.name), Arc::clone(&self.store))?;
             state.current = Some(Current::Closed(Arc::new(closed)));
             return Ok(());
         }
@@ -125,25 +127,24 @@ impl Core {
     }
 
     fn recover(&self, stored: StoredRun) -> Result<OpenRun, Status> {
+        let namespace = self.namespace_of(&stored)?;
         let row = stored.visibility;
-        let damaged = |problem: String| Status::data_loss(format!("run {} cannot be recovered: {problem}", row.run_id));
-        let namespaces = self.namespaces.all();
-        let namespace = namespaces.into_iter().find(|it| it.key == row.namespace);
-        let namespace = namespace.ok_or_else(|| damaged("its namespace is not there".to_owned()))?;
+        let damaged = |problem: String| unrecoverable(&row, &problem);
         let has_overlay = stored.overlay.is_some();
         let overlay = stored.overlay.map(Overlay::decode).transpose().map_err(|error| damaged(error.to_string()))?;
         let parts = Stored {
-            ids: RunIds {
-                namespace: Arc::clone(&namespace.name),
-                workflow_id: Arc::clone(&row.workflow_id),
-                run_id: Arc::clone(&row.run_id),
-                create_request_id: Arc::clone(&row.create_request_id),
-            },
+            ids: RunIds::of(&row, &namespace.name),
             batches: self.whole_history(stored.run)?,
             overlay: overlay.unwrap_or_default(),
         };
         let run = Run::recover(parts).map_err(|error| damaged(error.to_string()))?;
         Ok(OpenRun::recovered(run, stored.run, namespace, stored.wake, has_overlay))
+    }
+
+    fn namespace_of(&self, stored: &StoredRun) -> Result<Arc<Namespace>, Status> {
+        let row = &stored.visibility;
+        let found = self.namespaces.all().into_iter().find(|namespace| namespace.key == row.namespace);
+        found.ok_or_else(|| unrecoverable(row, "its namespace is not there"))
     }
 
     fn whole_history(&self, run: RunKey) -> Result<Vec<HistoryBatch>, StoreError> {
@@ -156,4 +157,8 @@ impl Core {
             batches.extend(page);
         }
     }
+}
+
+fn unrecoverable(row: &VisibilityRow, problem: &str) -> Status {
+    Status::data_loss(format!("run {} cannot be recovered: {problem}", row.run_id))
 }

@@ -48,7 +48,7 @@ impl Core {
                     Ok(open.seq)
                 }
                 // A signal that came through before the run closed is acknowledged again.
-                Located::Closed(closed) if closed.told()?.signal_request_ids.contains(&signal.request_id) => {
+                Located::Closed(closed) if closed.state()?.signal_request_ids.contains(&signal.request_id) => {
                     Ok(closed.seq)
                 }
                 Located::Closed(_) => Err(Refusal::closed().into()),
@@ -126,7 +126,7 @@ pub(super) fn check_chain(located: &Located<'_>, first_run_id: &str) -> Result<(
     let belongs = match located {
         _ if first_run_id.is_empty() => true,
         Located::Open(_, open) => *open.run.info.first_run_id == *first_run_id,
-        Located::Closed(closed) => closed.told()?.start.first_run_id == first_run_id,
+        Located::Closed(closed) => *closed.state()?.info.first_run_id == *first_run_id,
     };
     if belongs { Ok(()) } else { Err(Refusal::unknown_run().into()) }
 }

@@ -208,11 +208,11 @@ impl Starter<'_> {
         let same_request = *closed.row.create_request_id == *start.request_id();
         let seen = same_request
             || closed.attached_request_ids.contains(start.request_id())
-            || (signal.is_some() && closed.told()?.signal_request_ids.contains(start.request_id()));
+            || (signal.is_some() && closed.state()?.signal_request_ids.contains(start.request_id()));
         if seen {
             return Ok(Some(Got {
                 run_id: Arc::clone(&closed.row.run_id),
-                first_run_id: closed.told()?.start.first_run_id.as_str().into(),
+                first_run_id: Arc::clone(&closed.state()?.info.first_run_id),
                 started: same_request,
                 status: closed.row.status,
                 task: None,
@@ -230,8 +230,8 @@ impl Starter<'_> {
             ),
             _ => return Ok(None),
         };
-        let first_run_id: Arc<str> = closed.told()?.start.first_run_id.as_str().into();
-        Err(already_started(message, why, start, &closed.row.create_request_id, &closed.row.run_id, &first_run_id)
+        let first_run_id = &closed.state()?.info.first_run_id;
+        Err(already_started(message, why, start, &closed.row.create_request_id, &closed.row.run_id, first_run_id)
             .into())
     }
 

@@ -81,7 +81,7 @@ impl Core {
                         Ok(stand(open, &id, UpdateProgress::Admitted, wanted, &call))
                     }
                     Located::Closed(closed) => {
-                        let progress = closed.told()?.update_progress(&id).ok_or_else(Refusal::closed)?;
+                        let progress = closed.update_progress(&id)?.ok_or_else(Refusal::closed)?;
                         Ok(Standing { run_id: closed.row.run_id.to_string(), progress, news: None, seq: closed.seq })
                     }
                 }
@@ -116,7 +116,7 @@ impl Core {
                     Ok(stand(open, &id, progress, wanted, &call))
                 }
                 Located::Closed(closed) => {
-                    let progress = closed.told()?.update_progress(&id).ok_or_else(unknown)?;
+                    let progress = closed.update_progress(&id)?.ok_or_else(unknown)?;
                     Ok(Standing { run_id: closed.row.run_id.to_string(), progress, news: None, seq: closed.seq })
                 }
             })

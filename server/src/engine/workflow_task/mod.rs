@@ -18,9 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::common::WorkflowType;
-use crate::api::enums::{SuggestContinueAsNewReason, TaskQueueKind};
+use crate::api::enums::SuggestContinueAsNewReason;
 use crate::api::history::History as WireHistory;
-use crate::api::taskqueue::TaskQueue;
 use crate::api::workflowservice::PollWorkflowTaskQueueResponse;
 use crate::engine::deadline::Deadline;
 use crate::engine::effects::{Close, Effects, Offer};
@@ -279,7 +278,7 @@ impl Run {
             previous_started_event_id: self.state.previous_started_event_id,
             started_event_id: started.event_id,
             attempt: task.attempt,
-            workflow_execution_task_queue: Some(self.normal_task_queue()),
+            workflow_execution_task_queue: Some(self.info.normal_task_queue()),
             scheduled_time: Some(task.scheduled_time.into()),
             started_time: Some(started.time.into()),
             queries: queries.into_iter().collect(),
@@ -287,14 +286,6 @@ impl Run {
             history: Some(WireHistory::default()),
             ..Default::default()
         })
-    }
-
-    pub(crate) fn normal_task_queue(&self) -> TaskQueue {
-        TaskQueue {
-            name: self.info.task_queue.to_string(),
-            kind: TaskQueueKind::Normal as i32,
-            normal_name: String::new(),
-        }
     }
 
     /// A worker's own queue is not served any more.
