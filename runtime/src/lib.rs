@@ -51,8 +51,8 @@ pub mod raw;
 pub mod testing;
 
 pub use activity::{
-    Activity, ActivityCall, ActivityCancelReason, ActivityContext, ActivityFn, ActivityFuture, ActivityHandle,
-    ActivityInfo, CallError, TaskToken, TypedFailure,
+    Activity, ActivityCall, ActivityCancelReason, ActivityContext, ActivityErrorOf, ActivityFn, ActivityFuture,
+    ActivityHandle, ActivityInfo, CallError, CallErrorType, TaskToken, TypedFailure,
 };
 #[cfg(feature = "tls")]
 pub use client::TlsOptions;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::typed::CallErrorType;
 use super::{ActivityCall, ActivityContext};
 use crate::data::{ActivityOptions, Arguments, Codec};
-use crate::errors::{ActivityError, ActivityFailure};
+use crate::errors::ActivityError;
 use crate::tasks::SendFuture;
 
 /// An activity's signature. Implemented by the type that `#[activity]` makes.
@@ -15,8 +16,8 @@ pub trait Activity: Sized + 'static {
     type Args: 'static;
     /// What it gives its caller.
     type Output: 'static;
-    /// The error of its caller in place of that: [`ActivityFailure`], or [`CallError`](crate::CallError) of an error that travels.
-    type Error: From<ActivityFailure> + std::error::Error + 'static;
+    /// The error of its caller in place of that: [`ActivityFailure`](crate::ActivityFailure), or [`CallError`](crate::CallError) of an error that travels.
+    type Error: CallErrorType;
     #[doc(hidden)]
     const ARGUMENTS: &'static dyn Arguments<Self::Args>;
     #[doc(hidden)]

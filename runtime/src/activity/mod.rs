@@ -10,6 +10,9 @@ pub use call::ActivityCall;
 pub use context::{ActivityCancelReason, ActivityContext, ActivityInfo, Context, TaskToken};
 pub use definition::{Activity, ActivityFn, FunctionActivity, MethodActivity};
 pub use future::{ActivityFuture, ActivityHandle};
-pub use typed::{CallError, CallErrorOf, FailureParts, Said, SaidByDebug, SaidByDisplay, TypedFailure};
+pub use typed::{
+    ActivityErrorOf, CallError, CallErrorOf, CallErrorType, FailureParts, Said, SaidByDebug, SaidByDisplay,
+    TypedFailure,
+};
 
 pub(crate) use context::{ContextSignals, Heartbeats};

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::{self, Debug, Display};
 use std::ops::Deref;
 
+use super::Activity;
 use crate::data::{Arguments, DecodeError, EncodeError, Failure, FailureKind};
 use crate::errors::{ActivityError, ActivityFailure};
 use crate::raw;
@@ -210,6 +211,46 @@ impl<E> Error for CallError<E> {
         Some(self.whole())
     }
 }
+
+/// The error of a call. It decides what error the activity itself returns, which tests pass on and get.
+pub trait CallErrorType: From<ActivityFailure> + Error + 'static {
+    /// The error that the activity returns: [`ActivityError`], or its own enum.
+    type Returned: Send + 'static;
+    #[doc(hidden)]
+    fn send(returned: Self::Returned) -> ActivityError;
+    /// # Panics
+    /// If the error is none of the activity's own, as one whose fields cannot be encoded.
+    #[doc(hidden)]
+    fn receive(sent: ActivityError) -> Self::Returned;
+}
+
+impl CallErrorType for ActivityFailure {
+    type Returned = ActivityError;
+
+    fn send(returned: ActivityError) -> ActivityError {
+        returned
+    }
+
+    fn receive(sent: ActivityError) -> ActivityError {
+        sent
+    }
+}
+
+impl<E: TypedFailure> CallErrorType for CallError<E> {
+    type Returned = E;
+
+    fn send(returned: E) -> ActivityError {
+        ActivityError::typed(returned)
+    }
+
+    fn receive(sent: ActivityError) -> E {
+        sent.failure().typed().unwrap_or_else(|| panic!("callers cannot read the activity's error: {sent}"))
+    }
+}
+
+/// The error that the activity `A` returns: [`ActivityError`], or its own enum with
+/// [`#[derive(ActivityFailure)]`](macro@crate::ActivityFailure).
+pub type ActivityErrorOf<A> = <<A as Activity>::Error as CallErrorType>::Returned;
 
 /// What the caller of an activity that returns `Self` gets in place of a result.
 pub trait Fails<const TYPED: bool> {

@@ -7,11 +7,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::{
-    Activity, ActivityCall, ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, FunctionActivity,
-    Heartbeats, MethodActivity,
+    Activity, ActivityCall, ActivityCancelReason, ActivityContext, ActivityErrorOf, ActivityInfo, CallErrorType,
+    ContextSignals, FunctionActivity, Heartbeats, MethodActivity,
 };
 use crate::data::Payloads;
-use crate::errors::ActivityError;
 
 /// Runs an activity's own body, without server and worker.
 ///
@@ -92,8 +91,8 @@ impl ActivityEnvironment {
     ///
     /// # Errors
     /// What the activity returns.
-    pub async fn run<A: FunctionActivity>(&self, call: ActivityCall<A>) -> Result<A::Output, ActivityError> {
-        A::execute_activity(self.context::<A>(), call.args).await
+    pub async fn run<A: FunctionActivity>(&self, call: ActivityCall<A>) -> Result<A::Output, ActivityErrorOf<A>> {
+        A::execute_activity(self.context::<A>(), call.args).await.map_err(A::Error::receive)
     }
 
     /// Runs an activity method on its value.
@@ -104,8 +103,8 @@ impl ActivityEnvironment {
         &self,
         shared: &Arc<A::Shared>,
         call: ActivityCall<A>,
-    ) -> Result<A::Output, ActivityError> {
-        A::execute_activity(shared.clone(), self.context::<A>(), call.args).await
+    ) -> Result<A::Output, ActivityErrorOf<A>> {
+        A::execute_activity(shared.clone(), self.context::<A>(), call.args).await.map_err(A::Error::receive)
     }
 
     /// Tells the activity to stop, now or as soon as it runs.
@@ -170,5 +169,28 @@ mod tests {
         let greeter = Arc::new(Greeter("hello"));
         let env = ActivityEnvironment::new();
         assert_eq!(env.run_on(&greeter, Greeter::greet("you".into())).await.unwrap(), "hello you");
+    }
+
+    #[derive(Debug, PartialEq, ActivityFailure)]
+    enum ChargeError {
+        Declined { code: u32 },
+        Lost(f64),
+    }
+
+    #[activity]
+    async fn charge(code: u32) -> Result<(), ChargeError> {
+        Err(if code == 0 { ChargeError::Lost(f64::NAN) } else { ChargeError::Declined { code } })
+    }
+
+    #[tokio::test]
+    async fn an_activity_returns_its_own_error() {
+        let declined = ActivityEnvironment::new().run(charge(51)).await.unwrap_err();
+        assert_eq!(declined, ChargeError::Declined { code: 51 });
+    }
+
+    #[tokio::test]
+    #[should_panic = "callers cannot read the activity's error: EncodeError: the fields of the error `Lost`"]
+    async fn an_error_that_its_callers_cannot_read_panics() {
+        let _ = ActivityEnvironment::new().run(charge(0)).await;
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::checks::Checks;
 use super::mocks::{self, Mock};
-use crate::activity::{Activity, ActivityFn};
+use crate::activity::{Activity, ActivityErrorOf, ActivityFn};
 use crate::client::{Client, ConnectError, FailureBoard};
 use crate::embedded::{EngineClock, Step};
 use crate::notice::say_unless_heard;
@@ -137,12 +137,12 @@ impl WorkflowEnvironment {
     }
 
     /// Replaces an activity in all workers of the environment from now on, also in those that run already; attempts that have
-    /// begun go on. A later mock of the same activity replaces this one. The mock's types are those of the activity; methods
+    /// begun go on. A later mock of the same activity replaces this one. The mock's types are those of the activity, its error included; methods
     /// of an `#[activities]` block are mocked the same way, without their value.
     pub fn mock<F, Signature, M>(&self, _activity: F, mock: M)
     where
         F: ActivityFn<Signature>,
-        M: Mock<<F::Activity as Activity>::Args, <F::Activity as Activity>::Output>,
+        M: Mock<<F::Activity as Activity>::Args, <F::Activity as Activity>::Output, ActivityErrorOf<F::Activity>>,
     {
         self.mocks.insert(F::Activity::NAME, mocks::registered::<F::Activity>(mock));
     }

@@ -3,31 +3,30 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::activity::Activity;
-use crate::errors::ActivityError;
+use crate::activity::{Activity, ActivityErrorOf, CallErrorType};
 use crate::registry::{RegisteredActivity, encode_result};
 use crate::tasks::SendFuture;
 
-/// What stands in for an activity in a test: a function of its arguments that gives its output.
+/// What stands in for an activity in a test: a function of its arguments that gives its result.
 #[diagnostic::on_unimplemented(
     message = "this mock does not fit its activity",
-    label = "expected a function from `{Args}` to `async {{ ActivityResult<{Output}> }}`",
+    label = "expected a function from `{Args}` to `async {{ Result<{Output}, {Error}> }}`",
     note = "arguments are listed as a tuple; write their types: `|purchase: Purchase| async {{ Ok(()) }}`"
 )]
-pub trait Mock<Args, Output>: Send + Sync + 'static {
+pub trait Mock<Args, Output, Error>: Send + Sync + 'static {
     #[doc(hidden)]
-    fn call(&self, args: Args) -> SendFuture<Result<Output, ActivityError>>;
+    fn call(&self, args: Args) -> SendFuture<Result<Output, Error>>;
 }
 
 macro_rules! arity {
     ($($P:ident $p:ident),*) => {
         #[diagnostic::do_not_recommend]
-        impl<M, Returned, Output, $($P),*> Mock<($($P,)*), Output> for M
+        impl<M, Returned, Output, Error, $($P),*> Mock<($($P,)*), Output, Error> for M
         where
             M: Fn($($P),*) -> Returned + Send + Sync + 'static,
-            Returned: Future<Output = Result<Output, ActivityError>> + Send + 'static,
+            Returned: Future<Output = Result<Output, Error>> + Send + 'static,
         {
-            fn call(&self, ($($p,)*): ($($P,)*)) -> SendFuture<Result<Output, ActivityError>> {
+            fn call(&self, ($($p,)*): ($($P,)*)) -> SendFuture<Result<Output, Error>> {
                 Box::pin(self($($p),*))
             }
         }
@@ -44,12 +43,13 @@ arity!(P1 a, P2 b, P3 c, P4 d, P5 e, P6 f, P7 g);
 arity!(P1 a, P2 b, P3 c, P4 d, P5 e, P6 f, P7 g, P8 h);
 
 /// The mock as a worker runs it.
-pub(super) fn registered<A: Activity>(mock: impl Mock<A::Args, A::Output>) -> RegisteredActivity {
+pub(super) fn registered<A: Activity>(mock: impl Mock<A::Args, A::Output, ActivityErrorOf<A>>) -> RegisteredActivity {
     RegisteredActivity {
         blocking: false,
         run: Arc::new(move |_, inputs| {
             let running = mock.call(A::ARGUMENTS.decode(inputs)?);
-            let result: SendFuture<_> = Box::pin(async move { encode_result::<A>(&running.await?) });
+            let result: SendFuture<_> =
+                Box::pin(async move { encode_result::<A>(&running.await.map_err(A::Error::send)?) });
             Ok(result)
         }),
     }

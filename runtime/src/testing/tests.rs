@@ -71,6 +71,47 @@ async fn mocks_stand_in_and_days_take_no_time() {
     assert!(env.time_skipped() >= Duration::from_secs(47 * 3600), "{}", env.explain_time());
 }
 
+#[derive(Debug, ActivityFailure)]
+enum TransferError {
+    #[failure(non_retryable)]
+    Declined {
+        code: u32,
+    },
+    Busy,
+}
+
+#[activity(retry_policy(maximum_attempts = 2))]
+async fn transfer(amount: u32) -> Result<u32, TransferError> {
+    Ok(amount)
+}
+
+#[workflow]
+#[derive(Default)]
+struct Transfer {}
+
+#[workflow]
+impl Transfer {
+    #[run]
+    async fn run(&self, amount: u32) -> WorkflowResult<u32> {
+        match transfer(amount).await {
+            Err(CallError::Failed(TransferError::Declined { code }, _)) => Ok(code),
+            Err(CallError::Failed(TransferError::Busy, _)) => Ok(0),
+            other => Ok(other?),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mock_fails_with_the_error_of_its_activity() {
+    let env = WorkflowEnvironment::start().await.unwrap();
+    env.mock(transfer, |amount: u32| async move { Err(TransferError::Declined { code: amount + 50 }) });
+    assert_eq!(execute(&env, Transfer::run(1)).await.unwrap(), 51);
+    env.mock(transfer, |_: u32| async { Err(TransferError::Busy) });
+    assert_eq!(execute(&env, Transfer::run(1)).await.unwrap(), 0);
+    env.mock(transfer, |amount: u32| async move { Ok(amount) });
+    assert_eq!(execute(&env, Transfer::run(1)).await.unwrap(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn time_stands_still_until_it_is_asked_to_move() {
     let env = WorkflowEnvironment::start().await.unwrap();
