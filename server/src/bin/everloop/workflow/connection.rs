@@ -139,6 +139,11 @@ impl Connection {
         }
     }
 
+    /// Whether a file is read, without the engine that may have it open.
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.target.place, Place::File(_))
+    }
+
     pub(super) fn namespace(&self) -> String {
         self.target.namespace.clone()
     }

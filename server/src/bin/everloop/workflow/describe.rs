@@ -141,13 +141,15 @@ pub(super) async fn still_pending(
     Ok(())
 }
 
-/// A warning for each task queue that the run waits for and that no worker polls.
+/// A warning for each task queue that the run waits for and that no worker polls. None for a file: it does not say who polls,
+/// and workers may do so in the program that has it open.
 async fn unpolled(
     server: &Connection,
     described: &DescribeWorkflowExecutionResponse,
 ) -> Result<Vec<String>, CommandError> {
     let info = described.workflow_execution_info.as_ref();
-    let Some(info) = info.filter(|info| info.status() == WorkflowExecutionStatus::Running) else {
+    let open = info.filter(|info| info.status() == WorkflowExecutionStatus::Running && !server.is_file());
+    let Some(info) = open else {
         return Ok(Vec::new());
     };
     let mut warnings = Vec::new();

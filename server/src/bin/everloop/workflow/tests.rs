@@ -218,6 +218,8 @@ async fn a_file_is_shown_while_a_program_has_it_open_and_when_none_has() {
         let described = shown("describe -w buy-1").await.unwrap();
         assert!(described.contains("shop") && described.contains("Running"), "{described}");
         let history = shown("show -w buy-1").await.unwrap();
+        // Who polls is not in the file.
+        assert!(!described.contains("polls") && !history.contains("polls"), "{described}\n{history}");
         assert_eq!(events(&history), ["WorkflowExecutionStarted", "WorkflowTaskScheduled"], "{history}");
         let unknown = shown("describe -w buy-9").await.unwrap_err();
         assert_eq!(unknown, format!("workflow not found for ID: buy-9; asked in namespace `default` at {name}"));
