@@ -63,6 +63,27 @@ fn signals_fill_the_cart_and_queries_see_it() {
 }
 
 #[test]
+fn a_declined_payment_releases_what_was_reserved() {
+    assert_eq!(
+        output("declined_payment"),
+        "activity: reserved a lamp\n\
+         activity: charges card 42, attempt 1\n\
+         activity: charges card 42, attempt 2\n\
+         lamp: receipt for card 42\n\n\
+         activity: reserved a piano\n\
+         activity: charges card 13, attempt 1\n\
+         activity: released the piano\n\
+         piano: declined, code 51\n\n\
+         activity: reserved a boat\n\
+         activity: charges card 99, attempt 1\n\
+         activity: charges card 99, attempt 2\n\
+         activity: charges card 99, attempt 3\n\
+         activity: released the boat\n\
+         boat: the workflow failed: activity `charge`: the activity failed: Unreachable: the bank does not answer\n\n"
+    );
+}
+
+#[test]
 fn a_cancelled_trip_is_cleaned_up() {
     assert_eq!(
         output("cancellation"),
