@@ -14,6 +14,7 @@ use tracing::Dispatch;
 use uuid::Uuid;
 
 use super::playback;
+use super::update_outcomes::UpdateOutcomes;
 use crate::activity::ActivityInfo;
 use crate::client::{CheckResult, FailureBoard};
 use crate::data::Failure;
@@ -144,43 +145,64 @@ impl Observer for Checks {
     }
 }
 
-/// Replays what is recorded, run by run. A task whose outputs have not been recorded yet waits for them.
+/// A run that is replayed while it is recorded.
+struct Shadow {
+    run: Run,
+    updates: UpdateOutcomes,
+}
+
+impl Shadow {
+    fn new(definition: &Arc<dyn Definition>, workflow_id: &str, run_id: &str) -> Self {
+        let (definition, updates) = UpdateOutcomes::observe(definition);
+        let run = playback::new_run(&definition, workflow_id, run_id);
+        run.compare_payloads();
+        Self { run, updates }
+    }
+
+    /// Replays the tasks whose outputs are recorded. The last one waits for its outputs.
+    fn extend(&mut self, events: Vec<HistoryEvent>) -> Result<(), String> {
+        self.updates.read(&events);
+        // More always comes: the task that is being done now is replayed when its outputs are known.
+        let mut step = match events.first() {
+            Some(first) if first.event_id == 1 => self.run.begin(Task { events, more: true, updates: Vec::new() }),
+            _ => self.run.extend(events, true),
+        };
+        while let Step::Yielded = step {
+            step = self.run.resume();
+        }
+        match step {
+            Step::Failed(failure) => Err(failure.to_string()),
+            _ => self.updates.check(),
+        }
+    }
+}
+
+/// Replays what is recorded, run by run.
 fn shadow(inbox: &Receiver<News>, board: &FailureBoard) {
-    let mut runs: HashMap<String, Run> = HashMap::new();
+    let mut shadows: HashMap<String, Shadow> = HashMap::new();
     for news in inbox {
         let Recorded { workflow_id, run_id, definition, events } = match news {
             News::Recorded(recorded) => recorded,
             News::Closed(run_id) => {
-                runs.remove(&run_id);
+                shadows.remove(&run_id);
                 continue;
             }
         };
         let Some(first) = events.first().map(|event| event.event_id) else { continue };
-        let is_next = runs.get(&run_id).is_some_and(|run| run.next_event_id() == first);
+        let is_next = shadows.get(&run_id).is_some_and(|shadow| shadow.run.next_event_id() == first);
         if !is_next {
-            runs.remove(&run_id);
+            shadows.remove(&run_id);
         }
         if first != 1 && !is_next {
             // The worker is about to ask for the whole history.
             continue;
         }
-        let run = runs.entry(run_id.clone()).or_insert_with(|| {
-            let run = playback::new_run(&definition, &workflow_id, &run_id);
-            run.compare_payloads();
-            run
-        });
-        // More always comes: the task that is being done now is replayed when its outputs are known.
-        let mut step = match first {
-            1 => run.begin(Task { events, more: true, updates: Vec::new() }),
-            _ => run.extend(events, true),
-        };
-        while let Step::Yielded = step {
-            step = run.resume();
-        }
-        if let Step::Failed(failure) = step {
-            let message = format!("the replay check found: {failure}");
-            board.report(&workflow_id, &run_id, Failure::application("NondeterminismError", message));
-            runs.remove(&run_id);
+        let shadow = shadows.entry(run_id.clone()).or_insert_with(|| Shadow::new(&definition, &workflow_id, &run_id));
+        if let Err(difference) = shadow.extend(events) {
+            let message = format!("the replay check found: {difference}");
+            let failure = Failure::application("NondeterminismError", message);
+            board.report(&workflow_id, &run_id, failure);
+            shadows.remove(&run_id);
         }
     }
 }

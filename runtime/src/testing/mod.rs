@@ -11,6 +11,8 @@ pub(crate) mod playback;
 mod replayer;
 #[cfg(all(test, feature = "embedded"))]
 mod tests;
+#[cfg(feature = "embedded")]
+mod update_outcomes;
 
 pub use activity::ActivityEnvironment;
 #[cfg(feature = "embedded")]

@@ -15,6 +15,8 @@ use everloop_proto::temporal::api::protocol::v1::Message;
 
 use tracing::Dispatch;
 
+#[cfg(feature = "embedded")]
+use super::update_outcomes::UpdateOutcomes;
 use crate::executor::{Completion, Definition, Run, RunOptions, Step, Task, Update, is_output};
 use crate::history::History;
 
@@ -56,12 +58,16 @@ pub(crate) fn replay(
     replay_pages(run, pages(history.events(), 0..history.len(), cuts))
 }
 
-/// As [`replay`], for code that has not changed since: what it asks for must have the same payloads, too.
+/// As [`replay`], for code that has not changed since: what it asks for must have the same payloads, too, and its updates the
+/// same outcomes.
 #[cfg(feature = "embedded")]
 pub(super) fn check(definition: &Arc<dyn Definition>, history: &History, cuts: &[usize]) -> Result<(), String> {
-    let run = new_run(definition, history.workflow_id(), history.run_id());
+    let (definition, mut updates) = UpdateOutcomes::observe(definition);
+    let run = new_run(&definition, history.workflow_id(), history.run_id());
     run.compare_payloads();
-    replay_pages(run, pages(history.events(), 0..history.len(), cuts)).map(drop)
+    replay_pages(run, pages(history.events(), 0..history.len(), cuts))?;
+    updates.read(history.events());
+    updates.check()
 }
 
 /// Runs what replays workflow code, on a thread of its own as on a worker's: without a tokio runtime, whose channels wait

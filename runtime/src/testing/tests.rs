@@ -1,6 +1,7 @@
 //! What a test of a user sees.
 
 mod failing;
+mod updates;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
