@@ -10,7 +10,6 @@
 //! *Invariant: nothing that a task does may end the worker.*
 
 mod activities;
-mod cache;
 mod closed;
 mod interceptor;
 mod jobs;

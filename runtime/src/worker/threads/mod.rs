@@ -5,17 +5,25 @@
 //! another takes its place, and its other runs are rebuilt there by replay. The run that blocked it is not executed again
 //! before that code has come back, so each run blocks one thread at most.
 
+mod cached_runs;
+mod owners;
+mod run_thread;
+mod running_code;
+mod thread;
+
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
-use super::cache::RunThread;
-use super::jobs::{Job, Turn};
-use crate::executor::LastLine;
+use self::owners::Shared;
+use self::run_thread::RunThread;
+pub(super) use self::running_code::Busy;
+use self::running_code::lock;
+use self::thread::WorkflowThread;
+use super::jobs::Job;
+use super::logging::silent_on_replay;
 
 /// How many runs may block a thread each, for each thread that there is, before the worker gives up.
 const BLOCKED_FOR_EACH: usize = 4;
@@ -34,28 +42,6 @@ pub(super) struct ThreadOptions {
     /// `None` never gives up.
     pub(super) deadlock_timeout: Option<Duration>,
     pub(super) name: String,
-}
-
-/// What the threads have in common.
-#[derive(Default)]
-pub(super) struct Shared {
-    owners: Mutex<Owners>,
-    turns: AtomicU64,
-}
-
-#[derive(Default)]
-struct Owners {
-    /// The slot of the thread that has each run.
-    slots: HashMap<Arc<str>, usize>,
-    /// How many threads each slot has had. All but the last were given up, and own nothing any more.
-    generations: Vec<u64>,
-}
-
-/// A thread's place: which slot, and the how manieth thread there. No two threads of a worker have the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seat {
-    slot: usize,
-    generation: u64,
 }
 
 struct Slots {
@@ -78,28 +64,6 @@ pub(super) enum Unavailable {
     NoThread,
 }
 
-/// One thread, from outside.
-#[derive(Clone)]
-pub(super) struct WorkflowThread {
-    jobs: Sender<Job>,
-    load: Arc<AtomicUsize>,
-    pub(super) busy: Arc<Mutex<Option<Busy>>>,
-    /// Cancelled when the thread is given up, or gone.
-    pub(super) lost: CancellationToken,
-    /// The run that the thread was given up for.
-    blamed: Arc<OnceLock<Busy>>,
-}
-
-/// The workflow code that a thread is executing.
-#[derive(Debug, Clone)]
-pub(super) struct Busy {
-    pub(super) run_id: Arc<str>,
-    pub(super) workflow_type: &'static str,
-    pub(super) since: Instant,
-    pub(super) last_line: LastLine,
-    pub(super) warned: bool,
-}
-
 impl WorkflowThreads {
     pub(super) fn start(options: ThreadOptions) -> std::io::Result<Self> {
         let shared = Arc::<Shared>::default();
@@ -116,14 +80,13 @@ impl WorkflowThreads {
         {
             return Err(Unavailable::Blocked(blocked.by.clone()));
         }
-        let mut owners = lock(&self.shared.owners);
-        let slot = *owners.slots.entry(run_id.clone()).or_insert_with(|| {
+        let slot = self.shared.slot_or(run_id, || {
             let least = (0..slots.threads.len()).min_by_key(|slot| slots.threads[*slot].load.load(Ordering::Relaxed));
             least.unwrap_or_default()
         });
         let thread = &slots.threads[slot];
         if thread.lost.is_cancelled() {
-            owners.slots.remove(run_id);
+            self.shared.forget(run_id);
             return Err(Unavailable::NoThread);
         }
         Ok(thread.clone())
@@ -132,8 +95,8 @@ impl WorkflowThreads {
     /// Tells the thread that has a run, if there is one.
     pub(super) fn tell(&self, run_id: &Arc<str>, job: Job) {
         let slots = lock(&self.slots);
-        if let Some(slot) = lock(&self.shared.owners).slots.get(run_id) {
-            slots.threads[*slot].send(job);
+        if let Some(slot) = self.shared.slot_of(run_id) {
+            slots.threads[slot].send(job);
         }
     }
 
@@ -177,120 +140,17 @@ impl Blocked {
     }
 }
 
-impl WorkflowThread {
-    /// Hands over a job. It is lost with the thread.
-    pub(super) fn send(&self, job: Job) {
-        if self.jobs.send(job).is_err() {
-            // The thread has ended, and the watchdog makes another one.
-            self.lost.cancel();
-        }
-    }
-
-    /// What this run did, if the thread was given up for it.
-    pub(super) fn blamed(&self, run_id: &Arc<str>) -> Option<&Busy> {
-        self.blamed.get().filter(|busy| busy.run_id == *run_id)
-    }
-
-    fn give_up(&self, blamed: Busy) {
-        let _first = self.blamed.set(blamed);
-        self.lost.cancel();
-    }
-
-    /// What it executes, if for longer than `limit`. Warns once at half of it.
-    fn overdue(&self, limit: Duration) -> Option<Busy> {
-        let mut busy = lock(&self.busy);
-        let busy = busy.as_mut().filter(|_| !self.lost.is_cancelled())?;
-        let elapsed = busy.since.elapsed();
-        if elapsed >= limit / 2 && !std::mem::replace(&mut busy.warned, true) {
-            tracing::warn!(
-                run_id = %busy.run_id,
-                workflow_type = busy.workflow_type,
-                "workflow code has run for {elapsed:.1?} without waiting{}; at {limit:.1?} its task fails: move long \
-                 computations and anything that blocks into an activity",
-                busy.after()
-            );
-        }
-        (elapsed >= limit).then(|| busy.clone())
-    }
-}
-
-impl Busy {
-    /// Where the code is, as far as that is known, to be added to a message.
-    pub(super) fn after(&self) -> String {
-        let line = self.last_line.get();
-        line.map_or_else(String::new, |line| format!(" (the last line that it is known to have come to is {line})"))
-    }
-}
-
-impl Shared {
-    /// The place of a new thread in a slot, from which all others are gone with what they own.
-    pub(super) fn take_seat(&self, slot: usize) -> Seat {
-        let mut owners = lock(&self.owners);
-        let Owners { slots, generations } = &mut *owners;
-        slots.retain(|_, owner| *owner != slot);
-        if generations.len() <= slot {
-            generations.resize(slot + 1, 0);
-        }
-        generations[slot] += 1;
-        Seat { slot, generation: generations[slot] }
-    }
-
-    /// A thread has a run.
-    pub(super) fn has(&self, run_id: &Arc<str>, seat: Seat) {
-        let mut owners = lock(&self.owners);
-        if owners.is_taken_by(seat) {
-            owners.slots.insert(run_id.clone(), seat.slot);
-        }
-    }
-
-    /// A thread has a run no more.
-    pub(super) fn has_not(&self, run_id: &Arc<str>, seat: Seat) {
-        let mut owners = lock(&self.owners);
-        if owners.is_taken_by(seat) && owners.slots.get(run_id) == Some(&seat.slot) {
-            owners.slots.remove(run_id);
-        }
-    }
-
-    pub(super) fn next_turn(&self) -> Turn {
-        Turn(self.turns.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-impl Owners {
-    /// Whether the thread was not given up.
-    fn is_taken_by(&self, seat: Seat) -> bool {
-        self.generations.get(seat.slot) == Some(&seat.generation)
-    }
-}
-
 fn spawn(slot: usize, options: &ThreadOptions, shared: &Arc<Shared>) -> std::io::Result<WorkflowThread> {
     let (jobs, inbox) = channel();
-    let thread = WorkflowThread {
-        jobs,
-        load: Arc::default(),
-        busy: Arc::default(),
-        lost: CancellationToken::new(),
-        blamed: Arc::default(),
-    };
+    let thread = WorkflowThread::new(jobs);
     let seat = shared.take_seat(slot);
     let runs = RunThread::new(seat, options.max_cached.div_ceil(options.threads), shared.clone(), &thread);
-    let subscriber = super::logging::silent_on_replay();
+    let subscriber = silent_on_replay();
     let name = format!("{}-workflows-{slot}", options.name);
     std::thread::Builder::new()
         .name(name)
         .spawn(move || tracing::dispatcher::with_default(&subscriber, || runs.run(&inbox)))?;
     Ok(thread)
-}
-
-impl WorkflowThread {
-    pub(super) fn load(&self) -> Arc<AtomicUsize> {
-        self.load.clone()
-    }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What these locks guard is whole between statements, so a panic elsewhere leaves nothing broken.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -426,21 +286,6 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_comes_back_leaves_the_runs_of_its_successor_alone() {
-        let (shared, run_id) = (Shared::default(), Arc::from("run"));
-        let lost = shared.take_seat(0);
-        shared.has(&run_id, lost);
-        let next = shared.take_seat(0);
-        assert!(lock(&shared.owners).slots.is_empty(), "runs of a lost thread are rebuilt anywhere");
-        shared.has(&run_id, next);
-        shared.has_not(&run_id, lost);
-        assert_eq!(lock(&shared.owners).slots.get(&run_id), Some(&0));
-        shared.has_not(&run_id, next);
-        shared.has(&run_id, lost);
-        assert!(lock(&shared.owners).slots.is_empty());
-    }
-
-    #[test]
     fn a_run_that_was_never_there_is_not_remembered() {
         let (threads, run_id) = (threads(), Arc::from("run"));
         let mut story = workflow(|_: Rc<()>| async { Ok(1) }).story();
@@ -461,6 +306,6 @@ mod tests {
         };
         threads.of_run(&run_id).unwrap().send(Job::Work { run_id: run_id.clone(), job: job.into(), reply });
         assert!(matches!(answer.blocking_recv(), Ok(Answer::CacheMiss)));
-        assert!(lock(&threads.shared.owners).slots.is_empty());
+        assert_eq!(threads.shared.slot_of(&run_id), None);
     }
 }

@@ -7,7 +7,7 @@
 //! A test that fails says with which seed. To run that one alone:
 //!
 //! ```text
-//! EVERLOOP_TEST_SEED=17 cargo test -p everloop --lib cache::model
+//! EVERLOOP_TEST_SEED=17 cargo test -p everloop --lib run_thread::model
 //! ```
 
 use std::cell::Cell;

@@ -1,21 +1,23 @@
-//! The runs of one workflow thread, and what it does with them.
+//! A workflow thread, from inside.
 
-use std::collections::{BTreeMap, HashMap, VecDeque, hash_map};
+use std::collections::{VecDeque, hash_map};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 
-use super::jobs::{Answer, IdleRun, Job, Query, QueryAnswers, Turn, Undo, WorkflowJob};
-use super::logging::of_workflow;
-use super::threads::{Busy, Seat, Shared, WorkflowThread, lock};
+use super::cached_runs::{Entry, Runs, State};
+use super::owners::{Seat, Shared};
+use super::running_code::{Busy, lock};
+use super::thread::WorkflowThread;
 use crate::executor::{LastLine, ReplayError, Run, Step, Task, TaskFailure, catch};
+use crate::worker::jobs::{Answer, Job, Query, QueryAnswers, Turn, Undo, WorkflowJob};
+use crate::worker::logging::of_workflow;
 
-/// One workflow thread, from inside.
+/// Does the jobs of a workflow thread.
 pub(super) struct RunThread {
     seat: Seat,
     max_idle: usize,
@@ -25,72 +27,9 @@ pub(super) struct RunThread {
     lost: CancellationToken,
 }
 
-/// A run with what is under way for it.
-struct Entry {
-    run: Run,
-    workflow_id: String,
-    workflow_type: &'static str,
-    /// Around all of its code.
-    span: Span,
-    state: State,
-    idle_since: Instant,
-    /// How often it was listed as idle since then.
-    listed: u32,
-    /// Jobs that came while one was under way.
-    waiting: VecDeque<(Box<WorkflowJob>, oneshot::Sender<Answer>)>,
-}
-
-enum State {
-    Idle(Turn),
-    /// Between `begin` and the answer: it may wait for a page, or while others are let in.
-    Working {
-        completes_task: bool,
-        queries: Vec<Query>,
-        reply: Option<oneshot::Sender<Answer>>,
-    },
-}
-
-#[derive(Default)]
-struct Runs {
-    entries: HashMap<Arc<str>, Entry>,
-    /// The least recently used ones first.
-    idle: BTreeMap<Turn, Arc<str>>,
-    /// Long replays that let others in.
-    yielded: VecDeque<Arc<str>>,
-    /// Jobs that waited for a run which is free now, or gone. They come before all others.
-    ready: VecDeque<(Arc<str>, Box<WorkflowJob>, oneshot::Sender<Answer>)>,
-}
-
-/// After how long a run that was listed so many times is listed again: the time doubles up to an hour of minutes.
-fn listed_after(times: u32) -> u32 {
-    if times < 6 { 1 << times } else { (times - 5).saturating_mul(64) }
-}
-
-impl Runs {
-    /// Whether nothing goes on before another job comes.
-    fn is_waiting(&self) -> bool {
-        self.yielded.is_empty() && self.ready.is_empty()
-    }
-
-    fn list_idle(&mut self, first: Duration, limit: usize) -> Vec<IdleRun> {
-        let mut list = Vec::new();
-        for (turn, run_id) in &self.idle {
-            if list.len() == limit {
-                break;
-            }
-            let Some(entry) = self.entries.get_mut(run_id) else { continue };
-            if entry.idle_since.elapsed() >= first.saturating_mul(listed_after(entry.listed)) {
-                entry.listed += 1;
-                list.push(IdleRun { workflow_id: entry.workflow_id.clone(), run_id: run_id.clone(), turn: *turn });
-            }
-        }
-        list
-    }
-}
-
 impl RunThread {
     pub(super) fn new(seat: Seat, max_idle: usize, shared: Arc<Shared>, thread: &WorkflowThread) -> Self {
-        let (load, busy, lost) = (thread.load(), thread.busy.clone(), thread.lost.clone());
+        let (load, busy, lost) = (thread.load.clone(), thread.busy.clone(), thread.lost.clone());
         Self { seat, max_idle, shared, load, busy, lost }
     }
 
@@ -355,7 +294,7 @@ mod tests {
     use std::task::{Context, Wake, Waker};
     use std::time::Duration;
 
-    use super::super::threads::{ThreadOptions, WorkflowThreads};
+    use super::super::{ThreadOptions, WorkflowThreads};
     use super::*;
     use crate::executor::install_hook;
     use crate::executor::tests::story::{RUN_ID, Story, run_options, workflow};
