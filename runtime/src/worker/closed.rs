@@ -18,8 +18,6 @@ use super::shell::Shell;
 use crate::client::{RpcCode, RpcError};
 use crate::raw;
 
-/// How long a run is idle before the server is asked about it.
-pub(super) const FIRST_CHECK: Duration = Duration::from_secs(60);
 /// How many runs of a thread the server is asked about at a time, four times a minute.
 const AT_A_TIME: usize = 20;
 const CALL: Duration = Duration::from_secs(5);

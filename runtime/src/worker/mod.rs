@@ -10,23 +10,29 @@
 //! *Invariant: nothing that a task does may end the worker.*
 
 mod activities;
+mod builder;
 mod closed;
+mod error;
 mod interceptor;
 mod jobs;
 mod link;
 mod logging;
+mod observer;
+mod options;
 mod places;
 mod polling;
+mod run_until;
 mod shell;
 mod threads;
 mod unsent;
-mod until;
 #[allow(clippy::module_inception, reason = "the type that the folder is about")]
 mod worker;
-mod workflows;
+mod workflow_tasks;
 
+pub use builder::WorkerBuilder;
+pub use error::{BuildError, WorkerError};
 pub use interceptor::{CallingWorkflow, WorkerInterceptor};
-pub use until::RunUntilOutput;
-pub use worker::{BuildError, ShutdownHandle, Worker, WorkerBuilder, WorkerError};
+pub use run_until::RunUntilOutput;
+pub use worker::{ShutdownHandle, Worker};
 
-pub(crate) use shell::Observer;
+pub(crate) use observer::Observer;

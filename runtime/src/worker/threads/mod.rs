@@ -234,7 +234,7 @@ mod tests {
             let is_bearable = threads.give_up_stuck();
             if thread.lost.is_cancelled() {
                 let busy = thread.blamed(run_id).expect("it is this run's doing");
-                assert!(busy.after().contains("threads.rs:"), "{}", busy.after());
+                assert!(busy.after().contains("threads/mod.rs:"), "{}", busy.after());
                 return is_bearable;
             }
             std::thread::yield_now();

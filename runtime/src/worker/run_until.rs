@@ -1,6 +1,6 @@
 //! What the future of [`Worker::run_until`](super::Worker::run_until) may give.
 
-use super::worker::WorkerError;
+use super::error::WorkerError;
 use crate::client::{ExecuteError, QueryError, ResultError, UpdateError};
 
 /// What the future of [`Worker::run_until`](super::Worker::run_until) may give: a `Result<T, E>` whose error can be made of a

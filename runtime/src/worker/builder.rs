@@ -1,0 +1,276 @@
+//! Sets a worker up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::activities::Activities as Runner;
+use super::error::BuildError;
+use super::interceptor::WorkerInterceptor;
+use super::link::Link;
+use super::observer::Observer;
+use super::options::Options;
+use super::places::Places;
+use super::polling::{ServerState, StopPolling};
+use super::shell::Shell;
+use super::threads::{ThreadOptions, WorkflowThreads};
+use super::worker::Worker;
+use crate::activity::{Activity, ActivityFn, FunctionActivity};
+use crate::client::Client;
+use crate::data::{ActivityOptions, WorkerActivityOptions};
+#[cfg(feature = "embedded")]
+use crate::registry::Mocks;
+use crate::registry::{Activities, Registry};
+use crate::workflow::Workflow;
+
+/// How a worker is set up.
+#[must_use = "a worker does nothing until it is built and runs"]
+pub struct WorkerBuilder {
+    client: Client,
+    task_queue: String,
+    registry: Registry,
+    options: Options,
+    observer: Option<Arc<dyn Observer>>,
+    interceptors: Vec<Arc<dyn WorkerInterceptor>>,
+}
+
+impl Worker {
+    /// A worker that takes the tasks of one queue.
+    pub fn builder(client: &Client, task_queue: impl Into<String>) -> WorkerBuilder {
+        WorkerBuilder {
+            client: client.clone(),
+            task_queue: task_queue.into(),
+            registry: Registry::default(),
+            options: Options::default(),
+            observer: None,
+            interceptors: Vec::new(),
+        }
+    }
+}
+
+impl WorkerBuilder {
+    /// Adds a workflow type.
+    pub fn workflow<W: Workflow>(mut self) -> Self {
+        self.registry.workflow::<W>();
+        self
+    }
+
+    /// Adds an activity: the annotated function itself.
+    pub fn activity<F: ActivityFn<Signature, Activity: FunctionActivity>, Signature>(mut self, _activity: F) -> Self {
+        self.registry.function::<F, Signature>();
+        self
+    }
+
+    /// Adds a value with all activities of its `#[activities]` blocks.
+    pub fn activities<S: Activities>(mut self, shared: S) -> Self {
+        shared.register(&mut self.registry);
+        self
+    }
+
+    /// How many idle workflows are kept in memory between their tasks; 1000 unless set. With 0 each task replays.
+    pub fn max_cached_workflows(mut self, count: usize) -> Self {
+        self.options.max_cached_workflows = count;
+        self
+    }
+
+    /// How many threads run workflow code; one for every two cores unless set. Code that blocks its thread holds up the other
+    /// workflows of that thread, until it is given up after the [deadlock timeout](Self::deadlock_timeout).
+    pub fn workflow_threads(mut self, count: usize) -> Self {
+        self.options.workflow_threads = count;
+        self
+    }
+
+    /// How many workflow tasks are under way at the same time; 100 unless set. With 1, a task may be polled while the one
+    /// before is under way, and waits for it.
+    pub fn max_concurrent_workflow_tasks(mut self, count: usize) -> Self {
+        self.options.max_workflow_tasks = count;
+        self
+    }
+
+    /// How many activities run at the same time; 100 unless set.
+    pub fn max_concurrent_activities(mut self, count: usize) -> Self {
+        self.options.max_activities = count;
+        self
+    }
+
+    /// How many of them may block a thread (`fn` instead of `async fn`); 100 unless set.
+    pub fn max_concurrent_blocking_activities(mut self, count: usize) -> Self {
+        self.options.max_blocking_activities = count;
+        self
+    }
+
+    /// How many activities the server starts from this queue each second, for all its workers together.
+    pub fn max_task_queue_activities_per_second(mut self, limit: f64) -> Self {
+        self.options.max_activities_per_second = Some(limit);
+        self
+    }
+
+    /// How many polls for workflow tasks are open at the same time (as many again for cached workflows); 4 unless set.
+    pub fn workflow_pollers(mut self, count: usize) -> Self {
+        self.options.workflow_pollers = count;
+        self
+    }
+
+    /// How many polls for activities are open at the same time; 4 unless set.
+    pub fn activity_pollers(mut self, count: usize) -> Self {
+        self.options.activity_pollers = count;
+        self
+    }
+
+    /// How long workflow code may run without waiting before its task fails; 2 s unless set, off under a debugger.
+    pub fn deadlock_timeout(mut self, limit: Duration) -> Self {
+        self.options.deadlock_timeout = Some(limit);
+        self
+    }
+
+    /// How long activities may go on when the worker stops, before they are cancelled; no time unless set.
+    pub fn graceful_shutdown_timeout(mut self, limit: Duration) -> Self {
+        self.options.graceful_shutdown_timeout = limit;
+        self
+    }
+
+    /// Whether activities may start with the answer to the workflow task that schedules them, without a poll; they do
+    /// unless switched off.
+    pub fn eager_activities(mut self, eager: bool) -> Self {
+        self.options.eager_activities = eager;
+        self
+    }
+
+    /// Options of all activities that this worker's workflows call, where neither the call nor the activity's attribute says
+    /// otherwise. See [`ActivityOptions`] for the order.
+    pub fn activity_defaults(mut self, defaults: ActivityOptions) -> Self {
+        self.options.activity_options.defaults = defaults;
+        self
+    }
+
+    /// Options of one activity for this worker's workflows, in place of those of its attribute; those of a call are stronger.
+    /// The activity may be registered elsewhere.
+    ///
+    /// ```
+    /// # use everloop::{ActivityOptions, prelude::*};
+    /// # #[activity(start_to_close_timeout = "1m")] async fn charge(amount: u32) -> ActivityResult<()> { Ok(()) }
+    /// # fn example(worker: everloop::WorkerBuilder) -> everloop::WorkerBuilder {
+    /// let patient = ActivityOptions::new().start_to_close_timeout(Duration::from_secs(600));
+    /// worker.override_activity_options(charge, patient)
+    /// # }
+    /// ```
+    pub fn override_activity_options<F: ActivityFn<Signature>, Signature>(
+        mut self,
+        _activity: F,
+        options: ActivityOptions,
+    ) -> Self {
+        self.options.activity_options.overrides.insert(<F::Activity as Activity>::NAME, options);
+        self
+    }
+
+    /// Sees what is run, and adds headers to what workflows call. The first one added is asked first.
+    pub fn interceptor(mut self, interceptor: impl WorkerInterceptor) -> Self {
+        self.interceptors.push(Arc::new(interceptor));
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn idle_check(mut self, after: Duration) -> Self {
+        self.options.idle_check = after;
+        self
+    }
+
+    /// What runs in place of registered activities, now and later.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn mocks(mut self, mocks: Arc<Mocks>) -> Self {
+        self.registry.mocks = Some(mocks);
+        self
+    }
+
+    pub(crate) fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// The worker, ready to run.
+    ///
+    /// # Errors
+    /// If nothing is registered, two things have one name, or a number makes no sense.
+    pub fn build(self) -> Result<Worker, BuildError> {
+        let Self { client, task_queue, registry, options, observer, interceptors } = self;
+        let interceptors: Arc<[_]> = interceptors.into();
+        if task_queue.is_empty() {
+            return Err(BuildError::NoTaskQueue);
+        }
+        if registry.workflows.is_empty() && registry.activities.is_empty() {
+            return Err(BuildError::Nothing { task_queue });
+        }
+        if let Some(name) = registry.duplicates.first() {
+            return Err(BuildError::Duplicate { name });
+        }
+        for (option, value) in [
+            ("workflow_threads", options.workflow_threads),
+            ("max_concurrent_workflow_tasks", options.max_workflow_tasks),
+            ("max_concurrent_activities", options.max_activities),
+            ("max_concurrent_blocking_activities", options.max_blocking_activities),
+            ("workflow_pollers", options.workflow_pollers),
+            ("activity_pollers", options.activity_pollers),
+        ] {
+            if value == 0 {
+                return Err(BuildError::Zero { option });
+            }
+        }
+        let WorkerActivityOptions { overrides, defaults } = &options.activity_options;
+        let of_one = overrides.iter().map(|(name, options)| (format!("activity `{name}`"), options));
+        for (place, options) in of_one.chain([("all activities".to_owned(), defaults)]) {
+            options.check().map_err(|cause| BuildError::ActivityOptions { place, cause })?;
+        }
+        let link = Link::of(&client);
+        let registry = Arc::new(registry);
+        let instance_key = Uuid::new_v4().to_string();
+        let stop_polling = StopPolling::default();
+        let server = Arc::new(ServerState::default());
+        let threads = WorkflowThreads::start(ThreadOptions {
+            threads: options.workflow_threads,
+            max_cached: options.max_cached_workflows,
+            deadlock_timeout: options.deadlock_timeout,
+            name: task_queue.clone(),
+        })
+        .map_err(BuildError::Threads)?;
+        let activities = Arc::new(Runner {
+            link: link.clone(),
+            registry: registry.clone(),
+            task_queue: task_queue.clone(),
+            instance_key: instance_key.clone(),
+            slots: Arc::new(Semaphore::new(options.max_activities)),
+            blocking_slots: Arc::new(Semaphore::new(options.max_blocking_activities)),
+            eager: options.eager_activities,
+            server: server.clone(),
+            stop_polling: stop_polling.clone(),
+            shutdown: CancellationToken::new(),
+            cancel_all: CancellationToken::new(),
+            running: TaskTracker::new(),
+            max_per_second: options.max_activities_per_second,
+            observer: observer.clone(),
+            interceptors: interceptors.clone(),
+        });
+        let sticky_queue = (options.max_cached_workflows > 0).then(|| format!("{task_queue}-{instance_key}"));
+        let shell = Shell {
+            keeps_metadata: client.capabilities().sdk_metadata,
+            link,
+            task_queue,
+            sticky_queue,
+            instance_key,
+            registry,
+            activity_options: Arc::new(options.activity_options.clone()),
+            threads,
+            places: Places::new(options.max_workflow_tasks, options.max_cached_workflows > 0),
+            activities,
+            server,
+            stop_polling,
+            tasks: TaskTracker::new(),
+            observer,
+            interceptors,
+        };
+        Ok(Worker { shell: Arc::new(shell), options, shutdown: CancellationToken::new() })
+    }
+}

@@ -1,0 +1,51 @@
+//! The options of a worker.
+
+use std::time::Duration;
+
+use crate::data::WorkerActivityOptions;
+
+/// How a worker works. The builder's methods say what each of them means.
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    pub(super) max_cached_workflows: usize,
+    pub(super) workflow_threads: usize,
+    pub(super) max_workflow_tasks: usize,
+    pub(super) max_activities: usize,
+    pub(super) max_blocking_activities: usize,
+    pub(super) max_activities_per_second: Option<f64>,
+    pub(super) workflow_pollers: usize,
+    pub(super) activity_pollers: usize,
+    pub(super) deadlock_timeout: Option<Duration>,
+    pub(super) graceful_shutdown_timeout: Duration,
+    pub(super) eager_activities: bool,
+    pub(super) activity_options: WorkerActivityOptions,
+    /// How long a cached run is idle before the server is asked whether it has ended.
+    pub(super) idle_check: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_cached_workflows: 1000,
+            // More than that sleep and wake more than they work: engine, client and activities want cores too.
+            workflow_threads: std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
+            max_workflow_tasks: 100,
+            max_activities: 100,
+            max_blocking_activities: 100,
+            max_activities_per_second: None,
+            workflow_pollers: 4,
+            activity_pollers: 4,
+            deadlock_timeout: (!is_debugged()).then_some(Duration::from_secs(2)),
+            graceful_shutdown_timeout: Duration::ZERO,
+            eager_activities: true,
+            activity_options: WorkerActivityOptions::default(),
+            idle_check: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Whether a debugger holds this process: then a stopped workflow is no deadlock.
+fn is_debugged() -> bool {
+    std::fs::read_to_string("/proc/self/status")
+        .is_ok_and(|status| status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0")))
+}

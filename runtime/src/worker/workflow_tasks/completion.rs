@@ -1,0 +1,175 @@
+//! Workflow tasks that are completed.
+
+use std::time::Duration;
+
+use everloop_proto::temporal::api::command::v1::Command;
+use everloop_proto::temporal::api::command::v1::command::Attributes;
+use everloop_proto::temporal::api::enums::v1::TaskQueueKind;
+use everloop_proto::temporal::api::sdk::v1::WorkflowTaskCompletedMetadata;
+use everloop_proto::temporal::api::taskqueue::v1::StickyExecutionAttributes;
+use everloop_proto::temporal::api::workflowservice::v1 as wire;
+
+use super::identity::Identity;
+use super::query::query_result;
+use crate::data::Headers;
+use crate::executor::{Completion, SDK_NAME, catch};
+use crate::notice::say_unless_heard;
+use crate::raw;
+use crate::worker::activities::EagerSlots;
+use crate::worker::interceptor::CallingWorkflow;
+use crate::worker::jobs::{QueryAnswers, Turn, Undo};
+use crate::worker::link::LinkError;
+use crate::worker::shell::Shell;
+use crate::worker::unsent::{failed_answer, leave_out_large_answers, leave_out_result, too_large};
+
+/// How long the server keeps a task on our own queue before it gives it to any worker. Shorter than a call may take: a
+/// query of a worker that is gone is answered by another one in time.
+const STICKY_SCHEDULE_TO_START: Duration = Duration::from_secs(5);
+
+impl Shell {
+    /// Sends what completes a task. Answers the next task of the run, if one came back.
+    pub(super) async fn complete(
+        &self,
+        identity: &Identity,
+        task_token: bytes::Bytes,
+        completion: Completion,
+        answers: QueryAnswers,
+        headers: &Headers,
+        turn: Turn,
+    ) -> Result<Option<wire::PollWorkflowTaskQueueResponse>, LinkError> {
+        let Completion { mut commands, messages, rules, warnings, closes } = completion;
+        for warning in warnings {
+            tracing::warn!(
+                workflow_id = %identity.workflow_id, run_id = %identity.run_id,
+                workflow_type = %identity.workflow_type, "{warning}"
+            );
+            say_unless_heard(|| format!("{} `{}`: {warning}", identity.workflow_type, identity.workflow_id));
+        }
+        catch(|| self.intercept(identity, headers, &mut commands))
+            .map_err(|panic| LinkError::Interceptor(panic.to_string()))?;
+        let mut eager = EagerSlots::default();
+        for command in &mut commands {
+            if let Some(Attributes::ScheduleActivityTaskCommandAttributes(activity)) = &mut command.attributes {
+                let ours = activity.task_queue.as_ref().is_some_and(|queue| queue.name == self.task_queue);
+                let known = activity.activity_type.as_ref().is_some_and(|kind| self.activities.knows(&kind.name));
+                if !(ours && self.activities.polls())
+                    && let Some(queue) = &activity.task_queue
+                {
+                    self.link.client.watch_activity_queue(&queue.name);
+                }
+                activity.request_eager_execution = ours && known && self.activities.reserve_eager(&mut eager);
+            }
+        }
+        let sdk_metadata = (self.keeps_metadata && !rules.is_empty()).then(|| WorkflowTaskCompletedMetadata {
+            lang_used_flags: rules,
+            sdk_name: SDK_NAME.to_owned(),
+            sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Default::default()
+        });
+        // Nobody will poll our own queue once the worker stops.
+        let sticky_queue = self.sticky_queue.as_ref().filter(|_| !self.stop_polling.begin.is_cancelled());
+        let sticky_attributes = sticky_queue.map(|name| StickyExecutionAttributes {
+            worker_task_queue: Some(raw::TaskQueue {
+                name: name.clone(),
+                kind: TaskQueueKind::Sticky as i32,
+                normal_name: self.task_queue.clone(),
+            }),
+            schedule_to_start_timeout: STICKY_SCHEDULE_TO_START.try_into().ok(),
+        });
+        let mut request = wire::RespondWorkflowTaskCompletedRequest {
+            task_token,
+            commands,
+            messages,
+            identity: self.link.identity.clone(),
+            namespace: self.link.namespace.clone(),
+            sticky_attributes,
+            return_new_workflow_task: true,
+            sdk_metadata,
+            query_results: answers.into_iter().map(|(id, answer)| (id, query_result(answer))).collect(),
+            capabilities: Some(wire::respond_workflow_task_completed_request::Capabilities {
+                discard_speculative_workflow_task_with_events: true,
+            }),
+            ..Default::default()
+        };
+        self.encode_completion(&mut request).await?;
+        let reply = match self.link.connection.call_with(&request).await {
+            Err(error) if error.is_too_large() => {
+                let error = LinkError::from(error);
+                if !leave_out_large_answers(&mut request, &error) {
+                    return Err(too_large(&request, &error));
+                }
+                self.link.connection.call_with(&request).await.map_err(LinkError::from)
+            }
+            reply => reply.map_err(LinkError::from),
+        };
+        let mut reply = match reply {
+            Err(error) if error.is_about_size() => return Err(too_large(&request, &error)),
+            reply => reply?,
+        };
+        if closes && let Some(observer) = &self.observer {
+            observer.run_closed(&identity.workflow_id, &identity.run_id);
+        }
+        if reply.reset_history_event_id != 0 {
+            let last_started_event_id = reply.reset_history_event_id;
+            self.undo(&identity.run_id, turn, Undo::Discard { last_started_event_id });
+        }
+        self.run_eagerly(std::mem::take(&mut reply.activity_tasks), eager);
+        Ok(reply.workflow_task.filter(|task| !task.task_token.is_empty()))
+    }
+
+    /// Encodes the payloads of a completion. An answer that the codec refuses fails alone.
+    async fn encode_completion(
+        &self,
+        request: &mut wire::RespondWorkflowTaskCompletedRequest,
+    ) -> Result<(), LinkError> {
+        let mut answers = std::mem::take(&mut request.query_results);
+        let mut messages = std::mem::take(&mut request.messages);
+        self.link.encode(request).await?;
+        for answer in answers.values_mut() {
+            if let Err(error) = self.link.encode(answer).await {
+                *answer = failed_answer(LinkError::from(error).failure_of("the query's answer"));
+            }
+        }
+        for message in &mut messages {
+            let original = message.clone();
+            if let Err(error) = self.link.encode(message).await.map_err(LinkError::from) {
+                *message = original;
+                leave_out_result(message, &error).ok_or(error)?;
+            }
+        }
+        (request.query_results, request.messages) = (answers, messages);
+        Ok(())
+    }
+
+    /// Lets interceptors see a new workflow, and add headers to what it calls.
+    fn intercept(&self, identity: &Identity, headers: &Headers, commands: &mut [Command]) {
+        if self.interceptors.is_empty() {
+            return;
+        }
+        let workflow = CallingWorkflow {
+            workflow_id: &identity.workflow_id,
+            run_id: &identity.run_id,
+            workflow_type: &identity.workflow_type,
+            headers,
+        };
+        if identity.is_first {
+            self.interceptors.iter().for_each(|interceptor| interceptor.workflow_started(&workflow));
+        }
+        for command in commands {
+            if let Some(Attributes::ScheduleActivityTaskCommandAttributes(activity)) = &mut command.attributes {
+                let kind = activity.activity_type.as_ref().map(|kind| kind.name.as_str()).unwrap_or_default();
+                let mut headers = Headers::from_wire(activity.header.take());
+                for interceptor in self.interceptors.iter() {
+                    interceptor.activity_scheduled(&workflow, kind, &mut headers);
+                }
+                activity.header = headers.into_wire();
+            }
+        }
+    }
+
+    fn run_eagerly(&self, tasks: Vec<wire::PollActivityTaskQueueResponse>, mut eager: EagerSlots) {
+        for task in tasks {
+            self.activities.start(task, eager.slot());
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! A workflow task on its thread, with as much history as it needs.
+
+use std::sync::Arc;
+
+use everloop_proto::temporal::api::enums::v1::WorkflowTaskFailedCause;
+use everloop_proto::temporal::api::history::v1::HistoryEvent;
+use everloop_proto::temporal::api::workflowservice::v1 as wire;
+use tokio::sync::oneshot;
+
+use super::identity::Identity;
+use crate::data::{Failure, Headers};
+use crate::executor::{Completion, RunOptions, Update, listed};
+use crate::raw;
+use crate::worker::jobs::{Answer, Job, Query, QueryAnswers, Turn, Undo, WorkflowJob};
+use crate::worker::link::LinkError;
+use crate::worker::shell::Shell;
+use crate::worker::threads::{Busy, Unavailable};
+
+/// What was made of a workflow task.
+pub(super) enum Outcome {
+    Completed { completion: Completion, answers: QueryAnswers, headers: Headers, turn: Turn },
+    Queried(QueryAnswers),
+    Failed { cause: WorkflowTaskFailedCause, failure: Failure },
+}
+
+enum Done {
+    Outcome(Box<Outcome>),
+    /// The thread has not got the run: send the whole history.
+    StartOver,
+}
+
+impl Shell {
+    /// Has a workflow thread do the task, with as much history as it asks for.
+    pub(super) async fn execute(&self, mut task: wire::PollWorkflowTaskQueueResponse, identity: &Identity) -> Outcome {
+        let fail = |message: String| Outcome::Failed {
+            cause: WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure,
+            failure: Failure::application("WorkerError", message),
+        };
+        if let Err(error) = self.link.decode(&mut task).await {
+            return fail(error.to_string());
+        }
+        let Some(definition) = self.registry.workflows.get(identity.workflow_type.as_str()) else {
+            let known: Vec<_> = self.registry.workflows.keys().copied().collect();
+            return fail(format!(
+                "the workflow type `{}` is not registered with this worker, where there are: {}; register it, or start it on \
+                 the task queue of a worker that has it",
+                identity.workflow_type,
+                listed(&known)
+            ));
+        };
+        let mut updates = Vec::new();
+        for message in &task.messages {
+            match Update::from_message(message) {
+                Some(Ok(update)) => updates.push(update),
+                Some(Err(error)) => return fail(format!("message `{}` cannot be read: {error}", message.id)),
+                None => return fail(format!("message `{}` is of a protocol that is not supported", message.id)),
+            }
+        }
+        let mut events = task.history.take().unwrap_or_default().events;
+        let mut page_token = std::mem::take(&mut task.next_page_token);
+        loop {
+            if let Some(observer) = &self.observer {
+                observer.task_begins(&identity.workflow_id, &identity.run_id, definition, &events);
+            }
+            let job = Box::new(WorkflowJob {
+                definition: definition.clone(),
+                options: RunOptions {
+                    namespace: self.link.namespace.clone(),
+                    workflow_id: identity.workflow_id.clone(),
+                    run_id: identity.run_id.to_string(),
+                    activity_options: self.activity_options.clone(),
+                    rules_supported: self.keeps_metadata,
+                },
+                events,
+                more: !page_token.is_empty(),
+                updates: updates.clone(),
+                previous_started_event_id: task.previous_started_event_id,
+                completes_task: task.query.is_none(),
+                queries: queries(&task),
+            });
+            let run_id = identity.run_id.clone();
+            match self.work(&run_id, job, page_token, identity).await {
+                Ok(Done::Outcome(outcome)) => return *outcome,
+                Ok(Done::StartOver) => match self.page(identity, Default::default()).await {
+                    Ok((first, next)) => (events, page_token) = (first, next),
+                    Err(error) => return fail(format!("its history cannot be fetched: {error}")),
+                },
+                Err(error) => {
+                    self.threads.tell(&run_id, Job::NoPage { run_id: run_id.clone() });
+                    return fail(format!("its history cannot be fetched: {error}"));
+                }
+            }
+        }
+    }
+
+    /// One job with its pages, on whichever thread has the run.
+    async fn work(
+        &self,
+        run_id: &Arc<str>,
+        job: Box<WorkflowJob>,
+        mut page_token: bytes::Bytes,
+        identity: &Identity,
+    ) -> Result<Done, LinkError> {
+        let thread = match self.threads.of_run(run_id) {
+            Ok(thread) => thread,
+            Err(unavailable) => return Ok(Done::Outcome(no_thread(&unavailable).into())),
+        };
+        let (reply, mut answer) = oneshot::channel();
+        thread.send(Job::Work { run_id: run_id.clone(), job, reply });
+        loop {
+            let answered = tokio::select! {
+                biased;
+                answered = &mut answer => answered.ok(),
+                () = thread.lost.cancelled() => None,
+            };
+            match answered {
+                Some(Answer::Completed { completion, answers, headers, turn }) => {
+                    return Ok(Done::Outcome(Outcome::Completed { completion, answers, headers, turn }.into()));
+                }
+                Some(Answer::Queried(answers)) => return Ok(Done::Outcome(Outcome::Queried(answers).into())),
+                Some(Answer::Failed(failure)) => {
+                    let (cause, failure) = (failure.cause(), failure.to_failure());
+                    return Ok(Done::Outcome(Outcome::Failed { cause, failure }.into()));
+                }
+                Some(Answer::CacheMiss) => return Ok(Done::StartOver),
+                Some(Answer::NeedHistory) => {
+                    let (events, next) = self.page(identity, page_token).await?;
+                    let more = !next.is_empty();
+                    page_token = next;
+                    let (reply, next_answer) = oneshot::channel();
+                    answer = next_answer;
+                    thread.send(Job::Page { run_id: run_id.clone(), events, more, reply });
+                }
+                None => {
+                    // The thread was given up. This run's own code may be why.
+                    return Ok(match thread.blamed(run_id) {
+                        Some(busy) => Done::Outcome(deadlocked(busy).into()),
+                        None => Done::StartOver,
+                    });
+                }
+            }
+        }
+    }
+
+    /// A page of a run's history.
+    async fn page(
+        &self,
+        identity: &Identity,
+        page_token: bytes::Bytes,
+    ) -> Result<(Vec<HistoryEvent>, bytes::Bytes), LinkError> {
+        let request = wire::GetWorkflowExecutionHistoryRequest {
+            namespace: self.link.namespace.clone(),
+            execution: Some(raw::WorkflowExecution {
+                workflow_id: identity.workflow_id.clone(),
+                run_id: identity.run_id.to_string(),
+            }),
+            next_page_token: page_token,
+            ..Default::default()
+        };
+        let reply = self.link.connection.call(request).await?;
+        let mut events = reply.history.unwrap_or_default().events;
+        self.link.decode(&mut events).await?;
+        Ok((events, reply.next_page_token))
+    }
+
+    pub(super) fn undo(&self, run_id: &Arc<str>, turn: Turn, undo: Undo) {
+        self.threads.tell(run_id, Job::Undo { run_id: run_id.clone(), turn, undo });
+    }
+}
+
+fn queries(task: &wire::PollWorkflowTaskQueueResponse) -> Vec<Query> {
+    let alone = task.query.iter().map(|query| (String::new(), query.clone()));
+    let attached = task.queries.iter().map(|(id, query)| (id.clone(), query.clone()));
+    alone
+        .chain(attached)
+        .map(|(id, query)| Query {
+            id,
+            name: query.query_type,
+            input: query.query_args.map(|args| args.payloads).unwrap_or_default(),
+        })
+        .collect()
+}
+
+fn deadlocked(busy: &Busy) -> Outcome {
+    let (elapsed, after) = (busy.since.elapsed(), busy.after());
+    failed_by_thread(format!(
+        "the workflow's code ran for {elapsed:.1?} without waiting for anything: it blocks its thread, or computes too long; \
+         move that into an activity{after}"
+    ))
+}
+
+fn no_thread(unavailable: &Unavailable) -> Outcome {
+    failed_by_thread(match unavailable {
+        Unavailable::Blocked(busy) => format!(
+            "the workflow's code has blocked its thread for {:.0?}, and is not executed again before it comes back: move what \
+             blocks into an activity, and restart the worker with that{}",
+            busy.since.elapsed(),
+            busy.after()
+        ),
+        Unavailable::NoThread => {
+            "the system gives no thread in place of one that workflow code has blocked: restart the \
+                                  worker, or give its process more threads"
+                .to_owned()
+        }
+    })
+}
+
+fn failed_by_thread(message: String) -> Outcome {
+    Outcome::Failed {
+        cause: WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure,
+        failure: Failure::application("DeadlockDetected", message),
+    }
+}

@@ -1,0 +1,106 @@
+//! Workflow tasks that fail.
+
+use std::time::Duration;
+
+use everloop_proto::temporal::api::enums::v1::WorkflowTaskFailedCause;
+use everloop_proto::temporal::api::workflowservice::v1 as wire;
+
+use super::identity::Identity;
+use crate::data::Failure;
+use crate::notice::say_unless_heard;
+use crate::worker::link::LinkError;
+use crate::worker::shell::Shell;
+use crate::worker::unsent::shortened;
+
+/// The pause before a failure of a second, third, … attempt is reported. The server offers the task again at once, and
+/// nobody gains from a task that fails many times a second.
+const FIRST_FAILURE_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_FAILURE_PAUSE: Duration = Duration::from_secs(60);
+
+impl Shell {
+    /// Reports a task as failed, to those who read logs and to the server.
+    pub(super) async fn fail_task(
+        &self,
+        identity: &Identity,
+        token: bytes::Bytes,
+        cause: WorkflowTaskFailedCause,
+        failure: Failure,
+        slot: &mut Option<tokio::sync::OwnedSemaphorePermit>,
+    ) -> Result<(), LinkError> {
+        self.warn_failed(identity, &failure, cause == WorkflowTaskFailedCause::GrpcMessageTooLarge);
+        if let Some(observer) = &self.observer {
+            observer.task_failed(&identity.workflow_id, &identity.run_id, &failure);
+        }
+        // The slot is another task's meanwhile.
+        drop(slot.take());
+        self.fail(identity, token, cause, failure).await
+    }
+
+    async fn fail(
+        &self,
+        identity: &Identity,
+        task_token: bytes::Bytes,
+        cause: WorkflowTaskFailedCause,
+        failure: Failure,
+    ) -> Result<(), LinkError> {
+        tokio::select! {
+            () = tokio::time::sleep(failure_pause(identity.attempt)) => {}
+            () = self.stop_polling.begin.cancelled() => {}
+        }
+        match self.send_failure(task_token.clone(), cause, failure.clone()).await {
+            Err(error) if error.is_unsendable() => {
+                self.send_failure(task_token, cause, shortened(&failure, &error)).await
+            }
+            sent => sent,
+        }
+    }
+
+    async fn send_failure(
+        &self,
+        task_token: bytes::Bytes,
+        cause: WorkflowTaskFailedCause,
+        failure: Failure,
+    ) -> Result<(), LinkError> {
+        let mut request = wire::RespondWorkflowTaskFailedRequest {
+            task_token,
+            cause: cause as i32,
+            failure: Some(failure.into_wire()),
+            identity: self.link.identity.clone(),
+            namespace: self.link.namespace.clone(),
+            ..Default::default()
+        };
+        self.link.encode(&mut request).await?;
+        self.link.connection.call(request).await?;
+        Ok(())
+    }
+
+    pub(super) fn warn_failed(&self, identity: &Identity, failure: &Failure, is_final: bool) {
+        let Identity { workflow_id, run_id, workflow_type, attempt, .. } = identity;
+        let next = failure_pause(*attempt);
+        if is_final {
+            tracing::warn!(
+                %workflow_id, %run_id, %workflow_type, attempt, cause = %failure,
+                "a workflow task failed, and the server terminates the workflow: it cannot go on from there"
+            );
+            say_unless_heard(|| format!("the {workflow_type} `{workflow_id}` cannot go on: {failure}"));
+            return;
+        }
+        tracing::warn!(
+            %workflow_id, %run_id, %workflow_type, attempt, cause = %failure,
+            "a workflow task failed; the workflow is not lost, the task is tried again {}",
+            if next.is_zero() { "at once".to_owned() } else { format!("in {next:?}") }
+        );
+        if *attempt == 1 {
+            say_unless_heard(|| {
+                format!("a task of the {workflow_type} `{workflow_id}` failed, and is tried again and again: {failure}")
+            });
+        }
+    }
+}
+
+fn failure_pause(attempt: u32) -> Duration {
+    match attempt {
+        0 | 1 => Duration::ZERO,
+        more => FIRST_FAILURE_PAUSE.saturating_mul(1 << (more - 2).min(10)).min(LONGEST_FAILURE_PAUSE),
+    }
+}

@@ -1,0 +1,28 @@
+//! Which workflow task it is.
+
+use std::sync::Arc;
+
+use everloop_proto::temporal::api::workflowservice::v1 as wire;
+
+/// Which task it is, for calls and messages.
+pub(super) struct Identity {
+    pub(super) workflow_id: String,
+    pub(super) run_id: Arc<str>,
+    pub(super) workflow_type: String,
+    pub(super) attempt: u32,
+    /// Whether no task of the run was completed before.
+    pub(super) is_first: bool,
+}
+
+impl Identity {
+    pub(super) fn of(task: &wire::PollWorkflowTaskQueueResponse) -> Self {
+        let execution = task.workflow_execution.clone().unwrap_or_default();
+        Self {
+            workflow_id: execution.workflow_id,
+            run_id: execution.run_id.into(),
+            workflow_type: task.workflow_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default(),
+            attempt: task.attempt.max(1).unsigned_abs(),
+            is_first: task.previous_started_event_id == 0,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Workflow tasks, from poll to answer.
+
+mod completion;
+mod execution;
+mod failure;
+mod identity;
+mod poll;
+mod query;
+
+use std::sync::Arc;
+
+use everloop_proto::temporal::api::workflowservice::v1 as wire;
+use tokio::sync::OwnedSemaphorePermit;
+
+use self::execution::Outcome;
+use self::identity::Identity;
+pub(super) use self::poll::poll_workflow_tasks;
+use super::jobs::Undo;
+use super::link::LinkError;
+use super::shell::Shell;
+use crate::client::RpcCode;
+use crate::data::Failure;
+use crate::executor::QueryError;
+
+impl Shell {
+    /// Handles a task and those that come back with its answer.
+    async fn workflow_task(self: Arc<Self>, mut task: wire::PollWorkflowTaskQueueResponse, slot: OwnedSemaphorePermit) {
+        let mut slot = Some(slot);
+        loop {
+            let identity = Identity::of(&task);
+            let run_id = identity.run_id.clone();
+            let token = task.task_token.clone();
+            let is_query = task.query.is_some();
+            let outcome = self.execute(task, &identity).await;
+            let sent = match outcome {
+                Outcome::Completed { completion, answers, headers, turn } => {
+                    let sent = self.complete(&identity, token.clone(), completion, answers, &headers, turn).await;
+                    if sent.is_err() {
+                        // Whatever the server made of the task, history will tell: begin anew from there.
+                        self.undo(&run_id, turn, Undo::Evict);
+                    }
+                    match sent {
+                        Err(error) if error.is_unsendable() => {
+                            let failure = error.failure_of("the completion of the workflow task");
+                            self.fail_task(&identity, token, error.cause(), failure, &mut slot).await.map(|()| None)
+                        }
+                        sent => sent.map(Some),
+                    }
+                }
+                Outcome::Queried(answers) => self.answer_query(token, answers).await.map(|()| None),
+                Outcome::Failed { failure, .. } if is_query => {
+                    self.warn_failed(&identity, &failure, false);
+                    let error = QueryError { failure: failure.into() };
+                    self.answer_query(token, vec![(String::new(), Err(error))]).await.map(|()| None)
+                }
+                Outcome::Failed { cause, failure } => {
+                    self.fail_task(&identity, token, cause, failure, &mut slot).await.map(|()| None)
+                }
+            };
+            match sent {
+                Ok(Some(Some(next))) => task = next,
+                Ok(_) => return,
+                Err(error) => {
+                    let is_lost = matches!(&error, LinkError::Rpc(error) if error.code == RpcCode::NotFound);
+                    if is_lost {
+                        tracing::debug!(workflow_id = %identity.workflow_id, %error, "the task was no longer wanted");
+                    } else {
+                        if let Some(observer) = &self.observer {
+                            // Refused by the engine, or not to be sent: for the workflow it is a failed task all the same.
+                            let cause = Failure::application("WorkflowTaskRefused", error.to_string());
+                            observer.task_failed(&identity.workflow_id, &run_id, &cause);
+                        }
+                        tracing::warn!(
+                            workflow_id = %identity.workflow_id, run_id = %identity.run_id, %error,
+                            "a workflow task could not be answered; it will be offered again"
+                        );
+                    }
+                    return;
+                }
+            }
+        }
+    }
+}
