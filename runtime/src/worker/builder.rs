@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::activities::Activities as Runner;
+use super::activity_tasks::Activities as Runner;
 use super::error::BuildError;
 use super::interceptor::WorkerInterceptor;
 use super::link::Link;

@@ -9,7 +9,7 @@
 //!
 //! *Invariant: nothing that a task does may end the worker.*
 
-mod activities;
+mod activity_tasks;
 mod builder;
 mod closed;
 mod error;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
 
-use super::activities::Activities;
+use super::activity_tasks::Activities;
 use super::interceptor::WorkerInterceptor;
 use super::link::Link;
 use super::observer::Observer;

@@ -15,7 +15,7 @@ use crate::data::Headers;
 use crate::executor::{Completion, SDK_NAME, catch};
 use crate::notice::say_unless_heard;
 use crate::raw;
-use crate::worker::activities::EagerSlots;
+use crate::worker::activity_tasks::EagerSlots;
 use crate::worker::interceptor::CallingWorkflow;
 use crate::worker::jobs::{QueryAnswers, Turn, Undo};
 use crate::worker::link::LinkError;

@@ -1,0 +1,93 @@
+//! One attempt of an activity.
+
+use std::sync::Arc;
+
+use everloop_proto::temporal::api::workflowservice::v1 as wire;
+use tokio::sync::watch;
+
+use super::answer::Ended;
+use super::body::panicked;
+use super::runner::Activities;
+use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats};
+use crate::data::{Failure, FailureKind, Payloads};
+use crate::errors::ActivityError;
+use crate::executor::{catch, listed};
+use crate::notice::say_unless_heard;
+use crate::worker::logging;
+
+impl Activities {
+    pub(super) async fn run(&self, mut task: wire::PollActivityTaskQueueResponse) {
+        let token = std::mem::take(&mut task.task_token);
+        let is_unbounded = task.retry_policy.as_ref().is_none_or(|policy| policy.maximum_attempts == 0);
+        if let Err(error) = self.link.decode(&mut task).await {
+            let info = self.info(&task, &token);
+            let failure = Failure::application("PayloadCodecError", error.to_string());
+            return self.report(&info, token, Ended::Failed(failure, None)).await;
+        }
+        let info = self.info(&task, &token);
+        let input = task.input.take().map(|input| input.payloads).unwrap_or_default();
+        let Some(activity) = self.registry.activity(&info.activity_type) else {
+            let known = self.registry.activity_names();
+            let message = format!(
+                "the activity type `{}` is not registered with this worker, where there are: {}; register it, or call it with \
+                 the task queue of a worker that has it",
+                info.activity_type,
+                listed(&known)
+            );
+            if info.attempt == 1 {
+                say_unless_heard(|| format!("an activity of `{}` fails again and again: {message}", info.workflow_id));
+            }
+            let failure = Failure::application("ActivityNotRegistered", message);
+            self.observe_failure(&info, is_unbounded, &failure);
+            return self.report(&info, token, Ended::Failed(failure, None)).await;
+        };
+        let (cancel, cancelled) = watch::channel(None);
+        let beats = Arc::new(Heartbeats::default());
+        let signals = ContextSignals { cancelled, shutdown: self.shutdown.clone(), beats: beats.clone() };
+        let last_details = Payloads::from_wire(task.heartbeat_details.take());
+        let context = ActivityContext::new(info.clone(), last_details, signals);
+        let started = catch(|| self.interceptors.iter().for_each(|interceptor| interceptor.activity_started(&info)));
+        if let Err(panic) = started {
+            return self.report(&info, token, Ended::Failed(panicked(panic).into_failure(), None)).await;
+        }
+        let span = logging::of_activity(&info);
+        let body = self.body(activity, context.clone(), input, span);
+        let mut last_sent = None;
+        let ended = tokio::select! {
+            ended = body => ended,
+            // It only watches: what the activity makes of a cancellation is its own business. It ends an attempt whose
+            // heartbeats cannot be sent.
+            failed = self.watch(&info, &token, &cancel, &beats, &mut last_sent) => failed,
+        };
+        let failure = ended.as_ref().err().map(ActivityError::failure);
+        let told =
+            catch(|| self.interceptors.iter().rev().for_each(|interceptor| interceptor.activity_ended(&info, failure)));
+        if let Err(panic) = told {
+            // The attempt has its result, which counts.
+            tracing::warn!(activity_type = info.activity_type, %panic, "an interceptor panicked after an activity");
+        }
+        if context.completes_elsewhere() {
+            return;
+        }
+        let ended = match ended {
+            Ok(result) => Ended::Completed(result),
+            Err(error) if error.is_cancelled() && *cancel.borrow() == Some(ActivityCancelReason::Requested) => {
+                Ended::Cancelled(error.into_failure())
+            }
+            // Details that have not been sent yet go along, for the next attempt.
+            Err(error) => {
+                self.observe_failure(&info, is_unbounded, error.failure());
+                Ended::Failed(error.into_failure(), beats.take().or(last_sent))
+            }
+        };
+        self.report(&info, token, ended).await;
+    }
+
+    /// Reports an attempt that failed, of an activity that may be tried for ever.
+    fn observe_failure(&self, info: &ActivityInfo, is_unbounded: bool, failure: &Failure) {
+        let is_final = matches!(failure.kind, FailureKind::Application { non_retryable: true, .. });
+        if let Some(observer) = self.observer.as_ref().filter(|_| is_unbounded && !is_final) {
+            observer.attempt_failed(info, failure);
+        }
+    }
+}

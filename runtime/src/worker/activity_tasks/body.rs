@@ -1,0 +1,111 @@
+//! An activity's own code.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::runtime::Handle;
+use tokio::task::JoinError;
+use tokio::time::Instant;
+use tracing::{Instrument, Span};
+
+use super::info::waiting_limit;
+use super::runner::Activities;
+use crate::activity::{ActivityCancelReason, ActivityContext};
+use crate::data::Failure;
+use crate::errors::ActivityError;
+use crate::executor::{Panic, catch, discard};
+use crate::raw;
+use crate::registry::RegisteredActivity;
+
+impl Activities {
+    /// The activity's own code. Panics and undecodable inputs are failures of the attempt.
+    pub(super) async fn body(
+        &self,
+        activity: RegisteredActivity,
+        context: ActivityContext,
+        input: Vec<raw::Payload>,
+        span: Span,
+    ) -> Result<raw::Payload, ActivityError> {
+        let RegisteredActivity { blocking, run } = activity;
+        let context_of_wait = context.clone();
+        let start = move || {
+            run(context, &input).map_err(|cause| {
+                let failure = Failure::application("DecodeError", cause.to_string());
+                ActivityError::from(failure)
+            })
+        };
+        if !blocking {
+            let mut running = Guarded(Some(Box::pin(async move { start()?.await })));
+            let caught = poll_fn(|cx| match catch(|| running.poll(cx)) {
+                Ok(polled) => polled,
+                Err(panic) => Poll::Ready(Err(panicked(panic))),
+            });
+            return caught.instrument(span).await;
+        }
+        // An attempt that is over must not begin late, beside the next one or after the worker's end.
+        let wait = waiting_limit(context_of_wait.info());
+        let begin_by = wait.and_then(|wait| Instant::now().checked_add(wait));
+        let out_of_time = async {
+            match begin_by {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        let slot = tokio::select! {
+            biased;
+            reason = context_of_wait.cancelled() => return Err(not_begun(reason)),
+            () = out_of_time => return Err(not_begun(ActivityCancelReason::TimedOut)),
+            slot = self.blocking_slots.clone().acquire_owned() => slot,
+        };
+        let runtime = Handle::current();
+        let thread = tokio::task::spawn_blocking(move || {
+            // Threads may be scarce, too.
+            let is_late = begin_by.is_some_and(|deadline| Instant::now() > deadline);
+            let late = context_of_wait.cancel_reason().or(is_late.then_some(ActivityCancelReason::TimedOut));
+            if let Some(reason) = late {
+                return Err(not_begun(reason));
+            }
+            let result = span.in_scope(|| catch(|| runtime.block_on(async move { start()?.await })));
+            drop(slot);
+            result.unwrap_or_else(|panic| Err(panicked(panic)))
+        });
+        thread.await.unwrap_or_else(|error: JoinError| Err(ActivityError::new(error.to_string())))
+    }
+}
+
+/// The failure of a blocking activity that found no thread in time.
+fn not_begun(reason: ActivityCancelReason) -> ActivityError {
+    let why = match reason {
+        ActivityCancelReason::Requested => return ActivityError::cancelled(),
+        ActivityCancelReason::WorkerShutdown => "the worker stopped before one of its threads was free",
+        _ => {
+            "the attempt expired before one of the worker's threads was free; raise \
+             `max_concurrent_blocking_activities`, or the activity's timeouts"
+        }
+    };
+    Failure::application("ActivityNotBegun", format!("the activity did not begin: {why}")).into()
+}
+
+/// A future of user code, whose destructors may panic where it is dropped before it ended.
+struct Guarded<F>(Option<Pin<Box<F>>>);
+
+impl<F: Future> Guarded<F> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.0.as_mut().expect("only its drop takes the future out").as_mut().poll(cx)
+    }
+}
+
+impl<F> Drop for Guarded<F> {
+    fn drop(&mut self) {
+        if let Err(panic) = discard(self.0.take()) {
+            tracing::warn!(%panic, "an activity that was over panicked while it was dropped");
+        }
+    }
+}
+
+pub(super) fn panicked(panic: Panic) -> ActivityError {
+    let mut failure = Failure::application("Panic", panic.to_string());
+    failure.stack_trace = panic.location.unwrap_or_default();
+    ActivityError::from(failure)
+}

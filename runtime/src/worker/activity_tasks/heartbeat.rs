@@ -1,0 +1,106 @@
+//! What goes on beside an activity's own code: heartbeats, and the reasons to end.
+
+use std::time::Duration;
+
+use everloop_proto::temporal::api::workflowservice::v1 as wire;
+use tokio::sync::watch;
+
+use super::info::attempt_limit;
+use super::runner::Activities;
+use crate::activity::{ActivityCancelReason, ActivityInfo, Heartbeats};
+use crate::client::RpcCode;
+use crate::data::Payloads;
+use crate::errors::ActivityError;
+use crate::raw;
+use crate::worker::link::LinkError;
+
+/// How much of the heartbeat timeout may pass between two heartbeats that are sent.
+const HEARTBEAT_SHARE: f64 = 0.8;
+/// Between two heartbeats of an activity without heartbeat timeout.
+const DEFAULT_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
+/// No interval is longer.
+const LONGEST_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(60);
+impl Activities {
+    /// Sends heartbeats and passes on cancellations, for as long as the activity runs.
+    pub(super) async fn watch(
+        &self,
+        info: &ActivityInfo,
+        token: &bytes::Bytes,
+        cancel: &watch::Sender<Option<ActivityCancelReason>>,
+        beats: &Heartbeats,
+        last_sent: &mut Option<Payloads>,
+    ) -> Result<raw::Payload, ActivityError> {
+        let interval = match info.heartbeat_timeout {
+            Some(timeout) => timeout.mul_f64(HEARTBEAT_SHARE).min(LONGEST_HEARTBEAT_INTERVAL),
+            None => DEFAULT_HEARTBEAT_INTERVAL,
+        };
+        let cancel_once = |reason: ActivityCancelReason| {
+            cancel.send_if_modified(|known| {
+                let is_new = known.is_none();
+                known.get_or_insert(reason);
+                is_new
+            });
+        };
+        let heartbeats = async {
+            loop {
+                let details = beats.next().await;
+                let sent = details.clone();
+                match self.heartbeat(token, details).await {
+                    Ok(Some(reason)) => cancel_once(reason),
+                    Ok(None) => {}
+                    Err(error) if error.is_unsendable() => {
+                        // The attempt ends here; a thread that still runs it learns so.
+                        cancel_once(ActivityCancelReason::NotFound);
+                        break ActivityError::from(error.failure_of("the details of a heartbeat"));
+                    }
+                    Err(error) => tracing::debug!(%error, "a heartbeat was not sent"),
+                }
+                *last_sent = Some(sent);
+                tokio::time::sleep(interval).await;
+            }
+        };
+        let out_of_time = async {
+            match attempt_limit(info) {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+            cancel_once(ActivityCancelReason::TimedOut);
+            std::future::pending::<()>().await;
+        };
+        let stopping = async {
+            self.cancel_all.cancelled().await;
+            cancel_once(ActivityCancelReason::WorkerShutdown);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            error = heartbeats => return Err(error),
+            () = out_of_time => {}
+            () = stopping => {}
+        }
+        std::future::pending().await
+    }
+
+    /// Sends one heartbeat. Returns why the activity must stop, if the server says so.
+    async fn heartbeat(
+        &self,
+        token: &bytes::Bytes,
+        details: Payloads,
+    ) -> Result<Option<ActivityCancelReason>, LinkError> {
+        let mut request = wire::RecordActivityTaskHeartbeatRequest {
+            task_token: token.clone(),
+            details: details.into_wire(),
+            identity: self.link.identity.clone(),
+            namespace: self.link.namespace.clone(),
+            ..Default::default()
+        };
+        let sent = async {
+            self.link.encode(&mut request).await?;
+            Ok::<_, LinkError>(self.link.connection.call(request).await?)
+        };
+        match sent.await {
+            Ok(reply) => Ok(ActivityCancelReason::from_heartbeat(&reply)),
+            Err(LinkError::Rpc(error)) if error.code == RpcCode::NotFound => Ok(Some(ActivityCancelReason::NotFound)),
+            Err(error) => Err(error),
+        }
+    }
+}

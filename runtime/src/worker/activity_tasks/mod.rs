@@ -1,0 +1,13 @@
+//! Activity tasks, from poll to answer.
+
+mod answer;
+mod attempt;
+mod body;
+mod eager;
+mod heartbeat;
+mod info;
+mod poll;
+mod runner;
+
+pub(super) use self::eager::EagerSlots;
+pub(super) use self::runner::Activities;

@@ -1,0 +1,48 @@
+//! What runs the activities of a worker.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::registry::Registry;
+use crate::worker::interceptor::WorkerInterceptor;
+use crate::worker::link::Link;
+use crate::worker::observer::Observer;
+use crate::worker::polling::{ServerState, StopPolling};
+
+/// Runs the activities of a worker.
+pub(crate) struct Activities {
+    pub(crate) link: Link,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) task_queue: String,
+    /// Names this worker to the server.
+    pub(crate) instance_key: String,
+    /// One for each activity that may run at the same time.
+    pub(crate) slots: Arc<Semaphore>,
+    /// One for each that may block a thread.
+    pub(crate) blocking_slots: Arc<Semaphore>,
+    pub(crate) eager: bool,
+    pub(crate) server: Arc<ServerState>,
+    pub(crate) stop_polling: StopPolling,
+    /// The worker begins to stop.
+    pub(crate) shutdown: CancellationToken,
+    /// The graceful time is over.
+    pub(crate) cancel_all: CancellationToken,
+    pub(crate) running: TaskTracker,
+    pub(crate) max_per_second: Option<f64>,
+    pub(crate) interceptors: Arc<[Arc<dyn WorkerInterceptor>]>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+}
+
+impl Activities {
+    /// Whether the worker polls for activities now.
+    pub(crate) fn polls(&self) -> bool {
+        self.registry.has_activities()
+    }
+
+    pub(crate) fn knows(&self, activity_type: &str) -> bool {
+        self.registry.activity(activity_type).is_some()
+    }
+}
