@@ -65,6 +65,8 @@ pub(crate) use connection::{Connection, LONG_POLL};
 pub(crate) use eager::{EagerWorkers, TakeTask, TakesTasks};
 pub(crate) use failures::{CheckResult, FailureBoard};
 pub(crate) use retry::Backoff;
+#[cfg(feature = "worker")]
+pub(crate) use rpc::Rpc;
 
 use crate::activity::TaskToken;
 use crate::data::{DynPayloadCodec, Headers, PayloadCodecError, Payloads, decode_message, encode_message};

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::activity_tasks::Activities as Runner;
 use super::error::BuildError;
 use super::interceptor::WorkerInterceptor;
-use super::link::Link;
+use super::link::ServerLink;
 use super::observer::Observer;
 use super::options::Options;
 use super::places::Places;
@@ -224,7 +224,7 @@ impl WorkerBuilder {
         for (place, options) in of_one.chain([("all activities".to_owned(), defaults)]) {
             options.check().map_err(|cause| BuildError::ActivityOptions { place, cause })?;
         }
-        let link = Link::of(&client);
+        let link = ServerLink::of(&client);
         let registry = Arc::new(registry);
         let instance_key = Uuid::new_v4().to_string();
         let stop_polling = StopPolling::default();

@@ -10,6 +10,7 @@
 //! *Invariant: nothing that a task does may end the worker.*
 
 mod activity_tasks;
+mod answer;
 mod builder;
 mod closed;
 mod error;
@@ -22,6 +23,7 @@ mod options;
 mod places;
 mod polling;
 mod run_until;
+mod send_error;
 mod shell;
 mod threads;
 mod unsent;

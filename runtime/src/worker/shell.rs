@@ -6,7 +6,7 @@ use tokio_util::task::TaskTracker;
 
 use super::activity_tasks::Activities;
 use super::interceptor::WorkerInterceptor;
-use super::link::Link;
+use super::link::ServerLink;
 use super::observer::Observer;
 use super::places::Places;
 use super::polling::{ServerState, StopPolling};
@@ -15,7 +15,7 @@ use crate::data::WorkerActivityOptions;
 use crate::registry::Registry;
 
 pub(super) struct Shell {
-    pub(super) link: Link,
+    pub(super) link: ServerLink,
     pub(super) task_queue: String,
     /// Our own queue, for tasks of the runs that we have in the cache. `None` without a cache.
     pub(super) sticky_queue: Option<String>,

@@ -2,14 +2,15 @@
 //! says why; otherwise its task would time out and be tried again for ever.
 
 use everloop_proto::temporal::api::command::v1::Command;
-use everloop_proto::temporal::api::enums::v1::{QueryResultType, WorkflowTaskFailedCause};
+use everloop_proto::temporal::api::enums::v1::QueryResultType;
 use everloop_proto::temporal::api::protocol::v1 as protocol;
 use everloop_proto::temporal::api::query::v1::WorkflowQueryResult;
 use everloop_proto::temporal::api::update::v1 as update;
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use prost::{Message, Name};
 
-use super::link::LinkError;
+use super::link::ServerLink;
+use super::send_error::SendError;
 use crate::data::{Failure, FailureKind};
 
 /// Answers above this size are left out of a completion that is too large.
@@ -17,46 +18,8 @@ const LARGE_ANSWER_BYTES: usize = 64 << 10;
 /// Of the message of a failure that cannot be sent, this much is kept.
 const KEPT_MESSAGE_BYTES: usize = 1 << 10;
 
-impl LinkError {
-    /// Whether the message was not sent, and will not be, as long as it stays as it is.
-    pub(super) fn is_unsendable(&self) -> bool {
-        match self {
-            Self::Rpc(error) => error.is_too_large(),
-            Self::Codec(_) | Self::TooLarge(_) | Self::Interceptor(_) => true,
-        }
-    }
-
-    /// Whether its size is why. A codec may do better next time; the size of a message stays.
-    pub(super) fn is_about_size(&self) -> bool {
-        matches!(self, Self::Rpc(_) | Self::TooLarge(_)) && self.is_unsendable()
-    }
-
-    /// What stands in history in place of something that cannot be sent.
-    pub(super) fn failure_of(&self, what: &str) -> Failure {
-        let type_name = match self {
-            Self::Rpc(_) | Self::TooLarge(_) => "MessageTooLarge",
-            Self::Codec(_) => "PayloadCodecError",
-            Self::Interceptor(_) => "Panic",
-        };
-        let mut failure = Failure::application(type_name, format!("{what} cannot be sent: {self}"));
-        if let FailureKind::Application { non_retryable, .. } = &mut failure.kind {
-            *non_retryable = self.is_about_size();
-        }
-        failure
-    }
-
-    /// The cause of a workflow task that fails because its completion cannot be sent.
-    pub(super) fn cause(&self) -> WorkflowTaskFailedCause {
-        if self.is_about_size() {
-            WorkflowTaskFailedCause::GrpcMessageTooLarge
-        } else {
-            WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure
-        }
-    }
-}
-
 /// A failure without what may have made it impossible to send: details, causes, stack, most of a long message.
-pub(super) fn shortened(failure: &Failure, why: &LinkError) -> Failure {
+pub(super) fn shortened(failure: &Failure, why: &SendError) -> Failure {
     let end =
         (0..=failure.message.len().min(KEPT_MESSAGE_BYTES)).rev().find(|end| failure.message.is_char_boundary(*end));
     let kept = &failure.message[..end.unwrap_or_default()];
@@ -74,25 +37,46 @@ pub(super) fn shortened(failure: &Failure, why: &LinkError) -> Failure {
     short
 }
 
-/// Replaces large answers to queries and updates by failures; false if there are none. Their callers hear why, and the
-/// workflow goes on.
-pub(super) fn leave_out_large_answers(
+/// Encodes the payloads of a completion. An answer that the codec refuses fails alone.
+pub(super) async fn encode_parts(
     request: &mut wire::RespondWorkflowTaskCompletedRequest,
-    why: &LinkError,
-) -> bool {
-    let mut left_out = false;
+    link: &ServerLink,
+) -> Result<(), SendError> {
+    let mut answers = std::mem::take(&mut request.query_results);
+    let mut messages = std::mem::take(&mut request.messages);
+    link.encode(request).await?;
+    for answer in answers.values_mut() {
+        if let Err(error) = link.encode(answer).await {
+            *answer = failed_query_result(SendError::from(error).failure_of("the query's answer"));
+        }
+    }
+    for message in &mut messages {
+        let original = message.clone();
+        if let Err(error) = link.encode(message).await.map_err(SendError::from) {
+            *message = original;
+            replace_result(message, &error).ok_or(error)?;
+        }
+    }
+    (request.query_results, request.messages) = (answers, messages);
+    Ok(())
+}
+
+/// Replaces large answers to queries and updates by failures; returns whether there were any. Their callers learn why, and the
+/// workflow goes on.
+pub(super) fn replace_large_parts(request: &mut wire::RespondWorkflowTaskCompletedRequest, why: &SendError) -> bool {
+    let mut replaced = false;
     for result in request.query_results.values_mut().filter(|result| result.encoded_len() > LARGE_ANSWER_BYTES) {
-        *result = failed_answer(why.failure_of("the query's answer"));
-        left_out = true;
+        *result = failed_query_result(why.failure_of("the query's answer"));
+        replaced = true;
     }
     for message in request.messages.iter_mut().filter(|message| message.encoded_len() > LARGE_ANSWER_BYTES) {
-        left_out |= leave_out_result(message, why).is_some();
+        replaced |= replace_result(message, why).is_some();
     }
-    left_out
+    replaced
 }
 
 /// Replaces the result of a completed update by a failure; `None` if the message has none.
-pub(super) fn leave_out_result(message: &mut protocol::Message, why: &LinkError) -> Option<()> {
+fn replace_result(message: &mut protocol::Message, why: &SendError) -> Option<()> {
     let body = message.body.as_mut()?;
     if body.type_url.rsplit('/').next() != Some(update::Response::full_name().as_str()) {
         return None;
@@ -104,7 +88,7 @@ pub(super) fn leave_out_result(message: &mut protocol::Message, why: &LinkError)
     Some(())
 }
 
-pub(super) fn failed_answer(failure: Failure) -> WorkflowQueryResult {
+pub(super) fn failed_query_result(failure: Failure) -> WorkflowQueryResult {
     let failure = failure.into_wire();
     WorkflowQueryResult {
         result_type: QueryResultType::Failed as i32,
@@ -115,11 +99,11 @@ pub(super) fn failed_answer(failure: Failure) -> WorkflowQueryResult {
 }
 
 /// Says how large a completion is, and what in it is the largest.
-pub(super) fn too_large(request: &wire::RespondWorkflowTaskCompletedRequest, error: &LinkError) -> LinkError {
+pub(super) fn too_large(request: &wire::RespondWorkflowTaskCompletedRequest, error: &SendError) -> SendError {
     let total = request.encoded_len();
     let largest = request.commands.iter().max_by_key(|command| command.encoded_len());
     let largest = largest.map(|command| format!(", of which {} has {}", name(command), command.encoded_len()));
-    LinkError::TooLarge(format!("it has {total} bytes{}: {error}", largest.unwrap_or_default()))
+    SendError::TooLarge(format!("it has {total} bytes{}: {error}", largest.unwrap_or_default()))
 }
 
 fn name(command: &Command) -> &'static str {
@@ -134,8 +118,8 @@ mod tests {
     use super::*;
     use crate::data::Payloads;
 
-    fn why() -> LinkError {
-        LinkError::TooLarge("it is 5 MiB".to_owned())
+    fn why() -> SendError {
+        SendError::TooLarge("it is 5 MiB".to_owned())
     }
 
     #[test]
@@ -154,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn large_answers_are_left_out_and_small_ones_stay() {
+    fn large_answers_are_replaced_and_small_ones_stay() {
         let answer = |bytes: usize| WorkflowQueryResult {
             result_type: QueryResultType::Answered as i32,
             error_message: "a".repeat(bytes),
@@ -162,9 +146,9 @@ mod tests {
         };
         let results = HashMap::from([("large".to_owned(), answer(1 << 20)), ("small".to_owned(), answer(1))]);
         let mut request = wire::RespondWorkflowTaskCompletedRequest { query_results: results, ..Default::default() };
-        assert!(leave_out_large_answers(&mut request, &why()));
+        assert!(replace_large_parts(&mut request, &why()));
         assert_eq!(request.query_results["small"], answer(1));
         assert_eq!(request.query_results["large"].error_message, "the query's answer cannot be sent: it is 5 MiB");
-        assert!(!leave_out_large_answers(&mut request, &why()), "nothing large is left");
+        assert!(!replace_large_parts(&mut request, &why()), "nothing large is left");
     }
 }

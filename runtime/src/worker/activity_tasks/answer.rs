@@ -1,105 +1,101 @@
-//! The end of an attempt, as the server learns it.
+//! The outcome of an attempt, as the server learns it.
 
+use bytes::Bytes;
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 
 use super::runner::Activities;
 use crate::activity::ActivityInfo;
-use crate::client::RpcCode;
 use crate::data::{Failure, FailureKind, Payloads};
 use crate::notice::say_unless_heard;
 use crate::raw;
-use crate::worker::link::{Link, LinkError};
+use crate::worker::send_error::SendError;
 use crate::worker::unsent::shortened;
 
-pub(super) enum Ended {
+/// How an attempt ended.
+pub(super) enum AttemptOutcome {
     Completed(raw::Payload),
     Cancelled(Failure),
+    /// With the details of heartbeats that were not sent.
     Failed(Failure, Option<Payloads>),
 }
 
-impl Ended {
-    fn failure(&self) -> Option<&Failure> {
-        match self {
-            Self::Completed(_) => None,
-            Self::Cancelled(failure) | Self::Failed(failure, _) => Some(failure),
-        }
-    }
-}
-
 impl Activities {
-    pub(super) async fn report(&self, info: &ActivityInfo, token: bytes::Bytes, ended: Ended) {
-        let (failure, was_cancelled) = (ended.failure().cloned(), matches!(ended, Ended::Cancelled(_)));
-        let sent = match self.send(info, token.clone(), ended).await {
-            // Without a report the attempt would time out, and be tried again for ever.
-            Err(error) if error.is_unsendable() => {
-                let instead = match failure {
-                    None => Ended::Failed(error.failure_of("the activity's result"), None),
-                    Some(_) if was_cancelled => Ended::Cancelled(Failure::cancelled(format!(
-                        "the activity was cancelled (the details cannot be sent: {error})"
-                    ))),
-                    Some(failure) => Ended::Failed(shortened(&failure, &error), None),
-                };
-                say_unless_heard(|| {
-                    let ActivityInfo { activity_type, workflow_id, .. } = info;
-                    format!("what the activity `{activity_type}` of `{workflow_id}` returned cannot be sent: {error}")
-                });
-                self.send(info, token, instead).await
-            }
-            sent => sent,
+    /// Answers the server. An outcome that cannot be sent is a failure, or a cancellation without its details.
+    pub(super) async fn answer(&self, info: &ActivityInfo, token: Bytes, outcome: AttemptOutcome) {
+        let link = &self.link;
+        let unsent = |error: &SendError| {
+            let ActivityInfo { activity_type, workflow_id, .. } = info;
+            say_unless_heard(|| {
+                format!("what the activity `{activity_type}` of `{workflow_id}` returned cannot be sent: {error}")
+            });
         };
-        match sent {
-            Ok(()) => {}
-            Err(LinkError::Rpc(error)) if error.code == RpcCode::NotFound => {
-                tracing::debug!(activity_type = info.activity_type, %error, "nobody waits for the activity any more");
+        let sent = match outcome {
+            AttemptOutcome::Completed(result) => {
+                let failed = |error: &SendError| {
+                    unsent(error);
+                    self.failed(info, &token, error.failure_of("the activity's result"), None)
+                };
+                link.send_or(self.completed(&token, result), failed).await
             }
-            Err(error) => tracing::warn!(
-                activity_type = info.activity_type, activity_id = info.activity_id, workflow_id = info.workflow_id, %error,
-                "the end of an activity could not be reported; its timeout will have it tried again"
-            ),
+            AttemptOutcome::Cancelled(failure) => {
+                let without_details = |error: &SendError| {
+                    unsent(error);
+                    let message = format!("the activity was cancelled (the details cannot be sent: {error})");
+                    self.cancelled(&token, &Failure::cancelled(message))
+                };
+                link.send_or(self.cancelled(&token, &failure), without_details).await
+            }
+            AttemptOutcome::Failed(failure, details) => {
+                let short = |error: &SendError| {
+                    unsent(error);
+                    self.failed(info, &token, shortened(&failure, error), None)
+                };
+                link.send_or(self.failed(info, &token, failure.clone(), details), short).await
+            }
+        };
+        if let Err(error) = sent {
+            let ActivityInfo { activity_type, activity_id, workflow_id, run_id, .. } = info;
+            error.report(format_args!("the activity `{activity_type}` ({activity_id})"), workflow_id, run_id);
         }
     }
 
-    async fn send(&self, info: &ActivityInfo, task_token: bytes::Bytes, ended: Ended) -> Result<(), LinkError> {
-        let Link { identity, namespace, .. } = self.link.clone();
-        match ended {
-            Ended::Completed(result) => {
-                let mut request = wire::RespondActivityTaskCompletedRequest {
-                    task_token,
-                    result: Some(raw::Payloads { payloads: vec![result] }),
-                    identity,
-                    namespace,
-                    ..Default::default()
-                };
-                self.link.encode(&mut request).await?;
-                self.link.connection.call(request).await?;
-            }
-            Ended::Cancelled(failure) => {
-                let mut request = wire::RespondActivityTaskCanceledRequest {
-                    task_token,
-                    details: failure.details().cloned().and_then(Payloads::into_wire),
-                    identity,
-                    namespace,
-                    ..Default::default()
-                };
-                self.link.encode(&mut request).await?;
-                self.link.connection.call(request).await?;
-            }
-            Ended::Failed(failure, details) => {
-                let failure = reportable(failure);
-                warn_failed(info, &failure);
-                let mut request = wire::RespondActivityTaskFailedRequest {
-                    task_token,
-                    failure: Some(failure.into_wire()),
-                    identity,
-                    namespace,
-                    last_heartbeat_details: details.and_then(Payloads::into_wire),
-                    ..Default::default()
-                };
-                self.link.encode(&mut request).await?;
-                self.link.connection.call(request).await?;
-            }
+    fn completed(&self, token: &Bytes, result: raw::Payload) -> wire::RespondActivityTaskCompletedRequest {
+        wire::RespondActivityTaskCompletedRequest {
+            task_token: token.clone(),
+            result: Some(raw::Payloads { payloads: vec![result] }),
+            identity: self.link.identity.clone(),
+            namespace: self.link.namespace.clone(),
+            ..Default::default()
         }
-        Ok(())
+    }
+
+    fn cancelled(&self, token: &Bytes, failure: &Failure) -> wire::RespondActivityTaskCanceledRequest {
+        wire::RespondActivityTaskCanceledRequest {
+            task_token: token.clone(),
+            details: failure.details().cloned().and_then(Payloads::into_wire),
+            identity: self.link.identity.clone(),
+            namespace: self.link.namespace.clone(),
+            ..Default::default()
+        }
+    }
+
+    fn failed(
+        &self,
+        info: &ActivityInfo,
+        token: &Bytes,
+        failure: Failure,
+        details: Option<Payloads>,
+    ) -> wire::RespondActivityTaskFailedRequest {
+        let failure = reportable(failure);
+        warn_failed(info, &failure);
+        wire::RespondActivityTaskFailedRequest {
+            task_token: token.clone(),
+            failure: Some(failure.into_wire()),
+            identity: self.link.identity.clone(),
+            namespace: self.link.namespace.clone(),
+            last_heartbeat_details: details.and_then(Payloads::into_wire),
+            ..Default::default()
+        }
     }
 }
 

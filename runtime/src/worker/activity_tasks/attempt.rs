@@ -5,7 +5,7 @@ use std::sync::Arc;
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use tokio::sync::watch;
 
-use super::answer::Ended;
+use super::answer::AttemptOutcome;
 use super::body::panicked;
 use super::runner::Activities;
 use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats};
@@ -22,7 +22,7 @@ impl Activities {
         if let Err(error) = self.link.decode(&mut task).await {
             let info = self.info(&task, &token);
             let failure = Failure::application("PayloadCodecError", error.to_string());
-            return self.report(&info, token, Ended::Failed(failure, None)).await;
+            return self.answer(&info, token, AttemptOutcome::Failed(failure, None)).await;
         }
         let info = self.info(&task, &token);
         let input = task.input.take().map(|input| input.payloads).unwrap_or_default();
@@ -39,7 +39,7 @@ impl Activities {
             }
             let failure = Failure::application("ActivityNotRegistered", message);
             self.observe_failure(&info, is_unbounded, &failure);
-            return self.report(&info, token, Ended::Failed(failure, None)).await;
+            return self.answer(&info, token, AttemptOutcome::Failed(failure, None)).await;
         };
         let (cancel, cancelled) = watch::channel(None);
         let beats = Arc::new(Heartbeats::default());
@@ -48,7 +48,7 @@ impl Activities {
         let context = ActivityContext::new(info.clone(), last_details, signals);
         let started = catch(|| self.interceptors.iter().for_each(|interceptor| interceptor.activity_started(&info)));
         if let Err(panic) = started {
-            return self.report(&info, token, Ended::Failed(panicked(panic).into_failure(), None)).await;
+            return self.answer(&info, token, AttemptOutcome::Failed(panicked(panic).into_failure(), None)).await;
         }
         let span = logging::of_activity(&info);
         let body = self.body(activity, context.clone(), input, span);
@@ -70,17 +70,17 @@ impl Activities {
             return;
         }
         let ended = match ended {
-            Ok(result) => Ended::Completed(result),
+            Ok(result) => AttemptOutcome::Completed(result),
             Err(error) if error.is_cancelled() && *cancel.borrow() == Some(ActivityCancelReason::Requested) => {
-                Ended::Cancelled(error.into_failure())
+                AttemptOutcome::Cancelled(error.into_failure())
             }
             // Details that have not been sent yet go along, for the next attempt.
             Err(error) => {
                 self.observe_failure(&info, is_unbounded, error.failure());
-                Ended::Failed(error.into_failure(), beats.take().or(last_sent))
+                AttemptOutcome::Failed(error.into_failure(), beats.take().or(last_sent))
             }
         };
-        self.report(&info, token, ended).await;
+        self.answer(&info, token, ended).await;
     }
 
     /// Reports an attempt that failed, of an activity that may be tried for ever.

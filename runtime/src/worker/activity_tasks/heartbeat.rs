@@ -8,11 +8,10 @@ use tokio::sync::watch;
 use super::info::attempt_limit;
 use super::runner::Activities;
 use crate::activity::{ActivityCancelReason, ActivityInfo, Heartbeats};
-use crate::client::RpcCode;
 use crate::data::Payloads;
 use crate::errors::ActivityError;
 use crate::raw;
-use crate::worker::link::LinkError;
+use crate::worker::send_error::SendError;
 
 /// How much of the heartbeat timeout may pass between two heartbeats that are sent.
 const HEARTBEAT_SHARE: f64 = 0.8;
@@ -85,21 +84,17 @@ impl Activities {
         &self,
         token: &bytes::Bytes,
         details: Payloads,
-    ) -> Result<Option<ActivityCancelReason>, LinkError> {
-        let mut request = wire::RecordActivityTaskHeartbeatRequest {
+    ) -> Result<Option<ActivityCancelReason>, SendError> {
+        let request = wire::RecordActivityTaskHeartbeatRequest {
             task_token: token.clone(),
             details: details.into_wire(),
             identity: self.link.identity.clone(),
             namespace: self.link.namespace.clone(),
             ..Default::default()
         };
-        let sent = async {
-            self.link.encode(&mut request).await?;
-            Ok::<_, LinkError>(self.link.connection.call(request).await?)
-        };
-        match sent.await {
+        match self.link.send(request).await {
             Ok(reply) => Ok(ActivityCancelReason::from_heartbeat(&reply)),
-            Err(LinkError::Rpc(error)) if error.code == RpcCode::NotFound => Ok(Some(ActivityCancelReason::NotFound)),
+            Err(error) if error.is_unwanted() => Ok(Some(ActivityCancelReason::NotFound)),
             Err(error) => Err(error),
         }
     }

@@ -8,13 +8,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::registry::Registry;
 use crate::worker::interceptor::WorkerInterceptor;
-use crate::worker::link::Link;
+use crate::worker::link::ServerLink;
 use crate::worker::observer::Observer;
 use crate::worker::polling::{ServerState, StopPolling};
 
 /// Runs the activities of a worker.
 pub(crate) struct Activities {
-    pub(crate) link: Link,
+    pub(crate) link: ServerLink,
     pub(crate) registry: Arc<Registry>,
     pub(crate) task_queue: String,
     /// Names this worker to the server.

@@ -18,9 +18,8 @@ use crate::raw;
 use crate::worker::activity_tasks::EagerSlots;
 use crate::worker::interceptor::CallingWorkflow;
 use crate::worker::jobs::{QueryAnswers, Turn, Undo};
-use crate::worker::link::LinkError;
+use crate::worker::send_error::SendError;
 use crate::worker::shell::Shell;
-use crate::worker::unsent::{failed_answer, leave_out_large_answers, leave_out_result, too_large};
 
 /// How long the server keeps a task on our own queue before it gives it to any worker. Shorter than a call may take: a
 /// query of a worker that is gone is answered by another one in time.
@@ -36,7 +35,7 @@ impl Shell {
         answers: QueryAnswers,
         headers: &Headers,
         turn: Turn,
-    ) -> Result<Option<wire::PollWorkflowTaskQueueResponse>, LinkError> {
+    ) -> Result<Option<wire::PollWorkflowTaskQueueResponse>, SendError> {
         let Completion { mut commands, messages, rules, warnings, closes } = completion;
         for warning in warnings {
             tracing::warn!(
@@ -46,7 +45,7 @@ impl Shell {
             say_unless_heard(|| format!("{} `{}`: {warning}", identity.workflow_type, identity.workflow_id));
         }
         catch(|| self.intercept(identity, headers, &mut commands))
-            .map_err(|panic| LinkError::Interceptor(panic.to_string()))?;
+            .map_err(|panic| SendError::Interceptor(panic.to_string()))?;
         let mut eager = EagerSlots::default();
         for command in &mut commands {
             if let Some(Attributes::ScheduleActivityTaskCommandAttributes(activity)) = &mut command.attributes {
@@ -76,7 +75,7 @@ impl Shell {
             }),
             schedule_to_start_timeout: STICKY_SCHEDULE_TO_START.try_into().ok(),
         });
-        let mut request = wire::RespondWorkflowTaskCompletedRequest {
+        let request = wire::RespondWorkflowTaskCompletedRequest {
             task_token,
             commands,
             messages,
@@ -91,21 +90,7 @@ impl Shell {
             }),
             ..Default::default()
         };
-        self.encode_completion(&mut request).await?;
-        let reply = match self.link.connection.call_with(&request).await {
-            Err(error) if error.is_too_large() => {
-                let error = LinkError::from(error);
-                if !leave_out_large_answers(&mut request, &error) {
-                    return Err(too_large(&request, &error));
-                }
-                self.link.connection.call_with(&request).await.map_err(LinkError::from)
-            }
-            reply => reply.map_err(LinkError::from),
-        };
-        let mut reply = match reply {
-            Err(error) if error.is_about_size() => return Err(too_large(&request, &error)),
-            reply => reply?,
-        };
+        let mut reply = self.link.send(request).await?;
         if closes && let Some(observer) = &self.observer {
             observer.run_closed(&identity.workflow_id, &identity.run_id);
         }
@@ -115,30 +100,6 @@ impl Shell {
         }
         self.run_eagerly(std::mem::take(&mut reply.activity_tasks), eager);
         Ok(reply.workflow_task.filter(|task| !task.task_token.is_empty()))
-    }
-
-    /// Encodes the payloads of a completion. An answer that the codec refuses fails alone.
-    async fn encode_completion(
-        &self,
-        request: &mut wire::RespondWorkflowTaskCompletedRequest,
-    ) -> Result<(), LinkError> {
-        let mut answers = std::mem::take(&mut request.query_results);
-        let mut messages = std::mem::take(&mut request.messages);
-        self.link.encode(request).await?;
-        for answer in answers.values_mut() {
-            if let Err(error) = self.link.encode(answer).await {
-                *answer = failed_answer(LinkError::from(error).failure_of("the query's answer"));
-            }
-        }
-        for message in &mut messages {
-            let original = message.clone();
-            if let Err(error) = self.link.encode(message).await.map_err(LinkError::from) {
-                *message = original;
-                leave_out_result(message, &error).ok_or(error)?;
-            }
-        }
-        (request.query_results, request.messages) = (answers, messages);
-        Ok(())
     }
 
     /// Lets interceptors see a new workflow, and add headers to what it calls.

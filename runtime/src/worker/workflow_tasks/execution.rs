@@ -12,7 +12,7 @@ use crate::data::{Failure, Headers};
 use crate::executor::{Completion, RunOptions, Update, listed};
 use crate::raw;
 use crate::worker::jobs::{Answer, Job, Query, QueryAnswers, Turn, Undo, WorkflowJob};
-use crate::worker::link::LinkError;
+use crate::worker::send_error::SendError;
 use crate::worker::shell::Shell;
 use crate::worker::threads::{Busy, Unavailable};
 
@@ -100,7 +100,7 @@ impl Shell {
         job: Box<WorkflowJob>,
         mut page_token: bytes::Bytes,
         identity: &Identity,
-    ) -> Result<Done, LinkError> {
+    ) -> Result<Done, SendError> {
         let thread = match self.threads.of_run(run_id) {
             Ok(thread) => thread,
             Err(unavailable) => return Ok(Done::Outcome(no_thread(&unavailable).into())),
@@ -147,7 +147,7 @@ impl Shell {
         &self,
         identity: &Identity,
         page_token: bytes::Bytes,
-    ) -> Result<(Vec<HistoryEvent>, bytes::Bytes), LinkError> {
+    ) -> Result<(Vec<HistoryEvent>, bytes::Bytes), SendError> {
         let request = wire::GetWorkflowExecutionHistoryRequest {
             namespace: self.link.namespace.clone(),
             execution: Some(raw::WorkflowExecution {

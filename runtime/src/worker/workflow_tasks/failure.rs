@@ -8,7 +8,7 @@ use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use super::identity::Identity;
 use crate::data::Failure;
 use crate::notice::say_unless_heard;
-use crate::worker::link::LinkError;
+use crate::worker::send_error::SendError;
 use crate::worker::shell::Shell;
 use crate::worker::unsent::shortened;
 
@@ -26,7 +26,7 @@ impl Shell {
         cause: WorkflowTaskFailedCause,
         failure: Failure,
         slot: &mut Option<tokio::sync::OwnedSemaphorePermit>,
-    ) -> Result<(), LinkError> {
+    ) -> Result<(), SendError> {
         self.warn_failed(identity, &failure, cause == WorkflowTaskFailedCause::GrpcMessageTooLarge);
         if let Some(observer) = &self.observer {
             observer.task_failed(&identity.workflow_id, &identity.run_id, &failure);
@@ -42,36 +42,20 @@ impl Shell {
         task_token: bytes::Bytes,
         cause: WorkflowTaskFailedCause,
         failure: Failure,
-    ) -> Result<(), LinkError> {
+    ) -> Result<(), SendError> {
         tokio::select! {
             () = tokio::time::sleep(failure_pause(identity.attempt)) => {}
             () = self.stop_polling.begin.cancelled() => {}
         }
-        match self.send_failure(task_token.clone(), cause, failure.clone()).await {
-            Err(error) if error.is_unsendable() => {
-                self.send_failure(task_token, cause, shortened(&failure, &error)).await
-            }
-            sent => sent,
-        }
-    }
-
-    async fn send_failure(
-        &self,
-        task_token: bytes::Bytes,
-        cause: WorkflowTaskFailedCause,
-        failure: Failure,
-    ) -> Result<(), LinkError> {
-        let mut request = wire::RespondWorkflowTaskFailedRequest {
-            task_token,
+        let failed = |failure: Failure| wire::RespondWorkflowTaskFailedRequest {
+            task_token: task_token.clone(),
             cause: cause as i32,
             failure: Some(failure.into_wire()),
             identity: self.link.identity.clone(),
             namespace: self.link.namespace.clone(),
             ..Default::default()
         };
-        self.link.encode(&mut request).await?;
-        self.link.connection.call(request).await?;
-        Ok(())
+        self.link.send_or(failed(failure.clone()), |error| failed(shortened(&failure, error))).await
     }
 
     pub(super) fn warn_failed(&self, identity: &Identity, failure: &Failure, is_final: bool) {

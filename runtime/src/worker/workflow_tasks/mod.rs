@@ -16,9 +16,7 @@ use self::execution::Outcome;
 use self::identity::Identity;
 pub(super) use self::poll::poll_workflow_tasks;
 use super::jobs::Undo;
-use super::link::LinkError;
 use super::shell::Shell;
-use crate::client::RpcCode;
 use crate::data::Failure;
 use crate::executor::QueryError;
 
@@ -61,19 +59,11 @@ impl Shell {
                 Ok(Some(Some(next))) => task = next,
                 Ok(_) => return,
                 Err(error) => {
-                    let is_lost = matches!(&error, LinkError::Rpc(error) if error.code == RpcCode::NotFound);
-                    if is_lost {
-                        tracing::debug!(workflow_id = %identity.workflow_id, %error, "the task was no longer wanted");
-                    } else {
-                        if let Some(observer) = &self.observer {
-                            // Refused by the engine, or not to be sent: for the workflow it is a failed task all the same.
-                            let cause = Failure::application("WorkflowTaskRefused", error.to_string());
-                            observer.task_failed(&identity.workflow_id, &run_id, &cause);
-                        }
-                        tracing::warn!(
-                            workflow_id = %identity.workflow_id, run_id = %identity.run_id, %error,
-                            "a workflow task could not be answered; it will be offered again"
-                        );
+                    let is_waited_for = error.report("a workflow task", &identity.workflow_id, &run_id);
+                    if let Some(observer) = self.observer.as_ref().filter(|_| is_waited_for) {
+                        // The engine has refused the answer, or it cannot be sent: the workflow does not go on either way.
+                        let cause = Failure::application("WorkflowTaskRefused", error.to_string());
+                        observer.task_failed(&identity.workflow_id, &run_id, &cause);
                     }
                     return;
                 }

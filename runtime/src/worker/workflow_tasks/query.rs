@@ -7,35 +7,24 @@ use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use crate::executor::QueryError;
 use crate::raw;
 use crate::worker::jobs::QueryAnswers;
-use crate::worker::link::LinkError;
+use crate::worker::send_error::SendError;
 use crate::worker::shell::Shell;
-use crate::worker::unsent::failed_answer;
+use crate::worker::unsent::failed_query_result;
 
 impl Shell {
-    pub(super) async fn answer_query(&self, task_token: bytes::Bytes, answers: QueryAnswers) -> Result<(), LinkError> {
+    pub(super) async fn answer_query(&self, task_token: bytes::Bytes, answers: QueryAnswers) -> Result<(), SendError> {
         let Some((_, answer)) = answers.into_iter().next() else { return Ok(()) };
-        match self.send_answer(task_token.clone(), query_result(answer)).await {
-            Err(error) if error.is_unsendable() => {
-                self.send_answer(task_token, failed_answer(error.failure_of("the query's answer"))).await
-            }
-            sent => sent,
-        }
-    }
-
-    async fn send_answer(&self, task_token: bytes::Bytes, answer: WorkflowQueryResult) -> Result<(), LinkError> {
-        let WorkflowQueryResult { result_type, answer, error_message, failure } = answer;
-        let mut request = wire::RespondQueryTaskCompletedRequest {
-            task_token,
-            completed_type: result_type,
-            query_result: answer,
-            error_message,
-            failure,
+        let answered = |result: WorkflowQueryResult| wire::RespondQueryTaskCompletedRequest {
+            task_token: task_token.clone(),
+            completed_type: result.result_type,
+            query_result: result.answer,
+            error_message: result.error_message,
+            failure: result.failure,
             namespace: self.link.namespace.clone(),
             ..Default::default()
         };
-        self.link.encode(&mut request).await?;
-        self.link.connection.call(request).await?;
-        Ok(())
+        let failed = |error: &SendError| answered(failed_query_result(error.failure_of("the query's answer")));
+        self.link.send_or(answered(query_result(answer)), failed).await
     }
 }
 
@@ -46,6 +35,6 @@ pub(super) fn query_result(answer: Result<raw::Payload, QueryError>) -> Workflow
             answer: Some(raw::Payloads { payloads: vec![payload] }),
             ..Default::default()
         },
-        Err(QueryError { failure }) => failed_answer(*failure),
+        Err(QueryError { failure }) => failed_query_result(*failure),
     }
 }

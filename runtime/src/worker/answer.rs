@@ -1,0 +1,97 @@
+//! The one way in which a worker answers the server.
+//!
+//! The payloads of an answer are encoded, and it is sent until the server has it. What cannot be sent is replaced, in part or
+//! as a whole, by a failure that says why: otherwise its task would time out and be tried again for ever. Whatever still goes
+//! wrong is logged.
+
+use std::fmt;
+use std::future::Future;
+
+use everloop_proto::temporal::api::workflowservice::v1 as wire;
+
+use super::link::ServerLink;
+use super::send_error::SendError;
+use super::unsent::{encode_parts, replace_large_parts, too_large};
+use crate::client::Rpc;
+use crate::data::Walk;
+
+/// A request that answers something that was polled.
+pub(super) trait Answer: Rpc + Walk {
+    /// Encodes the payloads.
+    fn encode_payloads(&mut self, link: &ServerLink) -> impl Future<Output = Result<(), SendError>> + Send {
+        async { Ok(link.encode(self).await?) }
+    }
+
+    /// Replaces large parts that can fail alone. Returns whether there were any.
+    fn replace_large_parts(&mut self, _why: &SendError) -> bool {
+        false
+    }
+
+    /// Explains why the answer as a whole is too large.
+    fn too_large(&self, error: SendError) -> SendError {
+        error
+    }
+}
+
+impl Answer for wire::RespondWorkflowTaskCompletedRequest {
+    async fn encode_payloads(&mut self, link: &ServerLink) -> Result<(), SendError> {
+        encode_parts(self, link).await
+    }
+
+    fn replace_large_parts(&mut self, why: &SendError) -> bool {
+        replace_large_parts(self, why)
+    }
+
+    fn too_large(&self, error: SendError) -> SendError {
+        too_large(self, &error)
+    }
+}
+
+impl Answer for wire::RespondWorkflowTaskFailedRequest {}
+impl Answer for wire::RespondQueryTaskCompletedRequest {}
+impl Answer for wire::RespondActivityTaskCompletedRequest {}
+impl Answer for wire::RespondActivityTaskCanceledRequest {}
+impl Answer for wire::RespondActivityTaskFailedRequest {}
+impl Answer for wire::RecordActivityTaskHeartbeatRequest {}
+
+impl ServerLink {
+    /// Encodes an answer and sends it until the server has it.
+    pub(super) async fn send<A: Answer>(&self, mut answer: A) -> Result<A::Reply, SendError> {
+        answer.encode_payloads(self).await?;
+        let mut reply = self.connection.call_with(&answer).await.map_err(SendError::from);
+        if let Err(error) = &reply
+            && error.is_about_size()
+            && answer.replace_large_parts(error)
+        {
+            reply = self.connection.call_with(&answer).await.map_err(SendError::from);
+        }
+        reply.map_err(|error| if error.is_about_size() { answer.too_large(error) } else { error })
+    }
+
+    /// As [`send`](Self::send). If the answer cannot be sent, sends what `instead` makes of the reason.
+    pub(super) async fn send_or<A: Answer, I: Answer>(
+        &self,
+        answer: A,
+        instead: impl FnOnce(&SendError) -> I + Send,
+    ) -> Result<(), SendError> {
+        match self.send(answer).await {
+            Err(error) if error.is_unsendable() => self.send(instead(&error)).await.map(drop),
+            sent => sent.map(drop),
+        }
+    }
+}
+
+impl SendError {
+    /// Logs that the server has no answer to what was polled. Returns whether it waits for one.
+    pub(super) fn report(&self, polled: impl fmt::Display, workflow_id: &str, run_id: &str) -> bool {
+        if self.is_unwanted() {
+            tracing::debug!(workflow_id, run_id, error = %self, "the server no longer waits for the answer to {polled}");
+            return false;
+        }
+        tracing::warn!(
+            workflow_id, run_id, error = %self,
+            "the server has no answer to {polled}; once its timeout has passed, the server offers it again"
+        );
+        true
+    }
+}

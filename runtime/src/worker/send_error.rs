@@ -1,0 +1,64 @@
+//! Why the server has no answer to something that a worker polled.
+
+use everloop_proto::temporal::api::enums::v1::WorkflowTaskFailedCause;
+
+use crate::client::{RpcCode, RpcError};
+use crate::data::{Failure, FailureKind, PayloadCodecError};
+
+/// Why the server has no answer to something that a worker polled.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendError {
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    #[error(transparent)]
+    Codec(#[from] PayloadCodecError),
+    /// The answer is too large; the text says how large it is.
+    #[error("{0}")]
+    TooLarge(String),
+    /// A worker's interceptor panicked, so what it would have added is missing.
+    #[error("an interceptor of the worker panicked: {0}")]
+    Interceptor(String),
+}
+
+impl SendError {
+    /// Whether the server no longer waits for the answer.
+    pub(super) fn is_unwanted(&self) -> bool {
+        matches!(self, Self::Rpc(error) if error.code == RpcCode::NotFound)
+    }
+
+    /// Whether the answer was not sent, and never will be, as long as it stays as it is.
+    pub(super) fn is_unsendable(&self) -> bool {
+        match self {
+            Self::Rpc(error) => error.is_too_large(),
+            Self::Codec(_) | Self::TooLarge(_) | Self::Interceptor(_) => true,
+        }
+    }
+
+    /// Whether the answer is too large. A codec may succeed next time; the size of a message stays.
+    pub(super) fn is_about_size(&self) -> bool {
+        matches!(self, Self::Rpc(_) | Self::TooLarge(_)) && self.is_unsendable()
+    }
+
+    /// The failure that stands in history in place of something that cannot be sent.
+    pub(super) fn failure_of(&self, unsent: &str) -> Failure {
+        let type_name = match self {
+            Self::Rpc(_) | Self::TooLarge(_) => "MessageTooLarge",
+            Self::Codec(_) => "PayloadCodecError",
+            Self::Interceptor(_) => "Panic",
+        };
+        let mut failure = Failure::application(type_name, format!("{unsent} cannot be sent: {self}"));
+        if let FailureKind::Application { non_retryable, .. } = &mut failure.kind {
+            *non_retryable = self.is_about_size();
+        }
+        failure
+    }
+
+    /// The cause of a workflow task that fails because its completion cannot be sent.
+    pub(super) fn cause(&self) -> WorkflowTaskFailedCause {
+        if self.is_about_size() {
+            WorkflowTaskFailedCause::GrpcMessageTooLarge
+        } else {
+            WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure
+        }
+    }
+}
