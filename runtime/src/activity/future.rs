@@ -124,8 +124,8 @@ fn schedule<A: Activity>(core: &Core, call: ActivityCall<A>) -> OperationId {
 
 fn poll_pending<A: Activity>(pending: &mut Pending, cx: &mut Context<'_>) -> Poll<Result<A::Output, A::Error>> {
     let result = |outcome| match outcome {
-        Outcome::Activity(Ok(result)) => decode::<A>(result),
-        Outcome::Activity(Err(failure)) => Err(ActivityFailure::new(*failure)),
+        Outcome::Returned(Ok(result)) => decode::<A>(result),
+        Outcome::Returned(Err(failure)) => Err(ActivityFailure::new(*failure)),
         Outcome::Ready | Outcome::Cancelled => Err(cancelled_before::<A>()),
     };
     pending.poll(cx.waker()).map(|outcome| result(outcome).map_err(A::Error::from))

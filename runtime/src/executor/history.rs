@@ -13,8 +13,8 @@ use everloop_proto::temporal::api::history::v1::{
     HistoryEvent, WorkflowTaskCompletedEventAttributes, WorkflowTaskStartedEventAttributes,
 };
 
-use super::command;
 use super::error::ReplayError;
+use super::event::{self, Input};
 
 /// What came of a task, as history has it.
 pub(super) struct Outputs {
@@ -34,9 +34,9 @@ pub(super) struct TaskStart {
 /// What a reader finds next.
 pub(super) enum Next {
     /// A task that history has completed.
-    Replay { inputs: Vec<HistoryEvent>, start: TaskStart, outputs: Box<Outputs> },
+    Replay { inputs: Vec<Input>, start: TaskStart, outputs: Box<Outputs> },
     /// The task to complete now.
-    Live { inputs: Vec<HistoryEvent>, start: TaskStart },
+    Live { inputs: Vec<Input>, start: TaskStart },
     /// Neither: what is left belongs to no task yet.
     End,
     /// Where the task ends is on a later page.
@@ -91,8 +91,8 @@ impl Reader {
         if is_last && self.more || !is_last && self.outputs_end(started + 1).is_none() {
             return Ok(Next::NeedHistory);
         }
-        let mut inputs: Vec<_> = self.events.drain(..=started).collect();
-        let start = start(inputs.pop().expect("the Started event is the last one drained"))?;
+        let inputs = self.events.drain(..started).map(Input::read).collect();
+        let start = start(self.events.pop_front().expect("the Started event was found at this place"))?;
         if is_last {
             return Ok(Next::Live { inputs, start });
         }
@@ -108,7 +108,7 @@ impl Reader {
         let mut events = self.events.drain(..end);
         let completed = events.next().expect("the end is past the Completed event");
         let Some(Attributes::WorkflowTaskCompletedEventAttributes(attributes)) = completed.attributes else {
-            let found = command::type_name(&completed);
+            let found = event::type_name(&completed);
             return Err(ReplayError::invalid(
                 completed.event_id,
                 format!("{found} in place of WORKFLOW_TASK_COMPLETED"),
@@ -138,7 +138,7 @@ impl Reader {
         if from >= self.events.len() {
             return None;
         }
-        match (from + 1..self.events.len()).find(|&index| !command::is_output(&self.events[index])) {
+        match (from + 1..self.events.len()).find(|&index| !event::is_output(&self.events[index])) {
             Some(end) => Some(end),
             None => (!self.more).then_some(self.events.len()),
         }

@@ -9,31 +9,33 @@
 //!
 //! * [`run`](self::run): the contract, and the order of things within a task;
 //! * [`history`](self::history): events grouped into tasks, each with its inputs and its outputs;
+//! * [`event`](self::event): the event table, what each kind of event means;
+//! * [`operations`](self::operations): the operations that history knows, one file for each kind;
 //! * [`core`](self::core): what the futures of workflow code and the executor share: operations, scopes, commands;
 //! * [`coroutine`](self::coroutine): futures, and the queue that orders them by their wakes;
-//! * [`command`](self::command): what was asked, and whether history agrees;
-//! * [`scope`](self::scope), [`timer`](self::timer), [`activity`](self::activity), [`update`](self::update): one job each.
+//! * [`command`](self::command): the commands of a task, and whether history agrees;
+//! * [`scope`](self::scope), [`update`](self::update), [`end`](self::end): one job each.
 //!
 //! *Invariant: `executor/` gives the same commands for the same history, however it is cut into tasks and pages.*
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-mod activity;
 mod command;
 mod core;
 mod coroutine;
 pub(crate) mod current;
 mod definition;
+mod end;
 mod error;
+mod event;
 mod history;
 mod info;
-mod operation;
+mod operations;
 mod panic;
 mod payloads;
 mod random;
 mod rules;
 mod run;
 mod scope;
-mod timer;
 mod update;
 
 pub use self::core::OnlyInsideAWorkflow;
@@ -41,13 +43,12 @@ pub(crate) use self::core::{Core, Pending, WorkflowOnly};
 #[cfg(all(test, feature = "worker"))]
 pub(crate) mod tests;
 
-pub(crate) use activity::ActivityRequest;
-pub(crate) use command::is_output;
 pub use coroutine::LocalFuture;
 pub(crate) use coroutine::{LastLine, Output};
 pub(crate) use definition::{Definition, Instance, Started};
 pub(crate) use error::{ReplayError, TaskFailure};
-pub(crate) use operation::{OnDrop, OperationId, Outcome};
+pub(crate) use event::is_output;
+pub(crate) use operations::{ActivityRequest, OnDrop, OperationId, Outcome};
 pub(crate) use panic::{Panic, catch, discard, install_hook};
 pub use random::Random;
 pub(crate) use rules::SDK_NAME;

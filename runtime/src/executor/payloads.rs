@@ -5,32 +5,26 @@
 //! compared as a value, in which the order of an object's keys means nothing: a map may be encoded in any order. The order
 //! of a list does mean something, so a set that is hashed is reported.
 
-use everloop_proto::temporal::api::command::v1::command::Attributes;
 use everloop_proto::temporal::api::common::v1::{Payload, Payloads};
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
-use everloop_proto::temporal::api::history::v1::history_event::Attributes as Event;
 
 use super::command::Issued;
 use super::error::ReplayError;
+use super::{end, operations};
 
 /// Characters of a value that a message shows.
 const SHOWN_MAX: usize = 120;
 
-/// Compares the input of an activity, and the result of the workflow, with what history has.
+/// Compares the inputs of an operation, and the result of the workflow, with those in history.
 pub(super) fn matches(issued: &Issued, event: &HistoryEvent) -> Result<(), ReplayError> {
-    let (recorded, now, is_input) = match (&event.attributes, &issued.attributes) {
-        (
-            Some(Event::ActivityTaskScheduledEventAttributes(recorded)),
-            Some(Attributes::ScheduleActivityTaskCommandAttributes(now)),
-        ) => (&recorded.input, &now.input, true),
-        (
-            Some(Event::WorkflowExecutionCompletedEventAttributes(recorded)),
-            Some(Attributes::CompleteWorkflowExecutionCommandAttributes(now)),
-        ) => (&recorded.result, &now.result, false),
-        _ => return Ok(()),
+    let (Some(recorded), Some(now)) = (&event.attributes, &issued.attributes) else { return Ok(()) };
+    let (compared, is_input) = match (operations::inputs(recorded, now), end::results(recorded, now)) {
+        (Some(inputs), _) => (inputs, true),
+        (None, Some(results)) => (results, false),
+        (None, None) => return Ok(()),
     };
     let each = |payloads: &Option<Payloads>| payloads.clone().unwrap_or_default().payloads;
-    let (recorded, now) = (each(recorded), each(now));
+    let (recorded, now) = (each(compared.recorded), each(compared.issued));
     for position in 0..recorded.len().max(now.len()) {
         let (recorded, now) = (recorded.get(position), now.get(position));
         if !equal(recorded, now) {

@@ -6,33 +6,26 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use everloop_proto::temporal::api::command::v1::Command;
-use everloop_proto::temporal::api::command::v1::command::Attributes;
-use everloop_proto::temporal::api::command::v1::{
-    CancelWorkflowExecutionCommandAttributes, CompleteWorkflowExecutionCommandAttributes,
-    FailWorkflowExecutionCommandAttributes, ProtocolMessageCommandAttributes,
-};
-use everloop_proto::temporal::api::enums::v1::WorkflowTaskFailedCause;
-use everloop_proto::temporal::api::history::v1::history_event::Attributes as Event;
 use everloop_proto::temporal::api::history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes};
 use everloop_proto::temporal::api::protocol::v1::Message;
 
-use super::activity::Ended;
-use super::command::{self, CallSite, CommandKind, Issued};
+use super::command::{self, Issued};
 use super::core::Core;
 use super::coroutine::{Coroutine, LastLine, LocalFuture, Output};
-use super::current;
 use super::definition::{Definition, Instance};
 use super::error::{ReplayError, TaskFailure};
+use super::event::{Input, Meaning};
 use super::history::{Next, Outputs, Reader, TaskStart};
 use super::info::WorkflowInfo;
 use super::panic::{Panic, catch};
-use super::payloads;
 use super::rules::{Rule, Rules, SDK_NAME};
 use super::scope::Scopes;
-use super::update::{self, Update};
-use crate::data::{Failure, Headers, Payloads, RetryState, UnfinishedPolicy, WorkerActivityOptions};
+use super::update::{self, Update, UpdateCommand};
+use super::{current, end, payloads};
+use crate::data::{Failure, Headers, UnfinishedPolicy, WorkerActivityOptions};
 use crate::errors::WorkflowError;
 use crate::raw;
 
@@ -271,7 +264,7 @@ impl Run {
                 Next::Replay { inputs, start, outputs } => {
                     self.record_rules(&outputs)?;
                     self.core.set_replaying(true);
-                    let updates = accepted_updates(&outputs);
+                    let updates = update::accepted(&outputs.events);
                     let issued = self.task(inputs, start, Updates::Accepted(updates))?;
                     self.messages.clear();
                     self.warnings.clear();
@@ -299,34 +292,28 @@ impl Run {
     }
 
     /// Runs one task: delivers its inputs, then polls until nothing moves. Answers the commands.
-    fn task(
-        &mut self,
-        inputs: Vec<HistoryEvent>,
-        start: TaskStart,
-        updates: Updates,
-    ) -> Result<Vec<Issued>, TaskFailure> {
+    fn task(&mut self, inputs: Vec<Input>, start: TaskStart, updates: Updates) -> Result<Vec<Issued>, TaskFailure> {
         self.last_started_event_id = start.event_id;
-        for event in &inputs {
-            self.check_supported(event)?;
+        for input in &inputs {
+            if let Meaning::Unsupported { event_type } = &input.meaning {
+                let (event_id, event_type) = (input.event_id, event_type.clone());
+                return Err(ReplayError::UnsupportedEvent { event_id, event_type }.into());
+            }
         }
         // A task that delivers nothing moves nothing: no clock, no condition, no poll.
         let mut clock = Clock { start, has_begun: false };
-        if inputs.iter().any(delivers) {
+        if inputs.iter().any(Input::delivers) {
             clock.begin(&self.core);
         }
-        for event in &inputs {
-            match &event.attributes {
-                Some(Event::WorkflowExecutionStartedEventAttributes(started)) => self.start(event, started)?,
-                Some(Event::WorkflowTaskFailedEventAttributes(failed))
-                    if failed.cause == WorkflowTaskFailedCause::ResetWorkflow as i32 =>
-                {
-                    self.core.reseed(&failed.new_run_id);
-                }
+        for input in &inputs {
+            match &input.meaning {
+                Meaning::Start { time, started } => self.start(*time, started)?,
+                Meaning::Reset { new_run_id } => self.core.reseed(new_run_id),
                 _ => {}
             }
         }
-        for event in &inputs {
-            if let Some(Event::WorkflowExecutionSignaledEventAttributes(signal)) = &event.attributes {
+        for input in &inputs {
+            if let Meaning::Signal(signal) = &input.meaning {
                 let input = signal.input.as_ref().map(|input| input.payloads.as_slice()).unwrap_or_default();
                 self.signal(&signal.signal_name, input)?;
             }
@@ -350,8 +337,12 @@ impl Run {
                 }
             }
         }
-        for event in inputs {
-            self.deliver(event)?;
+        for input in inputs {
+            match input.meaning {
+                Meaning::CancelRequest => self.core.cancel_scope(Scopes::ROOT),
+                Meaning::Operation { key, change } => self.core.apply(input.event_id, &key, change)?,
+                _ => {}
+            }
         }
         if clock.has_begun && !self.is_closed {
             self.settle()?;
@@ -371,11 +362,12 @@ impl Run {
             if let Some(issued) = next.as_ref().filter(|_| self.core.compares_payloads()) {
                 payloads::matches(issued, event)?;
             }
-            if let Some(operation) = next.and_then(|issued| issued.operation) {
+            let Some(issued) = next else { continue };
+            if let Some(operation) = issued.operation {
                 self.core.confirm(operation, event.event_id);
             }
-            if let Some(Event::TimerCanceledEventAttributes(timer)) = &event.attributes {
-                self.core.timer_cancelled(&timer.timer_id);
+            if let Some(operation) = issued.cancels {
+                self.core.confirm_cancel(operation);
             }
         }
         match issued.next() {
@@ -404,10 +396,10 @@ impl Run {
 
     fn start(
         &mut self,
-        event: &HistoryEvent,
+        time: Option<SystemTime>,
         started: &WorkflowExecutionStartedEventAttributes,
     ) -> Result<(), TaskFailure> {
-        let time = event.event_time.and_then(|time| time.try_into().ok()).unwrap_or_else(|| self.core.now());
+        let time = time.unwrap_or_else(|| self.core.now());
         let RunOptions { namespace, workflow_id, run_id, .. } = &self.options;
         let info = WorkflowInfo::new(namespace, workflow_id, run_id, time, started);
         // A reset run goes on with the numbers of the run it was copied from, up to the reset.
@@ -475,11 +467,7 @@ impl Run {
     /// Accepts an update and takes its handler's first step. `recorded` is the event that accepted it, on replay.
     fn accept(&mut self, update: &Update, recorded: Option<i64>) -> Result<(), TaskFailure> {
         let Some(instance) = self.instance.clone() else { return Ok(()) };
-        self.push_message(
-            CommandKind::AcceptUpdate { update_id: update.id.clone() },
-            update::accept_message_id(&update.id),
-            || update.acceptance(),
-        );
+        self.push_message(UpdateCommand::Accept { update_id: update.id.clone() }, || update.acceptance());
         let update_id = update.id.clone();
         match catch(|| instance.update(&update.name, &update.input)).map_err(TaskFailure::Panic)? {
             Some(Ok((running, unfinished))) => {
@@ -495,77 +483,6 @@ impl Run {
                 Err(ReplayError::UpdateHandlerMissing { event_id, name: update.name.clone() }.into())
             }
         }
-    }
-
-    /// Everything but starts, signals and updates.
-    fn deliver(&mut self, event: HistoryEvent) -> Result<(), TaskFailure> {
-        let event_id = event.event_id;
-        let core = &self.core;
-        let first = |payloads: Option<raw::Payloads>| payloads.and_then(|list| list.payloads.into_iter().next());
-        match event.attributes {
-            Some(Event::WorkflowExecutionCancelRequestedEventAttributes(_)) => core.cancel_scope(Scopes::ROOT),
-            Some(Event::TimerFiredEventAttributes(timer)) => core.timer_fired(&timer.timer_id, event_id)?,
-            Some(Event::ActivityTaskCompletedEventAttributes(done)) => {
-                let ended = Ended {
-                    scheduled_event_id: done.scheduled_event_id,
-                    started_event_id: done.started_event_id,
-                    ..Ended::default()
-                };
-                core.activity_closed(event_id, Ok(first(done.result)), ended)?;
-            }
-            Some(Event::ActivityTaskFailedEventAttributes(done)) => {
-                let ended = Ended {
-                    retry_state: RetryState::from_wire(done.retry_state),
-                    scheduled_event_id: done.scheduled_event_id,
-                    started_event_id: done.started_event_id,
-                    identity: done.identity,
-                };
-                core.activity_closed(event_id, Err(wire_failure(done.failure)), ended)?;
-            }
-            Some(Event::ActivityTaskTimedOutEventAttributes(done)) => {
-                let ended = Ended {
-                    retry_state: RetryState::from_wire(done.retry_state),
-                    scheduled_event_id: done.scheduled_event_id,
-                    started_event_id: done.started_event_id,
-                    ..Ended::default()
-                };
-                core.activity_closed(event_id, Err(wire_failure(done.failure)), ended)?;
-            }
-            Some(Event::ActivityTaskCanceledEventAttributes(done)) => {
-                let mut cause = Failure::cancelled("the activity was cancelled");
-                cause.kind = crate::data::FailureKind::Cancelled { details: Payloads::from_wire(done.details) };
-                let ended = Ended {
-                    retry_state: RetryState::CancelRequested,
-                    scheduled_event_id: done.scheduled_event_id,
-                    started_event_id: done.started_event_id,
-                    identity: done.identity,
-                };
-                core.activity_closed(event_id, Err(cause), ended)?;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn check_supported(&self, event: &HistoryEvent) -> Result<(), ReplayError> {
-        let is_known = delivers(event)
-            || matches!(
-                event.attributes,
-                Some(
-                    Event::WorkflowTaskScheduledEventAttributes(_)
-                        | Event::WorkflowTaskStartedEventAttributes(_)
-                        | Event::WorkflowTaskTimedOutEventAttributes(_)
-                        | Event::WorkflowTaskFailedEventAttributes(_)
-                        | Event::ActivityTaskStartedEventAttributes(_)
-                        | Event::WorkflowExecutionOptionsUpdatedEventAttributes(_)
-                        | Event::WorkflowExecutionPausedEventAttributes(_)
-                        | Event::WorkflowExecutionUnpausedEventAttributes(_)
-                )
-            );
-        if is_known || event.worker_may_ignore {
-            return Ok(());
-        }
-        Err(ReplayError::UnsupportedEvent { event_id: event.event_id, event_type: command::type_name(event) })
     }
 
     // ---- coroutines ----
@@ -640,54 +557,31 @@ impl Run {
     fn finish(&mut self, output: Output) {
         match output {
             Output::Spawned | Output::Signal(Ok(())) => {}
-            Output::Run(Ok(result)) => {
-                let result = Some(raw::Payloads { payloads: vec![result] });
-                let attributes = CompleteWorkflowExecutionCommandAttributes { result };
-                self.set_terminal(
-                    CommandKind::CompleteWorkflow,
-                    Attributes::CompleteWorkflowExecutionCommandAttributes(attributes),
-                );
-            }
+            Output::Run(Ok(result)) => self.set_terminal(|| end::complete(result)),
             Output::Run(Err(error)) if error.is_cancelled() && self.core.is_cancelled(Scopes::ROOT) => {
-                let details = error.into_failure().details().cloned().unwrap_or_default().into_wire();
-                let attributes = CancelWorkflowExecutionCommandAttributes { details };
-                self.set_terminal(
-                    CommandKind::CancelWorkflow,
-                    Attributes::CancelWorkflowExecutionCommandAttributes(attributes),
-                );
+                self.set_terminal(|| end::cancel(error));
             }
-            Output::Run(Err(error)) | Output::Signal(Err(error)) => {
-                let failure = Some(error.into_failure().into_wire());
-                let attributes = FailWorkflowExecutionCommandAttributes { failure };
-                self.set_terminal(
-                    CommandKind::FailWorkflow,
-                    Attributes::FailWorkflowExecutionCommandAttributes(attributes),
-                );
-            }
+            Output::Run(Err(error)) | Output::Signal(Err(error)) => self.set_terminal(|| end::fail(error)),
             Output::Update { update_id, result } => self.complete_update(&update_id, result),
         }
     }
 
     fn complete_update(&mut self, update_id: &str, result: Result<raw::Payload, WorkflowError>) {
-        self.push_message(
-            CommandKind::CompleteUpdate { update_id: update_id.to_owned() },
-            update::complete_message_id(update_id),
-            || update::response(update_id, result.map_err(WorkflowError::into_failure)),
-        );
+        self.push_message(UpdateCommand::Complete { update_id: update_id.to_owned() }, || {
+            update::response(update_id, result.map_err(WorkflowError::into_failure))
+        });
     }
 
-    /// A message, and the command that gives it its place among the others.
-    fn push_message(&mut self, kind: CommandKind, message_id: String, message: impl FnOnce() -> Message) {
+    /// Sends a message, and issues the command that gives it its place among the others.
+    fn push_message(&mut self, command: UpdateCommand, message: impl FnOnce() -> Message) {
         if !self.core.is_replaying() {
             self.messages.push(message());
         }
-        let attributes = ProtocolMessageCommandAttributes { message_id };
-        let attributes = Attributes::ProtocolMessageCommandAttributes(attributes);
-        self.core.issue(Issued::new(kind, CallSite::NONE, Some(attributes)));
+        self.core.issue(command.issue());
     }
 
-    fn set_terminal(&mut self, kind: CommandKind, attributes: Attributes) {
-        self.terminal.get_or_insert_with(|| Issued::new(kind, CallSite::NONE, Some(attributes)));
+    fn set_terminal(&mut self, terminal: impl FnOnce() -> Issued) {
+        self.terminal.get_or_insert_with(terminal);
     }
 
     /// Closes the run if a terminal command was set: it comes last, and nothing runs after it.
@@ -734,41 +628,6 @@ impl Clock {
             core.begin_task(self.start.time, history);
         }
     }
-}
-
-/// Whether workflow code can notice the event.
-fn delivers(event: &HistoryEvent) -> bool {
-    matches!(
-        event.attributes,
-        Some(
-            Event::WorkflowExecutionStartedEventAttributes(_)
-                | Event::WorkflowExecutionSignaledEventAttributes(_)
-                | Event::WorkflowExecutionCancelRequestedEventAttributes(_)
-                | Event::TimerFiredEventAttributes(_)
-                | Event::ActivityTaskCompletedEventAttributes(_)
-                | Event::ActivityTaskFailedEventAttributes(_)
-                | Event::ActivityTaskTimedOutEventAttributes(_)
-                | Event::ActivityTaskCanceledEventAttributes(_)
-        )
-    )
-}
-
-/// Look-ahead: the updates that a replayed task accepted, in order.
-fn accepted_updates(outputs: &Outputs) -> Vec<(i64, Update)> {
-    outputs
-        .events
-        .iter()
-        .filter_map(|event| match &event.attributes {
-            Some(Event::WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => {
-                Some((event.event_id, Update::from_accepted(accepted)?))
-            }
-            _ => None,
-        })
-        .collect()
-}
-
-fn wire_failure(failure: Option<everloop_proto::temporal::api::failure::v1::Failure>) -> Failure {
-    Failure::from_wire(failure.unwrap_or_default())
 }
 
 fn panic_failure(panic: Panic) -> Failure {

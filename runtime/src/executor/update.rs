@@ -1,11 +1,17 @@
-//! Updates: requests that answer, with their messages.
+//! Updates: requests with a response, their messages, and the commands that give the messages their places.
 
-use everloop_proto::temporal::api::history::v1::WorkflowExecutionUpdateAcceptedEventAttributes;
+use std::fmt;
+
+use everloop_proto::temporal::api::command::v1::ProtocolMessageCommandAttributes;
+use everloop_proto::temporal::api::command::v1::command::Attributes as CommandAttributes;
+use everloop_proto::temporal::api::history::v1::history_event::Attributes as EventAttributes;
+use everloop_proto::temporal::api::history::v1::{HistoryEvent, WorkflowExecutionUpdateAcceptedEventAttributes};
 use everloop_proto::temporal::api::protocol::v1::{Message, message::SequencingId};
 use everloop_proto::temporal::api::update::v1 as wire;
 use prost::Name;
 use prost_types::Any;
 
+use super::command::{CallSite, CommandKind, Issued};
 use crate::data::Failure;
 use crate::raw;
 
@@ -83,7 +89,60 @@ impl Update {
     }
 }
 
-/// The answer of an accepted update.
+/// The updates that a replayed task accepted, in order, with the events that say so.
+pub(super) fn accepted(outputs: &[HistoryEvent]) -> Vec<(i64, Update)> {
+    let accepted = outputs.iter().filter_map(|event| match &event.attributes {
+        Some(EventAttributes::WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => {
+            Some((event.event_id, Update::from_accepted(accepted)?))
+        }
+        _ => None,
+    });
+    accepted.collect()
+}
+
+/// What identifies on replay a command that gives a message its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum UpdateCommand {
+    Accept { update_id: String },
+    Complete { update_id: String },
+}
+
+impl fmt::Display for UpdateCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accept { update_id } => write!(f, "AcceptUpdate({update_id})"),
+            Self::Complete { update_id } => write!(f, "CompleteUpdate({update_id})"),
+        }
+    }
+}
+
+impl UpdateCommand {
+    /// The command that became this event.
+    pub(super) fn recorded(event: &EventAttributes) -> Option<Self> {
+        match event {
+            EventAttributes::WorkflowExecutionUpdateAcceptedEventAttributes(update) => {
+                Some(Self::Accept { update_id: update.protocol_instance_id.clone() })
+            }
+            EventAttributes::WorkflowExecutionUpdateCompletedEventAttributes(update) => Some(Self::Complete {
+                update_id: update.meta.as_ref().map(|meta| meta.update_id.clone()).unwrap_or_default(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// The command, as the workflow issues it.
+    pub(super) fn issue(self) -> Issued {
+        let message_id = match &self {
+            Self::Accept { update_id } => accept_message_id(update_id),
+            Self::Complete { update_id } => complete_message_id(update_id),
+        };
+        let attributes = ProtocolMessageCommandAttributes { message_id };
+        let attributes = CommandAttributes::ProtocolMessageCommandAttributes(attributes);
+        Issued::new(CommandKind::Update(self), CallSite::NONE, Some(attributes))
+    }
+}
+
+/// The response of an accepted update.
 pub(super) fn response(update_id: &str, result: Result<raw::Payload, Failure>) -> Message {
     use wire::outcome::Value;
     let value = match result {
@@ -97,11 +156,11 @@ pub(super) fn response(update_id: &str, result: Result<raw::Payload, Failure>) -
     message(complete_message_id(update_id), update_id, &body)
 }
 
-pub(super) fn accept_message_id(update_id: &str) -> String {
+fn accept_message_id(update_id: &str) -> String {
     format!("{update_id}/accept")
 }
 
-pub(super) fn complete_message_id(update_id: &str) -> String {
+fn complete_message_id(update_id: &str) -> String {
     format!("{update_id}/complete")
 }
 

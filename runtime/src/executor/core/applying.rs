@@ -1,0 +1,90 @@
+//! Events: what history says about operations.
+
+use std::any::Any;
+use std::rc::Rc;
+
+use super::{Access, Core, Inner};
+use crate::executor::error::ReplayError;
+use crate::executor::operations::{Change, Key, Kind, Operation, OperationId, Outcome};
+
+impl Core {
+    /// History has the event of the command that an operation issued.
+    pub(in crate::executor) fn confirm(&self, id: OperationId, event_id: i64) {
+        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *inner;
+        if let Some(Operation { kind: Kind::Durable(machine), .. }) = inner.operations.get_mut(&id)
+            && let Some(key) = machine.confirmed(event_id)
+        {
+            inner.keys.insert(key, id);
+        }
+    }
+
+    /// History has the event of the command that cancelled an operation.
+    pub(in crate::executor) fn confirm_cancel(&self, id: OperationId) {
+        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *inner;
+        if let Some(Operation { kind: Kind::Durable(machine), .. }) = inner.operations.get_mut(&id) {
+            machine.cancel_confirmed();
+            if machine.is_over() {
+                inner.keys.retain(|_, known| *known != id);
+                inner.forget(id);
+            }
+        }
+    }
+
+    /// Applies an event to the operation that it names.
+    pub(in crate::executor) fn apply(&self, event_id: i64, key: &Key, change: Change) -> Result<(), ReplayError> {
+        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *inner;
+        let Some(&id) = inner.keys.get(key) else { return Err(key.unknown(event_id)) };
+        let Some(Operation { kind: Kind::Durable(machine), .. }) = inner.operations.get_mut(&id) else {
+            inner.keys.remove(key);
+            return Ok(());
+        };
+        let outcome = machine.apply(event_id, change)?;
+        if machine.is_over() {
+            inner.keys.remove(key);
+        }
+        if let Some(outcome) = outcome {
+            inner.settle(id, outcome);
+        }
+        Ok(())
+    }
+
+    /// From now on operations are inert: nothing is issued, nothing resolves, nothing panics.
+    pub(in crate::executor) fn tear_down(&self) {
+        let mut inner = self.inner.borrow_mut();
+        inner.access = Access::TornDown;
+        inner.conditions.clear();
+    }
+
+    /// Takes the workflow's state from a run that is torn down. A handle in one of its fields holds this core in its turn.
+    pub(in crate::executor) fn take_workflow(&self) -> Option<Rc<dyn Any>> {
+        self.inner.borrow_mut().workflow.take()
+    }
+
+    /// Takes what was waited for, with the wakers that user code made.
+    pub(in crate::executor) fn take_operations(&self) -> impl Sized + use<> {
+        std::mem::take(&mut self.inner.borrow_mut().operations)
+    }
+
+    /// Operations that are waited for, with what they are: for people who ask why a workflow does not move.
+    pub(in crate::executor) fn waiting(&self) -> Vec<String> {
+        let inner = self.inner.borrow();
+        let pending = inner.operations.values().filter(|operation| operation.is_pending());
+        pending.map(Operation::describe).collect()
+    }
+}
+
+impl Inner {
+    /// An event gave the outcome. What this task asked to be cancelled is over already.
+    pub(super) fn settle(&mut self, id: OperationId, outcome: Outcome) {
+        self.issued.retain(|issued| issued.cancels != Some(id));
+        let Some(operation) = self.operations.get_mut(&id) else { return };
+        if operation.detached {
+            self.operations.remove(&id);
+        } else {
+            operation.resolve(outcome);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Conditions: waits that are asked again after every sweep.
+
+use std::cell::RefCell;
+use std::task::Waker;
+
+use super::{Access, Core, Inner};
+use crate::executor::operations::OperationId;
+
+impl Core {
+    /// Asks a condition again after every sweep, until its operation is gone.
+    pub(crate) fn register_condition(&self, operation: OperationId, waker: &Waker) {
+        let mut inner = self.inner.borrow_mut();
+        match inner.conditions.iter_mut().find(|(known, _)| *known == operation) {
+            Some((_, known)) => known.clone_from(waker),
+            None => inner.conditions.push((operation, waker.clone())),
+        }
+    }
+
+    /// A condition was found true.
+    pub(crate) fn condition_met(&self, operation: OperationId) {
+        let mut inner = self.inner.borrow_mut();
+        inner.conditions.retain(|(known, _)| *known != operation);
+        inner.conditions_met += 1;
+        inner.operations.remove(&operation);
+    }
+
+    /// Reads without being able to write, as conditions must.
+    pub(crate) fn reading<R>(&self, reader: &str, read: impl FnOnce() -> R) -> R {
+        struct Restore<'a>(&'a RefCell<Inner>, Access);
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                self.0.borrow_mut().access = self.1.clone();
+            }
+        }
+        let access = std::mem::replace(&mut self.inner.borrow_mut().access, Access::Read(reader.to_owned()));
+        let _restore = Restore(&self.inner, access);
+        read()
+    }
+
+    /// Queues every waiting condition's coroutine. False if there is none.
+    pub(in crate::executor) fn wake_conditions(&self) -> bool {
+        let wakers: Vec<Waker> = self.inner.borrow().conditions.iter().map(|(_, waker)| waker.clone()).collect();
+        wakers.iter().for_each(Waker::wake_by_ref);
+        !wakers.is_empty()
+    }
+
+    /// How many conditions were met since it was last asked.
+    pub(in crate::executor) fn take_conditions_met(&self) -> usize {
+        std::mem::take(&mut self.inner.borrow_mut().conditions_met)
+    }
+}

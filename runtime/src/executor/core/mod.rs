@@ -1,0 +1,214 @@
+//! What the futures of workflow code and the executor share.
+//!
+//! Workflow code issues commands and waits for operations; the executor applies events to them. Both hold the same
+//! [`Core`], and only one of them runs at a time.
+
+mod applying;
+mod conditions;
+mod coroutines;
+mod issue;
+mod pending;
+mod scopes;
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub(crate) use self::pending::Pending;
+use super::command::Issued;
+use super::coroutine::{Coroutine, Ready};
+use super::info::WorkflowInfo;
+use super::operations::{Key, Operation, OperationId};
+use super::random::RandomSource;
+use super::scope::{ScopeId, Scopes};
+use crate::data::WorkerActivityOptions;
+
+/// What the operations of a run share. It never leaves the run's thread, nor does a future that holds it: where a program
+/// tries, in an activity or a spawned task, this is the name that the compiler gives as the reason.
+pub struct OnlyInsideAWorkflow {
+    pub(in crate::executor) ready: Arc<Ready>,
+    /// Whether what is replayed is compared with what was recorded, payloads too.
+    compares_payloads: Cell<bool>,
+    inner: RefCell<Inner>,
+}
+
+/// Its name in this crate.
+pub(crate) type Core = OnlyInsideAWorkflow;
+
+/// Makes a future `!Send` for the same reason as everything else in it, so that it is one error.
+pub(crate) type WorkflowOnly = PhantomData<Rc<OnlyInsideAWorkflow>>;
+
+/// What workflow code may do just now.
+#[derive(Clone, PartialEq)]
+enum Access {
+    /// Everything.
+    Full,
+    /// Read. The text says who reads, for messages.
+    Read(String),
+    /// Nothing: the run is over, and what still drops must not disturb.
+    TornDown,
+}
+
+struct Inner {
+    access: Access,
+    replaying: bool,
+    now: SystemTime,
+    info: Option<Rc<WorkflowInfo>>,
+    random: RandomSource,
+    worker_options: Arc<WorkerActivityOptions>,
+    scopes: Scopes,
+    /// The scope of the code that is being executed.
+    scope: ScopeId,
+    operations: BTreeMap<OperationId, Operation>,
+    next_operation: u64,
+    /// Ids of timers and activities: one counter, in order of issue.
+    next_id: u64,
+    /// The operations that events name.
+    keys: BTreeMap<Key, OperationId>,
+    issued: Vec<Issued>,
+    /// Waits for conditions, in order of registration. Each is asked again after every sweep.
+    conditions: Vec<(OperationId, Waker)>,
+    conditions_met: usize,
+    spawned: Vec<(u64, Coroutine)>,
+    next_coroutine: u64,
+    handlers_running: usize,
+    workflow: Option<Rc<dyn Any>>,
+}
+
+impl Core {
+    pub(in crate::executor) fn new(run_id: &str, worker_options: Arc<WorkerActivityOptions>) -> Rc<Self> {
+        Rc::new(Self {
+            ready: Arc::default(),
+            compares_payloads: Cell::new(false),
+            inner: RefCell::new(Inner {
+                access: Access::Full,
+                replaying: true,
+                now: UNIX_EPOCH,
+                info: None,
+                random: RandomSource::of_run(run_id),
+                worker_options,
+                scopes: Scopes::new(),
+                scope: Scopes::ROOT,
+                operations: BTreeMap::new(),
+                next_operation: 1,
+                next_id: 1,
+                keys: BTreeMap::new(),
+                issued: Vec::new(),
+                conditions: Vec::new(),
+                conditions_met: 0,
+                spawned: Vec::new(),
+                next_coroutine: 1,
+                handlers_running: 0,
+                workflow: None,
+            }),
+        })
+    }
+
+    // ---- for workflow code: facts ----
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.inner.borrow().now
+    }
+
+    /// What the run knows about itself. It is known before any workflow code runs.
+    pub(crate) fn info(&self) -> Rc<WorkflowInfo> {
+        self.inner.borrow().info.clone().expect("the first event sets it before workflow code runs")
+    }
+
+    pub(crate) fn is_replaying(&self) -> bool {
+        self.inner.borrow().replaying
+    }
+
+    /// Who reads, where writing is refused.
+    pub(crate) fn read_only(&self) -> Option<String> {
+        match &self.inner.borrow().access {
+            Access::Read(reader) => Some(reader.clone()),
+            Access::Full | Access::TornDown => None,
+        }
+    }
+
+    pub(crate) fn workflow(&self) -> Option<Rc<dyn Any>> {
+        self.inner.borrow().workflow.clone()
+    }
+
+    /// The next random number.
+    ///
+    /// # Panics
+    /// In queries, validators and conditions: they must leave no trace.
+    #[track_caller]
+    pub(crate) fn next_random(&self) -> u64 {
+        self.refuse_reader("draws a random number");
+        self.inner.borrow_mut().random.next_u64()
+    }
+
+    /// Handlers that have started and not returned.
+    pub(crate) fn handlers_running(&self) -> usize {
+        self.inner.borrow().handlers_running
+    }
+
+    /// Workflow code has come to this line.
+    pub(in crate::executor) fn pass(&self, line: &'static Location<'static>) {
+        self.ready.pass(line.into());
+    }
+
+    /// Panics if the code that is being executed may only read; `deed` says what it does.
+    #[track_caller]
+    pub(in crate::executor) fn refuse_reader(&self, deed: &str) {
+        if let Some(reader) = self.read_only() {
+            panic!("{reader} {deed}: it may only read");
+        }
+    }
+
+    // ---- for the executor ----
+
+    /// Before the first event is applied.
+    pub(in crate::executor) fn set_info(&self, info: WorkflowInfo) {
+        self.inner.borrow_mut().info = Some(Rc::new(info));
+    }
+
+    pub(in crate::executor) fn set_workflow(&self, workflow: Rc<dyn Any>) {
+        self.inner.borrow_mut().workflow = Some(workflow);
+    }
+
+    /// A task that delivers something begins.
+    pub(in crate::executor) fn begin_task(&self, time: SystemTime, history: (i64, i64, bool)) {
+        let mut inner = self.inner.borrow_mut();
+        inner.now = time;
+        if let Some(info) = &mut inner.info {
+            let info = Rc::make_mut(info);
+            (info.history_length, info.history_size_bytes, info.continue_as_new_suggested) = history;
+        }
+    }
+
+    /// Keeps what is replayed, to compare it with what was recorded.
+    pub(in crate::executor) fn compare_payloads(&self) {
+        self.compares_payloads.set(true);
+    }
+
+    pub(in crate::executor) fn compares_payloads(&self) -> bool {
+        self.compares_payloads.get()
+    }
+
+    pub(in crate::executor) fn worker_options(&self) -> Arc<WorkerActivityOptions> {
+        self.inner.borrow().worker_options.clone()
+    }
+
+    /// The task queue of the workflow itself.
+    pub(in crate::executor) fn task_queue(&self) -> String {
+        self.inner.borrow().info.as_ref().map(|info| info.task_queue.clone()).unwrap_or_default()
+    }
+
+    pub(in crate::executor) fn set_replaying(&self, replaying: bool) {
+        self.inner.borrow_mut().replaying = replaying;
+    }
+
+    pub(in crate::executor) fn reseed(&self, run_id: &str) {
+        self.inner.borrow_mut().random = RandomSource::of_run(run_id);
+    }
+}

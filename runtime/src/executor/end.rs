@@ -1,0 +1,90 @@
+//! How a workflow ends: the command that comes last.
+
+use std::fmt;
+
+use everloop_proto::temporal::api::command::v1::command::Attributes as CommandAttributes;
+use everloop_proto::temporal::api::command::v1::{
+    CancelWorkflowExecutionCommandAttributes, CompleteWorkflowExecutionCommandAttributes,
+    FailWorkflowExecutionCommandAttributes,
+};
+use everloop_proto::temporal::api::enums::v1::CommandType;
+use everloop_proto::temporal::api::history::v1::history_event::Attributes as EventAttributes;
+
+use super::command::{CallSite, CommandKind, Issued};
+use super::operations::Compared;
+use crate::errors::WorkflowError;
+use crate::raw;
+
+/// How the workflow ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndCommand {
+    Complete,
+    Fail,
+    Cancel,
+}
+
+impl fmt::Display for EndCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Complete => "CompleteWorkflow",
+            Self::Fail => "FailWorkflow",
+            Self::Cancel => "CancelWorkflow",
+        })
+    }
+}
+
+impl EndCommand {
+    pub(super) fn command_type(self) -> CommandType {
+        match self {
+            Self::Complete => CommandType::CompleteWorkflowExecution,
+            Self::Fail => CommandType::FailWorkflowExecution,
+            Self::Cancel => CommandType::CancelWorkflowExecution,
+        }
+    }
+
+    /// The command that became this event.
+    pub(super) fn recorded(event: &EventAttributes) -> Option<Self> {
+        match event {
+            EventAttributes::WorkflowExecutionCompletedEventAttributes(_) => Some(Self::Complete),
+            EventAttributes::WorkflowExecutionFailedEventAttributes(_) => Some(Self::Fail),
+            EventAttributes::WorkflowExecutionCanceledEventAttributes(_) => Some(Self::Cancel),
+            _ => None,
+        }
+    }
+}
+
+/// The workflow returned a result.
+pub(super) fn complete(result: raw::Payload) -> Issued {
+    let result = Some(raw::Payloads { payloads: vec![result] });
+    let attributes = CompleteWorkflowExecutionCommandAttributes { result };
+    issued(EndCommand::Complete, CommandAttributes::CompleteWorkflowExecutionCommandAttributes(attributes))
+}
+
+/// The workflow returned an error.
+pub(super) fn fail(error: WorkflowError) -> Issued {
+    let failure = Some(error.into_failure().into_wire());
+    let attributes = FailWorkflowExecutionCommandAttributes { failure };
+    issued(EndCommand::Fail, CommandAttributes::FailWorkflowExecutionCommandAttributes(attributes))
+}
+
+/// The workflow was asked to cancel and returned the cancellation.
+pub(super) fn cancel(error: WorkflowError) -> Issued {
+    let details = error.into_failure().details().cloned().unwrap_or_default().into_wire();
+    let attributes = CancelWorkflowExecutionCommandAttributes { details };
+    issued(EndCommand::Cancel, CommandAttributes::CancelWorkflowExecutionCommandAttributes(attributes))
+}
+
+fn issued(kind: EndCommand, attributes: CommandAttributes) -> Issued {
+    Issued::new(CommandKind::End(kind), CallSite::NONE, Some(attributes))
+}
+
+/// The results in an event and in the command that became it.
+pub(super) fn results<'a>(event: &'a EventAttributes, command: &'a CommandAttributes) -> Option<Compared<'a>> {
+    match (event, command) {
+        (
+            EventAttributes::WorkflowExecutionCompletedEventAttributes(event),
+            CommandAttributes::CompleteWorkflowExecutionCommandAttributes(command),
+        ) => Some(Compared { recorded: &event.result, issued: &command.result }),
+        _ => None,
+    }
+}

@@ -1,0 +1,335 @@
+//! Activities: `Requested -> Scheduled -> Cancelling -> Closed`.
+
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use everloop_proto::temporal::api::command::v1::command::Attributes as CommandAttributes;
+use everloop_proto::temporal::api::command::v1::{
+    RequestCancelActivityTaskCommandAttributes, ScheduleActivityTaskCommandAttributes,
+};
+use everloop_proto::temporal::api::enums::v1::CommandType;
+use everloop_proto::temporal::api::failure::v1::Failure as WireFailure;
+use everloop_proto::temporal::api::history::v1 as history;
+use everloop_proto::temporal::api::history::v1::history_event::Attributes as EventAttributes;
+
+use super::{Cancel, Compared, Key, Machine, OperationId, Outcome};
+use crate::data::{
+    ActivityCancellationType, ActivityOptions, DEFAULT_START_TO_CLOSE_TIMEOUT, Failure, FailureKind, Payloads,
+    RetryState, duration_to_wire,
+};
+use crate::executor::command::{CallSite, Issued};
+use crate::executor::core::Core;
+use crate::executor::error::ReplayError;
+use crate::executor::scope::ScopeId;
+use crate::raw;
+
+/// What a call asks for, before the run gives it an id.
+pub(crate) struct ActivityRequest {
+    pub(crate) activity_type: &'static str,
+    /// The options of the call itself, which win over those of the attribute.
+    pub(crate) options: ActivityOptions,
+    pub(crate) attribute: ActivityOptions,
+    pub(crate) task_queue: Option<String>,
+    pub(crate) activity_id: Option<String>,
+    pub(crate) summary: Option<String>,
+}
+
+impl Core {
+    /// Schedules an activity, as a command of the current task.
+    #[track_caller]
+    pub(crate) fn schedule_activity(
+        &self,
+        request: ActivityRequest,
+        input: impl FnOnce() -> Vec<raw::Payload>,
+        scope: ScopeId,
+        site: &'static Location<'static>,
+    ) -> OperationId {
+        let ActivityRequest { activity_type, options, attribute, task_queue, activity_id, summary } = request;
+        self.refuse_reader(&format!("schedules the activity `{activity_type}`"));
+        self.pass(site);
+        // On replay nothing is sent, so nothing is encoded unless it is compared. User code encodes: no borrow may be held here.
+        let is_wanted = !self.is_replaying() || self.compares_payloads();
+        let input = if is_wanted { input() } else { Vec::new() };
+        let options = self.worker_options().of_call(activity_type, options, attribute);
+        if let (Err(error), false) = (options.check(), self.is_replaying()) {
+            panic!("activity `{activity_type}`, called at {}: {error}", CallSite::from(site));
+        }
+        let next = self.take_id().to_string();
+        let activity_id = activity_id.unwrap_or(next);
+        let attributes = is_wanted.then(|| {
+            let task_queue = task_queue.unwrap_or_else(|| self.task_queue());
+            let command = schedule_command(activity_type, activity_id.clone(), input, task_queue, options);
+            CommandAttributes::ScheduleActivityTaskCommandAttributes(command)
+        });
+        let command =
+            ActivityCommand::Schedule { activity_type: activity_type.to_owned(), activity_id: activity_id.clone() };
+        let issued = Issued { summary, ..Issued::new(command, site.into(), attributes) };
+        let cancellation = options.cancellation_type.unwrap_or_default();
+        self.begin_operation(
+            Activity { activity_type, activity_id, cancellation, state: State::Requested },
+            scope,
+            issued,
+            None,
+        )
+    }
+}
+
+fn schedule_command(
+    activity_type: &str,
+    activity_id: String,
+    input: Vec<raw::Payload>,
+    task_queue: String,
+    mut options: ActivityOptions,
+) -> ScheduleActivityTaskCommandAttributes {
+    if options.start_to_close_timeout.is_none() && options.schedule_to_close_timeout.is_none() {
+        options.start_to_close_timeout = Some(DEFAULT_START_TO_CLOSE_TIMEOUT);
+    }
+    let duration = |limit: Option<Duration>| limit.map(duration_to_wire);
+    ScheduleActivityTaskCommandAttributes {
+        activity_id,
+        activity_type: Some(raw::ActivityType { name: activity_type.to_owned() }),
+        task_queue: Some(raw::TaskQueue { name: task_queue, ..Default::default() }),
+        input: (!input.is_empty()).then_some(raw::Payloads { payloads: input }),
+        start_to_close_timeout: duration(options.start_to_close_timeout),
+        schedule_to_close_timeout: duration(options.schedule_to_close_timeout),
+        schedule_to_start_timeout: duration(options.schedule_to_start_timeout),
+        heartbeat_timeout: duration(options.heartbeat_timeout),
+        retry_policy: options.retry_policy.map(|policy| policy.to_wire()),
+        request_eager_execution: true,
+        ..Default::default()
+    }
+}
+
+/// What identifies an activity's commands on replay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ActivityCommand {
+    Schedule { activity_type: String, activity_id: String },
+    RequestCancel { scheduled_event_id: i64 },
+}
+
+impl fmt::Display for ActivityCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Schedule { activity_type, activity_id } => {
+                write!(f, "ScheduleActivity({activity_type}, id {activity_id})")
+            }
+            Self::RequestCancel { scheduled_event_id } => {
+                write!(f, "RequestCancelActivity(scheduled by event {scheduled_event_id})")
+            }
+        }
+    }
+}
+
+impl ActivityCommand {
+    pub(super) fn command_type(&self) -> CommandType {
+        match self {
+            Self::Schedule { .. } => CommandType::ScheduleActivityTask,
+            Self::RequestCancel { .. } => CommandType::RequestCancelActivityTask,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Activity {
+    activity_type: &'static str,
+    activity_id: String,
+    cancellation: ActivityCancellationType,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The command is queued; history does not have its event yet.
+    Requested,
+    Scheduled {
+        event_id: i64,
+    },
+    /// The server was asked to cancel it.
+    Cancelling {
+        event_id: i64,
+    },
+    Closed,
+}
+
+/// The event that closes an activity.
+pub(crate) enum Closing {
+    Completed(Box<history::ActivityTaskCompletedEventAttributes>),
+    Failed(Box<history::ActivityTaskFailedEventAttributes>),
+    TimedOut(Box<history::ActivityTaskTimedOutEventAttributes>),
+    Canceled(Box<history::ActivityTaskCanceledEventAttributes>),
+}
+
+impl Machine for Activity {
+    type Command = ActivityCommand;
+    type Change = Closing;
+
+    fn read(event: EventAttributes) -> Result<Option<(Key, Closing)>, EventAttributes> {
+        let (scheduled_event_id, closing) = match event {
+            EventAttributes::ActivityTaskStartedEventAttributes(_) => return Ok(None),
+            EventAttributes::ActivityTaskCompletedEventAttributes(done) => {
+                (done.scheduled_event_id, Closing::Completed(done))
+            }
+            EventAttributes::ActivityTaskFailedEventAttributes(done) => {
+                (done.scheduled_event_id, Closing::Failed(done))
+            }
+            EventAttributes::ActivityTaskTimedOutEventAttributes(done) => {
+                (done.scheduled_event_id, Closing::TimedOut(done))
+            }
+            EventAttributes::ActivityTaskCanceledEventAttributes(done) => {
+                (done.scheduled_event_id, Closing::Canceled(done))
+            }
+            other => return Err(other),
+        };
+        Ok(Some((Key::Event(scheduled_event_id), closing)))
+    }
+
+    fn recorded(event: &EventAttributes) -> Option<ActivityCommand> {
+        match event {
+            EventAttributes::ActivityTaskScheduledEventAttributes(activity) => Some(ActivityCommand::Schedule {
+                activity_type: activity.activity_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default(),
+                activity_id: activity.activity_id.clone(),
+            }),
+            EventAttributes::ActivityTaskCancelRequestedEventAttributes(cancel) => {
+                Some(ActivityCommand::RequestCancel { scheduled_event_id: cancel.scheduled_event_id })
+            }
+            _ => None,
+        }
+    }
+
+    fn inputs<'a>(event: &'a EventAttributes, command: &'a CommandAttributes) -> Option<Compared<'a>> {
+        match (event, command) {
+            (
+                EventAttributes::ActivityTaskScheduledEventAttributes(event),
+                CommandAttributes::ScheduleActivityTaskCommandAttributes(command),
+            ) => Some(Compared { recorded: &event.input, issued: &command.input }),
+            _ => None,
+        }
+    }
+
+    fn confirmed(&mut self, event_id: i64) -> Option<Key> {
+        if self.state == State::Requested {
+            self.state = State::Scheduled { event_id };
+        }
+        Some(Key::Event(event_id))
+    }
+
+    fn apply(&mut self, event_id: i64, closing: Closing) -> Result<Option<Outcome>, ReplayError> {
+        match self.state {
+            State::Scheduled { .. } | State::Cancelling { .. } => self.state = State::Closed,
+            State::Requested => {
+                return Err(ReplayError::invalid(event_id, "an activity closed before it was scheduled"));
+            }
+            State::Closed => return Err(ReplayError::invalid(event_id, "an activity closed twice")),
+        }
+        Ok(Some(Outcome::Returned(self.result(closing))))
+    }
+
+    fn cancel(&mut self) -> Cancel {
+        match self.state {
+            State::Requested => {
+                self.state = State::Closed;
+                Cancel::Withdraw(self.cancelled(0))
+            }
+            State::Scheduled { event_id } if self.cancellation == ActivityCancellationType::Abandon => {
+                Cancel::GoOn(self.cancelled(event_id))
+            }
+            State::Scheduled { event_id: scheduled_event_id } => {
+                self.state = State::Cancelling { event_id: scheduled_event_id };
+                let goes_on = self.cancellation == ActivityCancellationType::TryCancel;
+                let attributes = RequestCancelActivityTaskCommandAttributes { scheduled_event_id };
+                Cancel::Ask {
+                    kind: ActivityCommand::RequestCancel { scheduled_event_id }.into(),
+                    attributes: CommandAttributes::RequestCancelActivityTaskCommandAttributes(attributes),
+                    outcome: goes_on.then(|| self.cancelled(scheduled_event_id)),
+                }
+            }
+            State::Cancelling { .. } | State::Closed => Cancel::Nothing,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    fn describe(&self, site: CallSite) -> String {
+        format!("activity {} (id {}) at {site}", self.activity_type, self.activity_id)
+    }
+}
+
+impl Activity {
+    /// What the workflow receives for the event that closes the activity.
+    fn result(&self, closing: Closing) -> Result<Option<raw::Payload>, Box<Failure>> {
+        let cause = |failure: Option<WireFailure>| Failure::from_wire(failure.unwrap_or_default());
+        let (cause, ended) = match closing {
+            Closing::Completed(done) => return Ok(done.result.and_then(|result| result.payloads.into_iter().next())),
+            Closing::Failed(done) => {
+                let ended = Ended {
+                    retry_state: RetryState::from_wire(done.retry_state),
+                    scheduled_event_id: done.scheduled_event_id,
+                    started_event_id: done.started_event_id,
+                    identity: done.identity,
+                };
+                (cause(done.failure), ended)
+            }
+            Closing::TimedOut(done) => {
+                let ended = Ended {
+                    retry_state: RetryState::from_wire(done.retry_state),
+                    scheduled_event_id: done.scheduled_event_id,
+                    started_event_id: done.started_event_id,
+                    identity: String::new(),
+                };
+                (cause(done.failure), ended)
+            }
+            Closing::Canceled(done) => {
+                let mut cause = Failure::cancelled("the activity was cancelled");
+                cause.kind = FailureKind::Cancelled { details: Payloads::from_wire(done.details) };
+                let ended = Ended {
+                    retry_state: RetryState::CancelRequested,
+                    scheduled_event_id: done.scheduled_event_id,
+                    started_event_id: done.started_event_id,
+                    identity: done.identity,
+                };
+                (cause, ended)
+            }
+        };
+        Err(self.failure(cause, ended).into())
+    }
+
+    /// What the workflow receives when it cancels the activity without waiting for it.
+    fn cancelled(&self, scheduled_event_id: i64) -> Outcome {
+        let ended = Ended {
+            retry_state: RetryState::CancelRequested,
+            scheduled_event_id,
+            started_event_id: 0,
+            identity: String::new(),
+        };
+        Outcome::Returned(Err(self.failure(Failure::cancelled("cancelled by the workflow"), ended).into()))
+    }
+
+    /// The failure of the activity, around its cause.
+    fn failure(&self, cause: Failure, ended: Ended) -> Failure {
+        let message = match &cause.kind {
+            FailureKind::Cancelled { .. } => "the activity was cancelled",
+            FailureKind::Timeout { .. } => "the activity timed out",
+            _ => "the activity failed",
+        };
+        let kind = FailureKind::Activity {
+            activity_type: self.activity_type.to_owned(),
+            activity_id: self.activity_id.clone(),
+            retry_state: ended.retry_state,
+            scheduled_event_id: ended.scheduled_event_id,
+            started_event_id: ended.started_event_id,
+            identity: ended.identity,
+        };
+        Failure::new(message, kind).caused_by(cause)
+    }
+}
+
+/// What the closing event says besides the cause.
+struct Ended {
+    retry_state: RetryState,
+    scheduled_event_id: i64,
+    started_event_id: i64,
+    identity: String,
+}

@@ -1,0 +1,108 @@
+//! Operations that history knows: a command asks for each, and events move it.
+//!
+//! Each kind has one file: what workflow code requests, the command that asks for it, its states, what each event does to
+//! it, what cancelling it takes, how it reads in a stack trace, and how its commands are matched with events on replay. The
+//! table below lists the files; everything else in the executor is the same for all of them.
+
+mod activity;
+mod entry;
+mod table;
+mod timer;
+
+use std::fmt;
+
+use everloop_proto::temporal::api::command::v1::command::Attributes as CommandAttributes;
+use everloop_proto::temporal::api::enums::v1::CommandType;
+use everloop_proto::temporal::api::history::v1::history_event::Attributes as EventAttributes;
+
+pub(crate) use self::activity::ActivityRequest;
+pub(super) use self::entry::{Kind, Operation};
+pub(crate) use self::entry::{OnDrop, OperationId, Outcome};
+use self::table::table;
+use super::command::{CallSite, CommandKind};
+use super::error::ReplayError;
+use crate::raw;
+
+// The operations. A new kind is a file beside this one and a line here.
+table! {
+    Timer in timer,
+    Activity in activity,
+}
+
+/// One operation of one kind, from its command to its end.
+pub(crate) trait Machine {
+    /// What identifies its commands on replay: kind and ids, never payloads.
+    type Command;
+    /// What an event does to it.
+    type Change;
+
+    /// Takes an event about operations of this kind, with the key that finds the operation: `None` if workflow code cannot
+    /// notice the event. Returns events about anything else.
+    fn read(event: EventAttributes) -> Result<Option<(Key, Self::Change)>, EventAttributes>;
+
+    /// The command that became this event.
+    fn recorded(event: &EventAttributes) -> Option<Self::Command>;
+
+    /// The inputs in an event and in the command that became it.
+    fn inputs<'a>(_: &'a EventAttributes, _: &'a CommandAttributes) -> Option<Compared<'a>> {
+        None
+    }
+
+    /// History has the event of its command. Returns the key by which later events name it, where that is known only now.
+    fn confirmed(&mut self, event_id: i64) -> Option<Key>;
+
+    /// History has the event of the command that cancelled it.
+    fn cancel_confirmed(&mut self) {}
+
+    /// Applies an event. Returns the outcome if the event decides it.
+    fn apply(&mut self, event_id: i64, change: Self::Change) -> Result<Option<Outcome>, ReplayError>;
+
+    fn cancel(&mut self) -> Cancel;
+
+    /// Whether no further event names it.
+    fn is_over(&self) -> bool;
+
+    /// One line of a stack trace; `site` is the line of code that issued it.
+    fn describe(&self, site: CallSite) -> String;
+}
+
+/// How an event names its operation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    /// By the event of the operation's command.
+    Event(i64),
+    /// By the timer's id.
+    Timer(String),
+}
+
+impl Key {
+    /// The error of an event that names no operation.
+    pub(super) fn unknown(&self, event_id: i64) -> ReplayError {
+        match self {
+            Self::Event(scheduled) => {
+                ReplayError::invalid(event_id, format!("event {scheduled} scheduled no activity"))
+            }
+            Self::Timer(timer_id) => ReplayError::invalid(event_id, format!("there is no timer `{timer_id}`")),
+        }
+    }
+}
+
+/// What cancelling an operation takes, and whether the workflow goes on at once.
+#[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "each lives for a moment")]
+pub(crate) enum Cancel {
+    /// The command that asks for the operation has not left: take it back. The workflow goes on.
+    Withdraw(Outcome),
+    /// Ask the server. With an outcome the workflow goes on at once, else when an event decides.
+    Ask { kind: CommandKind, attributes: CommandAttributes, outcome: Option<Outcome> },
+    /// Ask nobody; the workflow goes on.
+    GoOn(Outcome),
+    /// The operation is over, or was cancelled before.
+    Nothing,
+}
+
+/// Compared to compare: those that history has, and those that the code passes now.
+pub(crate) struct Compared<'a> {
+    pub(crate) recorded: &'a Option<raw::Payloads>,
+    pub(crate) issued: &'a Option<raw::Payloads>,
+}

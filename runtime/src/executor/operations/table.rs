@@ -1,0 +1,120 @@
+//! The enums of all operations, which pass each call to the machine that it is for.
+
+/// Makes the enums of all operations from a list of machines and their files.
+macro_rules! table {
+    ($($Name:ident in $file:ident,)*) => {
+        /// The state of one operation of any kind.
+        pub(in crate::executor) enum Durable {
+            $($Name($file::$Name),)*
+        }
+
+        /// What identifies a command of any operation.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub(crate) enum Command {
+            $($Name(<$file::$Name as Machine>::Command),)*
+        }
+
+        /// What an event does to an operation of any kind.
+        pub(in crate::executor) enum Change {
+            $($Name(<$file::$Name as Machine>::Change),)*
+        }
+
+        $(
+            impl From<$file::$Name> for Durable {
+                fn from(machine: $file::$Name) -> Self {
+                    Self::$Name(machine)
+                }
+            }
+
+            impl From<<$file::$Name as Machine>::Command> for CommandKind {
+                fn from(command: <$file::$Name as Machine>::Command) -> Self {
+                    Self::Operation(Command::$Name(command))
+                }
+            }
+        )*
+
+        impl fmt::Display for Command {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$Name(command) => command.fmt(f),)*
+                }
+            }
+        }
+
+        impl Command {
+            pub(in crate::executor) fn command_type(&self) -> CommandType {
+                match self {
+                    $(Self::$Name(command) => command.command_type(),)*
+                }
+            }
+
+            /// The command that became this event.
+            pub(in crate::executor) fn recorded(event: &EventAttributes) -> Option<Self> {
+                $(
+                    if let Some(command) = $file::$Name::recorded(event) {
+                        return Some(Self::$Name(command));
+                    }
+                )*
+                None
+            }
+        }
+
+        /// The inputs in an event and in the command that became it.
+        pub(in crate::executor) fn inputs<'a>(event: &'a EventAttributes, command: &'a CommandAttributes) -> Option<Compared<'a>> {
+            None$(.or_else(|| $file::$Name::inputs(event, command)))*
+        }
+
+        impl Change {
+            /// Takes an event about operations: `None` if workflow code cannot notice it. Returns events about anything else.
+            pub(in crate::executor) fn read(event: EventAttributes) -> Result<Option<(Key, Self)>, EventAttributes> {
+                $(
+                    let event = match $file::$Name::read(event) {
+                        Ok(read) => return Ok(read.map(|(key, change)| (key, Self::$Name(change)))),
+                        Err(event) => event,
+                    };
+                )*
+                Err(event)
+            }
+        }
+
+        impl Durable {
+            pub(in crate::executor) fn confirmed(&mut self, event_id: i64) -> Option<Key> {
+                match self {
+                    $(Self::$Name(machine) => machine.confirmed(event_id),)*
+                }
+            }
+
+            pub(in crate::executor) fn cancel_confirmed(&mut self) {
+                match self {
+                    $(Self::$Name(machine) => machine.cancel_confirmed(),)*
+                }
+            }
+
+            pub(in crate::executor) fn apply(&mut self, event_id: i64, change: Change) -> Result<Option<Outcome>, ReplayError> {
+                match (self, change) {
+                    $((Self::$Name(machine), Change::$Name(change)) => machine.apply(event_id, change),)*
+                    _ => Err(ReplayError::invalid(event_id, "the event is about an operation of another kind")),
+                }
+            }
+
+            pub(in crate::executor) fn cancel(&mut self) -> Cancel {
+                match self {
+                    $(Self::$Name(machine) => machine.cancel(),)*
+                }
+            }
+
+            pub(in crate::executor) fn is_over(&self) -> bool {
+                match self {
+                    $(Self::$Name(machine) => machine.is_over(),)*
+                }
+            }
+
+            pub(in crate::executor) fn describe(&self, site: CallSite) -> String {
+                match self {
+                    $(Self::$Name(machine) => machine.describe(site),)*
+                }
+            }
+        }
+    };
+}
+pub(super) use table;

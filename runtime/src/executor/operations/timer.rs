@@ -1,0 +1,198 @@
+//! Timers: `Requested -> Running -> Fired | Cancelling -> Cancelled`.
+
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use everloop_proto::temporal::api::command::v1::command::Attributes as CommandAttributes;
+use everloop_proto::temporal::api::command::v1::{CancelTimerCommandAttributes, StartTimerCommandAttributes};
+use everloop_proto::temporal::api::enums::v1::CommandType;
+use everloop_proto::temporal::api::history::v1::history_event::Attributes as EventAttributes;
+
+use super::{Cancel, Key, Machine, OperationId, Outcome};
+use crate::data::duration_to_wire;
+use crate::executor::command::{CallSite, Issued};
+use crate::executor::core::Core;
+use crate::executor::error::ReplayError;
+use crate::executor::scope::ScopeId;
+
+impl Core {
+    /// Starts a timer, as a command of the current task.
+    #[track_caller]
+    pub(crate) fn start_timer(
+        &self,
+        duration: Duration,
+        summary: Option<String>,
+        scope: ScopeId,
+        site: &'static Location<'static>,
+    ) -> OperationId {
+        self.refuse_reader("starts a timer");
+        self.pass(site);
+        let id = self.take_id();
+        let timer_id = id.to_string();
+        let attributes = CommandAttributes::StartTimerCommandAttributes(StartTimerCommandAttributes {
+            timer_id: timer_id.clone(),
+            start_to_fire_timeout: Some(duration_to_wire(duration)),
+        });
+        let key = Key::Timer(timer_id.clone());
+        let command = TimerCommand::Start { timer_id };
+        let issued = Issued { summary, ..Issued::new(command, site.into(), Some(attributes)) };
+        self.begin_operation(Timer { id, state: State::Requested }, scope, issued, Some(key))
+    }
+}
+
+/// What identifies a timer's commands on replay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TimerCommand {
+    Start { timer_id: String },
+    Cancel { timer_id: String },
+}
+
+impl fmt::Display for TimerCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start { timer_id } => write!(f, "StartTimer({timer_id})"),
+            Self::Cancel { timer_id } => write!(f, "CancelTimer({timer_id})"),
+        }
+    }
+}
+
+impl TimerCommand {
+    pub(super) fn command_type(&self) -> CommandType {
+        match self {
+            Self::Start { .. } => CommandType::StartTimer,
+            Self::Cancel { .. } => CommandType::CancelTimer,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Timer {
+    id: u64,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The command is queued; history does not have its event yet.
+    Requested,
+    /// The server runs it.
+    Running,
+    Fired,
+    /// The command that cancels it is queued; history does not have its event yet.
+    Cancelling,
+    Cancelled,
+}
+
+/// The timer fired.
+pub(crate) struct Fired;
+
+impl Machine for Timer {
+    type Command = TimerCommand;
+    type Change = Fired;
+
+    fn read(event: EventAttributes) -> Result<Option<(Key, Fired)>, EventAttributes> {
+        match event {
+            EventAttributes::TimerFiredEventAttributes(fired) => Ok(Some((Key::Timer(fired.timer_id), Fired))),
+            other => Err(other),
+        }
+    }
+
+    fn recorded(event: &EventAttributes) -> Option<TimerCommand> {
+        match event {
+            EventAttributes::TimerStartedEventAttributes(timer) => {
+                Some(TimerCommand::Start { timer_id: timer.timer_id.clone() })
+            }
+            EventAttributes::TimerCanceledEventAttributes(timer) => {
+                Some(TimerCommand::Cancel { timer_id: timer.timer_id.clone() })
+            }
+            _ => None,
+        }
+    }
+
+    fn confirmed(&mut self, _: i64) -> Option<Key> {
+        if self.state == State::Requested {
+            self.state = State::Running;
+        }
+        None
+    }
+
+    fn cancel_confirmed(&mut self) {
+        self.state = State::Cancelled;
+    }
+
+    fn apply(&mut self, event_id: i64, _: Fired) -> Result<Option<Outcome>, ReplayError> {
+        self.state = match self.state {
+            State::Running => State::Fired,
+            // The timer fired before the server had the command to cancel it.
+            State::Cancelling | State::Cancelled => State::Cancelled,
+            State::Requested => return Err(ReplayError::invalid(event_id, "TimerFired before TimerStarted")),
+            State::Fired => return Err(ReplayError::invalid(event_id, "TimerFired twice for one timer")),
+        };
+        Ok(Some(Outcome::Ready))
+    }
+
+    fn cancel(&mut self) -> Cancel {
+        match self.state {
+            State::Requested => {
+                self.state = State::Cancelled;
+                Cancel::Withdraw(Outcome::Cancelled)
+            }
+            State::Running => {
+                self.state = State::Cancelling;
+                let timer_id = self.id.to_string();
+                let attributes = CancelTimerCommandAttributes { timer_id: timer_id.clone() };
+                Cancel::Ask {
+                    kind: TimerCommand::Cancel { timer_id }.into(),
+                    attributes: CommandAttributes::CancelTimerCommandAttributes(attributes),
+                    outcome: Some(Outcome::Cancelled),
+                }
+            }
+            State::Fired | State::Cancelling | State::Cancelled => Cancel::Nothing,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Fired | State::Cancelled)
+    }
+
+    fn describe(&self, site: CallSite) -> String {
+        match self.state {
+            State::Requested | State::Running => format!("timer {} at {site}", self.id),
+            State::Fired | State::Cancelling | State::Cancelled => "a timer that is over".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started() -> Timer {
+        let mut timer = Timer { id: 1, state: State::Requested };
+        timer.confirmed(5);
+        timer
+    }
+
+    #[test]
+    fn a_timer_fires_once_and_only_after_it_started() {
+        assert!(Timer { id: 1, state: State::Requested }.apply(5, Fired).is_err());
+        let mut timer = started();
+        timer.apply(5, Fired).unwrap();
+        assert!(timer.is_over() && timer.apply(6, Fired).is_err());
+        assert_eq!(timer.cancel(), Cancel::Nothing);
+        assert_eq!(timer.state, State::Fired);
+    }
+
+    #[test]
+    fn cancelling_takes_back_what_has_not_left() {
+        let mut requested = Timer { id: 1, state: State::Requested };
+        assert_eq!(requested.cancel(), Cancel::Withdraw(Outcome::Cancelled));
+        let mut timer = started();
+        let Cancel::Ask { kind, .. } = timer.cancel() else { panic!("the server runs the timer") };
+        assert_eq!(kind.to_string(), "CancelTimer(1)");
+        assert!(timer.cancel() == Cancel::Nothing && !timer.is_over());
+        timer.cancel_confirmed();
+        assert!(timer.is_over());
+    }
+}
