@@ -1,0 +1,122 @@
+//! Coroutines: the order of their polls, and what they end with.
+
+use std::task::{Context, Poll};
+
+use everloop_proto::temporal::api::protocol::v1::Message;
+
+use super::{Run, teardown};
+use crate::data::UnfinishedPolicy;
+use crate::errors::WorkflowError;
+use crate::executor::command::Issued;
+use crate::executor::coroutine::Output;
+use crate::executor::end;
+use crate::executor::error::TaskFailure;
+use crate::executor::panic::catch;
+use crate::executor::rules::Rule;
+use crate::executor::scope::Scopes;
+use crate::executor::update::{self, UpdateCommand};
+use crate::raw;
+
+impl Run {
+    /// Polls in wake order until nothing is ready, then asks the conditions, until nothing moves.
+    pub(super) fn settle(&mut self) -> Result<(), TaskFailure> {
+        self.core.take_conditions_met();
+        loop {
+            while let Some(id) = self.core.ready.pop() {
+                self.poll(id)?;
+            }
+            // Each condition is asked by its own coroutine, queued in order of registration.
+            if !self.core.wake_conditions() {
+                break;
+            }
+            while let Some(id) = self.core.ready.pop() {
+                self.poll(id)?;
+            }
+            if self.core.take_conditions_met() == 0 {
+                break;
+            }
+        }
+        self.check_wakes()
+    }
+
+    pub(super) fn poll(&mut self, id: u64) -> Result<(), TaskFailure> {
+        let Some(coroutine) = self.coroutines.get_mut(&id) else { return Ok(()) };
+        coroutine.about_to_poll();
+        self.core.set_scope(coroutine.scope);
+        let polled = catch(|| coroutine.future.as_mut().poll(&mut Context::from_waker(&coroutine.waker)));
+        self.adopt_spawned();
+        match polled.map_err(TaskFailure::Panic)? {
+            Poll::Pending => Ok(()),
+            Poll::Ready(output) => {
+                if let Some(coroutine) = self.coroutines.remove(&id) {
+                    catch(|| drop(coroutine.future)).map_err(TaskFailure::Panic)?;
+                    let stays = self.core.scope_leaves_children(coroutine.scope) && self.holds(Rule::EndedScopesStay);
+                    self.core.end_scope(coroutine.scope, stays);
+                }
+                if self.handlers.remove(&id).is_some() {
+                    self.core.handler_ended();
+                }
+                self.finish(output);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn holds(&mut self, rule: Rule) -> bool {
+        self.rules.holds(rule, self.core.is_replaying())
+    }
+
+    pub(super) fn adopt_spawned(&mut self) {
+        self.coroutines.extend(self.core.take_spawned());
+    }
+
+    fn finish(&mut self, output: Output) {
+        match output {
+            Output::Spawned | Output::Signal(Ok(())) => {}
+            Output::Run(Ok(result)) => self.set_terminal(|| end::complete(result)),
+            Output::Run(Err(error)) if error.is_cancelled() && self.core.is_cancelled(Scopes::ROOT) => {
+                self.set_terminal(|| end::cancel(error));
+            }
+            Output::Run(Err(error)) | Output::Signal(Err(error)) => self.set_terminal(|| end::fail(error)),
+            Output::Update { update_id, result } => self.complete_update(&update_id, result),
+        }
+    }
+
+    pub(super) fn complete_update(&mut self, update_id: &str, result: Result<raw::Payload, WorkflowError>) {
+        self.push_message(UpdateCommand::Complete { update_id: update_id.to_owned() }, || {
+            update::response(update_id, result.map_err(WorkflowError::into_failure))
+        });
+    }
+
+    /// Sends a message, and issues the command that gives it its place among the others.
+    pub(super) fn push_message(&mut self, command: UpdateCommand, message: impl FnOnce() -> Message) {
+        if !self.core.is_replaying() {
+            self.messages.push(message());
+        }
+        self.core.issue(command.issue());
+    }
+
+    fn set_terminal(&mut self, terminal: impl FnOnce() -> Issued) {
+        self.terminal.get_or_insert_with(terminal);
+    }
+
+    /// Closes the run if a terminal command was set: it comes last, and nothing runs after it.
+    pub(super) fn end_if_returned(&mut self) {
+        let Some(terminal) = self.terminal.take() else { return };
+        self.core.issue(terminal);
+        self.is_closed = true;
+        for handler in self.handlers.values().filter(|handler| handler.unfinished == UnfinishedPolicy::Warn) {
+            self.warnings.push(format!(
+                "the workflow ended while {} was still running, and its work is lost: wait for `all_handlers_finished()` \
+                 before returning, or mark it `unfinished_policy = abandon`",
+                handler.description
+            ));
+        }
+        let panics = self.tear_down();
+        self.warnings.extend(panics.iter().map(teardown::panicked_in_drop));
+    }
+
+    pub(super) fn check_wakes(&self) -> Result<(), TaskFailure> {
+        self.core.ready.illegal_wake().map_or(Ok(()), |text| Err(TaskFailure::Waker(text)))
+    }
+}

@@ -1,0 +1,218 @@
+//! One run: tasks in, steps out.
+
+mod coroutines;
+mod inputs;
+mod query;
+mod tasks;
+mod teardown;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use everloop_proto::temporal::api::command::v1::Command;
+use everloop_proto::temporal::api::history::v1::HistoryEvent;
+use everloop_proto::temporal::api::protocol::v1::Message;
+
+pub(crate) use self::query::QueryError;
+use super::command::Issued;
+use super::core::Core;
+use super::coroutine::{Coroutine, LastLine};
+use super::current;
+use super::definition::{Definition, Instance};
+use super::error::TaskFailure;
+use super::history::Reader;
+use super::panic::Panic;
+use super::rules::Rules;
+use super::update::Update;
+use crate::data::{Failure, Headers, UnfinishedPolicy, WorkerActivityOptions};
+
+/// What a run is told when it is made.
+#[derive(Debug, Clone)]
+pub(crate) struct RunOptions {
+    pub(crate) namespace: String,
+    pub(crate) workflow_id: String,
+    pub(crate) run_id: String,
+    /// What the worker says about the activities that are called.
+    pub(crate) activity_options: Arc<WorkerActivityOptions>,
+    /// Whether the server keeps SDK metadata.
+    pub(crate) rules_supported: bool,
+}
+
+/// A workflow task as the server sent it.
+#[derive(Debug, Default)]
+pub(crate) struct Task {
+    /// From where the run left off; from event 1 for a new one.
+    pub(crate) events: Vec<HistoryEvent>,
+    /// Whether pages follow: [`Run::extend`] takes them.
+    pub(crate) more: bool,
+    pub(crate) updates: Vec<Update>,
+}
+
+/// What a run wants next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The task is done: send this.
+    Complete(Completion),
+    /// There was no task to complete, as with a query: the run has seen all its history.
+    Settled,
+    /// The next page, by [`Run::extend`].
+    NeedHistory,
+    /// A long replay lets others in: call [`Run::resume`].
+    Yielded,
+    /// The task fails, and the run is lost: drop it.
+    Failed(TaskFailure),
+}
+
+/// What completes a task.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Completion {
+    pub(crate) commands: Vec<Command>,
+    pub(crate) messages: Vec<Message>,
+    /// Rule numbers to record in the SDK metadata.
+    pub(crate) rules: Vec<u32>,
+    /// What someone should know who runs the worker.
+    pub(crate) warnings: Vec<String>,
+    /// Whether the workflow ends with this task.
+    pub(crate) closes: bool,
+}
+
+/// Replayed tasks after which others are let in. Few in tests, where histories are short.
+const TASKS_PER_TURN: usize = if cfg!(test) { 4 } else { 200 };
+
+/// One execution of one workflow, from its first event on.
+///
+/// Call [`begin`](Self::begin) for each workflow task, then [`extend`](Self::extend) or [`resume`](Self::resume) as long as
+/// the step asks for it; [`query`](Self::query) once a step has settled the run. After [`Step::Failed`] only drop it.
+pub(crate) struct Run {
+    definition: Arc<dyn Definition>,
+    options: RunOptions,
+    core: Rc<Core>,
+    reader: Reader,
+    rules: Rules,
+    /// Whether the last worker that named itself was ours: only then rule numbers are ours.
+    recorded_by_us: bool,
+    instance: Option<Rc<dyn Instance>>,
+    coroutines: BTreeMap<u64, Coroutine>,
+    handlers: BTreeMap<u64, RunningHandler>,
+    /// What the last completed task asked for, until its events have been used.
+    unconfirmed: Option<Unconfirmed>,
+    last_started_event_id: i64,
+    /// Updates that came with the live task.
+    updates: Vec<Update>,
+    /// The first terminal command.
+    terminal: Option<Issued>,
+    is_closed: bool,
+    messages: Vec<Message>,
+    warnings: Vec<String>,
+}
+
+/// The outputs of a completed task, which the next task brings along.
+enum Unconfirmed {
+    /// These commands: their events have not been seen yet.
+    Commands(Vec<Issued>),
+    /// Nothing: their events were seen with a task that history forgot, and come once more.
+    Known,
+}
+
+struct RunningHandler {
+    description: String,
+    unfinished: UnfinishedPolicy,
+}
+
+impl Run {
+    pub(crate) fn new(definition: Arc<dyn Definition>, options: RunOptions) -> Self {
+        Self {
+            core: Core::new(&options.run_id, options.activity_options.clone()),
+            rules: Rules::new(options.rules_supported),
+            definition,
+            options,
+            reader: Reader::new(),
+            recorded_by_us: false,
+            instance: None,
+            coroutines: BTreeMap::new(),
+            handlers: BTreeMap::new(),
+            unconfirmed: None,
+            last_started_event_id: 0,
+            updates: Vec::new(),
+            terminal: None,
+            is_closed: false,
+            messages: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Takes a workflow task, whose first event is [`next_event_id`](Self::next_event_id).
+    pub(crate) fn begin(&mut self, task: Task) -> Step {
+        self.updates = task.updates;
+        self.extend(task.events, task.more)
+    }
+
+    /// Takes the next page of the history that the last step asked for.
+    pub(crate) fn extend(&mut self, events: Vec<HistoryEvent>, more: bool) -> Step {
+        match self.reader.extend(events, more) {
+            Ok(()) => self.resume(),
+            Err(error) => Step::Failed(error.into()),
+        }
+    }
+
+    /// Goes on after [`Step::Yielded`].
+    pub(crate) fn resume(&mut self) -> Step {
+        let core = self.core.clone();
+        let _entered = current::enter(&core);
+        core.ready.set_driver(Some(std::thread::current().id()));
+        let step = self.advance().unwrap_or_else(Step::Failed);
+        core.ready.set_driver(None);
+        step
+    }
+
+    /// Forgets the last task, which history will not have: it rejected updates and did nothing else. History goes on after the
+    /// task that started with this event.
+    pub(crate) fn discard_task(&mut self, last_started_event_id: i64) {
+        self.unconfirmed = (last_started_event_id != 0).then_some(Unconfirmed::Known);
+        self.last_started_event_id = last_started_event_id;
+        self.reader.rewind(last_started_event_id + 1);
+    }
+
+    /// Compares payloads too when it replays: for checks of code that has not changed meanwhile.
+    pub(crate) fn compare_payloads(&self) {
+        self.core.compare_payloads();
+    }
+
+    /// The event that a task for this run begins with.
+    pub(crate) fn next_event_id(&self) -> i64 {
+        self.reader.next_event_id()
+    }
+
+    /// The Started event of the last task it completed or replayed; 0 before the first.
+    pub(crate) fn last_started_event_id(&self) -> i64 {
+        self.last_started_event_id
+    }
+
+    /// What the run was started with. Known once a task was completed.
+    pub(crate) fn headers(&self) -> Headers {
+        Headers::from_map(self.core.info().headers.clone())
+    }
+
+    /// How far the code has come, for people who ask why it does not come back.
+    pub(crate) fn last_line(&self) -> LastLine {
+        LastLine::new(&self.core.ready)
+    }
+
+    /// Whether the workflow has ended.
+    #[cfg(test)]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+}
+
+fn panic_failure(panic: Panic) -> Failure {
+    let mut failure = Failure::application("Panic", format!("{}{}", panic.message, panic.advice()));
+    failure.stack_trace = panic.location.unwrap_or_default();
+    failure
+}
+
+/// Names for a message that says what there is.
+pub(crate) fn listed(names: &[&str]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}

@@ -1,0 +1,183 @@
+//! Tasks: replayed, then live; and the comparison of what they issued with history.
+
+use super::{Completion, Run, Step, TASKS_PER_TURN, Unconfirmed};
+use crate::executor::command::{self, Issued};
+use crate::executor::core::Core;
+use crate::executor::error::{ReplayError, TaskFailure};
+use crate::executor::event::{Input, Meaning};
+use crate::executor::history::{Next, Outputs, TaskStart};
+use crate::executor::payloads;
+use crate::executor::rules::{Rule, SDK_NAME};
+use crate::executor::scope::Scopes;
+use crate::executor::update::{self, Update};
+
+impl Run {
+    pub(super) fn advance(&mut self) -> Result<Step, TaskFailure> {
+        self.check_wakes()?;
+        for _ in 0..TASKS_PER_TURN {
+            if self.unconfirmed.is_some() {
+                if self.reader.is_empty() {
+                    return Ok(Step::Settled);
+                }
+                let Some(outputs) = self.reader.outputs()? else { return Ok(Step::NeedHistory) };
+                self.record_rules(&outputs)?;
+                if let Some(Unconfirmed::Commands(issued)) = self.unconfirmed.take() {
+                    self.confirm(issued, outputs)?;
+                }
+            }
+            match self.reader.next()? {
+                Next::NeedHistory => return Ok(Step::NeedHistory),
+                Next::End => return Ok(Step::Settled),
+                Next::Replay { inputs, start, outputs } => {
+                    self.record_rules(&outputs)?;
+                    self.core.set_replaying(true);
+                    let updates = update::accepted(&outputs.events);
+                    let issued = self.task(inputs, start, Updates::Accepted(updates))?;
+                    self.messages.clear();
+                    self.warnings.clear();
+                    self.confirm(issued, *outputs)?;
+                }
+                Next::Live { inputs, start } => {
+                    self.core.set_replaying(false);
+                    self.holds(Rule::Base);
+                    let updates = std::mem::take(&mut self.updates);
+                    let mut issued = self.task(inputs, start, Updates::Delivered(updates))?;
+                    self.core.set_replaying(true);
+                    let completion = Completion {
+                        commands: issued.iter_mut().map(Issued::take_wire).collect(),
+                        messages: std::mem::take(&mut self.messages),
+                        rules: self.rules.take_adopted(),
+                        warnings: std::mem::take(&mut self.warnings),
+                        closes: self.is_closed,
+                    };
+                    self.unconfirmed = Some(Unconfirmed::Commands(issued));
+                    return Ok(Step::Complete(completion));
+                }
+            }
+        }
+        Ok(Step::Yielded)
+    }
+
+    /// Runs one task: delivers its inputs, then polls until nothing moves. Answers the commands.
+    fn task(&mut self, inputs: Vec<Input>, start: TaskStart, updates: Updates) -> Result<Vec<Issued>, TaskFailure> {
+        self.last_started_event_id = start.event_id;
+        for input in &inputs {
+            if let Meaning::Unsupported { event_type } = &input.meaning {
+                let (event_id, event_type) = (input.event_id, event_type.clone());
+                return Err(ReplayError::UnsupportedEvent { event_id, event_type }.into());
+            }
+        }
+        // A task that delivers nothing moves nothing: no clock, no condition, no poll.
+        let mut clock = Clock { start, has_begun: false };
+        if inputs.iter().any(Input::delivers) {
+            clock.begin(&self.core);
+        }
+        for input in &inputs {
+            match &input.meaning {
+                Meaning::Start { time, started } => self.start(*time, started)?,
+                Meaning::Reset { new_run_id } => self.core.reseed(new_run_id),
+                _ => {}
+            }
+        }
+        for input in &inputs {
+            if let Meaning::Signal(signal) = &input.meaning {
+                let input = signal.input.as_ref().map(|input| input.payloads.as_slice()).unwrap_or_default();
+                self.signal(&signal.signal_name, input)?;
+            }
+        }
+        match updates {
+            Updates::Accepted(updates) => {
+                for (event_id, update) in updates {
+                    clock.begin(&self.core);
+                    self.accept(&update, Some(event_id))?;
+                }
+            }
+            Updates::Delivered(updates) => {
+                for update in updates {
+                    match self.validate(&update) {
+                        Ok(()) => {
+                            clock.begin(&self.core);
+                            self.accept(&update, None)?;
+                        }
+                        Err(failure) => self.messages.push(update.rejection(*failure)),
+                    }
+                }
+            }
+        }
+        for input in inputs {
+            match input.meaning {
+                Meaning::CancelRequest => self.core.cancel_scope(Scopes::ROOT),
+                Meaning::Operation { key, change } => self.core.apply(input.event_id, &key, change)?,
+                _ => {}
+            }
+        }
+        if clock.has_begun && !self.is_closed {
+            self.settle()?;
+            self.end_if_returned();
+        }
+        Ok(self.core.take_issued())
+    }
+
+    /// Compares what was issued with what history has, and tells operations their events.
+    fn confirm(&mut self, issued: Vec<Issued>, outputs: Outputs) -> Result<(), TaskFailure> {
+        let mut issued = issued.into_iter();
+        let mut last_event_id = outputs.completed_event_id;
+        for event in &outputs.events {
+            last_event_id = event.event_id;
+            let next = issued.next();
+            command::matches(next.as_ref(), event)?;
+            if let Some(issued) = next.as_ref().filter(|_| self.core.compares_payloads()) {
+                payloads::matches(issued, event)?;
+            }
+            let Some(issued) = next else { continue };
+            if let Some(operation) = issued.operation {
+                self.core.confirm(operation, event.event_id);
+            }
+            if let Some(operation) = issued.cancels {
+                self.core.confirm_cancel(operation);
+            }
+        }
+        match issued.next() {
+            Some(extra) => Err(ReplayError::CommandUnrecorded {
+                event_id: last_event_id,
+                issued: extra.kind.clone(),
+                site: extra.site,
+            }
+            .into()),
+            None => Ok(()),
+        }
+    }
+
+    fn record_rules(&mut self, outputs: &Outputs) -> Result<(), TaskFailure> {
+        let Some(metadata) = &outputs.completed.sdk_metadata else { return Ok(()) };
+        if !metadata.sdk_name.is_empty() {
+            self.recorded_by_us = metadata.sdk_name == SDK_NAME;
+        }
+        if self.recorded_by_us {
+            self.rules.record(outputs.completed_event_id, &metadata.lang_used_flags)?;
+        }
+        Ok(())
+    }
+}
+
+/// The updates of a task: from history, or to be decided upon.
+enum Updates {
+    Accepted(Vec<(i64, Update)>),
+    Delivered(Vec<Update>),
+}
+
+/// The time of a task, which only moves if the task delivers something.
+struct Clock {
+    start: TaskStart,
+    has_begun: bool,
+}
+
+impl Clock {
+    fn begin(&mut self, core: &Core) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            let attributes = &self.start.attributes;
+            let history = (self.start.event_id, attributes.history_size_bytes, attributes.suggest_continue_as_new);
+            core.begin_task(self.start.time, history);
+        }
+    }
+}
