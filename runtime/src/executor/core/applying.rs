@@ -58,6 +58,11 @@ impl Core {
         inner.conditions.clear();
     }
 
+    /// Whether the run has ended, or its memory is being given back.
+    pub(in crate::executor) fn is_torn_down(&self) -> bool {
+        self.inner.borrow().access == Access::TornDown
+    }
+
     /// Takes the workflow's state from a run that is torn down. A handle in one of its fields holds this core in its turn.
     pub(in crate::executor) fn take_workflow(&self) -> Option<Rc<dyn Any>> {
         self.inner.borrow_mut().workflow.take()

@@ -90,30 +90,47 @@ impl Run {
 
     /// Sends a message, and issues the command that gives it its place among the others.
     pub(super) fn push_message(&mut self, command: UpdateCommand, message: impl FnOnce() -> Message) {
-        if !self.core.is_replaying() {
-            self.messages.push(message());
-        }
+        self.send(message);
         self.core.issue(command.issue());
     }
 
+    /// Adds a message to the completion of the live task.
+    pub(super) fn send(&mut self, message: impl FnOnce() -> Message) {
+        if let Some(task) = self.phase.live_task() {
+            task.messages.push(message());
+        }
+    }
+
+    /// Adds a warning to the completion of the live task.
+    pub(super) fn warn(&mut self, warning: impl FnOnce() -> String) {
+        if let Some(task) = self.phase.live_task() {
+            task.warnings.push(warning());
+        }
+    }
+
     fn set_terminal(&mut self, terminal: impl FnOnce() -> Issued) {
-        self.terminal.get_or_insert_with(terminal);
+        if let Some(place) = self.phase.terminal() {
+            place.get_or_insert_with(terminal);
+        }
     }
 
     /// Closes the run if a terminal command was set: it comes last, and nothing runs after it.
     pub(super) fn end_if_returned(&mut self) {
-        let Some(terminal) = self.terminal.take() else { return };
+        let Some(terminal) = self.phase.terminal().and_then(Option::take) else { return };
         self.core.issue(terminal);
-        self.is_closed = true;
-        for handler in self.handlers.values().filter(|handler| handler.unfinished == UnfinishedPolicy::Warn) {
-            self.warnings.push(format!(
-                "the workflow ended while {} was still running, and its work is lost: wait for `all_handlers_finished()` \
-                 before returning, or mark it `unfinished_policy = abandon`",
-                handler.description
-            ));
+        let unfinished = self.handlers.values().filter(|handler| handler.unfinished == UnfinishedPolicy::Warn);
+        let unfinished: Vec<String> = unfinished.map(|handler| handler.description.clone()).collect();
+        for handler in unfinished {
+            self.warn(|| {
+                format!(
+                    "the workflow ended while {handler} was still running, and its work is lost: wait for \
+                     `all_handlers_finished()` before returning, or mark it `unfinished_policy = abandon`"
+                )
+            });
         }
-        let panics = self.tear_down();
-        self.warnings.extend(panics.iter().map(teardown::panicked_in_drop));
+        for panic in self.tear_down() {
+            self.warn(|| teardown::panicked_in_drop(&panic));
+        }
     }
 
     pub(super) fn check_wakes(&self) -> Result<(), TaskFailure> {

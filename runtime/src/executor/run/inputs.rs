@@ -41,7 +41,7 @@ impl Run {
 
     pub(super) fn signal(&mut self, name: &str, input: &[raw::Payload]) -> Result<(), TaskFailure> {
         let Some(instance) = self.instance.clone() else { return Ok(()) };
-        if self.is_closed {
+        if self.core.is_torn_down() {
             return Ok(());
         }
         match catch(|| instance.signal(name, input)).map_err(TaskFailure::Panic)? {
@@ -50,13 +50,12 @@ impl Run {
                 self.run_handler(future, format!("the signal `{name}`"), unfinished)
             }
             Some(Err(cause)) => {
-                self.warnings
-                    .push(format!("the signal `{name}` was passed over: {cause}; send it again with what fits"));
+                self.warn(|| format!("the signal `{name}` was passed over: {cause}; send it again with what fits"));
                 Ok(())
             }
             None => {
                 let known = listed(&instance.signal_names());
-                self.warnings.push(format!(
+                self.warn(|| format!(
                     "there is no handler for the signal `{name}`; there are: {known}; it stays in the history, for code that has one"
                 ));
                 Ok(())
@@ -69,7 +68,7 @@ impl Run {
         let Some(instance) = &self.instance else {
             return Err(Failure::application("UpdateRejected", "the workflow has not started yet").into());
         };
-        if self.is_closed {
+        if self.core.is_torn_down() {
             return Err(Failure::application("UpdateRejected", "the workflow has ended").into());
         }
         let reader = format!("the validator of the update `{}`", update.name);

@@ -2,6 +2,7 @@
 
 mod coroutines;
 mod inputs;
+mod phase;
 mod query;
 mod tasks;
 mod teardown;
@@ -14,8 +15,8 @@ use everloop_proto::temporal::api::command::v1::Command;
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::protocol::v1::Message;
 
+use self::phase::{Phase, Unconfirmed};
 pub(crate) use self::query::QueryError;
-use super::command::Issued;
 use super::core::Core;
 use super::coroutine::{Coroutine, LastLine};
 use super::current;
@@ -83,7 +84,8 @@ const TASKS_PER_TURN: usize = if cfg!(test) { 4 } else { 200 };
 /// One execution of one workflow, from its first event on.
 ///
 /// Call [`begin`](Self::begin) for each workflow task, then [`extend`](Self::extend) or [`resume`](Self::resume) as long as
-/// the step asks for it; [`query`](Self::query) once a step has settled the run. After [`Step::Failed`] only drop it.
+/// the step asks for it; [`query`](Self::query) once a step has settled the run. After [`Step::Failed`] every call returns
+/// the same failure.
 pub(crate) struct Run {
     definition: Arc<dyn Definition>,
     options: RunOptions,
@@ -95,24 +97,8 @@ pub(crate) struct Run {
     instance: Option<Rc<dyn Instance>>,
     coroutines: BTreeMap<u64, Coroutine>,
     handlers: BTreeMap<u64, RunningHandler>,
-    /// What the last completed task asked for, until its events have been used.
-    unconfirmed: Option<Unconfirmed>,
     last_started_event_id: i64,
-    /// Updates that came with the live task.
-    updates: Vec<Update>,
-    /// The first terminal command.
-    terminal: Option<Issued>,
-    is_closed: bool,
-    messages: Vec<Message>,
-    warnings: Vec<String>,
-}
-
-/// The outputs of a completed task, which the next task brings along.
-enum Unconfirmed {
-    /// These commands: their events have not been seen yet.
-    Commands(Vec<Issued>),
-    /// Nothing: their events were seen with a task that history forgot, and come once more.
-    Known,
+    phase: Phase,
 }
 
 struct RunningHandler {
@@ -132,44 +118,64 @@ impl Run {
             instance: None,
             coroutines: BTreeMap::new(),
             handlers: BTreeMap::new(),
-            unconfirmed: None,
             last_started_event_id: 0,
-            updates: Vec::new(),
-            terminal: None,
-            is_closed: false,
-            messages: Vec::new(),
-            warnings: Vec::new(),
+            phase: Phase::Idle { unconfirmed: None },
         }
     }
 
     /// Takes a workflow task, whose first event is [`next_event_id`](Self::next_event_id).
     pub(crate) fn begin(&mut self, task: Task) -> Step {
-        self.updates = task.updates;
-        self.extend(task.events, task.more)
+        self.phase.read_history(task.updates);
+        self.take_page(task.events, task.more)
     }
 
     /// Takes the next page of the history that the last step asked for.
     pub(crate) fn extend(&mut self, events: Vec<HistoryEvent>, more: bool) -> Step {
+        if !matches!(self.phase, Phase::Replaying(_)) {
+            self.phase.read_history(Vec::new());
+        }
+        self.take_page(events, more)
+    }
+
+    fn take_page(&mut self, events: Vec<HistoryEvent>, more: bool) -> Step {
+        if let Phase::Failed(failure) = &self.phase {
+            return Step::Failed(failure.clone());
+        }
         match self.reader.extend(events, more) {
             Ok(()) => self.resume(),
-            Err(error) => Step::Failed(error.into()),
+            Err(error) => self.fail(error.into()),
         }
     }
 
-    /// Goes on after [`Step::Yielded`].
+    /// Goes on where the last step stopped, as after [`Step::Yielded`].
     pub(crate) fn resume(&mut self) -> Step {
         let core = self.core.clone();
         let _entered = current::enter(&core);
         core.ready.set_driver(Some(std::thread::current().id()));
-        let step = self.advance().unwrap_or_else(Step::Failed);
+        let step = self.advance().unwrap_or_else(|failure| self.fail(failure));
         core.ready.set_driver(None);
         step
+    }
+
+    fn fail(&mut self, failure: TaskFailure) -> Step {
+        self.phase = Phase::Failed(failure.clone());
+        Step::Failed(failure)
+    }
+
+    /// The phase of a run without an open task.
+    fn between_tasks(&self, unconfirmed: Option<Unconfirmed>) -> Phase {
+        match self.core.is_torn_down() {
+            true => Phase::Closed { unconfirmed },
+            false => Phase::Idle { unconfirmed },
+        }
     }
 
     /// Forgets the last task, which history will not have: it rejected updates and did nothing else. History goes on after the
     /// task that started with this event.
     pub(crate) fn discard_task(&mut self, last_started_event_id: i64) {
-        self.unconfirmed = (last_started_event_id != 0).then_some(Unconfirmed::Known);
+        if !matches!(self.phase, Phase::Failed(_)) {
+            self.phase = self.between_tasks((last_started_event_id != 0).then_some(Unconfirmed::Known));
+        }
         self.last_started_event_id = last_started_event_id;
         self.reader.rewind(last_started_event_id + 1);
     }
@@ -202,7 +208,7 @@ impl Run {
     /// Whether the workflow has ended.
     #[cfg(test)]
     pub(crate) fn is_closed(&self) -> bool {
-        self.is_closed
+        matches!(self.phase, Phase::Closed { .. })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Queries.
 
+use super::phase::Phase;
 use super::{Run, listed, panic_failure};
 use crate::data::Failure;
 use crate::executor::current;
@@ -19,6 +20,9 @@ impl Run {
     /// Returns the result of a query from the state as it is. Polls nothing.
     pub(crate) fn query(&self, name: &str, input: &[raw::Payload]) -> Result<raw::Payload, QueryError> {
         let fail = |failure: Failure| QueryError { failure: failure.into() };
+        if let Phase::Failed(failure) = &self.phase {
+            return Err(fail(failure.to_failure()));
+        }
         if name == STACK_TRACE {
             let waiting = self.core.waiting();
             let text = if waiting.is_empty() { "not waiting".to_owned() } else { waiting.join("\n") };

@@ -1,6 +1,7 @@
 //! Tasks: replayed, then live; and the comparison of what they issued with history.
 
-use super::{Completion, Run, Step, TASKS_PER_TURN, Unconfirmed};
+use super::phase::{Phase, Unconfirmed};
+use super::{Completion, Run, Step, TASKS_PER_TURN};
 use crate::executor::command::{self, Issued};
 use crate::executor::core::Core;
 use crate::executor::error::{ReplayError, TaskFailure};
@@ -13,53 +14,85 @@ use crate::executor::update::{self, Update};
 
 impl Run {
     pub(super) fn advance(&mut self) -> Result<Step, TaskFailure> {
+        if let Phase::Failed(failure) = &self.phase {
+            return Err(failure.clone());
+        }
         self.check_wakes()?;
+        if let Phase::Replaying(_) = self.phase
+            && let Some(step) = self.replay()?
+        {
+            if let Step::Settled = step {
+                let unconfirmed = self.phase.take_unconfirmed();
+                self.phase = self.between_tasks(unconfirmed);
+            }
+            return Ok(step);
+        }
+        self.go_on()
+    }
+
+    /// Reads history and replays its tasks, up to the live task, which it opens. Returns the step if there is none yet.
+    fn replay(&mut self) -> Result<Option<Step>, TaskFailure> {
         for _ in 0..TASKS_PER_TURN {
-            if self.unconfirmed.is_some() {
+            if self.phase.has_unconfirmed() {
                 if self.reader.is_empty() {
-                    return Ok(Step::Settled);
+                    return Ok(Some(Step::Settled));
                 }
-                let Some(outputs) = self.reader.outputs()? else { return Ok(Step::NeedHistory) };
+                let Some(outputs) = self.reader.outputs()? else { return Ok(Some(Step::NeedHistory)) };
                 self.record_rules(&outputs)?;
-                if let Some(Unconfirmed::Commands(issued)) = self.unconfirmed.take() {
+                if let Some(Unconfirmed::Commands(issued)) = self.phase.take_unconfirmed() {
                     self.confirm(issued, outputs)?;
                 }
             }
             match self.reader.next()? {
-                Next::NeedHistory => return Ok(Step::NeedHistory),
-                Next::End => return Ok(Step::Settled),
+                Next::NeedHistory => return Ok(Some(Step::NeedHistory)),
+                Next::End => return Ok(Some(Step::Settled)),
                 Next::Replay { inputs, start, outputs } => {
                     self.record_rules(&outputs)?;
                     self.core.set_replaying(true);
                     let updates = update::accepted(&outputs.events);
-                    let issued = self.task(inputs, start, Updates::Accepted(updates))?;
-                    self.messages.clear();
-                    self.warnings.clear();
+                    if self.deliver(inputs, start, Updates::Accepted(updates))? {
+                        self.settle_and_end()?;
+                    }
+                    let issued = self.core.take_issued();
                     self.confirm(issued, *outputs)?;
                 }
                 Next::Live { inputs, start } => {
                     self.core.set_replaying(false);
                     self.holds(Rule::Base);
-                    let updates = std::mem::take(&mut self.updates);
-                    let mut issued = self.task(inputs, start, Updates::Delivered(updates))?;
-                    self.core.set_replaying(true);
-                    let completion = Completion {
-                        commands: issued.iter_mut().map(Issued::take_wire).collect(),
-                        messages: std::mem::take(&mut self.messages),
-                        rules: self.rules.take_adopted(),
-                        warnings: std::mem::take(&mut self.warnings),
-                        closes: self.is_closed,
-                    };
-                    self.unconfirmed = Some(Unconfirmed::Commands(issued));
-                    return Ok(Step::Complete(completion));
+                    let updates = self.phase.open_live_task();
+                    let has_begun = self.deliver(inputs, start, Updates::Delivered(updates))?;
+                    if let Some(task) = self.phase.live_task() {
+                        task.has_begun = has_begun;
+                    }
+                    return Ok(None);
                 }
             }
         }
-        Ok(Step::Yielded)
+        Ok(Some(Step::Yielded))
     }
 
-    /// Runs one task: delivers its inputs, then polls until nothing moves. Answers the commands.
-    fn task(&mut self, inputs: Vec<Input>, start: TaskStart, updates: Updates) -> Result<Vec<Issued>, TaskFailure> {
+    /// Works on the live task until nothing moves, and completes it.
+    fn go_on(&mut self) -> Result<Step, TaskFailure> {
+        let Phase::Live(task) = &self.phase else { return Ok(Step::Settled) };
+        if task.has_begun {
+            self.settle_and_end()?;
+        }
+        self.core.set_replaying(true);
+        let mut issued = self.core.take_issued();
+        let task = self.phase.live_task().map(std::mem::take).unwrap_or_default();
+        let completion = Completion {
+            commands: issued.iter_mut().map(Issued::take_wire).collect(),
+            messages: task.messages,
+            rules: self.rules.take_adopted(),
+            warnings: task.warnings,
+            closes: self.core.is_torn_down(),
+        };
+        self.phase = self.between_tasks(Some(Unconfirmed::Commands(issued)));
+        Ok(Step::Complete(completion))
+    }
+
+    /// Delivers the inputs of one task. Returns whether there were any that workflow code can notice: otherwise nothing moves.
+    fn deliver(&mut self, inputs: Vec<Input>, start: TaskStart, updates: Updates) -> Result<bool, TaskFailure> {
         self.last_started_event_id = start.event_id;
         for input in &inputs {
             if let Meaning::Unsupported { event_type } = &input.meaning {
@@ -99,7 +132,7 @@ impl Run {
                             clock.begin(&self.core);
                             self.accept(&update, None)?;
                         }
-                        Err(failure) => self.messages.push(update.rejection(*failure)),
+                        Err(failure) => self.send(|| update.rejection(*failure)),
                     }
                 }
             }
@@ -111,14 +144,19 @@ impl Run {
                 _ => {}
             }
         }
-        if clock.has_begun && !self.is_closed {
+        Ok(clock.has_begun)
+    }
+
+    /// Polls until nothing moves, then ends the run if its workflow returned.
+    fn settle_and_end(&mut self) -> Result<(), TaskFailure> {
+        if !self.core.is_torn_down() {
             self.settle()?;
             self.end_if_returned();
         }
-        Ok(self.core.take_issued())
+        Ok(())
     }
 
-    /// Compares what was issued with what history has, and tells operations their events.
+    /// Compares the issued commands with the events in history, and confirms them to their operations.
     fn confirm(&mut self, issued: Vec<Issued>, outputs: Outputs) -> Result<(), TaskFailure> {
         let mut issued = issued.into_iter();
         let mut last_event_id = outputs.completed_event_id;

@@ -21,7 +21,7 @@ fn replay(definition: &Arc<dyn Definition>, history: &[HistoryEvent]) -> Result<
     }
 }
 
-fn timer_then_activity() -> Story {
+pub(super) fn timer_then_activity() -> Story {
     let mut story = workflow(|_: Rc<()>| async {
         sleep(SECOND).await?;
         Ok(work(1).await?)

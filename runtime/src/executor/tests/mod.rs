@@ -8,4 +8,5 @@ mod handlers;
 mod limits;
 mod mismatches;
 mod order;
+mod phases;
 pub(crate) mod story;
