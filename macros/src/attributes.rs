@@ -56,9 +56,9 @@ pub(crate) fn take_ours(attributes: &mut Vec<Attribute>, names: &[&str], root: &
     taken
 }
 
-/// Refuses `#[cfg_attr(.., signal)]`, and takes it off: what it holds is decided apart from our attribute.
-pub(crate) fn refuse_cfg_attr(attributes: &mut Vec<Attribute>, names: &[&str], root: &Path, errors: &Errors) {
-    attributes.retain(|attribute| {
+/// Refuses `#[cfg_attr(.., signal)]`, and puts the attribute in its place: what it holds is decided apart from our attribute.
+pub(crate) fn refuse_cfg_attr(attributes: &mut [Attribute], names: &[&str], root: &Path, errors: &Errors) {
+    for attribute in attributes {
         let found = match &attribute.meta {
             Meta::List(list) if list.path.is_ident("cfg_attr") => {
                 let inner = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
@@ -69,12 +69,12 @@ pub(crate) fn refuse_cfg_attr(attributes: &mut Vec<Attribute>, names: &[&str], r
             }
             _ => None,
         };
-        if let Some((inner, name)) = &found {
-            errors.at(
-                inner,
+        if let Some((inner, name)) = found {
+            errors.minor(
+                &inner,
                 format!("`#[{name}]` cannot stand in `cfg_attr`; write `#[{name}]`, and `#[cfg(..)]` on the method"),
             );
+            attribute.meta = inner;
         }
-        found.is_none()
-    });
+    }
 }

@@ -1,26 +1,68 @@
 //! Finds what gives another result on replay, as far as the source text shows it.
 
-use proc_macro2::{Spacing, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
-use syn::{
-    Attribute, Block, Expr, ExprMethodCall, FnArg, ImplItemFn, ItemUse, LitStr, Macro, Member, Meta, Path, Stmt,
-    UseTree,
-};
+use syn::{Attribute, Expr, ExprMethodCall, FnArg, ItemUse, LitStr, Macro, Member, Meta, Path, Stmt, UseTree};
 
-use crate::attributes::take_ours;
+use crate::attributes::{is_ours, take_ours};
 use crate::diagnostics::Errors;
+use crate::impl_block::{Body, ImplBlock};
+use crate::signature::mentions;
 
 const ALLOW: &str = "allow_nondeterminism";
 
-/// Checks the body of a method that works on the workflow, and takes `#[allow_nondeterminism]` off.
-pub(crate) fn check_method(method: &mut ImplItemFn, root: &Path, errors: &Errors) {
-    let mut lint = Lint { root, errors, allowed: 0 };
-    let allowed = lint.take_allowance(&mut method.attrs);
-    let of_a_workflow = matches!(method.sig.inputs.first(), Some(FnArg::Receiver(_)));
-    lint.allowed = usize::from(allowed || !of_a_workflow);
-    lint.visit_block_mut(&mut method.block);
+/// Checks the bodies of methods that work on the workflow, and takes `#[allow_nondeterminism]` off. A body that does not parse
+/// is left to the compiler, which reports its syntax error.
+pub(crate) fn lint(block: &mut ImplBlock, root: &Path, errors: &Errors) {
+    for (_, method) in block.methods_mut() {
+        let mut lint = Lint { root, errors, allowed: 0 };
+        let allowed = lint.take_allowance(&mut method.attrs);
+        let of_a_workflow = matches!(method.signature.inputs.first(), Some(FnArg::Receiver(_)));
+        lint.allowed = usize::from(allowed || !of_a_workflow);
+        if let Some(mut body) = method.body.read() {
+            lint.visit_block_mut(&mut body);
+        }
+        if let Body::Unread(body) = &mut method.body {
+            *body = without_allowances(body.clone(), root);
+        }
+    }
+}
+
+/// The tokens without `#[allow_nondeterminism(..)]`, which the compiler does not know on a statement.
+fn without_allowances(tokens: TokenStream, root: &Path) -> TokenStream {
+    let mut kept: Vec<TokenTree> = Vec::new();
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => {
+                let is_attribute = matches!(kept.last(), Some(TokenTree::Punct(hash)) if hash.as_char() == '#');
+                if is_attribute && allowance(&group, root).is_some() {
+                    kept.pop();
+                    continue;
+                }
+                kept.push(TokenTree::Group(match mentions(group.stream(), &|ident| ident == ALLOW) {
+                    true => with_stream(&group, without_allowances(group.stream(), root)),
+                    false => group,
+                }));
+            }
+            token => kept.push(token),
+        }
+    }
+    kept.into_iter().collect()
+}
+
+/// Our attribute, of which this is `[..]`.
+fn allowance(attribute: &Group, root: &Path) -> Option<Meta> {
+    let meta = (attribute.delimiter() == Delimiter::Bracket).then(|| syn::parse2::<Meta>(attribute.stream()).ok());
+    meta.flatten().filter(|meta| is_ours(meta.path(), ALLOW, root))
+}
+
+/// The group with other tokens in it, at the same place.
+fn with_stream(group: &Group, tokens: TokenStream) -> Group {
+    let mut with = Group::new(group.delimiter(), tokens);
+    with.set_span(group.span());
+    with
 }
 
 struct Lint<'a> {
@@ -35,15 +77,19 @@ impl Lint<'_> {
     fn take_allowance(&self, attributes: &mut Vec<Attribute>) -> bool {
         let taken = take_ours(attributes, &[ALLOW], self.root);
         for (_, attribute) in &taken {
-            let reason = match &attribute.meta {
-                Meta::List(list) => list.parse_args::<LitStr>().ok(),
-                _ => None,
-            };
-            if reason.is_none_or(|reason| reason.value().trim().is_empty()) {
-                self.errors.minor(attribute, format!("say why it does no harm: `#[{ALLOW}(\"only logged\")]`"));
-            }
+            self.check_reason(&attribute.meta, attribute);
         }
         !taken.is_empty()
+    }
+
+    fn check_reason(&self, allowance: &Meta, place: impl ToTokens) {
+        let reason = match allowance {
+            Meta::List(list) => list.parse_args::<LitStr>().ok(),
+            _ => None,
+        };
+        if reason.is_none_or(|reason| reason.value().trim().is_empty()) {
+            self.errors.minor(place, format!("say why it does no harm: `#[{ALLOW}(\"only logged\")]`"));
+        }
     }
 
     fn report(&self, path: &[String], tokens: impl ToTokens, is_macro: bool) {
@@ -61,6 +107,13 @@ impl Lint<'_> {
                 ),
             );
         }
+    }
+
+    /// Whether this is our attribute, without its `#`.
+    fn allows(&self, attribute: Option<&TokenTree>) -> bool {
+        let Some(TokenTree::Group(group)) = attribute else { return false };
+        let allowance = allowance(group, self.root);
+        allowance.as_ref().map(|allowance| self.check_reason(allowance, group)).is_some()
     }
 
     /// The paths in the arguments of a macro, which have no syntax tree.
@@ -85,6 +138,12 @@ impl Lint<'_> {
                         let bang = matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '!');
                         self.report(&path, &written, bang);
                     }
+                }
+                TokenTree::Punct(hash) if hash.as_char() == '#' && self.allows(tokens.peek()) => {
+                    // The statement that the attribute stands on.
+                    let ends = |token: &TokenTree| matches!(token, TokenTree::Punct(end) if end.as_char() == ';');
+                    while tokens.next_if(|token| !ends(token)).is_some() {}
+                    (joined, after_dot) = (false, false);
                 }
                 TokenTree::Group(group) => {
                     self.scan(group.stream());
@@ -249,7 +308,7 @@ fn macro_advice(path: &[&str]) -> Option<&'static str> {
 }
 
 /// Refuses writes that are visible in the body of what only reads: `self.field.set(..)`.
-pub(crate) fn refuse_writes(block: &Block, what: &str, errors: &Errors) {
+pub(crate) fn refuse_writes(body: &Body, what: &str, errors: &Errors) {
     struct Writes<'a>(&'a str, &'a Errors);
     impl<'ast> Visit<'ast> for Writes<'_> {
         fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
@@ -273,7 +332,9 @@ pub(crate) fn refuse_writes(block: &Block, what: &str, errors: &Errors) {
             visit::visit_expr_method_call(self, call);
         }
     }
-    Writes(what, errors).visit_block(block);
+    if let Some(block) = body.read() {
+        Writes(what, errors).visit_block(&block);
+    }
 }
 
 fn is_self(expression: &Expr) -> bool {

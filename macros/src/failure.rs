@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{Attribute, Data, DataEnum, DeriveInput, Ident, LitStr, Member, Path, Type, Variant as Written};
+use syn::{Attribute, Data, DataEnum, DeriveInput, Ident, LitStr, Member, Path, Type, Variant as Written, parse_quote};
 
 use crate::diagnostics::Errors;
 use crate::options::Options;
@@ -38,7 +38,13 @@ struct Field {
 pub(crate) fn expand(item: TokenStream) -> TokenStream {
     let errors = Errors::new();
     let output = match syn::parse2::<DeriveInput>(item) {
-        Ok(item) => check(&item, &errors).map(|failure| generate(&failure)),
+        Ok(item) => {
+            let root = read_root(&item, &errors);
+            Some(match check(&item, &root, &errors) {
+                Some(failure) => generate(&failure),
+                None => stub(&item, &root),
+            })
+        }
         Err(error) => {
             errors.push(error);
             None
@@ -48,21 +54,8 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     quote!(#output #errors)
 }
 
-fn check(item: &DeriveInput, errors: &Errors) -> Option<Failure> {
-    let Data::Enum(DataEnum { variants, .. }) = &item.data else {
-        errors.at(
-            &item.ident,
-            format!("{DERIVE} stands on an enum, with a variant for each way to fail: `enum ChargeError {{ Declined {{ code: u32 }} }}`"),
-        );
-        return None;
-    };
-    let before = errors.fatal();
-    if !item.generics.params.is_empty() {
-        errors.at(&item.generics, "an error that travels has one type on the wire and cannot be generic");
-    }
-    if variants.is_empty() {
-        errors.at(&item.ident, "an error needs a variant for each way to fail, and this enum has none");
-    }
+/// Where everloop is, by the options of the whole item.
+fn read_root(item: &DeriveInput, errors: &Errors) -> Path {
     let mut given = None;
     for attribute in ours(&item.attrs) {
         let mut options = Options::of(attribute, errors);
@@ -71,6 +64,25 @@ fn check(item: &DeriveInput, errors: &Errors) -> Option<Failure> {
             options.elsewhere(key, "on a variant");
         }
         options.finish("#[failure] on an enum", &["crate"]);
+    }
+    root::everloop(given)
+}
+
+/// `None` after a fatal mistake.
+fn check(item: &DeriveInput, root: &Path, errors: &Errors) -> Option<Failure> {
+    let Data::Enum(DataEnum { variants, .. }) = &item.data else {
+        errors.at(
+            &item.ident,
+            format!("{DERIVE} stands on an enum, with a variant for each way to fail: `enum ChargeError {{ Declined {{ code: u32 }} }}`"),
+        );
+        return None;
+    };
+    let before = errors.count_fatal();
+    if !item.generics.params.is_empty() {
+        errors.at(&item.generics, "an error that travels has one type on the wire and cannot be generic");
+    }
+    if variants.is_empty() {
+        errors.at(&item.ident, "an error needs a variant for each way to fail, and this enum has none");
     }
     let mut checked: Vec<Variant> = Vec::new();
     for variant in variants {
@@ -83,11 +95,39 @@ fn check(item: &DeriveInput, errors: &Errors) -> Option<Failure> {
         }
         checked.push(next);
     }
-    (errors.fatal() == before).then(|| Failure {
-        root: root::everloop(given),
+    (errors.count_fatal() == before).then(|| Failure {
+        root: root.clone(),
         name: item.ident.clone(),
         variants: checked,
     })
+}
+
+/// Implements the trait for an item with mistakes, so that they stay the only errors where it is used.
+fn stub(item: &DeriveInput, root: &Path) -> TokenStream {
+    let private = quote!(#root::__private);
+    let name = &item.ident;
+    let mut generics = item.generics.clone();
+    if !generics.params.is_empty() {
+        let bound = parse_quote!(Self: #private::fmt::Debug + ::core::marker::Send + 'static);
+        generics.make_where_clause().predicates.push(bound);
+    }
+    let (impl_generics, parameters, clause) = generics.split_for_impl();
+    quote! {
+        const _: () = {
+            impl #impl_generics #private::TypedFailure for #name #parameters #clause {
+                fn into_parts(self) -> #private::FailureParts {
+                    loop {}
+                }
+
+                fn from_parts(
+                    _: &str,
+                    _: &[#private::Payload],
+                ) -> #private::Option<#private::Result<Self, #private::DecodeError>> {
+                    loop {}
+                }
+            }
+        };
+    }
 }
 
 fn check_variant(variant: &Written, errors: &Errors) -> Variant {

@@ -8,6 +8,7 @@ mod attributes;
 mod determinism;
 mod diagnostics;
 mod failure;
+mod impl_block;
 mod misplaced;
 mod options;
 mod root;

@@ -45,6 +45,7 @@ impl Parse for Given {
 }
 
 /// A duration with the text it was read from, for messages.
+#[derive(Clone)]
 pub(crate) struct WrittenDuration {
     pub(crate) value: Duration,
     pub(crate) text: LitStr,

@@ -1,20 +1,24 @@
 //! Signatures of handlers and activities: what they may look like, and what they mean.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    FnArg, GenericArgument, Ident, Pat, PatType, Path, PathArguments, Receiver, ReceiverKind, ReturnType, Safety,
-    Signature, Type, TypeImplTrait, TypeReference, parse_quote_spanned,
+    FnArg, GenericArgument, GenericParam, Generics, Ident, Pat, PatType, Path, PathArguments, Receiver, ReceiverKind,
+    ReturnType, Safety, Signature, Type, TypeImplTrait, TypeReference, parse_quote_spanned,
 };
 
 use crate::diagnostics::Errors;
+use crate::impl_block::UNFINISHED;
 
 /// As many inputs as there are implementations of `Arguments`.
 pub(crate) const MAXIMUM_INPUTS: usize = 8;
+
+/// The name of [`Errors::unknown_type`] among the generated items.
+pub(crate) const UNKNOWN: &str = "__Unknown";
 
 /// One input: a parameter that crosses the wire.
 pub(crate) struct Input {
@@ -23,18 +27,20 @@ pub(crate) struct Input {
     /// What the code that calls the body calls it: a name that hides nothing and is hidden by nothing.
     pub(crate) passed: Ident,
     pub(crate) ty: Type,
+    /// Whether its type may stand in generated code.
+    known: bool,
 }
 
 impl Input {
     /// `name` from the user's pattern, `index` counted from 0.
-    fn new(parameter: &PatType, index: usize) -> Self {
+    fn new(parameter: &PatType, index: usize, known: bool) -> Self {
         let span = Span::mixed_site().located_at(parameter.ty.span());
         let passed = format_ident!("argument_{}", index + 1, span = span);
         let name = match &*parameter.pat {
             Pat::Ident(pattern) => pattern.ident.clone(),
             _ => passed.clone(),
         };
-        Self { name, passed, ty: (*parameter.ty).clone() }
+        Self { name, passed, ty: (*parameter.ty).clone(), known }
     }
 
     /// The name in messages and tools.
@@ -49,24 +55,38 @@ pub(crate) struct Checked {
     pub(crate) inputs: Vec<Input>,
     /// `()` where nothing is written.
     pub(crate) output: Type,
+    /// Whether that type may stand in generated code.
+    output_known: bool,
 }
 
 impl Checked {
+    /// The inputs that there is an implementation of `Arguments` for; more of them are a mistake.
+    fn sent(&self) -> impl Iterator<Item = &Input> {
+        self.inputs.iter().take(MAXIMUM_INPUTS)
+    }
+
     /// `(A, B,)`.
     pub(crate) fn tuple_type(&self) -> TokenStream {
-        let types = self.inputs.iter().map(|input| &input.ty);
+        let types = self.sent().map(|input| &input.ty);
         quote!((#(#types,)*))
     }
 
     /// `(a, b,)` with the user's names.
     pub(crate) fn tuple(&self) -> TokenStream {
-        let names = self.inputs.iter().map(|input| &input.name);
-        quote!((#(#names,)*))
+        let names = self.sent().map(|input| &input.name);
+        let mut unsent = self.inputs.iter().skip(MAXIMUM_INPUTS).map(|input| &input.name).peekable();
+        match unsent.peek() {
+            None => quote!((#(#names,)*)),
+            Some(_) => quote!({
+                let _ = (#(#unsent,)*);
+                (#(#names,)*)
+            }),
+        }
     }
 
     /// `(a, b,)` as a pattern or a value of the code that calls the body.
     pub(crate) fn passed_tuple(&self) -> TokenStream {
-        let names = self.inputs.iter().map(|input| &input.passed);
+        let names = self.sent().map(|input| &input.passed);
         quote!((#(#names,)*))
     }
 
@@ -78,7 +98,7 @@ impl Checked {
 
     /// `&(codec::<A>("a"),)`: the one place where each input type is checked, so each stands at the user's type.
     pub(crate) fn codecs(&self, private: &TokenStream) -> TokenStream {
-        let codecs = self.inputs.iter().map(|input| {
+        let codecs = self.sent().map(|input| {
             let (ty, label) = (&input.ty, input.label());
             quote_spanned!(made_at(ty)=> #private::codec::<#ty>(#label))
         });
@@ -149,6 +169,42 @@ impl Checked {
         self.inputs.iter_mut().for_each(|input| spell_out.visit_type_mut(&mut input.ty));
         spell_out.visit_type_mut(&mut self.output);
     }
+
+    /// Puts `unknown` in place of each type that cannot stand in generated code: it was refused, is not finished, or names one of
+    /// these type parameters, which mean nothing outside the user's code.
+    pub(crate) fn replace_unknown_types<'a>(
+        &mut self,
+        unknown: &TokenStream,
+        parameters: impl Iterator<Item = &'a Generics>,
+    ) {
+        let names: Vec<String> = parameters.flat_map(|generics| &generics.params).map(parameter_name).collect();
+        let is_known = |ty: &Type, known: bool| {
+            known && !mentions(quote!(#ty), &|ident| ident == UNFINISHED || names.iter().any(|name| ident == name))
+        };
+        for input in self.inputs.iter_mut().filter(|input| !is_known(&input.ty, input.known)) {
+            input.ty = Type::Verbatim(unknown.clone());
+        }
+        if !is_known(&self.output, self.output_known) {
+            self.output = Type::Verbatim(unknown.clone());
+        }
+    }
+}
+
+fn parameter_name(parameter: &GenericParam) -> String {
+    match parameter {
+        GenericParam::Lifetime(lifetime) => lifetime.lifetime.ident.to_string(),
+        GenericParam::Type(ty) => ty.ident.to_string(),
+        GenericParam::Const(constant) => constant.ident.to_string(),
+    }
+}
+
+/// Whether the tokens contain an identifier for which `meant` is true.
+pub(crate) fn mentions(tokens: TokenStream, meant: &dyn Fn(&Ident) -> bool) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => meant(&ident),
+        TokenTree::Group(group) => mentions(group.stream(), meant),
+        _ => false,
+    })
 }
 
 /// A span of ours where a message belongs to the user's tokens.
@@ -175,7 +231,7 @@ pub(crate) fn check_shape(signature: &Signature, what: &str, errors: &Errors) {
         );
     }
     if let Some(clause) = &signature.generics.where_clause {
-        errors.at(clause, format!("{what} has no generics, so `where` says nothing; remove it"));
+        errors.minor(clause, format!("{what} has no generics, so `where` says nothing; remove it"));
     }
     let modifiers = [
         signature.constness.as_ref().map(|token| (quote!(#token), "const")),
@@ -191,6 +247,18 @@ pub(crate) fn check_shape(signature: &Signature, what: &str, errors: &Errors) {
     if let Some(variadic) = &signature.variadic {
         errors.at(variadic, format!("{what} takes a fixed list of arguments; take a `Vec` instead"));
     }
+}
+
+/// What a body with these parameters takes, its receiver apart, and what it returns. `what` is the subject of the messages.
+pub(crate) fn check_types<'a>(
+    signature: &Signature,
+    parameters: impl Iterator<Item = &'a PatType>,
+    what: &str,
+    errors: &Errors,
+) -> Checked {
+    let inputs = check_inputs(parameters, what, errors);
+    let (output, output_known) = check_output(signature, errors);
+    Checked { is_async: signature.asyncness.is_some(), inputs, output, output_known }
 }
 
 /// The inputs of a signature without its receiver.
@@ -210,31 +278,31 @@ pub(crate) fn check_inputs<'a>(
                 format!("{what} takes at most {MAXIMUM_INPUTS} arguments; put them into one struct with names"),
             );
         }
-        refuse_unowned(&parameter.ty, "an input", errors);
-        inputs.push(Input::new(parameter, index));
+        let known = refuse_unowned(&parameter.ty, "an input", errors);
+        inputs.push(Input::new(parameter, index, known));
     }
     inputs
 }
 
-/// What a signature returns.
-pub(crate) fn check_output(signature: &Signature, errors: &Errors) -> Type {
+/// What a signature returns, and whether that may stand in generated code.
+fn check_output(signature: &Signature, errors: &Errors) -> (Type, bool) {
     let ReturnType::Type(_, ty) = &signature.output else {
         let span = Span::mixed_site().located_at(signature.ident.span());
-        return parse_quote_spanned!(span=> ());
+        return (parse_quote_spanned!(span=> ()), true);
     };
     // The error of a `Result` may be anything that converts; what is sent is the type itself or its first argument.
-    match bare(ty) {
+    let known = match bare(ty) {
         Type::Path(path) => match path.path.segments.last().map(|segment| &segment.arguments) {
             Some(PathArguments::AngleBracketed(arguments)) => match arguments.args.first() {
                 Some(GenericArgument::Type(sent)) => refuse_unowned(sent, "a result", errors),
                 Some(GenericArgument::Lifetime(_)) => refuse_unowned(ty, "a result", errors),
-                _ => {}
+                _ => true,
             },
             _ => refuse_unowned(ty, "a result", errors),
         },
         ty => refuse_unowned(ty, "a result", errors),
-    }
-    (**ty).clone()
+    };
+    ((**ty).clone(), known)
 }
 
 /// The type itself where a macro's fragment brought it: `$ty:ty` comes in a group that nobody has written.
@@ -245,8 +313,8 @@ pub(crate) fn bare(mut ty: &Type) -> &Type {
     ty
 }
 
-/// Refuses references, lifetimes and `impl Trait` anywhere in a type that crosses the wire.
-fn refuse_unowned(ty: &Type, what: &'static str, errors: &Errors) {
+/// Refuses references, lifetimes and `impl Trait` anywhere in a type that crosses the wire. Returns whether there are none.
+pub(crate) fn refuse_unowned(ty: &Type, what: &'static str, errors: &Errors) -> bool {
     struct Finder<'a>(&'static str, &'a Errors);
     impl<'ast> Visit<'ast> for Finder<'_> {
         fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
@@ -269,7 +337,9 @@ fn refuse_unowned(ty: &Type, what: &'static str, errors: &Errors) {
         // A function pointer's own types are not sent; that it cannot be sent either is the codec's to say.
         fn visit_type_fn_ptr(&mut self, _: &'ast syn::TypeFnPtr) {}
     }
+    let before = errors.count_fatal();
     Finder(what, errors).visit_type(ty);
+    errors.count_fatal() == before
 }
 
 /// The parameters without the receiver.
@@ -280,18 +350,12 @@ pub(crate) fn typed(signature: &Signature) -> impl Iterator<Item = &PatType> {
     })
 }
 
-/// Methods share their value: `&self` and nothing else. `false` (and a message) for everything else.
-pub(crate) fn check_receiver(signature: &Signature, what: &str, why_shared: &str, errors: &Errors) -> bool {
+/// Methods share their value: `&self` and nothing else.
+pub(crate) fn check_receiver(signature: &Signature, what: &str, why_shared: &str, errors: &Errors) {
     match signature.receiver() {
-        Some(Receiver { kind: ReceiverKind::Reference(_, None, None), mutability: None, .. }) => true,
-        Some(receiver) => {
-            errors.at(receiver, format!("{what} takes `&self`: {why_shared}"));
-            false
-        }
-        None => {
-            errors.at(&signature.ident, format!("{what} takes `&self` as its first parameter: {why_shared}"));
-            false
-        }
+        Some(Receiver { kind: ReceiverKind::Reference(_, None, None), mutability: None, .. }) => {}
+        Some(receiver) => errors.at(receiver, format!("{what} takes `&self`: {why_shared}")),
+        None => errors.at(&signature.ident, format!("{what} takes `&self` as its first parameter: {why_shared}")),
     }
 }
 

@@ -7,6 +7,11 @@ async fn twice(ctx: &ActivityContext, name: &str) {
 }
 
 #[activity]
+async fn two(first: &ActivityContext, second: &ActivityContext) {
+    let _ = (first, second);
+}
+
+#[activity]
 async fn mutable(ctx: &mut ActivityContext) {
     let _ = ctx;
 }

@@ -1,6 +1,8 @@
 // Blocks of types with parameters.
 use everloop::prelude::*;
 
+#[workflow]
+#[derive(Default)]
 struct Stack<T>(T);
 
 #[workflow]

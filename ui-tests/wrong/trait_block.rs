@@ -6,6 +6,8 @@ trait Runs {
     fn pay(&self);
 }
 
+#[workflow]
+#[derive(Default)]
 struct Counter;
 
 #[workflow]

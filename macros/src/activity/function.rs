@@ -1,124 +1,113 @@
 //! `#[activity]` on a function, with or without a body.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
-use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, FnArg, Ident, Path, Signature, Token, Visibility, parse_quote};
+use syn::{FnArg, Generics, Ident, Path, Visibility, parse_quote};
 
 use super::check::{self, Parameters};
-use super::generate::{self, Locals};
+use super::generate::{self, Locals, Marker};
 use super::options::ActivityOptions;
 use crate::attributes::Attributes;
 use crate::diagnostics::Errors;
+use crate::impl_block::Method;
 use crate::options::Options;
 use crate::root;
+use crate::signature::UNKNOWN;
 
 /// A function as written.
 pub(crate) struct Written {
-    attributes: Vec<Attribute>,
-    visibility: Visibility,
-    signature: Signature,
-    /// `{ .. }` and what is in it, unread; nothing for `;`.
-    body: Option<TokenStream>,
+    options: ActivityOptions,
+    function: Method,
 }
 
-impl Parse for Written {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let attributes = input.call(Attribute::parse_outer)?;
-        let visibility = input.parse()?;
-        let signature = input.parse()?;
-        let body = if input.peek(Token![;]) {
-            input.parse::<Token![;]>()?;
-            None
-        } else {
-            Some(input.parse()?)
-        };
-        Ok(Self { attributes, visibility, signature, body })
-    }
-}
-
-/// A function that can be an activity.
+/// A function that is an activity, maybe with mistakes.
 pub(crate) struct Activity {
     root: Path,
     attributes: Attributes,
-    visibility: Visibility,
-    signature: Signature,
-    body: Option<TokenStream>,
+    function: Method,
     options: ActivityOptions,
     parameters: Parameters,
+    /// The first mistake, as a type.
+    unknown: Option<TokenStream>,
 }
 
-pub(crate) fn parse(item: TokenStream, errors: &Errors) -> Option<Written> {
-    let written = syn::parse2::<Written>(item.clone()).ok();
-    if written.is_none() {
-        let first: TokenStream = item.into_iter().take(1).collect();
-        errors.at(
-            first,
-            "`#[activity]` stands on a function: `#[activity] async fn charge(amount: u32) -> ActivityResult<Receipt> { .. }`",
-        );
-    }
-    written
-}
-
-/// What the user wrote, for when nothing can be generated.
-pub(crate) fn untouched(item: TokenStream) -> TokenStream {
-    match syn::parse2::<Written>(item.clone()) {
-        // That it has no body is no mistake.
-        Ok(Written { attributes, visibility, signature, body: None }) => quote! {
-            #(#attributes)*
-            #[allow(unused_variables)]
-            #visibility #signature { loop {} }
-        },
-        _ => item,
-    }
-}
-
-pub(crate) fn check(options: TokenStream, written: Written, errors: &Errors) -> Option<Activity> {
+pub(crate) fn parse(options: TokenStream, item: TokenStream, errors: &Errors) -> Option<Written> {
     let options = ActivityOptions::read(Options::parse(options, errors), errors);
-    let Written { attributes, visibility, signature, body } = written;
+    match syn::parse2(item.clone()) {
+        Ok(function) => Some(Written { options, function }),
+        Err(_) => {
+            let first: TokenStream = item.into_iter().take(1).collect();
+            errors.at(
+                first,
+                "`#[activity]` stands on a function: `#[activity] async fn charge(amount: u32) -> ActivityResult<Receipt> { .. }`",
+            );
+            None
+        }
+    }
+}
+
+/// `None` where nothing can be generated: the function is a method.
+pub(crate) fn check(written: Written, errors: &Errors) -> Option<Activity> {
+    let Written { options, mut function } = written;
+    let signature = &function.signature;
     if let Some(FnArg::Receiver(receiver)) = signature.inputs.first() {
         errors
             .at(receiver, "a method is an activity of its value: write `#[activities]` on the `impl` block around it");
         return None;
     }
-    let before = errors.fatal();
-    let parameters = check::check(&signature, errors);
-    if let (None, Some((_, context))) = (&body, &parameters.context) {
-        errors.at(context, "a definition without a body lists the inputs alone; the context belongs to the body");
-    }
-    if body.is_some() {
-        options.check_heartbeat(parameters.context.is_some(), errors);
+    errors.fatal_if(function.syntax_error());
+    let mut parameters = check::check(signature, errors);
+    parameters.callable &= function.syntax_error().is_none();
+    let module = module(&signature.ident);
+    let unknown = Ident::new(UNKNOWN, Span::mixed_site());
+    parameters.checked.replace_unknown_types(&quote!(#module::#unknown), [&signature.generics].into_iter());
+    match (function.has_body(), &parameters.context) {
+        (false, Some((_, context))) => {
+            errors.at(context, "a definition without a body lists the inputs alone; the context belongs to the body");
+        }
+        (false, None) => {}
+        (true, context) => options.check_heartbeat(context.is_some(), errors),
     }
     let root = root::everloop(options.root.clone());
-    let attributes = Attributes::of(&attributes);
-    (errors.fatal() == before).then_some(Activity {
-        root,
-        attributes,
-        visibility,
-        signature,
-        body,
-        options,
-        parameters,
-    })
+    let unknown = errors.unknown_type(&root);
+    if let Some(unknown) = &unknown {
+        function.finish(unknown);
+    }
+    Some(Activity { root, attributes: Attributes::of(&function.attrs), function, options, parameters, unknown })
+}
+
+/// Holds the activity's type. In a module of its own: beside the function it would take the name of a user's `mod charge`.
+fn module(name: &Ident) -> Ident {
+    format_ident!("__activity_{}", name.unraw(), span = Span::mixed_site())
 }
 
 pub(crate) fn generate(activity: &Activity) -> TokenStream {
-    let Activity { root, attributes, visibility, signature, body, options, parameters } = activity;
+    let Activity { root, attributes, function, options, parameters, unknown } = activity;
     let private = quote!(#root::__private);
-    let name = &signature.ident;
-    // In a module of its own: beside the function it would take the name of a user's `mod charge`.
-    let module = format_ident!("__activity_{}", name.unraw(), span = proc_macro2::Span::mixed_site());
+    let (name, visibility) = (&function.signature.ident, &function.vis);
+    let module = module(name);
     let marker_type = quote!(#module::#name);
     let constructor = generate::constructor(&private, attributes, visibility, name, parameters, &marker_type);
     let marker_visibility = from_below(visibility);
-    let blocking = body.is_some() && signature.asyncness.is_none();
-    let implementation = generate::signature(&private, &[], name, options, parameters, blocking, &marker_type);
+    let blocking = function.has_body() && function.signature.asyncness.is_none();
+    let marker = Marker { ty: &marker_type, generics: &Generics::default(), cfgs: &[] };
+    let implementation = generate::signature(&private, &marker, name, options, parameters, blocking);
     let Attributes { cfgs, others, .. } = attributes;
-    let body = body.as_ref().map(|body| {
+    let body = function.has_body().then(|| {
         let executes = executes(&private, name, parameters, &marker_type);
         // As written, with all other attributes. It hides the constructor in this block only, so nobody else can run it.
-        quote!(#(#others)* #signature #body #executes)
+        let mut function = function.clone();
+        function.attrs = others.clone();
+        function.vis = Visibility::Inherited;
+        quote!(#function #executes)
+    });
+    let unknown = unknown.as_ref().map(|unknown| {
+        let name = Ident::new(UNKNOWN, Span::mixed_site());
+        quote! {
+            #[allow(dead_code)]
+            pub type #name = #unknown;
+        }
     });
     quote! {
         #constructor
@@ -131,6 +120,7 @@ pub(crate) fn generate(activity: &Activity) -> TokenStream {
             #[doc(hidden)]
             #[allow(non_camel_case_types, dead_code, missing_debug_implementations, missing_copy_implementations)]
             #marker_visibility enum #name {}
+            #unknown
         }
 
         #(#cfgs)*
@@ -147,7 +137,7 @@ pub(crate) fn generate(activity: &Activity) -> TokenStream {
 fn executes(private: &TokenStream, name: &Ident, parameters: &Parameters, marker_type: &TokenStream) -> TokenStream {
     let locals = Locals::new();
     let context = &locals.context;
-    let arguments = parameters.checked.passed_tuple();
+    let arguments = parameters.passed_tuple();
     let body = generate::execute(private, name, &quote!(#name), None, parameters, &locals);
     quote! {
         impl #private::FunctionActivity for #marker_type {

@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{Attribute, Ident, Visibility};
+use syn::{Attribute, Generics, Ident, Visibility};
 
 use super::check::Parameters;
 use super::options::ActivityOptions;
@@ -31,16 +31,24 @@ pub(crate) fn constructor(
     }
 }
 
+/// The type that stands for an activity, as its implementations name it.
+pub(crate) struct Marker<'a> {
+    pub(crate) ty: &'a TokenStream,
+    /// Of the block around the activity.
+    pub(crate) generics: &'a Generics,
+    pub(crate) cfgs: &'a [Attribute],
+}
+
 /// `impl Activity`.
 pub(crate) fn signature(
     private: &TokenStream,
-    cfgs: &[Attribute],
+    marker: &Marker<'_>,
     name: &Ident,
     options: &ActivityOptions,
     parameters: &Parameters,
     blocking: bool,
-    activity: &TokenStream,
 ) -> TokenStream {
+    let Marker { ty, generics, cfgs } = marker;
     let wire_name = match &options.name {
         Some(name) => quote!(#name),
         None => {
@@ -58,9 +66,10 @@ pub(crate) fn signature(
     let output = quote_spanned!(made_at(&checked.output)=> type Output = #output;);
     let error = checked.call_error_type(private);
     let error = quote_spanned!(made_at(&checked.output)=> type Error = #error;);
+    let (impl_generics, _, clause) = generics.split_for_impl();
     quote! {
         #(#cfgs)*
-        impl #private::Activity for #activity {
+        impl #impl_generics #private::Activity for #ty #clause {
             const NAME: &'static str = #wire_name;
             #arguments
             #output
@@ -73,7 +82,8 @@ pub(crate) fn signature(
     }
 }
 
-/// The body of `execute_activity`, where `args` and `context` are what it was given: the user's function, called and settled.
+/// The body of `execute_activity`, where `args` and `context` are what it was given: the user's function, called and settled. A
+/// function with a mistake is not called.
 pub(crate) fn execute(
     private: &TokenStream,
     name: &Ident,
@@ -82,6 +92,9 @@ pub(crate) fn execute(
     parameters: &Parameters,
     locals: &Locals,
 ) -> TokenStream {
+    if !parameters.callable {
+        return quote!(loop {});
+    }
     let checked = &parameters.checked;
     let Locals { context, .. } = locals;
     let mut arguments: Vec<TokenStream> =

@@ -16,10 +16,9 @@ use crate::diagnostics::Errors;
 /// `#[activity]`.
 pub(crate) fn expand_function(options: TokenStream, item: TokenStream) -> TokenStream {
     let errors = Errors::new();
-    let output = function::parse(item.clone(), &errors)
-        .and_then(|written| function::check(options, written, &errors))
-        .map(|activity| function::generate(&activity))
-        .unwrap_or_else(|| function::untouched(item)); // one mistake stays one error
+    let output = function::parse(options, item.clone(), &errors)
+        .and_then(|written| function::check(written, &errors))
+        .map_or(item, |activity| function::generate(&activity));
     let errors = errors.into_tokens();
     quote!(#output #errors)
 }
@@ -28,9 +27,10 @@ pub(crate) fn expand_function(options: TokenStream, item: TokenStream) -> TokenS
 pub(crate) fn expand_block(options: TokenStream, item: TokenStream) -> TokenStream {
     let errors = Errors::new();
     let output = match block::parse(options, item.clone(), &errors) {
-        Some(written) => block::check(&written, &errors)
-            .map(|block| block::generate(&block))
-            .unwrap_or_else(|| block::untouched(&written)),
+        Some(written) => match block::check(&written, &errors) {
+            Some(block) => block::generate(&block),
+            None => block::untouched(&written),
+        },
         None => item,
     };
     let errors = errors.into_tokens();

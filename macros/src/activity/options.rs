@@ -33,6 +33,7 @@ const CANCELLATION_TYPES: &[(&str, &str)] = &[
 const DEFAULT_INITIAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What an activity's attribute says.
+#[derive(Clone, Default)]
 pub(crate) struct ActivityOptions {
     /// On the wire, if it is not the function's own.
     pub(crate) name: Option<LitStr>,
@@ -43,6 +44,7 @@ pub(crate) struct ActivityOptions {
     cancellation_type: Option<&'static str>,
 }
 
+#[derive(Clone)]
 struct RetryPolicy {
     initial_interval: Option<WrittenDuration>,
     backoff_coefficient: Option<f64>,

@@ -38,7 +38,8 @@ fn every_mistake_is_reported() {
             unknown option `retries`; `#[activity]` takes `name`, `start_to_close_timeout`, `schedule_to_close_timeout`, `schedule_to_start_timeout`, `heartbeat_timeout`, `retry_policy`, `cancellation_type` and `crate`
             an activity has one signature on the wire and cannot be generic; write the types it is used with
             an activity cannot be `unsafe`; remove it
-            an activity has one context; inputs are owned: write `String` for `&str`
+            an input is owned, because it is sent; write `String`
+            an input is owned, because it is sent; write `String`
             an input is owned, because it is sent; write `String`
             a result has one type on the wire; write it in place of `impl ..`"#]],
     );
@@ -198,6 +199,16 @@ fn it_is_allowed_with_a_reason() {
         assert_eq!(messages(expansion.clone()), [""; 0], "{allowed}");
         assert!(!expansion.to_string().contains("allow_nondeterminism"), "{expansion}");
     }
+    check(
+        statement(quote!(select! { _ = a => {
+            #[allow_nondeterminism("logged")]
+            println!("{:?}", Instant::now());
+            Instant::now();
+        } })),
+        expect![[
+            r#"`Instant::now` gives another time on replay: write `now()`, the workflow's own clock; if it does no harm here, write `#[allow_nondeterminism("why")]` on the statement"#
+        ]],
+    );
     check(
         statement(quote!(#[allow_nondeterminism] let now = Instant::now();)),
         expect![[r#"say why it does no harm: `#[allow_nondeterminism("only logged")]`"#]],

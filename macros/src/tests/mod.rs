@@ -2,8 +2,9 @@
 
 mod expansions;
 mod mistakes;
+mod unfinished;
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// The expansion as rustfmt might print it. Accept changes with `UPDATE_EXPECT=1`.
 fn printed(expansion: TokenStream) -> String {
@@ -11,10 +12,10 @@ fn printed(expansion: TokenStream) -> String {
     prettyplease::unparse(&syn::parse2(expansion).unwrap_or_else(|error| panic!("{error}: {text}")))
 }
 
-/// The messages in an expansion, in order.
+/// The messages in an expansion, in order. Not those in `ReturnsOf<(), { .. }>`, a type that repeats the first fatal one.
 fn messages(expansion: TokenStream) -> Vec<String> {
     let mut messages = Vec::new();
-    let mut follows = false;
+    let (mut follows, mut in_type) = (false, false);
     for token in expansion {
         match token {
             TokenTree::Ident(name) if name == "compile_error" => follows = true,
@@ -22,6 +23,8 @@ fn messages(expansion: TokenStream) -> Vec<String> {
                 messages.extend(syn::parse2::<syn::LitStr>(group.stream()).map(|text| text.value()));
                 follows = false;
             }
+            TokenTree::Ident(name) if name == "ReturnsOf" => in_type = true,
+            TokenTree::Group(group) if in_type && group.delimiter() == Delimiter::Brace => in_type = false,
             TokenTree::Group(group) => messages.extend(self::messages(group.stream())),
             _ => {}
         }

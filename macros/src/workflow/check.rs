@@ -1,27 +1,35 @@
-//! What the methods of a `#[workflow] impl` block mean, or why they cannot.
+//! What the methods of a `#[workflow] impl` block mean, and which of them cannot be what they are marked as.
 
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
-use syn::{Ident, ImplItem, ImplItemFn, ItemImpl, LitStr, Path, ReturnType, Signature, Type};
+use syn::{Generics, Path, ReturnType, Signature, Type};
 
-use super::parse::{HELPERS, Marked, Role, Written};
+use super::parse::{Marked, Role, Written};
 use crate::activity::check_impl;
 use crate::attributes::Attributes;
 use crate::determinism;
 use crate::diagnostics::Errors;
-use crate::options::Options;
-use crate::signature::{Checked, Input, check_inputs, check_output, check_receiver, check_shape, typed};
+use crate::impl_block::{ImplBlock, Method, UNFINISHED};
+use crate::signature::{Checked, Input, UNKNOWN, check_inputs, check_receiver, check_shape, check_types, typed};
 
-/// A block that can be a workflow.
+/// A block that is a workflow, maybe with mistakes in its methods.
 pub(crate) struct Workflow {
     pub(crate) root: Path,
-    pub(crate) item: ItemImpl,
+    pub(crate) block: ImplBlock,
     pub(crate) self_type: Path,
+    /// Of the generated items: those of the block, which are a mistake.
+    pub(crate) generics: Generics,
     /// On the wire.
     pub(crate) name: String,
-    pub(crate) run: Run,
+    /// `None` where no method can be it, which has been reported.
+    pub(crate) run: Option<Run>,
     pub(crate) init: Option<Init>,
     pub(crate) handlers: Vec<Handler>,
+    /// The first mistake, as a type.
+    pub(crate) unknown: Option<TokenStream>,
+    /// Whether the block itself is without mistake, as far as that is not in its methods.
+    pub(crate) is_right: bool,
 }
 
 /// The main method.
@@ -30,12 +38,16 @@ pub(crate) struct Run {
     pub(crate) name: Ident,
     pub(crate) attributes: Attributes,
     pub(crate) checked: Checked,
+    /// Whether generated code can call the user's method. Otherwise a mistake in it has been reported, and there are stubs for its
+    /// callers only.
+    pub(crate) callable: bool,
 }
 
 /// The function that makes the initial state.
 pub(crate) struct Init {
     pub(crate) name: Ident,
     pub(crate) inputs: Vec<Input>,
+    pub(crate) callable: bool,
 }
 
 /// A signal, query or update.
@@ -49,12 +61,20 @@ pub(crate) struct Handler {
     pub(crate) checked: Checked,
     /// The signature as written, for the documentation of the handle.
     pub(crate) signature: String,
+    pub(crate) callable: bool,
 }
 
 pub(crate) enum Kind {
-    Signal { unfinished: &'static str },
+    Signal {
+        unfinished: &'static str,
+    },
     Query,
-    Update { unfinished: &'static str, validator: Option<Box<Validator>> },
+    Update {
+        unfinished: &'static str,
+        validator: Option<Box<Validator>>,
+    },
+    /// The method is marked as more than one of them, which has been reported.
+    Unclear,
 }
 
 /// What an update asks before it is accepted.
@@ -87,64 +107,102 @@ pub(crate) const RESERVED: &[&str] = &[
 const WHY_SHARED: &str =
     "`run` and all handlers work on one value by turns; what changes is held in fields of type `State<..>`";
 
-const UNFINISHED: &[(&str, &str)] = &[("warn", "Warn"), ("abandon", "Abandon")];
-
+/// `None` where nothing can be generated: the block is not that of a struct.
 pub(crate) fn check(written: &Written, errors: &Errors) -> Option<Workflow> {
-    let before = errors.fatal();
-    let self_type = check_impl(&written.item, "#[workflow]", errors);
+    let block = &written.block;
+    let self_type = check_impl(&block.head, "#[workflow]", errors)?;
     let (mut run, mut init) = (None, None);
     let mut handlers: Vec<Handler> = Vec::new();
     for marked in &written.marked {
-        let ImplItem::Fn(method) = &written.item.items[marked.index] else { continue };
-        match marked.role {
-            Role::Run => once(&mut run, check_run(method, marked, errors), marked, method, errors),
-            Role::Init => {
-                once(&mut init, check_init(method, marked, self_type.as_ref(), errors), marked, method, errors)
-            }
-            Role::Signal | Role::Query | Role::Update => {
+        let Some(method) = block.method(marked.index) else { continue };
+        match &marked.role {
+            Role::Run if run.is_none() => run = Some(check_run(method, marked.index, errors)),
+            Role::Init if init.is_none() => init = Some(check_init(method, &self_type.path, errors)),
+            Role::Run | Role::Init => refuse_second(marked, method, errors),
+            Role::Signal { .. } | Role::Query { .. } | Role::Update { .. } => {
                 let handler = check_handler(method, marked, written, errors);
-                refuse_twin(&handler, &handlers, errors);
-                handlers.push(handler);
+                if !is_twin(&handler, &handlers, errors) {
+                    handlers.push(handler);
+                }
             }
         }
     }
-    if !written.marked.iter().any(|marked| marked.role == Role::Run) {
-        errors.at(
-            &written.item.self_ty,
-            "this block has no `#[run]`: write `#[run] async fn run(&self, ..) -> WorkflowResult<..>`; \
-             a workflow has one block with its `#[run]` and all its handlers",
-        );
-    }
-    let (self_type, mut run) = (self_type?, run?);
-    if errors.fatal() > before {
-        return None;
-    }
-    run.checked.spell_out_self(&self_type);
-    for handler in &mut handlers {
-        handler.checked.spell_out_self(&self_type);
-        if let Kind::Update { validator: Some(validator), .. } = &mut handler.kind {
-            validator.checked.spell_out_self(&self_type);
-        }
-    }
+    let run = run.or_else(|| missing_run(written, errors));
     let name = match &written.name {
         Some(name) => name.value(),
-        None => self_type.segments.last()?.ident.unraw().to_string(),
+        None => self_type.path.segments.last()?.ident.unraw().to_string(),
     };
-    Some(Workflow { root: written.root.clone(), item: written.item.clone(), self_type, name, run, init, handlers })
+    let mut workflow = Workflow {
+        root: written.root.clone(),
+        block: block.clone(),
+        generics: self_type.generics(&block.head),
+        self_type: self_type.path,
+        name,
+        run,
+        init,
+        handlers,
+        unknown: errors.unknown_type(&written.root),
+        is_right: self_type.is_right,
+    };
+    workflow.fit_signatures();
+    Some(workflow)
 }
 
-/// Keeps the first of a role that there can be one of.
-fn once<T>(first: &mut Option<T>, found: T, marked: &Marked, method: &ImplItemFn, errors: &Errors) {
-    match first {
-        Some(_) => {
-            let role = HELPERS[marked.role as usize];
-            errors.at(
-                &method.sig.ident,
-                format!("a second `#[{role}]`; a workflow has one. Call this as an ordinary method from the first"),
-            );
+impl Workflow {
+    /// Makes the types of all signatures fit to stand in generated code.
+    fn fit_signatures(&mut self) {
+        if let Some(unknown) = &self.unknown {
+            self.block.finish(unknown);
         }
-        None => *first = Some(found),
+        let unknown = Ident::new(UNKNOWN, Span::mixed_site()).into_token_stream();
+        let Self { block, self_type, run, init, handlers, is_right, .. } = self;
+        let fit = |checked: &mut Checked, index: usize| {
+            checked.spell_out_self(self_type);
+            let method = block.method(index).map(|method| &method.signature.generics);
+            checked.replace_unknown_types(&unknown, method.into_iter().chain([&block.head.generics]));
+        };
+        if let Some(run) = run {
+            fit(&mut run.checked, run.index);
+            run.callable &= *is_right;
+        }
+        if let Some(init) = init {
+            init.callable &= *is_right;
+        }
+        for handler in handlers {
+            fit(&mut handler.checked, handler.index);
+            handler.callable &= *is_right;
+            if let Kind::Update { validator: Some(validator), .. } = &mut handler.kind {
+                validator.checked.spell_out_self(self_type);
+            }
+        }
     }
+}
+
+fn refuse_second(marked: &Marked, method: &Method, errors: &Errors) {
+    let role = marked.role.helper();
+    errors.minor(
+        &method.signature.ident,
+        format!("a second `#[{role}]`; a workflow has one. Call this as an ordinary method from the first"),
+    );
+}
+
+/// Reports that no method is marked, and returns the one that was probably meant.
+fn missing_run(written: &Written, errors: &Errors) -> Option<Run> {
+    errors.at(
+        &written.block.head.self_ty,
+        "this block has no `#[run]`: write `#[run] async fn run(&self, ..) -> WorkflowResult<..>`; \
+         a workflow has one block with its `#[run]` and all its handlers",
+    );
+    let unmarked = written.block.methods().filter(|(index, method)| {
+        let is_marked = written.marked.iter().any(|marked| marked.index == *index);
+        !is_marked && method.signature.asyncness.is_some() && method.signature.receiver().is_some()
+    });
+    let mut unmarked: Vec<_> = unmarked.collect();
+    if unmarked.len() > 1 {
+        unmarked.retain(|(_, method)| method.signature.ident == "run");
+    }
+    let (index, method) = unmarked.pop()?;
+    Some(check_run(method, index, errors))
 }
 
 /// `cfg` on what a workflow cannot do without.
@@ -154,9 +212,9 @@ fn refuse_cfg(attributes: &Attributes, role: &str, errors: &Errors) {
     }
 }
 
-fn check_run(method: &ImplItemFn, marked: &Marked, errors: &Errors) -> Run {
-    let signature = &method.sig;
-    Options::of(&marked.attribute, errors).finish("#[run]", &[]);
+fn check_run(method: &Method, index: usize, errors: &Errors) -> Run {
+    let before = errors.count_fatal();
+    let signature = &method.signature;
     let attributes = Attributes::of(&method.attrs);
     refuse_cfg(&attributes, "run", errors);
     check_shape(signature, "`#[run]`", errors);
@@ -164,17 +222,14 @@ fn check_run(method: &ImplItemFn, marked: &Marked, errors: &Errors) -> Run {
     if signature.asyncness.is_none() {
         errors.at(signature.fn_token, "`#[run]` is the workflow and waits for what it does: write `async fn`");
     }
-    let checked = Checked {
-        is_async: true,
-        inputs: check_inputs(typed(signature), "`#[run]`", errors),
-        output: check_output(signature, errors),
-    };
-    Run { index: marked.index, name: signature.ident.clone(), attributes, checked }
+    let checked = check_types(signature, typed(signature), "`#[run]`", errors);
+    let callable = errors.count_fatal() == before && method.syntax_error().is_none();
+    Run { index, name: signature.ident.clone(), attributes, checked, callable }
 }
 
-fn check_init(method: &ImplItemFn, marked: &Marked, self_type: Option<&Path>, errors: &Errors) -> Init {
-    let signature = &method.sig;
-    Options::of(&marked.attribute, errors).finish("#[init]", &[]);
+fn check_init(method: &Method, self_type: &Path, errors: &Errors) -> Init {
+    let before = errors.count_fatal();
+    let signature = &method.signature;
     refuse_cfg(&Attributes::of(&method.attrs), "init", errors);
     check_shape(signature, "`#[init]`", errors);
     if let Some(receiver) = signature.receiver() {
@@ -194,43 +249,49 @@ fn check_init(method: &ImplItemFn, marked: &Marked, self_type: Option<&Path>, er
         ReturnType::Default => errors.at(&signature.ident, "`#[init]` returns the workflow: add `-> Self`"),
     }
     let inputs = check_inputs(typed(signature), "`#[init]`", errors);
-    Init { name: signature.ident.clone(), inputs }
+    let callable = errors.count_fatal() == before && method.syntax_error().is_none();
+    Init { name: signature.ident.clone(), inputs, callable }
 }
 
-fn is_self(ty: &Type, self_type: Option<&Path>) -> bool {
+fn is_self(ty: &Type, self_type: &Path) -> bool {
     match ty {
         Type::Path(path) if path.qself.is_none() => {
             path.path.is_ident("Self")
-                || self_type.is_some_and(|it| {
-                    it.segments.last().map(|it| &it.ident) == path.path.segments.last().map(|it| &it.ident)
-                })
+                || self_type.segments.last().map(|it| &it.ident) == path.path.segments.last().map(|it| &it.ident)
         }
         _ => false,
     }
 }
 
-fn check_handler(method: &ImplItemFn, marked: &Marked, written: &Written, errors: &Errors) -> Handler {
-    let signature = &method.sig;
-    let role = HELPERS[marked.role as usize];
-    let article = if marked.role == Role::Update { "an" } else { "a" };
+fn check_handler(method: &Method, marked: &Marked, written: &Written, errors: &Errors) -> Handler {
+    let before = errors.count_fatal();
+    let signature = &method.signature;
+    let role = marked.role.helper();
+    let article = if role == "update" { "an" } else { "a" };
     let what = format!("{article} {role}");
     check_shape(signature, &what, errors);
     check_receiver(signature, &what, WHY_SHARED, errors);
-    let checked = Checked {
-        is_async: signature.asyncness.is_some(),
-        inputs: check_inputs(typed(signature), &what, errors),
-        output: check_output(signature, errors),
-    };
-    let (kind, wire_name) = check_options(method, marked, written, &checked, errors);
-    if marked.role == Role::Query {
-        if let Some(token) = &signature.asyncness {
-            errors.at(
-                token,
-                "a query answers from the state as it is and waits for nothing; remove `async`, or make it an `#[update]`",
-            );
+    let checked = check_types(signature, typed(signature), &what, errors);
+    let (kind, wire_name) = match &marked.role {
+        Role::Signal { name, unfinished } => (Kind::Signal { unfinished }, name),
+        Role::Update { name, unfinished, validator } => {
+            let validator = validator.as_ref();
+            let validator = validator.and_then(|name| check_validator(name, method, written, &checked, errors));
+            (Kind::Update { unfinished, validator: validator.map(Box::new) }, name)
         }
-        determinism::refuse_writes(&method.block, "a query", errors);
-    }
+        Role::Query { name } => {
+            if let Some(token) = &signature.asyncness {
+                errors.at(
+                    token,
+                    "a query answers from the state as it is and waits for nothing; remove `async`, or make it an `#[update]`",
+                );
+            }
+            determinism::refuse_writes(&method.body, "a query", errors);
+            (Kind::Query, name)
+        }
+        Role::Run | Role::Init => unreachable!("a handler is a signal, a query or an update"),
+    };
+    let kind = if marked.has_others { Kind::Unclear } else { kind };
     let name = signature.ident.clone();
     let plain = name.unraw().to_string();
     if RESERVED.contains(&plain.as_str()) {
@@ -245,73 +306,41 @@ fn check_handler(method: &ImplItemFn, marked: &Marked, written: &Written, errors
     Handler {
         index: marked.index,
         kind,
-        wire_name: wire_name.map_or(plain, |name| name.value()),
+        wire_name: wire_name.as_ref().map_or(plain, |name| name.value()),
         attributes: Attributes::of(&method.attrs),
         checked,
         signature: written_signature(signature),
         name,
+        callable: !marked.has_others && errors.count_fatal() == before && method.syntax_error().is_none(),
     }
 }
 
 fn written_signature(signature: &Signature) -> String {
     let mut signature = signature.clone();
     signature.inputs.pop_punct();
-    crate::text::readable(quote!(#signature))
-}
-
-fn check_options(
-    method: &ImplItemFn,
-    marked: &Marked,
-    written: &Written,
-    update: &Checked,
-    errors: &Errors,
-) -> (Kind, Option<LitStr>) {
-    let mut options = Options::of(&marked.attribute, errors);
-    let name = options.name();
-    let (kind, attribute, keys): (_, _, &[&str]) = match marked.role {
-        Role::Signal => {
-            let unfinished = options.word("unfinished_policy", UNFINISHED).unwrap_or("Warn");
-            (Kind::Signal { unfinished }, "#[signal]", &["name", "unfinished_policy"])
-        }
-        Role::Update => {
-            let unfinished = options.word("unfinished_policy", UNFINISHED).unwrap_or("Warn");
-            let validator = options.method("validator");
-            let validator =
-                validator.and_then(|name| check_validator(name, method, written, update, errors)).map(Box::new);
-            (Kind::Update { unfinished, validator }, "#[update]", &["name", "unfinished_policy", "validator"])
-        }
-        _ => (Kind::Query, "#[query]", &["name"]),
-    };
-    options.finish(attribute, keys);
-    (kind, name)
+    crate::text::readable(quote!(#signature)).replace(UNFINISHED, "_")
 }
 
 fn check_validator(
-    name: Ident,
-    update: &ImplItemFn,
+    name: &Ident,
+    update: &Method,
     written: &Written,
     updates: &Checked,
     errors: &Errors,
 ) -> Option<Validator> {
-    let example = example_of_validator(&name, update);
-    let found = written.item.items.iter().enumerate().find_map(|(index, item)| match item {
-        ImplItem::Fn(method) if method.sig.ident == name => Some((index, method)),
-        _ => None,
-    });
-    let Some((index, method)) = found else {
-        errors.minor(&name, format!("no method `{name}` in this block; write `{example}`"));
+    let example = example_of_validator(name, update);
+    let Some((index, method)) = written.block.methods().find(|(_, method)| method.signature.ident == *name) else {
+        errors.minor(name, format!("no method `{name}` in this block; write `{example}`"));
         return None;
     };
     if let Some(marked) = written.marked.iter().find(|marked| marked.index == index) {
-        let role = HELPERS[marked.role as usize];
-        errors.minor(
-            &name,
-            format!("`{name}` is `#[{role}]`; a validator is a method without an attribute: `{example}`"),
-        );
+        let role = marked.role.helper();
+        errors
+            .minor(name, format!("`{name}` is `#[{role}]`; a validator is a method without an attribute: `{example}`"));
         return None;
     }
-    let signature = &method.sig;
-    let before = errors.fatal();
+    let signature = &method.signature;
+    let before = errors.count_fatal();
     check_shape(signature, "a validator", errors);
     check_receiver(signature, "a validator", WHY_SHARED, errors);
     if let Some(token) = &signature.asyncness {
@@ -320,7 +349,7 @@ fn check_validator(
     if let ReturnType::Default = signature.output {
         errors.at(&signature.ident, format!("a validator rejects by returning an error: `{example}`"));
     }
-    determinism::refuse_writes(&method.block, "a validator", errors);
+    determinism::refuse_writes(&method.body, "a validator", errors);
     let parameters: Vec<_> = typed(signature).collect();
     if parameters.len() != updates.inputs.len() {
         errors
@@ -335,32 +364,33 @@ fn check_validator(
                 .at(ty, format!("a validator only looks at the arguments: write `&{}`", text.trim_start_matches('&')));
         }
     }
-    let checked = Checked {
-        is_async: false,
-        inputs: Vec::new(), // it is given references to the update's
-        output: check_output(signature, errors),
-    };
-    (errors.fatal() == before).then_some(Validator { name, checked })
+    // Its inputs are references to the update's.
+    let checked = check_types(signature, [].into_iter(), "a validator", errors);
+    (errors.count_fatal() == before && method.syntax_error().is_none())
+        .then(|| Validator { name: name.clone(), checked })
 }
 
-fn example_of_validator(name: &Ident, update: &ImplItemFn) -> String {
-    let parameters = typed(&update.sig).map(|parameter| {
+fn example_of_validator(name: &Ident, update: &Method) -> String {
+    let parameters = typed(&update.signature).map(|parameter| {
         let (pattern, ty) = (&parameter.pat, &parameter.ty);
         quote!(#pattern: &#ty)
     });
     crate::text::readable(quote!(fn #name(&self #(, #parameters)*) -> WorkflowResult<()>))
 }
 
-/// Two handlers of one kind under one name; `cfg` may leave only one of them.
-fn refuse_twin(handler: &Handler, others: &[Handler], errors: &Errors) {
+/// Reports two handlers of one kind under one name, of which `cfg` may leave one. Returns whether code for both would clash.
+fn is_twin(handler: &Handler, others: &[Handler], errors: &Errors) -> bool {
     let same_kind = |other: &&Handler| std::mem::discriminant(&other.kind) == std::mem::discriminant(&handler.kind);
     let twin = others.iter().filter(same_kind).find(|other| other.wire_name == handler.wire_name);
     let kind = match handler.kind {
         Kind::Signal { .. } => "signals",
         Kind::Query => "queries",
         Kind::Update { .. } => "updates",
+        Kind::Unclear => return others.iter().any(|other| other.name == handler.name),
     };
-    if twin.is_some_and(|twin| twin.attributes.cfgs.is_empty() || handler.attributes.cfgs.is_empty()) {
-        errors.at(&handler.name, format!("two {kind} are called `{}`; give one another name", handler.wire_name));
-    }
+    let Some(twin) = twin.filter(|twin| twin.attributes.cfgs.is_empty() || handler.attributes.cfgs.is_empty()) else {
+        return false;
+    };
+    errors.minor(&handler.name, format!("two {kind} are called `{}`; give one another name", handler.wire_name));
+    twin.name == handler.name
 }

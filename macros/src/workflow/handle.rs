@@ -1,11 +1,12 @@
 //! The methods of a workflow's typed handle, one for each handler.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::Ident;
 
 use super::check::{Handler, Kind};
 use crate::attributes::Attributes;
+use crate::signature::UNKNOWN;
 
 pub(crate) fn methods(handlers: &[Handler], handle: &Ident, private: &TokenStream) -> Option<TokenStream> {
     let methods = handlers.iter().map(|handler| method(handler, private));
@@ -29,6 +30,15 @@ fn method(handler: &Handler, private: &TokenStream) -> TokenStream {
         Kind::Query => ("Asks the query", quote!(QueryCall), output, Some(quote!(where __T: #private::Queries))),
         Kind::Update { .. } => {
             ("Sends the update", quote!(UpdateCall), output, Some(quote!(where __T: #private::Updates)))
+        }
+        Kind::Unclear => {
+            let (parameters, unknown) = (checked.parameters(), Ident::new(UNKNOWN, Span::mixed_site()));
+            return quote! {
+                #(#cfgs)*
+                pub fn #name(&self, #parameters) -> #unknown {
+                    loop {}
+                }
+            };
         }
     };
     let gap = (!docs.is_empty()).then(|| quote!(#[doc = ""]));

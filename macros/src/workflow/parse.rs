@@ -1,35 +1,48 @@
-//! Takes our attributes off the methods of a `#[workflow] impl` block.
+//! What a `#[workflow] impl` block says in its attributes, which are taken off its methods.
 
-use proc_macro2::TokenStream;
-use quote::ToTokens;
-use syn::{Attribute, ImplItem, ItemImpl, LitStr, Path};
+use proc_macro2::Ident;
+use syn::{Attribute, LitStr, Path};
 
 use crate::attributes::{refuse_cfg_attr, take_ours};
-use crate::determinism;
 use crate::diagnostics::Errors;
+use crate::impl_block::ImplBlock;
 use crate::options::Options;
 use crate::root;
 
-/// What a method is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The attributes that give a method its role.
+pub(crate) const HELPERS: &[&str] = &["run", "init", "signal", "query", "update"];
+
+/// The last of them that a block has once.
+const ONCE: usize = 1;
+
+const UNFINISHED: &[(&str, &str)] = &[("warn", "Warn"), ("abandon", "Abandon")];
+
+/// What a method is for, with the options of its attribute.
 pub(crate) enum Role {
     Run,
     Init,
-    Signal,
-    Query,
-    Update,
+    Signal {
+        /// On the wire, if it is not the method's own.
+        name: Option<LitStr>,
+        /// A variant of `UnfinishedPolicy`.
+        unfinished: &'static str,
+    },
+    Query {
+        name: Option<LitStr>,
+    },
+    Update {
+        name: Option<LitStr>,
+        unfinished: &'static str,
+        validator: Option<Ident>,
+    },
 }
-
-/// The attributes that give a method its role, in the order of [`Role`].
-pub(crate) const HELPERS: &[&str] = &["run", "init", "signal", "query", "update"];
-
-const ROLES: [Role; 5] = [Role::Run, Role::Init, Role::Signal, Role::Query, Role::Update];
 
 /// A method with a role.
 pub(crate) struct Marked {
     pub(crate) role: Role,
-    pub(crate) attribute: Attribute,
-    /// Which item of the block it is.
+    /// Whether it has other roles, too, which is a mistake.
+    pub(crate) has_others: bool,
+    /// Which member of the block it is.
     pub(crate) index: usize,
 }
 
@@ -37,36 +50,71 @@ pub(crate) struct Marked {
 pub(crate) struct Written {
     pub(crate) root: Path,
     pub(crate) name: Option<LitStr>,
-    pub(crate) item: ItemImpl,
+    pub(crate) block: ImplBlock,
     pub(crate) marked: Vec<Marked>,
 }
 
-pub(crate) fn parse(mut options: Options<'_>, mut item: ItemImpl, errors: &Errors) -> Written {
+pub(crate) fn parse(mut options: Options<'_>, mut block: ImplBlock, errors: &Errors) -> Written {
     let root = root::everloop(options.crate_path());
     let name = options.name();
     options.not_yet("versioning", "leave it out");
     options.finish("#[workflow] impl", &["name", "crate"]);
     let mut marked = Vec::new();
-    for (index, member) in item.items.iter_mut().enumerate() {
-        let ImplItem::Fn(method) = member else { continue };
+    for (index, method) in block.methods_mut() {
+        errors.fatal_if(method.syntax_error());
         refuse_cfg_attr(&mut method.attrs, HELPERS, &root, errors);
-        let mut taken = take_ours(&mut method.attrs, HELPERS, &root).into_iter();
-        if let Some((role, attribute)) = taken.next() {
-            marked.push(Marked { role: ROLES[role], attribute, index });
-            for (again, attribute) in taken {
-                let message = match again == role {
-                    true => format!("`#[{}]` stands here twice; remove one", HELPERS[again]),
-                    false => format!("this method is `#[{}]` already; a method has one role", HELPERS[role]),
-                };
-                errors.at(attribute, message);
+        let mut taken = take_ours(&mut method.attrs, HELPERS, &root);
+        // Of several roles the one that a workflow has once, so that the others lose less.
+        taken.sort_by_key(|(role, _)| *role > ONCE);
+        let mut taken = taken.into_iter();
+        let Some((role, attribute)) = taken.next() else { continue };
+        let mut found = Marked { role: read_role(HELPERS[role], &attribute, errors), has_others: false, index };
+        for (again, attribute) in taken {
+            if again == role {
+                errors.minor(attribute, format!("`#[{}]` stands here twice; remove one", HELPERS[again]));
+            } else {
+                errors.at(attribute, format!("this method is `#[{}]` already; a method has one role", HELPERS[role]));
+                found.has_others = true;
             }
         }
-        determinism::check_method(method, &root, errors);
+        marked.push(found);
     }
-    Written { root, name, item, marked }
+    Written { root, name, block, marked }
 }
 
-/// What the user wrote, without our attributes.
-pub(crate) fn untouched(written: &Written) -> TokenStream {
-    written.item.to_token_stream()
+fn read_role(helper: &str, attribute: &Attribute, errors: &Errors) -> Role {
+    let mut options = Options::of(attribute, errors);
+    let (role, keys): (Role, &[&str]) = match helper {
+        "run" => (Role::Run, &[]),
+        "init" => (Role::Init, &[]),
+        "signal" => {
+            let (name, unfinished) = (options.name(), unfinished_policy(&mut options));
+            (Role::Signal { name, unfinished }, &["name", "unfinished_policy"])
+        }
+        "query" => (Role::Query { name: options.name() }, &["name"]),
+        _ => {
+            let (name, unfinished) = (options.name(), unfinished_policy(&mut options));
+            let validator = options.method("validator");
+            (Role::Update { name, unfinished, validator }, &["name", "unfinished_policy", "validator"])
+        }
+    };
+    options.finish(&format!("#[{helper}]"), keys);
+    role
+}
+
+fn unfinished_policy(options: &mut Options<'_>) -> &'static str {
+    options.word("unfinished_policy", UNFINISHED).unwrap_or("Warn")
+}
+
+impl Role {
+    /// What its attribute is called.
+    pub(crate) fn helper(&self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Init => "init",
+            Self::Signal { .. } => "signal",
+            Self::Query { .. } => "query",
+            Self::Update { .. } => "update",
+        }
+    }
 }

@@ -2,35 +2,53 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{Ident, ItemStruct, Path};
+use syn::{Attribute, Generics, Ident, Item, Path, Visibility};
 
 use crate::attributes::Attributes;
 use crate::diagnostics::Errors;
 use crate::options::Options;
 use crate::root;
 
-/// A struct that can be a workflow.
+/// A struct that is a workflow, or a type whose mistake has been reported.
 pub(crate) struct State<'a> {
     root: Path,
-    item: &'a ItemStruct,
+    item: &'a Item,
+    cfgs: Vec<Attribute>,
+    visibility: &'a Visibility,
+    name: &'a Ident,
+    /// In place of the workflow's type, which has parameters.
+    unknown: Option<TokenStream>,
 }
 
-pub(crate) fn check<'a>(mut options: Options<'_>, item: &'a ItemStruct, errors: &Errors) -> Option<State<'a>> {
+/// `None` where the item is no type. For an enum there is a handle, too, so that its mistake stays the only error.
+pub(crate) fn check<'a>(mut options: Options<'_>, item: &'a Item, errors: &Errors) -> Option<State<'a>> {
     let root = root::everloop(options.crate_path());
+    let (attributes, visibility, name, generics) = match item {
+        Item::Struct(item) => (&item.attrs, &item.vis, &item.ident, &item.generics),
+        Item::Enum(item) => (&item.attrs, &item.vis, &item.ident, &item.generics),
+        Item::Union(item) => (&item.attrs, &item.vis, &item.ident, &item.generics),
+        _ => {
+            options.finish("#[workflow]", &["name", "crate"]);
+            return None;
+        }
+    };
     options.elsewhere("name", "on the `impl` block, `#[workflow(name = \"..\")] impl ..`");
     options.not_yet("versioning", "leave it out");
     options.finish("#[workflow] struct", &["crate"]);
-    let before = errors.fatal();
-    if !item.generics.params.is_empty() {
-        errors.at(
-            &item.generics,
-            "a workflow has one name on the wire and cannot be generic; write the types it is used with",
-        );
+    let unknown = refuse_generics(generics, &root, errors);
+    Some(State { root, item, cfgs: Attributes::of(attributes).cfgs, visibility, name, unknown })
+}
+
+/// Returns what stands for the type if it has parameters.
+fn refuse_generics(generics: &Generics, root: &Path, errors: &Errors) -> Option<TokenStream> {
+    if let Some(clause) = &generics.where_clause {
+        errors.minor(clause, "a workflow has no generics, so `where` says nothing; remove it");
     }
-    if let Some(clause) = &item.generics.where_clause {
-        errors.at(clause, "a workflow has no generics, so `where` says nothing; remove it");
+    if generics.params.is_empty() {
+        return None;
     }
-    (errors.fatal() == before).then_some(State { root, item })
+    errors.at(generics, "a workflow has one name on the wire and cannot be generic; write the types it is used with");
+    errors.unknown_type(root)
 }
 
 /// What the handle of `OneClickBuy` is called.
@@ -44,27 +62,15 @@ pub(crate) fn link_name(workflow: &Ident) -> Ident {
 }
 
 pub(crate) fn generate(state: &State<'_>) -> TokenStream {
-    let State { root, item } = state;
-    let (private, visibility, name) = (quote!(#root::__private), &item.vis, &item.ident);
+    let State { root, item, cfgs, visibility, name, unknown } = state;
+    let private = quote!(#root::__private);
     let (handle, link) = (handle_name(name), link_name(name));
     let doc = format!(
         " Reaches one run of [`{name}`]: signals, queries and updates as methods, and all of `WorkflowHandle`."
     );
-    let cfgs = Attributes::of(&item.attrs).cfgs;
-    quote! {
-        #item
-
-        #(#cfgs)*
-        #[doc = #doc]
-        #visibility struct #handle<T: #private::Target = #private::Client>(#private::WorkflowHandle<#name, T>);
-
-        #(#cfgs)*
-        #[doc(hidden)]
-        #[allow(unused_imports, non_camel_case_types, unreachable_pub)]
-        #visibility use #handle as #link;
-
-        #(#cfgs)*
-        const _: () = {
+    let workflow = unknown.clone().unwrap_or_else(|| quote!(#name));
+    let derefs = match unknown {
+        None => quote! {
             impl<T: #private::Target> #private::Deref for #handle<T> {
                 type Target = #private::WorkflowHandle<#name, T>;
                 fn deref(&self) -> &Self::Target {
@@ -77,6 +83,37 @@ pub(crate) fn generate(state: &State<'_>) -> TokenStream {
                     #handle(untyped)
                 }
             }
+        },
+        Some(unknown) => quote! {
+            impl<T: #private::Target> #private::Deref for #handle<T> {
+                type Target = #unknown;
+                fn deref(&self) -> &Self::Target {
+                    loop {}
+                }
+            }
+
+            impl<W, T: #private::Target> #private::From<#private::WorkflowHandle<W, T>> for #handle<T> {
+                fn from(_: #private::WorkflowHandle<W, T>) -> Self {
+                    loop {}
+                }
+            }
+        },
+    };
+    quote! {
+        #item
+
+        #(#cfgs)*
+        #[doc = #doc]
+        #visibility struct #handle<T: #private::Target = #private::Client>(#private::WorkflowHandle<#workflow, T>);
+
+        #(#cfgs)*
+        #[doc(hidden)]
+        #[allow(unused_imports, non_camel_case_types, unreachable_pub)]
+        #visibility use #handle as #link;
+
+        #(#cfgs)*
+        const _: () = {
+            #derefs
 
             impl<T: #private::Target> #private::fmt::Debug for #handle<T> {
                 fn fmt(&self, f: &mut #private::fmt::Formatter<'_>) -> #private::fmt::Result {

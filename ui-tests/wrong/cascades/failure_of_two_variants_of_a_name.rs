@@ -1,0 +1,54 @@
+// An error with two variants of one name.
+// In plain Rust: 0 errors.
+use everloop::prelude::*;
+
+#[derive(Debug, ActivityFailure)]
+pub enum Declined {
+    Limit {
+        code: u32,
+    },
+    #[failure(name = "Limit")]
+    Amount,
+}
+
+#[activity(start_to_close_timeout = "1m")]
+pub async fn pay(cents: u32) -> Result<u32, Declined> {
+    if cents > 9 { Err(Declined::Limit { code: cents }) } else { Ok(cents) }
+}
+
+#[workflow]
+#[derive(Default)]
+pub struct Order {
+    total: State<u32>,
+}
+
+#[workflow]
+impl Order {
+    #[run]
+    async fn run(&self, cents: u32) -> WorkflowResult<u32> {
+        self.total.set(cents);
+        match pay(cents).await {
+            Ok(cents) => Ok(cents),
+            Err(CallError::Failed(Declined::Limit { code }, _)) => Ok(code),
+            Err(error) => Err(error.into()),
+        }
+    }
+    #[signal]
+    fn add(&self, cents: u32) {
+        self.total.add(cents);
+    }
+    #[query]
+    fn total(&self) -> u32 {
+        self.total.get()
+    }
+    #[update(validator = check)]
+    async fn change(&self, cents: u32) -> WorkflowResult<bool> {
+        Ok(self.total.replace(cents) > cents)
+    }
+    fn check(&self, cents: &u32) -> WorkflowResult<()> {
+        if *cents == 0 { Err(WorkflowError::new("nothing to pay")) } else { Ok(()) }
+    }
+}
+
+// What uses it.
+include!("../../uses/order.rs");
