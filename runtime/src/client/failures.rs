@@ -1,5 +1,6 @@
 //! Failures of workflows in a test environment, where nobody waits for a fix to be deployed.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -27,6 +28,16 @@ struct Reports {
     kept: Vec<Report>,
     /// How many there have been.
     count: u64,
+    /// The latest runs that were started, by workflow id and run id, oldest first.
+    started: VecDeque<(String, String)>,
+}
+
+impl Reports {
+    /// Whether the workflow id has a later run. Tasks of the earlier one may still be under way.
+    fn has_later_run(&self, workflow_id: &str, run_id: &str) -> bool {
+        let mut runs = self.started.iter().filter(|(id, _)| id == workflow_id).map(|(_, run)| run);
+        runs.any(|run| run == run_id) && runs.next().is_some()
+    }
 }
 
 struct Report {
@@ -81,6 +92,9 @@ impl FailureBoard {
     /// Reports a failure. The first one of a run counts: later ones are often its consequence.
     pub(crate) fn report(&self, workflow_id: &str, run_id: &str, failure: Failure) {
         let mut reports = self.reports();
+        if reports.has_later_run(workflow_id, run_id) {
+            return;
+        }
         let known = reports.kept.iter().position(|report| report.failed.workflow_id == workflow_id);
         match known {
             Some(index) if reports.kept[index].run_id == run_id => return,
@@ -96,9 +110,17 @@ impl FailureBoard {
         self.changed.notify_waiters();
     }
 
-    /// Drops the failure of an earlier run: the workflow id has a new one.
+    /// Drops the failure of an earlier run, also if it is reported later: the workflow id has a new one.
     pub(crate) fn run_started(&self, workflow_id: &str, run_id: &str) {
-        self.reports().kept.retain(|report| report.failed.workflow_id != workflow_id || report.run_id == run_id);
+        let mut reports = self.reports();
+        reports.kept.retain(|report| report.failed.workflow_id != workflow_id || report.run_id == run_id);
+        // A start that uses an existing run starts nothing.
+        if !reports.started.iter().any(|(_, run)| run == run_id) {
+            if reports.started.len() == KEPT {
+                reports.started.pop_front();
+            }
+            reports.started.push_back((workflow_id.to_owned(), run_id.to_owned()));
+        }
     }
 
     /// How many failures have been reported.
@@ -182,6 +204,9 @@ mod tests {
         board.run_started("it", "1");
         assert_eq!(message(&board, "it").as_deref(), Some("first"));
         board.run_started("it", "2");
+        assert_eq!(message(&board, "it"), None);
+        // A task of the run before was still under way.
+        board.report("it", "1", failure("late"));
         assert_eq!(message(&board, "it"), None);
         board.report("it", "2", failure("third"));
         assert_eq!(message(&board, "it").as_deref(), Some("third"));
