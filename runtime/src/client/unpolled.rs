@@ -14,17 +14,43 @@ use crate::raw;
 
 /// How long a workflow may wait before someone asks whether there is a worker.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// A queue that was looked at is not looked at again before this has passed.
+/// A queue is neither looked at again nor warned about again before this has passed.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// When each queue was looked at.
+/// Which queues were looked at, and which were warned about.
 #[derive(Default)]
-pub(super) struct Unpolled(Mutex<HashMap<(String, TaskQueueType), Instant>>);
+pub(super) struct Unpolled {
+    looked_at: Recent,
+    warned: Recent,
+}
+
+/// When something was last done for each queue.
+#[derive(Default)]
+struct Recent(Mutex<HashMap<(String, TaskQueueType), Instant>>);
+
+impl Recent {
+    /// Whether it is due for a queue. If so, it counts as done now.
+    fn is_due(&self, task_queue: &str, kind: TaskQueueType) -> bool {
+        // Nothing panics while it is held.
+        let mut done = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let now = Instant::now();
+        let is_recent = |last: &Instant| now.duration_since(*last) < PAUSE;
+        if done.len() == done.capacity() {
+            done.retain(|_, last| is_recent(last));
+        }
+        let queue = (task_queue.to_owned(), kind);
+        if done.get(&queue).is_some_and(is_recent) {
+            return false;
+        }
+        done.insert(queue, now);
+        true
+    }
+}
 
 impl Unpolled {
     /// Looks at a queue a little later, and warns if it has no worker then.
     pub(super) fn watch(&self, client: &Client, task_queue: &str, kind: TaskQueueType) {
-        if !self.is_due(task_queue, kind) {
+        if !self.looked_at.is_due(task_queue, kind) {
             return;
         }
         // The task must not keep the client alive: with it, an engine in this process would stay.
@@ -34,24 +60,6 @@ impl Unpolled {
             let Some(inner) = inner.upgrade() else { return };
             warn_if_unpolled(&Client { inner }, &task_queue, kind, None).await;
         });
-    }
-
-    fn is_due(&self, task_queue: &str, kind: TaskQueueType) -> bool {
-        // Nothing panics while it is held.
-        let mut looked_at = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let now = Instant::now();
-        let queue = (task_queue.to_owned(), kind);
-        match looked_at.get_mut(&queue) {
-            Some(last) if now.duration_since(*last) < PAUSE => false,
-            Some(last) => {
-                *last = now;
-                true
-            }
-            None => {
-                looked_at.insert(queue, now);
-                true
-            }
-        }
     }
 }
 
@@ -88,7 +96,7 @@ async fn warn_if_unpolled(client: &Client, task_queue: &str, kind: TaskQueueType
         Ok(described) => described,
         Err(error) => return tracing::debug!(task_queue, %error, "whether the queue has a worker is not known"),
     };
-    if described.pollers.is_empty() {
+    if described.pollers.is_empty() && client.inner.unpolled.warned.is_due(task_queue, kind) {
         let advice = match kind {
             TaskQueueType::Activity => format!(
                 "no worker polls the task queue `{task_queue}` for activities, so those called there wait: add `.activity(f)` \
@@ -146,18 +154,35 @@ mod tests {
         fn exit(&self, _: &Id) {}
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn queues_of_the_last_minute_are_kept() {
+        let recent = Recent::default();
+        for minute in 0..20 {
+            for queue in 0..100 {
+                assert!(recent.is_due(&format!("{minute}-{queue}"), TaskQueueType::Workflow));
+            }
+            assert!(!recent.is_due(&format!("{minute}-0"), TaskQueueType::Workflow));
+            tokio::time::advance(PAUSE).await;
+            assert!(recent.is_due(&format!("{minute}-0"), TaskQueueType::Workflow));
+        }
+        let kept = recent.0.lock().unwrap().len();
+        assert!(kept <= 500, "{kept} of 2000");
+    }
+
     #[tokio::test]
     async fn a_queue_without_worker_is_named_and_looked_at_once_a_minute() {
         let warnings = Warnings::default();
         let _listening = tracing::subscriber::set_default(warnings.clone());
         let client = Client::connect("memory:").await.unwrap();
         client.start_untyped("Waits", Payloads::new()).id("waits").task_queue("lonely").await.unwrap();
-        let is_due = |queue, kind| client.inner.unpolled.is_due(queue, kind);
+        let is_due = |queue, kind| client.inner.unpolled.looked_at.is_due(queue, kind);
         assert!(!is_due("lonely", TaskQueueType::Workflow) && is_due("other", TaskQueueType::Workflow));
         assert!(is_due("lonely", TaskQueueType::Activity));
         warn_if_unpolled(&client, "lonely", TaskQueueType::Activity, None).await;
-        // Whoever has only the id learns of the queue from the server.
+        // A handle that has only the id learns of the queue from the server.
         warn_about(&client, "waits", None).await;
+        // `execute` starts a workflow and waits for it: one warning is enough.
+        warn_about(&client, "waits", Some("lonely")).await;
         let warnings = warnings.0.lock().unwrap().clone();
         assert_eq!(warnings.len(), 2, "{warnings:?}");
         assert!(warnings[0].starts_with("no worker polls the task queue `lonely` for activities,"), "{warnings:?}");
