@@ -11,6 +11,9 @@ use crate::raw;
 use crate::worker::send_error::SendError;
 use crate::worker::unsent::shortened;
 
+/// A program without a log learns of failures from this attempt on, whenever their number has doubled.
+const ATTEMPTS_BEFORE_A_NOTICE: u32 = 4;
+
 /// How an attempt ended.
 pub(super) enum AttemptOutcome {
     Completed(raw::Payload),
@@ -118,4 +121,13 @@ fn warn_failed(info: &ActivityInfo, failure: &Failure) {
         "an activity attempt failed; {}",
         if is_final { "it is final" } else { "it is tried again as its retry policy says" }
     );
+    // The first attempts may fail: retries are made for that. An activity that goes on failing is why its workflow waits.
+    if !is_final && info.attempt >= ATTEMPTS_BEFORE_A_NOTICE && info.attempt.is_power_of_two() {
+        say_unless_heard(|| {
+            let ActivityInfo { activity_type, workflow_id, attempt, .. } = info;
+            format!(
+                "the activity `{activity_type}` of `{workflow_id}` has failed {attempt} times, the last time with: {failure}"
+            )
+        });
+    }
 }
