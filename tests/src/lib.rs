@@ -12,3 +12,5 @@ mod killed;
 mod recorded;
 #[cfg(test)]
 mod target;
+#[cfg(test)]
+mod unheard;

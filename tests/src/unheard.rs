@@ -1,0 +1,120 @@
+//! What a program without a log prints about workflows that wait for something that nobody provides.
+//!
+//! The test program starts itself as that program and reads its standard error.
+
+use std::{
+    env,
+    io::{self, BufRead, BufReader},
+    process::{self, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use everloop::{Client, Payloads, Worker, prelude::*};
+use tokio::{runtime::Runtime, time::timeout};
+
+/// The test, which the program names when it starts itself.
+const TEST: &str = "unheard::a_program_that_waits_prints_why";
+
+/// The variable that makes a process the program that waits.
+const ROLE: &str = "EVERLOOP_TEST_WAITS";
+
+/// How long the program waits before it gives up. All of it is printed within ten seconds on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(100);
+
+/// What the program prints, in the order in which this is expected.
+const EXPECTED: [&str; 4] = [
+    // A worker polls another queue.
+    "no worker polls the task queue `unpolled`, so its workflows wait",
+    // The worker has workflows only.
+    "no worker polls the task queue `workflows-only` for activities, so those called there wait",
+    // The worker has other types.
+    "the workflow type `Unknown` is not registered with this worker, where there are: Calls",
+    "the activity `fails` of `fails` has failed 4 times, the last time with: the door is locked",
+];
+
+#[activity]
+async fn fails() -> ActivityResult<()> {
+    Err(ActivityError::new("the door is locked"))
+}
+
+#[workflow]
+#[derive(Default)]
+struct Calls;
+
+#[workflow]
+impl Calls {
+    #[run]
+    async fn run(&self) -> WorkflowResult<()> {
+        Ok(fails().await?)
+    }
+}
+
+#[test]
+fn a_program_that_waits_prints_why() {
+    if env::var_os(ROLE).is_some() {
+        wait_for_nothing();
+    }
+    let program = env::current_exe().expect("the test knows where it is");
+    let mut program = Command::new(program)
+        .args(["--exact", TEST, "--nocapture"])
+        .env(ROLE, "")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the test can be started again");
+    let printed = BufReader::new(program.stderr.take().expect("it is piped"));
+    let mut lines = Vec::new();
+    for line in printed.lines() {
+        lines.push(line.expect("the program prints UTF-8"));
+        if EXPECTED.iter().all(|expected| lines.iter().any(|line| line.contains(expected))) {
+            break;
+        }
+    }
+    // The program may have ended by itself.
+    let _ = program.kill();
+    program.wait().expect("the program is ours");
+    for expected in EXPECTED {
+        let found = lines.iter().filter(|line| line.starts_with("everloop: ") && line.contains(expected)).count();
+        assert_eq!(found, 1, "`{expected}` in:\n{}", lines.join("\n"));
+    }
+}
+
+/// Starts workflows that cannot go on, and waits for them. The process ends with its parent.
+fn wait_for_nothing() -> ! {
+    thread::spawn(|| {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        process::exit(0)
+    });
+    let runtime = Runtime::new().expect("a runtime starts");
+    let wait = async {
+        let client = Client::connect("memory:").await.expect("an engine starts");
+        let worker = Worker::builder(&client, "workflows-only").workflow::<Calls>().build().expect("it is complete");
+        let failing = Worker::builder(&client, "failing").workflow::<Calls>().activity(fails);
+        let failing = failing.build().expect("it is complete");
+        // `execute` starts the workflow and waits for its result: both look for a worker.
+        let unpolled = client.execute(Calls::run()).task_queue("unpolled");
+        let unknown = async {
+            let unknown = client.start_untyped("Unknown", Payloads::new()).id("unknown").task_queue("workflows-only");
+            unknown.await.expect("it starts").result::<()>().await
+        };
+        let without_activities = client.execute(Calls::run()).task_queue("workflows-only");
+        let fails = client.execute(Calls::run()).id("fails").task_queue("failing");
+        let story = async {
+            let ended = tokio::select! {
+                ended = unpolled.into_future() => format!("{ended:?}"),
+                ended = unknown => format!("{ended:?}"),
+                ended = without_activities.into_future() => format!("{ended:?}"),
+                ended = fails.into_future() => format!("{ended:?}"),
+            };
+            eprintln!("a workflow has ended: {ended}");
+        };
+        tokio::select! {
+            ended = worker.run_until(story) => ended,
+            ended = failing.run() => ended,
+        }
+    };
+    let waited = runtime.block_on(async { timeout(PATIENCE, wait).await });
+    panic!("the program has ended: {waited:?}");
+}
