@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::activity::ActivityDeadline;
-use super::effects::{Close, Effects};
+use super::effects::Close;
 use super::event::EventId;
 use super::run::Run;
 use super::time::Time;
@@ -24,9 +24,8 @@ pub(crate) enum Deadline {
 }
 
 impl Run {
-    /// Lets happen what is due, each kind in a transaction of its own.
-    pub(crate) fn handle_timeout(&mut self, now: Time) -> Effects {
-        let mut effects = Effects::default();
+    /// Lets happen what is due, each kind in a step of its own.
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
         while self.is_open()
             && let Some(deadline) = self.take_due(now)
         {
@@ -49,9 +48,8 @@ impl Run {
                     }
                 }
             }
-            effects.append(self.close_transaction(now, Close::Write));
+            self.close_step(now, Close::Write);
         }
-        effects
     }
 
     pub(super) fn arm(&mut self, at: Time, deadline: Deadline) {

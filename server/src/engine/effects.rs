@@ -64,7 +64,7 @@ pub(crate) enum Close {
 }
 
 impl Effects {
-    /// Adds what a following transition wants done.
+    /// Adds what a following step wants done.
     pub(super) fn append(&mut self, mut later: Self) {
         self.batches.append(&mut later.batches);
         self.offers.append(&mut later.offers);

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use super::effects::{Close, Effects};
 use super::event::BUFFERED;
 use super::fold::{Fold, RunIds, Unrecoverable};
 use super::history::{History, decode_all};
@@ -52,7 +51,7 @@ impl Run {
     ///
     /// `workers_are_gone` means that all workers lived in the process that is no more: the workflow task and the attempts of
     /// activities that they had count as timed out at once.
-    pub(crate) fn resume(&mut self, workers_are_gone: bool, now: Time) -> Effects {
+    pub(crate) fn resume(&mut self, workers_are_gone: bool, now: Time) {
         self.queries.number_from(now);
         match &self.state.workflow_task {
             Some(task) if task.started.is_none() => self.offer_workflow_task(),
@@ -74,7 +73,6 @@ impl Run {
         for id in waiting.map(|it| it.scheduled_event_id).collect::<Vec<_>>() {
             self.offer_activity(id);
         }
-        self.close_transaction(now, Close::Write)
     }
 
     fn restore(&mut self, overlay: Overlay) -> Result<(), String> {

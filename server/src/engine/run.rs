@@ -112,6 +112,8 @@ pub(crate) struct Run {
     pub(crate) signal_count: usize,
     pub(crate) queries: Queries,
     pub(super) notices: Vec<Notice>,
+    /// Of the steps of the current transition that have ended.
+    effects: Effects,
 }
 
 impl Run {
@@ -147,11 +149,18 @@ impl Run {
             signal_count: 0,
             queries: Queries::default(),
             notices: Vec::new(),
+            effects: Effects::default(),
         }
     }
 
-    /// Ends a transition.
+    /// Ends a transition; returns what the outside has to do.
     pub(crate) fn close_transaction(&mut self, now: Time, close: Close) -> Effects {
+        self.close_step(now, close);
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Ends one step of a transition: what follows is written as another one.
+    pub(super) fn close_step(&mut self, now: Time, close: Close) {
         if self.is_open() {
             if close == Close::Write {
                 self.make_speculative_task_normal();
@@ -169,14 +178,13 @@ impl Run {
         if !self.is_open() {
             self.leave_open_state();
         }
-        let batches = self.history.hand_out().to_vec();
-        Effects {
-            batches,
+        self.effects.append(Effects {
+            batches: self.history.hand_out().to_vec(),
             offers: std::mem::take(&mut self.state.offers),
             notices: std::mem::take(&mut self.notices),
             visible: std::mem::take(&mut self.state.visible),
             overlay_changed: std::mem::take(&mut self.state.overlay_changed),
-        }
+        });
     }
 
     /// Adds an event: to the history when it is born of a workflow task, else to the buffer, which

@@ -5,7 +5,7 @@ mod recovery;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::effects::{Close, Effects, Offer};
+use super::effects::{Close, Offer};
 use super::error::Refusal;
 use super::event::Attributes;
 use super::history::decode_all;
@@ -57,12 +57,7 @@ impl Story {
     }
 
     fn close(&mut self, close: Close) {
-        let effects = self.run.close_transaction(self.now, close);
-        self.follow(effects);
-    }
-
-    fn follow(&mut self, effects: Effects) {
-        self.offers = effects.offers;
+        self.offers = self.run.close_transaction(self.now, close).offers;
     }
 
     /// A worker takes the workflow task.
@@ -84,8 +79,8 @@ impl Story {
 
     fn complete_as(&mut self, which: TaskRef, request: RespondWorkflowTaskCompletedRequest) -> Completed {
         let mut fresh_id = || Arc::from("fresh");
-        let (completed, effects) = self.run.complete_workflow_task(which, request, &mut fresh_id, self.now).unwrap();
-        self.follow(effects);
+        let completed = self.run.complete_workflow_task(which, request, &mut fresh_id, self.now).unwrap();
+        self.close(Close::KeepSpeculative);
         completed
     }
 
@@ -188,8 +183,8 @@ fn a_worker_that_keeps_failing_is_given_longer_and_longer() {
         timeouts.push(timeout);
         story.take();
         story.now = story.now + Duration::from_secs(timeout);
-        let effects = story.run.handle_timeout(story.now);
-        story.follow(effects);
+        story.run.handle_timeout(story.now);
+        story.close(Close::KeepSpeculative);
     }
     assert_eq!(timeouts, [10, 10, 10, 15, 20, 30, 50, 90, 170, 330, 610, 610, 610, 610]);
     // Only the first attempt is written.
@@ -258,8 +253,8 @@ fn a_rejected_update_leaves_the_start_delay_as_it_is() {
     story.now = story.now + Duration::from_secs(55);
     let task = admit(&mut story);
     story.now = story.now + Duration::from_secs(5);
-    let effects = story.run.handle_timeout(story.now);
-    story.follow(effects);
+    story.run.handle_timeout(story.now);
+    story.close(Close::KeepSpeculative);
     reject(&mut story, task);
     use EventType as T;
     assert_eq!(
@@ -356,7 +351,9 @@ fn time_never_fires_what_is_gone() {
     story.close(Close::Write);
     assert_eq!(story.run.next_deadline(), None);
     story.now = story.now + Duration::from_secs(3600);
-    assert!(story.run.handle_timeout(story.now).batches.is_empty());
+    story.run.handle_timeout(story.now);
+    let effects = story.run.close_transaction(story.now, Close::KeepSpeculative);
+    assert!(effects.batches.is_empty());
 }
 
 /// Its own worker was not seen lately, so the task went to all; a limit for its own worker was left behind, and hit it later.
@@ -374,7 +371,8 @@ fn a_task_that_another_worker_takes_no_longer_waits_for_its_own() {
 
     let taken = story.take();
     story.now = story.now + Duration::from_secs(6);
-    let effects = story.run.handle_timeout(story.now);
+    story.run.handle_timeout(story.now);
+    let effects = story.run.close_transaction(story.now, Close::KeepSpeculative);
     assert!(effects.batches.is_empty(), "nothing has timed out");
     assert_eq!(story.current().stamp, taken.stamp);
 }

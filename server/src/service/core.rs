@@ -47,12 +47,13 @@ impl QueuedTask for Task {
     fn leave_sticky_queue(self, queue: &QueueKey) {
         match self {
             Self::Workflow { slot, run_id, .. } => {
-                let unstuck = slot.transact(&run_id, |open, now| {
+                let clear = |open: &mut OpenRun, _| {
                     if open.run.sticks_to(&queue.name) {
                         open.run.clear_sticky();
                     }
-                    Ok(((), open.run.close_transaction(now, Close::KeepSpeculative)))
-                });
+                    Ok(((), Close::KeepSpeculative))
+                };
+                let unstuck = slot.change(&run_id, clear, |_, ()| ());
                 // A run that has closed sticks to nothing.
                 drop(unstuck);
             }
@@ -420,24 +421,36 @@ impl Core {
         lock(&self.closed).may_be_stored(self.hasher.hash_one(key))
     }
 
-    /// Does what a transition wants done. The run's lock is held.
-    pub(super) fn apply(self: &Arc<Self>, slot: &Arc<Slot>, open: &mut OpenRun, effects: Effects) {
-        self.apply_together([Change { slot, open, effects }]);
+    /// Changes an open run: one transition, with all that follows from it. The run's lock is held.
+    ///
+    /// `transition` returns what it came to and how it ends. One that fails has changed nothing.
+    pub(super) fn change<R, E>(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        open: &mut OpenRun,
+        transition: impl FnOnce(&mut OpenRun, Time) -> Result<(R, Close), E>,
+    ) -> Result<R, E> {
+        let now = self.clock.now();
+        let (result, close) = transition(open, now)?;
+        self.commit(now, [Changed { slot, open, close }]);
+        Ok(result)
     }
 
-    /// Does what a transition of several runs wants done: what they write is one commit, which a crash cannot divide. Runs
-    /// are written in the given order. The locks of all are held.
-    pub(super) fn apply_together<const RUNS: usize>(self: &Arc<Self>, mut changes: [Change<'_>; RUNS]) {
+    /// Ends the transition of one or several runs and does what follows from it: what they write is one commit, which a crash
+    /// cannot divide. Runs are written in the given order. The locks of all are held.
+    pub(super) fn commit<const RUNS: usize>(self: &Arc<Self>, now: Time, changes: [Changed<'_>; RUNS]) {
         let mut all = Vec::new();
-        for Change { open, effects, .. } in &mut changes {
-            let overlay = self.changed_overlay(open, effects);
+        let changes = changes.map(|Changed { slot, open, close }| {
+            let effects = open.run.close_transaction(now, close);
+            let overlay = self.changed_overlay(open, &effects);
             let wake = self.changed_wake(open);
             if !effects.batches.is_empty() || effects.visible || overlay.is_some() || wake.is_some() {
-                all.extend(writes(open, effects, overlay, wake));
+                all.extend(writes(open, &effects, overlay, wake));
             }
-        }
+            (slot, open, effects)
+        });
         let seq = (!all.is_empty()).then(|| self.store.commit(all));
-        for Change { slot, open, effects } in changes {
+        for (slot, open, effects) in changes {
             open.seq = seq.or(open.seq);
             self.follow(slot, open, effects);
         }
@@ -557,11 +570,11 @@ impl Core {
     }
 }
 
-/// One run's part in a transition.
-pub(super) struct Change<'a> {
+/// One run's part in a transition, which ends with it.
+pub(super) struct Changed<'a> {
     pub(super) slot: &'a Arc<Slot>,
     pub(super) open: &'a mut OpenRun,
-    pub(super) effects: Effects,
+    pub(super) close: Close,
 }
 
 /// What looking for a run in memory came to.
@@ -597,28 +610,28 @@ impl Slot {
         }
     }
 
-    /// Changes the run with that id, if it is still open, and does what follows.
+    /// Changes the run with that id, if it is still open: one transition, with all that follows from it.
     ///
-    /// The transition returns what it came to and how it ended.
-    pub(crate) fn transact<R>(
+    /// `transition` returns what it came to and how it ends; `read` makes the answer, from the run as it is then.
+    pub(super) fn change<R, A>(
         self: &Arc<Self>,
         run_id: &str,
-        act: impl FnOnce(&mut OpenRun, Time) -> Result<(R, Effects), Refusal>,
-    ) -> Result<(R, Option<CommitSeq>), Refusal> {
+        transition: impl FnOnce(&mut OpenRun, Time) -> Result<(R, Close), Refusal>,
+        read: impl FnOnce(&mut OpenRun, R) -> A,
+    ) -> Result<(A, Option<CommitSeq>), Refusal> {
         let core = self.core.upgrade().ok_or_else(|| Refusal::Unavailable("the engine has stopped".to_owned()))?;
         let mut state = self.lock().ok_or_else(Refusal::closed)?;
         let Some(Current::Open(open)) = &mut state.current else { return Err(Refusal::closed()) };
         if *open.run.info.run_id != *run_id {
             return Err(Refusal::closed());
         }
-        let now = core.clock.now();
-        let (result, effects) = act(open, now)?;
-        core.apply(self, open, effects);
+        let result = core.change(self, open, transition)?;
+        let answer = read(open, result);
         let seq = open.seq;
         core.settle(self, &mut state);
         drop(state);
         core.let_idle_runs_go();
-        Ok((result, seq))
+        Ok((answer, seq))
     }
 }
 
@@ -631,8 +644,8 @@ impl Due for Slot {
         if open.armed.is_some_and(|ticket| ticket.at() <= now) {
             open.armed = None;
         }
-        let effects = open.run.handle_timeout(now);
-        core.apply(&self, open, effects);
+        open.run.handle_timeout(now);
+        core.commit(now, [Changed { slot: &self, open, close: Close::KeepSpeculative }]);
         core.settle(&self, &mut state);
     }
 }

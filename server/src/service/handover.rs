@@ -109,17 +109,19 @@ impl Handed {
     fn return_to_queue(self) {
         match self {
             Self::Workflow { slot, run_id, task } => {
-                let returned = slot.transact(&run_id, |open, now| {
+                let give_back = |open: &mut OpenRun, now| {
                     open.run.return_workflow_task(task, now)?;
-                    Ok(((), open.run.close_transaction(now, Close::Write)))
-                });
+                    Ok(((), Close::Write))
+                };
+                let returned = slot.change(&run_id, give_back, |_, ()| ());
                 drop(returned);
             }
             Self::Activity { slot, run_id, scheduled_event_id, attempt, request_id } => {
-                let returned = slot.transact(&run_id, |open, now| {
+                let give_back = |open: &mut OpenRun, now| {
                     open.run.return_activity(scheduled_event_id, attempt, &request_id, now)?;
-                    Ok(((), open.run.close_transaction(now, Close::Write)))
-                });
+                    Ok(((), Close::Write))
+                };
+                let returned = slot.change(&run_id, give_back, |_, ()| ());
                 drop(returned);
             }
             Self::Query { matching, queue, query } => {

@@ -103,7 +103,7 @@ impl Core {
         handover: &Handover,
     ) -> Result<Option<PollWorkflowTaskQueueResponse>, Status> {
         let request_id: Arc<str> = Uuid::new_v4().to_string().into();
-        let taken = slot.transact(run_id, |open, now| {
+        let start = |open: &mut OpenRun, now| {
             // The task was written when it was scheduled; its start may be written later.
             let seq = open.seq;
             let started = open
@@ -113,10 +113,11 @@ impl Core {
             let speculative =
                 open.run.state.workflow_task.as_ref().is_some_and(|task| task.kind == TaskKind::Speculative);
             let close = if speculative { Close::KeepSpeculative } else { Close::Write };
-            let effects = open.run.close_transaction(now, close);
+            Ok(((started, seq), close))
+        };
+        let taken = slot.change(run_id, start, |open, (started, seq)| {
             let handed = Handed::workflow_task(slot, open);
-            let task = started_task(open, started.sticky, true);
-            Ok(((task, handed, seq), effects))
+            (started_task(open, started.sticky, true), handed, seq)
         });
         let Ok(((task, handed, seq), _)) = taken else { return Ok(None) };
         handover.add(handed);
@@ -202,16 +203,17 @@ impl Core {
             };
             let Task::Activity { slot, run_id, scheduled_event_id, attempt } = &matched.task else { continue };
             let request_id: Arc<str> = Uuid::new_v4().to_string().into();
-            let taken = slot.transact(run_id, |open, now| {
+            let start = |open: &mut OpenRun, now| {
                 let scheduled = open.seq;
                 let response =
                     open.run.start_activity(*scheduled_event_id, *attempt, request_id, &request.identity, now)?;
-                let effects = open.run.close_transaction(now, Close::Write);
-                let token = activity_token(open, *scheduled_event_id, *attempt);
+                Ok(((response, scheduled), Close::Write))
+            };
+            let taken = slot.change(run_id, start, |open, (response, scheduled)| {
+                let task_token = activity_token(open, *scheduled_event_id, *attempt);
                 let handed = Handed::activity(slot, open, *scheduled_event_id);
                 let is_bounded = response.retry_policy.as_ref().is_some_and(|policy| policy.maximum_attempts > 0);
-                let response = PollActivityTaskQueueResponse { task_token: token, ..response };
-                Ok(((response, handed, scheduled, is_bounded), effects))
+                (PollActivityTaskQueueResponse { task_token, ..response }, handed, scheduled, is_bounded)
             });
             let ((response, handed, scheduled, is_bounded), seq) = match taken {
                 Ok(taken) => taken,

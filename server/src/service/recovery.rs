@@ -10,9 +10,10 @@ use prost::Message as _;
 use tonic::Status;
 
 use super::closed::ClosedRun;
-use super::core::{Core, Current, OpenRun, Slot, SlotKey, SlotState, lock};
+use super::core::{Changed, Core, Current, OpenRun, Slot, SlotKey, SlotState, lock};
 use crate::clock::Hold;
 use crate::clock::timers::Due;
+use crate::engine::effects::Close;
 use crate::engine::fold::RunIds;
 use crate::engine::overlay::Overlay;
 use crate::engine::recover::Stored;
@@ -116,8 +117,9 @@ impl Core {
             return Ok(());
         }
         let dormant = lock(&self.dormant).remove(&open.key);
-        let effects = open.run.resume(self.workers_are_gone, self.clock.now());
-        self.apply(slot, &mut open, effects);
+        let now = self.clock.now();
+        open.run.resume(self.workers_are_gone, now);
+        self.commit(now, [Changed { slot, open: &mut open, close: Close::Write }]);
         // Not before: a skipping clock would jump over the deadline that the run sets again.
         if let Some(ticket) = dormant {
             self.timers.disarm(ticket);

@@ -59,8 +59,10 @@ impl Core {
         let answer = self
             .with_run(&namespace, &token.workflow_id, &token.run_id, |located| {
                 let Located::Open(slot, open) = located else { return Err(Refusal::unknown_workflow_task().into()) };
-                let now = self.clock.now();
-                let (completed, effects) = open.run.complete_workflow_task(which, request, &mut fresh_id, now)?;
+                let completed = self.change(slot, open, |open, now| {
+                    let completed = open.run.complete_workflow_task(which, request, &mut fresh_id, now)?;
+                    Ok::<_, Refusal>((completed, Close::KeepSpeculative))
+                })?;
                 let next = completed.next_task.then(|| started_task(open, true, completed.resend_updates)).flatten();
                 call.handover.add(next.as_ref().and_then(|_| Handed::workflow_task(slot, open)));
                 let eager = completed.eager_activities.iter();
@@ -73,7 +75,6 @@ impl Core {
                     }))
                 });
                 let activity_tasks = eager.collect::<Result<Vec<_>, _>>();
-                self.apply(slot, open, effects);
                 Ok((completed, next, activity_tasks?, open.seq))
             })
             .await;
@@ -284,10 +285,8 @@ impl Core {
         let (result, seq) = self
             .with_run(namespace, workflow_id, run_id, |located| {
                 let Located::Open(slot, open) = located else { return Err(Refusal::closed().into()) };
-                let now = self.clock.now();
-                let result = change(open, now)?;
-                let effects = open.run.close_transaction(now, Close::Write);
-                self.apply(slot, open, effects);
+                let result =
+                    self.change(slot, open, |open, now| Ok::<_, Refusal>((change(open, now)?, Close::Write)))?;
                 Ok((result, open.seq))
             })
             .await?;

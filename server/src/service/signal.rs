@@ -41,10 +41,9 @@ impl Core {
         let seq = self
             .with_run(&namespace, &workflow_id, &run_id, |located| match located {
                 Located::Open(slot, open) => {
-                    let now = self.clock.now();
-                    open.run.signal(signal, now)?;
-                    let effects = open.run.close_transaction(now, Close::Write);
-                    self.apply(slot, open, effects);
+                    self.change(slot, open, |open, now| {
+                        Ok::<_, Refusal>((open.run.signal(signal, now)?, Close::Write))
+                    })?;
                     Ok(open.seq)
                 }
                 // A signal that came through before the run closed is acknowledged again.
@@ -78,10 +77,10 @@ impl Core {
                     Located::Open(slot, open) => (slot, open),
                     Located::Closed(closed) => return Ok(closed.seq),
                 };
-                let now = self.clock.now();
-                open.run.request_cancel(stop, now);
-                let effects = open.run.close_transaction(now, Close::Write);
-                self.apply(slot, open, effects);
+                self.change(slot, open, |open, now| {
+                    open.run.request_cancel(stop, now);
+                    Ok::<_, Refusal>(((), Close::Write))
+                })?;
                 Ok(open.seq)
             })
             .await?;
@@ -109,10 +108,7 @@ impl Core {
             .with_run(&namespace, &workflow_id, &run_id, |located| {
                 check_chain(&located, first_run_id)?;
                 let Located::Open(slot, open) = located else { return Err(Refusal::closed().into()) };
-                let now = self.clock.now();
-                open.run.terminate(stop, now)?;
-                let effects = open.run.close_transaction(now, Close::Write);
-                self.apply(slot, open, effects);
+                self.change(slot, open, |open, now| Ok::<_, Refusal>((open.run.terminate(stop, now)?, Close::Write)))?;
                 Ok(open.seq)
             })
             .await?;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::call::Call;
 use super::closed::ClosedRun;
-use super::core::{Change, Core, Current, OpenRun, Slot, SlotKey, SlotState};
+use super::core::{Changed, Core, Current, OpenRun, Slot, SlotKey, SlotState};
 use super::handover::Handed;
 use super::poll::{StartedTask, is_versioned, started_task};
 use crate::api::enums::{WorkflowExecutionStatus, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
@@ -21,10 +21,7 @@ use crate::engine::start::{Attachment, Eager, Start, StartFields, check_name};
 use crate::engine::time::Time;
 use crate::engine::workflow_task::HISTORY_SERVICE;
 use crate::engine::{cancel::StopRequest, signal::Signal};
-use crate::engine::{
-    effects::{Close, Effects},
-    run::Run,
-};
+use crate::engine::{effects::Close, run::Run};
 use crate::model::RunStatus;
 use crate::namespaces::Namespace;
 use crate::store::CommitSeq;
@@ -190,16 +187,16 @@ impl Starter<'_> {
                 ));
             }
         }
-        let now = self.core.clock.now();
         let close = if signal.is_some() || attachment.is_some() { Close::Write } else { Close::KeepSpeculative };
-        if let Some(signal) = signal {
-            open.run.signal_with_start(signal.clone(), now)?;
-        }
-        if let Some(attachment) = attachment {
-            open.run.attach(attachment, start, now);
-        }
-        let effects = open.run.close_transaction(now, close);
-        self.core.apply(self.slot, open, effects);
+        self.core.change(self.slot, open, |open, now| {
+            if let Some(signal) = signal {
+                open.run.signal_with_start(signal.clone(), now)?;
+            }
+            if let Some(attachment) = attachment {
+                open.run.attach(attachment, start, now);
+            }
+            Ok::<_, Refusal>(((), close))
+        })?;
         Ok(Some(self.got(open, same_request)))
     }
 
@@ -235,16 +232,15 @@ impl Starter<'_> {
             .into())
     }
 
-    /// Ends the open run, so that another can begin. The caller applies the effects.
-    fn terminate(&self, open: &mut OpenRun, now: Time) -> Result<Effects, Refusal> {
+    /// Ends the open run, so that another can begin. The caller ends the transition.
+    fn terminate(&self, open: &mut OpenRun, now: Time) -> Result<(), Refusal> {
         let request = StopRequest {
             reason: "TerminateIfRunning WorkflowIdReusePolicy".to_owned(),
             details: Some(text_payload(&format!("terminated by new runID: {}", self.new_run_id))),
             identity: HISTORY_SERVICE.to_owned(),
             ..StopRequest::default()
         };
-        open.run.terminate(request, now)?;
-        Ok(open.run.close_transaction(now, Close::Write))
+        open.run.terminate(request, now)
     }
 
     /// Begins a run. One that is open ends in the same commit: after a crash the workflow id has the one or the other.
@@ -260,17 +256,17 @@ impl Starter<'_> {
         let run = Run::start(Arc::clone(&self.namespace.name), start, run_id, signal, eager.as_ref(), now)?;
         let key = self.core.store.new_run();
         let mut open = Box::new(OpenRun::new(run, key, Arc::clone(self.namespace)));
-        let effects = open.run.close_transaction(now, Close::Write);
-        let task = eager.and_then(|_| started_task(&mut open, false, true));
-        let slot = self.slot;
+        let (slot, close) = (self.slot, Close::Write);
+        let begun = Changed { slot, open: &mut open, close };
         match &mut state.current {
             Some(Current::Open(old)) => {
-                let ended = Change { slot, effects: self.terminate(old, now)?, open: old };
-                self.core.apply_together([ended, Change { slot, open: &mut open, effects }]);
+                self.terminate(old, now)?;
+                self.core.commit(now, [Changed { slot, open: old, close }, begun]);
                 self.core.settle(slot, state);
             }
-            _ => self.core.apply(slot, &mut open, effects),
+            _ => self.core.commit(now, [begun]),
         }
+        let task = eager.and_then(|_| started_task(&mut open, false, true));
         let handed = task.as_ref().and_then(|_| Handed::workflow_task(slot, &open));
         let got = Got { task, handed, ..self.got(&open, true) };
         state.current = Some(Current::Open(open));

@@ -74,10 +74,10 @@ impl Core {
                         if let Some(progress) = open.run.update_progress(&id)? {
                             return Ok(stand(open, &id, progress, wanted, &call));
                         }
-                        let now = self.clock.now();
-                        open.run.admit_update(&id, update, now)?;
-                        let effects = open.run.close_transaction(now, Close::KeepSpeculative);
-                        self.apply(slot, open, effects);
+                        self.change(slot, open, |open, now| {
+                            open.run.admit_update(&id, update, now)?;
+                            Ok::<_, Refusal>(((), Close::KeepSpeculative))
+                        })?;
                         Ok(stand(open, &id, UpdateProgress::Admitted, wanted, &call))
                     }
                     Located::Closed(closed) => {

@@ -10,6 +10,7 @@ use crate::api::enums::{RetryState, TimeoutType};
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{ApplicationFailureInfo, Failure};
 use crate::engine::activity::report::ActivityRef;
+use crate::engine::effects::Effects;
 use crate::engine::fold::RunIds;
 use crate::engine::overlay::Overlay;
 use crate::engine::recover::Stored;
@@ -97,14 +98,14 @@ fn an_id_that_is_used_again_names_the_later_one() {
 fn what_waited_for_a_worker_is_offered_again() {
     let mut story = Story::begin();
     let mut run = story.recovered();
-    let offers = run.resume(true, story.now).offers;
+    let offers = resume(&mut run, true, story.now).offers;
     assert!(matches!(offers[..], [Offer::WorkflowTask { stamp: 2, .. }]), "{offers:?}");
 
     let task = story.take();
     story.complete(task, vec![activity("a"), activity("b"), timer("t")]);
     story.start_activity(0);
     let mut run = story.recovered();
-    let offers = run.resume(true, story.now).offers;
+    let offers = resume(&mut run, true, story.now).offers;
     assert!(matches!(offers[..], [Offer::ActivityTask { scheduled_event_id: 6, attempt: 1, .. }]), "{offers:?}");
 }
 
@@ -117,11 +118,11 @@ fn an_attempt_counts_that_ended_with_its_process() {
         story.start_activity(0);
 
         let mut stays = story.recovered();
-        assert_eq!(stays.resume(false, story.now).offers, []);
+        assert_eq!(resume(&mut stays, false, story.now).offers, []);
         assert_eq!(stays.state.activities[&5].attempt, 1, "its worker can still report on it");
 
         let mut run = story.recovered();
-        assert_eq!(run.resume(true, story.now).offers, [], "the next attempt waits as after any failure");
+        assert_eq!(resume(&mut run, true, story.now).offers, [], "the next attempt waits as after any failure");
         let activity = &run.state.activities[&5];
         assert_eq!((activity.attempt, activity.backing_off, activity.started.is_some()), (2, true, false));
         let failure = activity.last_failure.as_ref().unwrap();
@@ -129,7 +130,10 @@ fn an_attempt_counts_that_ended_with_its_process() {
             failure.message.ends_with("the process that ran attempt 1 ended before the attempt did"),
             "{failure:?}"
         );
-        let offers = run.handle_timeout(story.now + Duration::from_secs(1)).offers;
+        let offers = {
+            run.handle_timeout(story.now + Duration::from_secs(1));
+            run.close_transaction(story.now, Close::KeepSpeculative).offers
+        };
         assert!(matches!(offers[..], [Offer::ActivityTask { scheduled_event_id: 5, attempt: 2, .. }]), "{offers:?}");
     }
 }
@@ -141,7 +145,7 @@ fn the_last_attempt_ends_its_activity_when_it_ended_with_its_process() {
     story.complete(task, vec![activity_of("a", 1)]);
     story.start_activity(0);
     let mut run = story.recovered();
-    let events = decode_all(&run.resume(true, story.now).batches).unwrap();
+    let events = decode_all(&resume(&mut run, true, story.now).batches).unwrap();
     let types: Vec<_> = events.iter().map(|event| event.event_type()).collect();
     assert_eq!(
         types,
@@ -165,11 +169,11 @@ fn a_workflow_task_ends_with_the_process_that_had_it() {
     let task = story.take();
     story.signal().unwrap();
     let mut stays = story.recovered();
-    assert_eq!(stays.resume(false, story.now).batches, []);
+    assert_eq!(resume(&mut stays, false, story.now).batches, []);
     assert!(stays.current_workflow_task(task).is_ok(), "its worker can still complete it");
 
     let mut goes = story.recovered();
-    let effects = goes.resume(true, story.now);
+    let effects = resume(&mut goes, true, story.now);
     let types: Vec<_> = decode_all(&effects.batches).unwrap().iter().map(|event| event.event_type()).collect();
     assert_eq!(
         types,
@@ -186,7 +190,7 @@ fn later_attempts_of_a_workflow_task_go_on_counting() {
         story.happen(Step::FailTask, 0);
     }
     let mut run = story.recovered();
-    run.resume(true, story.now);
+    resume(&mut run, true, story.now);
     assert_eq!(run.state.workflow_task.as_ref().map(|task| task.attempt), Some(5));
     assert!(run.worker_is_failing());
 }
@@ -339,11 +343,17 @@ impl Story {
             }
             Step::Pass { seconds } => {
                 self.now = self.now + Duration::from_secs(seconds);
-                let effects = self.run.handle_timeout(self.now);
-                self.follow(effects);
+                self.run.handle_timeout(self.now);
+                self.close(Close::KeepSpeculative);
             }
         }
     }
+}
+
+/// Sets a recovered run going.
+fn resume(run: &mut Run, workers_are_gone: bool, now: Time) -> Effects {
+    run.resume(workers_are_gone, now);
+    run.close_transaction(now, Close::Write)
 }
 
 fn activity_of(id: &str, maximum_attempts: i32) -> Command {

@@ -13,7 +13,7 @@ use crate::api::enums::{CommandType, VersioningBehavior, WorkflowTaskFailedCause
 use crate::api::history::{WorkflowExecutionTerminatedEventAttributes, WorkflowTaskCompletedEventAttributes};
 use crate::api::workflowservice::RespondWorkflowTaskCompletedRequest;
 use crate::engine::commands::Commands;
-use crate::engine::effects::{Close, Effects};
+use crate::engine::effects::Close;
 use crate::engine::error::{Refusal, Rejected};
 use crate::engine::event::EventId;
 use crate::engine::run::{Run, Sticky};
@@ -68,7 +68,7 @@ impl Run {
         Some(TaskRef { stamp: task.stamp, attempt: task.attempt, started_time })
     }
 
-    /// Applies a completion and ends the transition.
+    /// Applies a completion. It ends its steps itself; the caller ends the transition, which may stay speculative.
     ///
     /// `fresh_id` makes request ids for activities that start at once.
     pub(crate) fn complete_workflow_task(
@@ -77,7 +77,7 @@ impl Run {
         request: RespondWorkflowTaskCompletedRequest,
         fresh_id: &mut dyn FnMut() -> Arc<str>,
         now: Time,
-    ) -> Result<(Completed, Effects), Refusal> {
+    ) -> Result<Completed, Refusal> {
         let task = self.current_workflow_task(which)?.clone();
         check_supported(&request)?;
         check_sequence(&request.commands)?;
@@ -108,9 +108,9 @@ impl Run {
         {
             self.roll_back(before);
             self.terminate_for_excess(reason, now);
-            let effects = self.close_transaction(now, Close::Write);
+            self.close_step(now, Close::Write);
             let refusal = Some(Refusal::invalid(reason));
-            return Ok((Completed { refusal, ..Default::default() }, effects));
+            return Ok(Completed { refusal, ..Default::default() });
         }
         if self.is_open() && !request.force_create_new_workflow_task {
             self.reject_unanswered_updates();
@@ -136,7 +136,7 @@ impl Run {
         } else {
             Close::KeepSpeculative
         };
-        let mut effects = self.close_transaction(now, close);
+        self.close_step(now, close);
         if self.is_open() && speculative && inline {
             self.schedule_workflow_task(TaskKind::Speculative, now, now);
             self.start_inline(INLINE_REQUEST_ID.into(), &identity, now);
@@ -145,7 +145,6 @@ impl Run {
         if self.state.workflow_task.is_none() {
             self.release_queries();
         }
-        effects.append(self.close_speculative(now));
 
         completed.eager_activities = commands.started_eagerly;
         if completed_event_id.is_none() {
@@ -155,7 +154,7 @@ impl Run {
             completed.next_task = false;
             completed.refusal = Some(Refusal::NotFound("workflow task heartbeat timeout".to_owned()));
         }
-        Ok((completed, effects))
+        Ok(completed)
     }
 
     /// Writes the completion; `None` when the task leaves no trace.
@@ -220,13 +219,7 @@ impl Run {
     }
 
     /// Nothing of the completion counts; the task failed.
-    fn reject_completion(
-        &mut self,
-        task: &WorkflowTask,
-        rejected: Rejected,
-        identity: String,
-        now: Time,
-    ) -> (Completed, Effects) {
+    fn reject_completion(&mut self, task: &WorkflowTask, rejected: Rejected, identity: String, now: Time) -> Completed {
         let message = rejected.message();
         self.abort_updates_of_failed_task();
         // A worker that fails again and again is not told apart by history: the task times out, later and later.
@@ -249,8 +242,8 @@ impl Run {
             }
         }
         let close = if drop_silently { Close::KeepSpeculative } else { Close::Write };
-        let effects = self.close_transaction(now, close);
-        (Completed { refusal: Some(Refusal::InvalidArgument(message)), ..Default::default() }, effects)
+        self.close_step(now, close);
+        Completed { refusal: Some(Refusal::InvalidArgument(message)), ..Default::default() }
     }
 }
 

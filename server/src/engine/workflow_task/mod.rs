@@ -22,7 +22,7 @@ use crate::api::enums::SuggestContinueAsNewReason;
 use crate::api::history::History as WireHistory;
 use crate::api::workflowservice::PollWorkflowTaskQueueResponse;
 use crate::engine::deadline::Deadline;
-use crate::engine::effects::{Close, Effects, Offer};
+use crate::engine::effects::Offer;
 use crate::engine::event::EventId;
 use crate::engine::run::Run;
 use crate::engine::time::Time;
@@ -291,11 +291,6 @@ impl Run {
     /// A worker's own queue is not served any more.
     pub(crate) fn sticks_to(&self, queue: &str) -> bool {
         self.state.sticky.as_ref().is_some_and(|sticky| &*sticky.queue == queue)
-    }
-
-    /// Ends a transition that concerns nothing but a speculative task.
-    pub(crate) fn close_speculative(&mut self, now: Time) -> Effects {
-        self.close_transaction(now, Close::KeepSpeculative)
     }
 }
 
