@@ -57,20 +57,23 @@ impl Connection {
         Self { limit: self.limit.max(CALL), ..self.clone() }
     }
 
+    // Each of the following boxes what it does: a call of the generated client is many kilobytes, and whoever awaits one
+    // would have it in a future of their own.
+
     /// A call that is retried while the server is away or overloaded.
     pub(crate) async fn call<R: Rpc>(&self, request: R) -> Result<R::Reply, RpcError> {
-        self.retried(self.limit, &request).await
+        Box::pin(self.retried(self.limit, &request)).await
     }
 
     /// As [`call`](Self::call), with a request that may be needed once more.
     #[cfg(feature = "worker")]
     pub(crate) async fn call_with<R: Rpc>(&self, request: &R) -> Result<R::Reply, RpcError> {
-        self.retried(self.limit, request).await
+        Box::pin(self.retried(self.limit, request)).await
     }
 
     /// A call that is retried, and takes no longer than this in all.
     pub(super) async fn call_within<R: Rpc>(&self, limit: Duration, request: R) -> Result<R::Reply, RpcError> {
-        self.retried(limit, &request).await
+        Box::pin(self.retried(limit, &request)).await
     }
 
     async fn retried<R: Rpc>(&self, limit: Duration, request: &R) -> Result<R::Reply, RpcError> {
@@ -96,13 +99,13 @@ impl Connection {
     /// A call whose answer the server holds back until there is something to say. Retried until the server is back, however
     /// long that takes.
     pub(super) async fn long_poll<R: Rpc>(&self, request: R) -> Result<R::Reply, RpcError> {
-        self.held(request, None).await
+        Box::pin(self.held(request, None)).await
     }
 
     /// A call that brings something to the server, which may hold the answer back. Retried until the server has been away
     /// for as long as a call may take.
     pub(super) async fn bring<R: Rpc>(&self, request: R) -> Result<R::Reply, RpcError> {
-        self.held(request, Some(self.limit)).await
+        Box::pin(self.held(request, Some(self.limit))).await
     }
 
     async fn held<R: Rpc>(&self, request: R, limit: Option<Duration>) -> Result<R::Reply, RpcError> {

@@ -239,13 +239,13 @@ impl WorkflowHandle<Untyped> {
     /// Sends a signal by name.
     pub async fn signal(&self, name: impl Into<String>, input: Payloads) -> Result<(), SignalError> {
         let input = MessageInput::new(self, name.into(), Ok(input.into_raw()));
-        message::signal(self.target.clone(), input).await
+        Box::pin(message::signal(self.target.clone(), input)).await
     }
 
     /// Asks a query by name.
     pub async fn query<Output: Payload>(&self, name: impl Into<String>, input: Payloads) -> Result<Output, QueryError> {
         let input = MessageInput::new(self, name.into(), Ok(input.into_raw()));
-        message::query(self.target.clone(), input, decode).await
+        Box::pin(message::query(self.target.clone(), input, decode)).await
     }
 
     /// Sends an update by name, and waits for its answer.
@@ -264,7 +264,8 @@ impl WorkflowHandle<Untyped> {
         input: Payloads,
     ) -> Result<UpdateHandle<Output>, UpdateError> {
         let input = MessageInput::new(self, name.into(), Ok(input.into_raw()));
-        update::start(self.target.clone(), input, decode, update::UpdateOptions::default()).await
+        let started = update::start(self.target.clone(), input, decode, update::UpdateOptions::default());
+        Box::pin(started).await
     }
 }
 

@@ -58,7 +58,7 @@ impl Worker {
     /// # Errors
     /// Only what waiting does not mend. While the server is away it polls on.
     pub async fn run(self) -> Result<(), WorkerError> {
-        self.drive(std::future::pending::<()>()).await.map(drop)
+        Box::pin(self.drive(std::future::pending::<()>())).await.map(drop)
     }
 
     /// Runs until a future is done, and returns what it gave: one `Result` for its own errors and the worker's.
@@ -88,7 +88,8 @@ impl Worker {
         F: IntoFuture<Output: RunUntilOutput<T, E>>,
         E: From<WorkerError>,
     {
-        match self.drive(future.into_future()).await {
+        // Boxed for the sake of small stacks: the future may hold every call of a long story.
+        match Box::pin(self.drive(future.into_future())).await {
             Ok(Some(output)) => output.into_result(),
             Ok(None) => Err(WorkerError::ShutDown.into()),
             Err(error) => Err(error.into()),

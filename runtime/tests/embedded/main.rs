@@ -9,6 +9,7 @@ mod mistakes;
 mod serving;
 mod shop;
 mod shutdown;
+mod sizes;
 #[cfg(feature = "tls")]
 mod tls;
 mod unsent;
