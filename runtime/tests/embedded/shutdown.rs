@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use everloop::prelude::*;
-use everloop::{ActivityInfo, RetryPolicy, WorkerError, WorkerInterceptor};
+use everloop::{ActivityInfo, Failure, RetryPolicy, WorkerError, WorkerInterceptor};
 use everloop_server::{ClockMode, Engine};
 use http::{Request, Response};
 use tokio::sync::Notify;
@@ -103,6 +103,8 @@ struct Threads {
     release: Arc<AtomicBool>,
     /// The worker has the activity that waits for the thread.
     waits: Arc<Notify>,
+    /// The worker has ended the attempt that expired.
+    expired: Arc<Notify>,
     late: Arc<AtomicU32>,
 }
 
@@ -110,6 +112,12 @@ impl WorkerInterceptor for Threads {
     fn activity_started(&self, info: &ActivityInfo) {
         if info.activity_type == "count_patiently" {
             self.waits.notify_one();
+        }
+    }
+
+    fn activity_ended(&self, info: &ActivityInfo, _failure: Option<&Failure>) {
+        if info.activity_type == "count" {
+            self.expired.notify_one();
         }
     }
 }
@@ -214,6 +222,8 @@ async fn a_blocking_activity_that_expired_while_it_waited_for_a_thread_does_not_
                 expired.to_string().contains("did not begin") || expired.to_string().contains("StartToClose"),
                 "{expired}"
             );
+            // The engine's clock may be a little ahead of the worker's.
+            threads.expired.notified().await;
             threads.release.store(true, Ordering::SeqCst);
             first.result().await.unwrap();
             // It waits in the same line, behind the one that expired.

@@ -1,5 +1,6 @@
 //! House checks: what every file of the repository keeps to. Each names file and line of what breaks it.
 
+mod circles;
 mod files;
 mod layers;
 
