@@ -8,12 +8,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::activity_tasks::Activities as Runner;
+use super::activity_tasks::ActivityRunner;
 use super::error::BuildError;
 use super::interceptor::WorkerInterceptor;
 use super::link::ServerLink;
 use super::observer::Observer;
-use super::options::Options;
+use super::options::WorkerOptions;
 use super::places::Places;
 use super::polling::{ServerState, StopPolling};
 use super::shell::Shell;
@@ -27,25 +27,25 @@ use crate::registry::Mocks;
 use crate::registry::{Activities, Registry};
 use crate::workflow::Workflow;
 
-/// How a worker is set up.
+/// Sets a worker up.
 #[must_use = "a worker does nothing until it is built and runs"]
 pub struct WorkerBuilder {
     client: Client,
     task_queue: String,
     registry: Registry,
-    options: Options,
+    options: WorkerOptions,
     observer: Option<Arc<dyn Observer>>,
     interceptors: Vec<Arc<dyn WorkerInterceptor>>,
 }
 
 impl Worker {
-    /// A worker that takes the tasks of one queue.
+    /// Begins to set up a worker for the tasks of one queue.
     pub fn builder(client: &Client, task_queue: impl Into<String>) -> WorkerBuilder {
         WorkerBuilder {
             client: client.clone(),
             task_queue: task_queue.into(),
             registry: Registry::default(),
-            options: Options::default(),
+            options: WorkerOptions::default(),
             observer: None,
             interceptors: Vec::new(),
         }
@@ -140,14 +140,14 @@ impl WorkerBuilder {
         self
     }
 
-    /// Options of all activities that this worker's workflows call, where neither the call nor the activity's attribute says
+    /// WorkerOptions of all activities that this worker's workflows call, where neither the call nor the activity's attribute says
     /// otherwise. See [`ActivityOptions`] for the order.
     pub fn activity_defaults(mut self, defaults: ActivityOptions) -> Self {
         self.options.activity_options.defaults = defaults;
         self
     }
 
-    /// Options of one activity for this worker's workflows, in place of those of its attribute; those of a call are stronger.
+    /// WorkerOptions of one activity for this worker's workflows, in place of those of its attribute; those of a call are stronger.
     /// The activity may be registered elsewhere.
     ///
     /// ```
@@ -167,7 +167,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// Sees what is run, and adds headers to what workflows call. The first one added is asked first.
+    /// Adds an interceptor. The first one that is added is called first.
     pub fn interceptor(mut self, interceptor: impl WorkerInterceptor) -> Self {
         self.interceptors.push(Arc::new(interceptor));
         self
@@ -179,7 +179,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// What runs in place of registered activities, now and later.
+    /// Replaces registered activities, now and later.
     #[cfg(feature = "embedded")]
     pub(crate) fn mocks(mut self, mocks: Arc<Mocks>) -> Self {
         self.registry.mocks = Some(mocks);
@@ -191,10 +191,10 @@ impl WorkerBuilder {
         self
     }
 
-    /// The worker, ready to run.
+    /// Builds the worker.
     ///
     /// # Errors
-    /// If nothing is registered, two things have one name, or a number makes no sense.
+    /// If nothing is registered, two workflows or activities have one name, or an option has an impossible value.
     pub fn build(self) -> Result<Worker, BuildError> {
         let Self { client, task_queue, registry, options, observer, interceptors } = self;
         let interceptors: Arc<[_]> = interceptors.into();
@@ -236,7 +236,7 @@ impl WorkerBuilder {
             name: task_queue.clone(),
         })
         .map_err(BuildError::Threads)?;
-        let activities = Arc::new(Runner {
+        let activities = Arc::new(ActivityRunner {
             link: link.clone(),
             registry: registry.clone(),
             task_queue: task_queue.clone(),

@@ -7,7 +7,7 @@ use crate::data::OptionError;
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// There is nothing to run. Add `.workflow::<W>()`, `.activity(f)` or `.activities(value)`.
+    /// Nothing is registered. Add `.workflow::<W>()`, `.activity(f)` or `.activities(value)`.
     #[error("the worker of queue `{task_queue}` has nothing registered: add `.workflow::<W>()` or `.activity(f)`")]
     Nothing {
         /// The worker's queue.
@@ -22,21 +22,21 @@ pub enum BuildError {
     /// The task queue's name is empty.
     #[error("the task queue has no name")]
     NoTaskQueue,
-    /// A number that must be at least 1 is 0.
+    /// An option that must be at least 1 is 0.
     #[error("`{option}` must be at least 1")]
     Zero {
         /// The option.
         option: &'static str,
     },
-    /// Options of activities have a value that cannot mean what it says, as a time limit of zero.
+    /// An activity option has an impossible value, such as a time limit of zero.
     #[error("options of {place}: {cause}")]
     ActivityOptions {
-        /// Of which activities.
+        /// The activities that the options are for.
         place: String,
-        /// Which option, and what to write.
+        /// The option, and what to write instead.
         cause: OptionError,
     },
-    /// The system gives no more threads.
+    /// The system refuses a thread.
     #[error("the workflow threads cannot be started: {0}")]
     Threads(std::io::Error),
 }
@@ -47,11 +47,11 @@ debug_as_display!(BuildError);
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
-    /// The server will never give this worker tasks: its namespace does not exist, say.
+    /// The server refuses this worker for good: its namespace does not exist, for example.
     #[error("the server refuses this worker: {0}; check namespace and credentials of its client")]
     Refused(RpcError),
-    /// So many workflows block a thread each, and nothing is left to run others. One workflow alone, however often it is
-    /// tried, does not come to this. The warnings before say which they are.
+    /// Too many workflows block a thread each. One workflow alone never causes this, however often it is tried. The warnings
+    /// before name the workflows.
     #[error(
         "{0} workflows block a thread each; the warnings before say which: move what blocks into activities, and restart the process"
     )]

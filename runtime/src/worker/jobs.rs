@@ -1,4 +1,4 @@
-//! What workflow threads are asked to do, and what they answer.
+//! Jobs for workflow threads, and the replies to them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +15,17 @@ pub(super) struct WorkflowJob {
     pub(super) definition: Arc<dyn Definition>,
     pub(super) options: RunOptions,
     pub(super) events: Vec<HistoryEvent>,
-    /// Whether pages follow.
+    /// Whether further pages of the history follow.
     pub(super) more: bool,
     pub(super) updates: Vec<Update>,
-    /// The last task that the run must have seen, if it is in the cache.
+    /// The start of the last task that a cached run must have seen.
     pub(super) previous_started_event_id: i64,
-    /// Whether there is a task to complete; a query alone completes none.
+    /// Whether the job completes a task; a query alone does not.
     pub(super) completes_task: bool,
     pub(super) queries: Vec<Query>,
 }
 
-/// A question to the state after the task.
+/// A query of the state after the task.
 #[derive(Debug)]
 pub(super) struct Query {
     pub(super) id: String,
@@ -35,49 +35,49 @@ pub(super) struct Query {
 
 pub(super) type QueryAnswers = Vec<(String, Result<raw::Payload, QueryError>)>;
 
-/// What came of a job.
-pub(super) enum Answer {
-    /// The task is done, and the run goes on from there, or is gone if the task closes it. If the server does not take the
-    /// task as it is, undo this turn.
-    Completed { completion: Completion, answers: QueryAnswers, headers: Headers, turn: Turn },
-    /// There was no task; the run is idle again.
+/// The reply to a job.
+pub(super) enum JobReply {
+    /// The task is done, and the run is idle, or dropped if the task closes it. If the server does not accept the task as it
+    /// is, send [`Job::Undo`] with this idle period.
+    Completed { completion: Completion, answers: QueryAnswers, headers: Headers, idle_period: IdlePeriod },
+    /// There was no task to complete; the run is idle again.
     Queried(QueryAnswers),
     /// Send the next page by [`Job::Page`].
     NeedHistory,
-    /// The run is not there, or is not where the events begin: send the whole history.
+    /// The thread does not have the run, or not with the history before these events: send the whole history.
     CacheMiss,
-    /// The run is gone.
+    /// The task failed, and the run is dropped.
     Failed(TaskFailure),
 }
 
-/// What a thread is asked to do.
+/// A job for a workflow thread.
 pub(super) enum Job {
     Work {
         run_id: Arc<str>,
         job: Box<WorkflowJob>,
-        reply: oneshot::Sender<Answer>,
+        reply: oneshot::Sender<JobReply>,
     },
     Page {
         run_id: Arc<str>,
         events: Vec<HistoryEvent>,
         more: bool,
-        reply: oneshot::Sender<Answer>,
+        reply: oneshot::Sender<JobReply>,
     },
-    /// The page that the run waits for does not come.
+    /// The page that the run waits for cannot be fetched.
     NoPage {
         run_id: Arc<str>,
     },
-    /// Which runs have been idle for long.
+    /// List runs that have been idle for long.
     ListIdle {
         /// How long a run is idle before it is listed first. Then it is listed whenever that time has doubled.
         first: Duration,
         limit: usize,
         reply: oneshot::Sender<Vec<IdleRun>>,
     },
-    /// The server did not take the answer of that turn. Nothing happens if the run has gone on.
+    /// The server did not accept the task before this idle period. Ignored if the idle period is over.
     Undo {
         run_id: Arc<str>,
-        turn: Turn,
+        idle_period: IdlePeriod,
         undo: Undo,
     },
 }
@@ -87,18 +87,18 @@ pub(super) enum Job {
 pub(super) struct IdleRun {
     pub(super) workflow_id: String,
     pub(super) run_id: Arc<str>,
-    pub(super) turn: Turn,
+    pub(super) idle_period: IdlePeriod,
 }
 
-/// Identifies an idle period of a cached run: no two are the same.
+/// Identifies one idle period of a cached run, so that a late [`Job::Undo`] of an earlier period is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Turn(pub(super) u64);
+pub(super) struct IdlePeriod(pub(super) u64);
 
-/// What the server made of a task.
+/// What happens to a run whose task the server did not accept as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Undo {
-    /// Nobody knows: history will tell.
+    /// The worker does not know what the server did with the task: drop the run.
     Evict,
-    /// History will not have the task: go on from this Started event.
+    /// History will not have the task: continue after the task with this Started event.
     Discard { last_started_event_id: i64 },
 }

@@ -1,9 +1,9 @@
-//! The way to the server, as the worker sees it.
+//! The connection of a worker to its server.
 
 use crate::client::{Client, Connection};
 use crate::data::{PayloadCodecError, Walk};
 
-/// What every call of a worker needs.
+/// The connection of a worker, with the values that every request has.
 #[derive(Clone)]
 pub(super) struct ServerLink {
     pub(super) client: Client,

@@ -1,5 +1,5 @@
-//! What workflows and activities log: it says whose it is, and is dropped while a workflow replays, since it was logged
-//! when it happened.
+//! The log of workflows and activities: each line has the ids of its workflow or activity, and none is repeated when a
+//! workflow replays.
 
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes;
@@ -10,7 +10,7 @@ use tracing::{Dispatch, Event, Metadata, Span, Subscriber};
 use crate::activity::ActivityInfo;
 use crate::executor::{RunOptions, current};
 
-/// What surrounds the code of an activity. Spans of this level are kept by every filter that keeps an event in them.
+/// The span around the code of an activity. Spans of this level are kept by every filter that keeps an event in them.
 pub(super) fn of_activity(info: &ActivityInfo) -> Span {
     tracing::error_span!(
         "activity",
@@ -24,7 +24,7 @@ pub(super) fn of_activity(info: &ActivityInfo) -> Span {
     )
 }
 
-/// What surrounds the code of a workflow, whose history begins with these events.
+/// The span around the code of a workflow, whose history begins with these events.
 pub(super) fn of_workflow(workflow_type: &str, options: &RunOptions, history: &[HistoryEvent]) -> Span {
     let attempt = history.first().and_then(|event| match &event.attributes {
         Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => Some(started.attempt),

@@ -12,7 +12,7 @@
 mod activity_tasks;
 mod answer;
 mod builder;
-mod closed;
+mod closed_runs;
 mod error;
 mod interceptor;
 mod jobs;

@@ -6,7 +6,7 @@ use crate::data::WorkerActivityOptions;
 
 /// How a worker works. The builder's methods say what each of them means.
 #[derive(Debug, Clone)]
-pub(super) struct Options {
+pub(super) struct WorkerOptions {
     pub(super) max_cached_workflows: usize,
     pub(super) workflow_threads: usize,
     pub(super) max_workflow_tasks: usize,
@@ -23,7 +23,7 @@ pub(super) struct Options {
     pub(super) idle_check: Duration,
 }
 
-impl Default for Options {
+impl Default for WorkerOptions {
     fn default() -> Self {
         Self {
             max_cached_workflows: 1000,

@@ -1,8 +1,8 @@
-//! How many workflow tasks are under way, and which pollers may ask for more.
+//! Limits the workflow tasks under way, and the polls for more.
 //!
-//! A poll that is open keeps a place for the task that it may bring, so that no task waits here which another worker could
-//! do. Two kinds of polls share the places: of the worker's own queue, for runs that it has in the cache, and of the queue
-//! that everyone polls. Each of them may be empty for a minute while the other is full.
+//! An open poll keeps a place for the task that it may bring, so that no task waits here while another worker could do it. Two
+//! kinds of polls share the places: polls of the worker's own queue, for runs in its cache, and polls of the queue that all
+//! workers poll. Each queue may be empty for a minute while the other one is full.
 //!
 //! *Invariant: the polls of one kind never keep all places.* Where there is only one, a poll keeps none, and its task waits
 //! for the one before.
@@ -21,7 +21,7 @@ pub(super) struct Places {
     is_shared_place: bool,
 }
 
-/// A poll that may be opened.
+/// The permission to open a poll.
 pub(super) struct PollPlace {
     tasks: Arc<Semaphore>,
     task: Option<OwnedSemaphorePermit>,
@@ -29,7 +29,7 @@ pub(super) struct PollPlace {
 }
 
 impl Places {
-    /// `has_cache` is whether there are two kinds of polls.
+    /// With a cache there are two kinds of polls.
     pub(super) fn new(count: usize, has_cache: bool) -> Self {
         let polls = if has_cache { (count - 1).max(1) } else { count };
         Self {
@@ -55,7 +55,7 @@ impl Places {
 }
 
 impl PollPlace {
-    /// The poll has brought a task: waits until it may begin.
+    /// Waits until the task that the poll has brought may begin.
     pub(super) async fn take(self) -> OwnedSemaphorePermit {
         match self.task {
             Some(place) => place,

@@ -1,4 +1,4 @@
-//! Polls that go on for ever: one line when the server goes away, one when it is back.
+//! Polls that are repeated until the worker stops. The log has one line when the server goes away, and one when it is back.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +27,7 @@ impl ServerState {
     }
 }
 
-/// Ends the polls of a worker in two steps: a task that an open poll brings is not lost.
+/// Ends the polls of a worker in two steps, so that a task that an open poll brings is not lost.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StopPolling {
     /// No new poll begins.
@@ -36,10 +36,10 @@ pub(super) struct StopPolling {
     pub(super) open: CancellationToken,
 }
 
-/// Polls once, however long it takes. `None` when the worker stops, and no open poll brings a task.
+/// Polls until there is an answer. Returns `None` when the worker stops and no open poll brings a task.
 ///
 /// # Errors
-/// What no patience mends: the namespace is gone, or this worker may not poll.
+/// Permanent failures: the namespace is missing, or the credentials do not allow polls.
 pub(super) async fn poll<T, F: Future<Output = Result<T, RpcError>>>(
     server: &ServerState,
     stop: &StopPolling,
@@ -61,9 +61,9 @@ pub(super) async fn poll<T, F: Future<Output = Result<T, RpcError>>>(
                 server.seen();
                 return Ok(Some(task));
             }
-            // The poll ended without a task, only not by the server's own clock.
+            // The poll ended without a task, by a clock other than the server's.
             Err(error) if matches!(error.code, RpcCode::DeadlineExceeded | RpcCode::Cancelled) => {}
-            // What is too large to arrive today is another task tomorrow.
+            // A task may be too large to arrive; the next one need not be.
             Err(error) if error.is_retryable() || error.is_too_large() => {
                 server.missed(&error);
                 tokio::select! {

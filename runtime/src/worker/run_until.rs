@@ -1,9 +1,9 @@
-//! What the future of [`Worker::run_until`](super::Worker::run_until) may give.
+//! The outputs that the future of [`Worker::run_until`](super::Worker::run_until) may have.
 
 use super::error::WorkerError;
 use crate::client::{ExecuteError, QueryError, ResultError, UpdateError};
 
-/// What the future of [`Worker::run_until`](super::Worker::run_until) may give: a `Result<T, E>` whose error can be made of a
+/// An output that the future of [`Worker::run_until`](super::Worker::run_until) may have: a `Result<T, E>` whose error can be made of a
 /// [`WorkerError`], or `()`.
 #[diagnostic::on_unimplemented(
     message = "`run_until` takes a future of `Result` or of `()`, not of `{Self}`",

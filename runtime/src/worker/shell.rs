@@ -1,10 +1,10 @@
-//! What all parts of a running worker share.
+//! The parts of a running worker.
 
 use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
 
-use super::activity_tasks::Activities;
+use super::activity_tasks::ActivityRunner;
 use super::interceptor::WorkerInterceptor;
 use super::link::ServerLink;
 use super::observer::Observer;
@@ -14,12 +14,13 @@ use super::threads::WorkflowThreads;
 use crate::data::WorkerActivityOptions;
 use crate::registry::Registry;
 
+/// A running worker, as its pollers and tasks share it.
 pub(super) struct Shell {
     pub(super) link: ServerLink,
     pub(super) task_queue: String,
-    /// Our own queue, for tasks of the runs that we have in the cache. `None` without a cache.
+    /// The worker's own queue, for tasks of the runs in its cache. `None` without a cache.
     pub(super) sticky_queue: Option<String>,
-    /// Names this worker to the server.
+    /// Identifies this worker to the server.
     pub(super) instance_key: String,
     pub(super) registry: Arc<Registry>,
     pub(super) activity_options: Arc<WorkerActivityOptions>,
@@ -27,7 +28,7 @@ pub(super) struct Shell {
     pub(super) keeps_metadata: bool,
     pub(super) threads: WorkflowThreads,
     pub(super) places: Places,
-    pub(super) activities: Arc<Activities>,
+    pub(super) activities: Arc<ActivityRunner>,
     pub(super) server: Arc<ServerState>,
     pub(super) stop_polling: StopPolling,
     /// Workflow tasks under way.

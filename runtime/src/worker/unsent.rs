@@ -18,7 +18,7 @@ const LARGE_ANSWER_BYTES: usize = 64 << 10;
 /// Of the message of a failure that cannot be sent, this much is kept.
 const KEPT_MESSAGE_BYTES: usize = 1 << 10;
 
-/// A failure without what may have made it impossible to send: details, causes, stack, most of a long message.
+/// Returns a failure without the parts that may have prevented sending it: details, causes, stack, most of a long message.
 pub(super) fn shortened(failure: &Failure, why: &SendError) -> Failure {
     let end =
         (0..=failure.message.len().min(KEPT_MESSAGE_BYTES)).rev().find(|end| failure.message.is_char_boundary(*end));
@@ -98,7 +98,7 @@ pub(super) fn failed_query_result(failure: Failure) -> WorkflowQueryResult {
     }
 }
 
-/// Says how large a completion is, and what in it is the largest.
+/// Explains how large a completion is, and which of its commands is the largest.
 pub(super) fn too_large(request: &wire::RespondWorkflowTaskCompletedRequest, error: &SendError) -> SendError {
     let total = request.encoded_len();
     let largest = request.commands.iter().max_by_key(|command| command.encoded_len());

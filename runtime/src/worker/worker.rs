@@ -1,4 +1,4 @@
-//! A worker, from its builder to its end.
+//! A worker, from its first poll to its end.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -11,18 +11,18 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::closed::drop_closed_runs;
+use super::closed_runs::drop_closed_runs;
 use super::error::WorkerError;
-use super::options::Options;
+use super::options::WorkerOptions;
 use super::run_until::RunUntilOutput;
 use super::shell::Shell;
 use super::workflow_tasks::poll_workflow_tasks;
 use crate::client::{RpcError, TakesTasks};
 use crate::executor::install_hook;
 
-/// How often the watchdog looks at the workflow threads.
+/// How often the watchdog checks the workflow threads.
 const WATCHDOG_INTERVAL: Duration = Duration::from_millis(100);
-/// How long open polls may take to come back once a server that ends them knows that the worker stops.
+/// How long open polls may take to end once the server knows that the worker stops, if the server ends them.
 const LAST_POLLS: Duration = Duration::from_secs(5);
 /// The same for a server that does not end them, or does not respond.
 const LAST_POLLS_WITHOUT_SERVER: Duration = Duration::from_millis(200);
@@ -43,7 +43,7 @@ const LAST_ACTIVITIES: Duration = Duration::from_secs(5);
 #[must_use = "a worker does nothing until it runs"]
 pub struct Worker {
     pub(super) shell: Arc<Shell>,
-    pub(super) options: Options,
+    pub(super) options: WorkerOptions,
     pub(super) shutdown: CancellationToken,
 }
 
@@ -56,14 +56,15 @@ impl Worker {
     /// Runs until a [`ShutdownHandle`] stops it.
     ///
     /// # Errors
-    /// Only what waiting does not mend. While the server is away it polls on.
+    /// Permanent failures: a missing namespace, bad credentials, or too many workflows that block their threads. While the
+    /// server is away, the worker keeps polling.
     pub async fn run(self) -> Result<(), WorkerError> {
         Box::pin(self.drive(std::future::pending::<()>())).await.map(drop)
     }
 
-    /// Runs until a future is done, and returns what it gave: one `Result` for its own errors and the worker's.
+    /// Runs until a future is done, and returns its output: one `Result` for the future's errors and the worker's.
     ///
-    /// The future gives a `Result` whose error can be made of a [`WorkerError`] (`Box<dyn Error>`, `anyhow::Error`, the errors
+    /// The future returns a `Result` whose error can be made of a [`WorkerError`] (`Box<dyn Error>`, `anyhow::Error`, the errors
     /// of `execute`, `result`, updates and queries, or an enum with `#[from] WorkerError`), or `()` where nothing can fail, as in
     /// a test that unwraps. A call, such as `client.execute(..)`, is taken as it is.
     ///
@@ -136,8 +137,7 @@ impl Worker {
         stopped
     }
 
-    /// The first call decides whether there is any point in polling. Returns whether the server ends open polls when the
-    /// worker stops.
+    /// Checks that the namespace exists. Returns whether the server ends open polls when the worker stops.
     async fn check_namespace(&self) -> Result<bool, WorkerError> {
         let namespace = self.shell.link.namespace.clone();
         let request = wire::DescribeNamespaceRequest { namespace, ..Default::default() };
@@ -155,8 +155,8 @@ impl Worker {
         let activities = &shell.activities;
         shell.stop_polling.begin.cancel();
         activities.shutdown.cancel();
-        // The server releases our own queue, so that other workers get its tasks at once, and ends open polls. They are
-        // not dropped before: a task may be on its way in one of them.
+        // The server releases the worker's own queue, so that other workers get its tasks at once, and ends open polls. The
+        // worker does not drop them before: one of them may bring a task.
         let request = wire::ShutdownWorkerRequest {
             namespace: shell.link.namespace.clone(),
             sticky_task_queue: shell.sticky_queue.clone().unwrap_or_default(),
@@ -211,7 +211,7 @@ impl Worker {
     }
 }
 
-/// The first poller that cannot go on.
+/// Waits for the first poller that fails.
 async fn failed(pollers: &mut JoinSet<Result<(), RpcError>>) -> RpcError {
     while let Some(ended) = pollers.join_next().await {
         if let Ok(Err(error)) = ended {
@@ -245,7 +245,7 @@ async fn watchdog(shell: &Shell) -> usize {
 pub struct ShutdownHandle(CancellationToken);
 
 impl ShutdownHandle {
-    /// Stops the worker: no more polls, activities are told and get their graceful time, tasks under way are completed.
+    /// Stops the worker: it polls no more, completes its tasks, and cancels activities after their graceful time.
     /// [`Worker::run`] returns when that is done.
     pub fn shutdown(&self) {
         self.0.cancel();

@@ -1,9 +1,9 @@
-//! The outcome of an attempt, as the server learns it.
+//! Answers to activity tasks.
 
 use bytes::Bytes;
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 
-use super::runner::Activities;
+use super::runner::ActivityRunner;
 use crate::activity::ActivityInfo;
 use crate::data::{Failure, FailureKind, Payloads};
 use crate::notice::say_unless_heard;
@@ -22,7 +22,7 @@ pub(super) enum AttemptOutcome {
     Failed(Failure, Option<Payloads>),
 }
 
-impl Activities {
+impl ActivityRunner {
     /// Answers the server. An outcome that cannot be sent is a failure, or a cancellation without its details.
     pub(super) async fn answer(&self, info: &ActivityInfo, token: Bytes, outcome: AttemptOutcome) {
         let link = &self.link;
@@ -102,7 +102,7 @@ impl Activities {
     }
 }
 
-/// A server takes application failures only: an unasked-for cancellation is one.
+/// Makes an application failure of every other kind, because the server accepts no other here.
 fn reportable(failure: Failure) -> Failure {
     match failure.kind {
         FailureKind::Application { .. } => failure,

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::answer::AttemptOutcome;
 use super::body::panicked;
-use super::runner::Activities;
+use super::runner::ActivityRunner;
 use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats};
 use crate::data::{Failure, FailureKind, Payloads};
 use crate::errors::ActivityError;
@@ -15,7 +15,7 @@ use crate::executor::{catch, listed};
 use crate::notice::say_unless_heard;
 use crate::worker::logging;
 
-impl Activities {
+impl ActivityRunner {
     pub(super) async fn run(&self, mut task: wire::PollActivityTaskQueueResponse) {
         let token = std::mem::take(&mut task.task_token);
         let is_unbounded = task.retry_policy.as_ref().is_none_or(|policy| policy.maximum_attempts == 0);
@@ -55,15 +55,14 @@ impl Activities {
         let mut last_sent = None;
         let ended = tokio::select! {
             ended = body => ended,
-            // It only watches: what the activity makes of a cancellation is its own business. It ends an attempt whose
-            // heartbeats cannot be sent.
+            // The activity decides itself what to do about a cancellation. Only heartbeats that cannot be sent end the attempt.
             failed = self.watch(&info, &token, &cancel, &beats, &mut last_sent) => failed,
         };
         let failure = ended.as_ref().err().map(ActivityError::failure);
         let told =
             catch(|| self.interceptors.iter().rev().for_each(|interceptor| interceptor.activity_ended(&info, failure)));
         if let Err(panic) = told {
-            // The attempt has its result, which counts.
+            // The result of the attempt counts all the same.
             tracing::warn!(activity_type = info.activity_type, %panic, "an interceptor panicked after an activity");
         }
         if context.completes_elsewhere() {
@@ -83,7 +82,7 @@ impl Activities {
         self.answer(&info, token, ended).await;
     }
 
-    /// Reports an attempt that failed, of an activity that may be tried for ever.
+    /// Reports a failed attempt to the observer, if the activity may be tried for ever.
     fn observe_failure(&self, info: &ActivityInfo, is_unbounded: bool, failure: &Failure) {
         let is_final = matches!(failure.kind, FailureKind::Application { non_retryable: true, .. });
         if let Some(observer) = self.observer.as_ref().filter(|_| is_unbounded && !is_final) {

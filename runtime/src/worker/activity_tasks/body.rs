@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use super::info::waiting_limit;
-use super::runner::Activities;
+use super::runner::ActivityRunner;
 use crate::activity::{ActivityCancelReason, ActivityContext};
 use crate::data::Failure;
 use crate::errors::ActivityError;
@@ -18,8 +18,8 @@ use crate::executor::{Panic, catch, discard};
 use crate::raw;
 use crate::registry::RegisteredActivity;
 
-impl Activities {
-    /// The activity's own code. Panics and undecodable inputs are failures of the attempt.
+impl ActivityRunner {
+    /// Runs the activity's own code. A panic, or an input that does not fit, fails the attempt.
     pub(super) async fn body(
         &self,
         activity: RegisteredActivity,
@@ -43,7 +43,7 @@ impl Activities {
             });
             return caught.instrument(span).await;
         }
-        // An attempt that is over must not begin late, beside the next one or after the worker's end.
+        // An attempt that has expired must not begin: the next one may run, or the worker may have stopped.
         let wait = waiting_limit(context_of_wait.info());
         let begin_by = wait.and_then(|wait| Instant::now().checked_add(wait));
         let out_of_time = async {
@@ -60,7 +60,7 @@ impl Activities {
         };
         let runtime = Handle::current();
         let thread = tokio::task::spawn_blocking(move || {
-            // Threads may be scarce, too.
+            // The runtime may have had no thread for a while.
             let is_late = begin_by.is_some_and(|deadline| Instant::now() > deadline);
             let late = context_of_wait.cancel_reason().or(is_late.then_some(ActivityCancelReason::TimedOut));
             if let Some(reason) = late {
@@ -74,7 +74,7 @@ impl Activities {
     }
 }
 
-/// The failure of a blocking activity that found no thread in time.
+/// The failure of a blocking activity that did not begin in time.
 fn not_begun(reason: ActivityCancelReason) -> ActivityError {
     let why = match reason {
         ActivityCancelReason::Requested => return ActivityError::cancelled(),
@@ -87,7 +87,7 @@ fn not_begun(reason: ActivityCancelReason) -> ActivityError {
     Failure::application("ActivityNotBegun", format!("the activity did not begin: {why}")).into()
 }
 
-/// A future of user code, whose destructors may panic where it is dropped before it ended.
+/// A future of user code, whose destructors may panic if it is dropped before it ends.
 struct Guarded<F>(Option<Pin<Box<F>>>);
 
 impl<F: Future> Guarded<F> {

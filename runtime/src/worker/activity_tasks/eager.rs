@@ -2,24 +2,24 @@
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::runner::Activities;
+use super::runner::ActivityRunner;
 
-/// How many activities of one workflow task may start with its answer.
+/// How many activities of one workflow task may start with the response to it.
 const EAGER_AT_ONCE: usize = 3;
 
-/// Slots that were put aside for activities that may come back with a task's answer.
+/// Slots for activities that may come with the response to a workflow task.
 #[derive(Default)]
 pub(crate) struct EagerSlots(Vec<OwnedSemaphorePermit>);
 
 impl EagerSlots {
-    /// The slot of one that came back.
+    /// Takes the slot of one activity that came.
     pub(crate) fn slot(&mut self) -> Option<OwnedSemaphorePermit> {
         self.0.pop()
     }
 }
 
-impl Activities {
-    /// Puts one more slot aside, if there is one.
+impl ActivityRunner {
+    /// Reserves one more slot. Returns whether one was free.
     pub(crate) fn reserve_eager(&self, reserved: &mut EagerSlots) -> bool {
         if !self.eager || reserved.0.len() == EAGER_AT_ONCE || self.stop_polling.begin.is_cancelled() {
             return false;

@@ -1,4 +1,4 @@
-//! What goes on beside an activity's own code: heartbeats, and the reasons to end.
+//! Heartbeats of an activity, and cancellations that reach it.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use tokio::sync::watch;
 
 use super::info::attempt_limit;
-use super::runner::Activities;
+use super::runner::ActivityRunner;
 use crate::activity::{ActivityCancelReason, ActivityInfo, Heartbeats};
 use crate::data::Payloads;
 use crate::errors::ActivityError;
 use crate::raw;
 use crate::worker::send_error::SendError;
 
-/// How much of the heartbeat timeout may pass between two heartbeats that are sent.
+/// Share of the heartbeat timeout that may pass between two heartbeats.
 const HEARTBEAT_SHARE: f64 = 0.8;
 /// Between two heartbeats of an activity without heartbeat timeout.
 const DEFAULT_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
 /// No interval is longer.
 const LONGEST_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(60);
-impl Activities {
-    /// Sends heartbeats and passes on cancellations, for as long as the activity runs.
+impl ActivityRunner {
+    /// Sends heartbeats and delivers cancellations, for as long as the activity runs.
     pub(super) async fn watch(
         &self,
         info: &ActivityInfo,
@@ -48,7 +48,7 @@ impl Activities {
                     Ok(Some(reason)) => cancel_once(reason),
                     Ok(None) => {}
                     Err(error) if error.is_unsendable() => {
-                        // The attempt ends here; a thread that still runs it learns so.
+                        // The attempt ends here; a thread that still runs it is told to stop.
                         cancel_once(ActivityCancelReason::NotFound);
                         break ActivityError::from(error.failure_of("the details of a heartbeat"));
                     }

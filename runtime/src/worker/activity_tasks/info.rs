@@ -1,14 +1,14 @@
-//! What a task says about its activity.
+//! The facts about an activity that its task brings.
 
 use std::time::Duration;
 
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 
-use super::runner::Activities;
+use super::runner::ActivityRunner;
 use crate::activity::{ActivityInfo, TaskToken};
 use crate::data::{Headers, limit_from_wire};
 
-impl Activities {
+impl ActivityRunner {
     pub(super) fn info(&self, task: &wire::PollActivityTaskQueueResponse, token: &bytes::Bytes) -> ActivityInfo {
         let time = |time: Option<prost_types::Timestamp>| time.and_then(|time| time.try_into().ok());
         let execution = task.workflow_execution.clone().unwrap_or_default();
@@ -33,7 +33,7 @@ impl Activities {
     }
 }
 
-/// How long the attempt may take, as far as its worker can tell.
+/// How long the attempt may take, as far as the worker knows.
 pub(super) fn attempt_limit(info: &ActivityInfo) -> Option<Duration> {
     let total = info.schedule_to_close_timeout.zip(info.scheduled_time).zip(info.started_time);
     let left = total.map(|((total, scheduled), started)| {
@@ -42,7 +42,7 @@ pub(super) fn attempt_limit(info: &ActivityInfo) -> Option<Duration> {
     info.start_to_close_timeout.into_iter().chain(left).min()
 }
 
-/// How long the attempt may wait for its begin: until then it sends no heartbeats.
+/// How long the attempt may wait before it begins. Until then it sends no heartbeats.
 pub(super) fn waiting_limit(info: &ActivityInfo) -> Option<Duration> {
     attempt_limit(info).into_iter().chain(info.heartbeat_timeout).min()
 }

@@ -10,4 +10,4 @@ mod poll;
 mod runner;
 
 pub(super) use self::eager::EagerSlots;
-pub(super) use self::runner::Activities;
+pub(super) use self::runner::ActivityRunner;

@@ -1,4 +1,4 @@
-//! Activity tasks arrive: by a poll, or with the response to a workflow task.
+//! Arrival of activity tasks: from a poll, or with the response to a workflow task.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use everloop_proto::temporal::api::taskqueue::v1::TaskQueueMetadata;
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::runner::Activities;
+use super::runner::ActivityRunner;
 use crate::client::{LONG_POLL, RpcError};
 use crate::raw;
 use crate::worker::polling::poll;
 
-impl Activities {
+impl ActivityRunner {
     /// Polls activity tasks until the worker stops, once there are activities.
     pub(crate) async fn poll_activity_tasks(self: Arc<Self>) -> Result<(), RpcError> {
         let request = wire::PollActivityTaskQueueRequest {
@@ -42,14 +42,14 @@ impl Activities {
         }
     }
 
-    /// Starts one activity, whose slot is its own until it ends.
+    /// Starts one activity, which keeps its slot until it ends.
     pub(crate) fn start(
         self: &Arc<Self>,
         task: wire::PollActivityTaskQueueResponse,
         slot: Option<OwnedSemaphorePermit>,
     ) {
         let this = self.clone();
-        // Boxed, because the runtime moves what it is given several times.
+        // Boxed, because the runtime moves a spawned future several times.
         self.running.spawn(Box::pin(async move {
             this.run(task).await;
             drop(slot);

@@ -1,4 +1,4 @@
-//! What runs the activities of a worker.
+//! Runs the activities of a worker.
 
 use std::sync::Arc;
 
@@ -13,22 +13,22 @@ use crate::worker::observer::Observer;
 use crate::worker::polling::{ServerState, StopPolling};
 
 /// Runs the activities of a worker.
-pub(crate) struct Activities {
+pub(crate) struct ActivityRunner {
     pub(crate) link: ServerLink,
     pub(crate) registry: Arc<Registry>,
     pub(crate) task_queue: String,
-    /// Names this worker to the server.
+    /// Identifies this worker to the server.
     pub(crate) instance_key: String,
-    /// One for each activity that may run at the same time.
+    /// One for each activity that may run at once.
     pub(crate) slots: Arc<Semaphore>,
-    /// One for each that may block a thread.
+    /// One for each activity that may block a thread.
     pub(crate) blocking_slots: Arc<Semaphore>,
     pub(crate) eager: bool,
     pub(crate) server: Arc<ServerState>,
     pub(crate) stop_polling: StopPolling,
-    /// The worker begins to stop.
+    /// Cancelled when the worker begins to stop.
     pub(crate) shutdown: CancellationToken,
-    /// The graceful time is over.
+    /// Cancelled when the graceful time is over.
     pub(crate) cancel_all: CancellationToken,
     pub(crate) running: TaskTracker,
     pub(crate) max_per_second: Option<f64>,
@@ -36,7 +36,7 @@ pub(crate) struct Activities {
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
-impl Activities {
+impl ActivityRunner {
     /// Whether the worker polls for activities now.
     pub(crate) fn polls(&self) -> bool {
         self.registry.has_activities()

@@ -1,9 +1,9 @@
 //! Workflow threads: ordinary threads that own runs, which never move between threads.
 //!
-//! A thread takes jobs, keeps runs between them (the least recently used ones are dropped when there are too many), and
-//! answers through a channel. There is no tokio context on it. A thread whose workflow code does not come back is given up:
-//! another takes its place, and its other runs are rebuilt there by replay. The run that blocked it is not executed again
-//! before that code has come back, so each run blocks one thread at most.
+//! A thread takes jobs from a channel, keeps runs between them (it evicts the least recently used ones when there are too
+//! many), and replies through a channel. It has no tokio context. When workflow code does not return, the worker gives its
+//! thread up: another thread takes its place, and the other runs are rebuilt there by replay. The run whose code blocks is
+//! not executed again before that code has returned, so each run blocks one thread at most.
 
 mod cached_runs;
 mod owners;
@@ -17,20 +17,20 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use self::owners::Shared;
+use self::owners::RunOwners;
 use self::run_thread::RunThread;
-pub(super) use self::running_code::Busy;
+pub(super) use self::running_code::RunningCode;
 use self::running_code::lock;
 use self::thread::WorkflowThread;
 use super::jobs::Job;
 use super::logging::silent_on_replay;
 
-/// How many runs may block a thread each, for each thread that there is, before the worker gives up.
+/// How many runs may block a thread each, per workflow thread, before the worker stops.
 const BLOCKED_FOR_EACH: usize = 4;
 
 /// All workflow threads of a worker.
 pub(super) struct WorkflowThreads {
-    shared: Arc<Shared>,
+    owners: Arc<RunOwners>,
     options: ThreadOptions,
     slots: Mutex<Slots>,
 }
@@ -39,91 +39,91 @@ pub(super) struct WorkflowThreads {
 pub(super) struct ThreadOptions {
     pub(super) threads: usize,
     pub(super) max_cached: usize,
-    /// `None` never gives up.
+    /// `None` if no thread is ever given up.
     pub(super) deadlock_timeout: Option<Duration>,
     pub(super) name: String,
 }
 
 struct Slots {
     threads: Vec<WorkflowThread>,
-    blocked: HashMap<Arc<str>, Blocked>,
+    blocked: HashMap<Arc<str>, BlockedRun>,
 }
 
-/// A run whose code has not come back, on the thread that was given up for it.
-struct Blocked {
-    by: Busy,
-    thread: Arc<Mutex<Option<Busy>>>,
+/// A run whose code has not returned, with the thread that was given up because of it.
+struct BlockedRun {
+    by: RunningCode,
+    thread: Arc<Mutex<Option<RunningCode>>>,
 }
 
-/// Why no thread takes a job.
+/// Why no thread can take a job.
 #[derive(Debug)]
 pub(super) enum Unavailable {
     /// The run's own code still blocks another thread.
-    Blocked(Busy),
-    /// There is no thread in place of one that was lost. The system gives no more of them just now.
+    Blocked(RunningCode),
+    /// A thread was given up, and the system refuses another one in its place.
     NoThread,
 }
 
 impl WorkflowThreads {
     pub(super) fn start(options: ThreadOptions) -> std::io::Result<Self> {
-        let shared = Arc::<Shared>::default();
-        let threads: Result<_, _> = (0..options.threads).map(|slot| spawn(slot, &options, &shared)).collect();
+        let owners = Arc::<RunOwners>::default();
+        let threads: Result<_, _> = (0..options.threads).map(|slot| spawn(slot, &options, &owners)).collect();
         let slots = Mutex::new(Slots { threads: threads?, blocked: HashMap::new() });
-        Ok(Self { shared, options, slots })
+        Ok(Self { owners, options, slots })
     }
 
-    /// The thread that has a run, or the least busy one.
+    /// Returns the thread that owns a run. If none does, the least loaded one becomes its owner.
     pub(super) fn of_run(&self, run_id: &Arc<str>) -> Result<WorkflowThread, Unavailable> {
         let slots = lock(&self.slots);
         if let Some(blocked) = slots.blocked.get(run_id)
-            && blocked.goes_on()
+            && blocked.is_blocked()
         {
             return Err(Unavailable::Blocked(blocked.by.clone()));
         }
-        let slot = self.shared.slot_or(run_id, || {
+        let slot = self.owners.slot_or(run_id, || {
             let least = (0..slots.threads.len()).min_by_key(|slot| slots.threads[*slot].load.load(Ordering::Relaxed));
             least.unwrap_or_default()
         });
         let thread = &slots.threads[slot];
         if thread.lost.is_cancelled() {
-            self.shared.forget(run_id);
+            self.owners.forget(run_id);
             return Err(Unavailable::NoThread);
         }
         Ok(thread.clone())
     }
 
-    /// Tells the thread that has a run, if there is one.
-    pub(super) fn tell(&self, run_id: &Arc<str>, job: Job) {
+    /// Sends a job to the thread that owns a run, if there is one.
+    pub(super) fn send(&self, run_id: &Arc<str>, job: Job) {
         let slots = lock(&self.slots);
-        if let Some(slot) = self.shared.slot_of(run_id) {
+        if let Some(slot) = self.owners.slot_of(run_id) {
             slots.threads[slot].send(job);
         }
     }
 
-    /// All threads that there are now.
+    /// All threads that have not been replaced.
     pub(super) fn all(&self) -> Vec<WorkflowThread> {
         lock(&self.slots).threads.clone()
     }
 
-    /// Gives up threads whose code has not come back in time, and puts others in their places.
+    /// Gives up threads whose workflow code has not returned in time, and starts others in their places.
     ///
     /// # Errors
-    /// How many runs block a thread each, if they are too many to go on.
+    /// How many runs block a thread each, if there are too many.
     pub(super) fn give_up_stuck(&self) -> Result<(), usize> {
         let mut slots = lock(&self.slots);
         let Slots { threads, blocked } = &mut *slots;
-        blocked.retain(|_, blocked| blocked.goes_on());
+        blocked.retain(|_, blocked| blocked.is_blocked());
         for (slot, thread) in threads.iter_mut().enumerate() {
             if let Some(limit) = self.options.deadlock_timeout
                 && let Some(by) = thread.overdue(limit)
             {
-                let known = Blocked { by: by.clone(), thread: thread.busy.clone() };
+                let known = BlockedRun { by: by.clone(), thread: thread.running.clone() };
                 blocked.insert(by.run_id.clone(), known);
                 thread.give_up(by);
             }
-            // A thread that cannot be made now is made when the system has room for it.
+            // If the system refuses a thread, the next call tries again.
             if thread.lost.is_cancelled()
-                && let Ok(next) = spawn(slot, &self.options, &self.shared)
+                && let Ok(next) = spawn(slot, &self.options, &self.owners)
             {
                 *thread = next;
             }
@@ -133,18 +133,18 @@ impl WorkflowThreads {
     }
 }
 
-impl Blocked {
-    /// Whether the code is still where it was.
-    fn goes_on(&self) -> bool {
+impl BlockedRun {
+    /// Whether the code has not returned yet.
+    fn is_blocked(&self) -> bool {
         lock(&self.thread).as_ref().is_some_and(|now| now.run_id == self.by.run_id && now.since == self.by.since)
     }
 }
 
-fn spawn(slot: usize, options: &ThreadOptions, shared: &Arc<Shared>) -> std::io::Result<WorkflowThread> {
+fn spawn(slot: usize, options: &ThreadOptions, owners: &Arc<RunOwners>) -> std::io::Result<WorkflowThread> {
     let (jobs, inbox) = channel();
     let thread = WorkflowThread::new(jobs);
-    let seat = shared.take_seat(slot);
-    let runs = RunThread::new(seat, options.max_cached.div_ceil(options.threads), shared.clone(), &thread);
+    let seat = owners.take_seat(slot);
+    let runs = RunThread::new(seat, options.max_cached.div_ceil(options.threads), owners.clone(), &thread);
     let subscriber = silent_on_replay();
     let name = format!("{}-workflows-{slot}", options.name);
     std::thread::Builder::new()
@@ -160,7 +160,7 @@ mod tests {
 
     use tokio::sync::oneshot;
 
-    use super::super::jobs::{Answer, WorkflowJob};
+    use super::super::jobs::{JobReply, WorkflowJob};
     use super::*;
     use crate::State;
     use crate::executor::tests::story::{Story, run_options, workflow};
@@ -210,7 +210,7 @@ mod tests {
         script.story()
     }
 
-    fn work(thread: &WorkflowThread, run_id: &Arc<str>, mut story: Story) -> oneshot::Receiver<Answer> {
+    fn work(thread: &WorkflowThread, run_id: &Arc<str>, mut story: Story) -> oneshot::Receiver<JobReply> {
         let job = WorkflowJob {
             events: story.offered(),
             definition: story.definition,
@@ -233,8 +233,8 @@ mod tests {
         loop {
             let is_bearable = threads.give_up_stuck();
             if thread.lost.is_cancelled() {
-                let busy = thread.blamed(run_id).expect("it is this run's doing");
-                assert!(busy.after().contains("threads/mod.rs:"), "{}", busy.after());
+                let code = thread.blamed(run_id).expect("it is this run's doing");
+                assert!(code.at_line().contains("threads/mod.rs:"), "{}", code.at_line());
                 return is_bearable;
             }
             std::thread::yield_now();
@@ -243,7 +243,7 @@ mod tests {
 
     fn completes(threads: &WorkflowThreads, run_id: &Arc<str>, story: Story) {
         let answer = work(&threads.of_run(run_id).unwrap(), run_id, story).blocking_recv();
-        assert!(matches!(answer, Ok(Answer::Completed { completion, .. }) if completion.closes));
+        assert!(matches!(answer, Ok(JobReply::Completed { completion, .. }) if completion.closes));
     }
 
     #[test]
@@ -305,7 +305,7 @@ mod tests {
             queries: Vec::new(),
         };
         threads.of_run(&run_id).unwrap().send(Job::Work { run_id: run_id.clone(), job: job.into(), reply });
-        assert!(matches!(answer.blocking_recv(), Ok(Answer::CacheMiss)));
-        assert_eq!(threads.shared.slot_of(&run_id), None);
+        assert!(matches!(answer.blocking_recv(), Ok(JobReply::CacheMiss)));
+        assert_eq!(threads.owners.slot_of(&run_id), None);
     }
 }

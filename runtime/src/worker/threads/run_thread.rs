@@ -1,4 +1,4 @@
-//! A workflow thread, from inside.
+//! The loop of a workflow thread: jobs in, replies out.
 
 use std::collections::{VecDeque, hash_map};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,33 +9,33 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::cached_runs::{Entry, Runs, State};
-use super::owners::{Seat, Shared};
-use super::running_code::{Busy, lock};
+use super::cached_runs::{CachedRun, CachedRuns, RunState};
+use super::owners::{RunOwners, Seat};
+use super::running_code::{RunningCode, lock};
 use super::thread::WorkflowThread;
 use crate::executor::{LastLine, ReplayError, Run, Step, Task, TaskFailure, catch};
-use crate::worker::jobs::{Answer, Job, Query, QueryAnswers, Turn, Undo, WorkflowJob};
+use crate::worker::jobs::{IdlePeriod, Job, JobReply, Query, QueryAnswers, Undo, WorkflowJob};
 use crate::worker::logging::of_workflow;
 
-/// Does the jobs of a workflow thread.
+/// What a workflow thread executes, with its place among the others.
 pub(super) struct RunThread {
     seat: Seat,
     max_idle: usize,
-    shared: Arc<Shared>,
+    owners: Arc<RunOwners>,
     load: Arc<AtomicUsize>,
-    busy: Arc<Mutex<Option<Busy>>>,
+    running: Arc<Mutex<Option<RunningCode>>>,
     lost: CancellationToken,
 }
 
 impl RunThread {
-    pub(super) fn new(seat: Seat, max_idle: usize, shared: Arc<Shared>, thread: &WorkflowThread) -> Self {
-        let (load, busy, lost) = (thread.load.clone(), thread.busy.clone(), thread.lost.clone());
-        Self { seat, max_idle, shared, load, busy, lost }
+    pub(super) fn new(seat: Seat, max_idle: usize, owners: Arc<RunOwners>, thread: &WorkflowThread) -> Self {
+        let (load, running, lost) = (thread.load.clone(), thread.running.clone(), thread.lost.clone());
+        Self { seat, max_idle, owners, load, running, lost }
     }
 
-    /// Works until the worker is gone, or this thread was given up.
+    /// Handles jobs until the worker is dropped or gives this thread up.
     pub(super) fn run(self, inbox: &Receiver<Job>) {
-        let mut runs = Runs::default();
+        let mut runs = CachedRuns::default();
         loop {
             let job = if runs.is_waiting() {
                 let Ok(job) = inbox.recv() else { break };
@@ -50,23 +50,23 @@ impl RunThread {
                 None
             };
             if self.lost.is_cancelled() {
-                // Its runs are rebuilt elsewhere; whatever it would still answer is stale.
+                // Other threads rebuild its runs, so its replies would be stale.
                 return;
             }
-            self.turn(&mut runs, job);
+            self.advance(&mut runs, job);
         }
     }
 
-    /// Handles a job from outside, one that has waited, and one long replay, if there are any.
+    /// Handles one new job, one job that waited for its run, and one turn of a long replay, if there are any.
     ///
-    /// *Invariant: only this function begins jobs.* What ends a job or drops a run leaves the jobs behind it in `ready`: a run
-    /// that began one of them on its own would be changed under the hands of its caller.
-    fn turn(&self, runs: &mut Runs, job: Option<Job>) {
+    /// *Invariant: only this function begins jobs.* Functions that end a job or drop a run move the jobs that waited for it to
+    /// `ready`. If they began one of those themselves, they would change the run while their caller works on it.
+    fn advance(&self, runs: &mut CachedRuns, job: Option<Job>) {
         match job {
             Some(Job::Work { run_id, job, reply }) => self.work(runs, &run_id, job, reply),
             Some(Job::Page { run_id, events, more, reply }) => {
                 if let Some(entry) = runs.entries.get_mut(&run_id)
-                    && let State::Working { reply: slot @ None, .. } = &mut entry.state
+                    && let RunState::Working { reply: slot @ None, .. } = &mut entry.state
                 {
                     *slot = Some(reply);
                     let step = self.guarded(&run_id, entry, |run| run.extend(events, more));
@@ -74,16 +74,16 @@ impl RunThread {
                 }
             }
             Some(Job::NoPage { run_id }) => {
-                let waits = |entry: &Entry| matches!(entry.state, State::Working { reply: None, .. });
+                let waits = |entry: &CachedRun| matches!(entry.state, RunState::Working { reply: None, .. });
                 if runs.entries.get(&run_id).is_some_and(waits) {
                     self.remove(runs, &run_id);
                 }
             }
             Some(Job::ListIdle { first, limit, reply }) => {
-                // The worker has stopped if nobody waits for it.
+                // The receiver is gone if the worker has stopped.
                 let _unheard = reply.send(runs.list_idle(first, limit));
             }
-            Some(Job::Undo { run_id, turn, undo }) => self.undo(runs, &run_id, turn, undo),
+            Some(Job::Undo { run_id, idle_period, undo }) => self.undo(runs, &run_id, idle_period, undo),
             None => {}
         }
         if let Some((run_id, job, reply)) = runs.ready.pop_front() {
@@ -98,12 +98,12 @@ impl RunThread {
         self.load.store(runs.entries.len() - runs.idle.len(), Ordering::Relaxed);
     }
 
-    fn work(&self, runs: &mut Runs, run_id: &Arc<str>, job: Box<WorkflowJob>, reply: oneshot::Sender<Answer>) {
+    fn work(&self, runs: &mut CachedRuns, run_id: &Arc<str>, job: Box<WorkflowJob>, reply: oneshot::Sender<JobReply>) {
         if let Some(entry) = runs.entries.get_mut(run_id) {
             match entry.state {
-                State::Idle(_) => {}
-                // One task of a run at a time; its queries queue behind.
-                State::Working { .. } => return entry.waiting.push_back((job, reply)),
+                RunState::Idle(_) => {}
+                // A run does one task at a time; its queries wait, too.
+                RunState::Working { .. } => return entry.waiting.push_back((job, reply)),
             }
             if !fits(&entry.run, &job) {
                 self.remove(runs, run_id);
@@ -111,31 +111,31 @@ impl RunThread {
         }
         let WorkflowJob { definition, options, mut events, mut more, updates, completes_task, queries, .. } = *job;
         if !runs.entries.contains_key(run_id) && events.first().is_none_or(|event| event.event_id != 1) {
-            // It may not come back: without a run, nothing is remembered of it.
-            self.shared.has_not(run_id, self.seat);
-            send(Some(reply), Answer::CacheMiss);
+            // The task may not come back, so a run that is not there leaves no owner behind.
+            self.owners.release(run_id, self.seat);
+            send(Some(reply), JobReply::CacheMiss);
             return;
         }
-        let working = State::Working { completes_task, queries, reply: Some(reply) };
+        let working = RunState::Working { completes_task, queries, reply: Some(reply) };
         let entry = match runs.entries.entry(run_id.clone()) {
             hash_map::Entry::Occupied(entry) => {
                 if !completes_task {
-                    // The run is where the query wants it: the history that came along is not needed.
+                    // The run has seen the history that came with the query.
                     (events, more) = (Vec::new(), false);
                 }
                 let entry = entry.into_mut();
-                if let State::Idle(since) = std::mem::replace(&mut entry.state, working) {
+                if let RunState::Idle(since) = std::mem::replace(&mut entry.state, working) {
                     runs.idle.remove(&since);
                 }
                 entry
             }
             hash_map::Entry::Vacant(entry) => {
-                self.shared.has(run_id, self.seat);
+                self.owners.claim(run_id, self.seat);
                 let (workflow_id, workflow_type) = (options.workflow_id.clone(), definition.name());
                 let span = of_workflow(workflow_type, &options, &events);
                 let run = Run::new(definition, options);
                 let (idle_since, waiting) = (Instant::now(), VecDeque::new());
-                entry.insert(Entry {
+                entry.insert(CachedRun {
                     run,
                     workflow_id,
                     workflow_type,
@@ -151,19 +151,19 @@ impl RunThread {
         self.stepped(runs, run_id, step);
     }
 
-    fn stepped(&self, runs: &mut Runs, run_id: &Arc<str>, step: Step) {
+    fn stepped(&self, runs: &mut CachedRuns, run_id: &Arc<str>, step: Step) {
         let Some(entry) = runs.entries.get_mut(run_id) else { return };
-        let State::Working { completes_task, queries, reply } = &mut entry.state else { return };
+        let RunState::Working { completes_task, queries, reply } = &mut entry.state else { return };
         let completes_task = *completes_task;
         match step {
             Step::Yielded => runs.yielded.push_back(run_id.clone()),
             Step::NeedHistory => {
-                send(reply.take(), Answer::NeedHistory);
+                send(reply.take(), JobReply::NeedHistory);
             }
             Step::Failed(failure) => {
                 let reply = reply.take();
                 self.remove(runs, run_id);
-                send(reply, Answer::Failed(failure));
+                send(reply, JobReply::Failed(failure));
             }
             Step::Settled if completes_task => {
                 let reason = "the history that came with the task has no task to complete";
@@ -171,26 +171,26 @@ impl RunThread {
                     ReplayError::InvalidHistory { event_id: entry.run.next_event_id(), reason: reason.into() };
                 let reply = reply.take();
                 self.remove(runs, run_id);
-                send(reply, Answer::Failed(TaskFailure::Replay(failure)));
+                send(reply, JobReply::Failed(TaskFailure::Replay(failure)));
             }
             Step::Settled => {
                 let (reply, queries) = (reply.take(), std::mem::take(queries));
                 let answers = self.answer(run_id, entry, queries);
-                send(reply, Answer::Queried(answers));
-                self.idle(runs, run_id, self.shared.next_turn());
+                send(reply, JobReply::Queried(answers));
+                self.idle(runs, run_id, self.owners.next_idle_period());
             }
             Step::Complete(completion) => {
                 let (reply, queries) = (reply.take(), std::mem::take(queries));
                 let answers = self.answer(run_id, entry, queries);
                 let headers = entry.run.headers();
                 if !completes_task {
-                    // A query met the task of another poll in the history: what it did here must not be kept.
-                    send(reply, Answer::Queried(answers));
+                    // The history of a query included a task that another poll has: the run must not keep what it did for it.
+                    send(reply, JobReply::Queried(answers));
                     return self.remove(runs, run_id);
                 }
-                let (closes, turn) = (completion.closes, self.shared.next_turn());
-                if send(reply, Answer::Completed { completion, answers, headers, turn }) && !closes {
-                    self.idle(runs, run_id, turn);
+                let (closes, idle_period) = (completion.closes, self.owners.next_idle_period());
+                if send(reply, JobReply::Completed { completion, answers, headers, idle_period }) && !closes {
+                    self.idle(runs, run_id, idle_period);
                 } else {
                     self.remove(runs, run_id);
                 }
@@ -198,37 +198,37 @@ impl RunThread {
         }
     }
 
-    fn undo(&self, runs: &mut Runs, run_id: &Arc<str>, turn: Turn, undo: Undo) {
+    fn undo(&self, runs: &mut CachedRuns, run_id: &Arc<str>, idle_period: IdlePeriod, undo: Undo) {
         let Some(entry) = runs.entries.get_mut(run_id) else { return };
         match (&entry.state, undo) {
-            (State::Idle(since), Undo::Evict) if *since == turn => self.remove(runs, run_id),
-            (State::Idle(since), Undo::Discard { last_started_event_id }) if *since == turn => {
+            (RunState::Idle(since), Undo::Evict) if *since == idle_period => self.remove(runs, run_id),
+            (RunState::Idle(since), Undo::Discard { last_started_event_id }) if *since == idle_period => {
                 entry.run.discard_task(last_started_event_id);
             }
             _ => {}
         }
     }
 
-    /// A run has nothing under way: its waiting jobs can begin.
-    fn idle(&self, runs: &mut Runs, run_id: &Arc<str>, turn: Turn) {
+    /// Marks a run as idle. Jobs that waited for it can begin, and the least recently used runs are evicted.
+    fn idle(&self, runs: &mut CachedRuns, run_id: &Arc<str>, idle_period: IdlePeriod) {
         let Some(entry) = runs.entries.get_mut(run_id) else { return };
-        (entry.state, entry.idle_since, entry.listed) = (State::Idle(turn), Instant::now(), 0);
+        (entry.state, entry.idle_since, entry.listed) = (RunState::Idle(idle_period), Instant::now(), 0);
         runs.ready.extend(entry.waiting.drain(..).map(|(job, reply)| (run_id.clone(), job, reply)));
-        runs.idle.insert(turn, run_id.clone());
+        runs.idle.insert(idle_period, run_id.clone());
         while runs.idle.len() > self.max_idle {
             let Some((_, oldest)) = runs.idle.pop_first() else { break };
             self.remove(runs, &oldest);
         }
     }
 
-    /// Drops a run. Jobs that waited for it can begin anew.
-    fn remove(&self, runs: &mut Runs, run_id: &Arc<str>) {
+    /// Evicts a run. Jobs that waited for it can begin.
+    fn remove(&self, runs: &mut CachedRuns, run_id: &Arc<str>) {
         let Some(entry) = runs.entries.remove(run_id) else { return };
-        if let State::Idle(since) = entry.state {
+        if let RunState::Idle(since) = entry.state {
             runs.idle.remove(&since);
         }
-        self.shared.has_not(run_id, self.seat);
-        let Entry { run, workflow_type, waiting, .. } = entry;
+        self.owners.release(run_id, self.seat);
+        let CachedRun { run, workflow_type, waiting, .. } = entry;
         let last_line = run.last_line();
         if let Err(panic) = self.watched(run_id, workflow_type, last_line, || catch(|| drop(run))) {
             tracing::error!(%run_id, workflow_type, %panic, "a run could not be dropped");
@@ -236,7 +236,7 @@ impl RunThread {
         runs.ready.extend(waiting.into_iter().map(|(job, reply)| (run_id.clone(), job, reply)));
     }
 
-    fn answer(&self, run_id: &Arc<str>, entry: &Entry, queries: Vec<Query>) -> QueryAnswers {
+    fn answer(&self, run_id: &Arc<str>, entry: &CachedRun, queries: Vec<Query>) -> QueryAnswers {
         let answer = |query: Query| {
             let answer = entry.run.query(&query.name, &query.input);
             (query.id, answer)
@@ -246,17 +246,17 @@ impl RunThread {
         self.watched(run_id, entry.workflow_type, last_line, || entry.span.in_scope(answers))
     }
 
-    /// Lets a run go on. A panic that the run itself does not catch, as of a waker that user code made, fails the task.
-    fn guarded(&self, run_id: &Arc<str>, entry: &mut Entry, step: impl FnOnce(&mut Run) -> Step) -> Step {
+    /// Lets a run take its next step. A panic that the run does not catch, as of a waker that user code made, fails the task.
+    fn guarded(&self, run_id: &Arc<str>, entry: &mut CachedRun, step: impl FnOnce(&mut Run) -> Step) -> Step {
         let last_line = entry.run.last_line();
-        let Entry { run, span, .. } = entry;
+        let CachedRun { run, span, .. } = entry;
         self.watched(run_id, entry.workflow_type, last_line, || {
             let step = || catch(|| step(run)).unwrap_or_else(|panic| Step::Failed(TaskFailure::Panic(panic)));
             span.in_scope(step)
         })
     }
 
-    /// Executes workflow code where the watchdog sees it.
+    /// Executes workflow code, so that the watchdog knows since when.
     fn watched<R>(
         &self,
         run_id: &Arc<str>,
@@ -264,23 +264,24 @@ impl RunThread {
         last_line: LastLine,
         code: impl FnOnce() -> R,
     ) -> R {
-        let busy = Busy { run_id: run_id.clone(), workflow_type, since: Instant::now(), last_line, warned: false };
-        *lock(&self.busy) = Some(busy);
+        let running =
+            RunningCode { run_id: run_id.clone(), workflow_type, since: Instant::now(), last_line, warned: false };
+        *lock(&self.running) = Some(running);
         let result = code();
-        *lock(&self.busy) = None;
+        *lock(&self.running) = None;
         result
     }
 }
 
-/// Whether a cached run is exactly where a job begins.
+/// Whether a cached run has seen exactly the history before this job.
 fn fits(run: &Run, job: &WorkflowJob) -> bool {
     let last_is_right = run.last_started_event_id() == job.previous_started_event_id;
     let first_is_right = job.events.first().is_some_and(|event| event.event_id == run.next_event_id());
     last_is_right && (first_is_right || !job.completes_task)
 }
 
-/// Answers whoever asked. False if nobody waits any more.
-fn send(reply: Option<oneshot::Sender<Answer>>, answer: Answer) -> bool {
+/// Sends the reply to a job. Returns false if its receiver is gone.
+fn send(reply: Option<oneshot::Sender<JobReply>>, answer: JobReply) -> bool {
     reply.is_some_and(|reply| reply.send(answer).is_ok())
 }
 
@@ -325,7 +326,7 @@ mod tests {
             Self { threads: WorkflowThreads::start(options).unwrap(), run_id: RUN_ID.into(), story }
         }
 
-        fn work(&self, job: WorkflowJob) -> Answer {
+        fn work(&self, job: WorkflowJob) -> JobReply {
             let (reply, answer) = oneshot::channel();
             let thread = self.threads.of_run(&self.run_id).unwrap();
             thread.send(Job::Work { run_id: self.run_id.clone(), job: job.into(), reply });
@@ -345,24 +346,24 @@ mod tests {
             }
         }
 
-        fn first_task(&self) -> Turn {
+        fn first_task(&self) -> IdlePeriod {
             match self.work(self.job(1, 3, 0)) {
-                Answer::Completed { turn, completion, .. } if !completion.closes => turn,
+                JobReply::Completed { idle_period, completion, .. } if !completion.closes => idle_period,
                 _ => panic!("the first task starts a timer"),
             }
         }
 
-        fn second_task(&self) -> Answer {
+        fn second_task(&self) -> JobReply {
             self.work(self.job(4, 8, 3))
         }
 
-        fn query(&self) -> Answer {
+        fn query(&self) -> JobReply {
             let queries = vec![Query { id: String::new(), name: "answer".to_owned(), input: Vec::new() }];
             self.work(WorkflowJob { completes_task: false, queries, ..self.job(4, 4, 3) })
         }
 
-        fn undo(&self, turn: Turn, undo: Undo) {
-            self.threads.tell(&self.run_id, Job::Undo { run_id: self.run_id.clone(), turn, undo });
+        fn undo(&self, idle_period: IdlePeriod, undo: Undo) {
+            self.threads.send(&self.run_id, Job::Undo { run_id: self.run_id.clone(), idle_period, undo });
         }
     }
 
@@ -370,34 +371,36 @@ mod tests {
     fn a_run_goes_on_from_its_answer_and_is_gone_when_it_has_closed() {
         let bench = Bench::new();
         bench.first_task();
-        assert!(matches!(bench.second_task(), Answer::Completed { completion, .. } if completion.closes));
-        assert!(matches!(bench.query(), Answer::CacheMiss));
+        assert!(matches!(bench.second_task(), JobReply::Completed { completion, .. } if completion.closes));
+        assert!(matches!(bench.query(), JobReply::CacheMiss));
     }
 
     #[test]
     fn a_turn_is_undone_unless_the_run_has_gone_on() {
         let bench = Bench::new();
-        let turn = bench.first_task();
-        bench.undo(turn, Undo::Evict);
-        assert!(matches!(bench.second_task(), Answer::CacheMiss));
+        let idle_period = bench.first_task();
+        bench.undo(idle_period, Undo::Evict);
+        assert!(matches!(bench.second_task(), JobReply::CacheMiss));
 
         let bench = Bench::new();
-        let turn = bench.first_task();
-        assert!(matches!(bench.query(), Answer::Queried(answers) if answers.iter().all(|(_, answer)| answer.is_ok())));
-        bench.undo(turn, Undo::Evict);
-        bench.undo(turn, Undo::Discard { last_started_event_id: 0 });
-        assert!(matches!(bench.second_task(), Answer::Completed { .. }));
+        let idle_period = bench.first_task();
+        assert!(
+            matches!(bench.query(), JobReply::Queried(answers) if answers.iter().all(|(_, answer)| answer.is_ok()))
+        );
+        bench.undo(idle_period, Undo::Evict);
+        bench.undo(idle_period, Undo::Discard { last_started_event_id: 0 });
+        assert!(matches!(bench.second_task(), JobReply::Completed { .. }));
     }
 
     #[test]
-    fn what_is_told_to_a_run_that_is_gone_does_not_bring_it_back() {
+    fn undo_of_an_evicted_run_does_nothing() {
         let bench = Bench::new();
-        let turn = bench.first_task();
-        bench.undo(turn, Undo::Evict);
-        bench.undo(turn, Undo::Evict);
-        bench.undo(turn, Undo::Discard { last_started_event_id: 0 });
-        assert!(matches!(bench.second_task(), Answer::CacheMiss));
-        assert!(matches!(bench.work(bench.job(1, 8, 3)), Answer::Completed { .. }), "all of history makes it anew");
+        let idle_period = bench.first_task();
+        bench.undo(idle_period, Undo::Evict);
+        bench.undo(idle_period, Undo::Evict);
+        bench.undo(idle_period, Undo::Discard { last_started_event_id: 0 });
+        assert!(matches!(bench.second_task(), JobReply::CacheMiss));
+        assert!(matches!(bench.work(bench.job(1, 8, 3)), JobReply::Completed { .. }), "all of history makes it anew");
     }
 
     /// Panics when it is dropped, outside a panic.
@@ -428,9 +431,9 @@ mod tests {
         let mut story = script.story();
         story.history = story.offered();
         let bench = Bench::of(story);
-        let turn = bench.first_task();
-        bench.undo(turn, Undo::Evict);
-        assert!(matches!(bench.work(bench.job(1, 3, 0)), Answer::Completed { .. }), "the thread lives on");
+        let idle_period = bench.first_task();
+        bench.undo(idle_period, Undo::Evict);
+        assert!(matches!(bench.work(bench.job(1, 3, 0)), JobReply::Completed { .. }), "the thread lives on");
     }
 
     #[test]
@@ -447,7 +450,7 @@ mod tests {
         story.history = story.offered();
         let bench = Bench::of(story);
         bench.first_task();
-        let Answer::Failed(failure) = bench.second_task() else { panic!("it panics") };
+        let JobReply::Failed(failure) = bench.second_task() else { panic!("it panics") };
         assert!(failure.to_string().contains("a waker panics"), "{failure}");
         bench.first_task();
     }

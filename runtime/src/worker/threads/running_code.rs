@@ -7,7 +7,7 @@ use crate::executor::LastLine;
 
 /// The workflow code that a thread is executing.
 #[derive(Debug, Clone)]
-pub(crate) struct Busy {
+pub(crate) struct RunningCode {
     pub(crate) run_id: Arc<str>,
     pub(crate) workflow_type: &'static str,
     pub(crate) since: Instant,
@@ -15,14 +15,15 @@ pub(crate) struct Busy {
     pub(crate) warned: bool,
 }
 
-impl Busy {
-    /// Where the code is, as far as that is known, to be added to a message.
-    pub(crate) fn after(&self) -> String {
+impl RunningCode {
+    /// The last line that the code is known to have reached, as the end of a message.
+    pub(crate) fn at_line(&self) -> String {
         let line = self.last_line.get();
         line.map_or_else(String::new, |line| format!(" (the last line that it is known to have come to is {line})"))
     }
 }
 
+/// Locks a mutex of the workflow threads, whether or not a thread has panicked with it.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What these locks guard is whole between statements, so a panic elsewhere leaves nothing broken.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

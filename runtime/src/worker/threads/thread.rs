@@ -1,4 +1,4 @@
-//! A workflow thread, from outside.
+//! The handle of a workflow thread.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::Sender;
@@ -7,66 +7,66 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::running_code::{Busy, lock};
+use super::running_code::{RunningCode, lock};
 use crate::worker::jobs::Job;
 
-/// One thread, from outside.
+/// Sends jobs to one workflow thread, and knows what it is executing.
 #[derive(Clone)]
 pub(crate) struct WorkflowThread {
     jobs: Sender<Job>,
     /// How many of its runs have something under way.
     pub(super) load: Arc<AtomicUsize>,
-    pub(super) busy: Arc<Mutex<Option<Busy>>>,
+    pub(super) running: Arc<Mutex<Option<RunningCode>>>,
     /// Cancelled when the thread is given up, or gone.
     pub(crate) lost: CancellationToken,
-    /// The run that the thread was given up for.
-    blamed: Arc<OnceLock<Busy>>,
+    /// The code that the thread was given up for.
+    blamed: Arc<OnceLock<RunningCode>>,
 }
 
 impl WorkflowThread {
-    /// A thread that has its jobs from this channel.
+    /// The handle of a thread that receives its jobs from this channel.
     pub(super) fn new(jobs: Sender<Job>) -> Self {
         Self {
             jobs,
             load: Arc::default(),
-            busy: Arc::default(),
+            running: Arc::default(),
             lost: CancellationToken::new(),
             blamed: Arc::default(),
         }
     }
 
-    /// Hands over a job. It is lost with the thread.
+    /// Sends a job. It is dropped with the thread.
     pub(crate) fn send(&self, job: Job) {
         if self.jobs.send(job).is_err() {
-            // The thread has ended, and the watchdog makes another one.
+            // The thread has ended; the watchdog starts another one.
             self.lost.cancel();
         }
     }
 
-    /// What this run did, if the thread was given up for it.
-    pub(crate) fn blamed(&self, run_id: &Arc<str>) -> Option<&Busy> {
-        self.blamed.get().filter(|busy| busy.run_id == *run_id)
+    /// The code of this run, if the thread was given up for it.
+    pub(crate) fn blamed(&self, run_id: &Arc<str>) -> Option<&RunningCode> {
+        self.blamed.get().filter(|code| code.run_id == *run_id)
     }
 
-    pub(super) fn give_up(&self, blamed: Busy) {
+    pub(super) fn give_up(&self, blamed: RunningCode) {
         let _first = self.blamed.set(blamed);
         self.lost.cancel();
     }
 
-    /// What it executes, if for longer than `limit`. Warns once at half of it.
-    pub(super) fn overdue(&self, limit: Duration) -> Option<Busy> {
-        let mut busy = lock(&self.busy);
-        let busy = busy.as_mut().filter(|_| !self.lost.is_cancelled())?;
-        let elapsed = busy.since.elapsed();
-        if elapsed >= limit / 2 && !std::mem::replace(&mut busy.warned, true) {
+    /// Returns the code that the thread is executing, if it has run for `limit`. Warns once after half of that.
+    pub(super) fn overdue(&self, limit: Duration) -> Option<RunningCode> {
+        let mut code = lock(&self.running);
+        let code = code.as_mut().filter(|_| !self.lost.is_cancelled())?;
+        let elapsed = code.since.elapsed();
+        if elapsed >= limit / 2 && !std::mem::replace(&mut code.warned, true) {
             tracing::warn!(
-                run_id = %busy.run_id,
-                workflow_type = busy.workflow_type,
+                run_id = %code.run_id,
+                workflow_type = code.workflow_type,
                 "workflow code has run for {elapsed:.1?} without waiting{}; at {limit:.1?} its task fails: move long \
                  computations and anything that blocks into an activity",
-                busy.after()
+                code.at_line()
             );
         }
-        (elapsed >= limit).then(|| busy.clone())
+        (elapsed >= limit).then(|| code.clone())
     }
 }

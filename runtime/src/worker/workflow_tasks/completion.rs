@@ -1,4 +1,4 @@
-//! Workflow tasks that are completed.
+//! Completions of workflow tasks.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use everloop_proto::temporal::api::sdk::v1::WorkflowTaskCompletedMetadata;
 use everloop_proto::temporal::api::taskqueue::v1::StickyExecutionAttributes;
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 
-use super::identity::Identity;
+use super::identity::TaskIdentity;
 use super::query::query_result;
 use crate::data::Headers;
 use crate::executor::{Completion, SDK_NAME, catch};
@@ -17,24 +17,24 @@ use crate::notice::say_unless_heard;
 use crate::raw;
 use crate::worker::activity_tasks::EagerSlots;
 use crate::worker::interceptor::CallingWorkflow;
-use crate::worker::jobs::{QueryAnswers, Turn, Undo};
+use crate::worker::jobs::{IdlePeriod, QueryAnswers, Undo};
 use crate::worker::send_error::SendError;
 use crate::worker::shell::Shell;
 
-/// How long the server keeps a task on our own queue before it gives it to any worker. Shorter than a call may take: a
-/// query of a worker that is gone is answered by another one in time.
+/// How long the server keeps a task on the worker's own queue before it offers the task to any worker. Shorter than a call
+/// may take, so that another worker can answer a query in time.
 const STICKY_SCHEDULE_TO_START: Duration = Duration::from_secs(5);
 
 impl Shell {
-    /// Sends what completes a task. Answers the next task of the run, if one came back.
+    /// Completes a task. Returns the next task of the run, if the server's response has one.
     pub(super) async fn complete(
         &self,
-        identity: &Identity,
+        identity: &TaskIdentity,
         task_token: bytes::Bytes,
         completion: Completion,
         answers: QueryAnswers,
         headers: &Headers,
-        turn: Turn,
+        idle_period: IdlePeriod,
     ) -> Result<Option<wire::PollWorkflowTaskQueueResponse>, SendError> {
         let Completion { mut commands, messages, rules, warnings, closes } = completion;
         for warning in warnings {
@@ -65,7 +65,7 @@ impl Shell {
             sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
             ..Default::default()
         });
-        // Nobody will poll our own queue once the worker stops.
+        // Once the worker stops, no poller takes tasks from its own queue.
         let sticky_queue = self.sticky_queue.as_ref().filter(|_| !self.stop_polling.begin.is_cancelled());
         let sticky_attributes = sticky_queue.map(|name| StickyExecutionAttributes {
             worker_task_queue: Some(raw::TaskQueue {
@@ -96,14 +96,14 @@ impl Shell {
         }
         if reply.reset_history_event_id != 0 {
             let last_started_event_id = reply.reset_history_event_id;
-            self.undo(&identity.run_id, turn, Undo::Discard { last_started_event_id });
+            self.undo(&identity.run_id, idle_period, Undo::Discard { last_started_event_id });
         }
         self.run_eagerly(std::mem::take(&mut reply.activity_tasks), eager);
         Ok(reply.workflow_task.filter(|task| !task.task_token.is_empty()))
     }
 
-    /// Lets interceptors see a new workflow, and add headers to what it calls.
-    fn intercept(&self, identity: &Identity, headers: &Headers, commands: &mut [Command]) {
+    /// Calls the interceptors for a new workflow, and for each activity, to which they may add headers.
+    fn intercept(&self, identity: &TaskIdentity, headers: &Headers, commands: &mut [Command]) {
         if self.interceptors.is_empty() {
             return;
         }

@@ -7,32 +7,37 @@ use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use tokio::sync::oneshot;
 
-use super::identity::Identity;
+use super::identity::TaskIdentity;
 use crate::data::{Failure, Headers};
 use crate::executor::{Completion, RunOptions, Update, listed};
 use crate::raw;
-use crate::worker::jobs::{Answer, Job, Query, QueryAnswers, Turn, Undo, WorkflowJob};
+use crate::worker::jobs::{IdlePeriod, Job, JobReply, Query, QueryAnswers, Undo, WorkflowJob};
 use crate::worker::send_error::SendError;
 use crate::worker::shell::Shell;
-use crate::worker::threads::{Busy, Unavailable};
+use crate::worker::threads::{RunningCode, Unavailable};
 
-/// What was made of a workflow task.
-pub(super) enum Outcome {
-    Completed { completion: Completion, answers: QueryAnswers, headers: Headers, turn: Turn },
+/// The outcome of a workflow task, before the server has it.
+pub(super) enum TaskOutcome {
+    Completed { completion: Completion, answers: QueryAnswers, headers: Headers, idle_period: IdlePeriod },
     Queried(QueryAnswers),
     Failed { cause: WorkflowTaskFailedCause, failure: Failure },
 }
 
-enum Done {
-    Outcome(Box<Outcome>),
-    /// The thread has not got the run: send the whole history.
+/// The outcome of a job.
+enum JobOutcome {
+    Done(Box<TaskOutcome>),
+    /// No thread has the run: send the whole history.
     StartOver,
 }
 
 impl Shell {
-    /// Has a workflow thread do the task, with as much history as it asks for.
-    pub(super) async fn execute(&self, mut task: wire::PollWorkflowTaskQueueResponse, identity: &Identity) -> Outcome {
-        let fail = |message: String| Outcome::Failed {
+    /// Executes a task on a workflow thread, with as much history as the thread asks for.
+    pub(super) async fn execute(
+        &self,
+        mut task: wire::PollWorkflowTaskQueueResponse,
+        identity: &TaskIdentity,
+    ) -> TaskOutcome {
+        let fail = |message: String| TaskOutcome::Failed {
             cause: WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure,
             failure: Failure::application("WorkerError", message),
         };
@@ -80,30 +85,30 @@ impl Shell {
             });
             let run_id = identity.run_id.clone();
             match self.work(&run_id, job, page_token, identity).await {
-                Ok(Done::Outcome(outcome)) => return *outcome,
-                Ok(Done::StartOver) => match self.page(identity, Default::default()).await {
+                Ok(JobOutcome::Done(outcome)) => return *outcome,
+                Ok(JobOutcome::StartOver) => match self.page(identity, Default::default()).await {
                     Ok((first, next)) => (events, page_token) = (first, next),
                     Err(error) => return fail(format!("its history cannot be fetched: {error}")),
                 },
                 Err(error) => {
-                    self.threads.tell(&run_id, Job::NoPage { run_id: run_id.clone() });
+                    self.threads.send(&run_id, Job::NoPage { run_id: run_id.clone() });
                     return fail(format!("its history cannot be fetched: {error}"));
                 }
             }
         }
     }
 
-    /// One job with its pages, on whichever thread has the run.
+    /// Sends one job and its pages to the thread that owns the run.
     async fn work(
         &self,
         run_id: &Arc<str>,
         job: Box<WorkflowJob>,
         mut page_token: bytes::Bytes,
-        identity: &Identity,
-    ) -> Result<Done, SendError> {
+        identity: &TaskIdentity,
+    ) -> Result<JobOutcome, SendError> {
         let thread = match self.threads.of_run(run_id) {
             Ok(thread) => thread,
-            Err(unavailable) => return Ok(Done::Outcome(no_thread(&unavailable).into())),
+            Err(unavailable) => return Ok(JobOutcome::Done(no_thread(&unavailable).into())),
         };
         let (reply, mut answer) = oneshot::channel();
         thread.send(Job::Work { run_id: run_id.clone(), job, reply });
@@ -114,16 +119,20 @@ impl Shell {
                 () = thread.lost.cancelled() => None,
             };
             match answered {
-                Some(Answer::Completed { completion, answers, headers, turn }) => {
-                    return Ok(Done::Outcome(Outcome::Completed { completion, answers, headers, turn }.into()));
+                Some(JobReply::Completed { completion, answers, headers, idle_period }) => {
+                    return Ok(JobOutcome::Done(
+                        TaskOutcome::Completed { completion, answers, headers, idle_period }.into(),
+                    ));
                 }
-                Some(Answer::Queried(answers)) => return Ok(Done::Outcome(Outcome::Queried(answers).into())),
-                Some(Answer::Failed(failure)) => {
+                Some(JobReply::Queried(answers)) => {
+                    return Ok(JobOutcome::Done(TaskOutcome::Queried(answers).into()));
+                }
+                Some(JobReply::Failed(failure)) => {
                     let (cause, failure) = (failure.cause(), failure.to_failure());
-                    return Ok(Done::Outcome(Outcome::Failed { cause, failure }.into()));
+                    return Ok(JobOutcome::Done(TaskOutcome::Failed { cause, failure }.into()));
                 }
-                Some(Answer::CacheMiss) => return Ok(Done::StartOver),
-                Some(Answer::NeedHistory) => {
+                Some(JobReply::CacheMiss) => return Ok(JobOutcome::StartOver),
+                Some(JobReply::NeedHistory) => {
                     let (events, next) = self.page(identity, page_token).await?;
                     let more = !next.is_empty();
                     page_token = next;
@@ -132,20 +141,20 @@ impl Shell {
                     thread.send(Job::Page { run_id: run_id.clone(), events, more, reply });
                 }
                 None => {
-                    // The thread was given up. This run's own code may be why.
+                    // The thread was given up, perhaps because of this run's code.
                     return Ok(match thread.blamed(run_id) {
-                        Some(busy) => Done::Outcome(deadlocked(busy).into()),
-                        None => Done::StartOver,
+                        Some(code) => JobOutcome::Done(deadlocked(code).into()),
+                        None => JobOutcome::StartOver,
                     });
                 }
             }
         }
     }
 
-    /// A page of a run's history.
+    /// Fetches a page of a run's history.
     async fn page(
         &self,
-        identity: &Identity,
+        identity: &TaskIdentity,
         page_token: bytes::Bytes,
     ) -> Result<(Vec<HistoryEvent>, bytes::Bytes), SendError> {
         let request = wire::GetWorkflowExecutionHistoryRequest {
@@ -163,8 +172,8 @@ impl Shell {
         Ok((events, reply.next_page_token))
     }
 
-    pub(super) fn undo(&self, run_id: &Arc<str>, turn: Turn, undo: Undo) {
-        self.threads.tell(run_id, Job::Undo { run_id: run_id.clone(), turn, undo });
+    pub(super) fn undo(&self, run_id: &Arc<str>, idle_period: IdlePeriod, undo: Undo) {
+        self.threads.send(run_id, Job::Undo { run_id: run_id.clone(), idle_period, undo });
     }
 }
 
@@ -181,21 +190,21 @@ fn queries(task: &wire::PollWorkflowTaskQueueResponse) -> Vec<Query> {
         .collect()
 }
 
-fn deadlocked(busy: &Busy) -> Outcome {
-    let (elapsed, after) = (busy.since.elapsed(), busy.after());
+fn deadlocked(code: &RunningCode) -> TaskOutcome {
+    let (elapsed, after) = (code.since.elapsed(), code.at_line());
     failed_by_thread(format!(
         "the workflow's code ran for {elapsed:.1?} without waiting for anything: it blocks its thread, or computes too long; \
          move that into an activity{after}"
     ))
 }
 
-fn no_thread(unavailable: &Unavailable) -> Outcome {
+fn no_thread(unavailable: &Unavailable) -> TaskOutcome {
     failed_by_thread(match unavailable {
-        Unavailable::Blocked(busy) => format!(
+        Unavailable::Blocked(code) => format!(
             "the workflow's code has blocked its thread for {:.0?}, and is not executed again before it comes back: move what \
              blocks into an activity, and restart the worker with that{}",
-            busy.since.elapsed(),
-            busy.after()
+            code.since.elapsed(),
+            code.at_line()
         ),
         Unavailable::NoThread => {
             "the system gives no thread in place of one that workflow code has blocked: restart the \
@@ -205,8 +214,8 @@ fn no_thread(unavailable: &Unavailable) -> Outcome {
     })
 }
 
-fn failed_by_thread(message: String) -> Outcome {
-    Outcome::Failed {
+fn failed_by_thread(message: String) -> TaskOutcome {
+    TaskOutcome::Failed {
         cause: WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure,
         failure: Failure::application("DeadlockDetected", message),
     }

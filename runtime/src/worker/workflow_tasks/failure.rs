@@ -1,27 +1,27 @@
-//! Workflow tasks that fail.
+//! Failures of workflow tasks.
 
 use std::time::Duration;
 
 use everloop_proto::temporal::api::enums::v1::WorkflowTaskFailedCause;
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 
-use super::identity::Identity;
+use super::identity::TaskIdentity;
 use crate::data::Failure;
 use crate::notice::say_unless_heard;
 use crate::worker::send_error::SendError;
 use crate::worker::shell::Shell;
 use crate::worker::unsent::shortened;
 
-/// The pause before a failure of a second, third, … attempt is reported. The server offers the task again at once, and
-/// nobody gains from a task that fails many times a second.
+/// The pause before the worker reports the failure of a second attempt; it doubles with each further one. The server offers the
+/// task again at once, and without a pause it would fail many times a second.
 const FIRST_FAILURE_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_FAILURE_PAUSE: Duration = Duration::from_secs(60);
 
 impl Shell {
-    /// Reports a task as failed, to those who read logs and to the server.
+    /// Reports a failed task to the log, the observer and the server.
     pub(super) async fn fail_task(
         &self,
-        identity: &Identity,
+        identity: &TaskIdentity,
         token: bytes::Bytes,
         cause: WorkflowTaskFailedCause,
         failure: Failure,
@@ -31,14 +31,14 @@ impl Shell {
         if let Some(observer) = &self.observer {
             observer.task_failed(&identity.workflow_id, &identity.run_id, &failure);
         }
-        // The slot is another task's meanwhile.
+        // Another task may have the slot during the pause.
         drop(slot.take());
         self.fail(identity, token, cause, failure).await
     }
 
     async fn fail(
         &self,
-        identity: &Identity,
+        identity: &TaskIdentity,
         task_token: bytes::Bytes,
         cause: WorkflowTaskFailedCause,
         failure: Failure,
@@ -58,8 +58,8 @@ impl Shell {
         self.link.send_or(failed(failure.clone()), |error| failed(shortened(&failure, error))).await
     }
 
-    pub(super) fn warn_failed(&self, identity: &Identity, failure: &Failure, is_final: bool) {
-        let Identity { workflow_id, run_id, workflow_type, attempt, .. } = identity;
+    pub(super) fn warn_failed(&self, identity: &TaskIdentity, failure: &Failure, is_final: bool) {
+        let TaskIdentity { workflow_id, run_id, workflow_type, attempt, .. } = identity;
         let next = failure_pause(*attempt);
         if is_final {
             tracing::warn!(

@@ -1,20 +1,20 @@
-//! Which workflow task it is.
+//! Identifies a workflow task in calls and messages.
 
 use std::sync::Arc;
 
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 
-/// Which task it is, for calls and messages.
-pub(super) struct Identity {
+/// Identifies a workflow task in calls and messages.
+pub(super) struct TaskIdentity {
     pub(super) workflow_id: String,
     pub(super) run_id: Arc<str>,
     pub(super) workflow_type: String,
     pub(super) attempt: u32,
-    /// Whether no task of the run was completed before.
+    /// Whether the run has completed no task before.
     pub(super) is_first: bool,
 }
 
-impl Identity {
+impl TaskIdentity {
     pub(super) fn of(task: &wire::PollWorkflowTaskQueueResponse) -> Self {
         let execution = task.workflow_execution.clone().unwrap_or_default();
         Self {

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use tokio::sync::OwnedSemaphorePermit;
 
-use self::execution::Outcome;
-use self::identity::Identity;
+use self::execution::TaskOutcome;
+use self::identity::TaskIdentity;
 pub(super) use self::poll::poll_workflow_tasks;
 use super::jobs::Undo;
 use super::shell::Shell;
@@ -21,21 +21,22 @@ use crate::data::Failure;
 use crate::executor::QueryError;
 
 impl Shell {
-    /// Handles a task and those that come back with its answer.
+    /// Handles a task, and those that come with the responses to it.
     async fn workflow_task(self: Arc<Self>, mut task: wire::PollWorkflowTaskQueueResponse, slot: OwnedSemaphorePermit) {
         let mut slot = Some(slot);
         loop {
-            let identity = Identity::of(&task);
+            let identity = TaskIdentity::of(&task);
             let run_id = identity.run_id.clone();
             let token = task.task_token.clone();
             let is_query = task.query.is_some();
             let outcome = self.execute(task, &identity).await;
             let sent = match outcome {
-                Outcome::Completed { completion, answers, headers, turn } => {
-                    let sent = self.complete(&identity, token.clone(), completion, answers, &headers, turn).await;
+                TaskOutcome::Completed { completion, answers, headers, idle_period } => {
+                    let sent =
+                        self.complete(&identity, token.clone(), completion, answers, &headers, idle_period).await;
                     if sent.is_err() {
-                        // Whatever the server made of the task, history will tell: begin anew from there.
-                        self.undo(&run_id, turn, Undo::Evict);
+                        // The worker does not know whether the server has the task; the next one comes with the whole history.
+                        self.undo(&run_id, idle_period, Undo::Evict);
                     }
                     match sent {
                         Err(error) if error.is_unsendable() => {
@@ -45,13 +46,13 @@ impl Shell {
                         sent => sent.map(Some),
                     }
                 }
-                Outcome::Queried(answers) => self.answer_query(token, answers).await.map(|()| None),
-                Outcome::Failed { failure, .. } if is_query => {
+                TaskOutcome::Queried(answers) => self.answer_query(token, answers).await.map(|()| None),
+                TaskOutcome::Failed { failure, .. } if is_query => {
                     self.warn_failed(&identity, &failure, false);
                     let error = QueryError { failure: failure.into() };
                     self.answer_query(token, vec![(String::new(), Err(error))]).await.map(|()| None)
                 }
-                Outcome::Failed { cause, failure } => {
+                TaskOutcome::Failed { cause, failure } => {
                     self.fail_task(&identity, token, cause, failure, &mut slot).await.map(|()| None)
                 }
             };

@@ -1,4 +1,4 @@
-//! Workflow tasks arrive: by a poll, or with the response to an eager start.
+//! Arrival of workflow tasks: from a poll, or with the response to an eager start.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ pub(crate) async fn poll_workflow_tasks(shell: Arc<Shell>, sticky: bool) -> Resu
             continue;
         }
         let handler = shell.clone();
-        // Boxed, because the runtime moves what it is given several times.
+        // Boxed, because the runtime moves a spawned future several times.
         shell.tasks.spawn(Box::pin(async move { handler.workflow_task(task, place.take().await).await }));
     }
 }

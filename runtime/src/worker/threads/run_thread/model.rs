@@ -85,13 +85,13 @@ struct Call {
     /// Whether its last page got lost.
     is_cut: bool,
     pages: VecDeque<Vec<HistoryEvent>>,
-    answer: oneshot::Receiver<Answer>,
+    answer: oneshot::Receiver<JobReply>,
 }
 
 struct World {
     numbers: Numbers,
     thread: RunThread,
-    runs: Runs,
+    runs: CachedRuns,
     inbox: VecDeque<Job>,
     served: Vec<Served>,
     calls: Vec<Call>,
@@ -103,13 +103,13 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let mut numbers = Numbers(seed);
-        let shared = Arc::<Shared>::default();
+        let owners = Arc::<RunOwners>::default();
         let thread = RunThread {
-            seat: shared.take_seat(0),
+            seat: owners.take_seat(0),
             max_idle: MAX_IDLE,
-            shared,
+            owners,
             load: Arc::default(),
-            busy: Arc::default(),
+            running: Arc::default(),
             lost: CancellationToken::new(),
         };
         let served = (0..RUNS).map(|run| Served::new(run, &mut numbers)).collect();
@@ -121,7 +121,7 @@ impl World {
         let mut steps = 0;
         while self.served.iter().any(|run| run.next < run.offers.len()) {
             match self.numbers.below(12) {
-                0..=3 => self.turn(),
+                0..=3 => self.advance(),
                 4..=6 => self.react(),
                 7..=8 if self.calls.len() < CALLS => self.offer(),
                 9..=10 if self.calls.len() < CALLS => self.ask(),
@@ -132,7 +132,7 @@ impl World {
         }
         while !(self.inbox.is_empty() && self.undos.is_empty() && self.calls.is_empty() && self.runs.is_waiting()) {
             self.tell();
-            self.turn();
+            self.advance();
             self.react();
             steps += 1;
             assert!(steps < 400_000, "{} calls have no answer", self.calls.len());
@@ -141,15 +141,15 @@ impl World {
     }
 
     /// The thread takes its next job.
-    fn turn(&mut self) {
+    fn advance(&mut self) {
         let job = self.inbox.pop_front();
-        self.thread.turn(&mut self.runs, job);
-        let Runs { entries, idle, .. } = &self.runs;
+        self.thread.advance(&mut self.runs, job);
+        let CachedRuns { entries, idle, .. } = &self.runs;
         assert!(idle.len() <= MAX_IDLE, "{} runs are idle", idle.len());
-        for (turn, run_id) in idle {
-            assert!(matches!(entries[run_id].state, State::Idle(since) if since == *turn));
+        for (idle_period, run_id) in idle {
+            assert!(matches!(entries[run_id].state, RunState::Idle(since) if since == *idle_period));
         }
-        let at_rest = entries.values().filter(|entry| matches!(entry.state, State::Idle(_)));
+        let at_rest = entries.values().filter(|entry| matches!(entry.state, RunState::Idle(_)));
         assert_eq!(at_rest.count(), idle.len());
     }
 
@@ -246,7 +246,7 @@ impl World {
         let run_id = served.run_id.clone();
         let is_wanted = served.token == Some(call.token) && call.is_task;
         match answer {
-            Answer::NeedHistory => match call.pages.pop_front() {
+            JobReply::NeedHistory => match call.pages.pop_front() {
                 Some(events) if !self.numbers.one_in(20) => {
                     let (reply, answer) = oneshot::channel();
                     call.answer = answer;
@@ -261,24 +261,24 @@ impl World {
                 }
                 None => panic!("there is no page after the last one"),
             },
-            Answer::CacheMiss => {
+            JobReply::CacheMiss => {
                 assert!(!call.is_whole, "all of history makes a run anew");
                 let events = offer.history.clone();
                 self.call(call.run, call.offer, call.token, call.is_task, events);
             }
-            Answer::Queried(answers) => {
+            JobReply::Queried(answers) => {
                 assert!(!call.is_task, "a task was answered as if it were a query");
                 let [before, _, after] = offer.total;
                 let total = total(answers);
                 assert!(total == before || total == after, "{total} in place of {before} or {after}");
             }
-            Answer::Completed { completion, answers, turn, .. } => {
+            JobReply::Completed { completion, answers, idle_period, .. } => {
                 assert!(call.is_task);
                 if !call.is_cut {
                     assert_eq!(completion, offer.completion, "task {} of run {}", call.offer, call.run);
                     assert!(answers.is_empty() || total(answers) == offer.total[1]);
                 }
-                let undo = |undo| Job::Undo { run_id, turn, undo };
+                let undo = |undo| Job::Undo { run_id, idle_period, undo };
                 if !is_wanted || call.is_cut {
                     self.undos.push(undo(Undo::Evict));
                     return;
@@ -302,7 +302,7 @@ impl World {
                     }
                 }
             }
-            Answer::Failed(failure) => {
+            JobReply::Failed(failure) => {
                 assert!(call.is_cut, "task {} of run {} failed: {failure}", call.offer, call.run);
                 if is_wanted {
                     served.token = None;

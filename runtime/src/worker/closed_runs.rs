@@ -1,9 +1,9 @@
 //! Drops cached runs that have ended without a task: terminated, timed out, deleted, or ended by another worker.
 //!
-//! No task tells a worker of such an end, and its cache would keep the run until a thousand others have come. Dropping
-//! whatever has been idle for long would be simpler, but workflows that wait for long are what the cache is for: each would be
-//! replayed when it wakes. So the server is asked about them, seldom: a minute after a run's last task, then whenever its
-//! idle time has doubled, at last once an hour; and about few at a time.
+//! No task reports such an end to a worker, and its cache would keep the run until a thousand others have come. It would be
+//! simpler to drop every run that has been idle for long, but the cache is there for workflows that wait for long: each would
+//! be replayed when it wakes. So the worker asks the server about few runs at a time, and seldom: a minute after a run's last
+//! task, then whenever its idle time has doubled, at last once an hour.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -29,13 +29,13 @@ pub(super) async fn drop_closed_runs(shell: &Shell, first_check: Duration) -> In
         for run in idle_runs(shell, first_check).await {
             match is_closed(shell, &run).await {
                 Ok(true) => {
-                    let IdleRun { run_id, turn, .. } = run;
-                    // If a task has come meanwhile, nothing happens.
-                    shell.threads.tell(&run_id, Job::Undo { run_id: run_id.clone(), turn, undo: Undo::Evict });
+                    let IdleRun { run_id, idle_period, .. } = run;
+                    // Ignored if a task has come meanwhile.
+                    shell.threads.send(&run_id, Job::Undo { run_id: run_id.clone(), idle_period, undo: Undo::Evict });
                 }
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::debug!(%error, "the server was not asked about idle workflows; it will be, later");
+                    tracing::debug!(%error, "the server could not be asked about idle workflows; the worker asks again later");
                     break;
                 }
             }
@@ -50,7 +50,7 @@ async fn idle_runs(shell: &Shell, first: Duration) -> Vec<IdleRun> {
         thread.send(Job::ListIdle { first, limit: AT_A_TIME, reply });
         tokio::select! {
             listed = listed => runs.extend(listed.into_iter().flatten()),
-            // A thread that is lost has no runs.
+            // A thread that was given up has no runs.
             () = thread.lost.cancelled() => {}
         }
     }
