@@ -16,9 +16,12 @@ pub(super) enum Rule {
     /// The scope of a coroutine that has ended stays for the coroutines it spawned: they remain cancelled if it was, they take a
     /// request that it had not taken, and its handle still cancels them. Before, its parent adopted them.
     EndedScopesStay = 2,
+    /// A cancelled timer keeps its outcome until its future takes it. Before, the outcome was lost when history had the
+    /// cancellation, so a future that was polled later waited for ever.
+    CancelledTimersStay = 3,
 }
 
-const KNOWN: &[Rule] = &[Rule::Base, Rule::EndedScopesStay];
+const KNOWN: &[Rule] = &[Rule::Base, Rule::EndedScopesStay, Rule::CancelledTimersStay];
 
 /// What our workers write as the SDK's name; the numbers of other SDKs mean other things.
 pub(crate) const SDK_NAME: &str = "everloop";

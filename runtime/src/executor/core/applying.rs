@@ -23,11 +23,36 @@ impl Core {
     pub(in crate::executor) fn confirm_cancel(&self, id: OperationId) {
         let mut inner = self.inner.borrow_mut();
         let inner = &mut *inner;
-        if let Some(Operation { kind: Kind::Durable(machine), .. }) = inner.operations.get_mut(&id) {
+        if let Some(Operation { kind: Kind::Durable(machine), stays, .. }) = inner.operations.get_mut(&id) {
             machine.cancel_confirmed();
             if machine.is_over() {
                 inner.keys.retain(|_, known| *known != id);
-                inner.forget(id);
+                if !*stays {
+                    inner.forget(id);
+                }
+            }
+        }
+    }
+
+    /// Operations that this task cancelled, that end when history confirms it, and whose outcome was not taken yet.
+    pub(in crate::executor) fn cancelled_and_untaken(&self) -> Vec<OperationId> {
+        let inner = self.inner.borrow();
+        let cancelled = inner.issued.iter().filter_map(|issued| issued.cancels);
+        let is_untaken = |id: &OperationId| match inner.operations.get(id) {
+            Some(Operation { kind: Kind::Durable(machine), outcome: Some(_), detached: false, .. }) => {
+                machine.ends_when_cancel_is_confirmed()
+            }
+            _ => false,
+        };
+        cancelled.filter(is_untaken).collect()
+    }
+
+    /// Keeps operations until their outcome is taken.
+    pub(in crate::executor) fn keep(&self, operations: &[OperationId]) {
+        let mut inner = self.inner.borrow_mut();
+        for id in operations {
+            if let Some(operation) = inner.operations.get_mut(id) {
+                operation.stays = true;
             }
         }
     }

@@ -23,6 +23,7 @@ impl Core {
         match operation.outcome.take() {
             Some(outcome) => {
                 self.ready.pass(operation.site);
+                operation.stays = false;
                 inner.forget(id);
                 Poll::Ready(outcome)
             }

@@ -44,6 +44,8 @@ pub(in crate::executor) struct Operation {
     pub(in crate::executor) polled: bool,
     /// Nobody will take its outcome.
     pub(in crate::executor) detached: bool,
+    /// Whether it stays until its outcome is taken, though no further event names it.
+    pub(in crate::executor) stays: bool,
 }
 
 pub(in crate::executor) enum Kind {
@@ -57,7 +59,7 @@ pub(in crate::executor) enum Kind {
 
 impl Operation {
     pub(in crate::executor) fn new(scope: ScopeId, kind: Kind, site: CallSite) -> Self {
-        Self { scope, kind, site, waker: None, outcome: None, polled: false, detached: false }
+        Self { scope, kind, site, waker: None, outcome: None, polled: false, detached: false, stays: false }
     }
 
     /// Whether cancelling its scope would reach workflow code that waits.

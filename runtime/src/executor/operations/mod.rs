@@ -54,6 +54,11 @@ pub(crate) trait Machine {
     /// History has the event of the command that cancelled it.
     fn cancel_confirmed(&mut self) {}
 
+    /// Whether the event of the command that cancelled it is the last to name it.
+    fn ends_when_cancel_is_confirmed(&self) -> bool {
+        false
+    }
+
     /// Applies an event. Returns the outcome if the event decides it.
     fn apply(&mut self, event_id: i64, change: Self::Change) -> Result<Option<Outcome>, ReplayError>;
 

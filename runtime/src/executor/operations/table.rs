@@ -90,6 +90,12 @@ macro_rules! table {
                 }
             }
 
+            pub(in crate::executor) fn ends_when_cancel_is_confirmed(&self) -> bool {
+                match self {
+                    $(Self::$Name(machine) => machine.ends_when_cancel_is_confirmed(),)*
+                }
+            }
+
             pub(in crate::executor) fn apply(&mut self, event_id: i64, change: Change) -> Result<Option<Outcome>, ReplayError> {
                 match (self, change) {
                     $((Self::$Name(machine), Change::$Name(change)) => machine.apply(event_id, change),)*

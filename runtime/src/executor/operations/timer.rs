@@ -121,6 +121,10 @@ impl Machine for Timer {
         self.state = State::Cancelled;
     }
 
+    fn ends_when_cancel_is_confirmed(&self) -> bool {
+        self.state == State::Cancelling
+    }
+
     fn apply(&mut self, event_id: i64, _: Fired) -> Result<Option<Outcome>, ReplayError> {
         self.state = match self.state {
             State::Running => State::Fired,

@@ -153,6 +153,12 @@ impl Run {
             self.settle()?;
             self.end_if_returned();
         }
+        if !self.core.is_torn_down() {
+            let untaken = self.core.cancelled_and_untaken();
+            if !untaken.is_empty() && self.holds(Rule::CancelledTimersStay) {
+                self.core.keep(&untaken);
+            }
+        }
         Ok(())
     }
 

@@ -311,3 +311,40 @@ fn conditions_and_fields_can_be_waited_for_again_after_a_cancellation() {
     expect![[""]].assert_eq(&story.cancel().task());
     expect![["CompleteWorkflow\n"]].assert_eq(&story.signal("pay", 0).task());
 }
+
+/// Awaits a timer long after the workflow was asked to cancel.
+fn timer_awaited_late() -> Scripted<()> {
+    workflow(|_: Rc<()>| async {
+        let mut timer = std::pin::pin!(sleep(SECOND));
+        select! {
+            _ = cancelled() => {},
+            _ = &mut timer => {},
+        }
+        shield(work(1)).await??;
+        assert_eq!(timer.await, Err(Cancelled));
+        Ok(7)
+    })
+}
+
+#[test]
+fn cancelled_timer_keeps_its_outcome_until_it_is_polled() {
+    let mut story = timer_awaited_late().story();
+    story.task();
+    expect![["CancelTimer(1)\nScheduleActivity(work, id 2)\n"]].assert_eq(&story.cancel().task());
+    assert_eq!(story.rules, [3]);
+    expect![["CompleteWorkflow\n"]].assert_eq(&story.complete("2", 1).task());
+
+    let mut story = timer_awaited_late().story();
+    story.task();
+    story.cancel().task();
+    expect![["CompleteWorkflow\n"]].assert_eq(&story.lose_task().complete("2", 1).task());
+}
+
+#[test]
+fn cancelled_timer_loses_its_outcome_in_histories_of_the_base_rules() {
+    let mut story = timer_awaited_late().story().without_rules();
+    story.task();
+    story.cancel().task();
+    assert!(story.rules.is_empty());
+    expect![[""]].assert_eq(&story.lose_task().complete("2", 1).task());
+}
