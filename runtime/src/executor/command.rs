@@ -1,4 +1,4 @@
-//! What the workflow asked for in a task, and whether history agrees.
+//! Commands: the workflow issues them in a task, and history must agree on replay.
 
 use std::fmt;
 use std::panic::Location;
@@ -38,7 +38,7 @@ impl fmt::Display for CallSite {
     }
 }
 
-/// What identifies a command on replay: its kind and id, never its payloads.
+/// The identity of a command on replay: its kind and id, never its payloads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CommandKind {
     /// Starts or cancels an operation.
@@ -71,7 +71,7 @@ pub(super) struct Issued {
     pub(super) operation: Option<OperationId>,
     /// The operation that the command cancels. If it ends in the same task, nothing is left to cancel.
     pub(super) cancels: Option<OperationId>,
-    /// What to send. Absent on replay, where nothing is sent.
+    /// The message to send. Absent on replay, where nothing is sent.
     pub(super) attributes: Option<Attributes>,
     pub(super) summary: Option<String>,
 }
@@ -81,7 +81,7 @@ impl Issued {
         Self { kind: kind.into(), site, operation: None, cancels: None, attributes, summary: None }
     }
 
-    /// Takes the command as it is sent. What is left still identifies the event that it must become.
+    /// Takes the command as it is sent. The rest still identifies the event that it must become.
     pub(super) fn take_wire(&mut self) -> Command {
         let kind = match &self.kind {
             CommandKind::Operation(command) => command.command_type(),

@@ -16,7 +16,7 @@ use crate::raw;
 /// The future of workflow code: it never leaves the thread of its run.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// A future that the executor polls: `run`, a handler, or what `spawn` was given.
+/// A future that the executor polls: `run`, a handler, or an argument of `spawn`.
 pub(super) struct Coroutine {
     pub(super) future: LocalFuture<Output>,
     pub(super) scope: ScopeId,
@@ -24,7 +24,7 @@ pub(super) struct Coroutine {
     queued: Arc<CoroutineWaker>,
 }
 
-/// What a coroutine ends with.
+/// The output of a coroutine.
 pub(crate) enum Output {
     /// `run` returned.
     Run(Result<raw::Payload, WorkflowError>),
@@ -32,7 +32,7 @@ pub(crate) enum Output {
     Signal(Result<(), WorkflowError>),
     /// An update's handler returned.
     Update { update_id: String, result: Result<raw::Payload, WorkflowError> },
-    /// A spawned coroutine ended; who joins it has the value.
+    /// A spawned coroutine ended; its join handle has the value.
     Spawned,
 }
 

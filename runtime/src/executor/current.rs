@@ -22,7 +22,7 @@ pub(crate) fn try_current() -> Option<Rc<Core>> {
 /// The current run.
 ///
 /// # Panics
-/// Outside a workflow, with what to call instead.
+/// Outside a workflow; the message names the function to call instead.
 #[track_caller]
 pub(crate) fn current(called: &str, instead: &str) -> Rc<Core> {
     match try_current() {

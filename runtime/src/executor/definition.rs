@@ -1,4 +1,4 @@
-//! Workflow types behind pointers: what the executor needs of user code.
+//! Workflow types behind pointers: the interface between the executor and user code.
 
 use std::any::Any;
 use std::rc::Rc;
@@ -33,5 +33,5 @@ pub(crate) trait Instance {
     fn workflow(&self) -> Rc<dyn Any>;
 }
 
-/// A handler that was started, and what to make of it if the workflow ends first.
+/// A handler that was started, and its policy if the workflow ends first.
 pub(crate) type Started<T> = Result<(LocalFuture<Result<T, WorkflowError>>, UnfinishedPolicy), DecodeError>;

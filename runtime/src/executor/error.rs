@@ -6,7 +6,7 @@ use super::command::{CallSite, CommandKind};
 use super::panic::Panic;
 use crate::data::{DecodeError, Failure};
 
-/// What people can do about code that no longer fits its history.
+/// Advice for code that no longer fits its history.
 const ADVICE: &str = "the workflow's code has changed since the history was recorded, or depends on something that differs \
      between runs (clock, random numbers, the order of a hash map): run this workflow with the code that recorded it";
 

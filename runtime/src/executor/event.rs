@@ -1,4 +1,4 @@
-//! The event table: what each kind of event means to a run.
+//! The event table: the meaning of each kind of event for a run.
 //!
 //! An event is either an *output*, which a command or an update's message became, or an *input* of the next task.
 
@@ -12,7 +12,7 @@ use everloop_proto::temporal::api::history::v1::{
 
 use super::operations::{Change, Key};
 
-/// What an event among the inputs of a task means.
+/// An event among the inputs of a task.
 pub(super) struct Input {
     pub(super) event_id: i64,
     pub(super) meaning: Meaning,

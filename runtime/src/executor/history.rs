@@ -16,7 +16,7 @@ use everloop_proto::temporal::api::history::v1::{
 use super::error::ReplayError;
 use super::event::{self, Input};
 
-/// What came of a task, as history has it.
+/// The outputs of a task in history.
 pub(super) struct Outputs {
     pub(super) completed_event_id: i64,
     pub(super) completed: WorkflowTaskCompletedEventAttributes,
@@ -31,13 +31,13 @@ pub(super) struct TaskStart {
     pub(super) attributes: WorkflowTaskStartedEventAttributes,
 }
 
-/// What a reader finds next.
+/// The next part of a history.
 pub(super) enum Next {
     /// A task that history has completed.
     Replay { inputs: Vec<Input>, start: TaskStart, outputs: Box<Outputs> },
     /// The task to complete now.
     Live { inputs: Vec<Input>, start: TaskStart },
-    /// Neither: what is left belongs to no task yet.
+    /// Neither: the remaining events belong to no task yet.
     End,
     /// Where the task ends is on a later page.
     NeedHistory,
@@ -63,7 +63,7 @@ impl Reader {
         self.next_event_id
     }
 
-    /// Forgets what was read and not used, and wants this event next.
+    /// Drops the events that were read and not used, and expects this event next.
     pub(super) fn rewind(&mut self, next_event_id: i64) {
         self.events.clear();
         self.next_event_id = next_event_id;
@@ -102,7 +102,7 @@ impl Reader {
         }
     }
 
-    /// What came of the task that was completed last. `None` if its end is on a later page.
+    /// The outputs of the task that was completed last. `None` if its end is on a later page.
     pub(super) fn outputs(&mut self) -> Result<Option<Outputs>, ReplayError> {
         let Some(end) = self.outputs_end(0) else { return Ok(None) };
         let mut events = self.events.drain(..end);

@@ -1,4 +1,4 @@
-//! What a workflow knows about its own run.
+//! Facts about a run, for its workflow.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -8,13 +8,13 @@ use everloop_proto::temporal::api::history::v1::WorkflowExecutionStartedEventAtt
 use crate::data::limit_from_wire;
 use crate::raw;
 
-/// What a workflow knows about its own run. See [`info`](crate::info).
+/// Facts about a run, for its workflow. See [`info`](crate::info).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct WorkflowInfo {
     /// The namespace it runs in.
     pub namespace: String,
-    /// Chosen by who started it.
+    /// Chosen by the caller that started it.
     pub workflow_id: String,
     /// Made by the server.
     pub run_id: String,
@@ -85,7 +85,7 @@ impl WorkflowInfo {
     }
 }
 
-/// Maps of the wire have no order; what workflow code sees has one.
+/// Sorts the fields: maps of the wire have no order, and workflow code must see one.
 fn sorted<'a>(fields: impl Iterator<Item = (&'a String, &'a raw::Payload)>) -> BTreeMap<String, raw::Payload> {
     fields.map(|(key, value)| (key.clone(), value.clone())).collect()
 }

@@ -1,22 +1,22 @@
 //! The deterministic executor: history in, commands out.
 //!
-//! A [`Run`] is one execution of one workflow. [`Run::begin`] takes a workflow task as the server sent it and answers a
-//! [`Step`]: the commands that complete the task, the wish for more history, or why the task cannot be completed. What
-//! the workflow code sees (time, random numbers, results) comes from history alone, so the same history gives the same
-//! commands, however it is cut into tasks and pages. Nothing here knows a clock, a socket or a thread.
+//! A [`Run`] is one execution of one workflow. [`Run::begin`] takes a workflow task as the server sent it and returns a
+//! [`Step`]: the commands that complete the task, a request for more history, or the reason why the task fails. Workflow
+//! code sees time, random numbers and results from history alone, so the same history leads to the same commands, however
+//! it is cut into tasks and pages. Nothing here knows a clock, a socket or a thread.
 //!
 //! The parts, from the outside in:
 //!
 //! * [`run`](self::run): the contract, and the order of things within a task;
 //! * [`history`](self::history): events grouped into tasks, each with its inputs and its outputs;
-//! * [`event`](self::event): the event table, what each kind of event means;
+//! * [`event`](self::event): the event table: the meaning of each kind of event;
 //! * [`operations`](self::operations): the operations that history knows, one file for each kind;
-//! * [`core`](self::core): what the futures of workflow code and the executor share: operations, scopes, commands;
+//! * [`core`](self::core): shared by the futures of workflow code and the executor: operations, scopes, commands;
 //! * [`coroutine`](self::coroutine): futures, and the queue that orders them by their wakes;
 //! * [`command`](self::command): the commands of a task, and whether history agrees;
 //! * [`scope`](self::scope), [`update`](self::update), [`end`](self::end): one job each.
 //!
-//! *Invariant: `executor/` gives the same commands for the same history, however it is cut into tasks and pages.*
+//! *Invariant: `executor/` issues the same commands for the same history, however it is cut into tasks and pages.*
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod command;

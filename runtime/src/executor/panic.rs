@@ -24,7 +24,7 @@ impl fmt::Display for Panic {
 }
 
 impl Panic {
-    /// What to write instead, after the message of a panic of workflow code that called tokio.
+    /// Advice after the message of a panic: names the functions to call in place of tokio's.
     pub(crate) fn advice(&self) -> &'static str {
         match self.message.contains("there is no reactor running") || self.message.contains("Tokio 1.x runtime") {
             true => {
@@ -42,7 +42,7 @@ thread_local! {
     static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs user code; a panic becomes a value. It is reported by who gets it, so the hook prints nothing.
+/// Runs user code; a panic becomes a value. The caller reports it, so the hook prints nothing.
 pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
     let outer = CATCHING.replace(true);
     let result = catch_unwind(AssertUnwindSafe(code));
@@ -56,7 +56,7 @@ pub(crate) fn discard<T>(values: T) -> Result<(), Panic> {
 }
 
 impl Panic {
-    /// What `catch_unwind` gave on this thread.
+    /// A panic that `catch_unwind` returned on this thread.
     pub(crate) fn from_payload(payload: Box<dyn Any + Send>) -> Self {
         let location = LOCATION.take();
         let message = match payload.downcast::<String>() {
@@ -64,7 +64,7 @@ impl Panic {
             Err(payload) => match payload.downcast::<&'static str>() {
                 Ok(text) => (*text).to_owned(),
                 Err(payload) => {
-                    // The value's own destructor may panic in its turn. What comes of that is leaked: there may be no end to it.
+                    // The value's own destructor may panic in its turn. That second panic is leaked: there may be no end to them.
                     let outer = CATCHING.replace(true);
                     if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
                         std::mem::forget(next);

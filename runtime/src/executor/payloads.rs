@@ -1,4 +1,4 @@
-//! Whether a replayed command carries what was recorded: for the replay check of the test kit alone.
+//! Compares payloads of replayed commands with history: for the replay check of the test kit alone.
 //!
 //! Ordinary replay never looks at payloads, because code may change a field of an input and still replay. A test runs the
 //! same code twice, so a difference there means that the code depends on something that differs between runs. JSON is

@@ -23,7 +23,7 @@ pub(super) enum Rule {
 
 const KNOWN: &[Rule] = &[Rule::Base, Rule::EndedScopesStay, Rule::CancelledTimersStay];
 
-/// What our workers write as the SDK's name; the numbers of other SDKs mean other things.
+/// The SDK's name that our workers record. The numbers of other SDKs have other meanings.
 pub(crate) const SDK_NAME: &str = "everloop";
 
 pub(super) struct Rules {

@@ -17,7 +17,7 @@ struct Scope {
     ended: bool,
     /// Set once and for good.
     cancelled: bool,
-    /// A cancellation that met nobody waiting: the next operation polled in the scope takes it.
+    /// No operation was pending when the cancellation came: the next one that is polled in the scope takes it.
     undelivered: bool,
 }
 
@@ -93,7 +93,7 @@ impl Scopes {
         self.scopes.get_mut(&id).is_some_and(|scope| !std::mem::replace(&mut scope.cancelled, true))
     }
 
-    /// Nobody was waiting: keep the cancellation for who polls next.
+    /// Keeps the cancellation for the next operation that is polled, because none was pending.
     pub(super) fn leave_undelivered(&mut self, id: ScopeId) {
         if let Some(scope) = self.scopes.get_mut(&id) {
             scope.undelivered = true;

@@ -21,7 +21,7 @@ pub(crate) struct Update {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) input: Vec<raw::Payload>,
-    /// What the acceptance refers to: the message's id and the event it follows.
+    /// The acceptance refers to it: the message's id and the event it follows.
     pub(crate) message_id: String,
     pub(crate) sequencing_event_id: i64,
     pub(crate) request: wire::Request,
@@ -48,7 +48,7 @@ impl Update {
         Some(decoded)
     }
 
-    /// The update that an event says was accepted. `None` if the event does not tell.
+    /// The update that an event accepted. `None` if the event does not have it.
     pub(crate) fn from_accepted(accepted: &WorkflowExecutionUpdateAcceptedEventAttributes) -> Option<Self> {
         let mut update = Self::from_request(accepted.accepted_request.clone()?);
         update.id.clone_from(&accepted.protocol_instance_id);
@@ -100,7 +100,7 @@ pub(super) fn accepted(outputs: &[HistoryEvent]) -> Vec<(i64, Update)> {
     accepted.collect()
 }
 
-/// What identifies on replay a command that gives a message its place.
+/// The identity on replay of a command that places a message among the other commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum UpdateCommand {
     Accept { update_id: String },

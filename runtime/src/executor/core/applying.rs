@@ -1,4 +1,4 @@
-//! Events: what history says about operations.
+//! Applying events of history to operations.
 
 use std::any::Any;
 use std::rc::Rc;
@@ -61,7 +61,7 @@ impl Core {
     pub(in crate::executor) fn apply(&self, event_id: i64, key: &Key, change: Change) -> Result<(), ReplayError> {
         let mut inner = self.inner.borrow_mut();
         let inner = &mut *inner;
-        let Some(&id) = inner.keys.get(key) else { return Err(key.unknown(event_id)) };
+        let Some(&id) = inner.keys.get(key) else { return Err(change.unknown(event_id, key)) };
         let Some(Operation { kind: Kind::Durable(machine), .. }) = inner.operations.get_mut(&id) else {
             inner.keys.remove(key);
             return Ok(());
@@ -93,12 +93,12 @@ impl Core {
         self.inner.borrow_mut().workflow.take()
     }
 
-    /// Takes what was waited for, with the wakers that user code made.
+    /// Takes the operations, with the wakers that user code made.
     pub(in crate::executor) fn take_operations(&self) -> impl Sized + use<> {
         std::mem::take(&mut self.inner.borrow_mut().operations)
     }
 
-    /// Operations that are waited for, with what they are: for people who ask why a workflow does not move.
+    /// Describes the pending operations, for people who ask why a workflow does not move.
     pub(in crate::executor) fn waiting(&self) -> Vec<String> {
         let inner = self.inner.borrow();
         let pending = inner.operations.values().filter(|operation| operation.is_pending());
@@ -107,7 +107,7 @@ impl Core {
 }
 
 impl Inner {
-    /// An event gave the outcome. What this task asked to be cancelled is over already.
+    /// Resolves an operation by an event. A command of this task to cancel it is withdrawn: it is over already.
     pub(super) fn settle(&mut self, id: OperationId, outcome: Outcome) {
         self.issued.retain(|issued| issued.cancels != Some(id));
         let Some(operation) = self.operations.get_mut(&id) else { return };

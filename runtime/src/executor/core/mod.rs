@@ -1,4 +1,4 @@
-//! What the futures of workflow code and the executor share.
+//! The state that the futures of workflow code and the executor share.
 //!
 //! Workflow code issues commands and waits for operations; the executor applies events to them. Both hold the same
 //! [`Core`], and only one of them runs at a time.
@@ -29,11 +29,11 @@ use super::random::RandomSource;
 use super::scope::{ScopeId, Scopes};
 use crate::data::WorkerActivityOptions;
 
-/// What the operations of a run share. It never leaves the run's thread, nor does a future that holds it: where a program
-/// tries, in an activity or a spawned task, this is the name that the compiler gives as the reason.
+/// State that the operations of a run share. Neither it nor a future that holds it leaves the run's thread. Where a program
+/// tries that, in an activity or a spawned task, the compiler names this type as the reason.
 pub struct OnlyInsideAWorkflow {
     pub(in crate::executor) ready: Arc<Ready>,
-    /// Whether what is replayed is compared with what was recorded, payloads too.
+    /// Whether replay compares payloads, too.
     compares_payloads: Cell<bool>,
     inner: RefCell<Inner>,
 }
@@ -44,14 +44,14 @@ pub(crate) type Core = OnlyInsideAWorkflow;
 /// Makes a future `!Send` for the same reason as everything else in it, so that it is one error.
 pub(crate) type WorkflowOnly = PhantomData<Rc<OnlyInsideAWorkflow>>;
 
-/// What workflow code may do just now.
+/// The access that workflow code has at the moment.
 #[derive(Clone, PartialEq)]
 enum Access {
     /// Everything.
     Full,
-    /// Read. The text says who reads, for messages.
+    /// Read. The text names the reader, for messages.
     Read(String),
-    /// Nothing: the run is over, and what still drops must not disturb.
+    /// None: the run is over, and destructors must have no effect.
     TornDown,
 }
 
@@ -116,7 +116,7 @@ impl Core {
         self.inner.borrow().now
     }
 
-    /// What the run knows about itself. It is known before any workflow code runs.
+    /// Facts about the run. They are known before any workflow code runs.
     pub(crate) fn info(&self) -> Rc<WorkflowInfo> {
         self.inner.borrow().info.clone().expect("the first event sets it before workflow code runs")
     }
@@ -125,7 +125,7 @@ impl Core {
         self.inner.borrow().replaying
     }
 
-    /// Who reads, where writing is refused.
+    /// The reader, where writing is refused.
     pub(crate) fn read_only(&self) -> Option<String> {
         match &self.inner.borrow().access {
             Access::Read(reader) => Some(reader.clone()),
@@ -186,7 +186,7 @@ impl Core {
         }
     }
 
-    /// Keeps what is replayed, to compare it with what was recorded.
+    /// Makes replay compare payloads, too.
     pub(in crate::executor) fn compare_payloads(&self) {
         self.compares_payloads.set(true);
     }

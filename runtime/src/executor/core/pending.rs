@@ -1,4 +1,4 @@
-//! Waiting: what the future of an operation does with it.
+//! Waiting: the future of an operation polls, cancels and drops it.
 
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -108,7 +108,7 @@ impl Inner {
         }
     }
 
-    /// Nobody will take the outcome. An operation that events will still name stays until they come.
+    /// The future is gone. An operation that events will still name stays until they come.
     pub(super) fn detach(&mut self, id: OperationId) {
         let Some(operation) = self.operations.get_mut(&id) else { return };
         operation.detached = true;
@@ -127,7 +127,7 @@ impl Inner {
     }
 }
 
-/// One operation that a future waits for. Dropping it before it gave an outcome does what `on_drop` says.
+/// One operation that a future waits for. If it is dropped before it returned the outcome, `on_drop` decides.
 pub(crate) struct Pending {
     core: Rc<Core>,
     id: OperationId,

@@ -49,7 +49,7 @@ impl Core {
 }
 
 impl Inner {
-    /// Cancels what is pending in a scope, in creation order. If nobody was waiting, who polls next takes it.
+    /// Cancels the pending operations of a scope, in creation order. If there is none, the next one that is polled takes it.
     pub(super) fn cancel_scope(&mut self, scope: ScopeId) {
         if !self.scopes.cancel(scope) {
             return;

@@ -24,7 +24,7 @@ use crate::executor::error::ReplayError;
 use crate::executor::scope::ScopeId;
 use crate::raw;
 
-/// What a call asks for, before the run gives it an id.
+/// A call of an activity that has no id yet.
 pub(crate) struct ActivityRequest {
     pub(crate) activity_type: &'static str,
     /// The options of the call itself, which win over those of the attribute.
@@ -101,7 +101,7 @@ fn schedule_command(
     }
 }
 
-/// What identifies an activity's commands on replay.
+/// The identity of an activity's command on replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ActivityCommand {
     Schedule { activity_type: String, activity_id: String },
@@ -184,6 +184,10 @@ impl Machine for Activity {
         Ok(Some((Key::Event(scheduled_event_id), closing)))
     }
 
+    fn unknown(key: &Key) -> String {
+        format!("{key} scheduled no activity")
+    }
+
     fn recorded(event: &EventAttributes) -> Option<ActivityCommand> {
         match event {
             EventAttributes::ActivityTaskScheduledEventAttributes(activity) => Some(ActivityCommand::Schedule {
@@ -258,7 +262,7 @@ impl Machine for Activity {
 }
 
 impl Activity {
-    /// What the workflow receives for the event that closes the activity.
+    /// The result that the workflow receives for the event that closes the activity.
     fn result(&self, closing: Closing) -> Result<Option<raw::Payload>, Box<Failure>> {
         let cause = |failure: Option<WireFailure>| Failure::from_wire(failure.unwrap_or_default());
         let (cause, ended) = match closing {
@@ -296,7 +300,7 @@ impl Activity {
         Err(self.failure(cause, ended).into())
     }
 
-    /// What the workflow receives when it cancels the activity without waiting for it.
+    /// The outcome of an activity that the workflow cancels without waiting for it.
     fn cancelled(&self, scheduled_event_id: i64) -> Outcome {
         let ended = Ended {
             retry_state: RetryState::CancelRequested,
@@ -326,7 +330,7 @@ impl Activity {
     }
 }
 
-/// What the closing event says besides the cause.
+/// The content of a closing event besides the cause.
 struct Ended {
     retry_state: RetryState,
     scheduled_event_id: i64,

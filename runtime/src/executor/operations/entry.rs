@@ -1,4 +1,4 @@
-//! What workflow code waits for: one entry for each timer, activity, condition or join.
+//! Operations that workflow code waits for: one entry for each timer, activity, condition or join.
 
 use std::task::Waker;
 
@@ -12,18 +12,18 @@ use crate::raw;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct OperationId(pub(in crate::executor) u64);
 
-/// What an operation ended with.
+/// The outcome of an operation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Outcome {
     /// A timer fired, a coroutine ended, or a scope was cancelled and the operation waited for that.
     Ready,
     /// The operation or its scope was cancelled.
     Cancelled,
-    /// What the activity returned.
+    /// The activity returned a result or a failure.
     Returned(Result<Option<raw::Payload>, Box<Failure>>),
 }
 
-/// What dropping the future of a pending operation does.
+/// The effect of dropping the future of a pending operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnDrop {
     /// Cancels it durably, by its type.
@@ -42,7 +42,7 @@ pub(in crate::executor) struct Operation {
     pub(in crate::executor) outcome: Option<Outcome>,
     /// Whether a future has polled it yet: an undelivered cancellation meets operations at their first poll.
     pub(in crate::executor) polled: bool,
-    /// Nobody will take its outcome.
+    /// Its future is gone, so its outcome will not be taken.
     pub(in crate::executor) detached: bool,
     /// Whether it stays until its outcome is taken, though no further event names it.
     pub(in crate::executor) stays: bool,

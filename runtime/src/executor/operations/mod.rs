@@ -1,8 +1,7 @@
 //! Operations that history knows: a command asks for each, and events move it.
 //!
-//! Each kind has one file: what workflow code requests, the command that asks for it, its states, what each event does to
-//! it, what cancelling it takes, how it reads in a stack trace, and how its commands are matched with events on replay. The
-//! table below lists the files; everything else in the executor is the same for all of them.
+//! Each kind has one file with its request, command, states, changes by events, cancellation, line in a stack trace, and
+//! part of replay matching. The table below lists the files; everything else in the executor is the same for all of them.
 
 mod activity;
 mod entry;
@@ -31,14 +30,17 @@ table! {
 
 /// One operation of one kind, from its command to its end.
 pub(crate) trait Machine {
-    /// What identifies its commands on replay: kind and ids, never payloads.
+    /// The identity of its commands on replay: kind and ids, never payloads.
     type Command;
-    /// What an event does to it.
+    /// A change by an event.
     type Change;
 
     /// Takes an event about operations of this kind, with the key that finds the operation: `None` if workflow code cannot
     /// notice the event. Returns events about anything else.
     fn read(event: EventAttributes) -> Result<Option<(Key, Self::Change)>, EventAttributes>;
+
+    /// The reason why an event with a key that finds no operation is impossible.
+    fn unknown(key: &Key) -> String;
 
     /// The command that became this event.
     fn recorded(event: &EventAttributes) -> Option<Self::Command>;
@@ -71,28 +73,25 @@ pub(crate) trait Machine {
     fn describe(&self, site: CallSite) -> String;
 }
 
-/// How an event names its operation.
+/// The name that an event has for its operation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
-    /// By the event of the operation's command.
+    /// The event of the operation's command.
     Event(i64),
-    /// By the timer's id.
+    /// The timer's id.
     Timer(String),
 }
 
-impl Key {
-    /// The error of an event that names no operation.
-    pub(super) fn unknown(&self, event_id: i64) -> ReplayError {
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Event(scheduled) => {
-                ReplayError::invalid(event_id, format!("event {scheduled} scheduled no activity"))
-            }
-            Self::Timer(timer_id) => ReplayError::invalid(event_id, format!("there is no timer `{timer_id}`")),
+            Self::Event(event_id) => write!(f, "event {event_id}"),
+            Self::Timer(timer_id) => write!(f, "timer `{timer_id}`"),
         }
     }
 }
 
-/// What cancelling an operation takes, and whether the workflow goes on at once.
+/// The next step of a cancellation, and whether the workflow goes on at once.
 #[derive(Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "each lives for a moment")]
 pub(crate) enum Cancel {
@@ -100,7 +99,7 @@ pub(crate) enum Cancel {
     Withdraw(Outcome),
     /// Ask the server. With an outcome the workflow goes on at once, else when an event decides.
     Ask { kind: CommandKind, attributes: CommandAttributes, outcome: Option<Outcome> },
-    /// Ask nobody; the workflow goes on.
+    /// Send nothing; the workflow goes on.
     GoOn(Outcome),
     /// The operation is over, or was cancelled before.
     Nothing,

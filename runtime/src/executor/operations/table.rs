@@ -8,13 +8,13 @@ macro_rules! table {
             $($Name($file::$Name),)*
         }
 
-        /// What identifies a command of any operation.
+        /// The identity of a command of any operation.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub(crate) enum Command {
             $($Name(<$file::$Name as Machine>::Command),)*
         }
 
-        /// What an event does to an operation of any kind.
+        /// A change by an event of an operation of any kind.
         pub(in crate::executor) enum Change {
             $($Name(<$file::$Name as Machine>::Change),)*
         }
@@ -74,6 +74,14 @@ macro_rules! table {
                     };
                 )*
                 Err(event)
+            }
+
+            /// The error of an event with a key that finds no operation.
+            pub(in crate::executor) fn unknown(&self, event_id: i64, key: &Key) -> ReplayError {
+                let reason = match self {
+                    $(Self::$Name(_) => $file::$Name::unknown(key),)*
+                };
+                ReplayError::invalid(event_id, reason)
             }
         }
 

@@ -41,7 +41,7 @@ impl Core {
     }
 }
 
-/// What identifies a timer's commands on replay.
+/// The identity of a timer's command on replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TimerCommand {
     Start { timer_id: String },
@@ -96,6 +96,10 @@ impl Machine for Timer {
             EventAttributes::TimerFiredEventAttributes(fired) => Ok(Some((Key::Timer(fired.timer_id), Fired))),
             other => Err(other),
         }
+    }
+
+    fn unknown(key: &Key) -> String {
+        format!("there is no {key}")
     }
 
     fn recorded(event: &EventAttributes) -> Option<TimerCommand> {

@@ -1,4 +1,4 @@
-//! Coroutines: the order of their polls, and what they end with.
+//! Coroutines: the order of their polls, and their outputs.
 
 use std::task::{Context, Poll};
 
@@ -88,7 +88,7 @@ impl Run {
         });
     }
 
-    /// Sends a message, and issues the command that gives it its place among the others.
+    /// Sends a message, and issues the command that places it among the others.
     pub(super) fn push_message(&mut self, command: UpdateCommand, message: impl FnOnce() -> Message) {
         self.send(message);
         self.core.issue(command.issue());

@@ -28,13 +28,13 @@ use super::rules::Rules;
 use super::update::Update;
 use crate::data::{Failure, Headers, UnfinishedPolicy, WorkerActivityOptions};
 
-/// What a run is told when it is made.
+/// Options of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct RunOptions {
     pub(crate) namespace: String,
     pub(crate) workflow_id: String,
     pub(crate) run_id: String,
-    /// What the worker says about the activities that are called.
+    /// The worker's options for the activities that the workflow calls.
     pub(crate) activity_options: Arc<WorkerActivityOptions>,
     /// Whether the server keeps SDK metadata.
     pub(crate) rules_supported: bool,
@@ -50,7 +50,7 @@ pub(crate) struct Task {
     pub(crate) updates: Vec<Update>,
 }
 
-/// What a run wants next.
+/// The result of a call: the task is done, or the run needs something.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// The task is done: send this.
@@ -59,26 +59,26 @@ pub(crate) enum Step {
     Settled,
     /// The next page, by [`Run::extend`].
     NeedHistory,
-    /// A long replay lets others in: call [`Run::resume`].
+    /// A long replay lets other runs go on: call [`Run::resume`].
     Yielded,
     /// The task fails, and the run is lost: drop it.
     Failed(TaskFailure),
 }
 
-/// What completes a task.
+/// The content of a completed task.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Completion {
     pub(crate) commands: Vec<Command>,
     pub(crate) messages: Vec<Message>,
     /// Rule numbers to record in the SDK metadata.
     pub(crate) rules: Vec<u32>,
-    /// What someone should know who runs the worker.
+    /// Warnings for the worker's log.
     pub(crate) warnings: Vec<String>,
     /// Whether the workflow ends with this task.
     pub(crate) closes: bool,
 }
 
-/// Replayed tasks after which others are let in. Few in tests, where histories are short.
+/// Replayed tasks after which other runs may go on. Few in tests, where histories are short.
 const TASKS_PER_TURN: usize = if cfg!(test) { 4 } else { 200 };
 
 /// One execution of one workflow, from its first event on.
@@ -195,12 +195,12 @@ impl Run {
         self.last_started_event_id
     }
 
-    /// What the run was started with. Known once a task was completed.
+    /// The headers of the start request. Known once a task was completed.
     pub(crate) fn headers(&self) -> Headers {
         Headers::from_map(self.core.info().headers.clone())
     }
 
-    /// How far the code has come, for people who ask why it does not come back.
+    /// The last line that the code has reached, for reports of code that does not return.
     pub(crate) fn last_line(&self) -> LastLine {
         LastLine::new(&self.core.ready)
     }
@@ -218,7 +218,7 @@ fn panic_failure(panic: Panic) -> Failure {
     failure
 }
 
-/// Names for a message that says what there is.
+/// A list of names for a message.
 pub(crate) fn listed(names: &[&str]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

@@ -6,7 +6,7 @@ use crate::executor::command::Issued;
 use crate::executor::error::TaskFailure;
 use crate::executor::update::Update;
 
-/// What a run is doing.
+/// The phase of a run.
 pub(super) enum Phase {
     /// No task is open. The events of the last one's commands may still be to come.
     Idle { unconfirmed: Option<Unconfirmed> },
@@ -61,7 +61,7 @@ impl Phase {
         }
     }
 
-    /// Stops reading history at its end, and returns what the next task brings along.
+    /// Takes the outputs that the next task brings along.
     pub(super) fn take_unconfirmed(&mut self) -> Option<Unconfirmed> {
         match self {
             Self::Replaying(replay) => replay.unconfirmed.take(),

@@ -7,7 +7,7 @@ use crate::executor::current;
 use crate::executor::panic::catch;
 use crate::raw;
 
-/// The built-in query that returns what a workflow waits for.
+/// The built-in query that lists the operations a workflow waits for.
 const STACK_TRACE: &str = "__stack_trace";
 
 /// Why a query has no result.
@@ -33,7 +33,7 @@ impl Run {
         };
         let _entered = current::enter(&self.core);
         let reader = format!("the query `{name}`");
-        // A query is asked now, whatever the task before it was: what it logs is new.
+        // A query runs now, also after a replayed task: its log lines are new.
         let was_replaying = self.core.is_replaying();
         self.core.set_replaying(false);
         let answer = catch(|| self.core.reading(&reader, || instance.query(name, input)));

@@ -1,4 +1,4 @@
-//! Tasks: replayed, then live; and the comparison of what they issued with history.
+//! Tasks: replayed, then live; and the comparison of their commands with history.
 
 use super::phase::{Phase, Unconfirmed};
 use super::{Completion, Run, Step, TASKS_PER_TURN};

@@ -5,8 +5,8 @@ use crate::executor::current;
 use crate::executor::panic::{Panic, discard};
 
 impl Run {
-    /// Drops every coroutine. Whatever their destructors do has no effect. Returns those that panicked, which harms nobody:
-    /// the run is over.
+    /// Drops every coroutine. Their destructors have no effect on the run. Returns the panics of destructors, which do no
+    /// harm: the run is over.
     pub(super) fn tear_down(&mut self) -> Vec<Panic> {
         let _entered = current::enter(&self.core);
         self.core.tear_down();
