@@ -52,7 +52,7 @@ pub(crate) use operations::{ActivityRequest, OnDrop, OperationId, Outcome};
 pub(crate) use panic::{Panic, catch, discard, install_hook};
 pub use random::Random;
 pub(crate) use rules::SDK_NAME;
-pub(crate) use run::{Completion, QueryError, Run, RunOptions, Step, Task, listed};
+pub(crate) use run::{Completion, QueryFailure, Run, RunOptions, Step, Task, listed};
 pub(crate) use scope::ScopeId;
 pub(crate) use update::Update;
 

@@ -7,7 +7,7 @@ use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use tokio::sync::oneshot;
 
 use crate::data::Headers;
-use crate::executor::{Completion, Definition, QueryError, RunOptions, TaskFailure, Update};
+use crate::executor::{Completion, Definition, QueryFailure, RunOptions, TaskFailure, Update};
 use crate::raw;
 
 /// A workflow task or a query for one run.
@@ -33,7 +33,7 @@ pub(super) struct Query {
     pub(super) input: Vec<raw::Payload>,
 }
 
-pub(super) type QueryAnswers = Vec<(String, Result<raw::Payload, QueryError>)>;
+pub(super) type QueryAnswers = Vec<(String, Result<raw::Payload, QueryFailure>)>;
 
 /// The reply to a job.
 pub(super) enum JobReply {

@@ -16,7 +16,7 @@ use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::protocol::v1::Message;
 
 use self::phase::{Phase, Unconfirmed};
-pub(crate) use self::query::QueryError;
+pub(crate) use self::query::QueryFailure;
 use super::core::Core;
 use super::coroutine::{Coroutine, LastLine};
 use super::current;

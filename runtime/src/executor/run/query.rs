@@ -10,16 +10,16 @@ use crate::raw;
 /// The built-in query that lists the operations a workflow waits for.
 const STACK_TRACE: &str = "__stack_trace";
 
-/// Why a query has no result.
+/// The failure of a query.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct QueryError {
+pub(crate) struct QueryFailure {
     pub(crate) failure: Box<Failure>,
 }
 
 impl Run {
     /// Returns the result of a query from the state as it is. Polls nothing.
-    pub(crate) fn query(&self, name: &str, input: &[raw::Payload]) -> Result<raw::Payload, QueryError> {
-        let fail = |failure: Failure| QueryError { failure: failure.into() };
+    pub(crate) fn query(&self, name: &str, input: &[raw::Payload]) -> Result<raw::Payload, QueryFailure> {
+        let fail = |failure: Failure| QueryFailure { failure: failure.into() };
         if let Phase::Failed(failure) = &self.phase {
             return Err(fail(failure.to_failure()));
         }

@@ -21,7 +21,7 @@ use crate::data::{ActivityOptions, Arguments, Codec, DecodeError, Failure, Unfin
 use crate::errors::{ActivityFailure, WorkflowError};
 
 use crate::executor::{
-    Completion, Definition, Instance, LocalFuture, QueryError, Run, RunOptions, Started, Step, Task, TaskFailure,
+    Completion, Definition, Instance, LocalFuture, QueryFailure, Run, RunOptions, Started, Step, Task, TaskFailure,
     Update, command,
 };
 use crate::raw;
@@ -364,7 +364,7 @@ impl Story {
         Ok(self.record(completion, &updates))
     }
 
-    pub(crate) fn query(&self, name: &str) -> Result<u32, QueryError> {
+    pub(crate) fn query(&self, name: &str) -> Result<u32, QueryFailure> {
         self.run.query(name, &[]).map(|answer| decode(&answer).unwrap())
     }
 

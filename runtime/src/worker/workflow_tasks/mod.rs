@@ -18,7 +18,7 @@ pub(super) use self::poll::poll_workflow_tasks;
 use super::jobs::Undo;
 use super::shell::Shell;
 use crate::data::Failure;
-use crate::executor::QueryError;
+use crate::executor::QueryFailure;
 
 impl Shell {
     /// Handles a task, and those that come with the responses to it.
@@ -49,7 +49,7 @@ impl Shell {
                 TaskOutcome::Queried(answers) => self.answer_query(token, answers).await.map(|()| None),
                 TaskOutcome::Failed { failure, .. } if is_query => {
                     self.warn_failed(&identity, &failure, false);
-                    let error = QueryError { failure: failure.into() };
+                    let error = QueryFailure { failure: failure.into() };
                     self.answer_query(token, vec![(String::new(), Err(error))]).await.map(|()| None)
                 }
                 TaskOutcome::Failed { cause, failure } => {

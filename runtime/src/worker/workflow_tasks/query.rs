@@ -4,7 +4,7 @@ use everloop_proto::temporal::api::enums::v1::QueryResultType;
 use everloop_proto::temporal::api::query::v1::WorkflowQueryResult;
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 
-use crate::executor::QueryError;
+use crate::executor::QueryFailure;
 use crate::raw;
 use crate::worker::jobs::QueryAnswers;
 use crate::worker::send_error::SendError;
@@ -28,13 +28,13 @@ impl Shell {
     }
 }
 
-pub(super) fn query_result(answer: Result<raw::Payload, QueryError>) -> WorkflowQueryResult {
+pub(super) fn query_result(answer: Result<raw::Payload, QueryFailure>) -> WorkflowQueryResult {
     match answer {
         Ok(payload) => WorkflowQueryResult {
             result_type: QueryResultType::Answered as i32,
             answer: Some(raw::Payloads { payloads: vec![payload] }),
             ..Default::default()
         },
-        Err(QueryError { failure }) => failed_query_result(*failure),
+        Err(QueryFailure { failure }) => failed_query_result(*failure),
     }
 }
