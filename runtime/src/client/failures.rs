@@ -1,4 +1,4 @@
-//! Failures of workflows in a test environment, where nobody waits for a fix to be deployed.
+//! Failures of workflows in a test environment, where calls do not wait for a fix to be deployed.
 
 use std::collections::VecDeque;
 use std::future::Future;

@@ -1,9 +1,9 @@
-//! The replay check: what a worker does is done again from what was recorded, and must come out the same.
+//! The replay check: the tasks of each workflow are replayed from its history, and must have the same outcome.
 //!
 //! While a workflow runs, a shadow of it on another thread replays each task as soon as its events are recorded. When a
 //! result is awaited and the workflow has ended, its whole history is replayed once more, cut into pages at random.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +24,8 @@ use crate::worker::Observer;
 
 /// How often an activity without a limit of attempts may fail, unless set.
 const MAX_ATTEMPTS: u32 = 10;
+/// How many runs are replayed while they are recorded. A terminated run never reports its end.
+const SHADOWS: usize = 1000;
 
 /// Watches the workers of an environment.
 pub(super) struct Checks {
@@ -36,10 +38,10 @@ pub(super) struct Checks {
     definitions: Mutex<BTreeMap<String, Arc<dyn Definition>>>,
 }
 
-/// What the shadows learn.
+/// News for the shadows.
 enum News {
     Recorded(Recorded),
-    /// The end of this run is recorded: its shadow goes.
+    /// The end of this run is recorded, so its shadow is dropped.
     Closed(String),
 }
 
@@ -56,7 +58,7 @@ impl Checks {
         let (sender, inbox) = channel();
         let reports = board.clone();
         std::thread::Builder::new().name("everloop-replay-check".to_owned()).spawn(move || {
-            // What workflow code logs was logged when it happened.
+            // The worker has logged the same lines already.
             tracing::dispatcher::with_default(&Dispatch::none(), || shadow(&inbox, &reports));
         })?;
         Ok(Arc::new(Self {
@@ -76,9 +78,9 @@ impl Checks {
         self.max_attempts.store(attempts, Ordering::Relaxed);
     }
 
-    fn tell(&self, news: News) {
+    fn send(&self, news: News) {
         if self.shadows.lock().unwrap_or_else(PoisonError::into_inner).send(news).is_err() {
-            // The thread ends only with this sender, unless workflow code ended it: a test must not pass unchecked.
+            // The thread ends only with this sender, unless workflow code ended it. A test must not pass unchecked.
             tracing::error!("the replay check has stopped: histories are checked at their end only");
         }
     }
@@ -87,7 +89,7 @@ impl Checks {
 impl CheckResult for Checks {
     fn check(&self, history: &History) -> Result<(), Box<Failure>> {
         let definitions = self.definitions.lock().unwrap_or_else(PoisonError::into_inner);
-        // A workflow that no worker of this environment has run is not ours to judge.
+        // Without the code of a worker of this environment there is nothing to compare.
         let Some(definition) = definitions.get(history.workflow_type()).cloned() else { return Ok(()) };
         drop(definitions);
         let cuts = random_cuts(history.len());
@@ -120,7 +122,7 @@ impl Observer for Checks {
             definition: definition.clone(),
             events: events.to_vec(),
         };
-        self.tell(News::Recorded(recorded));
+        self.send(News::Recorded(recorded));
     }
 
     fn task_failed(&self, workflow_id: &str, run_id: &str, failure: &Failure) {
@@ -141,14 +143,64 @@ impl Observer for Checks {
     }
 
     fn run_closed(&self, _workflow_id: &str, run_id: &str) {
-        self.tell(News::Closed(run_id.to_owned()));
+        self.send(News::Closed(run_id.to_owned()));
     }
 }
 
 /// A run that is replayed while it is recorded.
 struct Shadow {
+    run_id: String,
     run: Run,
     updates: UpdateOutcomes,
+}
+
+/// The runs that are replayed while they are recorded.
+#[derive(Default)]
+struct Shadows {
+    /// The oldest one first.
+    kept: Vec<Shadow>,
+}
+
+/// Replays runs as the workers report their events.
+fn shadow(inbox: &Receiver<News>, board: &FailureBoard) {
+    let mut shadows = Shadows::default();
+    for news in inbox {
+        match news {
+            News::Recorded(recorded) => shadows.extend(recorded, board),
+            News::Closed(run_id) => shadows.kept.retain(|shadow| shadow.run_id != run_id),
+        }
+    }
+}
+
+impl Shadows {
+    fn extend(&mut self, recorded: Recorded, board: &FailureBoard) {
+        let Recorded { workflow_id, run_id, definition, events } = recorded;
+        let Some(first) = events.first().map(|event| event.event_id) else { return };
+        let known = self.kept.iter().position(|shadow| shadow.run_id == run_id);
+        let next = known.filter(|known| self.kept[*known].run.next_event_id() == first);
+        if let (Some(known), None) = (known, next) {
+            self.kept.remove(known);
+        }
+        let index = match next {
+            Some(next) => next,
+            None if first == 1 => self.add(Shadow::new(&definition, &workflow_id, &run_id)),
+            // The worker is about to fetch the whole history.
+            None => return,
+        };
+        if let Err(difference) = self.kept[index].extend(events) {
+            self.kept.remove(index);
+            let message = format!("the replay check found: {difference}");
+            board.report(&workflow_id, &run_id, Failure::application("NondeterminismError", message));
+        }
+    }
+
+    fn add(&mut self, shadow: Shadow) -> usize {
+        if self.kept.len() == SHADOWS {
+            self.kept.remove(0);
+        }
+        self.kept.push(shadow);
+        self.kept.len() - 1
+    }
 }
 
 impl Shadow {
@@ -156,13 +208,13 @@ impl Shadow {
         let (definition, updates) = UpdateOutcomes::observe(definition);
         let run = playback::new_run(&definition, workflow_id, run_id);
         run.compare_payloads();
-        Self { run, updates }
+        Self { run_id: run_id.to_owned(), run, updates }
     }
 
-    /// Replays the tasks whose outputs are recorded. The last one waits for its outputs.
+    /// Replays the tasks whose outputs are recorded. The last task waits for its outputs.
     fn extend(&mut self, events: Vec<HistoryEvent>) -> Result<(), String> {
         self.updates.read(&events);
-        // More always comes: the task that is being done now is replayed when its outputs are known.
+        // More events always come: the task that the worker does now is replayed once its outputs are known.
         let mut step = match events.first() {
             Some(first) if first.event_id == 1 => self.run.begin(Task { events, more: true, updates: Vec::new() }),
             _ => self.run.extend(events, true),
@@ -177,32 +229,28 @@ impl Shadow {
     }
 }
 
-/// Replays what is recorded, run by run.
-fn shadow(inbox: &Receiver<News>, board: &FailureBoard) {
-    let mut shadows: HashMap<String, Shadow> = HashMap::new();
-    for news in inbox {
-        let Recorded { workflow_id, run_id, definition, events } = match news {
-            News::Recorded(recorded) => recorded,
-            News::Closed(run_id) => {
-                shadows.remove(&run_id);
-                continue;
-            }
-        };
-        let Some(first) = events.first().map(|event| event.event_id) else { continue };
-        let is_next = shadows.get(&run_id).is_some_and(|shadow| shadow.run.next_event_id() == first);
-        if !is_next {
-            shadows.remove(&run_id);
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::executor::tests::story::workflow;
+
+    #[test]
+    fn runs_that_never_close_do_not_add_up() {
+        let (mut shadows, board) = (Shadows::default(), FailureBoard::default());
+        let mut story = workflow(|_: Rc<()>| std::future::pending()).story();
+        let events = story.offered();
+        for number in 0..=SHADOWS {
+            let recorded = Recorded {
+                workflow_id: "it".to_owned(),
+                run_id: number.to_string(),
+                definition: story.definition.clone(),
+                events: events.clone(),
+            };
+            shadows.extend(recorded, &board);
         }
-        if first != 1 && !is_next {
-            // The worker is about to ask for the whole history.
-            continue;
-        }
-        let shadow = shadows.entry(run_id.clone()).or_insert_with(|| Shadow::new(&definition, &workflow_id, &run_id));
-        if let Err(difference) = shadow.extend(events) {
-            let message = format!("the replay check found: {difference}");
-            let failure = Failure::application("NondeterminismError", message);
-            board.report(&workflow_id, &run_id, failure);
-            shadows.remove(&run_id);
-        }
+        assert_eq!(shadows.kept.len(), SHADOWS);
+        assert_eq!(shadows.kept[0].run_id, "1", "the oldest one is dropped");
     }
 }

@@ -92,7 +92,7 @@ pub struct WorkflowEnvironment {
 }
 
 impl WorkflowEnvironment {
-    /// An engine of its own, which nobody else sees.
+    /// Starts an environment with an engine of its own.
     ///
     /// # Errors
     /// If the engine does not start.
@@ -162,7 +162,7 @@ impl WorkflowEnvironment {
     /// Lets time jump until a condition holds: `env.skip_until(async || handle.status().await.unwrap() == Paid)`.
     ///
     /// Time stops at each deadline. When everything that happens there is done, the condition is asked, and only then does
-    /// time jump to the next one: a state that lasts any time at all is seen. Meanwhile time jumps for nobody else.
+    /// time jump to the next one: a state that lasts any time at all is seen. Meanwhile no other call lets time jump.
     ///
     /// If there is no deadline any more and the condition does not hold, it waits for what the test does elsewhere; after
     /// five seconds one line on standard error (or in the log) says so.

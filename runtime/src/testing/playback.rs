@@ -1,8 +1,8 @@
 //! A recorded history, delivered to the executor again in one of the ways a server could have chosen.
 //!
-//! A server decides where a page ends; a worker's cache decides whether a task comes with what is new or with everything.
-//! Neither may change a command. [`replay`] does again what history has completed; [`live`] lives through the history
-//! as its workers did, each task in turn, and tells the commands.
+//! A server decides where a page ends; a worker's cache decides whether a task comes with the new events or with the whole
+//! history. Neither may change a command. [`replay`] replays the tasks that history has completed; [`live`] does each task
+//! again, as the workers did, and returns the commands.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,13 +30,13 @@ pub struct PlayedTask {
     pub started_event_id: i64,
     /// What the workflow asked for.
     pub commands: Vec<Command>,
-    /// Acceptances and answers of updates, which some of the commands give their places.
+    /// Acceptances and outcomes of updates, which are ordered by some of the commands.
     pub messages: Vec<Message>,
     /// The rule numbers that it adopted.
     pub rules: Vec<u32>,
 }
 
-/// A run with the options that no history depends on.
+/// Makes a run with options on which no history depends.
 pub(super) fn new_run(definition: &Arc<dyn Definition>, workflow_id: &str, run_id: &str) -> Run {
     let options = RunOptions {
         namespace: "default".to_owned(),
@@ -48,7 +48,8 @@ pub(super) fn new_run(definition: &Arc<dyn Definition>, workflow_id: &str, run_i
     Run::new(definition.clone(), options)
 }
 
-/// Replays a history whose pages end after so many events. A history that ends with a task under way gives its completion.
+/// Replays a history whose pages end after so many events. Returns the completion of the task under way, if the history ends
+/// with one.
 pub(crate) fn replay(
     definition: &Arc<dyn Definition>,
     history: &History,
@@ -58,8 +59,8 @@ pub(crate) fn replay(
     replay_pages(run, pages(history.events(), 0..history.len(), cuts))
 }
 
-/// As [`replay`], for code that has not changed since: what it asks for must have the same payloads, too, and its updates the
-/// same outcomes.
+/// As [`replay`], for code that has not changed since: its commands must have the same payloads, too, and its updates the same
+/// outcomes.
 #[cfg(feature = "embedded")]
 pub(super) fn check(definition: &Arc<dyn Definition>, history: &History, cuts: &[usize]) -> Result<(), String> {
     let (definition, mut updates) = UpdateOutcomes::observe(definition);
@@ -70,8 +71,8 @@ pub(super) fn check(definition: &Arc<dyn Definition>, history: &History, cuts: &
     updates.check()
 }
 
-/// Runs what replays workflow code, on a thread of its own as on a worker's: without a tokio runtime, whose channels wait
-/// for a task to yield after so many operations. What workflow code logs was logged when it happened.
+/// Replays workflow code on a thread of its own, as a worker does: without a tokio runtime, whose channels make a task yield
+/// after so many operations. Nothing is logged, because the worker has logged the same lines already.
 pub(super) fn on_own_thread<R: Send>(replay: impl FnOnce() -> R + Send) -> R {
     std::thread::scope(|scope| {
         let replaying = std::thread::Builder::new()
@@ -146,7 +147,7 @@ fn pages<'a>(
     ends.into_iter().map(move |to| Ok(events[std::mem::replace(&mut from, to)..to].to_vec()))
 }
 
-/// Gives a run pages of events, and answers what comes of the last one.
+/// Delivers pages of events to a run, and returns its step after the last one.
 fn deliver(
     run: &mut Run,
     pages: impl Iterator<Item = Result<Vec<HistoryEvent>, String>>,

@@ -1,8 +1,8 @@
 //! The one way in which a worker answers the server.
 //!
-//! The payloads of an answer are encoded, and it is sent until the server has it. What cannot be sent is replaced, in part or
-//! as a whole, by a failure that says why: otherwise its task would time out and be tried again for ever. Whatever still goes
-//! wrong is logged.
+//! The payloads of an answer are encoded, and the answer is sent until the server has it. An answer that cannot be sent is
+//! replaced, in part or as a whole, by a failure that says why: otherwise its task would time out and be tried again for ever.
+//! Errors that remain are logged.
 
 use std::fmt;
 use std::future::Future;
@@ -15,7 +15,7 @@ use super::unsent::{encode_parts, replace_large_parts, too_large};
 use crate::client::Rpc;
 use crate::data::Walk;
 
-/// A request that answers something that was polled.
+/// A request that answers a polled task.
 pub(super) trait Answer: Rpc + Walk {
     /// Encodes the payloads.
     fn encode_payloads(&mut self, link: &ServerLink) -> impl Future<Output = Result<(), SendError>> + Send {
@@ -82,7 +82,7 @@ impl ServerLink {
 }
 
 impl SendError {
-    /// Logs that the server has no answer to what was polled. Returns whether it waits for one.
+    /// Logs that the server has no answer to a polled task. Returns whether the server still waits for one.
     pub(super) fn report(&self, polled: impl fmt::Display, workflow_id: &str, run_id: &str) -> bool {
         if self.is_unwanted() {
             tracing::debug!(workflow_id, run_id, error = %self, "the server no longer waits for the answer to {polled}");

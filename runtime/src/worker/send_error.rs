@@ -15,7 +15,7 @@ pub(super) enum SendError {
     /// The answer is too large; the text says how large it is.
     #[error("{0}")]
     TooLarge(String),
-    /// A worker's interceptor panicked, so what it would have added is missing.
+    /// An interceptor of the worker panicked, so the headers that it would have added are missing.
     #[error("an interceptor of the worker panicked: {0}")]
     Interceptor(String),
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::running_code::{RunningCode, lock};
 use crate::worker::jobs::Job;
 
-/// Sends jobs to one workflow thread, and knows what it is executing.
+/// Sends jobs to one workflow thread, and shows the code that the thread is executing.
 #[derive(Clone)]
 pub(crate) struct WorkflowThread {
     jobs: Sender<Job>,

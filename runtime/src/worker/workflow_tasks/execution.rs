@@ -110,15 +110,15 @@ impl Shell {
             Ok(thread) => thread,
             Err(unavailable) => return Ok(JobOutcome::Done(no_thread(&unavailable).into())),
         };
-        let (reply, mut answer) = oneshot::channel();
-        thread.send(Job::Work { run_id: run_id.clone(), job, reply });
+        let (sender, mut reply) = oneshot::channel();
+        thread.send(Job::Work { run_id: run_id.clone(), job, reply: sender });
         loop {
-            let answered = tokio::select! {
+            let received = tokio::select! {
                 biased;
-                answered = &mut answer => answered.ok(),
+                received = &mut reply => received.ok(),
                 () = thread.lost.cancelled() => None,
             };
-            match answered {
+            match received {
                 Some(JobReply::Completed { completion, answers, headers, idle_period }) => {
                     return Ok(JobOutcome::Done(
                         TaskOutcome::Completed { completion, answers, headers, idle_period }.into(),
@@ -136,9 +136,9 @@ impl Shell {
                     let (events, next) = self.page(identity, page_token).await?;
                     let more = !next.is_empty();
                     page_token = next;
-                    let (reply, next_answer) = oneshot::channel();
-                    answer = next_answer;
-                    thread.send(Job::Page { run_id: run_id.clone(), events, more, reply });
+                    let (sender, next_reply) = oneshot::channel();
+                    reply = next_reply;
+                    thread.send(Job::Page { run_id: run_id.clone(), events, more, reply: sender });
                 }
                 None => {
                     // The thread was given up, perhaps because of this run's code.

@@ -40,7 +40,7 @@ fn every_job_has_the_answer_that_a_replay_gives() {
     }
 }
 
-/// A task as the server hands it out, and what is right for it.
+/// A task as the server offers it, and its right outcome.
 struct Offer {
     /// All events up to the one that starts the task.
     history: Vec<HistoryEvent>,
@@ -53,7 +53,7 @@ struct Offer {
     fate: Fate,
 }
 
-/// What becomes of a task when it is answered.
+/// What the server does with the answer to a task.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
     Taken,
@@ -95,7 +95,7 @@ struct World {
     inbox: VecDeque<Job>,
     served: Vec<Served>,
     calls: Vec<Call>,
-    /// What is told to the cache some time later.
+    /// Jobs that the cache receives some time later.
     undos: Vec<Job>,
     tokens: u64,
 }
@@ -311,7 +311,7 @@ impl World {
         }
     }
 
-    /// The cache learns what became of an answer.
+    /// The cache learns whether the server accepted an answer.
     fn tell(&mut self) {
         if !self.undos.is_empty() {
             let at = self.numbers.below(self.undos.len());
@@ -414,7 +414,7 @@ impl Ledger {
     }
 }
 
-/// What it is told changes its total in the order of history, and its commands with it.
+/// Signals and updates change its total in the order of history, and its commands with it.
 fn story(ticks: usize) -> Story {
     let script = workflow(move |ledger: Rc<Ledger>| async move {
         for _ in 0..ticks {
