@@ -18,9 +18,9 @@ pub use clock::{ClockMode, UnbalancedUnlock};
 #[cfg(feature = "listen")]
 pub use grpc::{ListenError, Listening};
 pub use grpc::{Operator, TestTime};
-pub use service::call::LetsTimeJump;
-pub use service::handle::{Awake, Engine, EngineBuilder, EngineError, Jumping, Settled, Step, Stepper};
-pub use service::workflow::Workflows;
+pub use service::calls::call::LetsTimeJump;
+pub use service::calls::workflow::Workflows;
+pub use service::host::{Awake, Engine, EngineBuilder, EngineError, Jumping, Settled, Step, Stepper};
 #[doc(hidden)]
 pub use store::CommitStep;
 pub use store::{BackupError, backup};

@@ -18,7 +18,7 @@ use tower::Service;
 
 use super::Operator;
 use super::health::HealthService;
-use crate::service::handover::Handover;
+use crate::service::calls::handover::Handover;
 use crate::stop::StopNotice;
 
 /// The largest message that comes in, in bytes, unpacked.

@@ -7,7 +7,7 @@ use everloop_proto::temporal::api::testservice::v1::*;
 use prost_types::Timestamp;
 use tonic::{Request, Response, Status};
 
-use crate::service::handle::Awake;
+use crate::service::host::Awake;
 use crate::stop::{StopNotice, stopped};
 use crate::{Engine, UnbalancedUnlock};
 

@@ -15,7 +15,7 @@ use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client:
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::WorkflowServiceServer;
 use tonic::{Code, Request};
 
-use super::workflow::Workflows;
+use super::calls::workflow::Workflows;
 use crate::api::command::command::Attributes as CommandAttributes;
 use crate::api::command::{
     Command, CompleteWorkflowExecutionCommandAttributes, ScheduleActivityTaskCommandAttributes,

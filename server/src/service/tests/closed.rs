@@ -7,7 +7,7 @@ use super::test_store::TestStore;
 use super::*;
 use crate::api::enums::{WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
 use crate::model::NamespaceKey;
-use crate::service::core::SlotKey;
+use crate::service::runs::slot::SlotKey;
 use crate::store::{Opened, SqliteStore};
 
 fn replacing(id: &str) -> StartWorkflowExecutionRequest {

@@ -15,7 +15,8 @@ use crate::api::enums::{EventType, RetryState};
 use crate::api::history::history_event::Attributes;
 use crate::api::workflowservice::DescribeNamespaceRequest;
 use crate::model::NamespaceKey;
-use crate::service::core::{Located, Look, SlotKey};
+use crate::service::runs::lookup::{Located, Look};
+use crate::service::runs::slot::SlotKey;
 use crate::{CommitStep, EngineError};
 
 /// A folder with a database file, and perhaps a disk that fails.

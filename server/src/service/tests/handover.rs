@@ -5,8 +5,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use super::*;
 use crate::CommitStep;
 use crate::model::NamespaceKey;
-use crate::service::core::{Located, Look, OpenRun, SlotKey};
-use crate::service::handover::Handover;
+use crate::service::calls::handover::Handover;
+use crate::service::runs::lookup::{Located, Look};
+use crate::service::runs::open::OpenRun;
+use crate::service::runs::slot::SlotKey;
 
 /// Commits wait while it is closed.
 #[derive(Debug, Default)]

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::WorkflowService;
 
-use super::super::core::SlotKey;
 use super::*;
 use crate::model::NamespaceKey;
+use crate::service::runs::slot::SlotKey;
 use crate::{LetsTimeJump, Step};
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -2,6 +2,9 @@
 //!
 //! One line per call. What this engine does not do is refused by its name.
 
+use crate::service::calls::call::Call;
+use crate::service::calls::failures::CarriesFailures as _;
+use crate::service::host::Handle;
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,9 +12,6 @@ use std::sync::Arc;
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::WorkflowService;
 use tonic::{Request, Response, Status};
 
-use super::call::Call;
-use super::failures::CarriesFailures as _;
-use super::handle::Handle;
 use crate::api::workflowservice::*;
 use crate::clock::Holder;
 
@@ -21,7 +21,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + 
 /// Serves the calls of one engine.
 #[derive(Clone, Debug)]
 pub struct Workflows {
-    pub(super) handle: Arc<Handle>,
+    pub(in crate::service) handle: Arc<Handle>,
 }
 
 /// Calls that change a run and do not wait: a skipping clock waits for them. Answers of workers are not among them, because
@@ -34,7 +34,7 @@ const CHANGES: [&str; 5] = [
     "terminate_workflow_execution",
 ];
 
-/// The methods that [`Core`](super::core::Core) has under the same name. Requests `with failures` have their chains of
+/// The methods that [`Core`](crate::service::core::Core) has under the same name. Requests `with failures` have their chains of
 /// causes cut before anything else happens.
 macro_rules! serve {
     (with, $request:ident) => {

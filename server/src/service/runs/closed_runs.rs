@@ -3,12 +3,17 @@
 //! A run that closes stays in memory for a while, since its result is read soon. It leaves when there are too many, or when
 //! its namespace's retention is over, but never before the store has all of it: until then it can be found nowhere else.
 
+use crate::service::core::Core;
+use crate::service::runs::closed::ClosedRun;
+use crate::service::runs::slot::Current;
+use crate::service::runs::slot::Slot;
+use crate::service::runs::slot::SlotKey;
+use crate::service::runs::slot::SlotState;
+use crate::service::runs::slot::lock;
 use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasher;
 use std::sync::{Arc, TryLockError};
 
-use super::closed::ClosedRun;
-use super::core::{Core, Current, Slot, SlotKey, SlotState, lock};
 use crate::model::NamespaceKey;
 
 /// Closed runs in memory, at most.
@@ -22,7 +27,7 @@ const STORED_MIN: usize = 1 << 16;
 
 /// The closed runs in memory, the first closed first.
 #[derive(Debug)]
-pub(super) struct ClosedRuns {
+pub(in crate::service) struct ClosedRuns {
     in_memory: VecDeque<Kept>,
     bytes: usize,
     runs_max: usize,
@@ -58,13 +63,13 @@ enum Eviction {
 
 impl ClosedRuns {
     /// `remembers_stored`: the store has nothing but what this process puts there, so it is worth knowing what that is.
-    pub(super) fn new(remembers_stored: bool) -> Self {
+    pub(in crate::service) fn new(remembers_stored: bool) -> Self {
         let ids = || StoredIds { hashes: HashSet::new(), refresh_at: STORED_MIN, refresh_min: STORED_MIN };
         Self { in_memory: VecDeque::new(), bytes: 0, runs_max: RUNS_MAX, stored: remembers_stored.then(ids) }
     }
 
     /// Whether there may be a run with a workflow id of that hash in the store, though not in memory.
-    pub(super) fn may_be_stored(&self, hash: u64) -> bool {
+    pub(in crate::service) fn may_be_stored(&self, hash: u64) -> bool {
         self.stored.as_ref().is_none_or(|stored| stored.hashes.contains(&hash))
     }
 
@@ -101,7 +106,7 @@ impl ClosedRuns {
 
 impl Core {
     /// Replaces an open run that has closed by what remains of it. The run's lock is held.
-    pub(super) fn settle(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut SlotState) {
+    pub(in crate::service) fn settle(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut SlotState) {
         match state.current.take() {
             Some(Current::Open(open)) if !open.run.is_open() => {
                 let closed = Arc::new(ClosedRun::from_open(*open, Arc::clone(&self.store)));
@@ -127,7 +132,7 @@ impl Core {
     }
 
     /// Lets go of runs that have been closed for longer than their namespace keeps them, and of closed runs that are too many.
-    pub(super) fn forget_expired(&self) {
+    pub(in crate::service) fn forget_expired(&self) {
         let now = self.clock.now();
         for namespace in self.namespaces.all() {
             let before_ns = (now - namespace.retention()).nanos();
@@ -185,7 +190,7 @@ impl Core {
 
     /// For tests: how many closed runs may be in memory, and how many stored workflow ids are known before a refresh.
     #[cfg(test)]
-    pub(super) fn limit_closed_runs(&self, runs_max: usize, stored_min: usize) {
+    pub(in crate::service) fn limit_closed_runs(&self, runs_max: usize, stored_min: usize) {
         let mut closed = lock(&self.closed);
         closed.runs_max = runs_max;
         if let Some(stored) = &mut closed.stored {
@@ -195,7 +200,7 @@ impl Core {
 
     /// For tests: closed runs in memory, slots in memory, and known ids of stored runs.
     #[cfg(test)]
-    pub(super) fn count_closed(&self) -> (usize, usize, usize) {
+    pub(in crate::service) fn count_closed(&self) -> (usize, usize, usize) {
         let slots = self.count_slots();
         let closed = lock(&self.closed);
         (closed.in_memory.len(), slots, closed.stored.as_ref().map_or(0, |stored| stored.hashes.len()))

@@ -1,5 +1,8 @@
 //! An engine and its threads.
 
+use crate::service::calls::workflow::Workflows;
+use crate::service::core::Core;
+use crate::service::runs::recovery;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,9 +16,6 @@ use everloop_proto::temporal::api::operatorservice::v1::operator_service_server:
 use everloop_proto::temporal::api::testservice::v1::test_service_server::TestServiceServer;
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::WorkflowServiceServer;
 
-use super::core::Core;
-use super::recovery;
-use super::workflow::Workflows;
 use crate::clock::timers::{Jumped, Waiting};
 use crate::clock::{Clock, ClockMode, Hold, Holder, UnbalancedUnlock, wall_time};
 use crate::engine::history;
@@ -33,7 +33,7 @@ use crate::store::{
 /// is dropped. Its timers and its writer have threads of their own, so no runtime has to be there for them.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    pub(super) handle: Arc<Handle>,
+    pub(in crate::service) handle: Arc<Handle>,
 }
 
 /// Why an engine does not start.
@@ -121,7 +121,7 @@ impl EngineBuilder {
     }
 
     /// Starts the engine on a store that is open.
-    pub(super) fn build_on(self, store: Arc<dyn Store>, opened: Opened) -> Result<Engine, EngineError> {
+    pub(in crate::service) fn build_on(self, store: Arc<dyn Store>, opened: Opened) -> Result<Engine, EngineError> {
         let namespaces = Namespaces::open(Arc::clone(&store), &self.namespaces).map_err(|error| match error {
             NamespaceError::Store(error) => EngineError::Store(error.to_string()),
             error => EngineError::Namespace(error.to_string()),
@@ -136,7 +136,7 @@ impl EngineBuilder {
         Ok(Engine { handle: Arc::new(handle) })
     }
 
-    pub(super) fn store(&self) -> Result<(Arc<dyn Store>, Opened), EngineError> {
+    pub(in crate::service) fn store(&self) -> Result<(Arc<dyn Store>, Opened), EngineError> {
         let Some(path) = &self.file else {
             let store = SqliteStore::memory().map_err(|error| EngineError::Store(error.to_string()))?;
             return Ok((Arc::new(store), Opened { workers_are_gone: true, last_batch: None }));
@@ -462,8 +462,8 @@ impl Stepper {
 
 /// Keeps an engine going.
 #[derive(Debug)]
-pub(super) struct Handle {
-    pub(super) core: Arc<Core>,
+pub(in crate::service) struct Handle {
+    pub(in crate::service) core: Arc<Core>,
     open_runs: usize,
     keeping_house: Option<mpsc::Sender<()>>,
     threads: Vec<JoinHandle<()>>,

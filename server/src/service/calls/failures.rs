@@ -9,7 +9,7 @@ use crate::api::workflowservice::*;
 use crate::engine::failure::cut_causes;
 
 /// A request that may carry failures.
-pub(super) trait CarriesFailures {
+pub(in crate::service) trait CarriesFailures {
     fn failures(&mut self) -> impl Iterator<Item = &mut Failure>;
 
     /// Cuts every chain of causes that could be written and not be read again.

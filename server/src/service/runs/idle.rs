@@ -2,10 +2,14 @@
 //!
 //! Only a store that outlives the process lets runs go: one in memory would keep them in memory.
 
+use crate::service::core::Core;
+use crate::service::runs::open::OpenRun;
+use crate::service::runs::slot::Current;
+use crate::service::runs::slot::Slot;
+use crate::service::runs::slot::lock;
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
-use super::core::{Core, Current, OpenRun, Slot, lock};
 use crate::engine::time::Time;
 use crate::store::Wake;
 
@@ -18,7 +22,7 @@ const LOOKS_PER_CHANGE: usize = 4;
 
 /// The open runs in memory: how large they are, and which rest.
 #[derive(Debug)]
-pub(super) struct IdleRuns {
+pub(in crate::service) struct IdleRuns {
     bytes: usize,
     bytes_max: usize,
     /// Runs that rested when they were put here, the first first.
@@ -45,7 +49,7 @@ impl IdleRuns {
 
 impl Core {
     /// Counts a run after a change. Its lock is held.
-    pub(super) fn count_open(self: &Arc<Self>, slot: &Arc<Slot>, open: &mut OpenRun) {
+    pub(in crate::service) fn count_open(self: &Arc<Self>, slot: &Arc<Slot>, open: &mut OpenRun) {
         if !self.store.outlives_process() {
             return;
         }
@@ -59,7 +63,7 @@ impl Core {
     }
 
     /// Lets some resting runs go, if there is too much in memory. No run's lock is held.
-    pub(super) fn let_idle_runs_go(self: &Arc<Self>) {
+    pub(in crate::service) fn let_idle_runs_go(self: &Arc<Self>) {
         for _ in 0..LOOKS_PER_CHANGE {
             let slot = {
                 let mut idle = lock(&self.idle);
@@ -103,13 +107,13 @@ impl Core {
 
     /// For tests: how much may be in memory.
     #[cfg(test)]
-    pub(super) fn limit_open_bytes(&self, bytes_max: usize) {
+    pub(in crate::service) fn limit_open_bytes(&self, bytes_max: usize) {
         lock(&self.idle).bytes_max = bytes_max;
     }
 
     /// For tests: whether a workflow id has a run in memory.
     #[cfg(test)]
-    pub(super) fn is_in_memory(&self, key: &super::core::SlotKey) -> bool {
+    pub(in crate::service) fn is_in_memory(&self, key: &crate::service::runs::slot::SlotKey) -> bool {
         self.find_slot(key).is_some()
     }
 }

@@ -1,11 +1,11 @@
 //! Calls about namespaces.
 
+use crate::service::calls::call::Call;
+use crate::service::core::Core;
 use std::sync::Arc;
 
 use tonic::Status;
 
-use super::call::Call;
-use super::core::Core;
 use crate::api::workflowservice::{
     DeprecateNamespaceRequest, DeprecateNamespaceResponse, DescribeNamespaceRequest, DescribeNamespaceResponse,
     ListNamespacesRequest, ListNamespacesResponse, RegisterNamespaceRequest, RegisterNamespaceResponse,
@@ -13,7 +13,7 @@ use crate::api::workflowservice::{
 };
 
 impl Core {
-    pub(super) async fn register_namespace(
+    pub(in crate::service) async fn register_namespace(
         self: &Arc<Self>,
         request: RegisterNamespaceRequest,
         _call: Call,
@@ -23,7 +23,7 @@ impl Core {
         Ok(response)
     }
 
-    pub(super) async fn describe_namespace(
+    pub(in crate::service) async fn describe_namespace(
         self: &Arc<Self>,
         request: DescribeNamespaceRequest,
         _call: Call,
@@ -33,7 +33,7 @@ impl Core {
         Ok(response)
     }
 
-    pub(super) async fn list_namespaces(
+    pub(in crate::service) async fn list_namespaces(
         self: &Arc<Self>,
         request: ListNamespacesRequest,
         _call: Call,
@@ -43,7 +43,7 @@ impl Core {
         Ok(response)
     }
 
-    pub(super) async fn update_namespace(
+    pub(in crate::service) async fn update_namespace(
         self: &Arc<Self>,
         request: UpdateNamespaceRequest,
         _call: Call,
@@ -53,7 +53,7 @@ impl Core {
         Ok(response)
     }
 
-    pub(super) async fn deprecate_namespace(
+    pub(in crate::service) async fn deprecate_namespace(
         self: &Arc<Self>,
         request: DeprecateNamespaceRequest,
         _call: Call,

@@ -1,10 +1,12 @@
 //! Queries that reach a worker in a task of their own.
 
+use crate::service::core::Core;
+use crate::service::runs::slot::lock;
+use crate::service::runs::task::Task;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
-use super::core::{Core, Task, lock};
 use crate::api::query::WorkflowQuery;
 use crate::api::workflowservice::RespondQueryTaskCompletedRequest;
 use crate::matching::QueueKey;
@@ -42,16 +44,16 @@ impl DirectQuery {
 
 /// The caller's end of a query; when it goes, so does the query.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(in crate::service) struct Asked {
     core: Arc<Core>,
     /// Where the query waits for a worker, or has waited.
     queue: QueueKey,
-    pub(super) query: Arc<DirectQuery>,
-    pub(super) answer: oneshot::Receiver<RespondQueryTaskCompletedRequest>,
+    pub(in crate::service) query: Arc<DirectQuery>,
+    pub(in crate::service) answer: oneshot::Receiver<RespondQueryTaskCompletedRequest>,
 }
 
 impl Asked {
-    pub(super) fn new(
+    pub(in crate::service) fn new(
         core: &Arc<Core>,
         queue: QueueKey,
         namespace: Arc<str>,

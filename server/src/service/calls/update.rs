@@ -1,5 +1,13 @@
 //! Updates: asked for, and asked after.
 
+use crate::service::calls::call::Call;
+use crate::service::calls::call::Waited;
+use crate::service::calls::history::check_run_id;
+use crate::service::calls::history::execution;
+use crate::service::calls::signal::check_chain;
+use crate::service::core::Core;
+use crate::service::runs::lookup::Located;
+use crate::service::runs::open::OpenRun;
 use std::sync::Arc;
 
 use prost::Message as _;
@@ -7,10 +15,6 @@ use tokio::sync::oneshot;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::call::{Call, Waited};
-use super::core::{Core, Located, OpenRun};
-use super::history::{check_run_id, execution};
-use super::signal::check_chain;
 use crate::api::common::WorkflowExecution;
 use crate::api::enums::UpdateWorkflowExecutionLifecycleStage as Stage;
 use crate::api::update::{Outcome, UpdateRef, WaitPolicy};
@@ -42,7 +46,7 @@ struct Told {
 }
 
 impl Core {
-    pub(super) async fn update_workflow_execution(
+    pub(in crate::service) async fn update_workflow_execution(
         self: &Arc<Self>,
         request: UpdateWorkflowExecutionRequest,
         call: Call,
@@ -97,7 +101,7 @@ impl Core {
         })
     }
 
-    pub(super) async fn poll_workflow_execution_update(
+    pub(in crate::service) async fn poll_workflow_execution_update(
         self: &Arc<Self>,
         request: PollWorkflowExecutionUpdateRequest,
         call: Call,

@@ -4,10 +4,13 @@
 //! task whose response does not arrive must not wait for its timeout, so each call notes the tasks that it hands out,
 //! and returns them to their queues unless its response was taken.
 
+use crate::service::calls::direct::DirectQuery;
+use crate::service::runs::open::OpenRun;
+use crate::service::runs::slot::Slot;
+use crate::service::runs::slot::lock;
+use crate::service::runs::task::Task;
 use std::sync::{Arc, Mutex, Weak};
 
-use super::core::{OpenRun, Slot, Task, lock};
-use super::direct::DirectQuery;
 use crate::engine::effects::Close;
 use crate::engine::event::EventId;
 use crate::engine::workflow_task::completion::TaskRef;
@@ -27,7 +30,7 @@ struct HandedTasks(Mutex<Vec<Handed>>);
 
 /// A task that counts as started, or a query that has left its queue.
 #[derive(Debug)]
-pub(super) enum Handed {
+pub(in crate::service) enum Handed {
     Workflow { slot: Arc<Slot>, run_id: Arc<str>, task: TaskRef },
     Activity { slot: Arc<Slot>, run_id: Arc<str>, scheduled_event_id: EventId, attempt: i32, request_id: Arc<str> },
     Query { matching: Weak<Matching<Task>>, queue: QueueKey, query: Arc<DirectQuery> },
@@ -41,12 +44,12 @@ impl Handover {
     }
 
     /// The handover that came with a request, or a new one.
-    pub(super) fn of<T>(request: &tonic::Request<T>) -> Self {
+    pub(in crate::service) fn of<T>(request: &tonic::Request<T>) -> Self {
         request.extensions().get::<Self>().cloned().unwrap_or_default()
     }
 
     /// Notes a task that was started for this call.
-    pub(super) fn add(&self, task: impl IntoIterator<Item = Handed>) {
+    pub(in crate::service) fn add(&self, task: impl IntoIterator<Item = Handed>) {
         lock(&self.tasks.0).extend(task);
     }
 
@@ -61,14 +64,14 @@ impl Handover {
     }
 
     /// The call has a response: unless that travels, the worker has it now.
-    pub(super) fn returned(&self) {
+    pub(in crate::service) fn returned(&self) {
         if !self.travels {
             self.taken();
         }
     }
 
     /// The call fails: its tasks return to their queues at once.
-    pub(super) fn failed(&self) {
+    pub(in crate::service) fn failed(&self) {
         self.tasks.return_all();
     }
 }
@@ -88,13 +91,13 @@ impl Drop for HandedTasks {
 
 impl Handed {
     /// The workflow task of a run that a worker was given a moment ago.
-    pub(super) fn workflow_task(slot: &Arc<Slot>, open: &OpenRun) -> Option<Self> {
+    pub(in crate::service) fn workflow_task(slot: &Arc<Slot>, open: &OpenRun) -> Option<Self> {
         let task = open.run.started_workflow_task()?;
         Some(Self::Workflow { slot: Arc::clone(slot), run_id: Arc::clone(&open.run.info.run_id), task })
     }
 
     /// The attempt of an activity that a worker was given a moment ago.
-    pub(super) fn activity(slot: &Arc<Slot>, open: &OpenRun, scheduled_event_id: EventId) -> Option<Self> {
+    pub(in crate::service) fn activity(slot: &Arc<Slot>, open: &OpenRun, scheduled_event_id: EventId) -> Option<Self> {
         let activity = open.run.state.activities.get(&scheduled_event_id)?;
         Some(Self::Activity {
             slot: Arc::clone(slot),

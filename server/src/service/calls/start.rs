@@ -1,15 +1,23 @@
 //! Starting runs: which run a request gets, when its workflow id is taken.
 
+use crate::service::calls::call::Call;
+use crate::service::calls::handover::Handed;
+use crate::service::calls::poll::StartedTask;
+use crate::service::calls::poll::is_versioned;
+use crate::service::calls::poll::started_task;
+use crate::service::core::Core;
+use crate::service::runs::closed::ClosedRun;
+use crate::service::runs::commit::Changed;
+use crate::service::runs::open::OpenRun;
+use crate::service::runs::slot::Current;
+use crate::service::runs::slot::Slot;
+use crate::service::runs::slot::SlotKey;
+use crate::service::runs::slot::SlotState;
 use std::sync::Arc;
 
 use tonic::Status;
 use uuid::Uuid;
 
-use super::call::Call;
-use super::closed::ClosedRun;
-use super::core::{Changed, Core, Current, OpenRun, Slot, SlotKey, SlotState};
-use super::handover::Handed;
-use super::poll::{StartedTask, is_versioned, started_task};
 use crate::api::enums::{WorkflowExecutionStatus, WorkflowIdConflictPolicy, WorkflowIdReusePolicy};
 use crate::api::workflowservice::{
     SignalWithStartWorkflowExecutionRequest, SignalWithStartWorkflowExecutionResponse, StartWorkflowExecutionRequest,
@@ -46,7 +54,7 @@ struct Got {
 }
 
 impl Core {
-    pub(super) async fn start_workflow_execution(
+    pub(in crate::service) async fn start_workflow_execution(
         self: &Arc<Self>,
         mut request: StartWorkflowExecutionRequest,
         call: Call,
@@ -72,7 +80,7 @@ impl Core {
         })
     }
 
-    pub(super) async fn signal_with_start_workflow_execution(
+    pub(in crate::service) async fn signal_with_start_workflow_execution(
         self: &Arc<Self>,
         request: SignalWithStartWorkflowExecutionRequest,
         _call: Call,
@@ -82,7 +90,7 @@ impl Core {
         let (start, mut signal) = split(request);
         check_supported(&start)?;
         check_name("SignalName", &signal.name)?;
-        super::signal::check_input(signal.input.as_ref())?;
+        crate::service::calls::signal::check_input(signal.input.as_ref())?;
         let policies = Policies::of_signal_with_start(&start)?;
         let start = Start::check(fields_of_start(start))?;
         signal.request_id = start.request_id().to_owned();

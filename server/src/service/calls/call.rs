@@ -1,6 +1,9 @@
 //! What a call says beside its request: above all, how long it may wait. That is always real time, whatever the
 //! engine's clock does.
 
+use crate::service::calls::handover::Handover;
+use crate::service::core::Core;
+use crate::service::runs::slot::lock;
 use std::future::Future;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
@@ -9,8 +12,6 @@ use tokio::time::timeout_at;
 use tonic::Request;
 use tonic::metadata::MetadataMap;
 
-use super::core::{Core, lock};
-use super::handover::Handover;
 use crate::clock::timers::{Timers, Waiting};
 use crate::stop::StopNotice;
 use crate::store::Store;

@@ -1,13 +1,13 @@
 //! What callers can see of task queues.
 
+use crate::service::calls::call::Call;
+use crate::service::calls::poll::queue_name;
+use crate::service::core::Core;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use tonic::Status;
 
-use super::call::Call;
-use super::core::Core;
-use super::poll::queue_name;
 use crate::api::enums::{BuildIdTaskReachability, DescribeTaskQueueMode, RateLimitSource, TaskQueueType};
 use crate::api::taskqueue::{
     PollerInfo, TaskIdBlock, TaskQueueStats, TaskQueueStatus, TaskQueueTypeInfo, TaskQueueVersionInfo,
@@ -23,7 +23,7 @@ use crate::namespaces::Namespace;
 const UNVERSIONED: &str = "";
 
 impl Core {
-    pub(super) async fn describe_task_queue(
+    pub(in crate::service) async fn describe_task_queue(
         self: &Arc<Self>,
         request: DescribeTaskQueueRequest,
         _call: Call,

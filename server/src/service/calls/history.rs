@@ -1,12 +1,16 @@
 //! Reading histories.
 
+use crate::service::calls::call::Call;
+use crate::service::calls::call::Waited;
+use crate::service::calls::tokens;
+use crate::service::calls::tokens::HistoryToken;
+use crate::service::core::Core;
+use crate::service::runs::closed::ClosedRun;
+use crate::service::runs::lookup::Located;
+use crate::service::runs::open::OpenRun;
 use bytes::Bytes;
 use tonic::Status;
 
-use super::call::{Call, Waited};
-use super::closed::ClosedRun;
-use super::core::{Core, Located, OpenRun};
-use super::tokens::{self, HistoryToken};
 use crate::api::common::WorkflowExecution;
 use crate::api::enums::HistoryEventFilterType;
 use crate::api::history::{History, HistoryEvent};
@@ -30,7 +34,7 @@ const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Some of a history, not decoded yet.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub(in crate::service) struct Page {
     batches: Vec<HistoryBatch>,
     first: EventId,
     end: EventId,
@@ -42,7 +46,7 @@ pub(super) struct Page {
 
 impl Page {
     /// The events from `first` up to `end` of an open run, with those of an unwritten task at the end.
-    pub(super) fn of_open(open: &OpenRun, first: EventId, end: EventId, batches_max: usize) -> Self {
+    pub(in crate::service) fn of_open(open: &OpenRun, first: EventId, end: EventId, batches_max: usize) -> Self {
         let mut page = Self { first, end, ..Self::default() };
         page.take(open.run.history.batches_from(first), batches_max);
         page.finish(open.run.history.next_event_id());
@@ -52,7 +56,7 @@ impl Page {
         page
     }
 
-    pub(super) fn of_closed(
+    pub(in crate::service) fn of_closed(
         closed: &ClosedRun,
         first: EventId,
         end: EventId,
@@ -91,7 +95,7 @@ impl Page {
     /// # Errors
     ///
     /// DATA_LOSS, when an event is missing or cannot be read.
-    pub(super) fn decode(self, run_id: &str) -> Result<(History, Bytes), Status> {
+    pub(in crate::service) fn decode(self, run_id: &str) -> Result<(History, Bytes), Status> {
         let mut events = Vec::new();
         let mut next = self.first;
         for batch in &self.batches {
@@ -122,7 +126,7 @@ enum Look {
 }
 
 impl Core {
-    pub(super) async fn get_workflow_execution_history(
+    pub(in crate::service) async fn get_workflow_execution_history(
         self: &Arc<Self>,
         request: GetWorkflowExecutionHistoryRequest,
         call: Call,
@@ -177,7 +181,7 @@ impl Core {
         }
     }
 
-    pub(super) async fn get_workflow_execution_history_reverse(
+    pub(in crate::service) async fn get_workflow_execution_history_reverse(
         self: &Arc<Self>,
         request: GetWorkflowExecutionHistoryReverseRequest,
         _call: Call,
@@ -328,7 +332,7 @@ impl ClosedRun {
 }
 
 /// The execution a request names; the run id may be empty.
-pub(super) fn execution(execution: Option<&WorkflowExecution>) -> Result<(String, String), Refusal> {
+pub(in crate::service) fn execution(execution: Option<&WorkflowExecution>) -> Result<(String, String), Refusal> {
     let Some(execution) = execution else { return Err(Refusal::invalid("Execution is not set on request.")) };
     check_name("WorkflowId", &execution.workflow_id)?;
     check_run_id(&execution.run_id)?;
@@ -336,7 +340,7 @@ pub(super) fn execution(execution: Option<&WorkflowExecution>) -> Result<(String
 }
 
 /// A run id is empty or a UUID.
-pub(super) fn check_run_id(run_id: &str) -> Result<(), Refusal> {
+pub(in crate::service) fn check_run_id(run_id: &str) -> Result<(), Refusal> {
     if run_id.is_empty() || uuid::Uuid::try_parse(run_id).is_ok() {
         return Ok(());
     }
@@ -344,7 +348,7 @@ pub(super) fn check_run_id(run_id: &str) -> Result<(), Refusal> {
 }
 
 /// The namespace a task's token was made in, which the request may leave out.
-pub(super) fn namespace_of(core: &Core, asked: &str, token: &str) -> Result<Arc<Namespace>, Status> {
+pub(in crate::service) fn namespace_of(core: &Core, asked: &str, token: &str) -> Result<Arc<Namespace>, Status> {
     if !asked.is_empty() && asked != token {
         return Err(Status::invalid_argument("Operation requested with a token from a different namespace."));
     }

@@ -1,17 +1,26 @@
 //! Workers ask for tasks.
 
+use crate::service::calls::call::Call;
+use crate::service::calls::call::Waited;
+use crate::service::calls::direct::DirectQuery;
+use crate::service::calls::handover::Handed;
+use crate::service::calls::handover::Handover;
+use crate::service::calls::history::Page;
+use crate::service::calls::tokens;
+use crate::service::calls::tokens::ActivityTaskToken;
+use crate::service::calls::tokens::QueryTaskToken;
+use crate::service::calls::tokens::WorkflowTaskToken;
+use crate::service::core::Core;
+use crate::service::runs::lookup::Located;
+use crate::service::runs::open::OpenRun;
+use crate::service::runs::slot::Slot;
+use crate::service::runs::task::Task;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tonic::Status;
 use uuid::Uuid;
 
-use super::call::{Call, Waited};
-use super::core::{Core, Located, OpenRun, Slot, Task};
-use super::direct::DirectQuery;
-use super::handover::{Handed, Handover};
-use super::history::Page;
-use super::tokens::{self, ActivityTaskToken, QueryTaskToken, WorkflowTaskToken};
 use crate::api::common::{WorkerVersionCapabilities, WorkflowType};
 use crate::api::deployment::WorkerDeploymentOptions;
 use crate::api::enums::{TaskQueueKind, WorkerVersioningMode};
@@ -32,7 +41,7 @@ use crate::matching::{Matched, Poll, PolledBy, QueueKey, QueueKind};
 const FIRST_PAGE_BATCHES: usize = 256;
 
 impl Core {
-    pub(super) async fn poll_workflow_task_queue(
+    pub(in crate::service) async fn poll_workflow_task_queue(
         self: &Arc<Self>,
         request: PollWorkflowTaskQueueRequest,
         call: Call,
@@ -182,7 +191,7 @@ impl Core {
         }))
     }
 
-    pub(super) async fn poll_activity_task_queue(
+    pub(in crate::service) async fn poll_activity_task_queue(
         self: &Arc<Self>,
         request: PollActivityTaskQueueRequest,
         call: Call,
@@ -234,7 +243,7 @@ impl Core {
 
     /// Waits in vain: there are no Nexus operations. SDKs poll for them before they know whether there are any, and their
     /// workers end when that is refused.
-    pub(super) async fn poll_nexus_task_queue(
+    pub(in crate::service) async fn poll_nexus_task_queue(
         self: &Arc<Self>,
         request: PollNexusTaskQueueRequest,
         call: Call,
@@ -266,13 +275,13 @@ fn check_unversioned(
 }
 
 /// Whether a worker wants the tasks of its version alone.
-pub(super) fn is_versioned(options: &WorkerDeploymentOptions) -> bool {
+pub(in crate::service) fn is_versioned(options: &WorkerDeploymentOptions) -> bool {
     options.worker_versioning_mode() == WorkerVersioningMode::Versioned
 }
 
 type QueryTask = (Option<Page>, String, String, EventId);
 
-fn closed_query(closed: &super::closed::ClosedRun, sticky: bool) -> Result<QueryTask, Status> {
+fn closed_query(closed: &crate::service::runs::closed::ClosedRun, sticky: bool) -> Result<QueryTask, Status> {
     let page =
         if sticky { None } else { Some(Page::of_closed(closed, 1, closed.next_event_id(), FIRST_PAGE_BATCHES)?) };
     let previous = closed.state()?.previous_started_event_id;
@@ -280,21 +289,21 @@ fn closed_query(closed: &super::closed::ClosedRun, sticky: bool) -> Result<Query
 }
 
 /// A started workflow task whose history is not decoded yet: that happens without the run's lock.
-pub(super) struct StartedTask {
+pub(in crate::service) struct StartedTask {
     response: PollWorkflowTaskQueueResponse,
     page: Page,
     run_id: Arc<str>,
 }
 
 impl StartedTask {
-    pub(super) fn response(self) -> Result<PollWorkflowTaskQueueResponse, Status> {
+    pub(in crate::service) fn response(self) -> Result<PollWorkflowTaskQueueResponse, Status> {
         let (history, next_page_token) = self.page.decode(&self.run_id)?;
         Ok(PollWorkflowTaskQueueResponse { history: Some(history), next_page_token, ..self.response })
     }
 }
 
 /// The started task of a run, as its worker gets it.
-pub(super) fn started_task(open: &mut OpenRun, sticky: bool, resend_updates: bool) -> Option<StartedTask> {
+pub(in crate::service) fn started_task(open: &mut OpenRun, sticky: bool, resend_updates: bool) -> Option<StartedTask> {
     let response = open.run.workflow_task_response(resend_updates)?;
     let task = open.run.state.workflow_task.as_ref()?;
     let info = &open.run.info;
@@ -312,7 +321,7 @@ pub(super) fn started_task(open: &mut OpenRun, sticky: bool, resend_updates: boo
     Some(StartedTask { response, page, run_id: Arc::clone(&info.run_id) })
 }
 
-pub(super) fn activity_token(open: &OpenRun, scheduled_event_id: EventId, attempt: i32) -> bytes::Bytes {
+pub(in crate::service) fn activity_token(open: &OpenRun, scheduled_event_id: EventId, attempt: i32) -> bytes::Bytes {
     let info = &open.run.info;
     tokens::encode(&ActivityTaskToken {
         namespace: info.namespace.to_string(),
@@ -330,7 +339,7 @@ impl From<&ActivityTaskToken> for ActivityRef {
 }
 
 /// The queue a worker asks for, and whether it is its own.
-pub(super) fn queue_name(queue: Option<&TaskQueue>, identity: &str) -> Result<(Arc<str>, bool), Refusal> {
+pub(in crate::service) fn queue_name(queue: Option<&TaskQueue>, identity: &str) -> Result<(Arc<str>, bool), Refusal> {
     let Some(queue) = queue else { return Err(Refusal::invalid("TaskQueue is not set on request.")) };
     check_name("TaskQueue", &queue.name)?;
     if identity.len() > 1000 {

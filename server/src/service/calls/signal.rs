@@ -1,13 +1,15 @@
 //! Signals, cancellation and termination from outside.
 
+use crate::service::calls::call::Call;
+use crate::service::calls::history::check_run_id;
+use crate::service::calls::history::execution;
+use crate::service::core::Core;
+use crate::service::runs::lookup::Located;
 use std::sync::Arc;
 
 use prost::Message as _;
 use tonic::Status;
 
-use super::call::Call;
-use super::core::{Core, Located};
-use super::history::{check_run_id, execution};
 use crate::api::common::Payloads;
 use crate::api::workflowservice::{
     RequestCancelWorkflowExecutionRequest, RequestCancelWorkflowExecutionResponse, SignalWorkflowExecutionRequest,
@@ -20,7 +22,7 @@ use crate::engine::start::check_name;
 use crate::engine::{cancel::StopRequest, signal::Signal};
 
 impl Core {
-    pub(super) async fn signal_workflow_execution(
+    pub(in crate::service) async fn signal_workflow_execution(
         self: &Arc<Self>,
         request: SignalWorkflowExecutionRequest,
         _call: Call,
@@ -57,7 +59,7 @@ impl Core {
         Ok(SignalWorkflowExecutionResponse::default())
     }
 
-    pub(super) async fn request_cancel_workflow_execution(
+    pub(in crate::service) async fn request_cancel_workflow_execution(
         self: &Arc<Self>,
         request: RequestCancelWorkflowExecutionRequest,
         _call: Call,
@@ -88,7 +90,7 @@ impl Core {
         Ok(RequestCancelWorkflowExecutionResponse {})
     }
 
-    pub(super) async fn terminate_workflow_execution(
+    pub(in crate::service) async fn terminate_workflow_execution(
         self: &Arc<Self>,
         request: TerminateWorkflowExecutionRequest,
         _call: Call,
@@ -118,7 +120,7 @@ impl Core {
 }
 
 /// A caller that names the first run of a chain means no other chain.
-pub(super) fn check_chain(located: &Located<'_>, first_run_id: &str) -> Result<(), Status> {
+pub(in crate::service) fn check_chain(located: &Located<'_>, first_run_id: &str) -> Result<(), Status> {
     let belongs = match located {
         _ if first_run_id.is_empty() => true,
         Located::Open(_, open) => *open.run.info.first_run_id == *first_run_id,
@@ -127,7 +129,7 @@ pub(super) fn check_chain(located: &Located<'_>, first_run_id: &str) -> Result<(
     if belongs { Ok(()) } else { Err(Refusal::unknown_run().into()) }
 }
 
-pub(super) fn check_input(input: Option<&Payloads>) -> Result<(), Refusal> {
+pub(in crate::service) fn check_input(input: Option<&Payloads>) -> Result<(), Refusal> {
     if input.is_some_and(|input| input.encoded_len() > BLOB_BYTES_MAX) {
         return Err(Refusal::invalid("Blob data size exceeds limit."));
     }

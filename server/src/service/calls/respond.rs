@@ -1,16 +1,24 @@
 //! Workers report what became of their tasks.
 
+use crate::service::calls::call::Call;
+use crate::service::calls::handover::Handed;
+use crate::service::calls::history::execution;
+use crate::service::calls::history::namespace_of;
+use crate::service::calls::poll::activity_token;
+use crate::service::calls::poll::started_task;
+use crate::service::calls::tokens;
+use crate::service::calls::tokens::ActivityTaskToken;
+use crate::service::calls::tokens::QueryTaskToken;
+use crate::service::calls::tokens::WorkflowTaskToken;
+use crate::service::core::Core;
+use crate::service::runs::lookup::Located;
+use crate::service::runs::open::OpenRun;
+use crate::service::runs::slot::lock;
 use std::sync::Arc;
 
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use super::call::Call;
-use super::core::{Core, Located, OpenRun, lock};
-use super::handover::Handed;
-use super::history::{execution, namespace_of};
-use super::poll::{activity_token, started_task};
-use super::tokens::{self, ActivityTaskToken, QueryTaskToken, WorkflowTaskToken};
 use crate::api::enums::WorkflowTaskFailedCause;
 use crate::api::workflowservice::{
     PollActivityTaskQueueResponse, RecordActivityTaskHeartbeatByIdRequest, RecordActivityTaskHeartbeatByIdResponse,
@@ -47,7 +55,7 @@ struct Reported {
 }
 
 impl Core {
-    pub(super) async fn respond_workflow_task_completed(
+    pub(in crate::service) async fn respond_workflow_task_completed(
         self: &Arc<Self>,
         request: RespondWorkflowTaskCompletedRequest,
         call: Call,
@@ -88,13 +96,13 @@ impl Core {
             return Err(refusal.into());
         }
         Ok(RespondWorkflowTaskCompletedResponse {
-            workflow_task: next.map(super::poll::StartedTask::response).transpose()?,
+            workflow_task: next.map(crate::service::calls::poll::StartedTask::response).transpose()?,
             activity_tasks,
             reset_history_event_id: completed.reset_history_event_id,
         })
     }
 
-    pub(super) async fn respond_workflow_task_failed(
+    pub(in crate::service) async fn respond_workflow_task_failed(
         self: &Arc<Self>,
         request: RespondWorkflowTaskFailedRequest,
         _call: Call,
@@ -120,7 +128,7 @@ impl Core {
         Ok(RespondWorkflowTaskFailedResponse {})
     }
 
-    pub(super) async fn respond_query_task_completed(
+    pub(in crate::service) async fn respond_query_task_completed(
         self: &Arc<Self>,
         request: RespondQueryTaskCompletedRequest,
         _call: Call,
@@ -134,7 +142,7 @@ impl Core {
         Err(Refusal::NotFound("query task not found, or already expired".to_owned()).into())
     }
 
-    pub(super) async fn reset_sticky_task_queue(
+    pub(in crate::service) async fn reset_sticky_task_queue(
         self: &Arc<Self>,
         request: ResetStickyTaskQueueRequest,
         _call: Call,
@@ -149,7 +157,7 @@ impl Core {
         Ok(ResetStickyTaskQueueResponse {})
     }
 
-    pub(super) async fn respond_activity_task_completed(
+    pub(in crate::service) async fn respond_activity_task_completed(
         self: &Arc<Self>,
         request: RespondActivityTaskCompletedRequest,
         _call: Call,
@@ -159,7 +167,7 @@ impl Core {
         Ok(RespondActivityTaskCompletedResponse {})
     }
 
-    pub(super) async fn respond_activity_task_completed_by_id(
+    pub(in crate::service) async fn respond_activity_task_completed_by_id(
         self: &Arc<Self>,
         request: RespondActivityTaskCompletedByIdRequest,
         _call: Call,
@@ -182,7 +190,7 @@ impl Core {
         .await
     }
 
-    pub(super) async fn respond_activity_task_failed(
+    pub(in crate::service) async fn respond_activity_task_failed(
         self: &Arc<Self>,
         request: RespondActivityTaskFailedRequest,
         _call: Call,
@@ -192,7 +200,7 @@ impl Core {
         Ok(RespondActivityTaskFailedResponse::default())
     }
 
-    pub(super) async fn respond_activity_task_failed_by_id(
+    pub(in crate::service) async fn respond_activity_task_failed_by_id(
         self: &Arc<Self>,
         request: RespondActivityTaskFailedByIdRequest,
         _call: Call,
@@ -218,7 +226,7 @@ impl Core {
         .await
     }
 
-    pub(super) async fn respond_activity_task_canceled(
+    pub(in crate::service) async fn respond_activity_task_canceled(
         self: &Arc<Self>,
         request: RespondActivityTaskCanceledRequest,
         _call: Call,
@@ -231,7 +239,7 @@ impl Core {
         Ok(RespondActivityTaskCanceledResponse {})
     }
 
-    pub(super) async fn respond_activity_task_canceled_by_id(
+    pub(in crate::service) async fn respond_activity_task_canceled_by_id(
         self: &Arc<Self>,
         request: RespondActivityTaskCanceledByIdRequest,
         _call: Call,
@@ -245,7 +253,7 @@ impl Core {
         Ok(RespondActivityTaskCanceledByIdResponse {})
     }
 
-    pub(super) async fn record_activity_task_heartbeat(
+    pub(in crate::service) async fn record_activity_task_heartbeat(
         self: &Arc<Self>,
         request: RecordActivityTaskHeartbeatRequest,
         _call: Call,
@@ -255,7 +263,7 @@ impl Core {
         Ok(RecordActivityTaskHeartbeatResponse { cancel_requested, ..Default::default() })
     }
 
-    pub(super) async fn record_activity_task_heartbeat_by_id(
+    pub(in crate::service) async fn record_activity_task_heartbeat_by_id(
         self: &Arc<Self>,
         request: RecordActivityTaskHeartbeatByIdRequest,
         _call: Call,
@@ -275,7 +283,7 @@ impl Core {
     }
 
     /// Changes an open run and ends the transition as usual.
-    pub(super) async fn change_run<R>(
+    pub(in crate::service) async fn change_run<R>(
         self: &Arc<Self>,
         namespace: &Namespace,
         workflow_id: &str,
@@ -321,7 +329,7 @@ impl Core {
     ) -> Result<Reported, Status> {
         let namespace = self.namespaces.find(namespace)?;
         check_name("WorkflowId", &workflow_id)?;
-        super::history::check_run_id(&run_id)?;
+        crate::service::calls::history::check_run_id(&run_id)?;
         check_name("ActivityID", &activity_id)?;
         Ok(Reported { namespace, workflow_id, run_id, activity: ActivityRef::Id(activity_id) })
     }

@@ -1,15 +1,20 @@
 //! Queries from callers, by whichever route reaches a worker.
 
+use crate::service::calls::call::Call;
+use crate::service::calls::call::Waited;
+use crate::service::calls::direct::Asked;
+use crate::service::calls::history::execution;
+use crate::service::core::Core;
+use crate::service::runs::lookup::Located;
+use crate::service::runs::open::QueryNotice;
+use crate::service::runs::slot::SlotKey;
+use crate::service::runs::task::Task;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
 use tonic::{Code, Status};
 
-use super::call::{Call, Waited};
-use super::core::{Core, Located, QueryNotice, SlotKey, Task};
-use super::direct::Asked;
-use super::history::execution;
 use crate::api::common::Payloads;
 use crate::api::enums::QueryResultType;
 use crate::api::errordetails::QueryFailedFailure;
@@ -42,7 +47,7 @@ struct Route {
 }
 
 impl Core {
-    pub(super) async fn query_workflow(
+    pub(in crate::service) async fn query_workflow(
         self: &Arc<Self>,
         request: QueryWorkflowRequest,
         call: Call,
@@ -52,7 +57,7 @@ impl Core {
         let condition = request.query_reject_condition();
         let query = request.query.ok_or_else(|| Refusal::invalid("Query is not set on request."))?;
         check_name("QueryType", &query.query_type)?;
-        super::signal::check_input(query.query_args.as_ref())?;
+        crate::service::calls::signal::check_input(query.query_args.as_ref())?;
         let until = call.deadline.call();
         let _hold = self.timers.hold(Holder::Query);
         loop {

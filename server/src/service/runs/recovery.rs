@@ -3,14 +3,21 @@
 //! After a start, only a line per open run is read. A run that has something to do is loaded by a thread of its own while
 //! the engine serves already; a run that waits for a timer when the timer is due; any run when a request names it.
 
+use crate::service::core::Core;
+use crate::service::runs::closed::ClosedRun;
+use crate::service::runs::commit::Changed;
+use crate::service::runs::open::OpenRun;
+use crate::service::runs::slot::Current;
+use crate::service::runs::slot::Slot;
+use crate::service::runs::slot::SlotKey;
+use crate::service::runs::slot::SlotState;
+use crate::service::runs::slot::lock;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use prost::Message as _;
 use tonic::Status;
 
-use super::closed::ClosedRun;
-use super::core::{Changed, Core, Current, OpenRun, Slot, SlotKey, SlotState, lock};
 use crate::clock::Hold;
 use crate::clock::timers::Due;
 use crate::engine::effects::Close;
@@ -43,7 +50,7 @@ impl Due for Dormant {
 }
 
 /// Brings runs to memory one after the other, while the engine serves already. `hold` stops a skipping clock meanwhile.
-pub(super) fn load_all(core: &Weak<Core>, runs: Vec<SlotKey>, hold: Hold) {
+pub(in crate::service) fn load_all(core: &Weak<Core>, runs: Vec<SlotKey>, hold: Hold) {
     for key in runs {
         match core.upgrade() {
             Some(core) if !core.is_stopping.load(Ordering::Relaxed) => core.wake(&key),
@@ -55,7 +62,7 @@ pub(super) fn load_all(core: &Weak<Core>, runs: Vec<SlotKey>, hold: Hold) {
 
 impl Core {
     /// Takes over the open runs of a store that was opened; returns how many there are, and which have something to do.
-    pub(super) fn take_over(self: &Arc<Self>) -> Result<(usize, Vec<SlotKey>), StoreError> {
+    pub(in crate::service) fn take_over(self: &Arc<Self>) -> Result<(usize, Vec<SlotKey>), StoreError> {
         let runs = self.store.open_runs()?;
         let count = runs.len();
         let mut busy = Vec::new();
@@ -71,7 +78,7 @@ impl Core {
     }
 
     /// Lets an open run be in the store alone until its next deadline.
-    pub(super) fn lie_dormant(self: &Arc<Self>, key: SlotKey, run: RunKey, at: Time) {
+    pub(in crate::service) fn lie_dormant(self: &Arc<Self>, key: SlotKey, run: RunKey, at: Time) {
         let mut dormant = lock(&self.dormant);
         let ticket = self.timers.arm(at, Arc::new(Dormant { core: Arc::downgrade(self), key, run }));
         dormant.insert(run, ticket);
@@ -85,7 +92,7 @@ impl Core {
     }
 
     /// Brings the current run of a workflow id to memory, if it is open and not there yet.
-    pub(super) fn load(self: &Arc<Self>, key: &SlotKey) -> Result<(), Status> {
+    pub(in crate::service) fn load(self: &Arc<Self>, key: &SlotKey) -> Result<(), Status> {
         loop {
             let slot = self.slot(key);
             let Some(mut state) = slot.lock() else { continue };
@@ -101,7 +108,11 @@ impl Core {
     }
 
     /// Fills an empty slot with what the store has as the current run of its workflow id. The slot's lock is held.
-    pub(super) fn load_into(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut SlotState) -> Result<(), Status> {
+    pub(in crate::service) fn load_into(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        state: &mut SlotState,
+    ) -> Result<(), Status> {
         let SlotKey { namespace, workflow_id } = &slot.key;
         let Some(stored) = self.store.find_run(*namespace, workflow_id, None)? else { return Ok(()) };
         if stored.visibility.close_time_ns.is_some() {

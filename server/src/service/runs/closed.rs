@@ -1,12 +1,12 @@
 //! Closed runs: what remains of them in memory for a while, and how they are found again later.
 
+use crate::service::runs::open::OpenRun;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use prost::Message as _;
 use tonic::Status;
 
-use super::core::OpenRun;
 use crate::engine::closed::ClosedState;
 use crate::engine::error::Refusal;
 use crate::engine::event::EventId;
@@ -34,7 +34,7 @@ pub(crate) struct ClosedRun {
 }
 
 impl ClosedRun {
-    pub(super) fn from_open(open: OpenRun, store: Arc<dyn Store>) -> Self {
+    pub(in crate::service) fn from_open(open: OpenRun, store: Arc<dyn Store>) -> Self {
         let namespace = Arc::clone(&open.namespace.name);
         Self {
             key: open.key,
@@ -48,7 +48,11 @@ impl ClosedRun {
         }
     }
 
-    pub(super) fn from_store(stored: StoredRun, namespace: Arc<str>, store: Arc<dyn Store>) -> Result<Self, Refusal> {
+    pub(in crate::service) fn from_store(
+        stored: StoredRun,
+        namespace: Arc<str>,
+        store: Arc<dyn Store>,
+    ) -> Result<Self, Refusal> {
         let damaged = |error| Refusal::damaged(&stored.visibility.run_id, &error);
         let overlay = stored.overlay.map(Overlay::decode).transpose().map_err(damaged)?.unwrap_or_default();
         Ok(Self {
@@ -64,7 +68,7 @@ impl ClosedRun {
     }
 
     /// Roughly what it takes in memory.
-    pub(super) fn size(&self) -> usize {
+    pub(in crate::service) fn size(&self) -> usize {
         500 + self.batches.iter().flatten().map(|batch| batch.events.len() + 64).sum::<usize>()
     }
 
@@ -98,12 +102,16 @@ impl ClosedRun {
         Refusal::damaged(&self.row.run_id, problem)
     }
 
-    pub(super) fn batches_in_memory(&self) -> Option<&[HistoryBatch]> {
+    pub(in crate::service) fn batches_in_memory(&self) -> Option<&[HistoryBatch]> {
         self.batches.as_deref()
     }
 
     /// Batches from the store, newest first.
-    pub(super) fn read_back(&self, before: EventId, limit: ReadLimit) -> Result<Vec<HistoryBatch>, StoreError> {
+    pub(in crate::service) fn read_back(
+        &self,
+        before: EventId,
+        limit: ReadLimit,
+    ) -> Result<Vec<HistoryBatch>, StoreError> {
         self.store.read_history_back(self.key, before, limit)
     }
 

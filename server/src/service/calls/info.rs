@@ -1,13 +1,14 @@
 //! What callers can see: runs and the server itself.
 
+use crate::service::calls::call::Call;
+use crate::service::calls::history::execution;
+use crate::service::core::Core;
+use crate::service::runs::lookup::Located;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use tonic::Status;
 
-use super::call::Call;
-use super::core::{Core, Located};
-use super::history::execution;
 use crate::api::common::Payload;
 use crate::api::version::{ReleaseInfo, VersionInfo};
 use crate::api::workflow::WorkflowExecutionInfo;
@@ -34,7 +35,7 @@ const COMPATIBLE_VERSION: &str = "1.32.1";
 const PAGE_ROWS_MAX: usize = 1000;
 
 impl Core {
-    pub(super) async fn get_system_info(
+    pub(in crate::service) async fn get_system_info(
         self: &Arc<Self>,
         _request: GetSystemInfoRequest,
         _call: Call,
@@ -56,7 +57,7 @@ impl Core {
         })
     }
 
-    pub(super) async fn get_cluster_info(
+    pub(in crate::service) async fn get_cluster_info(
         self: &Arc<Self>,
         _request: GetClusterInfoRequest,
         _call: Call,
@@ -82,7 +83,7 @@ impl Core {
         })
     }
 
-    pub(super) async fn describe_workflow_execution(
+    pub(in crate::service) async fn describe_workflow_execution(
         self: &Arc<Self>,
         request: DescribeWorkflowExecutionRequest,
         _call: Call,
@@ -101,7 +102,7 @@ impl Core {
         Ok(described)
     }
 
-    pub(super) async fn list_workflow_executions(
+    pub(in crate::service) async fn list_workflow_executions(
         self: &Arc<Self>,
         request: ListWorkflowExecutionsRequest,
         _call: Call,
@@ -111,7 +112,7 @@ impl Core {
         Ok(ListWorkflowExecutionsResponse { executions, next_page_token })
     }
 
-    pub(super) async fn scan_workflow_executions(
+    pub(in crate::service) async fn scan_workflow_executions(
         self: &Arc<Self>,
         request: ScanWorkflowExecutionsRequest,
         _call: Call,
@@ -150,7 +151,7 @@ impl Core {
         Ok((shown, next.map(|key| key.to_token().into()).unwrap_or_default()))
     }
 
-    pub(super) async fn count_workflow_executions(
+    pub(in crate::service) async fn count_workflow_executions(
         self: &Arc<Self>,
         request: CountWorkflowExecutionsRequest,
         _call: Call,
@@ -172,7 +173,7 @@ impl Core {
     }
 
     /// The worker goes: its open polls end without a task, and what waits on its own queue is offered to all others.
-    pub(super) async fn shutdown_worker(
+    pub(in crate::service) async fn shutdown_worker(
         self: &Arc<Self>,
         request: ShutdownWorkerRequest,
         _call: Call,

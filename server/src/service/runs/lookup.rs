@@ -1,0 +1,144 @@
+//! How a call finds its run, in memory or in the store.
+
+use crate::engine::error::Refusal;
+use crate::namespaces::Namespace;
+use crate::service::core::Core;
+use crate::service::core::SHARDS;
+use crate::service::runs::closed::ClosedRun;
+use crate::service::runs::open::OpenRun;
+use crate::service::runs::slot::Current;
+use crate::service::runs::slot::Slot;
+use crate::service::runs::slot::SlotKey;
+use crate::service::runs::slot::SlotState;
+use crate::service::runs::slot::lock;
+use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use tonic::Status;
+
+impl Core {
+    /// The slot of a workflow id that has a run in memory.
+    pub(in crate::service) fn find_slot(&self, key: &SlotKey) -> Option<Arc<Slot>> {
+        lock(self.shard(key)).get(key).cloned()
+    }
+
+    /// The slot of a workflow id, made when there is none.
+    pub(in crate::service) fn slot(self: &Arc<Self>, key: &SlotKey) -> Arc<Slot> {
+        let mut shard = lock(self.shard(key));
+        let made = || Arc::new(Slot { key: key.clone(), core: Arc::downgrade(self), state: Mutex::default() });
+        Arc::clone(shard.entry(key.clone()).or_insert_with(made))
+    }
+
+    /// For tests: how many workflow ids have something in memory.
+    #[cfg(test)]
+    pub(in crate::service) fn count_slots(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    fn shard(&self, key: &SlotKey) -> &Mutex<HashMap<SlotKey, Arc<Slot>>> {
+        let hash = self.hasher.hash_one(&key.workflow_id);
+        &self.shards[(hash % SHARDS as u64) as usize]
+    }
+
+    /// Looks up a run, the current one without a run id, and does something with it under its lock.
+    pub(crate) async fn with_run<R, A>(
+        self: &Arc<Self>,
+        namespace: &Namespace,
+        workflow_id: &str,
+        run_id: &str,
+        mut act: A,
+    ) -> Result<R, Status>
+    where
+        A: FnOnce(Located<'_>) -> Result<R, Status> + Send,
+    {
+        let key = SlotKey { namespace: namespace.key, workflow_id: workflow_id.into() };
+        loop {
+            let other_run = match self.with_run_in_memory(&key, run_id, act) {
+                Look::Done(result) => return result,
+                Look::Missed { act: back, other_run } => {
+                    act = back;
+                    other_run
+                }
+            };
+            if other_run {
+                // The one that is asked for may have been replaced a moment ago.
+                self.store.caught_up().await?;
+            }
+            let asked = (!run_id.is_empty()).then_some(run_id);
+            match self.store.find_run(namespace.key, workflow_id, asked)? {
+                Some(stored) if stored.visibility.close_time_ns.is_some() => {
+                    let closed =
+                        Arc::new(ClosedRun::from_store(stored, Arc::clone(&namespace.name), Arc::clone(&self.store))?);
+                    return act(Located::Closed(&closed));
+                }
+                Some(_) if !other_run => self.load(&key)?,
+                None if run_id.is_empty() => {
+                    return Err(Refusal::NotFound(format!("workflow not found for ID: {workflow_id}")).into());
+                }
+                _ => return Err(Refusal::unknown_run().into()),
+            }
+        }
+    }
+
+    /// As [`Core::with_run`], for runs in memory.
+    pub(in crate::service) fn with_run_in_memory<R, A>(
+        self: &Arc<Self>,
+        key: &SlotKey,
+        run_id: &str,
+        act: A,
+    ) -> Look<R, A>
+    where
+        A: FnOnce(Located<'_>) -> Result<R, Status>,
+    {
+        while let Some(slot) = self.find_slot(key) {
+            let Some(mut state) = slot.lock() else { continue };
+            match &mut state.current {
+                Some(Current::Open(open)) if run_id.is_empty() || *open.run.info.run_id == *run_id => {
+                    let result = act(Located::Open(&slot, open));
+                    self.settle(&slot, &mut state);
+                    drop(state);
+                    self.let_idle_runs_go();
+                    return Look::Done(result);
+                }
+                Some(Current::Closed(closed)) if run_id.is_empty() || *closed.row.run_id == *run_id => {
+                    let closed = Arc::clone(closed);
+                    drop(state);
+                    return Look::Done(act(Located::Closed(&closed)));
+                }
+                current => return Look::Missed { act, other_run: current.is_some() },
+            }
+        }
+        Look::Missed { act, other_run: false }
+    }
+
+    /// Whether there may be a run of that workflow id in the store, though not in memory.
+    pub(in crate::service) fn may_be_stored(&self, key: &SlotKey) -> bool {
+        lock(&self.closed).may_be_stored(self.hasher.hash_one(key))
+    }
+
+    /// Lets go of a slot that has no open run and is not counted among the closed ones in memory.
+    pub(in crate::service) fn tidy(&self, slot: &Arc<Slot>, mut state: MutexGuard<'_, SlotState>) {
+        state.current = None;
+        state.retired = true;
+        drop(state);
+        lock(self.shard(&slot.key)).remove(&slot.key);
+    }
+}
+
+/// What looking for a run in memory came to.
+pub(in crate::service) enum Look<R, A> {
+    Done(Result<R, Status>),
+    /// It is not there; another run of the same workflow id may be.
+    Missed {
+        act: A,
+        other_run: bool,
+    },
+}
+
+/// A run that was looked up.
+pub(crate) enum Located<'a> {
+    Open(&'a Arc<Slot>, &'a mut OpenRun),
+    Closed(&'a Arc<ClosedRun>),
+}

@@ -1,0 +1,197 @@
+//! An open run in memory, and those who wait for it.
+
+use crate::api::query::WorkflowQueryResult;
+use crate::clock::timers::Ticket;
+use crate::clock::timers::Waiting;
+use crate::engine::effects::Notice;
+use crate::engine::run::Run;
+use crate::engine::update::UpdateNotice;
+use crate::model::RunKey;
+use crate::namespaces::Namespace;
+use crate::store::CommitSeq;
+use crate::store::Wake;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Weak;
+use tokio::sync::oneshot;
+
+/// An open run and those who wait for it.
+#[derive(Debug)]
+pub(crate) struct OpenRun {
+    pub(crate) run: Run,
+    pub(crate) key: RunKey,
+    pub(crate) namespace: Arc<Namespace>,
+    /// Covers everything the run has written.
+    pub(crate) seq: Option<CommitSeq>,
+    /// What the store knows of the run's next deadline.
+    pub(super) stored_wake: Wake,
+    /// Whether the store has an overlay of the run.
+    pub(super) has_overlay: bool,
+    /// What the run was counted as among those in memory.
+    pub(in crate::service) counted_bytes: usize,
+    /// Whether the run is on the list of those that rest.
+    pub(in crate::service) is_listed_idle: bool,
+    /// The log says that the history gets long.
+    pub(super) is_known_as_long: bool,
+    pub(in crate::service) armed: Option<Ticket>,
+    pub(super) in_progress: usize,
+    pub(super) updates_waiting: bool,
+    pub(super) event_waiters: Vec<oneshot::Sender<()>>,
+    pub(super) close_waiters: Vec<CloseWaiter>,
+    update_waiters: Vec<UpdateWaiter>,
+    query_waiters: HashMap<u64, oneshot::Sender<QueryNotice>>,
+}
+
+#[derive(Debug)]
+pub(super) struct CloseWaiter {
+    pub(super) sender: oneshot::Sender<()>,
+    /// Lets time jump while it waits.
+    pub(super) time: Option<Weak<Waiting>>,
+}
+
+#[derive(Debug)]
+struct UpdateWaiter {
+    id: Arc<str>,
+    /// Acceptance is not enough.
+    for_completion: bool,
+    sender: oneshot::Sender<UpdateNotice>,
+    /// Lets time jump while it waits.
+    time: Option<Weak<Waiting>>,
+}
+
+/// News of a query that rode on a workflow task.
+#[derive(Debug)]
+pub(crate) enum QueryNotice {
+    Answered(Box<WorkflowQueryResult>),
+    /// Ask it by itself.
+    Released,
+}
+
+impl OpenRun {
+    pub(crate) fn new(run: Run, key: RunKey, namespace: Arc<Namespace>) -> Self {
+        Self {
+            run,
+            key,
+            namespace,
+            seq: None,
+            stored_wake: Wake::AtOnce,
+            has_overlay: false,
+            counted_bytes: 0,
+            is_listed_idle: false,
+            is_known_as_long: false,
+            armed: None,
+            in_progress: 0,
+            updates_waiting: false,
+            event_waiters: Vec::new(),
+            close_waiters: Vec::new(),
+            update_waiters: Vec::new(),
+            query_waiters: HashMap::new(),
+        }
+    }
+
+    /// A run as the store has it.
+    pub(in crate::service) fn recovered(
+        run: Run,
+        key: RunKey,
+        namespace: Arc<Namespace>,
+        wake: Wake,
+        has_overlay: bool,
+    ) -> Self {
+        Self { stored_wake: wake, has_overlay, ..Self::new(run, key, namespace) }
+    }
+
+    /// Whether somebody would miss the run in memory.
+    pub(in crate::service) fn is_waited_for(&mut self) -> bool {
+        self.event_waiters.retain(|waiter| !waiter.is_closed());
+        self.close_waiters.retain(|waiter| !waiter.sender.is_closed());
+        self.update_waiters.retain(|waiter| !waiter.sender.is_closed());
+        self.query_waiters.retain(|_, waiter| !waiter.is_closed());
+        !(self.event_waiters.is_empty()
+            && self.close_waiters.is_empty()
+            && self.update_waiters.is_empty()
+            && self.query_waiters.is_empty())
+            // The worker has the update, or is about to.
+            || self.run.state.workflow_task.is_some()
+    }
+
+    /// Resolves when there are new events, or when the run closes.
+    pub(crate) fn wait_for_events(&mut self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.event_waiters.retain(|waiter| !waiter.is_closed());
+        self.event_waiters.push(sender);
+        receiver
+    }
+
+    /// When the run has to be in memory, if nobody asks for it before.
+    pub(in crate::service) fn wake(&self) -> Wake {
+        match self.run.next_deadline() {
+            _ if !self.run.rests() => Wake::AtOnce,
+            Some(at) => Wake::At(at.nanos()),
+            None => Wake::WhenAsked,
+        }
+    }
+
+    /// Resolves when the run closes. From then on time does not jump for the caller any more.
+    pub(crate) fn wait_for_close(&mut self, time: Option<Weak<Waiting>>) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.close_waiters.retain(|waiter| !waiter.sender.is_closed());
+        self.close_waiters.push(CloseWaiter { sender, time });
+        receiver
+    }
+
+    /// Resolves when there is news of an update. From then on time does not jump for the caller any more.
+    pub(crate) fn wait_for_update(
+        &mut self,
+        id: &str,
+        for_completion: bool,
+        time: Option<Weak<Waiting>>,
+    ) -> oneshot::Receiver<UpdateNotice> {
+        let (sender, receiver) = oneshot::channel();
+        self.update_waiters.retain(|waiter| !waiter.sender.is_closed());
+        self.update_waiters.push(UpdateWaiter { id: id.into(), for_completion, sender, time });
+        receiver
+    }
+
+    pub(crate) fn wait_for_query(&mut self, id: u64) -> oneshot::Receiver<QueryNotice> {
+        let (sender, receiver) = oneshot::channel();
+        self.query_waiters.insert(id, sender);
+        receiver
+    }
+
+    /// The caller of a riding query has gone.
+    pub(crate) fn forget_query(&mut self, id: u64) {
+        self.run.queries.forget(id);
+        self.query_waiters.remove(&id);
+    }
+
+    pub(super) fn tell(&mut self, notice: Notice) {
+        match notice {
+            Notice::Update { id, notice } => {
+                let accepted_only = matches!(notice, UpdateNotice::Accepted);
+                for waiter in std::mem::take(&mut self.update_waiters) {
+                    if waiter.id == id && !(accepted_only && waiter.for_completion) {
+                        end_wait(waiter.time);
+                        drop(waiter.sender.send(notice.clone()));
+                    } else {
+                        self.update_waiters.push(waiter);
+                    }
+                }
+            }
+            Notice::QueryAnswered { id, result } => self.tell_query(id, QueryNotice::Answered(result)),
+            Notice::QueryReleased { id } => self.tell_query(id, QueryNotice::Released),
+        }
+    }
+
+    fn tell_query(&mut self, id: u64, notice: QueryNotice) {
+        if let Some(sender) = self.query_waiters.remove(&id) {
+            drop(sender.send(notice));
+        }
+    }
+}
+
+/// What a caller waited for is there: time does not jump for it any more.
+pub(super) fn end_wait(time: Option<Weak<Waiting>>) {
+    if let Some(time) = time.and_then(|time| time.upgrade()) {
+        time.end();
+    }
+}

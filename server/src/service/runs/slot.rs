@@ -1,0 +1,108 @@
+//! The lock of one workflow id, and the run that it guards.
+
+use crate::clock::timers::Due;
+use crate::engine::effects::Close;
+use crate::engine::error::Refusal;
+use crate::engine::run::Run;
+use crate::engine::time::Time;
+use crate::model::NamespaceKey;
+use crate::service::core::Core;
+use crate::service::runs::closed::ClosedRun;
+use crate::service::runs::commit::Changed;
+use crate::service::runs::open::OpenRun;
+use crate::store::CommitSeq;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::Weak;
+
+/// Which workflow id of which namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SlotKey {
+    pub(crate) namespace: NamespaceKey,
+    pub(crate) workflow_id: Arc<str>,
+}
+
+/// The current run of one workflow id.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) key: SlotKey,
+    pub(super) core: Weak<Core>,
+    pub(in crate::service) state: Mutex<SlotState>,
+}
+
+/// What a slot guards.
+#[derive(Debug, Default)]
+pub(crate) struct SlotState {
+    pub(crate) current: Option<Current>,
+    /// The slot has left the map; whoever locks it looks it up again.
+    pub(super) retired: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Current {
+    Open(Box<OpenRun>),
+    Closed(Arc<ClosedRun>),
+}
+
+impl Slot {
+    /// Locks the slot; `None` when it is not the workflow id's slot any more.
+    pub(in crate::service) fn lock(&self) -> Option<MutexGuard<'_, SlotState>> {
+        let state = lock(&self.state);
+        (!state.retired).then_some(state)
+    }
+
+    /// Whether the run with that id is not open any more, or has not what `has` looks for. A run that another thread is at
+    /// work on counts as having it.
+    pub(super) fn no_longer_has(&self, run_id: &str, has: impl FnOnce(&Run) -> bool) -> bool {
+        let Ok(state) = self.state.try_lock() else { return false };
+        match &state.current {
+            Some(Current::Open(open)) if *open.run.info.run_id == *run_id => !has(&open.run),
+            _ => true,
+        }
+    }
+
+    /// Changes the run with that id, if it is still open: one transition, with all that follows from it.
+    ///
+    /// `transition` returns what it came to and how it ends; `read` makes the answer, from the run as it is then.
+    pub(in crate::service) fn change<R, A>(
+        self: &Arc<Self>,
+        run_id: &str,
+        transition: impl FnOnce(&mut OpenRun, Time) -> Result<(R, Close), Refusal>,
+        read: impl FnOnce(&mut OpenRun, R) -> A,
+    ) -> Result<(A, Option<CommitSeq>), Refusal> {
+        let core = self.core.upgrade().ok_or_else(|| Refusal::Unavailable("the engine has stopped".to_owned()))?;
+        let mut state = self.lock().ok_or_else(Refusal::closed)?;
+        let Some(Current::Open(open)) = &mut state.current else { return Err(Refusal::closed()) };
+        if *open.run.info.run_id != *run_id {
+            return Err(Refusal::closed());
+        }
+        let result = core.change(self, open, transition)?;
+        let answer = read(open, result);
+        let seq = open.seq;
+        core.settle(self, &mut state);
+        drop(state);
+        core.let_idle_runs_go();
+        Ok((answer, seq))
+    }
+}
+
+impl Due for Slot {
+    fn fire(self: Arc<Self>, now: Time) {
+        let Some(core) = self.core.upgrade() else { return };
+        let Some(mut state) = self.lock() else { return };
+        let Some(Current::Open(open)) = &mut state.current else { return };
+        // The ticket is spent; what comes next gets a new one.
+        if open.armed.is_some_and(|ticket| ticket.at() <= now) {
+            open.armed = None;
+        }
+        open.run.handle_timeout(now);
+        core.commit(now, [Changed { slot: &self, open, close: Close::KeepSpeculative }]);
+        core.settle(&self, &mut state);
+    }
+}
+
+pub(in crate::service) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
