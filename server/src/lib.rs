@@ -18,9 +18,10 @@ pub use clock::{ClockMode, UnbalancedUnlock};
 #[cfg(feature = "listen")]
 pub use grpc::{ListenError, Listening};
 pub use grpc::{Operator, TestTime};
+pub use service::builder::EngineBuilder;
 pub use service::calls::call::LetsTimeJump;
 pub use service::calls::workflow::Workflows;
-pub use service::host::{Awake, Engine, EngineBuilder, EngineError, Jumping, Settled, Step, Stepper};
+pub use service::host::{Awake, Engine, EngineError, Jumping, Settled, Step, Stepper};
 #[doc(hidden)]
 pub use store::CommitStep;
 pub use store::{BackupError, backup};

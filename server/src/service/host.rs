@@ -1,15 +1,13 @@
 //! An engine and its threads.
 
-use crate::service::calls::workflow::Workflows;
-use crate::service::core::Core;
-use crate::service::runs::recovery;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Weak};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Weak, mpsc};
+use std::thread;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use everloop_proto::temporal::api::operatorservice::v1::operator_service_server::OperatorServiceServer;
@@ -17,15 +15,14 @@ use everloop_proto::temporal::api::testservice::v1::test_service_server::TestSer
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::WorkflowServiceServer;
 
 use crate::clock::timers::{Jumped, Waiting};
-use crate::clock::{Clock, ClockMode, Hold, Holder, UnbalancedUnlock, wall_time};
-use crate::engine::history;
-use crate::engine::time::Time;
+use crate::clock::{Clock, ClockMode, Hold, Holder, UnbalancedUnlock};
 use crate::grpc::{Operator, TestTime};
-use crate::model::HistoryBatch;
-use crate::namespaces::{NamespaceError, Namespaces};
-use crate::store::{
-    BUSY_WAIT, CommitHook, CommitStep, FileOptions, FileView, OpenError, Opened, SqliteStore, Store, StoreError,
-};
+use crate::namespaces::Namespaces;
+use crate::service::builder::{EngineBuilder, last_event_time};
+use crate::service::calls::workflow::Workflows;
+use crate::service::core::Core;
+use crate::service::runs::recovery;
+use crate::store::{FileView, Store, StoreError};
 
 /// A server of durable workflows inside this process.
 ///
@@ -54,140 +51,6 @@ pub enum EngineError {
     Thread(#[from] io::Error),
 }
 
-/// What an engine is started with.
-#[derive(Clone, Debug, Default)]
-#[must_use]
-pub struct EngineBuilder {
-    clock: ClockMode,
-    namespaces: Vec<String>,
-    file: Option<PathBuf>,
-    vfs: Option<String>,
-    pages_max: Option<u32>,
-    hook: CommitHook,
-}
-
-impl EngineBuilder {
-    /// How time passes; as the wall clock does unless set.
-    pub fn clock(mut self, mode: ClockMode) -> Self {
-        self.clock = mode;
-        self
-    }
-
-    /// A namespace to have from the start, beside `default`.
-    pub fn namespace(mut self, name: impl Into<String>) -> Self {
-        self.namespaces.push(name.into());
-        self
-    }
-
-    /// Where to keep everything: an SQLite file, which is made if there is none, and a few files beside it with the same
-    /// name and an ending more. In memory unless set.
-    ///
-    /// One process at a time has a file open.
-    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.file = Some(path.into());
-        self
-    }
-
-    /// SQLite's way to the disk, by the name it is registered under: tests use one that fails.
-    #[doc(hidden)]
-    pub fn vfs(mut self, name: impl Into<String>) -> Self {
-        self.vfs = Some(name.into());
-        self
-    }
-
-    /// Called between the steps of every commit to the file, on the thread that writes it: crash tests end the process
-    /// there.
-    #[doc(hidden)]
-    pub fn on_commit(mut self, hook: impl Fn(CommitStep) + Send + Sync + 'static) -> Self {
-        self.hook = CommitHook::new(hook);
-        self
-    }
-
-    /// How many pages the file may have, for tests: past that, the disk counts as full.
-    #[doc(hidden)]
-    pub fn pages_max(mut self, pages: u32) -> Self {
-        self.pages_max = Some(pages);
-        self
-    }
-
-    /// Starts the engine. With a file, what was under way in it goes on.
-    ///
-    /// # Errors
-    ///
-    /// A file that cannot be used, a wrong namespace name, or a system out of memory or threads.
-    pub fn build(self) -> Result<Engine, EngineError> {
-        let (store, opened) = self.store()?;
-        self.build_on(store, opened)
-    }
-
-    /// Starts the engine on a store that is open.
-    pub(in crate::service) fn build_on(self, store: Arc<dyn Store>, opened: Opened) -> Result<Engine, EngineError> {
-        let namespaces = Namespaces::open(Arc::clone(&store), &self.namespaces).map_err(|error| match error {
-            NamespaceError::Store(error) => EngineError::Store(error.to_string()),
-            error => EngineError::Namespace(error.to_string()),
-        })?;
-        let namespaces = Arc::new(namespaces);
-        let last_event = opened.last_batch.as_ref().and_then(last_event_time).unwrap_or_default();
-        tell_if_clock_was_set_back(self.clock, last_event);
-        let clock = Clock::new(self.clock, last_event);
-        let core = Core::new(clock, store, namespaces, opened.workers_are_gone);
-        let mut handle = Handle { core, open_runs: 0, keeping_house: None, threads: Vec::new() };
-        handle.start()?;
-        Ok(Engine { handle: Arc::new(handle) })
-    }
-
-    pub(in crate::service) fn store(&self) -> Result<(Arc<dyn Store>, Opened), EngineError> {
-        let Some(path) = &self.file else {
-            let store = SqliteStore::memory().map_err(|error| EngineError::Store(error.to_string()))?;
-            return Ok((Arc::new(store), Opened { workers_are_gone: true, last_batch: None }));
-        };
-        let clock = match self.clock {
-            ClockMode::Real => "real",
-            ClockMode::Skipping => "skipping",
-        };
-        let options = FileOptions {
-            path: path.clone(),
-            clock,
-            vfs: self.vfs.clone(),
-            pages_max: self.pages_max,
-            busy_wait: BUSY_WAIT,
-            hook: self.hook.clone(),
-        };
-        let (store, opened) = SqliteStore::open(options).map_err(|error| match &error {
-            OpenError::InUse { holder, .. } => {
-                EngineError::InUse { pid: holder.as_ref().map(|holder| holder.pid), message: error.to_string() }
-            }
-            _ => EngineError::Store(error.to_string()),
-        })?;
-        Ok((Arc::new(store), opened))
-    }
-}
-
-/// When the last event of a batch happened.
-fn last_event_time(batch: &HistoryBatch) -> Option<Time> {
-    let events = history::decode_all(std::slice::from_ref(batch)).inspect_err(|error| {
-        tracing::warn!(
-            "whether the clock of this machine was set back is unknown: the last history written is damaged: {error}"
-        );
-    });
-    let last = events.ok()?.pop()?;
-    last.event_time.as_ref().map(Time::from)
-}
-
-/// A moment that is off by less needs no words: clocks are set all the time.
-const CLOCK_SET_BACK_MIN: Duration = Duration::from_secs(5);
-
-fn tell_if_clock_was_set_back(mode: ClockMode, last_event: Time) {
-    let behind = last_event.since(wall_time());
-    if mode == ClockMode::Real && behind > CLOCK_SET_BACK_MIN {
-        tracing::warn!(
-            behind_s = behind.as_secs(),
-            "the clock of this machine is behind the last event in the file. Time goes on from that event, so timers keep \
-             their durations and nothing is lost; set the machine's clock right and start again to have the right time"
-        );
-    }
-}
-
 /// How often runs are looked for whose retention is over.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
@@ -204,6 +67,12 @@ fn keep_house(core: &Weak<Core>, ended: &mpsc::Receiver<()>) {
 }
 
 impl Engine {
+    pub(super) fn start(core: Arc<Core>) -> Result<Self, EngineError> {
+        let mut handle = Handle { core, open_runs: 0, keeping_house: None, threads: Vec::new() };
+        handle.start()?;
+        Ok(Self { handle: Arc::new(handle) })
+    }
+
     /// Says what the engine is to be like.
     pub fn builder() -> EngineBuilder {
         EngineBuilder::default()

@@ -1,8 +1,9 @@
 //! The services of an engine: requests in, answers out, around the transitions of [`crate::engine`].
 //!
-//! [`runs`] has the runs and their locks, [`calls`] the calls of the protocol, [`host`] an engine and its threads, and
-//! [`core`] what all of them share.
+//! [`runs`] has the runs and their locks, [`calls`] the calls of the protocol, [`builder`] and [`host`] an engine
+//! and its threads, and [`core`] what all of them share.
 
+pub(crate) mod builder;
 pub(crate) mod calls;
 pub(crate) mod core;
 pub(crate) mod host;

@@ -1,9 +1,6 @@
 //! What a call says beside its request: above all, how long it may wait. That is always real time, whatever the
 //! engine's clock does.
 
-use crate::service::calls::handover::Handover;
-use crate::service::core::Core;
-use crate::service::runs::slot::lock;
 use std::future::Future;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
@@ -13,6 +10,9 @@ use tonic::Request;
 use tonic::metadata::MetadataMap;
 
 use crate::clock::timers::{Timers, Waiting};
+use crate::service::calls::handover::Handover;
+use crate::service::core::Core;
+use crate::service::runs::slot::lock;
 use crate::stop::StopNotice;
 use crate::store::Store;
 

@@ -1,15 +1,36 @@
 //! Queries that reach a worker in a task of their own.
 
-use crate::service::core::Core;
-use crate::service::runs::slot::lock;
-use crate::service::runs::task::Task;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
 use crate::api::query::WorkflowQuery;
 use crate::api::workflowservice::RespondQueryTaskCompletedRequest;
+use crate::engine::time::Time;
 use crate::matching::QueueKey;
+use crate::service::core::Core;
+use crate::service::runs::slot::lock;
+use crate::service::runs::task::Task;
+
+/// The queries that wait for an answer in a task of their own, by number.
+#[derive(Debug)]
+pub(crate) struct DirectQueries {
+    waiting: Mutex<HashMap<u64, Arc<DirectQuery>>>,
+    next_id: AtomicU64,
+}
+
+impl DirectQueries {
+    /// Without any. Workers may still have queries of a process before this one, whose numbers lie before `now`.
+    pub(in crate::service) fn new(now: Time) -> Self {
+        Self { waiting: Mutex::default(), next_id: AtomicU64::new(u64::try_from(now.nanos()).unwrap_or(0)) }
+    }
+
+    pub(in crate::service) fn get(&self, id: u64) -> Option<Arc<DirectQuery>> {
+        lock(&self.waiting).get(&id).cloned()
+    }
+}
 
 /// A query on its way to a worker and back.
 #[derive(Debug)]
@@ -61,18 +82,18 @@ impl Asked {
         run_id: String,
         query: WorkflowQuery,
     ) -> Self {
-        let id = core.next_query.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let id = core.direct_queries.next_id.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         let query =
             Arc::new(DirectQuery { id, namespace, workflow_id, run_id, query, reply: Mutex::new(Some(sender)) });
-        lock(&core.direct_queries).insert(id, Arc::clone(&query));
+        lock(&core.direct_queries.waiting).insert(id, Arc::clone(&query));
         Self { core: Arc::clone(core), queue, query, answer }
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        lock(&self.core.direct_queries).remove(&self.query.id);
+        lock(&self.core.direct_queries.waiting).remove(&self.query.id);
         if self.query.is_answered() {
             return;
         }

@@ -4,17 +4,16 @@
 //! task whose response does not arrive must not wait for its timeout, so each call notes the tasks that it hands out,
 //! and returns them to their queues unless its response was taken.
 
-use crate::service::calls::direct::DirectQuery;
-use crate::service::runs::open::OpenRun;
-use crate::service::runs::slot::Slot;
-use crate::service::runs::slot::lock;
-use crate::service::runs::task::Task;
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::engine::effects::Close;
 use crate::engine::event::EventId;
 use crate::engine::workflow_task::completion::TaskRef;
 use crate::matching::{Matching, QueueKey};
+use crate::service::calls::direct::DirectQuery;
+use crate::service::runs::open::OpenRun;
+use crate::service::runs::slot::{Slot, lock};
+use crate::service::runs::task::Task;
 
 /// The tasks that one call hands to a worker. When the last clone is dropped before [`Handover::taken`], they return to
 /// their queues.

@@ -1,13 +1,7 @@
 //! Reading histories.
 
-use crate::service::calls::call::Call;
-use crate::service::calls::call::Waited;
-use crate::service::calls::tokens;
-use crate::service::calls::tokens::HistoryToken;
-use crate::service::core::Core;
-use crate::service::runs::closed::ClosedRun;
-use crate::service::runs::lookup::Located;
-use crate::service::runs::open::OpenRun;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tonic::Status;
 
@@ -24,8 +18,14 @@ use crate::engine::history::{DamagedEvent, decode};
 use crate::engine::start::check_name;
 use crate::model::HistoryBatch;
 use crate::namespaces::Namespace;
+use crate::service::calls::call::{Call, Waited};
+use crate::service::calls::tokens;
+use crate::service::calls::tokens::HistoryToken;
+use crate::service::core::Core;
+use crate::service::runs::closed::ClosedRun;
+use crate::service::runs::lookup::Located;
+use crate::service::runs::open::OpenRun;
 use crate::store::ReadLimit;
-use std::sync::Arc;
 
 /// Batches of one page, at most.
 const PAGE_BATCHES_MAX: usize = 256;

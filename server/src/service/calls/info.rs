@@ -1,9 +1,5 @@
 //! What callers can see: runs and the server itself.
 
-use crate::service::calls::call::Call;
-use crate::service::calls::history::execution;
-use crate::service::core::Core;
-use crate::service::runs::lookup::Located;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,6 +21,10 @@ use crate::engine::error::Refusal;
 use crate::engine::start::check_name;
 use crate::matching::{QueueKey, QueueKind};
 use crate::namespaces::CLUSTER;
+use crate::service::calls::call::Call;
+use crate::service::calls::history::execution;
+use crate::service::core::Core;
+use crate::service::runs::lookup::Located;
 use crate::visibility::{Grouping, PageKey, parse_count, parse_list};
 
 /// The Temporal server whose behaviour this engine follows, and whose histories the tests compare with ours. Clients and

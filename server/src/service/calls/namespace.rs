@@ -1,7 +1,5 @@
 //! Calls about namespaces.
 
-use crate::service::calls::call::Call;
-use crate::service::core::Core;
 use std::sync::Arc;
 
 use tonic::Status;
@@ -11,6 +9,8 @@ use crate::api::workflowservice::{
     ListNamespacesRequest, ListNamespacesResponse, RegisterNamespaceRequest, RegisterNamespaceResponse,
     UpdateNamespaceRequest, UpdateNamespaceResponse,
 };
+use crate::service::calls::call::Call;
+use crate::service::core::Core;
 
 impl Core {
     pub(in crate::service) async fn register_namespace(

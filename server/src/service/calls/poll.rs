@@ -1,20 +1,5 @@
 //! Workers ask for tasks.
 
-use crate::service::calls::call::Call;
-use crate::service::calls::call::Waited;
-use crate::service::calls::direct::DirectQuery;
-use crate::service::calls::handover::Handed;
-use crate::service::calls::handover::Handover;
-use crate::service::calls::history::Page;
-use crate::service::calls::tokens;
-use crate::service::calls::tokens::ActivityTaskToken;
-use crate::service::calls::tokens::QueryTaskToken;
-use crate::service::calls::tokens::WorkflowTaskToken;
-use crate::service::core::Core;
-use crate::service::runs::lookup::Located;
-use crate::service::runs::open::OpenRun;
-use crate::service::runs::slot::Slot;
-use crate::service::runs::task::Task;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,6 +21,17 @@ use crate::engine::event::EventId;
 use crate::engine::start::check_name;
 use crate::engine::workflow_task::TaskKind;
 use crate::matching::{Matched, Poll, PolledBy, QueueKey, QueueKind};
+use crate::service::calls::call::{Call, Waited};
+use crate::service::calls::direct::DirectQuery;
+use crate::service::calls::handover::{Handed, Handover};
+use crate::service::calls::history::Page;
+use crate::service::calls::tokens;
+use crate::service::calls::tokens::{ActivityTaskToken, QueryTaskToken, WorkflowTaskToken};
+use crate::service::core::Core;
+use crate::service::runs::lookup::Located;
+use crate::service::runs::open::OpenRun;
+use crate::service::runs::slot::Slot;
+use crate::service::runs::task::Task;
 
 /// Batches of history that come with a task; the worker asks for the rest.
 const FIRST_PAGE_BATCHES: usize = 256;

@@ -1,14 +1,5 @@
 //! Queries from callers, by whichever route reaches a worker.
 
-use crate::service::calls::call::Call;
-use crate::service::calls::call::Waited;
-use crate::service::calls::direct::Asked;
-use crate::service::calls::history::execution;
-use crate::service::core::Core;
-use crate::service::runs::lookup::Located;
-use crate::service::runs::open::QueryNotice;
-use crate::service::runs::slot::SlotKey;
-use crate::service::runs::task::Task;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,6 +20,14 @@ use crate::engine::start::check_name;
 use crate::matching::{QueueKey, QueueKind};
 use crate::model::RunStatus;
 use crate::namespaces::Namespace;
+use crate::service::calls::call::{Call, Waited};
+use crate::service::calls::direct::Asked;
+use crate::service::calls::history::execution;
+use crate::service::core::Core;
+use crate::service::runs::lookup::Located;
+use crate::service::runs::open::QueryNotice;
+use crate::service::runs::slot::SlotKey;
+use crate::service::runs::task::Task;
 use crate::status::with_detail;
 use crate::stop::stopped;
 

@@ -1,8 +1,5 @@
 //! What callers can see of task queues.
 
-use crate::service::calls::call::Call;
-use crate::service::calls::poll::queue_name;
-use crate::service::core::Core;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -18,6 +15,9 @@ use crate::engine::error::Refusal;
 use crate::engine::time::wire_duration;
 use crate::matching::{QueueKey, QueueKind};
 use crate::namespaces::Namespace;
+use crate::service::calls::call::Call;
+use crate::service::calls::poll::queue_name;
+use crate::service::core::Core;
 
 /// The key of workers without a version in a description by build ids.
 const UNVERSIONED: &str = "";

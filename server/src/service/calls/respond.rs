@@ -1,19 +1,5 @@
 //! Workers report what became of their tasks.
 
-use crate::service::calls::call::Call;
-use crate::service::calls::handover::Handed;
-use crate::service::calls::history::execution;
-use crate::service::calls::history::namespace_of;
-use crate::service::calls::poll::activity_token;
-use crate::service::calls::poll::started_task;
-use crate::service::calls::tokens;
-use crate::service::calls::tokens::ActivityTaskToken;
-use crate::service::calls::tokens::QueryTaskToken;
-use crate::service::calls::tokens::WorkflowTaskToken;
-use crate::service::core::Core;
-use crate::service::runs::lookup::Located;
-use crate::service::runs::open::OpenRun;
-use crate::service::runs::slot::lock;
 use std::sync::Arc;
 
 use tonic::{Code, Status};
@@ -39,6 +25,15 @@ use crate::engine::start::check_name;
 use crate::engine::time::Time;
 use crate::engine::workflow_task::completion::TaskRef;
 use crate::namespaces::Namespace;
+use crate::service::calls::call::Call;
+use crate::service::calls::handover::Handed;
+use crate::service::calls::history::{execution, namespace_of};
+use crate::service::calls::poll::{activity_token, started_task};
+use crate::service::calls::tokens;
+use crate::service::calls::tokens::{ActivityTaskToken, QueryTaskToken, WorkflowTaskToken};
+use crate::service::core::Core;
+use crate::service::runs::lookup::Located;
+use crate::service::runs::open::OpenRun;
 
 impl From<&WorkflowTaskToken> for TaskRef {
     fn from(token: &WorkflowTaskToken) -> Self {
@@ -135,7 +130,7 @@ impl Core {
     ) -> Result<RespondQueryTaskCompletedResponse, Status> {
         let token: QueryTaskToken = tokens::decode("TaskToken", &request.task_token)?;
         namespace_of(self, &request.namespace, &token.namespace)?;
-        let query = lock(&self.direct_queries).get(&token.query).cloned();
+        let query = self.direct_queries.get(token.query);
         if query.is_some_and(|query| query.answer(request)) {
             return Ok(RespondQueryTaskCompletedResponse {});
         }

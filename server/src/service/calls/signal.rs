@@ -1,10 +1,5 @@
 //! Signals, cancellation and termination from outside.
 
-use crate::service::calls::call::Call;
-use crate::service::calls::history::check_run_id;
-use crate::service::calls::history::execution;
-use crate::service::core::Core;
-use crate::service::runs::lookup::Located;
 use std::sync::Arc;
 
 use prost::Message as _;
@@ -16,10 +11,15 @@ use crate::api::workflowservice::{
     SignalWorkflowExecutionResponse, TerminateWorkflowExecutionRequest, TerminateWorkflowExecutionResponse,
 };
 use crate::engine::activity::BLOB_BYTES_MAX;
+use crate::engine::cancel::StopRequest;
 use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
+use crate::engine::signal::Signal;
 use crate::engine::start::check_name;
-use crate::engine::{cancel::StopRequest, signal::Signal};
+use crate::service::calls::call::Call;
+use crate::service::calls::history::{check_run_id, execution};
+use crate::service::core::Core;
+use crate::service::runs::lookup::Located;
 
 impl Core {
     pub(in crate::service) async fn signal_workflow_execution(

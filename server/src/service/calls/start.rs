@@ -1,18 +1,5 @@
 //! Starting runs: which run a request gets, when its workflow id is taken.
 
-use crate::service::calls::call::Call;
-use crate::service::calls::handover::Handed;
-use crate::service::calls::poll::StartedTask;
-use crate::service::calls::poll::is_versioned;
-use crate::service::calls::poll::started_task;
-use crate::service::core::Core;
-use crate::service::runs::closed::ClosedRun;
-use crate::service::runs::commit::Changed;
-use crate::service::runs::open::OpenRun;
-use crate::service::runs::slot::Current;
-use crate::service::runs::slot::Slot;
-use crate::service::runs::slot::SlotKey;
-use crate::service::runs::slot::SlotState;
 use std::sync::Arc;
 
 use tonic::Status;
@@ -23,15 +10,25 @@ use crate::api::workflowservice::{
     SignalWithStartWorkflowExecutionRequest, SignalWithStartWorkflowExecutionResponse, StartWorkflowExecutionRequest,
     StartWorkflowExecutionResponse,
 };
+use crate::engine::cancel::StopRequest;
+use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
 use crate::engine::payload::text_payload;
+use crate::engine::run::Run;
+use crate::engine::signal::Signal;
 use crate::engine::start::{Attachment, Eager, Start, StartFields, check_name};
 use crate::engine::time::Time;
 use crate::engine::workflow_task::HISTORY_SERVICE;
-use crate::engine::{cancel::StopRequest, signal::Signal};
-use crate::engine::{effects::Close, run::Run};
 use crate::model::RunStatus;
 use crate::namespaces::Namespace;
+use crate::service::calls::call::Call;
+use crate::service::calls::handover::Handed;
+use crate::service::calls::poll::{StartedTask, is_versioned, started_task};
+use crate::service::core::Core;
+use crate::service::runs::closed::ClosedRun;
+use crate::service::runs::commit::Changed;
+use crate::service::runs::open::OpenRun;
+use crate::service::runs::slot::{Current, Slot, SlotKey, SlotState};
 use crate::store::CommitSeq;
 
 /// What to do when the workflow id is taken.
@@ -116,7 +113,7 @@ impl Core {
         self.store.admit()?;
         let key = SlotKey { namespace: namespace.key, workflow_id: start.workflow_id().into() };
         loop {
-            let slot = self.slot(&key);
+            let slot = self.runs.slots.get_or_make(&key, self);
             let Some(mut state) = slot.lock() else { continue };
             let was_empty = state.current.is_none();
             if was_empty && self.may_be_stored(&key) {

@@ -1,13 +1,5 @@
 //! Updates: asked for, and asked after.
 
-use crate::service::calls::call::Call;
-use crate::service::calls::call::Waited;
-use crate::service::calls::history::check_run_id;
-use crate::service::calls::history::execution;
-use crate::service::calls::signal::check_chain;
-use crate::service::core::Core;
-use crate::service::runs::lookup::Located;
-use crate::service::runs::open::OpenRun;
 use std::sync::Arc;
 
 use prost::Message as _;
@@ -28,6 +20,12 @@ use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
 use crate::engine::start::check_name;
 use crate::engine::update::{UpdateNotice, UpdateProgress};
+use crate::service::calls::call::{Call, Waited};
+use crate::service::calls::history::{check_run_id, execution};
+use crate::service::calls::signal::check_chain;
+use crate::service::core::Core;
+use crate::service::runs::lookup::Located;
+use crate::service::runs::open::OpenRun;
 use crate::stop::stopped;
 
 /// Where an update stands, and how to hear more.

@@ -2,9 +2,6 @@
 //!
 //! One line per call. What this engine does not do is refused by its name.
 
-use crate::service::calls::call::Call;
-use crate::service::calls::failures::CarriesFailures as _;
-use crate::service::host::Handle;
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +11,9 @@ use tonic::{Request, Response, Status};
 
 use crate::api::workflowservice::*;
 use crate::clock::Holder;
+use crate::service::calls::call::Call;
+use crate::service::calls::failures::CarriesFailures as _;
+use crate::service::host::Handle;
 
 /// A call under way.
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'a>>;

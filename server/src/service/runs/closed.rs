@@ -1,6 +1,5 @@
 //! Closed runs: what remains of them in memory for a while, and how they are found again later.
 
-use crate::service::runs::open::OpenRun;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
@@ -15,6 +14,7 @@ use crate::engine::history::{DamagedEvent, decode, decode_all};
 use crate::engine::overlay::Overlay;
 use crate::engine::update::{UpdateProgress, UpdateState, cut_off_by_close, outcome_of};
 use crate::model::{HistoryBatch, RunKey, VisibilityRow};
+use crate::service::runs::open::OpenRun;
 use crate::store::{CommitSeq, ReadLimit, Store, StoreError, StoredRun};
 
 /// A run that has closed.

@@ -3,18 +3,13 @@
 //! A run that closes stays in memory for a while, since its result is read soon. It leaves when there are too many, or when
 //! its namespace's retention is over, but never before the store has all of it: until then it can be found nowhere else.
 
-use crate::service::core::Core;
-use crate::service::runs::closed::ClosedRun;
-use crate::service::runs::slot::Current;
-use crate::service::runs::slot::Slot;
-use crate::service::runs::slot::SlotKey;
-use crate::service::runs::slot::SlotState;
-use crate::service::runs::slot::lock;
 use std::collections::{HashSet, VecDeque};
-use std::hash::BuildHasher;
 use std::sync::{Arc, TryLockError};
 
 use crate::model::NamespaceKey;
+use crate::service::core::Core;
+use crate::service::runs::closed::ClosedRun;
+use crate::service::runs::slot::{Current, Slot, SlotKey, SlotState, lock};
 
 /// Closed runs in memory, at most.
 const RUNS_MAX: usize = 20_000;
@@ -111,7 +106,7 @@ impl Core {
             Some(Current::Open(open)) if !open.run.is_open() => {
                 let closed = Arc::new(ClosedRun::from_open(*open, Arc::clone(&self.store)));
                 let close_time_ns = closed.row.close_time_ns.unwrap_or(i64::MAX);
-                lock(&self.closed).add(Kept { slot: Arc::clone(slot), bytes: closed.size(), close_time_ns });
+                lock(&self.runs.closed).add(Kept { slot: Arc::clone(slot), bytes: closed.size(), close_time_ns });
                 state.current = Some(Current::Closed(closed));
                 self.evict_surplus(EVICTIONS_PER_CLOSE);
             }
@@ -122,10 +117,10 @@ impl Core {
     /// Lets closed runs go while there are too many, `runs_max` at most.
     fn evict_surplus(&self, runs_max: usize) {
         for _ in 0..runs_max {
-            let Some(kept) = lock(&self.closed).take_surplus() else { return };
+            let Some(kept) = lock(&self.runs.closed).take_surplus() else { return };
             if self.evict(&kept.slot, |_| true) == Eviction::NotYet {
                 // The others closed later, so the store does not have them either.
-                lock(&self.closed).put_back(kept);
+                lock(&self.runs.closed).put_back(kept);
                 return;
             }
         }
@@ -137,11 +132,11 @@ impl Core {
         for namespace in self.namespaces.all() {
             let before_ns = (now - namespace.retention()).nanos();
             self.store.forget_closed(namespace.key, before_ns);
-            let expired = lock(&self.closed).take_closed_before(namespace.key, before_ns);
+            let expired = lock(&self.runs.closed).take_closed_before(namespace.key, before_ns);
             let is_expired = |closed: &ClosedRun| closed.row.close_time_ns.is_some_and(|at| at < before_ns);
             for kept in expired {
                 if self.evict(&kept.slot, is_expired) == Eviction::NotYet {
-                    lock(&self.closed).put_back(kept);
+                    lock(&self.runs.closed).put_back(kept);
                 }
             }
         }
@@ -171,15 +166,15 @@ impl Core {
 
     /// Notes that a workflow id has a run in the store.
     fn remember_stored(&self, key: &SlotKey) {
-        let mut closed = lock(&self.closed);
+        let mut closed = lock(&self.runs.closed);
         let Some(stored) = &mut closed.stored else { return };
-        stored.hashes.insert(self.hasher.hash_one(key));
+        stored.hashes.insert(self.runs.slots.hash(key));
         if stored.hashes.len() < stored.refresh_at {
             return;
         }
         let mut hashes = HashSet::new();
         let read = self.store.workflow_ids(&mut |namespace, workflow_id| {
-            hashes.insert(self.hasher.hash_one(SlotKey { namespace, workflow_id: workflow_id.into() }));
+            hashes.insert(self.runs.slots.hash(&SlotKey { namespace, workflow_id: workflow_id.into() }));
         });
         // A store that cannot be read has failed, and the next call says so.
         if read.is_ok() {
@@ -191,7 +186,7 @@ impl Core {
     /// For tests: how many closed runs may be in memory, and how many stored workflow ids are known before a refresh.
     #[cfg(test)]
     pub(in crate::service) fn limit_closed_runs(&self, runs_max: usize, stored_min: usize) {
-        let mut closed = lock(&self.closed);
+        let mut closed = lock(&self.runs.closed);
         closed.runs_max = runs_max;
         if let Some(stored) = &mut closed.stored {
             (stored.refresh_at, stored.refresh_min) = (stored_min, stored_min);
@@ -201,8 +196,8 @@ impl Core {
     /// For tests: closed runs in memory, slots in memory, and known ids of stored runs.
     #[cfg(test)]
     pub(in crate::service) fn count_closed(&self) -> (usize, usize, usize) {
-        let slots = self.count_slots();
-        let closed = lock(&self.closed);
+        let slots = self.runs.slots.count();
+        let closed = lock(&self.runs.closed);
         (closed.in_memory.len(), slots, closed.stored.as_ref().map_or(0, |stored| stored.hashes.len()))
     }
 }

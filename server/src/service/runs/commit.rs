@@ -1,24 +1,20 @@
 //! What follows from a transition: its commit, tasks, timers, and news for those who wait.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+
 use crate::clock::Holder;
 use crate::clock::timers::Due;
-use crate::engine::effects::Close;
-use crate::engine::effects::Effects;
-use crate::engine::effects::Offer;
+use crate::engine::effects::{Close, Effects, Offer};
 use crate::engine::overlay::Overlay;
 use crate::engine::time::Time;
-use crate::matching::QueueKey;
-use crate::matching::QueueKind;
+use crate::matching::{QueueKey, QueueKind};
 use crate::service::core::Core;
-use crate::service::runs::open::CloseWaiter;
-use crate::service::runs::open::OpenRun;
-use crate::service::runs::open::end_wait;
+use crate::service::runs::open::{CloseWaiter, OpenRun, end_wait};
 use crate::service::runs::slot::Slot;
 use crate::service::runs::task::Task;
-use crate::store::Wake;
-use crate::store::Write;
-use bytes::Bytes;
-use std::sync::Arc;
+use crate::store::{Wake, Write};
 
 impl Core {
     /// Changes an open run: one transition, with all that follows from it. The run's lock is held.

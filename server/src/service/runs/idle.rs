@@ -2,15 +2,13 @@
 //!
 //! Only a store that outlives the process lets runs go: one in memory would keep them in memory.
 
-use crate::service::core::Core;
-use crate::service::runs::open::OpenRun;
-use crate::service::runs::slot::Current;
-use crate::service::runs::slot::Slot;
-use crate::service::runs::slot::lock;
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use crate::engine::time::Time;
+use crate::service::core::Core;
+use crate::service::runs::open::OpenRun;
+use crate::service::runs::slot::{Current, Slot, lock};
 use crate::store::Wake;
 
 /// Open runs in memory, at most, unless they are at work.
@@ -55,7 +53,7 @@ impl Core {
         }
         let is_open = open.run.is_open();
         let bytes = if is_open { RUN_BYTES + usize::try_from(open.run.history.size_bytes()).unwrap_or(0) } else { 0 };
-        let mut idle = lock(&self.idle);
+        let mut idle = lock(&self.runs.idle);
         idle.bytes = (idle.bytes + bytes).saturating_sub(std::mem::replace(&mut open.counted_bytes, bytes));
         if is_open && open.run.rests() && !std::mem::replace(&mut open.is_listed_idle, true) {
             idle.list(slot);
@@ -66,7 +64,7 @@ impl Core {
     pub(in crate::service) fn let_idle_runs_go(self: &Arc<Self>) {
         for _ in 0..LOOKS_PER_CHANGE {
             let slot = {
-                let mut idle = lock(&self.idle);
+                let mut idle = lock(&self.runs.idle);
                 if idle.bytes <= idle.bytes_max {
                     return;
                 }
@@ -91,10 +89,10 @@ impl Core {
         let is_written = open.seq.is_none_or(|seq| self.store.is_durable(seq));
         if !is_written || open.is_waited_for() {
             open.is_listed_idle = true;
-            lock(&self.idle).list(slot);
+            lock(&self.runs.idle).list(slot);
             return;
         }
-        lock(&self.idle).bytes -= open.counted_bytes;
+        lock(&self.runs.idle).bytes -= open.counted_bytes;
         if let Wake::At(moment) = open.wake() {
             self.lie_dormant(slot.key.clone(), open.key, Time::from_nanos(moment));
         }
@@ -108,12 +106,12 @@ impl Core {
     /// For tests: how much may be in memory.
     #[cfg(test)]
     pub(in crate::service) fn limit_open_bytes(&self, bytes_max: usize) {
-        lock(&self.idle).bytes_max = bytes_max;
+        lock(&self.runs.idle).bytes_max = bytes_max;
     }
 
     /// For tests: whether a workflow id has a run in memory.
     #[cfg(test)]
     pub(in crate::service) fn is_in_memory(&self, key: &crate::service::runs::slot::SlotKey) -> bool {
-        self.find_slot(key).is_some()
+        self.runs.slots.find(key).is_some()
     }
 }

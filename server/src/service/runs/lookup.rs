@@ -1,47 +1,17 @@
 //! How a call finds its run, in memory or in the store.
 
+use std::sync::{Arc, MutexGuard};
+
+use tonic::Status;
+
 use crate::engine::error::Refusal;
 use crate::namespaces::Namespace;
 use crate::service::core::Core;
-use crate::service::core::SHARDS;
 use crate::service::runs::closed::ClosedRun;
 use crate::service::runs::open::OpenRun;
-use crate::service::runs::slot::Current;
-use crate::service::runs::slot::Slot;
-use crate::service::runs::slot::SlotKey;
-use crate::service::runs::slot::SlotState;
-use crate::service::runs::slot::lock;
-use std::collections::HashMap;
-use std::hash::BuildHasher as _;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use tonic::Status;
+use crate::service::runs::slot::{Current, Slot, SlotKey, SlotState, lock};
 
 impl Core {
-    /// The slot of a workflow id that has a run in memory.
-    pub(in crate::service) fn find_slot(&self, key: &SlotKey) -> Option<Arc<Slot>> {
-        lock(self.shard(key)).get(key).cloned()
-    }
-
-    /// The slot of a workflow id, made when there is none.
-    pub(in crate::service) fn slot(self: &Arc<Self>, key: &SlotKey) -> Arc<Slot> {
-        let mut shard = lock(self.shard(key));
-        let made = || Arc::new(Slot { key: key.clone(), core: Arc::downgrade(self), state: Mutex::default() });
-        Arc::clone(shard.entry(key.clone()).or_insert_with(made))
-    }
-
-    /// For tests: how many workflow ids have something in memory.
-    #[cfg(test)]
-    pub(in crate::service) fn count_slots(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).len()).sum()
-    }
-
-    fn shard(&self, key: &SlotKey) -> &Mutex<HashMap<SlotKey, Arc<Slot>>> {
-        let hash = self.hasher.hash_one(&key.workflow_id);
-        &self.shards[(hash % SHARDS as u64) as usize]
-    }
-
     /// Looks up a run, the current one without a run id, and does something with it under its lock.
     pub(crate) async fn with_run<R, A>(
         self: &Arc<Self>,
@@ -92,7 +62,7 @@ impl Core {
     where
         A: FnOnce(Located<'_>) -> Result<R, Status>,
     {
-        while let Some(slot) = self.find_slot(key) {
+        while let Some(slot) = self.runs.slots.find(key) {
             let Some(mut state) = slot.lock() else { continue };
             match &mut state.current {
                 Some(Current::Open(open)) if run_id.is_empty() || *open.run.info.run_id == *run_id => {
@@ -115,7 +85,7 @@ impl Core {
 
     /// Whether there may be a run of that workflow id in the store, though not in memory.
     pub(in crate::service) fn may_be_stored(&self, key: &SlotKey) -> bool {
-        lock(&self.closed).may_be_stored(self.hasher.hash_one(key))
+        lock(&self.runs.closed).may_be_stored(self.runs.slots.hash(key))
     }
 
     /// Lets go of a slot that has no open run and is not counted among the closed ones in memory.
@@ -123,7 +93,7 @@ impl Core {
         state.current = None;
         state.retired = true;
         drop(state);
-        lock(self.shard(&slot.key)).remove(&slot.key);
+        self.runs.slots.remove(&slot.key);
     }
 }
 

@@ -12,4 +12,36 @@ pub(super) mod lookup;
 pub(super) mod open;
 pub(super) mod recovery;
 pub(super) mod slot;
+pub(super) mod slots;
 pub(super) mod task;
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use self::closed_runs::ClosedRuns;
+use self::idle::IdleRuns;
+use self::slots::Slots;
+use crate::clock::timers::Ticket;
+use crate::model::RunKey;
+
+/// The runs of one engine.
+#[derive(Debug)]
+pub(crate) struct Runs {
+    pub(in crate::service) slots: Slots,
+    closed: Mutex<ClosedRuns>,
+    idle: Mutex<IdleRuns>,
+    /// Open runs that are in the store alone and have a deadline.
+    dormant: Mutex<HashMap<RunKey, Ticket>>,
+}
+
+impl Runs {
+    /// Without any in memory. `remembers_stored`: the store has nothing but what this process puts there.
+    pub(super) fn new(remembers_stored: bool) -> Self {
+        Self {
+            slots: Slots::new(),
+            closed: Mutex::new(ClosedRuns::new(remembers_stored)),
+            idle: Mutex::default(),
+            dormant: Mutex::default(),
+        }
+    }
+}

@@ -1,19 +1,18 @@
 //! An open run in memory, and those who wait for it.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use tokio::sync::oneshot;
+
 use crate::api::query::WorkflowQueryResult;
-use crate::clock::timers::Ticket;
-use crate::clock::timers::Waiting;
+use crate::clock::timers::{Ticket, Waiting};
 use crate::engine::effects::Notice;
 use crate::engine::run::Run;
 use crate::engine::update::UpdateNotice;
 use crate::model::RunKey;
 use crate::namespaces::Namespace;
-use crate::store::CommitSeq;
-use crate::store::Wake;
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::Weak;
-use tokio::sync::oneshot;
+use crate::store::{CommitSeq, Wake};
 
 /// An open run and those who wait for it.
 #[derive(Debug)]

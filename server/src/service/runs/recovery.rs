@@ -3,15 +3,6 @@
 //! After a start, only a line per open run is read. A run that has something to do is loaded by a thread of its own while
 //! the engine serves already; a run that waits for a timer when the timer is due; any run when a request names it.
 
-use crate::service::core::Core;
-use crate::service::runs::closed::ClosedRun;
-use crate::service::runs::commit::Changed;
-use crate::service::runs::open::OpenRun;
-use crate::service::runs::slot::Current;
-use crate::service::runs::slot::Slot;
-use crate::service::runs::slot::SlotKey;
-use crate::service::runs::slot::SlotState;
-use crate::service::runs::slot::lock;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
@@ -28,6 +19,11 @@ use crate::engine::run::Run;
 use crate::engine::time::Time;
 use crate::model::{HistoryBatch, RunKey, VisibilityRow};
 use crate::namespaces::Namespace;
+use crate::service::core::Core;
+use crate::service::runs::closed::ClosedRun;
+use crate::service::runs::commit::Changed;
+use crate::service::runs::open::OpenRun;
+use crate::service::runs::slot::{Current, Slot, SlotKey, SlotState, lock};
 use crate::store::{ReadLimit, StoreError, StoredRun, Wake};
 
 /// How much history one read of a recovery takes.
@@ -43,7 +39,7 @@ struct Dormant {
 impl Due for Dormant {
     fn fire(self: Arc<Self>, _now: Time) {
         let Some(core) = self.core.upgrade() else { return };
-        lock(&core.dormant).remove(&self.run);
+        lock(&core.runs.dormant).remove(&self.run);
         // What is due happens next: the run sets its own deadline.
         core.wake(&self.key);
     }
@@ -79,7 +75,7 @@ impl Core {
 
     /// Lets an open run be in the store alone until its next deadline.
     pub(in crate::service) fn lie_dormant(self: &Arc<Self>, key: SlotKey, run: RunKey, at: Time) {
-        let mut dormant = lock(&self.dormant);
+        let mut dormant = lock(&self.runs.dormant);
         let ticket = self.timers.arm(at, Arc::new(Dormant { core: Arc::downgrade(self), key, run }));
         dormant.insert(run, ticket);
     }
@@ -94,7 +90,7 @@ impl Core {
     /// Brings the current run of a workflow id to memory, if it is open and not there yet.
     pub(in crate::service) fn load(self: &Arc<Self>, key: &SlotKey) -> Result<(), Status> {
         loop {
-            let slot = self.slot(key);
+            let slot = self.runs.slots.get_or_make(key, self);
             let Some(mut state) = slot.lock() else { continue };
             if state.current.is_some() {
                 return Ok(());
@@ -127,7 +123,7 @@ impl Core {
             state.current = Some(Current::Open(open));
             return Ok(());
         }
-        let dormant = lock(&self.dormant).remove(&open.key);
+        let dormant = lock(&self.runs.dormant).remove(&open.key);
         let now = self.clock.now();
         open.run.resume(self.workers_are_gone, now);
         self.commit(now, [Changed { slot, open: &mut open, close: Close::Write }]);

@@ -1,5 +1,7 @@
 //! The lock of one workflow id, and the run that it guards.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
 use crate::clock::timers::Due;
 use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
@@ -11,11 +13,6 @@ use crate::service::runs::closed::ClosedRun;
 use crate::service::runs::commit::Changed;
 use crate::service::runs::open::OpenRun;
 use crate::store::CommitSeq;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
-use std::sync::Weak;
 
 /// Which workflow id of which namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +25,7 @@ pub(crate) struct SlotKey {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) key: SlotKey,
-    pub(super) core: Weak<Core>,
+    core: Weak<Core>,
     pub(in crate::service) state: Mutex<SlotState>,
 }
 
@@ -47,6 +44,10 @@ pub(crate) enum Current {
 }
 
 impl Slot {
+    pub(super) fn new(key: SlotKey, core: &Arc<Core>) -> Self {
+        Self { key, core: Arc::downgrade(core), state: Mutex::default() }
+    }
+
     /// Locks the slot; `None` when it is not the workflow id's slot any more.
     pub(in crate::service) fn lock(&self) -> Option<MutexGuard<'_, SlotState>> {
         let state = lock(&self.state);

@@ -1,12 +1,12 @@
 //! Tasks in the queues, and what they are about.
 
+use std::sync::Arc;
+
 use crate::engine::effects::Close;
-use crate::matching::QueueKey;
-use crate::matching::QueuedTask;
+use crate::matching::{QueueKey, QueuedTask};
 use crate::service::calls::direct::DirectQuery;
 use crate::service::runs::open::OpenRun;
 use crate::service::runs::slot::Slot;
-use std::sync::Arc;
 
 /// A task in a queue.
 #[derive(Clone, Debug)]
