@@ -144,10 +144,11 @@ pub fn event_name(event: &HistoryEvent) -> String {
     words.map(|word| word[..1].to_owned() + &word[1..].to_lowercase()).collect()
 }
 
-/// Whether an error type's name adds nothing to a message, because every error of its kind has it: no text shows these.
+/// Whether texts put an error type's name before its message. They do not where it adds nothing: every error of its kind has
+/// the name, or the message begins with it.
 #[must_use]
-pub fn is_generic_error_type(name: &str) -> bool {
-    matches!(name, "" | "Error" | "WorkflowError" | "ActivityError")
+pub fn is_error_type_named(name: &str, message: &str) -> bool {
+    !matches!(name, "" | "Error" | "WorkflowError" | "ActivityError") && !message.starts_with(name)
 }
 
 /// Line breaks, and what would move the cursor of a terminal, become visible.
@@ -191,6 +192,14 @@ mod tests {
             attributes: Some(attributes),
             ..Default::default()
         }
+    }
+
+    #[test]
+    fn error_types_are_named_where_they_add_something() {
+        assert!(is_error_type_named("Declined", "no money"));
+        assert!(!is_error_type_named("Declined", "Declined { code: 51 }"));
+        assert!(!is_error_type_named("ActivityError", "no money"));
+        assert!(!is_error_type_named("", "no money"));
     }
 
     #[test]

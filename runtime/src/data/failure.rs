@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use everloop_proto::temporal::api::failure::v1::failure::FailureInfo;
-use everloop_proto::timeline::is_generic_error_type;
+use everloop_proto::timeline::is_error_type_named;
 
 pub(crate) use self::causes::{Link, link, unlink};
 use super::payloads::Payloads;
@@ -233,7 +233,7 @@ impl fmt::Display for Failure {
         match &self.kind {
             FailureKind::Activity { activity_type, .. } => write!(f, "activity `{activity_type}`: {}", self.message)?,
             FailureKind::ChildWorkflow { workflow_type, .. } => write!(f, "child `{workflow_type}`: {}", self.message)?,
-            FailureKind::Application { type_name, .. } if !is_generic_error_type(type_name) => {
+            FailureKind::Application { type_name, .. } if is_error_type_named(type_name, &self.message) => {
                 write!(f, "{type_name}: {}", self.message)?;
             }
             _ => f.write_str(&self.message)?,

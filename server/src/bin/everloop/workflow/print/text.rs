@@ -4,7 +4,7 @@ use everloop_proto::temporal::api::common::v1::{Payload, Payloads};
 use everloop_proto::temporal::api::enums::v1::WorkflowExecutionStatus;
 use everloop_proto::temporal::api::failure::v1::Failure;
 use everloop_proto::temporal::api::failure::v1::failure::FailureInfo;
-use everloop_proto::timeline::is_generic_error_type;
+use everloop_proto::timeline::is_error_type_named;
 use prost_types::Timestamp;
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ pub(crate) fn failure(failure: &Failure) -> String {
             let name = info.workflow_type.as_ref().map_or("", |kind| &kind.name);
             format!("child `{name}`: {message}")
         }
-        Some(FailureInfo::ApplicationFailureInfo(info)) if !is_generic_error_type(&info.r#type) => {
+        Some(FailureInfo::ApplicationFailureInfo(info)) if is_error_type_named(&info.r#type, message) => {
             format!("{}: {message}", info.r#type)
         }
         _ => message.clone(),
@@ -124,6 +124,9 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(failure(&activity), "activity `charge`: the activity failed: Refused: status 400");
+        let mut said_twice = *activity.cause.unwrap();
+        said_twice.encoded_attributes = Some(encoded("json/plain", br#"{"message":"Refused { status: 400 }"}"#));
+        assert_eq!(failure(&said_twice), "Refused { status: 400 }");
     }
 
     #[test]
