@@ -67,6 +67,25 @@ impl Body {
         block.parse2(body.clone()).ok()
     }
 
+    /// Puts these statements in place of those of the body.
+    pub(crate) fn replace(&mut self, block: &Block) {
+        let Self::Unread(body) = self else { return };
+        let attributes = |input: ParseStream<'_>| {
+            let content;
+            braced!(content in input);
+            let attributes = content.call(Attribute::parse_inner)?;
+            content.parse::<TokenStream>()?;
+            Ok(attributes)
+        };
+        let attributes = attributes.parse2(body.clone()).unwrap_or_default();
+        let mut replaced = TokenStream::new();
+        block.brace_token.surround(&mut replaced, |inner| {
+            let statements = &block.stmts;
+            inner.extend(quote!(#(#attributes)* #(#statements)*));
+        });
+        *body = replaced;
+    }
+
     /// Puts these tokens before the body, in a block around it.
     pub(crate) fn precede(&mut self, first: &TokenStream) {
         let Self::Unread(body) = self else { return };

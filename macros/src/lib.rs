@@ -4,6 +4,7 @@
 //! Each macro goes parse -> check -> generate, and reports every mistake it finds.
 
 mod activity;
+mod assignments;
 mod attributes;
 mod determinism;
 mod diagnostics;

@@ -100,7 +100,9 @@ impl Checked {
     pub(crate) fn codecs(&self, private: &TokenStream) -> TokenStream {
         let codecs = self.sent().map(|input| {
             let (ty, label) = (&input.ty, input.label());
-            quote_spanned!(made_at(ty)=> #private::codec::<#ty>(#label))
+            let codec = if is_called_context(ty) { "context_codec" } else { "codec" };
+            let codec = Ident::new(codec, made_at(ty));
+            quote_spanned!(made_at(ty)=> #private::#codec::<#ty>(#label))
         });
         quote!(&(#(#codecs,)*))
     }
@@ -340,6 +342,15 @@ pub(crate) fn refuse_unowned(ty: &Type, what: &'static str, errors: &Errors) -> 
     let before = errors.count_fatal();
     Finder(what, errors).visit_type(ty);
     errors.count_fatal() == before
+}
+
+/// Whether the type's name says that it is a context. It selects the words of a message; the type checker decides.
+pub(crate) fn is_called_context(ty: &Type) -> bool {
+    match bare(ty) {
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident.to_string().ends_with("Context")),
+        Type::Reference(reference) => is_called_context(&reference.elem),
+        _ => false,
+    }
 }
 
 /// The parameters without the receiver.

@@ -133,6 +133,7 @@ pub mod __private {
     pub use crate::client::{Client, Queries, QueryCall, SignalCall, Target, UpdateCall, Updates, WorkflowHandle};
     pub use crate::data::{
         ActivityCancellationType, ActivityOptions, Arguments, Codec, DecodeError, RetryPolicy, UnfinishedPolicy, codec,
+        context_codec,
     };
     pub use crate::errors::{ActivityError, WorkflowError};
     pub use crate::executor::LocalFuture;

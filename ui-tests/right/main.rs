@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "the types are the test")]
 #![allow(unreachable_pub, reason = "a test's items are reachable from nowhere")]
 
+mod advice;
 mod documentation;
 mod macros_of_others;
 mod names;

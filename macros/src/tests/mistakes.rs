@@ -306,3 +306,39 @@ fn a_validator_mirrors_its_update() {
         ],
     );
 }
+
+#[test]
+fn assignment_to_a_field_is_reported_once_and_leaves_the_body() {
+    let expansion =
+        statement(quote!(#![allow(unused)] self.total = 1; async { self.limits.upper += 2 }; let total = 3;));
+    check(
+        expansion.clone(),
+        expect![[r#"
+            `self` is shared, so its fields are not assigned: make `total` a `State<..>`, and write `self.total.set(..)`
+            `self` is shared, so its fields are not assigned: make `limits` a `State<..>`, and write `self.limits.update(|limits| limits.upper += ..)`"#]],
+    );
+    let expansion = expansion.to_string();
+    assert!(expansion.contains(&quote!(let total = 3;).to_string()), "{expansion}");
+    assert!(expansion.contains(&quote!(#![allow(unused)]).to_string()), "{expansion}");
+    assert!(!expansion.contains(&quote!(self.total = 1).to_string()), "{expansion}");
+    for right in [
+        quote!(
+            fn build(mut self) -> Self {
+                self.total = 1;
+                self
+            }
+        ),
+        quote!(
+            fn other(&self) {
+                impl Other {
+                    fn set(&mut self) {
+                        self.total = 1;
+                    }
+                }
+                *self.total.borrow_mut() = 1;
+            }
+        ),
+    ] {
+        assert_eq!(messages(method(right.clone())), [""; 0], "{right}");
+    }
+}

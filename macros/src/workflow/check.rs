@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
-use syn::{Generics, Path, ReturnType, Signature, Type};
+use syn::{Generics, PatType, Path, ReturnType, Signature, Type};
 
 use super::parse::{Marked, Role, Written};
 use crate::activity::check_impl;
@@ -11,7 +11,9 @@ use crate::attributes::Attributes;
 use crate::determinism;
 use crate::diagnostics::Errors;
 use crate::impl_block::{ImplBlock, Method, UNFINISHED};
-use crate::signature::{Checked, Input, UNKNOWN, check_inputs, check_receiver, check_shape, check_types, typed};
+use crate::signature::{
+    Checked, Input, UNKNOWN, bare, check_inputs, check_receiver, check_shape, check_types, is_called_context, typed,
+};
 
 /// A block that is a workflow, maybe with mistakes in its methods.
 pub(crate) struct Workflow {
@@ -212,6 +214,22 @@ fn refuse_cfg(attributes: &Attributes, role: &str, errors: &Errors) {
     }
 }
 
+/// The parameters without the receiver, and without references to contexts: their callers would not pass them.
+fn inputs<'a>(signature: &'a Signature, errors: &Errors) -> Vec<&'a PatType> {
+    let mut inputs: Vec<_> = typed(signature).collect();
+    inputs.retain(|parameter| {
+        let is_context = matches!(bare(&parameter.ty), Type::Reference(_)) && is_called_context(&parameter.ty);
+        if is_context {
+            errors.at(
+                &parameter.ty,
+                "workflow code has no context: remove it, and call `now()`, `info()`, `is_cancelled()` and the like",
+            );
+        }
+        !is_context
+    });
+    inputs
+}
+
 fn check_run(method: &Method, index: usize, errors: &Errors) -> Run {
     let before = errors.count_fatal();
     let signature = &method.signature;
@@ -222,7 +240,7 @@ fn check_run(method: &Method, index: usize, errors: &Errors) -> Run {
     if signature.asyncness.is_none() {
         errors.at(signature.fn_token, "`#[run]` is the workflow and waits for what it does: write `async fn`");
     }
-    let checked = check_types(signature, typed(signature), "`#[run]`", errors);
+    let checked = check_types(signature, inputs(signature, errors).into_iter(), "`#[run]`", errors);
     let callable = errors.count_fatal() == before && method.syntax_error().is_none();
     Run { index, name: signature.ident.clone(), attributes, checked, callable }
 }
@@ -248,7 +266,7 @@ fn check_init(method: &Method, self_type: &Path, errors: &Errors) -> Init {
         }
         ReturnType::Default => errors.at(&signature.ident, "`#[init]` returns the workflow: add `-> Self`"),
     }
-    let inputs = check_inputs(typed(signature), "`#[init]`", errors);
+    let inputs = check_inputs(inputs(signature, errors).into_iter(), "`#[init]`", errors);
     let callable = errors.count_fatal() == before && method.syntax_error().is_none();
     Init { name: signature.ident.clone(), inputs, callable }
 }
@@ -271,7 +289,7 @@ fn check_handler(method: &Method, marked: &Marked, written: &Written, errors: &E
     let what = format!("{article} {role}");
     check_shape(signature, &what, errors);
     check_receiver(signature, &what, WHY_SHARED, errors);
-    let checked = check_types(signature, typed(signature), &what, errors);
+    let checked = check_types(signature, inputs(signature, errors).into_iter(), &what, errors);
     let (kind, wire_name) = match &marked.role {
         Role::Signal { name, unfinished } => (Kind::Signal { unfinished }, name),
         Role::Update { name, unfinished, validator } => {

@@ -13,6 +13,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::Item;
 
+use crate::assignments;
 use crate::determinism;
 use crate::diagnostics::Errors;
 use crate::impl_block::{self, ImplBlock};
@@ -38,6 +39,7 @@ fn expand_impl(options: Options<'_>, item: TokenStream, errors: &Errors) -> Toke
         }
     };
     let mut written = parse::parse(options, block, errors);
+    assignments::refuse(&mut written.block, errors);
     determinism::lint(&mut written.block, &written.root, errors);
     match check::check(&written, errors) {
         Some(workflow) => generate::generate(&workflow),

@@ -15,8 +15,8 @@ use crate::raw;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot cross the wire",
     label = "inputs and results are serialized",
-    note = "it, and each type in it, needs `#[derive(Serialize, Deserialize)]`",
-    note = "a value that borrows cannot be an input: take it by value, as in `String` for `&str`"
+    note = "a type of yours: `#[derive(Serialize, Deserialize)]` on it and on each type in it; it cannot borrow",
+    note = "a type of another crate: turn on that crate's `serde` feature, or send a type of yours and convert"
 )]
 pub trait Payload: Serialize + DeserializeOwned + 'static {}
 
@@ -78,6 +78,22 @@ impl<T> Clone for Codec<T> {
     }
 }
 impl<T> Copy for Codec<T> {}
+
+/// A [`Payload`] whose type is called a context. It has a message of its own, because a context is no input.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no input: it cannot cross the wire",
+    label = "not sent, so not a parameter",
+    note = "an activity borrows its context: `ctx: &ActivityContext`",
+    note = "a workflow has no context: remove the parameter, and call `now()`, `info()`, `is_cancelled()` and the like"
+)]
+pub trait ContextPayload: Payload {}
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + 'static> ContextPayload for T {}
+
+/// [`codec`] for a type that is called a context.
+pub const fn context_codec<T: ContextPayload>(name: &'static str) -> Codec<T> {
+    codec(name)
+}
 
 /// The codec of `T`; `name` is the argument's, for messages.
 pub const fn codec<T: Payload>(name: &'static str) -> Codec<T> {

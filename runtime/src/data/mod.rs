@@ -17,7 +17,7 @@ mod walk;
 
 pub use activity_options::{ActivityCancellationType, ActivityOptions, RetryPolicy};
 pub use arguments::{Arguments, DecodeError};
-pub use convert::{Codec, EncodeError, Payload, codec};
+pub use convert::{Codec, EncodeError, Payload, codec, context_codec};
 pub use duration::OptionError;
 pub use failure::{Failure, FailureKind, RetryState, TimeoutType};
 pub use headers::Headers;

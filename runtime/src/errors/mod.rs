@@ -84,6 +84,7 @@ impl fmt::Display for WorkflowError {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: std::error::Error + 'static> From<E> for WorkflowError {
     fn from(error: E) -> Self {
         Self(Box::new(Failure::from_error(&error)))
@@ -183,6 +184,7 @@ impl fmt::Display for ActivityError {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: std::error::Error + 'static> From<E> for ActivityError {
     fn from(error: E) -> Self {
         Self(Box::new(Failure::from_error(&error)))

@@ -49,8 +49,8 @@ pub struct Registry {
     pub(crate) activities: BTreeMap<&'static str, RegisteredActivity>,
     /// Of a test environment.
     pub(crate) mocks: Option<Arc<Mocks>>,
-    /// Names that were registered twice.
-    pub(crate) duplicates: Vec<&'static str>,
+    /// What was registered twice under one name, `workflow` or `activity`, and the name.
+    pub(crate) duplicates: Vec<(&'static str, &'static str)>,
 }
 
 /// What runs in place of registered activities, in all workers of a test environment. Workers see what is added while they run.
@@ -100,7 +100,7 @@ impl Registry {
 
     pub(crate) fn workflow<W: Workflow>(&mut self) {
         if self.workflows.insert(W::NAME, Arc::new(TypedDefinition::<W>::new())).is_some() {
-            self.duplicates.push(W::NAME);
+            self.duplicates.push(("workflow", W::NAME));
         }
     }
 
@@ -125,7 +125,7 @@ impl Registry {
         };
         let activity = RegisteredActivity { blocking: A::BLOCKING, run: Arc::new(run) };
         if self.activities.insert(A::NAME, activity).is_some() {
-            self.duplicates.push(A::NAME);
+            self.duplicates.push(("activity", A::NAME));
         }
     }
 }

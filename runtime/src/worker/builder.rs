@@ -204,8 +204,8 @@ impl WorkerBuilder {
         if registry.workflows.is_empty() && registry.activities.is_empty() {
             return Err(BuildError::Nothing { task_queue });
         }
-        if let Some(name) = registry.duplicates.first() {
-            return Err(BuildError::Duplicate { name });
+        if let Some((kind, name)) = registry.duplicates.first() {
+            return Err(BuildError::Duplicate { kind, name });
         }
         for (option, value) in [
             ("workflow_threads", options.workflow_threads),

@@ -13,9 +13,12 @@ pub enum BuildError {
         /// The worker's queue.
         task_queue: String,
     },
-    /// Two workflows or two activities have one name. Name one of them: `#[activity(name = "..")]`.
-    #[error("`{name}` is registered twice: give one of them another name, as in `#[activity(name = \"..\")]`")]
+    /// Two workflows or two activities have one name, or one is registered twice. Name one of them: `#[activity(name = "..")]`, or
+    /// `#[workflow(name = "..")]` on the `impl` block.
+    #[error("{kind} `{name}` is registered twice: if these are two, name one of them, `#[{kind}(name = \"..\")]`")]
     Duplicate {
+        /// `workflow` or `activity`.
+        kind: &'static str,
         /// The name.
         name: &'static str,
     },

@@ -204,7 +204,14 @@ async fn workers_that_cannot_be_are_refused() {
     let client = Client::connect("memory:").await.unwrap();
     assert!(matches!(Worker::builder(&client, "q").build(), Err(BuildError::Nothing { .. })));
     let twice = Worker::builder(&client, "q").activity(double).activity(double).build();
-    assert!(matches!(twice, Err(BuildError::Duplicate { name: "double" })));
+    let error = twice.expect_err("one activity is registered twice").to_string();
+    assert!(error.contains("activity `double` is registered twice") && error.contains("#[activity(name"), "{error}");
+    let twice = Worker::builder(&client, "q").workflow::<CallsNowhere>().workflow::<CallsNowhere>().build();
+    let error = twice.expect_err("one workflow is registered twice").to_string();
+    assert!(
+        error.contains("workflow `CallsNowhere` is registered twice") && error.contains("#[workflow(name"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
