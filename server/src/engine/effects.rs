@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::error::Refusal;
 use super::event::EventId;
 use super::update::UpdateNotice;
 use crate::api::query::WorkflowQueryResult;
@@ -52,6 +53,8 @@ pub(crate) struct Effects {
     pub(crate) visible: bool,
     /// Whether the run's overlay may be another than before.
     pub(crate) overlay_changed: bool,
+    /// The transition was refused after all, and the run terminated instead: its history would be too long.
+    pub(crate) refusal: Option<Refusal>,
 }
 
 /// How a transition ends.
@@ -71,5 +74,6 @@ impl Effects {
         self.notices.append(&mut later.notices);
         self.visible |= later.visible;
         self.overlay_changed |= later.overlay_changed;
+        self.refusal = self.refusal.take().or(later.refusal);
     }
 }

@@ -98,6 +98,8 @@ pub(crate) fn decode_all(batches: &[HistoryBatch]) -> Result<Vec<HistoryEvent>, 
 pub(crate) struct Mark {
     batches: usize,
     next_event_id: EventId,
+    size_bytes: i64,
+    transitions: i64,
 }
 
 /// The history of one open run.
@@ -178,15 +180,23 @@ impl History {
 
     pub(crate) fn mark(&self) -> Mark {
         debug_assert!(self.open.is_empty(), "a transition starts with nothing open");
-        Mark { batches: self.batches.len(), next_event_id: self.next_event_id }
+        Mark {
+            batches: self.batches.len(),
+            next_event_id: self.next_event_id,
+            size_bytes: self.size_bytes,
+            transitions: self.transitions,
+        }
     }
 
-    /// Forgets what was appended since `mark`, which must be of the current transition.
+    /// Forgets what was appended since `mark`, which must be of the current transition. Batches that its steps handed out must
+    /// not have been written.
     pub(crate) fn roll_back(&mut self, mark: Mark) {
-        debug_assert!(mark.batches >= self.handed_out, "what was handed out stays");
         self.batches.truncate(mark.batches);
         self.open.clear();
+        self.handed_out = self.handed_out.min(mark.batches);
         self.next_event_id = mark.next_event_id;
+        self.size_bytes = mark.size_bytes;
+        self.transitions = mark.transitions;
     }
 
     /// Number of the next event.

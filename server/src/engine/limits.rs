@@ -1,10 +1,13 @@
 //! How long the history of one run may get.
 //!
-//! A worker that has lost a run reads all of its history, so a run that grows for ever becomes slower and slower and one
-//! day cannot go on. Workers are asked to continue as new long before (`workflow_task.rs`).
+//! A worker that has lost a run reads its whole history, so a run whose history grows without end becomes slower and slower.
+//! Workers are asked to continue as new long before the limit (`workflow_task/mod.rs`). The transition that would exceed the
+//! limit is refused and left out, and the run is terminated instead, as on the usual server.
 
 use super::cancel::StopRequest;
-use super::run::Run;
+use super::effects::{Effects, Notice};
+use super::error::Refusal;
+use super::run::{Run, Snapshot};
 use super::time::Time;
 use super::workflow_task::HISTORY_SERVICE;
 
@@ -14,6 +17,10 @@ const BYTES_MAX: i64 = 50 << 20;
 /// A run with more is worth a warning.
 const EVENTS_MANY: i64 = 10_240;
 const BYTES_MANY: i64 = 10 << 20;
+/// A run this close to its limit keeps what it was before its next transition. Completions of workflow tasks, which alone may
+/// add more than this at once, keep it whatever the length.
+const EVENTS_NEAR: i64 = 1_024;
+const BYTES_NEAR: i64 = 8 << 20;
 
 impl Run {
     /// Whether the history is so long that somebody should know before the run is terminated for it.
@@ -21,19 +28,41 @@ impl Run {
         self.history.next_event_id() - 1 > EVENTS_MANY || self.history.size_bytes() > BYTES_MANY
     }
 
+    /// Keeps the run as it is now if its next transition may exceed the limit.
+    pub(super) fn keep_if_nearly_too_long(&mut self) {
+        let events = self.history.next_event_id() - 1;
+        let is_near = events > EVENTS_MAX - EVENTS_NEAR || self.history.size_bytes() > BYTES_MAX - BYTES_NEAR;
+        self.before_excess = (self.is_open() && is_near).then(|| Box::new(self.snapshot()));
+    }
+
+    /// Terminates the run if its history is too long, without the transition that made it so. Returns why that was refused.
+    pub(super) fn end_if_too_long(&mut self, now: Time) -> Option<Refusal> {
+        let reason = self.excess()?;
+        if let Some(before) = self.before_excess.take() {
+            self.take_back(*before);
+        }
+        let request =
+            StopRequest { reason: reason.to_owned(), identity: HISTORY_SERVICE.to_owned(), ..StopRequest::default() };
+        let terminated = self.terminate(request, now);
+        debug_assert_eq!(terminated, Ok(()), "the run is open");
+        Some(Refusal::invalid(reason))
+    }
+
+    /// Takes the current transition back, all steps of it.
+    fn take_back(&mut self, before: Snapshot) {
+        let notices = std::mem::take(&mut self.effects).notices.into_iter().chain(std::mem::take(&mut self.notices));
+        // A worker has answered these queries, or they can be asked by themselves; neither changed the run.
+        let of_queries = notices.filter(|notice| !matches!(notice, Notice::Update { .. })).collect();
+        self.roll_back(before);
+        self.effects = Effects::default();
+        self.notices = of_queries;
+    }
+
     /// Why the history is too long, in the words of the usual server.
-    pub(super) fn excess(&self) -> Option<&'static str> {
+    fn excess(&self) -> Option<&'static str> {
         if self.history.size_bytes() + self.history.pending_bytes() > BYTES_MAX {
             return Some("Workflow history size exceeds limit.");
         }
         (self.history.next_event_id() - 1 > EVENTS_MAX).then_some("Workflow history count exceeds limit.")
-    }
-
-    /// Ends the run because its history is too long.
-    pub(super) fn terminate_for_excess(&mut self, reason: &str, now: Time) {
-        let request =
-            StopRequest { reason: reason.to_owned(), identity: HISTORY_SERVICE.to_owned(), ..StopRequest::default() };
-        // Only a run that has closed refuses, and then nothing is to be done.
-        let _ = self.terminate(request, now);
     }
 }

@@ -71,7 +71,7 @@ impl Overlay {
         let state = &run.state;
         let attempt = state.workflow_task_attempt;
         Self {
-            attached_request_ids: run.attached_request_ids.iter().cloned().collect(),
+            attached_request_ids: state.attached_request_ids.iter().cloned().collect(),
             workflow_task_attempt: if attempt > 1 && run.is_open() { attempt } else { 0 },
             activities: state.activities.values().filter_map(|it| ActivityOverlay::of(it)).collect(),
             buffered: state.buffered.clone(),

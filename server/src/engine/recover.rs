@@ -76,7 +76,7 @@ impl Run {
     }
 
     fn restore(&mut self, overlay: Overlay) -> Result<(), String> {
-        self.attached_request_ids.extend(overlay.attached_request_ids);
+        self.state.attached_request_ids.extend(overlay.attached_request_ids);
         for it in overlay.activities {
             let id = it.scheduled_event_id;
             if !self.state.activities.contains_key(&id) {

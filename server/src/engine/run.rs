@@ -94,11 +94,16 @@ pub(crate) struct State {
     pub(crate) first_task_due: Option<Time>,
     pub(crate) updates: Updates,
     pub(crate) memo: BTreeMap<String, common::Payload>,
+    /// Start requests that found this run and left their id with it.
+    pub(crate) attached_request_ids: BTreeSet<String>,
     pub(super) deadlines: BTreeSet<(Time, Deadline)>,
     pub(super) offers: Vec<Offer>,
     pub(super) visible: bool,
     pub(super) overlay_changed: bool,
 }
+
+/// A run at the beginning of a transition.
+pub(super) type Snapshot = (State, Mark);
 
 /// One open run.
 #[derive(Debug)]
@@ -107,13 +112,13 @@ pub(crate) struct Run {
     pub(crate) history: History,
     pub(crate) state: State,
     pub(crate) signal_request_ids: BTreeSet<String>,
-    /// Start requests that found this run and left their id with it.
-    pub(crate) attached_request_ids: BTreeSet<String>,
     pub(crate) signal_count: usize,
     pub(crate) queries: Queries,
     pub(super) notices: Vec<Notice>,
     /// Of the steps of the current transition that have ended.
-    effects: Effects,
+    pub(super) effects: Effects,
+    /// What the run was before the current transition, where that may make the history too long.
+    pub(super) before_excess: Option<Box<Snapshot>>,
 }
 
 impl Run {
@@ -135,6 +140,7 @@ impl Run {
             first_task_due: None,
             updates: Updates::default(),
             memo,
+            attached_request_ids: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             offers: Vec::new(),
             visible: true,
@@ -145,17 +151,24 @@ impl Run {
             history: History::new(),
             state,
             signal_request_ids: BTreeSet::new(),
-            attached_request_ids: BTreeSet::new(),
             signal_count: 0,
             queries: Queries::default(),
             notices: Vec::new(),
             effects: Effects::default(),
+            before_excess: None,
         }
     }
 
     /// Ends a transition; returns what the outside has to do.
     pub(crate) fn close_transaction(&mut self, now: Time, close: Close) -> Effects {
         self.close_step(now, close);
+        if self.is_open() {
+            self.effects.refusal = self.end_if_too_long(now);
+            if !self.is_open() {
+                self.close_step(now, Close::Write);
+            }
+        }
+        self.keep_if_nearly_too_long();
         std::mem::take(&mut self.effects)
     }
 
@@ -171,9 +184,6 @@ impl Run {
             if !self.has_started_workflow_task() {
                 self.flush_buffer();
             }
-            if let Some(reason) = self.excess() {
-                self.terminate_for_excess(reason, now);
-            }
         }
         if !self.is_open() {
             self.leave_open_state();
@@ -184,6 +194,7 @@ impl Run {
             notices: std::mem::take(&mut self.notices),
             visible: std::mem::take(&mut self.state.visible),
             overlay_changed: std::mem::take(&mut self.state.overlay_changed),
+            refusal: None,
         });
     }
 
@@ -238,11 +249,11 @@ impl Run {
     }
 
     /// Remembers the state before a transition that may have to be taken back.
-    pub(super) fn snapshot(&self) -> (State, Mark) {
+    pub(super) fn snapshot(&self) -> Snapshot {
         (self.state.clone(), self.history.mark())
     }
 
-    pub(super) fn roll_back(&mut self, (state, mark): (State, Mark)) {
+    pub(super) fn roll_back(&mut self, (state, mark): Snapshot) {
         self.state = state;
         self.history.roll_back(mark);
         self.notices.clear();

@@ -288,7 +288,7 @@ impl Run {
 
     pub(super) fn apply_options_updated(&mut self, updated: &WorkflowExecutionOptionsUpdatedEventAttributes) {
         if !updated.attached_request_id.is_empty() {
-            self.attached_request_ids.insert(updated.attached_request_id.clone());
+            self.state.attached_request_ids.insert(updated.attached_request_id.clone());
             self.touch_overlay();
         }
     }

@@ -31,6 +31,8 @@ struct Story {
     run: Run,
     now: Time,
     offers: Vec<Offer>,
+    /// Why the last transition was refused after all.
+    refusal: Option<Refusal>,
 }
 
 impl Story {
@@ -51,13 +53,14 @@ impl Story {
         };
         let start = Start::check(fields).unwrap();
         let run = Run::start("default".into(), start, "run".into(), None, None, now).unwrap();
-        let mut story = Self { run, now, offers: Vec::new() };
+        let mut story = Self { run, now, offers: Vec::new(), refusal: None };
         story.close(Close::Write);
         story
     }
 
     fn close(&mut self, close: Close) {
-        self.offers = self.run.close_transaction(self.now, close).offers;
+        let effects = self.run.close_transaction(self.now, close);
+        (self.offers, self.refusal) = (effects.offers, effects.refusal);
     }
 
     /// A worker takes the workflow task.
@@ -291,7 +294,8 @@ fn until_refused(story: &mut Story, count: usize, bytes: usize) -> Refusal {
             force_create_new_workflow_task: true,
             ..Default::default()
         };
-        if let Some(refusal) = story.complete_as(task, request).refusal {
+        story.complete_as(task, request);
+        if let Some(refusal) = story.refusal.take() {
             return refusal;
         }
     }
@@ -305,7 +309,7 @@ fn a_run_whose_history_gets_too_long_is_terminated() {
         let mut story = Story::begin();
         assert_eq!(until_refused(&mut story, count, bytes), Refusal::invalid(reason));
         assert!(!story.run.is_open() && story.run.is_long());
-        assert!(story.run.history.next_event_id() <= 51_200 + 2 && story.run.history.size_bytes() < 51 << 20);
+        assert!(story.run.history.next_event_id() - 1 <= 51_200 + 2 && story.run.history.size_bytes() < 51 << 20);
         let types = story.types();
         assert_eq!(
             types[types.len() - 3..],
@@ -330,14 +334,32 @@ fn what_comes_from_outside_counts_for_the_length_of_a_history() {
             force_create_new_workflow_task: true,
             ..Default::default()
         };
-        assert_eq!(story.complete_as(task, request).refusal, None);
+        story.complete_as(task, request);
+        assert_eq!(story.refusal, None);
     }
-    while story.run.is_open() {
-        assert!(story.run.history.next_event_id() - 1 <= 51_200);
+    while story.refusal.is_none() {
+        assert!(story.run.is_open());
         story.signal().unwrap();
     }
-    assert_eq!(story.run.history.next_event_id() - 1, 51_202);
-    assert_eq!(story.types().last(), Some(&EventType::WorkflowExecutionTerminated));
+    assert_eq!(story.refusal, Some(Refusal::invalid("Workflow history count exceeds limit.")));
+    assert_eq!(story.run.history.next_event_id() - 1, 51_201, "the signal that was too much is not in it");
+    let types = story.types();
+    assert_eq!(
+        types[types.len() - 2..],
+        [EventType::WorkflowExecutionSignaled, EventType::WorkflowExecutionTerminated]
+    );
+}
+
+#[test]
+fn one_completion_that_makes_a_short_history_too_long_is_left_out() {
+    let mut story = Story::begin();
+    let refusal = until_refused(&mut story, 60_000, 0);
+    assert_eq!(refusal, Refusal::invalid("Workflow history count exceeds limit."));
+    assert_eq!(
+        story.types()[2..],
+        [EventType::WorkflowTaskStarted, EventType::WorkflowTaskFailed, EventType::WorkflowExecutionTerminated]
+    );
+    assert!(!story.run.is_open() && story.offers.is_empty() && story.run.next_deadline().is_none());
 }
 
 #[test]

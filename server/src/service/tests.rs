@@ -18,8 +18,8 @@ use tonic::{Code, Request};
 use super::calls::workflow::Workflows;
 use crate::api::command::command::Attributes as CommandAttributes;
 use crate::api::command::{
-    Command, CompleteWorkflowExecutionCommandAttributes, ScheduleActivityTaskCommandAttributes,
-    StartTimerCommandAttributes,
+    Command, CompleteWorkflowExecutionCommandAttributes, RecordMarkerCommandAttributes,
+    ScheduleActivityTaskCommandAttributes, StartTimerCommandAttributes,
 };
 use crate::api::common::{ActivityType, WorkflowExecution, WorkflowType};
 use crate::api::enums::{CommandType, HistoryEventFilterType, QueryResultType, WorkflowExecutionStatus};
@@ -149,6 +149,15 @@ fn completion(task: &PollWorkflowTaskQueueResponse, commands: Vec<Command>) -> R
         namespace: "default".to_owned(),
         identity: "worker".to_owned(),
         commands,
+        ..Default::default()
+    }
+}
+
+fn signal_request(id: &str) -> SignalWorkflowExecutionRequest {
+    SignalWorkflowExecutionRequest {
+        namespace: "default".to_owned(),
+        workflow_execution: Some(execution(id)),
+        signal_name: "go".to_owned(),
         ..Default::default()
     }
 }

@@ -398,7 +398,7 @@ fn told(run: &Run) -> String {
     format!(
         "{:#?}",
         (
-            (&run.info, &run.attached_request_ids, &run.signal_request_ids, run.signal_count),
+            (&run.info, &run.state.attached_request_ids, &run.signal_request_ids, run.signal_count),
             (run.history.next_event_id(), run.history.size_bytes(), run.history.transitions()),
             (task, attempt, state.previous_started_event_id),
             (&state.activities, &state.activity_ids, &state.timers, &state.buffered, deadlines),

@@ -103,15 +103,8 @@ impl Run {
             self.roll_back(before);
             return Ok(self.reject_completion(&task, rejected, identity, now));
         }
-        if self.is_open()
-            && let Some(reason) = self.excess()
-        {
-            self.roll_back(before);
-            self.terminate_for_excess(reason, now);
-            self.close_step(now, Close::Write);
-            let refusal = Some(Refusal::invalid(reason));
-            return Ok(Completed { refusal, ..Default::default() });
-        }
+        // Its commands may add any number of events.
+        self.before_excess.get_or_insert_with(|| Box::new(before));
         if self.is_open() && !request.force_create_new_workflow_task {
             self.reject_unanswered_updates();
         }

@@ -175,7 +175,7 @@ impl Starter<'_> {
             let got = Got { task, handed, ..self.got(open, true) };
             return Ok(Some(got));
         }
-        if open.run.attached_request_ids.contains(start.request_id()) {
+        if open.run.state.attached_request_ids.contains(start.request_id()) {
             return Ok(Some(self.got(open, false)));
         }
         match self.policies.conflict {
@@ -266,10 +266,13 @@ impl Starter<'_> {
         match &mut state.current {
             Some(Current::Open(old)) => {
                 self.terminate(old, now)?;
-                self.core.commit(now, [Changed { slot, open: old, close }, begun]);
+                // The end of a run is never refused, nor is a beginning.
+                let _none = self.core.commit(now, [Changed { slot, open: old, close }, begun]);
                 self.core.settle(slot, state);
             }
-            _ => self.core.commit(now, [begun]),
+            _ => {
+                let _none = self.core.commit(now, [begun]);
+            }
         }
         let task = eager.and_then(|_| started_task(&mut open, false, true));
         let handed = task.as_ref().and_then(|_| Handed::workflow_task(slot, &open));

@@ -40,7 +40,7 @@ impl ClosedRun {
             key: open.key,
             seq: open.seq,
             row: open.run.visibility_row(open.namespace.key),
-            attached_request_ids: open.run.attached_request_ids.clone(),
+            attached_request_ids: open.run.state.attached_request_ids.clone(),
             batches: Some(open.run.history.into_batches()),
             store,
             namespace,

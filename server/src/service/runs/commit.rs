@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::clock::Holder;
 use crate::clock::timers::Due;
 use crate::engine::effects::{Close, Effects, Offer};
+use crate::engine::error::Refusal;
 use crate::engine::overlay::Overlay;
 use crate::engine::time::Time;
 use crate::matching::{QueueKey, QueueKind};
@@ -19,22 +20,29 @@ use crate::store::{Wake, Write};
 impl Core {
     /// Changes an open run: one transition, with all that follows from it. The run's lock is held.
     ///
-    /// `transition` returns what it came to and how it ends. One that fails has changed nothing.
-    pub(in crate::service) fn change<R, E>(
+    /// `transition` returns its result and how it ends. One that fails has changed nothing. One that would make the history too
+    /// long fails too, after the run has been terminated instead.
+    pub(in crate::service) fn change<R>(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         open: &mut OpenRun,
-        transition: impl FnOnce(&mut OpenRun, Time) -> Result<(R, Close), E>,
-    ) -> Result<R, E> {
+        transition: impl FnOnce(&mut OpenRun, Time) -> Result<(R, Close), Refusal>,
+    ) -> Result<R, Refusal> {
         let now = self.clock.now();
         let (result, close) = transition(open, now)?;
-        self.commit(now, [Changed { slot, open, close }]);
-        Ok(result)
+        let [refusal] = self.commit(now, [Changed { slot, open, close }]);
+        refusal.map_or(Ok(result), Err)
     }
 
     /// Ends the transition of one or several runs and does what follows from it: what they write is one commit, which a crash
     /// cannot divide. Runs are written in the given order. The locks of all are held.
-    pub(in crate::service) fn commit<const RUNS: usize>(self: &Arc<Self>, now: Time, changes: [Changed<'_>; RUNS]) {
+    ///
+    /// Returns for each run why it was terminated instead, if its history would have been too long.
+    pub(in crate::service) fn commit<const RUNS: usize>(
+        self: &Arc<Self>,
+        now: Time,
+        changes: [Changed<'_>; RUNS],
+    ) -> [Option<Refusal>; RUNS] {
         let mut all = Vec::new();
         let changes = changes.map(|Changed { slot, open, close }| {
             let effects = open.run.close_transaction(now, close);
@@ -46,10 +54,12 @@ impl Core {
             (slot, open, effects)
         });
         let seq = (!all.is_empty()).then(|| self.store.commit(all));
-        for (slot, open, effects) in changes {
+        changes.map(|(slot, open, mut effects)| {
             open.seq = seq.or(open.seq);
+            let refusal = effects.refusal.take();
             self.follow(slot, open, effects);
-        }
+            refusal
+        })
     }
 
     /// Does what a written transition wants done outside of the store.

@@ -79,13 +79,11 @@ impl Slot {
         if *open.run.info.run_id != *run_id {
             return Err(Refusal::closed());
         }
-        let result = core.change(self, open, transition)?;
-        let answer = read(open, result);
-        let seq = open.seq;
+        let answer = core.change(self, open, transition).map(|result| (read(open, result), open.seq));
         core.settle(self, &mut state);
         drop(state);
         core.let_idle_runs_go();
-        Ok((answer, seq))
+        answer
     }
 }
 
@@ -99,7 +97,8 @@ impl Due for Slot {
             open.armed = None;
         }
         open.run.handle_timeout(now);
-        core.commit(now, [Changed { slot: &self, open, close: Close::KeepSpeculative }]);
+        // Nobody asked for it, so nobody is told that it was refused.
+        let _refused = core.commit(now, [Changed { slot: &self, open, close: Close::KeepSpeculative }]);
         core.settle(&self, &mut state);
     }
 }

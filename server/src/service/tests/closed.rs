@@ -188,3 +188,37 @@ async fn tasks_of_closed_runs_do_not_pile_up_in_a_queue_nobody_polls() {
     let task = bench.poll().await;
     assert_eq!(task.workflow_execution.unwrap().workflow_id, "open");
 }
+
+/// The signal was written, and acknowledged, in the very run that was terminated for it.
+#[tokio::test]
+async fn a_signal_that_makes_a_history_too_long_is_refused_and_never_acknowledged() {
+    let mut bench = Bench::new(ClockMode::Real);
+    bench.start("flow").await;
+    let marker = RecordMarkerCommandAttributes { marker_name: "m".to_owned(), ..Default::default() };
+    let marker = CommandAttributes::RecordMarkerCommandAttributes(marker);
+    let markers = vec![command(CommandType::RecordMarker, marker); 1_000];
+    for _ in 0..51 {
+        let task = bench.poll().await;
+        let request = RespondWorkflowTaskCompletedRequest {
+            force_create_new_workflow_task: true,
+            ..completion(&task, markers.clone())
+        };
+        bench.client.respond_workflow_task_completed(request).await.unwrap();
+    }
+    let mut signals = 0;
+    let (id, refused) = loop {
+        let request_id = signals.to_string();
+        let request = SignalWorkflowExecutionRequest { request_id: request_id.clone(), ..signal_request("flow") };
+        match bench.client.signal_workflow_execution(request).await {
+            Ok(_) => signals += 1,
+            Err(refused) => break (request_id, refused),
+        }
+    };
+    assert!(signals > 0);
+    assert_eq!((refused.code(), refused.message()), (Code::InvalidArgument, "Workflow history count exceeds limit."));
+    let again = SignalWorkflowExecutionRequest { request_id: id, ..signal_request("flow") };
+    let again = bench.client.signal_workflow_execution(again).await.unwrap_err();
+    assert_eq!(again.code(), Code::NotFound, "{}", again.message());
+    let last = bench.close_event("flow").await;
+    assert_eq!(last.event_id, 51_201);
+}

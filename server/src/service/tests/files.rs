@@ -133,15 +133,6 @@ async fn runs_that_rest_leave_memory_and_come_back_when_they_are_wanted() {
     assert!(bench.engine.skipped() >= Duration::from_secs(3590));
 }
 
-fn signal_request(id: &str) -> SignalWorkflowExecutionRequest {
-    SignalWorkflowExecutionRequest {
-        namespace: "default".to_owned(),
-        workflow_execution: Some(execution(id)),
-        signal_name: "go".to_owned(),
-        ..Default::default()
-    }
-}
-
 /// The engine closed and opened again.
 fn reopened(bench: Bench, shelf: &Shelf) -> Bench {
     drop(bench);
