@@ -629,7 +629,7 @@ impl Script {
         self.call_as("heartbeat", request).await;
     }
 
-    async fn call_as<C: Call>(&mut self, title: &str, request: C) -> C::Reply {
+    pub(super) async fn call_as<C: Call>(&mut self, title: &str, request: C) -> C::Reply {
         let reply = C::send(with_deadline(request, CALL), self.client.clone()).await;
         self.record(title, reply)
     }

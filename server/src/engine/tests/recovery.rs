@@ -16,6 +16,7 @@ use crate::engine::overlay::Overlay;
 use crate::engine::recover::Stored;
 use crate::engine::start::Attachment;
 use crate::engine::workflow_task::TaskKind;
+use crate::engine::workflow_task::end::TaskFailure;
 
 /// Something that happens to a run, as far as it can at that moment.
 #[derive(Clone, Copy, Debug)]
@@ -289,7 +290,9 @@ impl Story {
             Step::FailTask => {
                 if self.run.has_started_workflow_task() {
                     let cause = WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure;
-                    self.run.fail_workflow_task(cause, None, "worker".to_owned(), self.now);
+                    let identity = "worker".to_owned();
+                    let failure = TaskFailure { cause, identity, ..TaskFailure::default() };
+                    self.run.fail_workflow_task(failure, self.now);
                     self.close(Close::Write);
                 }
             }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::end::rejected_completion;
+use super::end::{TaskFailure, rejected_completion};
 use super::{HISTORY_SERVICE, TaskKind, WorkflowTask};
 use crate::api::command::Command;
 use crate::api::enums::{CommandType, VersioningBehavior, WorkflowTaskFailedCause};
@@ -84,6 +84,7 @@ impl Run {
         let sticky = sticky(&request)?;
         let before = self.snapshot();
         let identity = request.identity.clone();
+        let binary_checksum = request.binary_checksum.clone();
         let heartbeat =
             request.force_create_new_workflow_task && request.commands.is_empty() && request.messages.is_empty();
         let overdue = heartbeat && now.since(task.original_scheduled_time) > HEARTBEAT_CHAIN_MAX;
@@ -101,7 +102,7 @@ impl Run {
         let mut completed = Completed { resend_updates: !request.force_create_new_workflow_task, ..Default::default() };
         if let Err(rejected) = self.apply_commands(request.commands, &mut commands, fresh_id) {
             self.roll_back(before);
-            return Ok(self.reject_completion(&task, rejected, identity, now));
+            return Ok(self.reject_completion(&task, rejected, identity, binary_checksum, now));
         }
         // Its commands may add any number of events.
         self.before_excess.get_or_insert_with(|| Box::new(before));
@@ -212,14 +213,21 @@ impl Run {
     }
 
     /// Nothing of the completion counts; the task failed.
-    fn reject_completion(&mut self, task: &WorkflowTask, rejected: Rejected, identity: String, now: Time) -> Completed {
+    fn reject_completion(
+        &mut self,
+        task: &WorkflowTask,
+        rejected: Rejected,
+        identity: String,
+        binary_checksum: String,
+        now: Time,
+    ) -> Completed {
         let message = rejected.message();
         self.abort_updates_of_failed_task();
         // A worker that fails again and again is not told apart by history: the task times out, later and later.
         let drop_silently = task.attempt > 1 && rejected.cause != WorkflowTaskFailedCause::UnhandledCommand;
         if !drop_silently {
-            let failure = rejected_completion(message.clone());
-            self.end_failed_task(rejected.cause, Some(failure), identity, now);
+            let failure = Some(rejected_completion(message.clone()));
+            self.end_failed_task(TaskFailure { cause: rejected.cause, failure, identity, binary_checksum }, now);
             if rejected.terminates {
                 self.flush_buffer();
                 self.append(

@@ -10,27 +10,37 @@ use crate::engine::error::Refusal;
 use crate::engine::run::Run;
 use crate::engine::time::Time;
 
+/// Why a workflow task fails, and who says so.
+#[derive(Debug, Default)]
+pub(crate) struct TaskFailure {
+    pub(crate) cause: WorkflowTaskFailedCause,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) identity: String,
+    /// Of the worker's program.
+    pub(crate) binary_checksum: String,
+}
+
+impl TaskFailure {
+    /// The server ends the task, so that its run can go on or close.
+    fn forced() -> Self {
+        Self {
+            cause: WorkflowTaskFailedCause::ForceCloseCommand,
+            identity: HISTORY_SERVICE.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
 impl Run {
     /// The worker gives the task back.
-    pub(crate) fn fail_workflow_task(
-        &mut self,
-        cause: WorkflowTaskFailedCause,
-        failure: Option<Failure>,
-        identity: String,
-        now: Time,
-    ) {
-        self.end_failed_task(cause, failure, identity, now);
+    pub(crate) fn fail_workflow_task(&mut self, failure: TaskFailure, now: Time) {
+        self.end_failed_task(failure, now);
         self.want_workflow_task(now);
     }
 
     /// Ends the started task as failed and counts the attempt.
-    pub(in crate::engine) fn end_failed_task(
-        &mut self,
-        cause: WorkflowTaskFailedCause,
-        failure: Option<Failure>,
-        identity: String,
-        now: Time,
-    ) {
+    pub(in crate::engine) fn end_failed_task(&mut self, failed: TaskFailure, now: Time) {
+        let TaskFailure { cause, failure, identity, binary_checksum } = failed;
         let Some(mut task) = self.state.workflow_task.clone() else { return };
         self.write_speculative_task(&mut task, &identity);
         if task.attempt == 1 {
@@ -42,6 +52,7 @@ impl Run {
                     cause: cause as i32,
                     failure,
                     identity,
+                    binary_checksum,
                     ..Default::default()
                 },
             );
@@ -63,15 +74,14 @@ impl Run {
 
     /// Too much waits for the task to end: it is failed, so that the worker sees what waits.
     pub(in crate::engine) fn fail_overflowing_workflow_task(&mut self, now: Time) {
-        self.end_failed_task(WorkflowTaskFailedCause::ForceCloseCommand, None, HISTORY_SERVICE.to_owned(), now);
+        self.end_failed_task(TaskFailure::forced(), now);
         self.want_workflow_task(now);
     }
 
     /// Ends a started task because the run closes under it. What waited for its end is written first.
     pub(in crate::engine) fn force_end_workflow_task(&mut self, now: Time) {
         if self.has_started_workflow_task() {
-            let identity = HISTORY_SERVICE.to_owned();
-            self.end_failed_task(WorkflowTaskFailedCause::ForceCloseCommand, None, identity, now);
+            self.end_failed_task(TaskFailure::forced(), now);
             self.flush_buffer();
         }
     }

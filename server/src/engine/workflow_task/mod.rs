@@ -10,7 +10,7 @@
 //! something is, the task becomes a normal one.
 
 pub(crate) mod completion;
-mod end;
+pub(crate) mod end;
 mod write;
 
 use std::collections::BTreeMap;

@@ -24,6 +24,7 @@ use crate::engine::error::Refusal;
 use crate::engine::start::check_name;
 use crate::engine::time::Time;
 use crate::engine::workflow_task::completion::TaskRef;
+use crate::engine::workflow_task::end::TaskFailure;
 use crate::namespaces::Namespace;
 use crate::service::calls::call::Call;
 use crate::service::calls::handover::Handed;
@@ -116,7 +117,8 @@ impl Core {
                 let identity = request.identity.clone();
                 return open.run.terminate(StopRequest { reason, identity, ..Default::default() }, now);
             }
-            open.run.fail_workflow_task(cause, request.failure, request.identity, now);
+            let RespondWorkflowTaskFailedRequest { failure, identity, binary_checksum, .. } = request;
+            open.run.fail_workflow_task(TaskFailure { cause, failure, identity, binary_checksum }, now);
             Ok(())
         })
         .await?;

@@ -48,6 +48,10 @@ async fn nothing_to_do(s: &mut Script) {
 async fn what_the_worker_says_of_itself(s: &mut Script) {
     s.start("wf").await;
     let task = s.poll().await;
+    let failed =
+        service::RespondWorkflowTaskFailedRequest { binary_checksum: "checksum".into(), ..s.fail_request(&task) };
+    s.call_as("fail", failed).await;
+    let task = s.poll().await;
     s.complete_with(&task, [complete_workflow()], |it| {
         it.binary_checksum = "checksum".into();
         it.sdk_metadata = Some(WorkflowTaskCompletedMetadata {
