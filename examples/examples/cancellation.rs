@@ -1,6 +1,7 @@
 //! A trip that is called off: the wait ends with an error, `?` would end the workflow, and clean-up comes before that.
 
-use everloop::{ResultError, prelude::*};
+use everloop::client::ResultError;
+use everloop::prelude::*;
 use everloop_examples::{Error, until_ctrl_c};
 
 #[activity(start_to_close_timeout = "10s")]

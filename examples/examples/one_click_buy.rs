@@ -7,7 +7,8 @@
 
 use std::time::Instant;
 
-use everloop::{ResultError, prelude::*};
+use everloop::client::ResultError;
+use everloop::prelude::*;
 use everloop_examples::{Error, shop, until_ctrl_c};
 
 const QUEUE: &str = "purchases";

@@ -239,10 +239,10 @@ fn path_advice(path: &[&str]) -> Option<&'static str> {
             "runs outside the workflow, which replay cannot follow: write an `#[activity] fn` and call it"
         }
         ["tokio", "time", "Instant", "now"] | ["std", "time", "Instant", "now"] | ["Instant", "now"] => {
-            "gives another time on replay: write `now()`, the workflow's own clock"
+            "gives another time on replay: write `workflow::now()`, the workflow's own clock"
         }
         [.., "SystemTime", "now"] | [.., "Utc" | "Local", "now"] => {
-            "gives another time on replay: write `now()`, the workflow's own clock"
+            "gives another time on replay: write `workflow::now()`, the workflow's own clock"
         }
         ["tokio", "time", "timeout" | "timeout_at"] => {
             "is forgotten when the worker stops: write `timeout(..)`, which lasts"
@@ -266,12 +266,14 @@ fn path_advice(path: &[&str]) -> Option<&'static str> {
         [
             "rand",
             "random" | "rng" | "thread_rng" | "fill" | "random_bool" | "random_iter" | "random_range" | "random_ratio",
-        ] => "gives another number on replay: write `random()`, the workflow's own source",
+        ] => "gives another number on replay: write `workflow::random()`, the workflow's own source",
         ["thread_rng"]
         | ["fastrand", "u8" | "u16" | "u32" | "u64" | "usize" | "i32" | "i64" | "f32" | "f64" | "bool"] => {
-            "gives another number on replay: write `random()`, the workflow's own source"
+            "gives another number on replay: write `workflow::random()`, the workflow's own source"
         }
-        [.., "Uuid", "new_v4" | "now_v7" | "now_v6" | "now_v1"] => "gives another id on replay: write `uuid()`",
+        [.., "Uuid", "new_v4" | "now_v7" | "now_v6" | "now_v1"] => {
+            "gives another id on replay: write `workflow::uuid()`"
+        }
         ["std", "fs", ..]
         | ["std", "net", "TcpStream" | "TcpListener" | "UdpSocket" | "ToSocketAddrs", ..]
         | ["std", "process", ..]

@@ -156,7 +156,7 @@ impl History {
 
     /// One line an event: its number, the seconds since the start, its name, and what it is about. After the last event of a
     /// run that is open, a line for each activity that is pending: while an activity is tried and retried, nothing else shows it.
-    /// ([`WorkflowDescription::pending_activities`](crate::WorkflowDescription::pending_activities) has its attempts.)
+    /// ([`WorkflowDescription::pending_activities`](crate::client::WorkflowDescription::pending_activities) has its attempts.)
     ///
     /// ```text
     ///    1       0.000  WorkflowExecutionStarted         OneClickBuy

@@ -1,5 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+//! # Modules
+//!
+//! The crate's root has the names that most programs use, and [`prelude`] those together with the operations of workflow code. All
+//! others are in the module of their subject: [`workflow`](mod@workflow), [`activity`](mod@activity), [`client`], [`worker`],
+//! [`testing`], [`data`], and [`raw`] for the protocol's own types.
+//!
 //! # Features
 //!
 //! Without any, this crate is a client: it starts, asks and watches workflows that run elsewhere, typed by the same
@@ -22,74 +28,51 @@
         reason = "what only a worker or a test environment calls stands beside what all need; with all features it is linted"
     )
 )]
+#![warn(missing_docs)]
 
 extern crate self as everloop;
 
 #[macro_use]
 mod words;
 
-mod activity;
-mod client;
-mod data;
+pub mod activity;
+pub mod client;
+pub mod data;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod errors;
 mod executor;
+pub mod guide;
 mod history;
 mod macros;
 mod notice;
+pub mod raw;
 mod registry;
 mod returned;
 mod tasks;
 #[cfg(feature = "worker")]
-mod worker;
-mod workflow;
-
-pub mod guide;
-pub mod raw;
-#[cfg(feature = "worker")]
 pub mod testing;
+#[cfg(feature = "worker")]
+pub mod worker;
+pub mod workflow;
 
-pub use activity::{
-    Activity, ActivityCall, ActivityCancelReason, ActivityContext, ActivityErrorOf, ActivityFn, ActivityFuture,
-    ActivityHandle, ActivityInfo, CallError, CallErrorType, TaskToken, TypedFailure,
-};
-#[cfg(feature = "tls")]
-pub use client::TlsOptions;
-pub use client::{
-    AsyncActivityHandle, Client, ClientBuilder, ClientInterceptor, ConnectError, ExecuteError, ForHandle, ForResult,
-    HandleError, ListError, OutgoingCall, PendingActivity, Queries, QueryCall, QueryError, ResultError, RpcCode,
-    RpcError, SignalCall, SignalError, StartCall, StartError, Target, Untyped, UpdateCall, UpdateError, UpdateHandle,
-    UpdateStage, Updates, WithStart, WorkflowDescription, WorkflowHandle, WorkflowIdConflictPolicy,
-    WorkflowIdReusePolicy, WorkflowList, WorkflowStatus, WorkflowSummary,
-};
-#[cfg(feature = "embedded")]
-pub use client::{ServeCall, ServeError, Serving};
-pub use data::{
-    ActivityCancellationType, ActivityOptions, DecodeError, EncodeError, Failure, FailureKind, Headers, OptionError,
-    Payload, PayloadCodec, PayloadCodecError, Payloads, RetryPolicy, RetryState, TimeoutType, UnfinishedPolicy,
-};
-#[cfg(feature = "embedded")]
-pub use embedded::{EngineClock, Jumping};
+pub use activity::{ActivityCall, ActivityContext, CallError};
+pub use client::{Client, WorkflowHandle};
+pub use data::{ActivityOptions, Failure, RetryPolicy};
 pub use errors::{ActivityError, ActivityFailure, ActivityResult, Cancelled, WorkflowError, WorkflowResult};
-pub use executor::{OnlyInsideAWorkflow, Random, WorkflowInfo};
-pub use history::{History, HistoryError};
 pub use macros::{
     ActivityFailure, activities, activity, allow_nondeterminism, init, query, run, signal, update, workflow,
 };
-pub use registry::Activities;
-pub use uuid::Uuid;
 #[cfg(feature = "worker")]
-pub use worker::{
-    BuildError, CallingWorkflow, RunUntilOutput, ShutdownHandle, Worker, WorkerBuilder, WorkerError, WorkerInterceptor,
-};
-pub use workflow::{
-    CancelledFuture, Elapsed, JoinAll, JoinHandle, Scope, Sleep, State, Timeout, WaitCondition, WaitState, Workflow,
-    WorkflowCall, YieldNow, all_handlers_finished, cancelled, info, is_cancelled, is_replaying, join_all, now, random,
-    random_range, scope, shield, sleep, sleep_until, spawn, this, timeout, uuid, wait_condition, yield_now,
-};
+pub use worker::Worker;
+pub use workflow::{State, WorkflowCall};
 
-/// What programs need most: `use everloop::prelude::*;`.
+/// Everything that most programs need: `use everloop::prelude::*;`.
+///
+/// The operations that a workflow awaits come by their own names, as in tokio: [`sleep`](workflow::sleep),
+/// [`spawn`](workflow::spawn), [`select!`](crate::select). Facts about the run come by their module, because a program may
+/// have other things called *now* or *info*: [`workflow::now()`], [`workflow::info()`], [`workflow::uuid()`]. An item or an
+/// import of your own takes precedence over one of the same name from here.
 pub mod prelude {
     pub use std::time::Duration;
 
@@ -97,13 +80,18 @@ pub mod prelude {
 
     #[cfg(feature = "worker")]
     pub use crate::Worker;
-    pub use crate::macros::{activities, activity, allow_nondeterminism, init, query, run, signal, update, workflow};
+    // The attributes of methods are here so that one in the wrong place is an error that names the right place. They are
+    // known in attributes alone, so a function, a value or an import called `run` or `query` stays what it is.
+    pub use crate::macros::{activities, allow_nondeterminism, init, query, run, signal, update};
+    pub use crate::workflow::{
+        cancelled, join_all, scope, shield, sleep, sleep_until, spawn, timeout, wait_condition, yield_now,
+    };
+    // Each is an attribute and a module.
     pub use crate::{
         ActivityCall, ActivityContext, ActivityError, ActivityFailure, ActivityResult, CallError, Client, State,
-        WorkflowCall, WorkflowError, WorkflowHandle, WorkflowResult, all_handlers_finished, cancelled, info,
-        is_cancelled, join, join_all, now, random, random_range, scope, select, shield, sleep, sleep_until, spawn,
-        this, timeout, uuid, wait_condition, yield_now,
+        WorkflowCall, WorkflowError, WorkflowHandle, WorkflowResult, join, select,
     };
+    pub use crate::{activity, workflow};
 }
 
 /// Everything an expansion names. Nothing else of this crate, of serde or of std is mentioned by generated code.

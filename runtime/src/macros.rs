@@ -117,16 +117,16 @@ pub use everloop_macros::init;
 ///     }
 /// }
 ///
-/// async fn shop(handle: CartHandle) -> Result<(), everloop::SignalError> {
+/// async fn shop(handle: CartHandle) -> Result<(), everloop::client::SignalError> {
 ///     handle.add("tea".into()).await?;
 ///     handle.request_cancel().await
 /// }
 /// ```
 ///
 /// `fn` or `async fn` with `&self` and up to eight inputs. It returns nothing, or a `Result` of nothing, whose error fails
-/// the workflow. Options: `name = ".."` on the wire; `unfinished_policy = abandon` ([`UnfinishedPolicy`](crate::UnfinishedPolicy)) to
+/// the workflow. Options: `name = ".."` on the wire; `unfinished_policy = abandon` ([`UnfinishedPolicy`](crate::workflow::UnfinishedPolicy)) to
 /// end the workflow without a warning while the handler still runs. Other programs send it with a
-/// [`SignalCall`](crate::SignalCall).
+/// [`SignalCall`](crate::client::SignalCall).
 pub use everloop_macros::signal;
 
 /// A method that answers a query, in a [`#[workflow]`](macro@workflow) block.
@@ -146,13 +146,13 @@ pub use everloop_macros::signal;
 ///     }
 /// }
 ///
-/// async fn ask(handle: CartHandle) -> Result<usize, everloop::QueryError> {
+/// async fn ask(handle: CartHandle) -> Result<usize, everloop::client::QueryError> {
 ///     handle.count("tea".into()).await
 /// }
 /// ```
 ///
 /// A plain `fn` with `&self` and up to eight inputs. It reads and changes nothing; a write to a [`State`](crate::State) fails
-/// the query. Options: `name = ".."` on the wire. Its method on the handle makes a [`QueryCall`](crate::QueryCall).
+/// the query. Options: `name = ".."` on the wire. Its method on the handle makes a [`QueryCall`](crate::client::QueryCall).
 pub use everloop_macros::query;
 
 /// A method that takes an update, which changes the workflow and answers, in a [`#[workflow]`](macro@workflow) block.
@@ -182,14 +182,14 @@ pub use everloop_macros::query;
 ///     }
 /// }
 ///
-/// async fn shop(handle: CartHandle) -> Result<usize, everloop::UpdateError> {
+/// async fn shop(handle: CartHandle) -> Result<usize, everloop::client::UpdateError> {
 ///     handle.add("tea".into()).await
 /// }
 /// ```
 ///
 /// `fn` or `async fn` with `&self` and up to eight inputs. Options: `name = ".."` on the wire; `unfinished_policy = abandon`
-/// ([`UnfinishedPolicy`](crate::UnfinishedPolicy)) as for signals; `validator = method` names a method of the block that takes a reference to each input and may reject the
-/// update before it leaves a trace in the history. Its method on the handle makes an [`UpdateCall`](crate::UpdateCall).
+/// ([`UnfinishedPolicy`](crate::workflow::UnfinishedPolicy)) as for signals; `validator = method` names a method of the block that takes a reference to each input and may reject the
+/// update before it leaves a trace in the history. Its method on the handle makes an [`UpdateCall`](crate::client::UpdateCall).
 pub use everloop_macros::update;
 
 /// Lets something pass that the macro would refuse because it gives another result on replay, on a statement or a method.
@@ -256,7 +256,7 @@ pub use everloop_macros::allow_nondeterminism;
 /// | `schedule_to_start_timeout = "5m"` | [how long it may wait for a worker](crate::ActivityOptions::schedule_to_start_timeout); no limit unless given |
 /// | `heartbeat_timeout = "10s"` | [how long it may be silent](crate::ActivityOptions::heartbeat_timeout) before the attempt counts as lost, for activities that call [`ActivityContext::heartbeat`](crate::ActivityContext::heartbeat) |
 /// | `retry_policy(..)` | [how it is retried](crate::RetryPolicy): `initial_interval = "1s"`, `backoff_coefficient = 2.0`, `maximum_interval = "1m"`, `maximum_attempts = 5`, `non_retryable_error_types = ["Declined"]`; for ever unless given |
-/// | `cancellation_type = try_cancel` | [what cancelling does](crate::ActivityCancellationType): `try_cancel` (unless given), `wait_cancellation_completed` or `abandon` |
+/// | `cancellation_type = try_cancel` | [what cancelling does](crate::activity::ActivityCancellationType): `try_cancel` (unless given), `wait_cancellation_completed` or `abandon` |
 /// | `crate = path` | the path to everloop where it is not a dependency of its own |
 pub use everloop_macros::activity;
 

@@ -12,6 +12,7 @@ use crate::errors::{ActivityError, WorkflowError};
 pub struct Returned<R>(PhantomData<R>);
 
 impl<T, E> Returned<Result<T, E>> {
+    /// Whether the type is a `Result`.
     pub const FALLIBLE: bool = true;
 }
 
@@ -22,7 +23,9 @@ impl<T, E: TypedFailure> Returned<Result<T, E>> {
 
 /// In scope (as `_`) wherever an expansion asks `Returned::<R>::FALLIBLE` or `TYPED`.
 pub trait Plain {
+    /// Whether the type is a `Result`: this constant is reached where it is not.
     const FALLIBLE: bool = false;
+    /// Whether the error travels by its variants.
     const TYPED: bool = false;
 }
 impl<R> Plain for Returned<R> {}

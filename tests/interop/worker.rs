@@ -6,7 +6,8 @@
 
 use std::error::Error;
 
-use everloop::{ActivityCancellationType, prelude::*};
+use everloop::activity::ActivityCancellationType;
+use everloop::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Purchase {

@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use everloop::{Client, Payloads, Worker, prelude::*};
+use everloop::data::Payloads;
+use everloop::{Client, Worker, prelude::*};
 use tokio::{runtime::Runtime, time::timeout};
 
 /// The test, which the program names when it starts itself.

@@ -2,8 +2,8 @@
 //! worker, engine or SQLite in it.
 #![deny(warnings)]
 
+use everloop::client::{ExecuteError, QueryError, SignalError, StartError, Untyped, UpdateError};
 use everloop::prelude::*;
-use everloop::{ExecuteError, QueryError, SignalError, StartError, Untyped, UpdateError};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Purchase {
@@ -51,7 +51,7 @@ impl OneClickBuy {
             _ = sleep(Duration::from_secs(60)) => announce("nobody charges".into()).await?,
         }
         Mail::send("done".into()).await?;
-        wait_condition(all_handlers_finished).await?;
+        wait_condition(workflow::all_handlers_finished).await?;
         Ok(self.cents.get())
     }
 
@@ -99,7 +99,7 @@ pub async fn raise(buy: &OneClickBuyHandle, cents: u64) -> Result<u64, UpdateErr
 }
 
 /// Watches what it knows by name only.
-pub async fn watch(client: &Client) -> Result<Vec<WorkflowHandle<Untyped>>, everloop::ListError> {
+pub async fn watch(client: &Client) -> Result<Vec<WorkflowHandle<Untyped>>, everloop::client::ListError> {
     let mut open = client.list_workflows("ExecutionStatus = 'Running'");
     let mut handles = Vec::new();
     while let Some(found) = open.next().await? {

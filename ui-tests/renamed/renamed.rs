@@ -77,7 +77,7 @@ mod given {
     }
 }
 
-fn name<A: durable::Activity>(_: ActivityCall<A>) -> &'static str {
+fn name<A: activity::Activity>(_: ActivityCall<A>) -> &'static str {
     A::NAME
 }
 
@@ -88,7 +88,7 @@ fn calls_are_made_under_another_name() {
     assert_eq!(name(given::shout("ada".into())), "shout");
     assert_eq!(name(given::Shouter::whisper("ada".into())), "whisper");
     drop((Greeting::run("ada".into()), given::Shouting::run()));
-    assert_eq!(<given::Shouting as durable::Workflow>::NAME, "shouting");
+    assert_eq!(<given::Shouting as workflow::Workflow>::NAME, "shouting");
     assert!(!Greeting::default().greeted());
     given::Shouting::default().louder();
     let (_, _) = (Greeter, given::Shouter);

@@ -35,7 +35,7 @@ impl Repair {
         self.total.set(repair(item).await?);
         self.total.update(|total| *total += 1);
         self.limits.update(|limits| limits.upper = 6);
-        let _ = (now(), info(), is_cancelled());
+        let _ = (workflow::now(), workflow::info(), workflow::is_cancelled());
         Ok(self.total.get())
     }
 }

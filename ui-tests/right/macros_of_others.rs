@@ -48,7 +48,7 @@ macro_rules! activity_with {
         }
     };
 }
-activity_with!(charge as "payments.charge", "10s", abandon, &ActivityContext => Result<String, Box<everloop::EncodeError>>);
+activity_with!(charge as "payments.charge", "10s", abandon, &ActivityContext => Result<String, Box<everloop::data::EncodeError>>);
 
 macro_rules! retried_activity {
     ($name:ident, $attempts:literal, $factor:expr, $first:literal, $other:expr) => {
@@ -147,9 +147,9 @@ fn expansions_of_expansions_are_calls() {
     drop((answer(1), shout("x".into()), Answering::run(1), Selecting::run()));
     assert_eq!(Answering::default().answered(), 0);
     drop((charge(), refund(), final_errors::refund(), Named::run(), Named::default()));
-    fn name_of<A: everloop::Activity>(_: &ActivityCall<A>) -> &'static str {
+    fn name_of<A: activity::Activity>(_: &ActivityCall<A>) -> &'static str {
         A::NAME
     }
     assert_eq!(name_of(&charge()), "payments.charge");
-    assert_eq!(<Named as everloop::Workflow>::NAME, "named");
+    assert_eq!(<Named as workflow::Workflow>::NAME, "named");
 }

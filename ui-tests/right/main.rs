@@ -8,6 +8,7 @@ mod advice;
 mod documentation;
 mod macros_of_others;
 mod names;
+mod own_words;
 mod returned;
 mod shapes;
 mod sharing;

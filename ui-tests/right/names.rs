@@ -75,7 +75,7 @@ pub use charge::{charge, payment};
 
 fn a_helper_that_returns_a_call(
     amount: u32,
-) -> ActivityCall<impl everloop::Activity<Args = (payment::Payment,), Output = u32>> {
+) -> ActivityCall<impl activity::Activity<Args = (payment::Payment,), Output = u32>> {
     charge(payment::Payment(amount))
 }
 
@@ -84,7 +84,7 @@ fn r#loop(r#loop: u32) -> u32 {
     r#loop
 }
 
-fn name<A: everloop::Activity>(_: ActivityCall<A>) -> &'static str {
+fn name<A: activity::Activity>(_: ActivityCall<A>) -> &'static str {
     A::NAME
 }
 

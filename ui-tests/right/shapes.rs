@@ -92,7 +92,7 @@ impl Shaped {
     }
 }
 
-fn options<A: everloop::Activity>(_: ActivityCall<A>) -> (&'static str, bool, String) {
+fn options<A: activity::Activity>(_: ActivityCall<A>) -> (&'static str, bool, String) {
     (A::NAME, A::BLOCKING, format!("{:?}", A::OPTIONS))
 }
 
@@ -117,7 +117,7 @@ fn a_workflow_is_a_plain_type() {
     let workflow = Shaped::new((1, 2), 3);
     assert_eq!(workflow.raise(1, (2, 3)), 6);
     assert_eq!((workflow.current_result(), workflow.1), (12, "fixed"));
-    assert_eq!(<Shaped as everloop::Workflow>::NAME, "shaped-workflow");
+    assert_eq!(<Shaped as workflow::Workflow>::NAME, "shaped-workflow");
     drop(Shaped::run((1, 2), 3));
     assert!(Shaped::without_self() > std::time::UNIX_EPOCH);
 }

@@ -138,7 +138,7 @@ fn what_differs_on_replay_is_found_wherever_it_stands() {
     check(
         statement(quote!(let now = SystemTime::now();)),
         expect![[
-            r#"`SystemTime::now` gives another time on replay: write `now()`, the workflow's own clock; if it does no harm here, write `#[allow_nondeterminism("why")]` on the statement"#
+            r#"`SystemTime::now` gives another time on replay: write `workflow::now()`, the workflow's own clock; if it does no harm here, write `#[allow_nondeterminism("why")]` on the statement"#
         ]],
     );
     check(
@@ -159,7 +159,7 @@ fn what_differs_on_replay_is_found_wherever_it_stands() {
         statement(quote!(tokio::select! { _ = a => rand::random(), }; futures::join!(a, b);)),
         expect![[r#"
         `tokio::select!` polls its branches in random order: write `select!` alone, which polls in written order; if it does no harm here, write `#[allow_nondeterminism("why")]` on the statement
-        `rand::random` gives another number on replay: write `random()`, the workflow's own source; if it does no harm here, write `#[allow_nondeterminism("why")]` on the statement"#]],
+        `rand::random` gives another number on replay: write `workflow::random()`, the workflow's own source; if it does no harm here, write `#[allow_nondeterminism("why")]` on the statement"#]],
     );
     check(
         statement(quote!(let it = async { std::fs::read("x") };)),
@@ -206,7 +206,7 @@ fn it_is_allowed_with_a_reason() {
             Instant::now();
         } })),
         expect![[
-            r#"`Instant::now` gives another time on replay: write `now()`, the workflow's own clock; if it does no harm here, write `#[allow_nondeterminism("why")]` on the statement"#
+            r#"`Instant::now` gives another time on replay: write `workflow::now()`, the workflow's own clock; if it does no harm here, write `#[allow_nondeterminism("why")]` on the statement"#
         ]],
     );
     check(

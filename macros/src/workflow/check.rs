@@ -222,7 +222,7 @@ fn inputs<'a>(signature: &'a Signature, errors: &Errors) -> Vec<&'a PatType> {
         if is_context {
             errors.at(
                 &parameter.ty,
-                "workflow code has no context: remove it, and call `now()`, `info()`, `is_cancelled()` and the like",
+                "workflow code has no context: remove it, and call `workflow::now()`, `workflow::info()`, `workflow::is_cancelled()` and the like",
             );
         }
         !is_context

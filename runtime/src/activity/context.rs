@@ -243,6 +243,7 @@ impl Heartbeats {
     note = "inputs are owned (`String`, not `&str`); the only reference an activity takes is its context"
 )]
 pub trait Context {
+    /// The parameter, made from the context of the attempt.
     fn context(context: &ActivityContext) -> &Self;
 }
 impl Context for ActivityContext {

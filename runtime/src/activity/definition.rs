@@ -16,7 +16,7 @@ pub trait Activity: Sized + 'static {
     type Args: 'static;
     /// What it gives its caller.
     type Output: 'static;
-    /// The error of its caller in place of that: [`ActivityFailure`](crate::ActivityFailure), or [`CallError`](crate::CallError) of an error that travels.
+    /// The error of its caller in place of that: [`ActivityFailure`](struct@crate::ActivityFailure), or [`CallError`](crate::CallError) of an error that travels.
     type Error: CallErrorType;
     #[doc(hidden)]
     const ARGUMENTS: &'static dyn Arguments<Self::Args>;

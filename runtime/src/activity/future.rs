@@ -9,7 +9,7 @@ use super::{Activity, ActivityCall};
 use crate::data::{DecodeError, Failure, encode};
 use crate::errors::ActivityFailure;
 use crate::executor::current::current;
-use crate::executor::{ActivityRequest, Core, OnDrop, OperationId, Outcome, Pending, WorkflowOnly};
+use crate::executor::{ActivityRequest, Core, OnDrop, OperationId, Outcome, Pending, SharedCore, WorkflowOnly};
 
 /// An activity call that is awaited: scheduled at its first poll, cancelled by its type when dropped before it ends.
 #[must_use = "nothing is scheduled until it is awaited"]
@@ -98,7 +98,7 @@ impl<A: Activity> Future for ActivityHandle<A> {
 }
 
 #[track_caller]
-fn current_for<A: Activity>(deed: &str) -> std::rc::Rc<Core> {
+fn current_for<A: Activity>(deed: &str) -> SharedCore {
     let name = A::NAME;
     let instead = format!("it was {deed} outside one; in a test run it with `ActivityEnvironment::run({name}(..))`");
     current(&format!("{name}(..)"), &instead)

@@ -1,4 +1,9 @@
-//! Activities: the functions that touch the world. Their signatures, calls and options; what runs them is the worker's.
+//! Activities: functions that reach the outside world. A workflow calls them, the engine records and retries them, and a
+//! worker runs them.
+//!
+//! The [`#[activity]`](macro@crate::activity) attribute makes a function an activity. Calling it returns an
+//! [`ActivityCall`]; awaited in a workflow, the call schedules the activity and returns its result. While an attempt runs, an
+//! [`ActivityContext`] describes it and reports its progress.
 
 mod call;
 mod context;
@@ -7,12 +12,20 @@ mod future;
 mod typed;
 
 pub use call::ActivityCall;
-pub use context::{ActivityCancelReason, ActivityContext, ActivityInfo, Context, TaskToken};
-pub use definition::{Activity, ActivityFn, FunctionActivity, MethodActivity};
+pub use context::{ActivityCancelReason, ActivityContext, ActivityInfo, TaskToken};
+pub use definition::{Activity, ActivityFn};
 pub use future::{ActivityFuture, ActivityHandle};
-pub use typed::{
-    ActivityErrorOf, CallError, CallErrorOf, CallErrorType, FailureParts, Said, SaidByDebug, SaidByDisplay,
-    TypedFailure,
-};
+pub use typed::{ActivityErrorOf, CallError, CallErrorType, TypedFailure};
+
+pub use crate::data::{ActivityCancellationType, ActivityOptions, RetryPolicy};
+pub use crate::errors::{ActivityError, ActivityFailure, ActivityResult};
+
+// Named by expansions, through `__private`.
+#[doc(hidden)]
+pub use context::Context;
+#[doc(hidden)]
+pub use definition::{FunctionActivity, MethodActivity};
+#[doc(hidden)]
+pub use typed::{CallErrorOf, FailureParts, Said, SaidByDebug, SaidByDisplay};
 
 pub(crate) use context::{ContextSignals, Heartbeats};

@@ -28,7 +28,9 @@ pub trait TypedFailure: Debug + Send + Sized + 'static {
 pub struct FailureParts {
     /// The failure's type.
     pub variant: &'static str,
+    /// The text of the error.
     pub message: String,
+    /// Whether a retry cannot help.
     pub non_retryable: bool,
     /// The fields, in order.
     pub details: Result<Vec<raw::Payload>, EncodeError>,
@@ -50,7 +52,9 @@ impl FailureParts {
 /// What an error says: as `Display` has it, or else as `Debug`. The method of the reference wins where both are there.
 pub struct Said<'a, E>(pub &'a E);
 
+/// The text of an error that has `Display`.
 pub trait SaidByDisplay {
+    /// The text.
     fn said(&self) -> String;
 }
 impl<E: Display> SaidByDisplay for &Said<'_, E> {
@@ -59,7 +63,9 @@ impl<E: Display> SaidByDisplay for &Said<'_, E> {
     }
 }
 
+/// The text of an error that has `Debug` alone.
 pub trait SaidByDebug {
+    /// The text.
     fn said(&self) -> String;
 }
 // By `TypedFailure`, which asks for `Debug`: where that is missing, it is missing once.

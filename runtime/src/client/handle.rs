@@ -14,10 +14,11 @@ use super::history;
 use super::message::{self, MessageInput};
 use super::update::{self, UpdateHandle};
 use super::{Client, outcome};
+use crate::client::History;
 use crate::data::{DecodeError, Payload, Payloads, decode};
+use crate::raw;
 use crate::tasks::SendFuture;
 use crate::workflow::Workflow;
-use crate::{History, raw};
 
 /// Where a handle's workflow is reached from.
 pub trait Target: Clone + 'static {}

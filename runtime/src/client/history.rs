@@ -6,7 +6,8 @@ use everloop_proto::temporal::api::workflowservice::v1::GetWorkflowExecutionHist
 
 use super::Client;
 use super::error::HandleError;
-use crate::{History, raw};
+use crate::client::History;
+use crate::raw;
 
 pub(super) async fn fetch(client: &Client, execution: raw::WorkflowExecution) -> Result<History, HandleError> {
     let raw::WorkflowExecution { workflow_id, mut run_id } = execution.clone();

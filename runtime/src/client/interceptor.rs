@@ -39,7 +39,8 @@ pub enum OutgoingCall<'a> {
 /// Sees the calls of a client before they leave, and adds headers to them.
 ///
 /// ```
-/// use everloop::{ClientInterceptor, Headers, OutgoingCall};
+/// use everloop::client::{ClientInterceptor, OutgoingCall};
+/// use everloop::data::Headers;
 ///
 /// struct Tenant(String);
 ///

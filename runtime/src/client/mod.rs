@@ -1,7 +1,10 @@
-//! Reaches workflows from outside: starts them, sends them messages, waits for what they give.
+//! Reaches workflows from outside: starts them, sends them messages, waits for their results.
 //!
-//! [`Client`] is the way in. What it does with calls is decided here; how they travel (deadlines, retries, in process or
-//! over the network) in `connection` and `transport`.
+//! A [`Client`] starts workflows and returns a [`WorkflowHandle`] for each, which signals, queries, updates, cancels and
+//! describes it. Each call has an error type of its own, with the failures that can happen to that call.
+
+// The files here decide what a call asks for. `connection` and `transport` deliver it: deadlines, retries, in process or
+// over the network.
 
 mod activity;
 mod address;
@@ -61,6 +64,10 @@ pub use start::{ForHandle, ForResult, StartCall, WorkflowIdConflictPolicy, Workf
 pub use tls::TlsOptions;
 pub use update::{UpdateCall, UpdateHandle, UpdateStage};
 
+#[cfg(feature = "embedded")]
+pub use crate::embedded::{EngineClock, Jumping};
+pub use crate::history::{History, HistoryError};
+
 pub(crate) use connection::{Connection, LONG_POLL};
 pub(crate) use eager::{EagerWorkers, TakeTask, TakesTasks};
 pub(crate) use failures::{CheckResult, FailureBoard};
@@ -70,8 +77,6 @@ pub(crate) use rpc::Rpc;
 
 use crate::activity::TaskToken;
 use crate::data::{DynPayloadCodec, Headers, PayloadCodecError, Payloads, decode_message, encode_message};
-#[cfg(feature = "embedded")]
-use crate::embedded::EngineClock;
 use crate::raw;
 use crate::workflow::{Workflow, WorkflowCall};
 
@@ -86,7 +91,9 @@ const HEALTHY: Duration = Duration::from_secs(1);
 ///
 /// ```no_run
 /// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
-/// use everloop::{Client, Payloads, ResultError};
+/// use everloop::Client;
+/// use everloop::client::ResultError;
+/// use everloop::data::Payloads;
 ///
 /// let client = Client::connect("localhost:7233").await?;
 /// let handle = client.start_untyped("OneClickBuy", Payloads::of(&"item-1")?).id("buy-1").task_queue("purchases").await?;

@@ -41,7 +41,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Makes a [`Client`]: await it, or [`connect`](Self::connect).
 ///
 /// ```no_run
-/// # async fn connect() -> Result<(), everloop::ConnectError> {
+/// # async fn connect() -> Result<(), everloop::client::ConnectError> {
 /// let client = everloop::Client::builder("http://temporal.internal:7233").namespace("shop").task_queue("purchases").await?;
 /// # drop(client); Ok(()) }
 /// ```
@@ -171,7 +171,7 @@ impl ClientBuilder {
     }
 
     /// How long a call may take, with all its attempts: ten seconds unless set. A call fails with
-    /// [`RpcCode::DeadlineExceeded`](crate::RpcCode) or the last error when the server has been away or silent for this long.
+    /// [`RpcCode::DeadlineExceeded`](crate::client::RpcCode) or the last error when the server has been away or silent for this long.
     ///
     /// It bounds every call that brings or asks something, such as a start, a signal or a description, and connecting itself.
     /// Waiting has no limit: `result()` of a workflow, or of an update that was taken, goes on when the server is back. Put

@@ -17,12 +17,13 @@ use super::error::ConnectError;
 /// How long the two sides may take to agree.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Whom a client trusts and what it shows to servers: see [`ClientBuilder::tls`](crate::ClientBuilder::tls). All of it is text
+/// Whom a client trusts and what it shows to servers: see [`ClientBuilder::tls`](crate::client::ClientBuilder::tls). All of it is text
 /// in PEM form.
 ///
 /// ```no_run
 /// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
-/// use everloop::{Client, TlsOptions};
+/// use everloop::Client;
+/// use everloop::client::TlsOptions;
 ///
 /// let tls = TlsOptions::new()
 ///     .server_ca(std::fs::read("ca.pem")?)

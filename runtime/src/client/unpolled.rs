@@ -122,7 +122,7 @@ mod tests {
     use tracing::{Event, Metadata, Subscriber};
 
     use super::*;
-    use crate::Payloads;
+    use crate::data::Payloads;
 
     /// Keeps the texts of warnings.
     #[derive(Clone, Default)]

@@ -116,9 +116,9 @@ pub enum ActivityCancellationType {
 /// Options of an activity. They come from four places; of each option the first that sets it wins:
 ///
 /// 1. the call, as in `charge(amount).start_to_close_timeout(limit)`
-/// 2. the worker of the calling workflow, for this activity: [`override_activity_options`](crate::WorkerBuilder::override_activity_options)
+/// 2. the worker of the calling workflow, for this activity: [`override_activity_options`](crate::worker::WorkerBuilder::override_activity_options)
 /// 3. the activity's attribute, as in `#[activity(start_to_close_timeout = "1m")]`
-/// 4. the worker of the calling workflow, for all: [`activity_defaults`](crate::WorkerBuilder::activity_defaults)
+/// 4. the worker of the calling workflow, for all: [`activity_defaults`](crate::worker::WorkerBuilder::activity_defaults)
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ActivityOptions {
     pub(crate) start_to_close_timeout: Option<Duration>,

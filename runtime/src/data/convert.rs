@@ -84,7 +84,7 @@ impl<T> Copy for Codec<T> {}
     message = "`{Self}` is no input: it cannot cross the wire",
     label = "not sent, so not a parameter",
     note = "an activity borrows its context: `ctx: &ActivityContext`",
-    note = "a workflow has no context: remove the parameter, and call `now()`, `info()`, `is_cancelled()` and the like"
+    note = "a workflow has no context: remove the parameter, and call `workflow::now()`, `workflow::info()`, `workflow::is_cancelled()` and the like"
 )]
 pub trait ContextPayload: Payload {}
 #[diagnostic::do_not_recommend]

@@ -1,7 +1,8 @@
-//! Values that cross the wire: conversion by type, failures, headers, options, and the hook for encryption and compression.
+//! Values that cross the wire: payloads, failures, headers, and the codec that encrypts or compresses them.
 //!
-//! The default conversion is the one every Temporal SDK shares, in this order: `()` is `binary/null`, [`bytes::Bytes`] is
-//! `binary/plain`, everything else is JSON through serde (`json/plain`). What JSON would not give back is refused.
+//! The default conversion is the one that every Temporal SDK shares, in this order: `()` is `binary/null`, [`bytes::Bytes`] is
+//! `binary/plain`, everything else is JSON through serde (`json/plain`). A value that would not decode to itself is rejected
+//! when it is encoded.
 
 mod activity_options;
 mod arguments;
@@ -16,14 +17,20 @@ mod unfinished;
 mod walk;
 
 pub use activity_options::{ActivityCancellationType, ActivityOptions, RetryPolicy};
-pub use arguments::{Arguments, DecodeError};
-pub use convert::{Codec, EncodeError, Payload, codec, context_codec};
+pub use arguments::DecodeError;
+pub use convert::{EncodeError, Payload};
 pub use duration::OptionError;
 pub use failure::{Failure, FailureKind, RetryState, TimeoutType};
 pub use headers::Headers;
 pub use payload_codec::{PayloadCodec, PayloadCodecError};
 pub use payloads::Payloads;
 pub use unfinished::UnfinishedPolicy;
+
+// Named by expansions, through `__private`.
+#[doc(hidden)]
+pub use arguments::Arguments;
+#[doc(hidden)]
+pub use convert::{Codec, codec, context_codec};
 
 pub(crate) use activity_options::{DEFAULT_START_TO_CLOSE_TIMEOUT, WorkerActivityOptions};
 pub(crate) use convert::{decode, encode};

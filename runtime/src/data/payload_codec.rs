@@ -12,7 +12,8 @@ use crate::raw;
 /// `encode`, also for payloads written by earlier versions, and leave alone what `encode` did not make.
 ///
 /// ```
-/// use everloop::{PayloadCodec, PayloadCodecError, raw};
+/// use everloop::data::{PayloadCodec, PayloadCodecError};
+/// use everloop::raw;
 ///
 /// /// Marks each payload; a real one would encrypt it.
 /// struct Mark;

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnfinishedPolicy {
-    /// Warn: its caller may lose work. Wait for [`all_handlers_finished`](crate::all_handlers_finished) before returning.
+    /// Warn: its caller may lose work. Wait for [`all_handlers_finished`](crate::workflow::all_handlers_finished) before returning.
     #[default]
     Warn,
     /// Say nothing.

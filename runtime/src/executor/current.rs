@@ -2,20 +2,19 @@
 
 use std::cell::RefCell;
 use std::panic::Location;
-use std::rc::Rc;
 
-use super::core::Core;
+use super::core::SharedCore;
 use super::scope::{ScopeId, Scopes};
 
 /// For operations that no cancellation reaches.
 pub(crate) const NO_SCOPE: ScopeId = Scopes::NONE;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<SharedCore>> = const { RefCell::new(None) };
 }
 
 /// The current run, if workflow code is being executed on this thread.
-pub(crate) fn try_current() -> Option<Rc<Core>> {
+pub(crate) fn try_current() -> Option<SharedCore> {
     CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
@@ -24,7 +23,7 @@ pub(crate) fn try_current() -> Option<Rc<Core>> {
 /// # Panics
 /// Outside a workflow; the message names the function to call instead.
 #[track_caller]
-pub(crate) fn current(called: &str, instead: &str) -> Rc<Core> {
+pub(crate) fn current(called: &str, instead: &str) -> SharedCore {
     match try_current() {
         Some(core) => core,
         None => panic!("`{called}` is for workflows; {instead}"),
@@ -32,9 +31,9 @@ pub(crate) fn current(called: &str, instead: &str) -> Rc<Core> {
 }
 
 /// Makes a run the current one until dropped.
-pub(super) struct Entered(Option<Rc<Core>>);
+pub(super) struct Entered(Option<SharedCore>);
 
-pub(super) fn enter(core: &Rc<Core>) -> Entered {
+pub(super) fn enter(core: &SharedCore) -> Entered {
     Entered(CURRENT.replace(Some(core.clone())))
 }
 

@@ -28,7 +28,7 @@ pub(crate) enum ReplayError {
     #[error(
         "event {event_id}: {what} was {recorded} at first and {issued} when the same code ran again, at {site}; the workflow \
          depends on something that differs between runs: most often the order of a `HashMap` or `HashSet` (take a `BTreeMap` \
-         or `BTreeSet`), else a clock (`now()`) or a random number (`random()`)"
+         or `BTreeSet`), else a clock (`workflow::now()`) or a random number (`workflow::random()`)"
     )]
     ValueMismatch { event_id: i64, what: String, recorded: String, issued: String, site: CallSite },
     /// The history itself breaks the protocol; the workflow code is not at fault.

@@ -8,7 +8,7 @@ use everloop_proto::temporal::api::history::v1::WorkflowExecutionStartedEventAtt
 use crate::data::limit_from_wire;
 use crate::raw;
 
-/// Facts about a run, for its workflow. See [`info`](crate::info).
+/// Facts about a run, for its workflow. See [`info`](crate::workflow::info).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct WorkflowInfo {

@@ -39,7 +39,7 @@ mod scope;
 mod update;
 
 pub use self::core::OnlyInsideAWorkflow;
-pub(crate) use self::core::{Core, Pending, WorkflowOnly};
+pub(crate) use self::core::{Core, Pending, SharedCore, WorkflowOnly};
 #[cfg(all(test, feature = "worker"))]
 pub(crate) mod tests;
 

@@ -28,8 +28,8 @@ impl Panic {
     pub(crate) fn advice(&self) -> &'static str {
         match self.message.contains("there is no reactor running") || self.message.contains("Tokio 1.x runtime") {
             true => {
-                "; workflow code runs outside of tokio: write `everloop::sleep(..)` or `everloop::timeout(..)` for time, \
-                 `everloop::spawn(..)` for concurrency, and move everything else that needs tokio (network, files, \
+                "; workflow code runs outside of tokio: write `everloop::workflow::sleep(..)` or `timeout(..)` for time, \
+                 `spawn(..)` for concurrency, and move everything else that needs tokio (network, files, \
                  `spawn_blocking`) into an activity"
             }
             false => "",
@@ -132,7 +132,7 @@ mod tests {
     fn a_panic_of_tokio_says_what_workflow_code_writes_instead() {
         install_hook();
         let advice = |code: fn()| catch(code).unwrap_err().advice();
-        assert!(advice(|| drop(tokio::time::sleep(std::time::Duration::ZERO))).contains("everloop::sleep"));
+        assert!(advice(|| drop(tokio::time::sleep(std::time::Duration::ZERO))).contains("everloop::workflow::sleep"));
         assert!(advice(|| drop(tokio::spawn(async {}))).contains("into an activity"));
         assert!(advice(|| drop(tokio::runtime::Handle::current())).contains("into an activity"));
         assert_eq!(advice(|| panic!("no stock")), "");

@@ -16,7 +16,7 @@ impl RandomSource {
     }
 }
 
-/// A type that [`random`](crate::random) can make.
+/// A type that [`random`](crate::workflow::random) can make.
 pub trait Random: sealed::Sealed {
     #[doc(hidden)]
     fn from_bits(next: &mut dyn FnMut() -> u64) -> Self;

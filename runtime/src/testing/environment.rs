@@ -113,7 +113,7 @@ impl WorkflowEnvironment {
     /// # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
     /// let env = WorkflowEnvironment::start().await?.retry_workflow_tasks();
     /// # drop(env);
-    /// # Ok::<_, everloop::ConnectError>(())
+    /// # Ok::<_, everloop::client::ConnectError>(())
     /// # }).unwrap();
     /// ```
     pub fn retry_workflow_tasks(self) -> Self {

@@ -1,4 +1,5 @@
-//! Tests without waiting: workflows on an engine whose clock jumps, activities by themselves, histories replayed.
+//! Tests without waiting: workflows on an engine whose clock skips idle time, activities by themselves, replay of recorded
+//! histories.
 
 mod activity;
 #[cfg(feature = "embedded")]

@@ -14,10 +14,10 @@ use crate::workflow::Workflow;
 /// No server is asked and no activity runs.
 ///
 /// ```no_run
-/// use everloop::History;
+/// use everloop::client::History;
 /// use everloop::testing::Replayer;
 /// # use everloop::prelude::*;
-/// # fn replay<OneClickBuy: everloop::Workflow>() -> Result<(), Box<dyn std::error::Error>> {
+/// # fn replay<OneClickBuy: everloop::workflow::Workflow>() -> Result<(), Box<dyn std::error::Error>> {
 /// let recorded = History::from_bytes(&std::fs::read("tests/histories/buy-1.pb")?)?;
 /// Replayer::new().workflow::<OneClickBuy>().replay(&recorded)?;
 /// # Ok(())

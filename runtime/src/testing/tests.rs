@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use everloop_proto::temporal::api::history::v1::{HistoryEvent, WorkflowExecutionStartedEventAttributes};
 
 use super::{Replayer, WorkflowEnvironment};
+use crate::client::{ExecuteError, ResultError};
 use crate::prelude::*;
-use crate::{ExecuteError, ResultError, Workflow};
+use crate::workflow::Workflow;
 
 #[activity(start_to_close_timeout = "1m")]
 async fn charge(amount: u32) -> ActivityResult<u32> {
@@ -255,7 +256,7 @@ fn bytes_that_are_no_history_are_told_from_a_history_that_differs() {
         ..Default::default()
     };
     let first = HistoryEvent { event_id: 1, attributes: Some(started.into()), ..Default::default() };
-    let unknown = failure(&crate::History::new("", "", vec![first]).to_bytes());
+    let unknown = failure(&crate::client::History::new("", "", vec![first]).to_bytes());
     assert!(unknown.starts_with("the history of `invoice-1` (Invoice, run ) does not replay: "), "{unknown}");
     assert!(unknown.ends_with("the workflow type was not added to the replayer; there are: Order"), "{unknown}");
 }

@@ -87,7 +87,7 @@ impl UpdateOutcomes {
                 return Err(format!(
                     "event {event_id}: the update `{name}` (id `{id}`) {} at first and {} when the same code ran again; the \
                      workflow depends on something that differs between runs: most often the order of a `HashMap` or \
-                     `HashSet` (take a `BTreeMap` or `BTreeSet`), else a clock (`now()`) or a random number (`random()`)",
+                     `HashSet` (take a `BTreeMap` or `BTreeSet`), else a clock (`workflow::now()`) or a random number (`workflow::random()`)",
                     shown(recorded),
                     shown(&now)
                 ));

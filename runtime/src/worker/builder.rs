@@ -153,7 +153,7 @@ impl WorkerBuilder {
     /// ```
     /// # use everloop::{ActivityOptions, prelude::*};
     /// # #[activity(start_to_close_timeout = "1m")] async fn charge(amount: u32) -> ActivityResult<()> { Ok(()) }
-    /// # fn example(worker: everloop::WorkerBuilder) -> everloop::WorkerBuilder {
+    /// # fn example(worker: everloop::worker::WorkerBuilder) -> everloop::worker::WorkerBuilder {
     /// let patient = ActivityOptions::new().start_to_close_timeout(Duration::from_secs(600));
     /// worker.override_activity_options(charge, patient)
     /// # }

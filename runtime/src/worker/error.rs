@@ -59,7 +59,8 @@ pub enum WorkerError {
         "{0} workflows block a thread each; the warnings before say which: move what blocks into activities, and restart the process"
     )]
     TooManyDeadlocks(usize),
-    /// A [`ShutdownHandle`] stopped the worker before the future of [`Worker::run_until`] was done.
+    /// A [`ShutdownHandle`](super::ShutdownHandle) stopped the worker before the future of
+    /// [`Worker::run_until`](super::Worker::run_until) was done.
     #[error("the worker was shut down before the future that it ran until was done")]
     ShutDown,
 }

@@ -9,7 +9,8 @@ use crate::data::{Failure, Headers};
 /// Each method does nothing unless it is written.
 ///
 /// ```
-/// use everloop::{CallingWorkflow, Headers, WorkerInterceptor};
+/// use everloop::data::Headers;
+/// use everloop::worker::{CallingWorkflow, WorkerInterceptor};
 ///
 /// /// Hands the trace of a workflow on to its activities.
 /// struct Trace;

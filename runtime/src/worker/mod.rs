@@ -1,13 +1,13 @@
-//! Runs workflows and activities: the shell around the executor.
+//! Runs workflows and activities: polls their tasks from the engine, runs them, and reports the results.
 //!
-//! Tokio tasks poll, decode and answer; workflow threads own the runs. A workflow task goes once to its thread and once
-//! back, however much history it needs:
-//!
-//! ```text
-//!  poll (tokio) -> payload codec -> workflow thread: executor -> payload codec -> answer (tokio)
-//! ```
-//!
-//! *Invariant: nothing that a task does may end the worker.*
+//! A [`Worker`] is built from a client, the name of a task queue, and the workflows and activities that it has code for.
+
+// The shell around the executor. Tokio tasks poll, decode and send answers; workflow threads own the runs. A workflow task
+// goes once to its thread and once back, however much history it needs:
+//
+//  poll (tokio) -> payload codec -> workflow thread: executor -> payload codec -> answer (tokio)
+//
+// Invariant: nothing that a task does may end the worker.
 
 mod activity_tasks;
 mod answer;
@@ -36,5 +36,7 @@ pub use error::{BuildError, WorkerError};
 pub use interceptor::{CallingWorkflow, WorkerInterceptor};
 pub use run_until::RunUntilOutput;
 pub use worker::{ShutdownHandle, Worker};
+
+pub use crate::registry::Activities;
 
 pub(crate) use observer::Observer;

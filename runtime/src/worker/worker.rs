@@ -33,7 +33,7 @@ const LAST_ACTIVITIES: Duration = Duration::from_secs(5);
 ///
 /// ```no_run
 /// # use everloop::prelude::*;
-/// # async fn example<OneClickBuy: everloop::Workflow>() -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn example<OneClickBuy: everloop::workflow::Workflow>() -> Result<(), Box<dyn std::error::Error>> {
 /// let client = Client::connect("memory:").await?;
 /// let worker = Worker::builder(&client, "purchases").workflow::<OneClickBuy>().build()?;
 /// worker.run().await?;
@@ -70,7 +70,7 @@ impl Worker {
     ///
     /// ```no_run
     /// # use everloop::prelude::*;
-    /// # async fn example<Hello: everloop::Workflow<Args = (String,), Output = String>>(
+    /// # async fn example<Hello: everloop::workflow::Workflow<Args = (String,), Output = String>>(
     /// #     worker: Worker, client: Client, hello: everloop::WorkflowCall<Hello>,
     /// # ) -> Result<(), Box<dyn std::error::Error>> {
     /// let story = async {

@@ -44,6 +44,7 @@ pub trait Workflow: Sized + 'static {
     note = "derive `Default`, or add `#[init] fn new(..) -> Self` with the arguments of `#[run]`"
 )]
 pub trait InitialState {
+    /// The state before any handler has run.
     fn initial_state() -> Self;
 }
 #[diagnostic::do_not_recommend]

@@ -1,7 +1,29 @@
-//! What workflow code calls, and what `#[workflow]` implements.
+//! The operations of workflow code: timers, coroutines, conditions, scopes, and facts about the run.
 //!
-//! The operations are free functions, as in tokio. They find the current run by themselves and panic with what to call
-//! instead when there is none. Their futures are not `Send`: awaiting one in an activity does not compile.
+//! They are free functions, as in tokio. [`prelude`](crate::prelude) has those that a workflow awaits; facts are called by
+//! this module's name:
+//!
+//! ```
+//! use everloop::prelude::*;
+//!
+//! #[workflow]
+//! #[derive(Default)]
+//! pub struct Reminder {}
+//!
+//! #[workflow]
+//! impl Reminder {
+//!     #[run]
+//!     async fn run(&self, wait: Duration) -> WorkflowResult<String> {
+//!         let asked = workflow::now();
+//!         sleep(wait).await?;
+//!         let waited = workflow::now().duration_since(asked)?;
+//!         Ok(format!("{} waited {} s", workflow::info().workflow_id, waited.as_secs()))
+//!     }
+//! }
+//! ```
+//!
+//! Each function finds the current run by itself. Outside a run it panics, and the message names the function to call
+//! instead. Their futures are not `Send`, so awaiting one in an activity does not compile.
 
 mod combinators;
 mod definition;
@@ -13,8 +35,7 @@ mod spawn;
 mod state;
 
 pub use combinators::{Elapsed, JoinAll, Timeout, join_all, timeout};
-pub use definition::{InitialState, Message, Workflow, WorkflowCall};
-pub use handlers::Handlers;
+pub use definition::{Workflow, WorkflowCall};
 pub use operations::{
     CancelledFuture, Sleep, WaitCondition, WaitState, YieldNow, all_handlers_finished, cancelled, info, is_cancelled,
     is_replaying, now, random, random_range, sleep, sleep_until, this, uuid, wait_condition, yield_now,
@@ -22,3 +43,14 @@ pub use operations::{
 pub use scope::{Scope, scope};
 pub use spawn::{JoinHandle, shield, spawn};
 pub use state::State;
+pub use uuid::Uuid;
+
+pub use crate::data::UnfinishedPolicy;
+pub use crate::errors::{Cancelled, WorkflowError, WorkflowResult};
+pub use crate::executor::{OnlyInsideAWorkflow, Random, WorkflowInfo};
+
+// Named by expansions, through `__private`.
+#[doc(hidden)]
+pub use definition::{InitialState, Message};
+#[doc(hidden)]
+pub use handlers::Handlers;

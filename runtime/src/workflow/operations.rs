@@ -220,7 +220,7 @@ impl<T, F: Fn(&T) -> bool> Future for WaitState<'_, T, F> {
 }
 
 /// Whether no signal or update handler is running. Wait for it before `run` returns:
-/// `wait_condition(all_handlers_finished).await?`.
+/// `wait_condition(workflow::all_handlers_finished).await?`.
 ///
 /// # Panics
 /// Outside a workflow.
@@ -313,7 +313,7 @@ pub fn info() -> Rc<WorkflowInfo> {
     current("info", "in an activity use `ActivityContext::info`").info()
 }
 
-/// The workflow itself, for coroutines given to [`spawn`](crate::spawn), which can borrow nothing.
+/// The workflow itself, for coroutines given to [`spawn`](crate::workflow::spawn), which can borrow nothing.
 ///
 /// # Panics
 /// Outside a workflow, and if `W` is not this workflow's type.

@@ -9,12 +9,12 @@ use std::task::{Context, Poll};
 
 use crate::errors::Cancelled;
 use crate::executor::current::current;
-use crate::executor::{Core, OnDrop, OperationId, Outcome, Output, Pending, ScopeId, WorkflowOnly};
+use crate::executor::{OnDrop, OperationId, Outcome, Output, Pending, ScopeId, SharedCore, WorkflowOnly};
 
 /// Runs a future or a call beside the caller, as another coroutine of the same workflow. It starts when the caller waits.
 ///
 /// Cancelling the workflow reaches it too. Dropping the handle lets it run on; the end of the workflow drops it. What it
-/// needs of the workflow it gets from [`this`](crate::this).
+/// needs of the workflow it gets from [`this`](crate::workflow::this).
 ///
 /// # Panics
 /// Outside a workflow.
@@ -45,7 +45,11 @@ where
 }
 
 #[track_caller]
-fn spawn_in<F: Future<Output: 'static> + 'static>(core: Rc<Core>, scope: ScopeId, future: F) -> JoinHandle<F::Output> {
+fn spawn_in<F: Future<Output: 'static> + 'static>(
+    core: SharedCore,
+    scope: ScopeId,
+    future: F,
+) -> JoinHandle<F::Output> {
     let joint = Rc::new(Joint { output: RefCell::new(None), waiting: RefCell::new(None) });
     let (ours, its_core) = (joint.clone(), Rc::downgrade(&core));
     let coroutine = async move {
@@ -68,7 +72,7 @@ struct Joint<T> {
 /// A coroutine that [`spawn`] or [`shield`] started. Await it for its output; dropping it changes nothing.
 #[must_use = "dropping it lets the coroutine run on; `drop` it if that is meant"]
 pub struct JoinHandle<T> {
-    core: Rc<Core>,
+    core: SharedCore,
     scope: ScopeId,
     joint: Rc<Joint<T>>,
     pending: Option<Pending>,

@@ -100,7 +100,7 @@ impl<T> State<T> {
     }
 
     /// Waits until the value is as wanted. Asked at once and then after each write of this field, which costs less than
-    /// [`wait_condition`](crate::wait_condition), asked after every step of the workflow.
+    /// [`wait_condition`](crate::workflow::wait_condition), asked after every step of the workflow.
     ///
     /// # Errors
     /// [`Cancelled`](crate::Cancelled), as every operation.

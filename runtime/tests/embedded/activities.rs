@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use everloop::RetryPolicy;
+use everloop::activity::{ActivityCancelReason, ActivityCancellationType, TaskToken};
+use everloop::client::{HandleError, ResultError};
 use everloop::prelude::*;
-use everloop::{
-    ActivityCancelReason, ActivityCancellationType, HandleError, ResultError, RetryPolicy, TaskToken, WorkerError,
-};
+use everloop::worker::WorkerError;
 use tokio::sync::mpsc;
 
 #[derive(Clone)]

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use everloop::client::{HandleError, QueryError, RpcCode, StartError};
 use everloop::prelude::*;
-use everloop::{HandleError, QueryError, RpcCode, StartError};
 use everloop_server::Engine;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -80,7 +80,7 @@ impl Proxy {
         Self { engine, port, wire, is_open, _connections: connections }
     }
 
-    fn client(&self) -> everloop::ClientBuilder {
+    fn client(&self) -> everloop::client::ClientBuilder {
         Client::builder(format!("127.0.0.1:{}", self.port)).task_queue("parcels").timeout(LIMIT)
     }
 

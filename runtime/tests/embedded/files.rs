@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use everloop::client::{ConnectError, WorkflowStatus};
 use everloop::prelude::*;
-use everloop::{ConnectError, WorkflowStatus};
 
 #[derive(Clone, Default)]
 struct Till {

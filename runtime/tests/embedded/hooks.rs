@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use everloop::activity::ActivityInfo;
+use everloop::client::{ClientInterceptor, OutgoingCall, ResultError};
+use everloop::data::{Headers, PayloadCodec, PayloadCodecError, Payloads};
 use everloop::prelude::*;
-use everloop::{
-    ActivityInfo, CallingWorkflow, ClientInterceptor, Failure, Headers, OutgoingCall, PayloadCodec, PayloadCodecError,
-    Payloads, ResultError, WorkerInterceptor, raw,
-};
+use everloop::worker::{CallingWorkflow, WorkerInterceptor};
+use everloop::{Failure, raw};
 
 /// Turns the bytes around, and says so. What arrives can be looked at as the server has it.
 #[derive(Clone, Default)]
@@ -170,7 +171,7 @@ impl Traced {
     async fn run(&self) -> WorkflowResult<(String, bool)> {
         sleep(Duration::from_secs(1)).await?;
         let seen = headers_of().await?;
-        Ok((seen, info().headers.contains_key("own")))
+        Ok((seen, workflow::info().headers.contains_key("own")))
     }
 }
 

@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
-use everloop::WorkerError;
 use everloop::prelude::*;
 use everloop::testing::WorkflowEnvironment;
+use everloop::worker::WorkerError;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};

@@ -1,10 +1,11 @@
 //! What goes wrong is a clear error at the edge; nothing is lost, and the worker lives on.
 
-use everloop::prelude::*;
-use everloop::{
-    BuildError, ExecuteError, HandleError, ListError, Payloads, QueryError, ResultError, SignalError, StartError,
-    UpdateError, WorkerError, WorkflowStatus,
+use everloop::client::{
+    ExecuteError, HandleError, ListError, QueryError, ResultError, SignalError, StartError, UpdateError, WorkflowStatus,
 };
+use everloop::data::Payloads;
+use everloop::prelude::*;
+use everloop::worker::{BuildError, WorkerError};
 
 #[activity]
 async fn double(number: u32) -> u32 {

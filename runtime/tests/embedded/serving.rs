@@ -1,7 +1,8 @@
 //! An engine in this process that is served to others.
 
+use everloop::client::{ConnectError, ServeError, WorkflowStatus};
 use everloop::prelude::*;
-use everloop::{ConnectError, ServeError, WorkerError, WorkflowStatus};
+use everloop::worker::WorkerError;
 
 #[activity(start_to_close_timeout = "1m")]
 async fn wrap(item: String) -> ActivityResult<String> {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use everloop::client::{ResultError, StartError, WorkflowStatus};
 use everloop::prelude::*;
-use everloop::{ResultError, StartError, WorkerError, WorkflowStatus};
+use everloop::worker::WorkerError;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Purchase {

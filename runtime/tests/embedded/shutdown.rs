@@ -4,8 +4,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use everloop::activity::ActivityInfo;
 use everloop::prelude::*;
-use everloop::{ActivityInfo, Failure, RetryPolicy, WorkerError, WorkerInterceptor};
+use everloop::worker::{WorkerError, WorkerInterceptor};
+use everloop::{Failure, RetryPolicy};
 use everloop_server::{ClockMode, Engine};
 use http::{Request, Response};
 use tokio::sync::Notify;

@@ -1,7 +1,9 @@
 //! Calls are small enough for the two megabytes of stack that a test thread has: unoptimized code keeps several copies of every
 //! future that a test awaits.
 
-use everloop::{ActivityResult, Client, Payloads, Worker, WorkerError, activity};
+use everloop::data::Payloads;
+use everloop::worker::WorkerError;
+use everloop::{ActivityResult, Client, Worker, activity};
 
 #[activity]
 async fn nothing() -> ActivityResult<()> {

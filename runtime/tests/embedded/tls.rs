@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use everloop::{Client, ClientBuilder, ConnectError, TlsOptions};
+use everloop::Client;
+use everloop::client::{ClientBuilder, ConnectError, TlsOptions};
 use everloop_server::Engine;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::net::TcpListener;

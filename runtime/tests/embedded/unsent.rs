@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use everloop::data::{PayloadCodec, PayloadCodecError};
 use everloop::prelude::*;
-use everloop::{PayloadCodec, PayloadCodecError, RetryPolicy, WorkerError, raw};
+use everloop::worker::WorkerError;
+use everloop::{RetryPolicy, raw};
 
 const FINE: u8 = 0;
 const FAILS: u8 = 1;

@@ -1,6 +1,9 @@
 //! Activities: how they run, how they are tried again, what workflows learn of their failures.
 
-use everloop::{ResultError, RetryPolicy, RetryState, TaskToken, TimeoutType, prelude::*};
+use everloop::activity::TaskToken;
+use everloop::client::ResultError;
+use everloop::data::{RetryState, TimeoutType};
+use everloop::{RetryPolicy, prelude::*};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::world::{World, count, event, everywhere, run};
@@ -132,7 +135,7 @@ impl Errands {
                 format!("{:?}, {}", failure.retry_state(), failure.message())
             }
             Errand::Nobody => {
-                let call = Shop::greet("nobody".into()).task_queue(info().task_queue.clone() + "-nobody");
+                let call = Shop::greet("nobody".into()).task_queue(workflow::info().task_queue.clone() + "-nobody");
                 let failure = call.schedule_to_start_timeout(wait).await.unwrap_err();
                 format!("{:?}, {:?}", failure.timeout(), failure.retry_state())
             }
@@ -191,10 +194,10 @@ async fn an_error_that_is_final_is_not_tried_again(world: World) {
 async fn attempts_run_out(world: World) {
     let (handle, result) = errand(&world, Errand::Pay("much".into(), Some(3))).await;
     let Err(ResultError::Failed(failure)) = result else { panic!("{result:?}") };
-    let Some(everloop::FailureKind::Activity { activity_type, retry_state, .. }) = failure
+    let Some(everloop::data::FailureKind::Activity { activity_type, retry_state, .. }) = failure
         .chain()
         .map(|failure| &failure.kind)
-        .find(|kind| matches!(kind, everloop::FailureKind::Activity { .. }))
+        .find(|kind| matches!(kind, everloop::data::FailureKind::Activity { .. }))
     else {
         panic!("{failure:?}")
     };

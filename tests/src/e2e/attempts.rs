@@ -1,9 +1,9 @@
 //! What ends an attempt from outside: cancellation, and time limits.
 
-use everloop::{
-    ActivityCancelReason, ActivityCancellationType, ActivityFailure, RetryPolicy, TimeoutType, WorkflowStatus,
-    prelude::*,
-};
+use everloop::activity::{ActivityCancelReason, ActivityCancellationType};
+use everloop::client::WorkflowStatus;
+use everloop::data::TimeoutType;
+use everloop::{ActivityFailure, RetryPolicy, prelude::*};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::world::{World, count, event, everywhere, run, until};
@@ -108,7 +108,7 @@ fn described(failure: &ActivityFailure) -> String {
     format!("cancelled: {}, details: {details:?}", failure.is_cancelled())
 }
 
-fn bench(world: &World) -> (everloop::WorkerBuilder, UnboundedReceiver<ActivityCancelReason>) {
+fn bench(world: &World) -> (everloop::worker::WorkerBuilder, UnboundedReceiver<ActivityCancelReason>) {
     let (sender, reasons) = unbounded_channel();
     (world.worker().workflow::<Bothers>().activities(Bench(sender)), reasons)
 }

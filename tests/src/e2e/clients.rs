@@ -1,9 +1,11 @@
 //! What clients learn of workflows, and what an id is.
 
-use everloop::{
-    Client, ExecuteError, History, Payloads, ResultError, StartError, Untyped, WorkflowHandle,
-    WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStatus, prelude::*, testing::Replayer,
+use everloop::client::{
+    ExecuteError, History, ResultError, StartError, Untyped, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
+    WorkflowStatus,
 };
+use everloop::data::Payloads;
+use everloop::{Client, WorkflowHandle, prelude::*, testing::Replayer};
 
 use super::world::{World, event, everywhere, run, until};
 
@@ -65,7 +67,7 @@ impl Parcels {
     }
 }
 
-fn worker(world: &World) -> everloop::WorkerBuilder {
+fn worker(world: &World) -> everloop::worker::WorkerBuilder {
     world.worker().workflow::<Parcels>().activity(pack)
 }
 

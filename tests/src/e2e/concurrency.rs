@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use everloop::{JoinHandle, prelude::*};
+use everloop::prelude::*;
+use everloop::workflow::JoinHandle;
 
 use super::world::{World, count, event, everywhere, run};
 
@@ -113,7 +114,7 @@ impl Together {
     async fn spawn(&self) -> WorkflowResult<()> {
         let workers: Vec<JoinHandle<WorkflowResult<String>>> = (0..3)
             .map(|number| {
-                let this = this::<Self>();
+                let this = workflow::this::<Self>();
                 spawn(async move {
                     this.log.push(format!("{number} begins"));
                     Ok(echo(format!("{number} ends")).await?)
@@ -131,7 +132,7 @@ impl Together {
 
     async fn detach(&self) -> WorkflowResult<()> {
         let waiting = spawn(async { sleep(Duration::from_secs(3600)).await });
-        let this = this::<Self>();
+        let this = workflow::this::<Self>();
         drop(spawn(async move {
             let _ = echo("x".into()).await;
             this.log.push("the detached one ran on".into());
@@ -146,7 +147,7 @@ impl Together {
 
     /// Two coroutines by turns.
     async fn conditions(&self) -> WorkflowResult<()> {
-        let this: Rc<Self> = this();
+        let this: Rc<Self> = workflow::this();
         let other = spawn(async move {
             for turn in [1, 3, 5] {
                 wait_condition(|| this.turn.get() == turn).await?;
@@ -179,7 +180,7 @@ impl Together {
     }
 
     async fn shield(&self) -> WorkflowResult<()> {
-        let this = this::<Self>();
+        let this = workflow::this::<Self>();
         let shielded = shield(async move {
             this.go_on.wait(|go_on| *go_on).await?;
             Ok::<_, WorkflowError>(echo("the shielded one ran on".into()).await?)
@@ -188,7 +189,7 @@ impl Together {
         let text = match shielded.as_mut().await {
             Ok(text) => text?,
             Err(_) => {
-                self.log.push(format!("cancelled: {}", is_cancelled()));
+                self.log.push(format!("cancelled: {}", workflow::is_cancelled()));
                 shielded.await??
             }
         };
@@ -234,7 +235,8 @@ impl Together {
     }
 
     async fn limit(&self, wait: Duration) -> WorkflowResult<()> {
-        let is_late = timeout(wait, echo("nobody".into()).task_queue(info().task_queue.clone() + "-nobody")).await;
+        let is_late =
+            timeout(wait, echo("nobody".into()).task_queue(workflow::info().task_queue.clone() + "-nobody")).await;
         self.log.push(format!("{:?}", is_late.is_err()));
         Ok(())
     }
@@ -250,7 +252,7 @@ async fn together(world: &World, construct: Construct) -> (TogetherHandle, Vec<S
     .await
 }
 
-fn worker(world: &World) -> everloop::WorkerBuilder {
+fn worker(world: &World) -> everloop::worker::WorkerBuilder {
     world.worker().workflow::<Together>().activity(echo).activity(forever)
 }
 

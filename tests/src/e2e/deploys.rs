@@ -5,7 +5,8 @@ use std::{
     sync::{Condvar, Mutex, PoisonError},
 };
 
-use everloop::{WorkflowStatus, prelude::*};
+use everloop::client::WorkflowStatus;
+use everloop::prelude::*;
 use futures_util::future::join_all;
 
 use super::world::{World, count, event, everywhere, run};

@@ -6,7 +6,8 @@ use std::{
     time::SystemTime,
 };
 
-use everloop::{RetryPolicy, StartError, prelude::*};
+use everloop::client::StartError;
+use everloop::{RetryPolicy, prelude::*};
 
 use super::world::{World, event, everywhere, run};
 

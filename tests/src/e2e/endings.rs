@@ -1,6 +1,7 @@
 //! How workflows end, and what their callers learn.
 
-use everloop::{ResultError, WorkflowStatus, prelude::*};
+use everloop::client::{ResultError, WorkflowStatus};
+use everloop::prelude::*;
 
 use super::world::{World, count, event, everywhere, run, until};
 
@@ -64,7 +65,7 @@ impl Ends {
     }
 }
 
-fn worker(world: &World) -> everloop::WorkerBuilder {
+fn worker(world: &World) -> everloop::worker::WorkerBuilder {
     world.worker().workflow::<Ends>().activity(give_back)
 }
 

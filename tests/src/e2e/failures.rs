@@ -2,7 +2,8 @@
 
 use std::{error::Error, fmt};
 
-use everloop::{ExecuteError, Failure, QueryError, ResultError, RetryPolicy, prelude::*};
+use everloop::client::{ExecuteError, QueryError, ResultError};
+use everloop::{Failure, RetryPolicy, prelude::*};
 
 use super::world::{World, count, everywhere, run};
 

@@ -3,10 +3,11 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-use everloop::{
-    Client, ExecuteError, HandleError, ListError, Payloads, QueryError, ResultError, SignalError, UpdateError,
-    WorkflowStatus, prelude::*, raw,
+use everloop::client::{
+    ExecuteError, HandleError, ListError, QueryError, ResultError, SignalError, UpdateError, WorkflowStatus,
 };
+use everloop::data::Payloads;
+use everloop::{Client, prelude::*, raw};
 use everloop_server::{ClockMode, Engine};
 
 use super::{
@@ -113,7 +114,7 @@ impl Calls {
     }
 }
 
-fn worker(world: &World) -> everloop::WorkerBuilder {
+fn worker(world: &World) -> everloop::worker::WorkerBuilder {
     world.worker().workflow::<Doubles>().workflow::<Calls>().activity(double)
 }
 
@@ -457,7 +458,7 @@ struct Audit;
 
 impl Drop for Audit {
     fn drop(&mut self) {
-        let (time, id) = (now(), info().workflow_id.clone());
+        let (time, id) = (workflow::now(), workflow::info().workflow_id.clone());
         if !std::thread::panicking() {
             panic!("the audit of {id} fails at {time:?}");
         }

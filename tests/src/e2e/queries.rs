@@ -1,6 +1,8 @@
 //! Queries: the settled state, at any moment.
 
-use everloop::{Payloads, QueryError, ResultError, prelude::*};
+use everloop::client::{QueryError, ResultError};
+use everloop::data::Payloads;
+use everloop::prelude::*;
 
 use super::world::{World, everywhere, run};
 

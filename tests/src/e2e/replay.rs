@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, time::SystemTime};
 
-use everloop::{History, ResultError, UpdateError, WorkerBuilder, prelude::*, testing::Replayer};
+use everloop::client::{History, ResultError, UpdateError};
+use everloop::worker::WorkerBuilder;
+use everloop::{prelude::*, testing::Replayer};
 use everloop_proto::temporal::api::history::v1::history_event::Attributes;
 
 use super::world::{World, everywhere, run, until};
@@ -39,11 +41,11 @@ impl Draws {
         for round in 1..=4 {
             self.rounds.wait(|rounds| *rounds >= round).await?;
             self.drawn.push(Drawn {
-                time: now(),
-                number: random(),
-                in_range: random_range(10..20),
-                fraction: random(),
-                id: uuid().to_string(),
+                time: workflow::now(),
+                number: workflow::random(),
+                in_range: workflow::random_range(10..20),
+                fraction: workflow::random(),
+                id: workflow::uuid().to_string(),
             });
         }
         Ok(self.drawn.get())
@@ -143,7 +145,7 @@ impl Journey {
         }
         self.wait_for(1).await?;
 
-        let this = this::<Self>();
+        let this = workflow::this::<Self>();
         let other = spawn(async move {
             this.wait_for(2).await?;
             Ok::<_, WorkflowError>(fetch("from a coroutine".into()).await?)
@@ -151,7 +153,7 @@ impl Journey {
         let other = other.await??;
         self.log.push(other);
         self.wait_for(3).await?;
-        self.log.push(format!("{}", random::<u64>() == random::<u64>()));
+        self.log.push(format!("{}", workflow::random::<u64>() == workflow::random::<u64>()));
         match ending {
             Ending::Complete => Ok(self.log.get()),
             Ending::Fail => Err(WorkflowError::new("lost").type_name("Lost").details(5)),

@@ -1,6 +1,7 @@
 //! Signals: none is lost, each comes once and in order.
 
-use everloop::{ResultError, SignalError, prelude::*};
+use everloop::client::{ResultError, SignalError};
+use everloop::prelude::*;
 
 use super::world::{World, everywhere, run};
 
@@ -31,7 +32,7 @@ impl Mailbox {
     #[run]
     async fn run(&self) -> WorkflowResult<Vec<String>> {
         self.heard.push("open".into());
-        wait_condition(|| self.is_closed.get() && all_handlers_finished()).await?;
+        wait_condition(|| self.is_closed.get() && workflow::all_handlers_finished()).await?;
         Ok(self.heard.get())
     }
 

@@ -17,13 +17,13 @@ impl Waits {
     /// How long it took, by the workflow's own clock.
     #[run]
     async fn run(&self, wait: Duration) -> WorkflowResult<Duration> {
-        let begun = now();
+        let begun = workflow::now();
         sleep(wait).summary("the first one").await?;
-        sleep_until(now() + wait).await?;
+        sleep_until(workflow::now() + wait).await?;
         // Neither is long, and each is a timer.
         sleep(Duration::ZERO).await?;
         sleep_until(begun).await?;
-        Ok(now().duration_since(begun)?)
+        Ok(workflow::now().duration_since(begun)?)
     }
 }
 

@@ -1,7 +1,8 @@
 //! What is too large to be sent is reported with its cause, and what comes after it is served.
 
+use everloop::client::ResultError;
 use everloop::prelude::*;
-use everloop::{ActivityFailure, ResultError, RetryPolicy};
+use everloop::{ActivityFailure, RetryPolicy};
 
 use super::world::{World, event, everywhere, run};
 

@@ -1,6 +1,8 @@
 //! Updates: taken or rejected, answered, never done twice.
 
-use everloop::{History, Payloads, UpdateError, UpdateStage, prelude::*};
+use everloop::client::{History, UpdateError, UpdateStage};
+use everloop::data::Payloads;
+use everloop::prelude::*;
 
 use super::world::{World, count, event, everywhere, run};
 
@@ -35,7 +37,7 @@ impl Account {
     /// Ends without waiting for handlers if it is told so.
     #[run]
     async fn run(&self, waits: bool) -> WorkflowResult<i64> {
-        wait_condition(|| self.is_closed.get() && (!waits || all_handlers_finished())).await?;
+        wait_condition(|| self.is_closed.get() && (!waits || workflow::all_handlers_finished())).await?;
         Ok(self.balance.get())
     }
 
@@ -79,7 +81,7 @@ impl Account {
     }
 }
 
-fn worker(world: &World) -> everloop::WorkerBuilder {
+fn worker(world: &World) -> everloop::worker::WorkerBuilder {
     world.worker().workflow::<Account>().activity(check)
 }
 

@@ -1,6 +1,7 @@
 //! Values that JSON does not give back are refused by whoever writes them, with the field. Before, they were stored as `null`.
 
-use everloop::{ExecuteError, QueryError, ResultError, StartError, UpdateError, WorkflowStatus, prelude::*};
+use everloop::client::{ExecuteError, QueryError, ResultError, StartError, UpdateError, WorkflowStatus};
+use everloop::prelude::*;
 
 use super::world::{World, count, event, everywhere, run};
 

@@ -2,7 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
-use everloop::{Client, History, Worker, WorkerBuilder, WorkerError, WorkflowHandle, prelude::Duration};
+use everloop::client::History;
+use everloop::worker::{WorkerBuilder, WorkerError};
+use everloop::{Client, Worker, WorkflowHandle, prelude::Duration};
 use futures_util::{FutureExt, future::join_all};
 use tokio::time::timeout;
 use uuid::Uuid;

@@ -10,7 +10,8 @@ mod watch;
 
 use std::{fmt, time::Duration};
 
-use everloop::{Client, History, testing::Replayer};
+use everloop::client::History;
+use everloop::{Client, testing::Replayer};
 use everloop_proto::well_formed;
 use process::WorkerProcess;
 use purchase::{OneClickBuy, Purchase, PurchaseStatus};

@@ -1,6 +1,7 @@
 //! What a workflow asked for, in words: as its commands say, and as the events say that were born of them.
 
-use everloop::{History, testing::PlayedTask};
+use everloop::client::History;
+use everloop::testing::PlayedTask;
 use everloop_proto::temporal::api::{
     command::v1::{Command, command::Attributes as Sent},
     common::v1::{Header, Payload, Payloads},

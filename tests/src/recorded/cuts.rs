@@ -2,10 +2,8 @@
 
 use std::env;
 
-use everloop::{
-    History,
-    testing::{PlayedTask, Replayer},
-};
+use everloop::client::History;
+use everloop::testing::{PlayedTask, Replayer};
 
 use super::asked;
 

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use everloop::History;
+use everloop::client::History;
 use expect_test::expect_file;
 
 use super::stage::Cache;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use everloop::info;
+use everloop::workflow;
 use tokio::sync::oneshot;
 
 /// How long a task is held at most, in case the driver has failed.
@@ -26,7 +26,7 @@ enum Deed {
 /// Called by workflow code.
 #[track_caller]
 pub(super) fn point(name: &'static str) {
-    let key = (info().workflow_id.clone(), name);
+    let key = (workflow::info().workflow_id.clone(), name);
     let deed = ARMED.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     match deed {
         None => {}

@@ -2,7 +2,10 @@
 
 use std::{env, panic::resume_unwind, pin::Pin, time::Duration};
 
-use everloop::{Client, History, Worker, WorkerBuilder, WorkerError, Workflow, testing::Replayer};
+use everloop::client::History;
+use everloop::worker::{WorkerBuilder, WorkerError};
+use everloop::workflow::Workflow;
+use everloop::{Client, Worker, testing::Replayer};
 use tokio::time::timeout;
 use uuid::Uuid;
 

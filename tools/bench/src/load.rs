@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use everloop::Uuid;
 use everloop::prelude::*;
+use everloop::workflow::Uuid;
 use futures_util::future::{try_join, try_join_all};
 use tokio::sync::watch;
 

@@ -14,6 +14,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,20 +30,32 @@ use super::random::RandomSource;
 use super::scope::{ScopeId, Scopes};
 use crate::data::WorkerActivityOptions;
 
-/// State that the operations of a run share. Neither it nor a future that holds it leaves the run's thread. Where a program
-/// tries that, in an activity or a spawned task, the compiler names this type as the reason.
-pub struct OnlyInsideAWorkflow {
+/// A run's state as the futures of workflow code hold it, which makes them `!Send`: they never leave the run's thread. The
+/// compiler names this type as the reason where a program awaits one of them in an activity or a spawned task.
+pub struct OnlyInsideAWorkflow(Core);
+
+/// Makes a future `!Send` for the same reason as everything else in it, so that it is one error.
+pub(crate) type WorkflowOnly = PhantomData<SharedCore>;
+
+/// How the futures of a run, and the run itself, hold its state.
+pub(crate) type SharedCore = Rc<OnlyInsideAWorkflow>;
+
+#[doc(hidden)]
+impl Deref for OnlyInsideAWorkflow {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.0
+    }
+}
+
+/// State that the operations of a run share.
+pub struct Core {
     pub(in crate::executor) ready: Arc<Ready>,
     /// Whether replay compares payloads, too.
     compares_payloads: Cell<bool>,
     inner: RefCell<Inner>,
 }
-
-/// Its name in this crate.
-pub(crate) type Core = OnlyInsideAWorkflow;
-
-/// Makes a future `!Send` for the same reason as everything else in it, so that it is one error.
-pub(crate) type WorkflowOnly = PhantomData<Rc<OnlyInsideAWorkflow>>;
 
 /// The access that workflow code has at the moment.
 #[derive(Clone, PartialEq)]
@@ -82,8 +95,8 @@ struct Inner {
 }
 
 impl Core {
-    pub(in crate::executor) fn new(run_id: &str, worker_options: Arc<WorkerActivityOptions>) -> Rc<Self> {
-        Rc::new(Self {
+    pub(in crate::executor) fn shared(run_id: &str, worker_options: Arc<WorkerActivityOptions>) -> SharedCore {
+        Rc::new(OnlyInsideAWorkflow(Self {
             ready: Arc::default(),
             compares_payloads: Cell::new(false),
             inner: RefCell::new(Inner {
@@ -107,7 +120,7 @@ impl Core {
                 handlers_running: 0,
                 workflow: None,
             }),
-        })
+        }))
     }
 
     // ---- for workflow code: facts ----

@@ -1,9 +1,8 @@
 //! Waiting: the future of an operation polls, cancels and drops it.
 
-use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use super::{Access, Core, Inner};
+use super::{Access, Core, Inner, SharedCore};
 use crate::executor::operations::{Cancel, Kind, OnDrop, OperationId, Outcome};
 use crate::executor::scope::ScopeId;
 
@@ -129,14 +128,14 @@ impl Inner {
 
 /// One operation that a future waits for. If it is dropped before it returned the outcome, `on_drop` decides.
 pub(crate) struct Pending {
-    core: Rc<Core>,
+    core: SharedCore,
     id: OperationId,
     on_drop: OnDrop,
     is_done: bool,
 }
 
 impl Pending {
-    pub(crate) fn new(core: Rc<Core>, id: OperationId, on_drop: OnDrop) -> Self {
+    pub(crate) fn new(core: SharedCore, id: OperationId, on_drop: OnDrop) -> Self {
         Self { core, id, on_drop, is_done: false }
     }
 

@@ -124,7 +124,7 @@ impl Run {
             self.warn(|| {
                 format!(
                     "the workflow ended while {handler} was still running, and its work is lost: wait for \
-                     `all_handlers_finished()` before returning, or mark it `unfinished_policy = abandon`"
+                     `workflow::all_handlers_finished()` before returning, or mark it `unfinished_policy = abandon`"
                 )
             });
         }

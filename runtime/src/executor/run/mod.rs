@@ -17,7 +17,7 @@ use everloop_proto::temporal::api::protocol::v1::Message;
 
 use self::phase::{Phase, Unconfirmed};
 pub(crate) use self::query::QueryFailure;
-use super::core::Core;
+use super::core::{Core, SharedCore};
 use super::coroutine::{Coroutine, LastLine};
 use super::current;
 use super::definition::{Definition, Instance};
@@ -89,7 +89,7 @@ const TASKS_PER_TURN: usize = if cfg!(test) { 4 } else { 200 };
 pub(crate) struct Run {
     definition: Arc<dyn Definition>,
     options: RunOptions,
-    core: Rc<Core>,
+    core: SharedCore,
     reader: Reader,
     rules: Rules,
     /// Whether the last worker that named itself was ours: only then rule numbers are ours.
@@ -109,7 +109,7 @@ struct RunningHandler {
 impl Run {
     pub(crate) fn new(definition: Arc<dyn Definition>, options: RunOptions) -> Self {
         Self {
-            core: Core::new(&options.run_id, options.activity_options.clone()),
+            core: Core::shared(&options.run_id, options.activity_options.clone()),
             rules: Rules::new(options.rules_supported),
             definition,
             options,

@@ -51,7 +51,7 @@ fn busy_story(choices: &[u8]) -> Story {
     })
     .update(
         "add",
-        |_, n| if n % 5 == 0 { Err(crate::WorkflowError::new("no fives")) } else { Ok(()) },
+        |_, n| if n % 5 == 0 { Err(WorkflowError::new("no fives")) } else { Ok(()) },
         |busy, n| async move {
             busy.total.add(n);
             Ok(work(n).await?)

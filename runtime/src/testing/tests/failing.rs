@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::client::{QueryError, UpdateError};
 use crate::prelude::*;
 use crate::testing::WorkflowEnvironment;
-use crate::{QueryError, UpdateError};
 
 /// Its code panics after a day, and in one of its updates.
 #[workflow]

@@ -1,6 +1,8 @@
 //! Activities: how they are scheduled, how they end, and how they are cancelled.
 
-use everloop::{ActivityCancellationType, ActivityFailure, History, prelude::*};
+use everloop::activity::ActivityCancellationType;
+use everloop::client::History;
+use everloop::{ActivityFailure, prelude::*};
 
 use super::{LONG, SHORT, decline, fail_at_first, take_too_long, wait_for_the_end, work, work_alone};
 use crate::recorded::stage::{Stage, recordings};
@@ -24,7 +26,7 @@ impl Activities {
 
         seen.push(outcome(decline("no money".into()).await));
         seen.push(outcome(take_too_long().await));
-        seen.push(outcome(work(random::<u8>().into()).activity_id("by name").await.map(|_| 0)));
+        seen.push(outcome(work(workflow::random::<u8>().into()).activity_id("by name").await.map(|_| 0)));
 
         // One is started and waited for later, one is nobody's concern any more, one never begins.
         let later = work(6).start();
@@ -73,7 +75,7 @@ impl CancelledActivities {
             ended = sleep(SHORT) => ended?,
         }
         // Nobody has it, so it ends at once.
-        let queued = work(1).task_queue(format!("nobody-{}", info().workflow_id)).start();
+        let queued = work(1).task_queue(format!("nobody-{}", workflow::info().workflow_id)).start();
         sleep(SHORT).await?;
         queued.cancel();
         seen.push(outcome(queued.await));

@@ -1,6 +1,8 @@
 //! Cancelled workflows, in the middle of everything and before they begin.
 
-use everloop::{ActivityCancellationType, History, ResultError, prelude::*};
+use everloop::activity::ActivityCancellationType;
+use everloop::client::{History, ResultError};
+use everloop::prelude::*;
 
 use super::{LONG, SHORT, wait_for_the_end, work};
 use crate::recorded::stage::{Stage, recordings};
@@ -23,7 +25,7 @@ impl Trip {
             sleep(SHORT * 2).await.ok();
             work(1).await.ok();
         }));
-        let beside = this::<Self>();
+        let beside = workflow::this::<Self>();
         drop(spawn(async move {
             let (_sender, receiver) = tokio::sync::oneshot::channel::<()>();
             select! {
@@ -41,9 +43,9 @@ impl Trip {
 
         // The request is used up: this is not cancelled, and neither is a condition.
         let undone = work(2).await?;
-        self.seen.push(format!("undone {undone}, cancelled {}", is_cancelled()));
-        wait_condition(all_handlers_finished).await?;
-        if random::<bool>() {
+        self.seen.push(format!("undone {undone}, cancelled {}", workflow::is_cancelled()));
+        wait_condition(workflow::all_handlers_finished).await?;
+        if workflow::random::<bool>() {
             sleep(SHORT).await?;
         }
         Err(everloop::Cancelled.into())
@@ -58,7 +60,7 @@ impl Trip {
     #[signal]
     async fn look_after(&self) -> WorkflowResult<()> {
         sleep(SHORT * 4).await?;
-        self.seen.push(format!("a handler is cancelled: {}", is_cancelled()));
+        self.seen.push(format!("a handler is cancelled: {}", workflow::is_cancelled()));
         Ok(())
     }
 }

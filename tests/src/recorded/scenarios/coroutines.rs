@@ -1,6 +1,8 @@
 //! Coroutines, scopes, conditions, channels.
 
-use everloop::{Elapsed, History, Uuid, prelude::*};
+use everloop::client::History;
+use everloop::prelude::*;
+use everloop::workflow::{Elapsed, Uuid};
 
 use super::{LONG, SHORT, decline, work};
 use crate::recorded::stage::{Stage, recordings};
@@ -19,7 +21,7 @@ impl Coroutines {
     async fn run(&self) -> WorkflowResult<Vec<String>> {
         // They start in the order of their spawns, and go on in that of their wakes.
         let step = |name: &'static str, wait: Duration| {
-            let this = this::<Self>();
+            let this = workflow::this::<Self>();
             async move {
                 sleep(wait).await?;
                 this.order.push(name.to_owned());
@@ -27,7 +29,7 @@ impl Coroutines {
             }
         };
         let (first, second) = (spawn(step("slow", SHORT * 3)), spawn(step("fast", SHORT)));
-        let third = spawn(work(random::<u8>().into()));
+        let third = spawn(work(workflow::random::<u8>().into()));
         self.order.push(format!("{} letters", first.await?? + second.await??));
         third.await??;
 
@@ -66,7 +68,7 @@ impl Coroutines {
         self.order.push(format!("cancelled: {}", cancelled.await?.is_err()));
 
         // What a spawned one leaves behind when it ends.
-        let outer = this::<Self>();
+        let outer = workflow::this::<Self>();
         spawn(async move {
             drop(spawn(async move {
                 sleep(SHORT).await.ok();
@@ -80,7 +82,7 @@ impl Coroutines {
         drop(spawn(async move {
             for _ in 0..3 {
                 sleep(SHORT / 3).await.ok();
-                sender.send(uuid()).await.ok();
+                sender.send(workflow::uuid()).await.ok();
             }
         }));
         while let Some(id) = receiver.recv().await {
@@ -116,7 +118,7 @@ impl Conditions {
     #[run]
     async fn run(&self) -> WorkflowResult<Vec<String>> {
         // Two wait for the same, one of them by its field alone; each does something about it.
-        let beside = this::<Self>();
+        let beside = workflow::this::<Self>();
         let other = spawn(async move {
             beside.count.wait(|count| *count >= 2).await?;
             beside.seen.push(format!("the other sees {}", beside.count.get()));
@@ -131,10 +133,10 @@ impl Conditions {
         self.seen.push(format!("in time: {}", elapsed != Err(Elapsed)));
         // True at once: no wait, no trace.
         wait_condition(|| true).await?;
-        let begun = now();
+        let begun = workflow::now();
         drop(spawn(sleep(SHORT)));
-        wait_condition(|| now() > begun).await?;
-        wait_condition(|| self.count.get() >= 14 && all_handlers_finished()).await?;
+        wait_condition(|| workflow::now() > begun).await?;
+        wait_condition(|| self.count.get() >= 14 && workflow::all_handlers_finished()).await?;
         Ok(self.seen.get())
     }
 

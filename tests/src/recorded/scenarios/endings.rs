@@ -1,6 +1,7 @@
 //! Ends: while others are still at work, with an error, by force, and out of time.
 
-use everloop::{History, ResultError, prelude::*};
+use everloop::client::{History, ResultError};
+use everloop::prelude::*;
 
 use super::{LONG, SHORT, wait_for_the_end, work};
 use crate::recorded::stage::{Stage, recordings};
@@ -27,7 +28,7 @@ impl Hasty {
     async fn run(&self, end: End) -> WorkflowResult<u32> {
         drop(spawn(sleep(LONG)));
         drop(wait_for_the_end().start());
-        let beside = this::<Self>();
+        let beside = workflow::this::<Self>();
         drop(spawn(async move {
             beside.is_asked.wait(|is_asked| *is_asked).await.ok();
             // Issued in the last task, after the end is decided and before it is told.
@@ -35,8 +36,8 @@ impl Hasty {
         }));
         self.is_asked.wait(|is_asked| *is_asked).await?;
         match end {
-            End::Completed => Ok(random()),
-            End::Failed => Err(WorkflowError::new("it had to be").type_name("Fate").details(random::<u32>())),
+            End::Completed => Ok(workflow::random()),
+            End::Failed => Err(WorkflowError::new("it had to be").type_name("Fate").details(workflow::random::<u32>())),
             End::Never => {
                 sleep(LONG).await?;
                 Ok(0)

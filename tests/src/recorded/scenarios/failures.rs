@@ -1,6 +1,7 @@
 //! Workflow tasks that fail, and those whose worker is lost.
 
-use everloop::{History, prelude::*};
+use everloop::client::History;
+use everloop::prelude::*;
 
 use super::{SHORT, work};
 use crate::recorded::{
@@ -20,17 +21,17 @@ struct Unlucky {
 impl Unlucky {
     #[run]
     async fn run(&self) -> WorkflowResult<Vec<String>> {
-        self.words.push(random::<u32>().to_string());
+        self.words.push(workflow::random::<u32>().to_string());
         point("the first task");
         sleep(SHORT).await?;
-        self.words.push(random::<u32>().to_string());
+        self.words.push(workflow::random::<u32>().to_string());
         // What was issued before is issued again.
-        let working = work(random::<u8>().into()).start();
+        let working = work(workflow::random::<u8>().into()).start();
         point("the second task");
         working.await?;
         wait_condition(|| self.words.len() >= 4).await?;
         point("the last task");
-        self.words.push(random::<u32>().to_string());
+        self.words.push(workflow::random::<u32>().to_string());
         Ok(self.words.get())
     }
 

@@ -1,6 +1,7 @@
 //! Signals and updates: buffered, with the first task, accepted, rejected, answered later, and in the way of the end.
 
-use everloop::{History, UpdateError, prelude::*};
+use everloop::client::{History, UpdateError};
+use everloop::prelude::*;
 
 use super::{SHORT, work};
 use crate::recorded::{
@@ -33,7 +34,7 @@ impl Mailbox {
         sleep(SHORT).await?;
         self.letters.push(format!("awake after {}", self.letters.len()));
         self.is_closed.wait(|is_closed| *is_closed).await?;
-        wait_condition(all_handlers_finished).await?;
+        wait_condition(workflow::all_handlers_finished).await?;
         point("end");
         Ok(self.letters.get())
     }
@@ -79,7 +80,7 @@ impl Mailbox {
     #[update]
     async fn refuse(&self, reason: String) -> WorkflowResult<u32> {
         sleep(SHORT).await?;
-        Err(WorkflowError::new(reason).type_name("Refused").details(random::<u32>()))
+        Err(WorkflowError::new(reason).type_name("Refused").details(workflow::random::<u32>()))
     }
 }
 

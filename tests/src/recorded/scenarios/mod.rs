@@ -14,7 +14,8 @@ mod reset;
 mod storm;
 mod timers;
 
-use everloop::{WorkerBuilder, prelude::*};
+use everloop::prelude::*;
+use everloop::worker::WorkerBuilder;
 
 /// A time that has to pass.
 const SHORT: Duration = Duration::from_millis(30);

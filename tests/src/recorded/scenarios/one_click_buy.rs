@@ -1,6 +1,7 @@
 //! The purchase of the README: changed and completed, cancelled in its time, and refused by the shop.
 
-use everloop::{History, ResultError, prelude::*};
+use everloop::client::{History, ResultError};
+use everloop::prelude::*;
 
 use crate::recorded::stage::{Stage, recordings};
 

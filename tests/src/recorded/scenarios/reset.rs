@@ -1,6 +1,8 @@
 //! A run that was reset: it begins with the other one's history and goes on with numbers of its own.
 
-use everloop::{History, Workflow, prelude::*};
+use everloop::client::History;
+use everloop::prelude::*;
+use everloop::workflow::Workflow;
 use everloop_proto::temporal::api::{
     common::v1::WorkflowExecution, enums::v1::EventType, workflowservice::v1::ResetWorkflowExecutionRequest,
 };
@@ -25,9 +27,9 @@ impl Dice {
     #[run]
     async fn run(&self) -> WorkflowResult<Vec<u32>> {
         for _ in 0..3 {
-            self.rolls.push(random());
+            self.rolls.push(workflow::random());
             sleep(SHORT).await?;
-            work(random::<u8>().into()).await?;
+            work(workflow::random::<u8>().into()).await?;
         }
         self.rolls.wait(|rolls| rolls.len() > 3).await?;
         Ok(self.rolls.get())
@@ -35,7 +37,7 @@ impl Dice {
 
     #[signal]
     fn roll(&self) {
-        self.rolls.push(random());
+        self.rolls.push(workflow::random());
     }
 }
 

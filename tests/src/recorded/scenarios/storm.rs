@@ -1,6 +1,7 @@
 //! Everything at once, in an order that nobody has chosen.
 
-use everloop::{History, prelude::*, random_range};
+use everloop::client::History;
+use everloop::prelude::*;
 
 use super::{SHORT, fail_at_first, work};
 use crate::recorded::stage::{Stage, recordings};
@@ -18,26 +19,26 @@ struct Harbour {
 impl Harbour {
     #[run]
     async fn run(&self) -> WorkflowResult<Vec<String>> {
-        let lighthouse = this::<Self>();
+        let lighthouse = workflow::this::<Self>();
         drop(spawn(async move {
             while !lighthouse.is_closed.get() {
-                if timeout(SHORT, work(random_range(0..50) as u32)).await.is_err() {
+                if timeout(SHORT, work(workflow::random_range(0..50) as u32)).await.is_err() {
                     lighthouse.ships.push("missed".to_owned());
                 }
-                sleep(Duration::from_millis(random_range(0..40))).await.ok();
+                sleep(Duration::from_millis(workflow::random_range(0..40))).await.ok();
             }
         }));
         let (slept, done) = join!(sleep(SHORT), fail_at_first(1));
         slept?;
         done?;
-        wait_condition(|| self.is_closed.get() && all_handlers_finished()).await?;
-        self.ships.push(uuid().to_string());
+        wait_condition(|| self.is_closed.get() && workflow::all_handlers_finished()).await?;
+        self.ships.push(workflow::uuid().to_string());
         Ok(self.ships.get())
     }
 
     #[signal]
     async fn arrive(&self, ship: String) -> WorkflowResult<()> {
-        sleep(Duration::from_millis(random_range(0..20))).await?;
+        sleep(Duration::from_millis(workflow::random_range(0..20))).await?;
         self.ships.push(format!("{ship} arrives"));
         Ok(())
     }
@@ -46,7 +47,7 @@ impl Harbour {
     async fn unload(&self, ship: u32) -> WorkflowResult<u32> {
         let unloaded = select! {
             unloaded = work(ship) => unloaded?,
-            slept = sleep(Duration::from_millis(random_range(1..60))) => { slept?; 0 }
+            slept = sleep(Duration::from_millis(workflow::random_range(1..60))) => { slept?; 0 }
         };
         self.ships.push(format!("{ship} gives {unloaded}"));
         Ok(unloaded)

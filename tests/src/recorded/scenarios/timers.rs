@@ -1,6 +1,7 @@
 //! Timers, limits, and what else is made of time.
 
-use everloop::{History, prelude::*, random_range};
+use everloop::client::History;
+use everloop::prelude::*;
 
 use super::{LONG, SHORT};
 use crate::recorded::stage::{Stage, recordings};
@@ -18,7 +19,7 @@ impl Timers {
         let mut seen = Vec::new();
         sleep(SHORT).summary("the first one").await?;
         sleep(Duration::ZERO).await?;
-        let begun = now();
+        let begun = workflow::now();
         sleep_until(begun + SHORT).await?;
         // A time that has passed.
         sleep_until(begun).await?;
@@ -38,11 +39,11 @@ impl Timers {
         }
 
         // Both at once, for a time that is the run's own.
-        let (one, other) = join!(sleep(Duration::from_millis(random_range(10..100))), sleep(SHORT));
+        let (one, other) = join!(sleep(Duration::from_millis(workflow::random_range(10..100))), sleep(SHORT));
         one?;
         other?;
-        seen.push(format!("{} {} {:?}", uuid(), random::<bool>(), random::<f64>()));
-        seen.push(format!("{:?}", now().duration_since(begun)?));
+        seen.push(format!("{} {} {:?}", workflow::uuid(), workflow::random::<bool>(), workflow::random::<f64>()));
+        seen.push(format!("{:?}", workflow::now().duration_since(begun)?));
         Ok(seen)
     }
 }
