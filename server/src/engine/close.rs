@@ -2,7 +2,6 @@
 
 use prost::Message as _;
 
-use super::activity::BLOB_BYTES_MAX;
 use super::cancel::StopRequest;
 use super::commands::Commands;
 use super::error::Refusal;
@@ -20,6 +19,7 @@ use crate::api::history::{
     WorkflowExecutionFailedEventAttributes, WorkflowExecutionTerminatedEventAttributes,
     WorkflowExecutionTimedOutEventAttributes,
 };
+use crate::engine::payload::BLOB_BYTES_MAX;
 use crate::model::RunStatus;
 
 impl Run {

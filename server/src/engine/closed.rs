@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::event::EventId;
 use super::fold::{Fold, Unrecoverable};
-use super::run::Info;
-use super::update::{UpdateState, Updates};
+use crate::engine::state::Info;
+use crate::engine::update::state::{UpdateState, Updates};
 
 /// A closed run, from its events.
 #[derive(Debug)]

@@ -2,10 +2,9 @@
 
 use prost::Message as _;
 
-use super::activity::Activity;
 use super::closed::ClosedState;
 use super::error::Refusal;
-use super::run::{Info, Run};
+use super::run::Run;
 use super::time::{Time, set_duration, wire_duration};
 use crate::api::common::{ActivityType, Memo, SearchAttributes, WorkflowExecution, WorkflowType};
 use crate::api::enums::{PendingActivityState, PendingWorkflowTaskState};
@@ -14,6 +13,8 @@ use crate::api::workflow::{
     WorkflowExecutionInfo,
 };
 use crate::api::workflowservice::DescribeWorkflowExecutionResponse;
+use crate::engine::activity::state::Activity;
+use crate::engine::state::Info;
 use crate::model::{NamespaceKey, VisibilityRow};
 
 impl Run {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::error::Refusal;
 use super::event::EventId;
-use super::update::UpdateNotice;
 use crate::api::query::WorkflowQueryResult;
+use crate::engine::update::state::UpdateNotice;
 use crate::model::HistoryBatch;
 
 /// A task for a worker, to be put on a task queue.

@@ -6,6 +6,9 @@ pub(crate) use crate::api::history::history_event::Attributes;
 
 use super::time::Time;
 
+/// The identity in events that the server itself causes.
+pub(crate) const HISTORY_SERVICE: &str = "history-service";
+
 /// Number of an event within its run, from 1.
 pub(crate) type EventId = i64;
 

@@ -7,9 +7,10 @@
 use super::cancel::StopRequest;
 use super::effects::{Effects, Notice};
 use super::error::Refusal;
-use super::run::{Run, Snapshot};
+use super::run::Run;
 use super::time::Time;
-use super::workflow_task::HISTORY_SERVICE;
+use crate::engine::event::HISTORY_SERVICE;
+use crate::engine::state::Snapshot;
 
 /// A run with more is terminated.
 const EVENTS_MAX: i64 = 51_200;

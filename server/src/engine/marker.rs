@@ -1,6 +1,6 @@
 //! Markers: what a workflow notes in its history.
 
-use super::activity::BLOB_BYTES_MAX;
+use crate::engine::payload::BLOB_BYTES_MAX;
 use prost::Message as _;
 
 use super::commands::Commands;

@@ -2,7 +2,6 @@
 
 use prost::Message as _;
 
-use super::activity::BLOB_BYTES_MAX;
 use super::commands::Commands;
 use super::error::Rejected;
 use super::payload::own;
@@ -11,6 +10,7 @@ use crate::api::command::ModifyWorkflowPropertiesCommandAttributes;
 use crate::api::common::Payload;
 use crate::api::enums::WorkflowTaskFailedCause as Cause;
 use crate::api::history::WorkflowPropertiesModifiedEventAttributes;
+use crate::engine::payload::BLOB_BYTES_MAX;
 
 impl Run {
     pub(super) fn modify_properties(

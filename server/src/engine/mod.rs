@@ -16,6 +16,7 @@ pub(crate) mod closed;
 pub(crate) mod commands;
 mod deadline;
 pub(crate) mod describe;
+mod due;
 pub(crate) mod effects;
 pub(crate) mod error;
 pub(crate) mod event;
@@ -33,6 +34,7 @@ mod retry;
 pub(crate) mod run;
 pub(crate) mod signal;
 pub(crate) mod start;
+pub(crate) mod state;
 #[cfg(test)]
 mod tests;
 pub(crate) mod time;

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message;
 
-use super::activity::{Activity, Attempt};
 use super::event::{EventId, HistoryEvent};
 use super::run::Run;
 use super::time::Time;
 use crate::api::common::Payloads;
 use crate::api::failure::Failure;
+use crate::engine::activity::state::{Activity, Attempt};
 
 /// State of a run beside its history. A message, so that later versions can add to it.
 #[derive(Clone, PartialEq, Message)]

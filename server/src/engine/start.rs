@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use prost::Message as _;
 
-use super::activity::BLOB_BYTES_MAX;
 use super::commands::ID_BYTES_MAX;
 use super::deadline::Deadline;
 use super::error::Refusal;
@@ -14,15 +13,17 @@ use super::event::{Attributes, HistoryEvent, event};
 use super::fold::RunIds;
 use super::memo::is_null;
 use super::payload::{own, own_metadata};
-use super::run::{Info, Run};
+use super::run::Run;
 use super::signal::Signal;
 use super::time::{Time, duration, set_duration, wire_duration};
-use super::workflow_task::TaskKind;
 use crate::api::common::{Header, Link, Memo, Payload, Payloads, Priority, WorkflowType};
 use crate::api::enums::TaskQueueKind;
 use crate::api::history::{WorkflowExecutionOptionsUpdatedEventAttributes, WorkflowExecutionStartedEventAttributes};
 use crate::api::sdk::UserMetadata;
 use crate::api::taskqueue::TaskQueue;
+use crate::engine::payload::BLOB_BYTES_MAX;
+use crate::engine::state::Info;
+use crate::engine::workflow_task::state::TaskKind;
 
 /// A workflow task takes this long unless the start says otherwise.
 const TASK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);

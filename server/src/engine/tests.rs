@@ -13,7 +13,7 @@ use super::run::Run;
 use super::signal::Signal;
 use super::start::{Start, StartFields};
 use super::time::{Time, wire_duration};
-use super::workflow_task::completion::{Completed, TaskRef};
+use super::workflow_task::completion::Completed;
 use crate::api::command::command::Attributes as CommandAttributes;
 use crate::api::command::{
     Command, CompleteWorkflowExecutionCommandAttributes, RecordMarkerCommandAttributes,
@@ -25,6 +25,7 @@ use crate::api::protocol::Message;
 use crate::api::taskqueue::{StickyExecutionAttributes, TaskQueue};
 use crate::api::update::{Input, Meta, Rejection, Request};
 use crate::api::workflowservice::RespondWorkflowTaskCompletedRequest;
+use crate::engine::workflow_task::state::TaskRef;
 
 /// A run and its clock.
 struct Story {

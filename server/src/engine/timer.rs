@@ -11,13 +11,7 @@ use super::time::{Time, duration, wire_duration};
 use crate::api::command::{CancelTimerCommandAttributes, StartTimerCommandAttributes};
 use crate::api::enums::WorkflowTaskFailedCause as Cause;
 use crate::api::history::{TimerCanceledEventAttributes, TimerFiredEventAttributes, TimerStartedEventAttributes};
-
-/// A running timer.
-#[derive(Clone, Debug)]
-pub(crate) struct UserTimer {
-    pub(crate) started_event_id: EventId,
-    pub(crate) expiry: Time,
-}
+use crate::engine::state::UserTimer;
 
 impl Run {
     pub(super) fn start_timer(

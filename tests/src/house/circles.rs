@@ -6,7 +6,7 @@ use std::path::Path;
 use super::files::SourceFile;
 use super::{assert_none, rust_files};
 
-const FOLDERS: &[&str] = &["runtime/src/testing", "runtime/src/worker"];
+const FOLDERS: &[&str] = &["runtime/src/testing", "runtime/src/worker", "server/src/engine"];
 
 /// Modules that each module names, by their paths below `src`.
 type Imports = BTreeMap<Vec<String>, Vec<Vec<String>>>;

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use super::schedule::NOT_STARTED;
-use super::{Activity, Attempt};
 use crate::api::common::{ActivityType, WorkflowType};
 use crate::api::workflowservice::PollActivityTaskQueueResponse;
+use crate::engine::activity::state::{Activity, Attempt};
 use crate::engine::error::Refusal;
-use crate::engine::event::{Attributes, EventId};
+use crate::engine::event::{Attributes, EventId, HISTORY_SERVICE};
 use crate::engine::payload::text_payload;
 use crate::engine::run::Run;
 use crate::engine::time::{Time, wire_duration};
-use crate::engine::workflow_task::HISTORY_SERVICE;
 
 impl Run {
     /// A worker takes the attempt.

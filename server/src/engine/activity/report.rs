@@ -5,7 +5,6 @@ use std::sync::Arc;
 use prost::Message as _;
 
 use super::timeout::shortened;
-use super::{Attempt, BLOB_BYTES_MAX};
 use crate::api::common::Payloads;
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{Failure, ServerFailureInfo};
@@ -13,9 +12,10 @@ use crate::api::history::{
     ActivityTaskCanceledEventAttributes, ActivityTaskCompletedEventAttributes, ActivityTaskFailedEventAttributes,
     ActivityTaskStartedEventAttributes,
 };
+use crate::engine::activity::state::Attempt;
 use crate::engine::error::Refusal;
 use crate::engine::event::{BUFFERED, EventId, event};
-use crate::engine::payload::own_all;
+use crate::engine::payload::{BLOB_BYTES_MAX, own_all};
 use crate::engine::run::Run;
 use crate::engine::time::Time;
 

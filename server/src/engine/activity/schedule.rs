@@ -2,7 +2,6 @@
 
 use prost::Message as _;
 
-use super::BLOB_BYTES_MAX;
 use crate::api::command::{RequestCancelActivityTaskCommandAttributes, ScheduleActivityTaskCommandAttributes};
 use crate::api::enums::{TaskQueueKind, WorkflowTaskFailedCause as Cause};
 use crate::api::history::{ActivityTaskCancelRequestedEventAttributes, ActivityTaskScheduledEventAttributes};
@@ -10,7 +9,7 @@ use crate::api::taskqueue::TaskQueue;
 use crate::engine::commands::{Commands, ID_BYTES_MAX, wrong_state};
 use crate::engine::error::Rejected;
 use crate::engine::event::{EventId, finished_activity};
-use crate::engine::payload::text_payload;
+use crate::engine::payload::{BLOB_BYTES_MAX, text_payload};
 use crate::engine::retry::RetryPolicy;
 use crate::engine::run::Run;
 use crate::engine::time::{duration, wire_duration};

@@ -2,11 +2,11 @@
 
 use prost::Message as _;
 
-use super::ActivityDeadline;
 use crate::api::enums::{RetryState, TimeoutType};
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{ApplicationFailureInfo, Failure, TimeoutFailureInfo};
 use crate::api::history::ActivityTaskTimedOutEventAttributes;
+use crate::engine::activity::state::ActivityDeadline;
 use crate::engine::event::EventId;
 use crate::engine::retry::timeout_name;
 use crate::engine::run::Run;

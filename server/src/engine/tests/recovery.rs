@@ -15,8 +15,8 @@ use crate::engine::fold::RunIds;
 use crate::engine::overlay::Overlay;
 use crate::engine::recover::Stored;
 use crate::engine::start::Attachment;
-use crate::engine::workflow_task::TaskKind;
 use crate::engine::workflow_task::end::TaskFailure;
+use crate::engine::workflow_task::state::TaskKind;
 
 /// Something that happens to a run, as far as it can at that moment.
 #[derive(Clone, Copy, Debug)]
@@ -238,7 +238,7 @@ impl Story {
 
     /// Starts the activity with that place among those that wait for a worker.
     fn start_activity(&mut self, place: usize) -> bool {
-        let waits = |it: &&Arc<crate::engine::activity::Activity>| it.started.is_none() && !it.backing_off;
+        let waits = |it: &&Arc<crate::engine::activity::state::Activity>| it.started.is_none() && !it.backing_off;
         let Some((id, attempt)) =
             self.run.state.activities.values().filter(waits).map(|it| (it.scheduled_event_id, it.attempt)).nth(place)
         else {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::end::{TaskFailure, rejected_completion};
-use super::{HISTORY_SERVICE, TaskKind, WorkflowTask};
 use crate::api::command::Command;
 use crate::api::enums::{CommandType, VersioningBehavior, WorkflowTaskFailedCause};
 use crate::api::history::{WorkflowExecutionTerminatedEventAttributes, WorkflowTaskCompletedEventAttributes};
@@ -15,10 +14,12 @@ use crate::api::workflowservice::RespondWorkflowTaskCompletedRequest;
 use crate::engine::commands::Commands;
 use crate::engine::effects::Close;
 use crate::engine::error::{Refusal, Rejected};
-use crate::engine::event::EventId;
-use crate::engine::run::{Run, Sticky};
+use crate::engine::event::{EventId, HISTORY_SERVICE};
+use crate::engine::run::Run;
+use crate::engine::state::Sticky;
 use crate::engine::time::{Time, duration};
-use crate::engine::update::is_rejection;
+use crate::engine::update::message::is_rejection;
+use crate::engine::workflow_task::state::{TaskKind, TaskRef, WorkflowTask};
 
 /// A chain of tasks that only say "still busy" is cut off after this long.
 const HEARTBEAT_CHAIN_MAX: Duration = Duration::from_secs(30 * 60);
@@ -26,14 +27,6 @@ const HEARTBEAT_CHAIN_MAX: Duration = Duration::from_secs(30 * 60);
 const INLINE_REQUEST_ID: &str = "request-from-RespondWorkflowTaskCompleted";
 /// A speculative task that shipped more events than this is written even if all its updates are rejected.
 const DISCARDED_EVENTS_MAX: EventId = 10;
-
-/// The task a worker means by its token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TaskRef {
-    pub(crate) stamp: EventId,
-    pub(crate) attempt: i32,
-    pub(crate) started_time: Time,
-}
 
 /// What a completion came to.
 #[derive(Debug, Default)]

@@ -1,14 +1,14 @@
 //! Workflow tasks that end without a completion.
 
-use super::completion::TaskRef;
-use super::{HISTORY_SERVICE, TaskKind};
 use crate::api::enums::{TimeoutType, WorkflowTaskFailedCause};
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{Failure, ServerFailureInfo};
 use crate::api::history::WorkflowTaskFailedEventAttributes;
 use crate::engine::error::Refusal;
+use crate::engine::event::HISTORY_SERVICE;
 use crate::engine::run::Run;
 use crate::engine::time::Time;
+use crate::engine::workflow_task::state::{TaskKind, TaskRef};
 
 /// Why a workflow task fails, and who says so.
 #[derive(Debug, Default)]

@@ -11,6 +11,7 @@
 
 pub(crate) mod completion;
 pub(crate) mod end;
+pub(crate) mod state;
 mod write;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::engine::effects::Offer;
 use crate::engine::event::EventId;
 use crate::engine::run::Run;
 use crate::engine::time::Time;
+use crate::engine::workflow_task::state::{StartedTask, TaskKind, WorkflowTask};
 
 /// A speculative task on a normal queue waits this long for a worker.
 const SPECULATIVE_WAIT: Duration = Duration::from_secs(5);
@@ -36,53 +38,8 @@ const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(600);
 /// From these sizes on, workers are told to continue as new.
 const SUGGEST_CONTINUE_BYTES: i64 = 4 * 1024 * 1024;
 const SUGGEST_CONTINUE_EVENTS: EventId = 4 * 1024;
-/// The identity in events that the server itself causes.
-pub(crate) const HISTORY_SERVICE: &str = "history-service";
 /// From this attempt on, the worker counts as failing: queries and updates do not wait for it.
 const FAILING_FROM_ATTEMPT: i32 = 3;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TaskKind {
-    Normal,
-    Speculative,
-}
-
-/// The current workflow task.
-#[derive(Clone, Debug)]
-pub(crate) struct WorkflowTask {
-    /// With attempt and start, tells it from every other workflow task of the run: the number its scheduling had when the
-    /// task was offered. It follows from history, so that a worker's token outlives the process that made it.
-    pub(crate) stamp: EventId,
-    pub(crate) kind: TaskKind,
-    pub(crate) attempt: i32,
-    /// Ahead of time for transient and speculative tasks.
-    pub(crate) scheduled_event_id: EventId,
-    pub(crate) scheduled_time: Time,
-    /// When the first of a chain of heartbeating tasks was scheduled.
-    pub(crate) original_scheduled_time: Time,
-    pub(crate) timeout: Duration,
-    /// Whether it waits on the worker's own queue.
-    pub(crate) sticky: bool,
-    pub(crate) started: Option<StartedTask>,
-}
-
-/// The part of a workflow task that exists once a worker has it.
-#[derive(Clone, Debug)]
-pub(crate) struct StartedTask {
-    pub(crate) event_id: EventId,
-    pub(crate) time: Time,
-    pub(crate) request_id: Arc<str>,
-    pub(crate) identity: Arc<str>,
-    pub(crate) history_size_bytes: i64,
-    pub(crate) suggest_continue_as_new: Vec<SuggestContinueAsNewReason>,
-}
-
-impl WorkflowTask {
-    /// Whether its events are written as they happen.
-    pub(in crate::engine) fn is_written(&self) -> bool {
-        self.attempt == 1 && self.kind == TaskKind::Normal
-    }
-}
 
 impl Run {
     pub(crate) fn has_started_workflow_task(&self) -> bool {

@@ -1,6 +1,5 @@
 //! The events of workflow tasks.
 
-use super::{StartedTask, TaskKind, WorkflowTask};
 use crate::api::enums::{SuggestContinueAsNewReason, TaskQueueKind, TimeoutType};
 use crate::api::history::{
     WorkflowTaskScheduledEventAttributes, WorkflowTaskStartedEventAttributes, WorkflowTaskTimedOutEventAttributes,
@@ -9,6 +8,7 @@ use crate::api::taskqueue::TaskQueue;
 use crate::engine::event::{EventId, HistoryEvent, event};
 use crate::engine::run::Run;
 use crate::engine::time::{Time, duration, wire_duration};
+use crate::engine::workflow_task::state::{StartedTask, TaskKind, WorkflowTask};
 
 impl Run {
     /// Makes a speculative task a normal one before other changes are written.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use crate::engine::effects::Close;
 use crate::engine::event::EventId;
-use crate::engine::workflow_task::completion::TaskRef;
+use crate::engine::workflow_task::state::TaskRef;
 use crate::matching::{Matching, QueueKey};
 use crate::service::calls::direct::DirectQuery;
 use crate::service::runs::open::OpenRun;

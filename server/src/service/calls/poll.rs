@@ -19,7 +19,7 @@ use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
 use crate::engine::event::EventId;
 use crate::engine::start::check_name;
-use crate::engine::workflow_task::TaskKind;
+use crate::engine::workflow_task::state::TaskKind;
 use crate::matching::{Matched, Poll, PolledBy, QueueKey, QueueKind};
 use crate::service::calls::call::{Call, Waited};
 use crate::service::calls::direct::DirectQuery;

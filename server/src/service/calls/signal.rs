@@ -10,10 +10,10 @@ use crate::api::workflowservice::{
     RequestCancelWorkflowExecutionRequest, RequestCancelWorkflowExecutionResponse, SignalWorkflowExecutionRequest,
     SignalWorkflowExecutionResponse, TerminateWorkflowExecutionRequest, TerminateWorkflowExecutionResponse,
 };
-use crate::engine::activity::BLOB_BYTES_MAX;
 use crate::engine::cancel::StopRequest;
 use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
+use crate::engine::payload::BLOB_BYTES_MAX;
 use crate::engine::signal::Signal;
 use crate::engine::start::check_name;
 use crate::service::calls::call::Call;

@@ -13,12 +13,12 @@ use crate::api::workflowservice::{
 use crate::engine::cancel::StopRequest;
 use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
+use crate::engine::event::HISTORY_SERVICE;
 use crate::engine::payload::text_payload;
 use crate::engine::run::Run;
 use crate::engine::signal::Signal;
 use crate::engine::start::{Attachment, Eager, Start, StartFields, check_name};
 use crate::engine::time::Time;
-use crate::engine::workflow_task::HISTORY_SERVICE;
 use crate::model::RunStatus;
 use crate::namespaces::Namespace;
 use crate::service::calls::call::Call;

@@ -15,11 +15,11 @@ use crate::api::workflowservice::{
     UpdateWorkflowExecutionResponse,
 };
 use crate::clock::Holder;
-use crate::engine::activity::BLOB_BYTES_MAX;
 use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
+use crate::engine::payload::BLOB_BYTES_MAX;
 use crate::engine::start::check_name;
-use crate::engine::update::{UpdateNotice, UpdateProgress};
+use crate::engine::update::state::{UpdateNotice, UpdateProgress};
 use crate::service::calls::call::{Call, Waited};
 use crate::service::calls::history::{check_run_id, execution};
 use crate::service::calls::signal::check_chain;

@@ -9,7 +9,7 @@ use crate::api::query::WorkflowQueryResult;
 use crate::clock::timers::{Ticket, Waiting};
 use crate::engine::effects::Notice;
 use crate::engine::run::Run;
-use crate::engine::update::UpdateNotice;
+use crate::engine::update::state::UpdateNotice;
 use crate::model::RunKey;
 use crate::namespaces::Namespace;
 use crate::store::{CommitSeq, Wake};

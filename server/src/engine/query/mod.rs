@@ -1,40 +1,16 @@
 //! Queries that ride on a workflow task, because an answer has to reflect what the task brings.
 
-use std::collections::BTreeMap;
+pub(crate) mod state;
 
-use super::effects::Notice;
-use super::error::Refusal;
-use super::run::Run;
-use super::time::Time;
 use crate::api::enums::QueryRejectCondition;
 use crate::api::query::{WorkflowQuery, WorkflowQueryResult};
+use crate::engine::effects::Notice;
+use crate::engine::error::Refusal;
+use crate::engine::run::Run;
 use crate::model::RunStatus;
 
 /// Queries of one run that wait for a workflow task, at most.
 const WAITING_MAX: usize = 1000;
-
-/// The queries of one run that wait for a workflow task.
-#[derive(Debug, Default)]
-pub(crate) struct Queries {
-    waiting: BTreeMap<u64, WorkflowQuery>,
-    next_id: u64,
-}
-
-impl Queries {
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = (u64, &WorkflowQuery)> {
-        self.waiting.iter().map(|(id, query)| (*id, query))
-    }
-
-    /// Goes on with numbers that no process before this one has given out: a worker may still have queries of it.
-    pub(super) fn number_from(&mut self, now: Time) {
-        self.next_id = u64::try_from(now.nanos()).unwrap_or(0);
-    }
-
-    /// The caller has gone.
-    pub(crate) fn forget(&mut self, id: u64) {
-        self.waiting.remove(&id);
-    }
-}
 
 /// How a query reaches a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +49,10 @@ impl Run {
     }
 
     /// Hands out the answers a completion brought.
-    pub(super) fn answer_queries(&mut self, results: impl IntoIterator<Item = (String, WorkflowQueryResult)>) {
+    pub(in crate::engine) fn answer_queries(
+        &mut self,
+        results: impl IntoIterator<Item = (String, WorkflowQueryResult)>,
+    ) {
         for (id, result) in results {
             let Ok(id) = id.parse() else { continue };
             if self.queries.waiting.remove(&id).is_some() {
@@ -83,7 +62,7 @@ impl Run {
     }
 
     /// Lets the waiting queries be asked by themselves.
-    pub(super) fn release_queries(&mut self) {
+    pub(in crate::engine) fn release_queries(&mut self) {
         for id in std::mem::take(&mut self.queries.waiting).into_keys() {
             self.notify(Notice::QueryReleased { id });
         }

@@ -2,23 +2,11 @@
 //!
 //! Until a worker accepts one, an update is nothing but a waiting caller: it is not written, and lost with the process.
 
-use std::collections::BTreeMap;
+pub(crate) mod message;
+pub(crate) mod state;
+
 use std::sync::Arc;
 
-use prost::{Message as _, Name};
-use prost_types::Any;
-
-use super::activity::BLOB_BYTES_MAX;
-use super::commands::Commands;
-use super::effects::Notice;
-use super::error::Refusal;
-use super::error::Rejected;
-use super::event::{Attributes, EventId, HistoryEvent};
-use super::failure::cut_causes;
-use super::history::DamagedEvent;
-use super::run::Run;
-use super::time::Time;
-use super::workflow_task::TaskKind;
 use crate::api::enums::WorkflowTaskFailedCause;
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{ApplicationFailureInfo, Failure};
@@ -26,144 +14,18 @@ use crate::api::history::{
     WorkflowExecutionUpdateAcceptedEventAttributes, WorkflowExecutionUpdateCompletedEventAttributes,
 };
 use crate::api::protocol::Message;
-use crate::api::protocol::message::SequencingId;
-use crate::api::update::{Acceptance, Outcome, Rejection, Request, Response, outcome};
-
-const IN_FLIGHT_MAX: usize = 10;
-const IN_FLIGHT_BYTES_MAX: usize = 20 * 1024 * 1024;
-const TOTAL_MAX: usize = 2000;
-/// From this many on, workers are told to continue as new.
-const NEARLY_TOO_MANY: usize = TOTAL_MAX * 9 / 10;
-
-/// How far an update has come.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum UpdateProgress {
-    Admitted,
-    Accepted,
-    Completed(Box<Outcome>),
-}
-
-/// Where the state has an update.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum UpdateState {
-    Admitted,
-    Accepted,
-    /// The event holds the outcome.
-    Completed(EventId),
-}
-
-/// News of an update for those who wait for it.
-#[derive(Clone, Debug)]
-pub(crate) enum UpdateNotice {
-    Accepted,
-    Completed(Box<Outcome>),
-    Aborted(Refusal),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Admitted,
-    /// A worker has it.
-    Sent,
-    Accepted {
-        event_id: EventId,
-    },
-}
-
-#[derive(Clone, Debug)]
-struct Update {
-    /// Order of admission.
-    number: u64,
-    request: Arc<Request>,
-    stage: Stage,
-}
-
-/// The updates of one run.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Updates {
-    live: BTreeMap<Arc<str>, Update>,
-    /// The completed ones, by the event that holds the outcome.
-    completed: BTreeMap<Arc<str>, EventId>,
-    next_number: u64,
-}
-
-impl Updates {
-    pub(crate) fn nearly_too_many(&self) -> bool {
-        self.live.len() + self.completed.len() >= NEARLY_TOO_MANY
-    }
-
-    pub(super) fn find(&self, id: &str) -> Option<UpdateState> {
-        match self.live.get(id) {
-            Some(update) if matches!(update.stage, Stage::Accepted { .. }) => Some(UpdateState::Accepted),
-            Some(_) => Some(UpdateState::Admitted),
-            None => self.completed.get(id).map(|event_id| UpdateState::Completed(*event_id)),
-        }
-    }
-
-    /// Whether an update waits to be sent, or for the worker's answer to that.
-    pub(crate) fn wait_to_be_sent(&self) -> bool {
-        self.live.values().any(|update| matches!(update.stage, Stage::Admitted | Stage::Sent))
-    }
-
-    /// The messages that go with a started workflow task, in order of admission.
-    pub(crate) fn send(&mut self, started_event_id: EventId, again: bool) -> Vec<Message> {
-        let mut sent: Vec<_> = self
-            .live
-            .iter_mut()
-            .filter(|(_, update)| update.stage == Stage::Admitted || (again && update.stage == Stage::Sent))
-            .map(|(id, update)| {
-                update.stage = Stage::Sent;
-                let message = Message {
-                    id: format!("{id}/request"),
-                    protocol_instance_id: id.to_string(),
-                    sequencing_id: Some(SequencingId::EventId(started_event_id - 1)),
-                    body: Some(any(&*update.request)),
-                };
-                (update.number, message)
-            })
-            .collect();
-        sent.sort_by_key(|(number, _)| *number);
-        sent.into_iter().map(|(_, message)| message).collect()
-    }
-
-    fn check_room(&self, request: &Request) -> Result<(), Refusal> {
-        if self.live.len() >= IN_FLIGHT_MAX {
-            return Err(Refusal::TooMany(format!(
-                "limit on number of concurrent in-flight updates has been reached ({IN_FLIGHT_MAX})"
-            )));
-        }
-        let bytes: usize = self.live.values().map(|update| update.request.encoded_len()).sum();
-        if bytes + request.encoded_len() > IN_FLIGHT_BYTES_MAX {
-            return Err(Refusal::TooMany(format!(
-                "limit on total size of in-flight updates has been reached ({IN_FLIGHT_BYTES_MAX} bytes)"
-            )));
-        }
-        self.check_total()
-    }
-
-    fn check_total(&self) -> Result<(), Refusal> {
-        if self.live.len() + self.completed.len() >= TOTAL_MAX {
-            return Err(Refusal::FailedPrecondition(format!(
-                "The limit on the total number of distinct updates in this workflow has been reached ({TOTAL_MAX})."
-            )));
-        }
-        Ok(())
-    }
-
-    /// Those that history knows.
-    #[cfg(test)]
-    pub(super) fn written(&self) -> impl std::fmt::Debug + use<> {
-        let accepted = |update: &Update| matches!(update.stage, Stage::Accepted { .. }).then_some(update.stage);
-        let live: Vec<_> = self.live.iter().filter_map(|(id, it)| Some((id.clone(), accepted(it)?))).collect();
-        (live, self.completed.clone())
-    }
-
-    fn admit(&mut self, id: Arc<str>, request: Request) {
-        let update = Update { number: self.next_number, request: Arc::new(request), stage: Stage::Admitted };
-        self.next_number += 1;
-        self.live.insert(id, update);
-    }
-}
+use crate::api::update::{Acceptance, Outcome, Request, Response, outcome};
+use crate::engine::commands::Commands;
+use crate::engine::effects::Notice;
+use crate::engine::error::{Refusal, Rejected};
+use crate::engine::event::{Attributes, EventId, HistoryEvent};
+use crate::engine::history::DamagedEvent;
+use crate::engine::payload::BLOB_BYTES_MAX;
+use crate::engine::run::Run;
+use crate::engine::time::Time;
+use crate::engine::update::message::{MessageBody, type_name};
+use crate::engine::update::state::{Stage, Update, UpdateNotice, UpdateProgress, UpdateState};
+use crate::engine::workflow_task::state::TaskKind;
 
 impl Run {
     /// How far an update has come, if the run knows it.
@@ -198,7 +60,11 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn place_message(&mut self, message_id: &str, commands: &mut Commands) -> Result<(), Rejected> {
+    pub(in crate::engine) fn place_message(
+        &mut self,
+        message_id: &str,
+        commands: &mut Commands,
+    ) -> Result<(), Rejected> {
         let message = commands
             .messages
             .iter_mut()
@@ -214,7 +80,7 @@ impl Run {
     }
 
     /// Handles one message of a completion.
-    pub(super) fn handle_message(&mut self, message: Message, now: Time) -> Result<(), Rejected> {
+    pub(in crate::engine) fn handle_message(&mut self, message: Message, now: Time) -> Result<(), Rejected> {
         let bad = |detail: String| Rejected::new(WorkflowTaskFailedCause::BadUpdateWorkflowExecutionMessage, detail);
         let id: Arc<str> = message.protocol_instance_id.as_str().into();
         let Some(body) = message.body else {
@@ -315,7 +181,7 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn apply_update_accepted(
+    pub(in crate::engine) fn apply_update_accepted(
         &mut self,
         event_id: EventId,
         accepted: &WorkflowExecutionUpdateAcceptedEventAttributes,
@@ -332,7 +198,7 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn apply_update_completed(
+    pub(in crate::engine) fn apply_update_completed(
         &mut self,
         event_id: EventId,
         completed: &WorkflowExecutionUpdateCompletedEventAttributes,
@@ -350,7 +216,7 @@ impl Run {
     }
 
     /// Rejects what the worker got and did not answer: it would be sent again and again otherwise.
-    pub(super) fn reject_unanswered_updates(&mut self) {
+    pub(in crate::engine) fn reject_unanswered_updates(&mut self) {
         for id in self.updates_in(|stage| stage == Stage::Sent) {
             self.reject_update(
                 id,
@@ -364,7 +230,7 @@ impl Run {
     }
 
     /// The server rejected a completion: callers whose update no worker has accepted hear of it.
-    pub(super) fn abort_updates_of_failed_task(&mut self) {
+    pub(in crate::engine) fn abort_updates_of_failed_task(&mut self) {
         for id in self.updates_in(|stage| !matches!(stage, Stage::Accepted { .. })) {
             let sent = self.state.updates.live.remove(&id).is_some_and(|update| update.stage == Stage::Sent);
             let refusal = if sent {
@@ -379,7 +245,7 @@ impl Run {
     }
 
     /// The run is closed: accepted updates fail, the others never happened.
-    pub(super) fn abort_updates_of_closed_run(&mut self) {
+    pub(in crate::engine) fn abort_updates_of_closed_run(&mut self) {
         for (id, update) in std::mem::take(&mut self.state.updates.live) {
             let notice = match update.stage {
                 Stage::Accepted { .. } => UpdateNotice::Completed(Box::new(cut_off_by_close())),
@@ -419,51 +285,6 @@ pub(crate) fn cut_off_by_close() -> Outcome {
     Outcome { value: Some(outcome::Value::Failure(failure)) }
 }
 
-/// Whether a message only says no.
-pub(super) fn is_rejection(message: &Message) -> bool {
-    message.body.as_ref().is_some_and(|body| type_name(body) == Rejection::full_name())
-}
-
-/// What a worker replies about an update.
-enum MessageBody {
-    Acceptance(Acceptance),
-    Rejection(Rejection),
-    Response(Response),
-}
-
-impl MessageBody {
-    fn read(body: &Any) -> Result<Self, String> {
-        let name = type_name(body);
-        let bytes = body.value.as_slice();
-        let read = if name == Acceptance::full_name() {
-            Acceptance::decode(bytes).map(Self::Acceptance)
-        } else if name == Rejection::full_name() {
-            Rejection::decode(bytes).map(Self::Rejection)
-        } else if name == Response::full_name() {
-            Response::decode(bytes).map(Self::Response)
-        } else {
-            return Err(format!("Message type {name} not supported"));
-        };
-        let mut read = read.map_err(|error| format!("unable to unmarshal request: {error}"))?;
-        if let Some(failure) = read.failure() {
-            // Read here, it must be readable in an event, too.
-            cut_causes(failure);
-        }
-        Ok(read)
-    }
-
-    fn failure(&mut self) -> Option<&mut Failure> {
-        match self {
-            Self::Acceptance(_) => None,
-            Self::Rejection(rejection) => rejection.failure.as_mut(),
-            Self::Response(response) => match response.outcome.as_mut()?.value.as_mut()? {
-                outcome::Value::Failure(failure) => Some(failure),
-                outcome::Value::Success(_) => None,
-            },
-        }
-    }
-}
-
 fn application_failure(kind: &str, message: &str) -> Failure {
     Failure {
         message: message.to_owned(),
@@ -475,12 +296,4 @@ fn application_failure(kind: &str, message: &str) -> Failure {
         })),
         ..Default::default()
     }
-}
-
-fn any<M: Name>(message: &M) -> Any {
-    Any { type_url: format!("type.googleapis.com/{}", M::full_name()), value: message.encode_to_vec() }
-}
-
-fn type_name(any: &Any) -> &str {
-    any.type_url.rsplit('/').next().unwrap_or_default()
 }

@@ -1,0 +1,124 @@
+//! An activity that has not finished, and the attempt that a worker has.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::common::{Payloads, Priority};
+use crate::api::failure::Failure;
+use crate::api::history::ActivityTaskScheduledEventAttributes;
+use crate::engine::event::EventId;
+use crate::engine::retry::RetryPolicy;
+use crate::engine::time::{Time, duration};
+
+/// The times that matter to an activity. Due together, they happen in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ActivityDeadline {
+    /// The pause before the next attempt is over.
+    Retry,
+    StartToClose,
+    ScheduleToStart,
+    ScheduleToClose,
+    Heartbeat,
+}
+
+/// An attempt that a worker has.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) time: Time,
+    pub(crate) request_id: Arc<str>,
+    pub(crate) identity: Arc<str>,
+}
+
+/// An activity that has not finished.
+#[derive(Clone, Debug)]
+pub(crate) struct Activity {
+    pub(crate) scheduled_event_id: EventId,
+    pub(crate) activity_id: Arc<str>,
+    pub(crate) activity_type: Arc<str>,
+    pub(crate) task_queue: Arc<str>,
+    /// Zero means none, for all four.
+    pub(crate) schedule_to_close: Duration,
+    pub(crate) schedule_to_start: Duration,
+    pub(crate) start_to_close: Duration,
+    pub(crate) heartbeat: Duration,
+    pub(crate) retry: Arc<RetryPolicy>,
+    pub(crate) priority: Option<Priority>,
+    pub(crate) first_scheduled: Time,
+    /// Of the current attempt; in the future while it waits for its time.
+    pub(crate) scheduled: Time,
+    /// Whether the current attempt waits for its time.
+    pub(crate) backing_off: bool,
+    pub(crate) attempt: i32,
+    pub(crate) started: Option<Attempt>,
+    /// The event that asked for cancellation.
+    pub(crate) cancel_requested: Option<EventId>,
+    pub(crate) heartbeat_details: Option<Payloads>,
+    pub(crate) last_heartbeat: Option<Time>,
+    pub(crate) last_failure: Option<Failure>,
+    pub(crate) last_identity: Arc<str>,
+    pub(crate) last_attempt_complete: Option<Time>,
+}
+
+impl Activity {
+    /// The activity that a scheduled event tells of, waiting for its first attempt.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the event's retry policy or timeouts.
+    pub(in crate::engine) fn of_event(
+        id: EventId,
+        time: Time,
+        scheduled: &ActivityTaskScheduledEventAttributes,
+    ) -> Result<Self, String> {
+        let read = |wire: &Option<prost_types::Duration>| {
+            duration(wire.as_ref()).map_err(|error| format!("a timeout of activity {}: {error}", scheduled.activity_id))
+        };
+        let name = |name: &str| Arc::<str>::from(name);
+        Ok(Self {
+            scheduled_event_id: id,
+            activity_id: name(&scheduled.activity_id),
+            activity_type: name(scheduled.activity_type.as_ref().map_or("", |kind| &kind.name)),
+            task_queue: name(scheduled.task_queue.as_ref().map_or("", |queue| &queue.name)),
+            schedule_to_close: read(&scheduled.schedule_to_close_timeout)?,
+            schedule_to_start: read(&scheduled.schedule_to_start_timeout)?,
+            start_to_close: read(&scheduled.start_to_close_timeout)?,
+            heartbeat: read(&scheduled.heartbeat_timeout)?,
+            retry: Arc::new(RetryPolicy::read(scheduled.retry_policy.as_ref())?),
+            priority: scheduled.priority.clone(),
+            first_scheduled: time,
+            scheduled: time,
+            backing_off: false,
+            attempt: 1,
+            started: None,
+            cancel_requested: None,
+            heartbeat_details: None,
+            last_heartbeat: None,
+            last_failure: None,
+            last_identity: name(""),
+            last_attempt_complete: None,
+        })
+    }
+
+    /// After this moment there is no further attempt.
+    pub(crate) fn expiration(&self) -> Option<Time> {
+        (!self.schedule_to_close.is_zero()).then(|| self.first_scheduled + self.schedule_to_close)
+    }
+
+    pub(in crate::engine) fn deadlines(&self) -> impl Iterator<Item = (Time, ActivityDeadline)> {
+        let timeout = |from: Time, after: Duration, kind| (!after.is_zero()).then(|| (from + after, kind));
+        let total = timeout(self.first_scheduled, self.schedule_to_close, ActivityDeadline::ScheduleToClose);
+        let [one, other] = match &self.started {
+            Some(attempt) => [
+                timeout(attempt.time, self.start_to_close, ActivityDeadline::StartToClose),
+                timeout(
+                    self.last_heartbeat.unwrap_or_default().max(attempt.time),
+                    self.heartbeat,
+                    ActivityDeadline::Heartbeat,
+                ),
+            ],
+            None if self.backing_off => [Some((self.scheduled, ActivityDeadline::Retry)), None],
+            None => [timeout(self.scheduled, self.schedule_to_start, ActivityDeadline::ScheduleToStart), None],
+        };
+        [total, one, other].into_iter().flatten()
+    }
+}

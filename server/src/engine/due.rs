@@ -1,0 +1,71 @@
+//! The deadlines of a run: armed, disarmed, and what each brings about.
+
+use crate::api::enums::RetryState;
+use crate::engine::deadline::Deadline;
+use crate::engine::effects::Close;
+use crate::engine::run::Run;
+use crate::engine::time::Time;
+
+impl Run {
+    /// Lets happen what is due, each kind in a step of its own.
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        while self.is_open()
+            && let Some(deadline) = self.take_due(now)
+        {
+            match deadline {
+                Deadline::ExecutionTimeout => self.time_out(RetryState::Timeout, now),
+                Deadline::RunTimeout => self.time_out(RetryState::RetryPolicyNotSet, now),
+                Deadline::FirstTask => {
+                    self.state.first_task_due = None;
+                    self.want_workflow_task(now);
+                }
+                Deadline::WorkflowTaskScheduleToStart => self.workflow_task_schedule_to_start(now),
+                Deadline::WorkflowTaskStartToClose => self.workflow_task_start_to_close(now),
+                Deadline::Timer(started, id) => self.fire_timers(started, id, now),
+                Deadline::Activity(id, kind) => {
+                    self.activity_deadline(id, kind, now);
+                    while let Some(Deadline::Activity(..)) = self.first_due(now)
+                        && let Some(Deadline::Activity(id, kind)) = self.take_due(now)
+                    {
+                        self.activity_deadline(id, kind, now);
+                    }
+                }
+            }
+            self.close_step(now, Close::Write);
+        }
+    }
+
+    pub(super) fn arm(&mut self, at: Time, deadline: Deadline) {
+        self.state.deadlines.insert((at, deadline));
+    }
+
+    pub(super) fn disarm(&mut self, at: Time, deadline: Deadline) {
+        self.state.deadlines.remove(&(at, deadline));
+    }
+
+    /// The next moment at which something happens by itself.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.state.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the first deadline that is due.
+    pub(super) fn take_due(&mut self, now: Time) -> Option<Deadline> {
+        if self.next_deadline()? > now {
+            return None;
+        }
+        self.state.deadlines.pop_first().map(|(_, deadline)| deadline)
+    }
+
+    /// The first deadline, when it is due.
+    pub(super) fn first_due(&self, now: Time) -> Option<&Deadline> {
+        self.state.deadlines.first().filter(|(at, _)| *at <= now).map(|(_, deadline)| deadline)
+    }
+
+    #[cfg(test)]
+    pub(super) fn deadlines_but_of_workflow_tasks(&self) -> Vec<&(Time, Deadline)> {
+        let of_task = |deadline: &Deadline| {
+            matches!(deadline, Deadline::WorkflowTaskScheduleToStart | Deadline::WorkflowTaskStartToClose)
+        };
+        self.state.deadlines.iter().filter(|(_, deadline)| !of_task(deadline)).collect()
+    }
+}
