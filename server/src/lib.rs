@@ -21,7 +21,8 @@ pub use grpc::{Operator, TestTime};
 pub use service::builder::EngineBuilder;
 pub use service::calls::call::LetsTimeJump;
 pub use service::calls::workflow::Workflows;
-pub use service::host::{Awake, Engine, EngineError, Jumping, Settled, Step, Stepper};
+pub use service::error::EngineError;
+pub use service::host::{Awake, Engine, Jumping, Settled, Step, Stepper};
 #[doc(hidden)]
 pub use store::CommitStep;
 pub use store::{BackupError, backup};

@@ -1,9 +1,6 @@
 //! What keeps a skipping clock from jumping: work under way, and locks.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use super::timers::Timers;
 
 /// Something that stops jumps while it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +40,7 @@ const KINDS: [(Holder, &str); 10] = [
     (Holder::Stepper, "callers who skip from deadline to deadline"),
 ];
 
-/// Counts what is under way. It is guarded by the lock of the deadlines: see [`Timers`].
+/// Counts what is under way. It is guarded by the lock of the deadlines: see [`Timers`](super::timers::Timers).
 #[derive(Debug, Default)]
 pub(super) struct Holders {
     counts: [i64; KINDS.len()],
@@ -73,22 +70,6 @@ impl Holders {
             .map(|(count, name)| format!("{count} {name}"))
             .collect();
         if each.is_empty() { "nothing under way".to_owned() } else { format!("under way: {}", each.join(", ")) }
-    }
-}
-
-/// One thing under way, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Hold {
-    /// `None` on a real clock, which nothing holds.
-    pub(super) timers: Option<Arc<Timers>>,
-    pub(super) kind: Holder,
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        if let Some(timers) = &self.timers {
-            timers.release(self.kind);
-        }
     }
 }
 

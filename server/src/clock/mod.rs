@@ -10,8 +10,8 @@ pub(crate) mod timers;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+pub(crate) use holders::Holder;
 pub use holders::UnbalancedUnlock;
-pub(crate) use holders::{Hold, Holder};
 
 use crate::engine::time::Time;
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::holders::{Holders, Locks, UnbalancedUnlock};
-use super::{Clock, Hold, Holder};
+use super::{Clock, Holder};
 use crate::engine::time::Time;
 
 /// The wall clock may be set, or the machine sleep: the thread looks up at least this often.
@@ -189,7 +189,7 @@ impl Timers {
         Hold { timers, kind }
     }
 
-    pub(super) fn release(&self, kind: Holder) {
+    fn release(&self, kind: Holder) {
         let mut set = self.set();
         set.holders.change(kind, -1);
         self.look_again(&mut set);
@@ -374,6 +374,22 @@ impl Timers {
     #[cfg(test)]
     pub(crate) fn interleave(&self, between: Option<Arc<dyn Fn() + Send + Sync>>) {
         *self.after_change.lock().unwrap_or_else(PoisonError::into_inner) = between;
+    }
+}
+
+/// One thing under way, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    /// `None` on a real clock, which nothing holds.
+    timers: Option<Arc<Timers>>,
+    kind: Holder,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(timers) = &self.timers {
+            timers.release(self.kind);
+        }
     }
 }
 

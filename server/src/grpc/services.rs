@@ -16,8 +16,8 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::Operator;
 use super::health::HealthService;
+use super::operator::Operator;
 use crate::service::calls::handover::Handover;
 use crate::stop::StopNotice;
 

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::clock::timers::{Backlog, Timers};
-use crate::clock::{Hold, Holder};
+use crate::clock::Holder;
+use crate::clock::timers::{Backlog, Hold, Timers};
 use crate::engine::time::Time;
 use crate::model::NamespaceKey;
 

@@ -1,6 +1,6 @@
 //! How an engine is started.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,10 @@ use crate::engine::time::Time;
 use crate::model::HistoryBatch;
 use crate::namespaces::{NamespaceError, Namespaces};
 use crate::service::core::Core;
-use crate::service::host::{Engine, EngineError};
-use crate::store::{BUSY_WAIT, CommitHook, CommitStep, FileOptions, OpenError, Opened, SqliteStore, Store};
+use crate::service::error::EngineError;
+use crate::service::handle::Handle;
+use crate::service::host::Engine;
+use crate::store::{BUSY_WAIT, CommitHook, CommitStep, FileOptions, FileView, OpenError, Opened, SqliteStore, Store};
 
 /// What an engine is started with.
 #[derive(Clone, Debug, Default)]
@@ -120,8 +122,57 @@ impl EngineBuilder {
     }
 }
 
+impl Engine {
+    /// Says what the engine is to be like.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// Starts an engine that keeps everything in memory.
+    ///
+    /// # Errors
+    ///
+    /// A system out of memory or threads.
+    pub fn memory(clock: ClockMode) -> Result<Self, EngineError> {
+        Self::builder().clock(clock).build()
+    }
+
+    /// Opens the engine in an SQLite file, which is made if there is none: what was under way in it goes on. See
+    /// [`EngineBuilder::file`].
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the file, and what to do about it; or a system out of memory or threads.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, EngineError> {
+        Self::builder().file(path).build()
+    }
+
+    /// Opens the engine in a file to look at it, also while another process has it open: what lists, descriptions and
+    /// histories say is in the file. Nothing goes on here, and calls that change something fail. A run that was asked for
+    /// stays as it was then, so that an engine like this is for a few calls.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the file, and what to do about it.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, EngineError> {
+        let (view, viewed) = FileView::open(path.as_ref()).map_err(|error| EngineError::Store(error.to_string()))?;
+        let store: Arc<dyn Store> = Arc::new(view);
+        let namespaces = Namespaces::load(Arc::clone(&store)).map_err(|error| EngineError::Store(error.to_string()))?;
+        let mode = if viewed.clock == "skipping" { ClockMode::Skipping } else { ClockMode::Real };
+        let last_event = viewed.last_batch.as_ref().and_then(last_event_time).unwrap_or_default();
+        let core = Core::new(Clock::new(mode, last_event), store, Arc::new(namespaces), false);
+        Ok(Self { handle: Arc::new(Handle::idle(core)) })
+    }
+
+    fn start(core: Arc<Core>) -> Result<Self, EngineError> {
+        let mut handle = Handle::idle(core);
+        handle.start()?;
+        Ok(Self { handle: Arc::new(handle) })
+    }
+}
+
 /// When the last event of a batch happened.
-pub(super) fn last_event_time(batch: &HistoryBatch) -> Option<Time> {
+fn last_event_time(batch: &HistoryBatch) -> Option<Time> {
     let events = history::decode_all(std::slice::from_ref(batch)).inspect_err(|error| {
         tracing::warn!(
             "whether the clock of this machine was set back is unknown: the last history written is damaged: {error}"

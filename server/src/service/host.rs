@@ -1,28 +1,20 @@
 //! An engine and its threads.
 
-use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::RecvTimeoutError;
-use std::sync::{Arc, Weak, mpsc};
-use std::thread;
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::Duration;
 
 use everloop_proto::temporal::api::operatorservice::v1::operator_service_server::OperatorServiceServer;
 use everloop_proto::temporal::api::testservice::v1::test_service_server::TestServiceServer;
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::WorkflowServiceServer;
 
-use crate::clock::timers::{Jumped, Waiting};
-use crate::clock::{Clock, ClockMode, Hold, Holder, UnbalancedUnlock};
+use crate::clock::timers::{Hold, Jumped, Waiting};
+use crate::clock::{Holder, UnbalancedUnlock};
 use crate::grpc::{Operator, TestTime};
-use crate::namespaces::Namespaces;
-use crate::service::builder::{EngineBuilder, last_event_time};
 use crate::service::calls::workflow::Workflows;
-use crate::service::core::Core;
-use crate::service::runs::recovery;
-use crate::store::{FileView, Store, StoreError};
+use crate::service::error::EngineError;
+use crate::service::handle::Handle;
+use crate::store::StoreError;
 
 /// A server of durable workflows inside this process.
 ///
@@ -33,88 +25,7 @@ pub struct Engine {
     pub(in crate::service) handle: Arc<Handle>,
 }
 
-/// Why an engine does not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EngineError {
-    /// The storage cannot be opened. The text says what is wrong and what to do about it.
-    #[error("{0}")]
-    Store(String),
-    /// Another process has the file open, or another engine of this one. The text says which, and what to do.
-    #[error("{message}")]
-    InUse { pid: Option<u32>, message: String },
-    /// A name that cannot be a namespace.
-    #[error("cannot use namespace: {0}")]
-    Namespace(String),
-    /// The system gives no thread.
-    #[error("cannot start a thread: {0}")]
-    Thread(#[from] io::Error),
-}
-
-/// How often runs are looked for whose retention is over.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
-
-/// Lets go of runs that have been closed for longer than their namespace keeps them, until the sender is dropped.
-fn keep_house(core: &Weak<Core>, ended: &mpsc::Receiver<()>) {
-    loop {
-        let Some(core) = core.upgrade() else { return };
-        core.forget_expired();
-        drop(core);
-        if ended.recv_timeout(HOUSEKEEPING) != Err(RecvTimeoutError::Timeout) {
-            return;
-        }
-    }
-}
-
 impl Engine {
-    pub(super) fn start(core: Arc<Core>) -> Result<Self, EngineError> {
-        let mut handle = Handle { core, open_runs: 0, keeping_house: None, threads: Vec::new() };
-        handle.start()?;
-        Ok(Self { handle: Arc::new(handle) })
-    }
-
-    /// Says what the engine is to be like.
-    pub fn builder() -> EngineBuilder {
-        EngineBuilder::default()
-    }
-
-    /// Starts an engine that keeps everything in memory.
-    ///
-    /// # Errors
-    ///
-    /// A system out of memory or threads.
-    pub fn memory(clock: ClockMode) -> Result<Self, EngineError> {
-        Self::builder().clock(clock).build()
-    }
-
-    /// Opens the engine in an SQLite file, which is made if there is none: what was under way in it goes on. See
-    /// [`EngineBuilder::file`].
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the file, and what to do about it; or a system out of memory or threads.
-    pub fn open(path: impl Into<PathBuf>) -> Result<Self, EngineError> {
-        Self::builder().file(path).build()
-    }
-
-    /// Opens the engine in a file to look at it, also while another process has it open: what lists, descriptions and
-    /// histories say is in the file. Nothing goes on here, and calls that change something fail. A run that was asked for
-    /// stays as it was then, so that an engine like this is for a few calls.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the file, and what to do about it.
-    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, EngineError> {
-        let (view, viewed) = FileView::open(path.as_ref()).map_err(|error| EngineError::Store(error.to_string()))?;
-        let store: Arc<dyn Store> = Arc::new(view);
-        let namespaces = Namespaces::load(Arc::clone(&store)).map_err(|error| EngineError::Store(error.to_string()))?;
-        let mode = if viewed.clock == "skipping" { ClockMode::Skipping } else { ClockMode::Real };
-        let last_event = viewed.last_batch.as_ref().and_then(last_event_time).unwrap_or_default();
-        let core = Core::new(Clock::new(mode, last_event), store, Arc::new(namespaces), false);
-        let handle = Handle { core, open_runs: 0, keeping_house: None, threads: Vec::new() };
-        Ok(Self { handle: Arc::new(handle) })
-    }
-
     /// Why calls that change something fail, and what to do instead; `None` unless the engine was opened with
     /// [`Engine::open_read_only`].
     #[must_use]
@@ -325,58 +236,6 @@ impl Stepper {
             Jumped::Yes => Step::Jumped,
             Jumped::Held => Step::Held,
             Jumped::NoDeadline => Step::NoDeadline,
-        }
-    }
-}
-
-/// Keeps an engine going.
-#[derive(Debug)]
-pub(in crate::service) struct Handle {
-    pub(in crate::service) core: Arc<Core>,
-    open_runs: usize,
-    keeping_house: Option<mpsc::Sender<()>>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl Handle {
-    /// Starts the engine's threads, and what its file has to go on with.
-    fn start(&mut self) -> Result<(), EngineError> {
-        let timers = Arc::clone(&self.core.timers);
-        let backlog = Arc::clone(&self.core.matching);
-        self.spawn("everloop-timers", move || timers.run(&*backlog))?;
-        let (open_runs, busy) = self.core.take_over().map_err(|error| EngineError::Store(error.to_string()))?;
-        self.open_runs = open_runs;
-        if !busy.is_empty() {
-            let core = Arc::downgrade(&self.core);
-            let hold = self.core.timers.hold(Holder::Recovery);
-            self.spawn("everloop-recovery", move || recovery::load_all(&core, busy, hold))?;
-        }
-        if self.core.store.outlives_process() {
-            let (end, ended) = mpsc::channel();
-            let core = Arc::downgrade(&self.core);
-            self.spawn("everloop-housekeeping", move || keep_house(&core, &ended))?;
-            self.keeping_house = Some(end);
-        }
-        Ok(())
-    }
-
-    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(run)?);
-        Ok(())
-    }
-}
-
-/// When the last handle is dropped, so is the store, and its file can be opened again.
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.core.is_stopping.store(true, Ordering::Relaxed);
-        self.core.timers.stop();
-        self.keeping_house = None;
-        for thread in self.threads.drain(..) {
-            if thread.thread().id() != thread::current().id() {
-                // It ends early only by a panic, which its own thread has reported.
-                let _ = thread.join();
-            }
         }
     }
 }

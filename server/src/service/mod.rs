@@ -6,6 +6,8 @@
 pub(crate) mod builder;
 pub(crate) mod calls;
 pub(crate) mod core;
+pub(crate) mod error;
+pub(crate) mod handle;
 pub(crate) mod host;
 pub(crate) mod runs;
 

@@ -1,4 +1,4 @@
-//! The folders of `runtime/src` form layers: each imports only from those below it.
+//! The folders of `runtime/src` form layers, and those of `server/src` too: each imports only from those below it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -6,32 +6,77 @@ use std::path::{Path, PathBuf};
 use super::files::SourceFile;
 use super::{assert_none, rust_files};
 
-const RUNTIME: &str = "runtime/src";
+/// A crate and its folders and single files, lowest layer first; `lib.rs` is above all of them. Two in one layer may import
+/// each other.
+struct Layers {
+    sources: &'static str,
+    layers: &'static [&'static [&'static str]],
+}
 
-/// The folders and single files of `runtime/src`, lowest layer first; `lib.rs` is above all of them. Two in one layer may
-/// import each other. `client` and `workflow` do: a workflow's trait names the handle that a client makes for it.
-const LAYERS: &[&[&str]] = &[
-    &["raw"],
-    &["tasks"],
-    &["notice"],
-    &["data"],
-    &["errors"],
-    &["history"],
-    &["executor"],
-    &["activity"],
-    &["embedded"],
-    &["client", "workflow"],
-    &["returned"],
-    &["registry"],
-    &["worker"],
-    &["testing"],
-];
+/// `client` and `workflow` import each other: a workflow's trait names the handle that a client makes for it.
+const RUNTIME: Layers = Layers {
+    sources: "runtime/src",
+    layers: &[
+        &["raw"],
+        &["tasks"],
+        &["notice"],
+        &["data"],
+        &["errors"],
+        &["history"],
+        &["executor"],
+        &["activity"],
+        &["embedded"],
+        &["client", "workflow"],
+        &["returned"],
+        &["registry"],
+        &["worker"],
+        &["testing"],
+    ],
+};
+
+/// `grpc` and `service` import each other: an engine makes its operator and test services, and they call the engine.
+const SERVER: Layers = Layers {
+    sources: "server/src",
+    layers: &[
+        &["api"],
+        &["model"],
+        &["stop"],
+        &["unheard"],
+        &["engine"],
+        &["visibility"],
+        &["store"],
+        &["status"],
+        &["clock"],
+        &["matching"],
+        &["namespaces"],
+        &["service", "grpc"],
+    ],
+};
 
 #[test]
 fn folders_of_the_runtime_import_only_lower_layers() {
-    let position = |module: &str| LAYERS.iter().position(|layer| layer.contains(&module));
+    assert_layered(&RUNTIME);
+}
+
+#[test]
+fn folders_of_the_server_import_only_lower_layers() {
+    assert_layered(&SERVER);
+}
+
+#[test]
+fn executor_imports_only_data_errors_and_raw() {
+    assert_imports_only(&RUNTIME, "executor", &["data", "errors", "raw"]);
+}
+
+#[test]
+fn engine_imports_only_the_protocol_and_the_model() {
+    assert_imports_only(&SERVER, "engine", &["api", "model"]);
+}
+
+fn assert_layered(of: &Layers) {
+    let position = |module: &str| of.layers.iter().position(|layer| layer.contains(&module));
     let mut findings = Vec::new();
-    for import in imports() {
+    for import in imports(of.sources) {
         match (position(&import.from), position(&import.to)) {
             (Some(from), Some(to)) if from >= to => {}
             (Some(_), Some(_)) => findings.push(format!("{import}, a higher layer than `{}`", import.from)),
@@ -42,12 +87,11 @@ fn folders_of_the_runtime_import_only_lower_layers() {
     assert_none(&findings);
 }
 
-#[test]
-fn executor_imports_only_data_errors_and_raw() {
-    let imports = imports();
-    assert!(imports.iter().any(|import| import.from == "executor"), "the executor's imports are found");
-    let others = imports.iter().filter(|import| import.from == "executor");
-    let others = others.filter(|import| !["data", "errors", "raw"].contains(&import.to.as_str()));
+fn assert_imports_only(of: &Layers, module: &str, allowed: &[&str]) {
+    let imports = imports(of.sources);
+    assert!(imports.iter().any(|import| import.from == module), "the imports of {module} are found");
+    let others = imports.iter().filter(|import| import.from == module);
+    let others = others.filter(|import| !allowed.contains(&import.to.as_str()));
     assert_none(&others.map(ToString::to_string).collect::<Vec<_>>());
 }
 
@@ -65,8 +109,11 @@ impl std::fmt::Display for Import {
     }
 }
 
-fn imports() -> Vec<Import> {
-    let files: Vec<SourceFile> = rust_files().into_iter().filter(|file| file.path.starts_with(RUNTIME)).collect();
+fn imports(sources: &str) -> Vec<Import> {
+    // Programs are crates of their own.
+    let programs = Path::new(sources).join("bin");
+    let is_in = |file: &SourceFile| file.path.starts_with(sources) && !file.path.starts_with(&programs);
+    let files: Vec<SourceFile> = rust_files().into_iter().filter(is_in).collect();
     let homes = homes(&files);
     let tests = test_modules(&files);
     let mut imports = Vec::new();
@@ -89,8 +136,9 @@ fn imports() -> Vec<Import> {
 
 /// The path of a file's module below the crate; empty for the crate itself.
 fn module_path(path: &Path) -> Vec<String> {
-    let path = path.strip_prefix(RUNTIME).expect("only the files of the runtime are read").with_extension("");
-    let mut module: Vec<String> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    let path = path.with_extension("");
+    let parts = path.iter().map(|part| part.to_string_lossy().into_owned());
+    let mut module: Vec<String> = parts.skip_while(|part| part != "src").skip(1).collect();
     if module.last().is_some_and(|last| last == "mod" || last == "lib") {
         module.pop();
     }

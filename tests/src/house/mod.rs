@@ -121,5 +121,8 @@ fn the_engine_reports_the_version_of_the_server_that_tests_compare_it_with() {
     let modules = read("tests/reference/go.mod");
     let compared = modules.lines().find_map(|line| line.trim().strip_prefix("go.temporal.io/server v"));
     let reported = format!("COMPATIBLE_VERSION: &str = \"{}\"", compared.expect("go.mod names the server"));
-    assert!(read("server/src/service/info.rs").contains(&reported), "{reported}: not in server/src/service/info.rs");
+    assert!(
+        read("server/src/service/calls/info.rs").contains(&reported),
+        "{reported}: not in server/src/service/info.rs"
+    );
 }

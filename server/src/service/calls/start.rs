@@ -26,9 +26,8 @@ use crate::service::calls::handover::Handed;
 use crate::service::calls::poll::{StartedTask, is_versioned, started_task};
 use crate::service::core::Core;
 use crate::service::runs::closed::ClosedRun;
-use crate::service::runs::commit::Changed;
 use crate::service::runs::open::OpenRun;
-use crate::service::runs::slot::{Current, Slot, SlotKey, SlotState};
+use crate::service::runs::slot::{Changed, Current, Slot, SlotKey, SlotState};
 use crate::store::CommitSeq;
 
 /// What to do when the workflow id is taken.

@@ -13,7 +13,7 @@ use crate::api::workflowservice::*;
 use crate::clock::Holder;
 use crate::service::calls::call::Call;
 use crate::service::calls::failures::CarriesFailures as _;
-use crate::service::host::Handle;
+use crate::service::handle::Handle;
 
 /// A call under way.
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'a>>;

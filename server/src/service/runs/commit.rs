@@ -13,7 +13,7 @@ use crate::engine::time::Time;
 use crate::matching::{QueueKey, QueueKind};
 use crate::service::core::Core;
 use crate::service::runs::open::{CloseWaiter, OpenRun, end_wait};
-use crate::service::runs::slot::Slot;
+use crate::service::runs::slot::{Changed, Slot};
 use crate::service::runs::task::Task;
 use crate::store::{Wake, Write};
 
@@ -158,13 +158,6 @@ impl Core {
             }
         }
     }
-}
-
-/// One run's part in a transition, which ends with it.
-pub(in crate::service) struct Changed<'a> {
-    pub(in crate::service) slot: &'a Arc<Slot>,
-    pub(in crate::service) open: &'a mut OpenRun,
-    pub(in crate::service) close: Close,
 }
 
 /// What a transition writes: one write per batch, the first with everything else.

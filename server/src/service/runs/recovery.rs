@@ -9,8 +9,7 @@ use std::sync::{Arc, Weak};
 use prost::Message as _;
 use tonic::Status;
 
-use crate::clock::Hold;
-use crate::clock::timers::Due;
+use crate::clock::timers::{Due, Hold};
 use crate::engine::effects::Close;
 use crate::engine::fold::RunIds;
 use crate::engine::overlay::Overlay;
@@ -21,9 +20,8 @@ use crate::model::{HistoryBatch, RunKey, VisibilityRow};
 use crate::namespaces::Namespace;
 use crate::service::core::Core;
 use crate::service::runs::closed::ClosedRun;
-use crate::service::runs::commit::Changed;
 use crate::service::runs::open::OpenRun;
-use crate::service::runs::slot::{Current, Slot, SlotKey, SlotState, lock};
+use crate::service::runs::slot::{Changed, Current, Slot, SlotKey, SlotState, lock};
 use crate::store::{ReadLimit, StoreError, StoredRun, Wake};
 
 /// How much history one read of a recovery takes.

@@ -10,7 +10,6 @@ use crate::engine::time::Time;
 use crate::model::NamespaceKey;
 use crate::service::core::Core;
 use crate::service::runs::closed::ClosedRun;
-use crate::service::runs::commit::Changed;
 use crate::service::runs::open::OpenRun;
 use crate::store::CommitSeq;
 
@@ -85,6 +84,13 @@ impl Slot {
         core.let_idle_runs_go();
         answer
     }
+}
+
+/// One run's part in a transition, which ends with it.
+pub(in crate::service) struct Changed<'a> {
+    pub(in crate::service) slot: &'a Arc<Slot>,
+    pub(in crate::service) open: &'a mut OpenRun,
+    pub(in crate::service) close: Close,
 }
 
 impl Due for Slot {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::error::Category;
 
-use crate::workflow::Address;
+use crate::workflow::address::Address;
 
 /// `everloop workflow …`
 #[derive(Debug, Args)]

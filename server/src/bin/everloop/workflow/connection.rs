@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
@@ -17,6 +15,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::address::Address;
 use super::error::{CommandError, innermost};
+use super::place::Place;
 use crate::arguments::workflow::ServerArguments;
 
 /// How long it may take until somebody answers at all.
@@ -74,23 +73,6 @@ impl Target {
             namespace: namespace.map_or("default", String::as_str).to_owned(),
             authorization: authorization.transpose()?,
         })
-    }
-}
-
-/// Where the workflows are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    Server(Address),
-    /// A database, which is only read.
-    File(PathBuf),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Server(address) => address.fmt(f),
-            Self::File(file) => file.display().fmt(f),
-        }
     }
 }
 

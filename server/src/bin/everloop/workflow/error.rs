@@ -6,7 +6,7 @@ use std::io;
 use tonic::{Code, Status};
 
 use super::address::{Address, AddressError};
-use super::connection::Place;
+use super::place::Place;
 
 /// Why a command does not succeed.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 //! Everything goes through the protocol, so it works with any server that speaks it. One module per question; [`print`]
 //! has how things look.
 
-mod address;
+pub(crate) mod address;
 mod close;
 mod connection;
 mod count;
@@ -12,6 +12,7 @@ mod error;
 mod history;
 mod list;
 mod message;
+mod place;
 mod print;
 mod show;
 #[cfg(test)]
@@ -20,7 +21,6 @@ mod tests;
 use std::error::Error;
 use std::io::{self, ErrorKind, Write};
 
-pub(crate) use self::address::Address;
 use self::connection::{Connection, Target};
 use self::error::CommandError;
 use crate::arguments::workflow::{WorkflowArguments, WorkflowCommand};
