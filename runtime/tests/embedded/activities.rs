@@ -1,7 +1,7 @@
 //! Activities: attempts, heartbeats, cancellation, threads, completion from elsewhere.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use everloop::RetryPolicy;
@@ -9,7 +9,11 @@ use everloop::activity::{ActivityCancelReason, ActivityCancellationType, TaskTok
 use everloop::client::{HandleError, ResultError};
 use everloop::prelude::*;
 use everloop::worker::WorkerError;
-use tokio::sync::mpsc;
+use everloop::{
+    data::{PayloadCodec, PayloadCodecError},
+    raw,
+};
+use tokio::sync::{Notify, mpsc};
 
 #[derive(Clone)]
 struct Bench {
@@ -194,4 +198,63 @@ async fn an_activity_is_completed_from_elsewhere() {
         assert_eq!((failure.type_name(), failure.root_message()), (Some("Silence"), "nobody answered"));
     })
     .await;
+}
+
+/// A payload codec that never ends with a heartbeat, the first time.
+#[derive(Clone, Default)]
+struct HoldsHeartbeat {
+    begun: Arc<Notify>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl PayloadCodec for HoldsHeartbeat {
+    async fn encode(&self, payloads: Vec<raw::Payload>) -> Result<Vec<raw::Payload>, PayloadCodecError> {
+        if payloads.iter().any(|payload| payload.data.as_ref() == b"41") && !self.is_over.swap(true, Ordering::SeqCst) {
+            self.begun.notify_one();
+            std::future::pending::<()>().await;
+        }
+        Ok(payloads)
+    }
+
+    async fn decode(&self, payloads: Vec<raw::Payload>) -> Result<Vec<raw::Payload>, PayloadCodecError> {
+        Ok(payloads)
+    }
+}
+
+#[activities]
+impl HoldsHeartbeat {
+    /// Fails while its heartbeat is on its way.
+    #[activity]
+    async fn resume(&self, ctx: &ActivityContext) -> ActivityResult<Option<u32>> {
+        if ctx.info().attempt > 1 {
+            return ctx.heartbeat_details::<u32>().transpose().map_err(ActivityError::new);
+        }
+        ctx.heartbeat(41)?;
+        self.begun.notified().await;
+        Err(ActivityError::new("not yet"))
+    }
+}
+
+#[workflow]
+#[derive(Default)]
+struct Resumes;
+
+#[workflow]
+impl Resumes {
+    #[run]
+    async fn run(&self) -> WorkflowResult<Option<u32>> {
+        Ok(HoldsHeartbeat::resume().await?)
+    }
+}
+
+/// The next attempt goes on from there, although the worker gives up the call that carries the heartbeat.
+#[tokio::test]
+async fn details_of_a_heartbeat_on_its_way_go_along_with_the_failure() {
+    let codec = HoldsHeartbeat::default();
+    let client =
+        Client::builder("memory:?clock=skipping").payload_codec(codec.clone()).task_queue("resume").await.unwrap();
+    let worker = Worker::builder(&client, "resume").workflow::<Resumes>().activities(codec).build().unwrap();
+    let resumed =
+        worker.run_until(async { Ok::<_, Box<dyn std::error::Error>>(client.execute(Resumes::run()).await?) });
+    assert_eq!(resumed.await.unwrap(), Some(41));
 }

@@ -43,18 +43,19 @@ impl ActivityRunner {
         let heartbeats = async {
             loop {
                 let details = beats.next().await;
-                let sent = details.clone();
+                // Before they are sent: the attempt may end meanwhile, and its failure takes them along.
+                let earlier = last_sent.replace(details.clone());
                 match self.heartbeat(token, details).await {
                     Ok(Some(reason)) => cancel_once(reason),
                     Ok(None) => {}
                     Err(error) if error.is_unsendable() => {
                         // The attempt ends here; a thread that still runs it is told to stop.
                         cancel_once(ActivityCancelReason::NotFound);
+                        *last_sent = earlier;
                         break ActivityError::from(error.failure_of("the details of a heartbeat"));
                     }
                     Err(error) => tracing::debug!(%error, "a heartbeat was not sent"),
                 }
-                *last_sent = Some(sent);
                 tokio::time::sleep(interval).await;
             }
         };
