@@ -1,10 +1,13 @@
 //! Warnings for programs in which nobody listens to `tracing`.
 
+use std::io::{Write, stderr};
+
 use tracing::subscriber::NoSubscriber;
 
 /// Writes a warning to the standard error if nobody listens to `tracing`: else a program would wait for ever without a word.
 pub(crate) fn say_unless_heard(what: impl FnOnce() -> String) {
     if tracing::dispatcher::get_default(|listener| listener.is::<NoSubscriber>()) {
-        eprintln!("everloop: {} (`tracing_subscriber::fmt::init()` shows everything)", what());
+        // Unlike `eprintln!`, this does not panic when nobody reads the standard error any more.
+        let _ = writeln!(stderr(), "everloop: {} (`tracing_subscriber::fmt::init()` shows everything)", what());
     }
 }

@@ -242,6 +242,34 @@ async fn what_is_in_a_file_is_there_after_the_program_was_killed() {
     assert_eq!((again.run_id, again.started), (first.run_id, true), "the same request has the same answer");
 }
 
+/// Its output goes to a program that has ended, as with `everloop server start-dev 2>&1 | head -1`.
+#[tokio::test]
+async fn it_serves_on_when_nobody_reads_its_warnings() {
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    let mut process = program(&["server", "start-dev", "--port", "0", "--headless", "--log-level", "debug"])
+        .args(["--search-attribute", "a=Text"])
+        .stdout(Stdio::piped())
+        .stderr(closed())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(process.stdout.take().unwrap());
+    let mut server = Server { process, output, address: String::new() };
+    let mut line = String::new();
+    server.output.read_line(&mut line).unwrap();
+    server.address = line.trim().strip_prefix("listening on ").expect("it has started").to_owned();
+    let mut client = WorkflowServiceClient::new(server.connect().await);
+    for _ in 0..3 {
+        client.get_system_info(GetSystemInfoRequest {}).await.unwrap();
+    }
+
+    let status = program(&["backup", "--db-filename", "missing.db", "copy.db"]).stderr(closed()).status().unwrap();
+    assert_eq!(status.code(), Some(1), "an error that nobody reads ends the program as any other");
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn asked_to_terminate_it_answers_waiting_polls_and_ends_well() {

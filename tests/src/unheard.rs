@@ -4,8 +4,10 @@
 
 use std::{
     env,
+    error::Error,
     io::{self, BufRead, BufReader},
     process::{self, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
@@ -80,6 +82,66 @@ fn a_program_that_waits_prints_why() {
         let found = lines.iter().filter(|line| line.starts_with("everloop: ") && line.contains(expected)).count();
         assert_eq!(found, 1, "`{expected}` in:\n{}", lines.join("\n"));
     }
+}
+
+/// The test of a program whose standard error is a pipe that nobody reads.
+const UNREAD: &str = "unheard::a_program_whose_warnings_nobody_reads_goes_on";
+
+#[workflow]
+#[derive(Default)]
+struct FailsOnce;
+
+#[workflow]
+impl FailsOnce {
+    /// Fails its first task, which the worker prints.
+    #[run]
+    async fn run(&self) -> WorkflowResult<()> {
+        static HAS_FAILED: AtomicBool = AtomicBool::new(false);
+        assert!(HAS_FAILED.swap(true, Ordering::SeqCst), "the first task fails");
+        Ok(())
+    }
+}
+
+#[test]
+fn a_program_whose_warnings_nobody_reads_goes_on() {
+    if env::var_os(ROLE).is_some() {
+        process::exit(match fail_once() {
+            true => SUCCEEDED,
+            false => 1,
+        });
+    }
+    let (reader, writer) = io::pipe().expect("there are pipes");
+    drop(reader);
+    let program = env::current_exe().expect("the test knows where it is");
+    let ended = Command::new(program)
+        .args(["--exact", UNREAD, "--nocapture"])
+        .env(ROLE, "")
+        .stdout(Stdio::null())
+        .stderr(writer)
+        .status()
+        .expect("the test can be started again");
+    assert_eq!(ended.code(), Some(SUCCEEDED), "a task is lost that fails without anybody to read why");
+}
+
+/// The exit code of a program whose workflow has gone on.
+const SUCCEEDED: i32 = 7;
+
+/// Runs a workflow whose first task fails. Returns whether the server was told.
+fn fail_once() -> bool {
+    let runtime = Runtime::new().expect("a runtime starts");
+    let fails = async {
+        let client = Client::connect("memory:?clock=skipping").await?;
+        let worker = Worker::builder(&client, "fails-once").workflow::<FailsOnce>().build()?;
+        let story = async {
+            let handle = client.start(FailsOnce::run()).task_queue("fails-once").await?;
+            handle.result().await?;
+            let history = handle.history().await?;
+            Ok::<_, Box<dyn Error>>(history.event_names().any(|name| name == "WorkflowTaskFailed"))
+        };
+        worker.run_until(story).await
+    };
+    let ended = runtime.block_on(async { timeout(PATIENCE, fails).await });
+    matches!(ended, Ok(Ok(true)))
 }
 
 /// Starts workflows that cannot go on, and waits for them. The process ends with its parent.

@@ -6,6 +6,7 @@ mod signals;
 mod workflow;
 
 use std::error::Error;
+use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 use self::arguments::{Arguments, BackupArguments, Task};
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("everloop: {}", explained(&*error));
+            warn(&explained(&*error));
             match error.downcast_ref::<serve::StoreFailed>() {
                 Some(_) => ExitCode::from(IO_ERROR),
                 None => ExitCode::FAILURE,
@@ -33,8 +34,15 @@ fn main() -> ExitCode {
 
 fn copy(arguments: &BackupArguments) -> Result<(), Box<dyn Error>> {
     let bytes = everloop_server::backup(&arguments.db_filename, &arguments.file)?;
-    println!("{} holds all of {}: {bytes} bytes", arguments.file.display(), arguments.db_filename.display());
+    let (copy, original) = (arguments.file.display(), arguments.db_filename.display());
+    // The copy is complete, whether or not somebody reads this.
+    let _ = writeln!(stdout(), "{copy} holds all of {original}: {bytes} bytes");
     Ok(())
+}
+
+/// Prints a line to standard error. Unlike `eprintln!`, it does not panic when nobody reads that any more.
+fn warn(text: &str) {
+    let _ = writeln!(stderr(), "everloop: {text}");
 }
 
 /// The error with its causes, on one line.

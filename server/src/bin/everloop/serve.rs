@@ -18,9 +18,14 @@ const CUT_OFF: Duration = Duration::from_secs(1);
 
 /// Serves until a signal comes.
 pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_max_level(level(settings.log_level)).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_max_level(level(settings.log_level))
+        .with_writer(io::stderr)
+        // A line that cannot be written would end the thread that logs it: the error is reported with `eprintln!`.
+        .log_internal_errors(false)
+        .init();
     for remark in &settings.remarks {
-        eprintln!("everloop: {remark}");
+        crate::warn(remark);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve(settings));
@@ -54,7 +59,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     })?;
     let Settings { time, database, .. } = settings;
     let start = Start { address: listening.address(), database, time, open_runs, opening };
-    io::stdout().write_all(start.to_string().as_bytes())?;
+    // A server whose output nobody reads serves all the same.
+    let _ = io::stdout().write_all(start.to_string().as_bytes());
     let failed = engine.failed();
     // It would keep the file open.
     drop(engine);

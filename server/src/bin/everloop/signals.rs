@@ -1,6 +1,6 @@
 //! Signals: the first ends the program well, the second at once.
 
-use std::io::{self, Write};
+use std::io;
 use std::{process, thread};
 
 use tokio::runtime::Builder;
@@ -20,8 +20,7 @@ pub(crate) fn stop_signal() -> io::Result<oneshot::Receiver<()>> {
     thread::Builder::new().name("everloop-signals".to_owned()).spawn(move || {
         runtime.block_on(async move {
             signals.next().await;
-            // Nobody may be there to read it.
-            let _ = writeln!(io::stderr(), "everloop: stopping; a second signal ends it at once");
+            crate::warn("stopping; a second signal ends it at once");
             // Whoever waited has ended by itself.
             let _ = stop.send(());
             let code = signals.next().await;
