@@ -14,7 +14,7 @@ use std::{
 };
 
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
-use everloop_server::{ClockMode, Engine, Listening};
+use everloop_server::{Engine, EngineBuilder, Listening};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::OnceCell,
@@ -89,7 +89,8 @@ impl Target {
             Self::Embedded => in_process(&engine()),
             Self::Sqlite => {
                 let own = NEXT_FILE.fetch_add(1, Ordering::Relaxed);
-                in_process(&Engine::open(FOLDER.join(format!("own-{own}.db"))).expect("an engine starts"))
+                let file = FOLDER.join(format!("own-{own}.db"));
+                in_process(&compared().file(file).build().expect("an engine starts"))
             }
             Self::Grpc | Self::Address(_) => channel(&self.address().await).await,
         }
@@ -121,7 +122,12 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
 static LISTENING: OnceCell<Listening> = OnceCell::const_new();
 
 fn engine() -> Engine {
-    Engine::memory(ClockMode::Real).expect("an engine starts")
+    compared().build().expect("an engine starts")
+}
+
+/// An engine that compares each run with what its events make of it, after each of its transitions.
+fn compared() -> EngineBuilder {
+    Engine::builder().compare_with_stored(300)
 }
 
 fn in_process(engine: &Engine) -> Connection {

@@ -61,7 +61,7 @@ impl Run {
         self.state.deadlines.first().filter(|(at, _)| *at <= now).map(|(_, deadline)| deadline)
     }
 
-    #[cfg(test)]
+    /// Those that follow from what is written. The deadline of a workflow task may be another after its worker's queue is forgotten.
     pub(super) fn deadlines_but_of_workflow_tasks(&self) -> Vec<&(Time, Deadline)> {
         let of_task = |deadline: &Deadline| {
             matches!(deadline, Deadline::WorkflowTaskScheduleToStart | Deadline::WorkflowTaskStartToClose)

@@ -14,6 +14,7 @@ pub(crate) mod cancel;
 mod close;
 pub(crate) mod closed;
 pub(crate) mod commands;
+mod compare;
 mod deadline;
 pub(crate) mod describe;
 mod due;

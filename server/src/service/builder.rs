@@ -25,6 +25,7 @@ pub struct EngineBuilder {
     vfs: Option<String>,
     pages_max: Option<u32>,
     hook: CommitHook,
+    compares_up_to: i64,
 }
 
 impl EngineBuilder {
@@ -71,6 +72,14 @@ impl EngineBuilder {
         self
     }
 
+    /// After each transition, compares the run with the one that its events make, as long as it has at most so many events. A
+    /// difference is a fault of the engine, and a panic: for tests.
+    #[doc(hidden)]
+    pub fn compare_with_stored(mut self, events_max: i64) -> Self {
+        self.compares_up_to = events_max;
+        self
+    }
+
     /// Starts the engine. With a file, what was under way in it goes on.
     ///
     /// # Errors
@@ -91,7 +100,7 @@ impl EngineBuilder {
         let last_event = opened.last_batch.as_ref().and_then(last_event_time).unwrap_or_default();
         tell_if_clock_was_set_back(self.clock, last_event);
         let clock = Clock::new(self.clock, last_event);
-        let core = Core::new(clock, store, namespaces, opened.workers_are_gone);
+        let core = Core::new(clock, store, namespaces, opened.workers_are_gone, self.compares_up_to);
         Engine::start(core)
     }
 
@@ -160,7 +169,7 @@ impl Engine {
         let namespaces = Namespaces::load(Arc::clone(&store)).map_err(|error| EngineError::Store(error.to_string()))?;
         let mode = if viewed.clock == "skipping" { ClockMode::Skipping } else { ClockMode::Real };
         let last_event = viewed.last_batch.as_ref().and_then(last_event_time).unwrap_or_default();
-        let core = Core::new(Clock::new(mode, last_event), store, Arc::new(namespaces), false);
+        let core = Core::new(Clock::new(mode, last_event), store, Arc::new(namespaces), false, 0);
         Ok(Self { handle: Arc::new(Handle::idle(core)) })
     }
 

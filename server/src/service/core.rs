@@ -7,6 +7,7 @@ use tonic::Status;
 
 use crate::clock::Clock;
 use crate::clock::timers::Timers;
+use crate::engine::event::EventId;
 use crate::matching::Matching;
 use crate::namespaces::Namespaces;
 use crate::service::calls::direct::DirectQueries;
@@ -27,6 +28,8 @@ pub(crate) struct Core {
     /// Nobody has the engine any more.
     pub(in crate::service) is_stopping: AtomicBool,
     pub(crate) runs: Runs,
+    /// Runs with at most so many events are compared with what the store has of them.
+    pub(in crate::service) compares_up_to: EventId,
     pub(super) direct_queries: DirectQueries,
 }
 
@@ -36,6 +39,7 @@ impl Core {
         store: Arc<dyn Store>,
         namespaces: Arc<Namespaces>,
         workers_are_gone: bool,
+        compares_up_to: EventId,
     ) -> Arc<Self> {
         let clock = Arc::new(clock);
         let remembers_stored = !store.outlives_process();
@@ -50,6 +54,7 @@ impl Core {
             workers_are_gone,
             is_stopping: AtomicBool::new(false),
             runs: Runs::new(remembers_stored),
+            compares_up_to,
             direct_queries,
         })
     }

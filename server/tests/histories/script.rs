@@ -19,7 +19,7 @@ use everloop_proto::temporal::api::update::v1::{
 };
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
 use everloop_proto::temporal::api::workflowservice::v1::*;
-use everloop_server::{ClockMode, Engine};
+use everloop_server::Engine;
 use expect_test::ExpectFile;
 use prost::Name;
 use tonic::body::Body;
@@ -51,7 +51,7 @@ impl Script {
                     .boxed_clone()
             }
             Err(_) => {
-                let engine = Engine::memory(ClockMode::Real).unwrap();
+                let engine = Engine::builder().compare_with_stored(1_000).build().unwrap();
                 ServiceBuilder::new().map_err(|never| match never {}).service(engine.workflow_service()).boxed_clone()
             }
         };

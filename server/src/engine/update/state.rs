@@ -133,8 +133,12 @@ impl Updates {
         Ok(())
     }
 
+    /// Those that have an outcome, with the events that hold it.
+    pub(in crate::engine) fn completed(&self) -> &BTreeMap<Arc<str>, EventId> {
+        &self.completed
+    }
+
     /// Those that history knows.
-    #[cfg(test)]
     pub(in crate::engine) fn written(&self) -> impl std::fmt::Debug + use<> {
         let accepted = |update: &Update| matches!(update.stage, Stage::Accepted { .. }).then_some(update.stage);
         let live: Vec<_> = self.live.iter().filter_map(|(id, it)| Some((id.clone(), accepted(it)?))).collect();

@@ -46,6 +46,11 @@ impl Core {
         let mut all = Vec::new();
         let changes = changes.map(|Changed { slot, open, close }| {
             let effects = open.run.close_transaction(now, close);
+            if open.run.history.next_event_id() <= self.compares_up_to
+                && let Some(difference) = open.run.difference_to_stored()
+            {
+                panic!("run {} is not what is written of it: {difference}", open.run.info.run_id);
+            }
             let overlay = self.changed_overlay(open, &effects);
             let wake = self.changed_wake(open);
             if !effects.batches.is_empty() || effects.visible || overlay.is_some() || wake.is_some() {

@@ -1,0 +1,92 @@
+//! Compares a run with the one that its events make, for tests: after each transition both must be the same.
+
+use std::sync::Arc;
+
+use prost::Message as _;
+
+use super::fold::{Fold, RunIds};
+use super::history::decode_all;
+use super::overlay::Overlay;
+use super::recover::Stored;
+use super::run::Run;
+use super::workflow_task::state::TaskKind;
+
+impl Run {
+    /// How the run differs from the one that the store would make of what was written of it. `None` if it does not.
+    pub(crate) fn difference_to_stored(&self) -> Option<String> {
+        let compared = if self.is_open() { self.compare_open() } else { self.compare_closed() };
+        match compared {
+            Ok((here, stored)) if here == stored => None,
+            Ok((here, stored)) => Some(first_difference(&here, &stored)),
+            Err(problem) => Some(problem),
+        }
+    }
+
+    fn compare_open(&self) -> Result<(String, String), String> {
+        let overlay = Overlay::decode(Overlay::of(self).to_bytes()).map_err(|error| error.to_string())?;
+        let stored = Stored { ids: self.ids(), batches: self.history.batches().to_vec(), overlay };
+        let stored = Self::recover(stored).map_err(|error| error.to_string())?;
+        Ok((self.lasting_state(), stored.lasting_state()))
+    }
+
+    fn compare_closed(&self) -> Result<(String, String), String> {
+        let mut fold = Fold::new(self.ids());
+        for event in decode_all(self.history.batches()).map_err(|error| error.to_string())? {
+            fold.apply(&event).map_err(|error| error.to_string())?;
+        }
+        let stored = fold.into_run().map_err(|error| error.to_string())?;
+        Ok((self.final_state(), stored.final_state()))
+    }
+
+    fn ids(&self) -> RunIds {
+        RunIds {
+            namespace: Arc::clone(&self.info.namespace),
+            workflow_id: Arc::clone(&self.info.workflow_id),
+            run_id: Arc::clone(&self.info.run_id),
+            create_request_id: Arc::clone(&self.info.create_request_id),
+        }
+    }
+
+    /// Everything about an open run that must not get lost, as text.
+    pub(super) fn lasting_state(&self) -> String {
+        let state = &self.state;
+        // Of the current workflow task, what is written. Its worker's own queue may be forgotten.
+        let task = state.workflow_task.as_ref().filter(|task| task.is_written()).map(|task| {
+            let started = task.started.as_ref().map(|it| (it.event_id, it.time, it.request_id.clone()));
+            (task.stamp, task.scheduled_event_id, task.scheduled_time, task.timeout, started)
+        });
+        let is_speculative = state.workflow_task.as_ref().is_some_and(|task| task.kind == TaskKind::Speculative);
+        let attempt = if is_speculative { 1 } else { state.workflow_task_attempt };
+        let deadlines = self.deadlines_but_of_workflow_tasks();
+        format!(
+            "{:#?}",
+            (
+                (&self.info, &state.attached_request_ids, &self.signal_request_ids, self.signal_count),
+                (self.history.next_event_id(), self.history.size_bytes(), self.history.transitions()),
+                (task, attempt, state.previous_started_event_id),
+                (&state.activities, &state.activity_ids, &state.timers, &state.buffered, deadlines),
+                (state.cancel_requested, state.first_task_due, &state.memo, state.updates.written()),
+            )
+        )
+    }
+
+    /// Everything about a closed run that callers can ask for, as text.
+    fn final_state(&self) -> String {
+        let state = &self.state;
+        format!(
+            "{:#?}",
+            (
+                (&self.info, &self.signal_request_ids, self.signal_count),
+                (state.status, state.close_time, state.cancel_requested, state.previous_started_event_id),
+                (&state.memo, state.updates.completed()),
+            )
+        )
+    }
+}
+
+/// The first line in which two texts differ, with those before it.
+fn first_difference(here: &str, stored: &str) -> String {
+    let same = here.lines().zip(stored.lines()).take_while(|(one, other)| one == other).count();
+    let around = |text: &str| text.lines().skip(same.saturating_sub(12)).take(18).collect::<Vec<_>>().join("\n");
+    format!("the run has\n{}\nand its events make\n{}", around(here), around(stored))
+}
