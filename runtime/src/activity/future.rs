@@ -114,12 +114,12 @@ fn schedule<A: Activity>(core: &Core, call: ActivityCall<A>) -> OperationId {
         task_queue: settings.task_queue,
         activity_id: settings.activity_id,
         summary: settings.summary,
+        input: || match A::ARGUMENTS.encode(&args) {
+            Ok(input) => input,
+            Err(error) => panic!("the input of activity `{}`: {error}", A::NAME),
+        },
     };
-    let input = || match A::ARGUMENTS.encode(&args) {
-        Ok(input) => input,
-        Err(error) => panic!("the input of activity `{}`: {error}", A::NAME),
-    };
-    core.schedule_activity(request, input, core.scope(), site)
+    core.begin(request, core.scope(), site)
 }
 
 fn poll_pending<A: Activity>(pending: &mut Pending, cx: &mut Context<'_>) -> Poll<Result<A::Output, A::Error>> {

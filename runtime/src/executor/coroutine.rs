@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::thread::ThreadId;
 
-use super::command::CallSite;
+use super::call_site::CallSite;
 use super::scope::ScopeId;
 use crate::errors::WorkflowError;
 use crate::raw;

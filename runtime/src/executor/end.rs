@@ -10,7 +10,6 @@ use everloop_proto::temporal::api::command::v1::{
 use everloop_proto::temporal::api::enums::v1::CommandType;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes as EventAttributes;
 
-use super::command::{CallSite, CommandKind, Issued};
 use super::operations::Compared;
 use crate::errors::WorkflowError;
 use crate::raw;
@@ -53,29 +52,36 @@ impl EndCommand {
     }
 }
 
-/// The workflow returned a result.
-pub(super) fn complete(result: raw::Payload) -> Issued {
-    let result = Some(raw::Payloads { payloads: vec![result] });
-    let attributes = CompleteWorkflowExecutionCommandAttributes { result };
-    issued(EndCommand::Complete, CommandAttributes::CompleteWorkflowExecutionCommandAttributes(attributes))
+/// The end of a workflow, as a command with its content.
+pub(super) struct End {
+    pub(super) command: EndCommand,
+    pub(super) attributes: CommandAttributes,
 }
 
-/// The workflow returned an error.
-pub(super) fn fail(error: WorkflowError) -> Issued {
-    let failure = Some(error.into_failure().into_wire());
-    let attributes = FailWorkflowExecutionCommandAttributes { failure };
-    issued(EndCommand::Fail, CommandAttributes::FailWorkflowExecutionCommandAttributes(attributes))
-}
+impl End {
+    /// The workflow returned a result.
+    pub(super) fn complete(result: raw::Payload) -> Self {
+        let result = Some(raw::Payloads { payloads: vec![result] });
+        let attributes = CompleteWorkflowExecutionCommandAttributes { result };
+        let attributes = CommandAttributes::CompleteWorkflowExecutionCommandAttributes(attributes);
+        Self { command: EndCommand::Complete, attributes }
+    }
 
-/// The workflow was asked to cancel and returned the cancellation.
-pub(super) fn cancel(error: WorkflowError) -> Issued {
-    let details = error.into_failure().details().cloned().unwrap_or_default().into_wire();
-    let attributes = CancelWorkflowExecutionCommandAttributes { details };
-    issued(EndCommand::Cancel, CommandAttributes::CancelWorkflowExecutionCommandAttributes(attributes))
-}
+    /// The workflow returned an error.
+    pub(super) fn fail(error: WorkflowError) -> Self {
+        let failure = Some(error.into_failure().into_wire());
+        let attributes = FailWorkflowExecutionCommandAttributes { failure };
+        let attributes = CommandAttributes::FailWorkflowExecutionCommandAttributes(attributes);
+        Self { command: EndCommand::Fail, attributes }
+    }
 
-fn issued(kind: EndCommand, attributes: CommandAttributes) -> Issued {
-    Issued::new(CommandKind::End(kind), CallSite::NONE, Some(attributes))
+    /// The workflow was asked to cancel and returned the cancellation.
+    pub(super) fn cancel(error: WorkflowError) -> Self {
+        let details = error.into_failure().details().cloned().unwrap_or_default().into_wire();
+        let attributes = CancelWorkflowExecutionCommandAttributes { details };
+        let attributes = CommandAttributes::CancelWorkflowExecutionCommandAttributes(attributes);
+        Self { command: EndCommand::Cancel, attributes }
+    }
 }
 
 /// The results in an event and in the command that became it.

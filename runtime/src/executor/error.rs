@@ -2,7 +2,8 @@
 
 use everloop_proto::temporal::api::enums::v1::WorkflowTaskFailedCause;
 
-use super::command::{CallSite, CommandKind};
+use super::call_site::CallSite;
+use super::command::CommandKind;
 use super::panic::Panic;
 use crate::data::{DecodeError, Failure};
 

@@ -10,15 +10,20 @@
 //! * [`run`](self::run): the contract, and the order of things within a task;
 //! * [`history`](self::history): events grouped into tasks, each with its inputs and its outputs;
 //! * [`event`](self::event): the event table: the meaning of each kind of event;
-//! * [`operations`](self::operations): the operations that history knows, one file for each kind;
 //! * [`core`](self::core): shared by the futures of workflow code and the executor: operations, scopes, commands;
+//! * [`issued`](self::issued): the commands of a task, and whether history agrees;
+//! * [`command`](self::command): the identity of a command on replay;
+//! * [`operations`](self::operations): the operations that history knows, one file for each kind;
 //! * [`coroutine`](self::coroutine): futures, and the queue that orders them by their wakes;
-//! * [`command`](self::command): the commands of a task, and whether history agrees;
 //! * [`scope`](self::scope), [`update`](self::update), [`end`](self::end): one job each.
 //!
 //! *Invariant: `executor/` issues the same commands for the same history, however it is cut into tasks and pages.*
+//!
+//! *Invariant: the files import each other without circles; a parent re-exports what its children define, or is imported
+//! by them, never both.*
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod call_site;
 mod command;
 mod core;
 mod coroutine;
@@ -29,6 +34,7 @@ mod error;
 mod event;
 mod history;
 mod info;
+mod issued;
 mod operations;
 mod panic;
 mod payloads;
@@ -39,7 +45,8 @@ mod scope;
 mod update;
 
 pub use self::core::OnlyInsideAWorkflow;
-pub(crate) use self::core::{Core, Pending, SharedCore, WorkflowOnly};
+pub(crate) use self::core::pending::{OnDrop, Pending};
+pub(crate) use self::core::{Core, SharedCore, WorkflowOnly};
 #[cfg(all(test, feature = "worker"))]
 pub(crate) mod tests;
 
@@ -48,11 +55,12 @@ pub(crate) use coroutine::{LastLine, Output};
 pub(crate) use definition::{Definition, Instance, Started};
 pub(crate) use error::{ReplayError, TaskFailure};
 pub(crate) use event::is_output;
-pub(crate) use operations::{ActivityRequest, OnDrop, OperationId, Outcome};
+pub(crate) use operations::{ActivityRequest, OperationId, Outcome, TimerRequest};
 pub(crate) use panic::{Panic, catch, discard, install_hook};
 pub use random::Random;
 pub(crate) use rules::SDK_NAME;
-pub(crate) use run::{Completion, QueryFailure, Run, RunOptions, Step, Task, listed};
+pub(crate) use run::query::QueryFailure;
+pub(crate) use run::{Completion, Run, RunOptions, Step, Task, listed};
 pub(crate) use scope::ScopeId;
 pub(crate) use update::Update;
 

@@ -8,9 +8,10 @@
 use everloop_proto::temporal::api::common::v1::{Payload, Payloads};
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
 
-use super::command::Issued;
+use super::end;
 use super::error::ReplayError;
-use super::{end, operations};
+use super::issued::Issued;
+use super::operations;
 
 /// Characters of a value that a message shows.
 const SHOWN_MAX: usize = 120;

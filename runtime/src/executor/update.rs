@@ -11,7 +11,6 @@ use everloop_proto::temporal::api::update::v1 as wire;
 use prost::Name;
 use prost_types::Any;
 
-use super::command::{CallSite, CommandKind, Issued};
 use crate::data::Failure;
 use crate::raw;
 
@@ -130,15 +129,13 @@ impl UpdateCommand {
         }
     }
 
-    /// The command, as the workflow issues it.
-    pub(super) fn issue(self) -> Issued {
-        let message_id = match &self {
+    /// The content of the command, as the workflow issues it.
+    pub(super) fn attributes(&self) -> CommandAttributes {
+        let message_id = match self {
             Self::Accept { update_id } => accept_message_id(update_id),
             Self::Complete { update_id } => complete_message_id(update_id),
         };
-        let attributes = ProtocolMessageCommandAttributes { message_id };
-        let attributes = CommandAttributes::ProtocolMessageCommandAttributes(attributes);
-        Issued::new(CommandKind::Update(self), CallSite::NONE, Some(attributes))
+        CommandAttributes::ProtocolMessageCommandAttributes(ProtocolMessageCommandAttributes { message_id })
     }
 }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::State;
 use crate::errors::Cancelled;
 use crate::executor::current::{current, try_current};
-use crate::executor::{OnDrop, Outcome, Pending, Random, ScopeId, WorkflowInfo, WorkflowOnly};
+use crate::executor::{OnDrop, Outcome, Pending, Random, ScopeId, TimerRequest, WorkflowInfo, WorkflowOnly};
 
 // ---- time ----
 
@@ -91,7 +91,7 @@ impl Sleep {
                 Wait::For(duration) => duration,
                 Wait::Until(time) => time.duration_since(core.now()).unwrap_or_default(),
             };
-            let id = core.start_timer(duration, summary.take(), scope, self.site);
+            let id = core.begin(TimerRequest { duration, summary: summary.take() }, scope, self.site);
             self.state = SleepState::Running(Pending::new(core, id, OnDrop::Cancel));
         }
         let SleepState::Running(pending) = &mut self.state else { panic!("a timer was polled after it ended") };

@@ -7,6 +7,7 @@ use super::files::SourceFile;
 use super::{assert_none, rust_files};
 
 const FOLDERS: &[&str] = &[
+    "runtime/src/executor",
     "runtime/src/testing",
     "runtime/src/worker",
     "server/src/bin",
@@ -47,7 +48,7 @@ fn a_circle_is_found() {
 #[test]
 fn paths_of_modules_are_resolved() {
     let module: Vec<String> = ["worker", "threads", "run"].map(str::to_owned).into();
-    let code = "use super::owners::{Seat, RunOwners};\npub use crate::worker::{jobs::{Job, Page}, Link};\nself::part::f();\nuse task;";
+    let code = "use super::owners::{Seat, RunOwners};\npub(in crate::worker) struct Part;\npub use crate::worker::{jobs::{Job, Page}, Link};\nself::part::f();\nuse task;";
     let named: Vec<String> = paths(&module, code).iter().map(|path| path.join("::")).collect();
     assert_eq!(
         named,
@@ -106,7 +107,9 @@ fn paths(module: &[String], code: &str) -> Vec<Vec<String>> {
     for start in ["crate::", "super::", "self::", "use "] {
         for (at, _) in code.match_indices(start) {
             let rest = &code[at..];
-            if code[..at].ends_with(|c: char| c.is_alphanumeric() || "_:$".contains(c)) {
+            // Part of another name, or of `pub(in path)`.
+            if code[..at].ends_with(|c: char| c.is_alphanumeric() || "_:$".contains(c)) || code[..at].ends_with("(in ")
+            {
                 continue;
             }
             let (mut base, mut rest) = match start {

@@ -61,12 +61,14 @@ impl Core {
     pub(in crate::executor) fn apply(&self, event_id: i64, key: &Key, change: Change) -> Result<(), ReplayError> {
         let mut inner = self.inner.borrow_mut();
         let inner = &mut *inner;
-        let Some(&id) = inner.keys.get(key) else { return Err(change.unknown(event_id, key)) };
+        let Some(&id) = inner.keys.get(key) else {
+            return Err(ReplayError::invalid(event_id, change.unknown(key)));
+        };
         let Some(Operation { kind: Kind::Durable(machine), .. }) = inner.operations.get_mut(&id) else {
             inner.keys.remove(key);
             return Ok(());
         };
-        let outcome = machine.apply(event_id, change)?;
+        let outcome = machine.apply(change).map_err(|reason| ReplayError::invalid(event_id, reason))?;
         if machine.is_over() {
             inner.keys.remove(key);
         }

@@ -1,34 +1,42 @@
 //! Issuing: operations and their commands.
 
-use super::{Access, Core, Inner};
-use crate::executor::command::{CallSite, CommandKind, Issued};
-use crate::executor::operations::{Durable, Key, Kind, Operation, OperationId};
-use crate::executor::scope::ScopeId;
+use std::panic::Location;
+use std::sync::Arc;
+
 use everloop_proto::temporal::api::command::v1::command::Attributes;
 
-impl Core {
-    /// The next id for an operation: one counter for timers and activities, in order of issue.
-    pub(in crate::executor) fn take_id(&self) -> u64 {
-        let mut inner = self.inner.borrow_mut();
-        let id = inner.next_id;
-        inner.next_id += 1;
-        id
-    }
+use super::{Access, Core, Inner};
+use crate::data::WorkerActivityOptions;
+use crate::executor::call_site::CallSite;
+use crate::executor::command::CommandKind;
+use crate::executor::issued::Issued;
+use crate::executor::operations::{
+    Command, Durable, Issuer, Kind, Machine, Operation, OperationId, Request, Requested,
+};
+use crate::executor::scope::ScopeId;
 
-    /// Begins an operation and issues its command. `key` finds it from now on.
-    pub(in crate::executor) fn begin_operation(
-        &self,
-        machine: impl Into<Durable>,
-        scope: ScopeId,
-        command: Issued,
-        key: Option<Key>,
-    ) -> OperationId {
+impl Core {
+    /// Begins an operation: its command is one of the current task.
+    ///
+    /// # Panics
+    /// In queries, validators and conditions: they may only read.
+    #[track_caller]
+    pub(crate) fn begin<R: Request>(&self, request: R, scope: ScopeId, site: &'static Location<'static>) -> OperationId
+    where
+        Durable: From<R::Machine>,
+        Command: From<<R::Machine as Machine>::Command>,
+    {
+        self.refuse_reader(&request.deed());
+        self.pass(site);
+        let site = site.into();
+        let Requested { machine, command, attributes, summary, key } = request.issue(self, site);
         let mut inner = self.inner.borrow_mut();
-        let operation = inner.add(scope, Kind::Durable(machine.into()), command.site);
+        let operation = inner.add(scope, Kind::Durable(machine.into()), site);
         if let Some(key) = key {
             inner.keys.insert(key, operation);
         }
-        inner.issue(Issued { operation: Some(operation), ..command });
+        let issued = Issued::new(CommandKind::Operation(command.into()), site, attributes);
+        inner.issue(Issued { operation: Some(operation), summary, ..issued });
         operation
     }
 
@@ -55,6 +63,31 @@ impl Core {
     }
 }
 
+impl Issuer for Core {
+    fn take_id(&self) -> u64 {
+        let mut inner = self.inner.borrow_mut();
+        let id = inner.next_id;
+        inner.next_id += 1;
+        id
+    }
+
+    fn is_replaying(&self) -> bool {
+        self.inner.borrow().replaying
+    }
+
+    fn needs_payloads(&self) -> bool {
+        !self.inner.borrow().replaying || self.compares_payloads()
+    }
+
+    fn worker_options(&self) -> Arc<WorkerActivityOptions> {
+        self.inner.borrow().worker_options.clone()
+    }
+
+    fn task_queue(&self) -> String {
+        self.inner.borrow().info.as_ref().map(|info| info.task_queue.clone()).unwrap_or_default()
+    }
+}
+
 impl Inner {
     pub(super) fn add(&mut self, scope: ScopeId, kind: Kind, site: CallSite) -> OperationId {
         let id = OperationId(self.next_operation);
@@ -69,9 +102,9 @@ impl Inner {
         }
     }
 
-    pub(super) fn issue_cancel(&mut self, id: OperationId, kind: CommandKind, attributes: Attributes) {
+    pub(super) fn issue_cancel(&mut self, id: OperationId, command: Command, attributes: Attributes) {
         let site = self.operations.get(&id).map_or(CallSite::NONE, |operation| operation.site);
-        let mut issued = Issued::new(kind, site, Some(attributes));
+        let mut issued = Issued::new(CommandKind::Operation(command), site, Some(attributes));
         issued.cancels = Some(id);
         self.issue(issued);
     }

@@ -7,7 +7,7 @@ mod applying;
 mod conditions;
 mod coroutines;
 mod issue;
-mod pending;
+pub(super) mod pending;
 mod scopes;
 
 use std::any::Any;
@@ -21,10 +21,9 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub(crate) use self::pending::Pending;
-use super::command::Issued;
 use super::coroutine::{Coroutine, Ready};
 use super::info::WorkflowInfo;
+use super::issued::Issued;
 use super::operations::{Key, Operation, OperationId};
 use super::random::RandomSource;
 use super::scope::{ScopeId, Scopes};
@@ -206,15 +205,6 @@ impl Core {
 
     pub(in crate::executor) fn compares_payloads(&self) -> bool {
         self.compares_payloads.get()
-    }
-
-    pub(in crate::executor) fn worker_options(&self) -> Arc<WorkerActivityOptions> {
-        self.inner.borrow().worker_options.clone()
-    }
-
-    /// The task queue of the workflow itself.
-    pub(in crate::executor) fn task_queue(&self) -> String {
-        self.inner.borrow().info.as_ref().map(|info| info.task_queue.clone()).unwrap_or_default()
     }
 
     pub(in crate::executor) fn set_replaying(&self, replaying: bool) {

@@ -3,7 +3,7 @@
 use std::task::{Poll, Waker};
 
 use super::{Access, Core, Inner, SharedCore};
-use crate::executor::operations::{Cancel, Kind, OnDrop, OperationId, Outcome};
+use crate::executor::operations::{Cancel, Kind, OperationId, Outcome};
 use crate::executor::scope::ScopeId;
 
 impl Core {
@@ -95,11 +95,11 @@ impl Inner {
                     operation.resolve(outcome);
                     self.withdraw(id);
                 }
-                Cancel::Ask { kind, attributes, outcome } => {
+                Cancel::Ask { command, attributes, outcome } => {
                     if let Some(outcome) = outcome {
                         operation.resolve(outcome);
                     }
-                    self.issue_cancel(id, kind, attributes);
+                    self.issue_cancel(id, command, attributes);
                 }
                 Cancel::GoOn(outcome) => operation.resolve(outcome),
                 Cancel::Nothing => {}
@@ -124,6 +124,15 @@ impl Inner {
             operation.detached = true;
         }
     }
+}
+
+/// The effect of dropping the future of a pending operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnDrop {
+    /// Cancels it durably, by its type.
+    Cancel,
+    /// Leaves it alone.
+    Detach,
 }
 
 /// One operation that a future waits for. If it is dropped before it returned the outcome, `on_drop` decides.

@@ -1,7 +1,7 @@
 //! Activities: `Requested -> Scheduled -> Cancelling -> Closed`.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::panic::Location;
 use std::time::Duration;
 
 use everloop_proto::temporal::api::command::v1::command::Attributes as CommandAttributes;
@@ -13,19 +13,18 @@ use everloop_proto::temporal::api::failure::v1::Failure as WireFailure;
 use everloop_proto::temporal::api::history::v1 as history;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes as EventAttributes;
 
-use super::{Cancel, Compared, Key, Machine, OperationId, Outcome};
+use super::machine::{Cancel, Compared, Key, Machine};
+use super::outcome::Outcome;
+use super::request::{Issuer, Request, Requested};
 use crate::data::{
     ActivityCancellationType, ActivityOptions, DEFAULT_START_TO_CLOSE_TIMEOUT, Failure, FailureKind, Payloads,
     RetryState, duration_to_wire,
 };
-use crate::executor::command::{CallSite, Issued};
-use crate::executor::core::Core;
-use crate::executor::error::ReplayError;
-use crate::executor::scope::ScopeId;
+use crate::executor::call_site::CallSite;
 use crate::raw;
 
 /// A call of an activity that has no id yet.
-pub(crate) struct ActivityRequest {
+pub(crate) struct ActivityRequest<I> {
     pub(crate) activity_type: &'static str,
     /// The options of the call itself, which win over those of the attribute.
     pub(crate) options: ActivityOptions,
@@ -33,45 +32,39 @@ pub(crate) struct ActivityRequest {
     pub(crate) task_queue: Option<String>,
     pub(crate) activity_id: Option<String>,
     pub(crate) summary: Option<String>,
+    /// Encodes the input, by user code.
+    pub(crate) input: I,
 }
 
-impl Core {
-    /// Schedules an activity, as a command of the current task.
+impl<I: FnOnce() -> Vec<raw::Payload>> Request for ActivityRequest<I> {
+    type Machine = Activity;
+
+    fn deed(&self) -> Cow<'static, str> {
+        format!("schedules the activity `{}`", self.activity_type).into()
+    }
+
     #[track_caller]
-    pub(crate) fn schedule_activity(
-        &self,
-        request: ActivityRequest,
-        input: impl FnOnce() -> Vec<raw::Payload>,
-        scope: ScopeId,
-        site: &'static Location<'static>,
-    ) -> OperationId {
-        let ActivityRequest { activity_type, options, attribute, task_queue, activity_id, summary } = request;
-        self.refuse_reader(&format!("schedules the activity `{activity_type}`"));
-        self.pass(site);
-        // On replay nothing is sent, so nothing is encoded unless it is compared. User code encodes: no borrow may be held here.
-        let is_wanted = !self.is_replaying() || self.compares_payloads();
-        let input = if is_wanted { input() } else { Vec::new() };
-        let options = self.worker_options().of_call(activity_type, options, attribute);
-        if let (Err(error), false) = (options.check(), self.is_replaying()) {
-            panic!("activity `{activity_type}`, called at {}: {error}", CallSite::from(site));
+    fn issue(self, run: &impl Issuer, site: CallSite) -> Requested<Activity> {
+        let Self { activity_type, options, attribute, task_queue, activity_id, summary, input } = self;
+        // User code encodes: no borrow may be held here.
+        let needs_payloads = run.needs_payloads();
+        let input = if needs_payloads { input() } else { Vec::new() };
+        let options = run.worker_options().of_call(activity_type, options, attribute);
+        if let (Err(error), false) = (options.check(), run.is_replaying()) {
+            panic!("activity `{activity_type}`, called at {site}: {error}");
         }
-        let next = self.take_id().to_string();
+        let next = run.take_id().to_string();
         let activity_id = activity_id.unwrap_or(next);
-        let attributes = is_wanted.then(|| {
-            let task_queue = task_queue.unwrap_or_else(|| self.task_queue());
+        let cancellation = options.cancellation_type.unwrap_or_default();
+        let attributes = needs_payloads.then(|| {
+            let task_queue = task_queue.unwrap_or_else(|| run.task_queue());
             let command = schedule_command(activity_type, activity_id.clone(), input, task_queue, options);
             CommandAttributes::ScheduleActivityTaskCommandAttributes(command)
         });
         let command =
             ActivityCommand::Schedule { activity_type: activity_type.to_owned(), activity_id: activity_id.clone() };
-        let issued = Issued { summary, ..Issued::new(command, site.into(), attributes) };
-        let cancellation = options.cancellation_type.unwrap_or_default();
-        self.begin_operation(
-            Activity { activity_type, activity_id, cancellation, state: State::Requested },
-            scope,
-            issued,
-            None,
-        )
+        let machine = Activity { activity_type, activity_id, cancellation, state: State::Requested };
+        Requested { machine, command, attributes, summary, key: None }
     }
 }
 
@@ -218,18 +211,18 @@ impl Machine for Activity {
         Some(Key::Event(event_id))
     }
 
-    fn apply(&mut self, event_id: i64, closing: Closing) -> Result<Option<Outcome>, ReplayError> {
+    fn apply(&mut self, closing: Closing) -> Result<Option<Outcome>, &'static str> {
         match self.state {
             State::Scheduled { .. } | State::Cancelling { .. } => self.state = State::Closed,
             State::Requested => {
-                return Err(ReplayError::invalid(event_id, "an activity closed before it was scheduled"));
+                return Err("an activity closed before it was scheduled");
             }
-            State::Closed => return Err(ReplayError::invalid(event_id, "an activity closed twice")),
+            State::Closed => return Err("an activity closed twice"),
         }
         Ok(Some(Outcome::Returned(self.result(closing))))
     }
 
-    fn cancel(&mut self) -> Cancel {
+    fn cancel(&mut self) -> Cancel<ActivityCommand> {
         match self.state {
             State::Requested => {
                 self.state = State::Closed;
@@ -243,7 +236,7 @@ impl Machine for Activity {
                 let goes_on = self.cancellation == ActivityCancellationType::TryCancel;
                 let attributes = RequestCancelActivityTaskCommandAttributes { scheduled_event_id };
                 Cancel::Ask {
-                    kind: ActivityCommand::RequestCancel { scheduled_event_id }.into(),
+                    command: ActivityCommand::RequestCancel { scheduled_event_id },
                     attributes: CommandAttributes::RequestCancelActivityTaskCommandAttributes(attributes),
                     outcome: goes_on.then(|| self.cancelled(scheduled_event_id)),
                 }

@@ -2,35 +2,14 @@
 
 use std::task::Waker;
 
-use super::Durable;
-use crate::data::Failure;
-use crate::executor::command::CallSite;
+use super::outcome::Outcome;
+use super::table::Durable;
+use crate::executor::call_site::CallSite;
 use crate::executor::scope::ScopeId;
-use crate::raw;
 
 /// Creation order of the operations of a run. Scopes cancel in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct OperationId(pub(in crate::executor) u64);
-
-/// The outcome of an operation.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Outcome {
-    /// A timer fired, a coroutine ended, or a scope was cancelled and the operation waited for that.
-    Ready,
-    /// The operation or its scope was cancelled.
-    Cancelled,
-    /// The activity returned a result or a failure.
-    Returned(Result<Option<raw::Payload>, Box<Failure>>),
-}
-
-/// The effect of dropping the future of a pending operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OnDrop {
-    /// Cancels it durably, by its type.
-    Cancel,
-    /// Leaves it alone.
-    Detach,
-}
 
 /// One operation, from its first poll or `start` until its outcome is taken.
 pub(in crate::executor) struct Operation {

@@ -1,10 +1,21 @@
-//! The enums of all operations, which pass each call to the machine that it is for.
+//! The table of the kinds of operations: enums of all kinds, which pass each call to the machine that it is for.
+
+use std::fmt;
+
+use everloop_proto::temporal::api::command::v1::command::Attributes as CommandAttributes;
+use everloop_proto::temporal::api::enums::v1::CommandType;
+use everloop_proto::temporal::api::history::v1::history_event::Attributes as EventAttributes;
+
+use super::machine::{Cancel, Compared, Key, Machine};
+use super::outcome::Outcome;
+use super::{activity, timer};
+use crate::executor::call_site::CallSite;
 
 /// Makes the enums of all operations from a list of machines and their files.
 macro_rules! table {
     ($($Name:ident in $file:ident,)*) => {
         /// The state of one operation of any kind.
-        pub(in crate::executor) enum Durable {
+        pub(crate) enum Durable {
             $($Name($file::$Name),)*
         }
 
@@ -26,9 +37,9 @@ macro_rules! table {
                 }
             }
 
-            impl From<<$file::$Name as Machine>::Command> for CommandKind {
+            impl From<<$file::$Name as Machine>::Command> for Command {
                 fn from(command: <$file::$Name as Machine>::Command) -> Self {
-                    Self::Operation(Command::$Name(command))
+                    Self::$Name(command)
                 }
             }
         )*
@@ -76,12 +87,11 @@ macro_rules! table {
                 Err(event)
             }
 
-            /// The error of an event with a key that finds no operation.
-            pub(in crate::executor) fn unknown(&self, event_id: i64, key: &Key) -> ReplayError {
-                let reason = match self {
+            /// The reason why an event with a key that finds no operation is impossible.
+            pub(in crate::executor) fn unknown(&self, key: &Key) -> String {
+                match self {
                     $(Self::$Name(_) => $file::$Name::unknown(key),)*
-                };
-                ReplayError::invalid(event_id, reason)
+                }
             }
         }
 
@@ -104,16 +114,16 @@ macro_rules! table {
                 }
             }
 
-            pub(in crate::executor) fn apply(&mut self, event_id: i64, change: Change) -> Result<Option<Outcome>, ReplayError> {
+            pub(in crate::executor) fn apply(&mut self, change: Change) -> Result<Option<Outcome>, &'static str> {
                 match (self, change) {
-                    $((Self::$Name(machine), Change::$Name(change)) => machine.apply(event_id, change),)*
-                    _ => Err(ReplayError::invalid(event_id, "the event is about an operation of another kind")),
+                    $((Self::$Name(machine), Change::$Name(change)) => machine.apply(change),)*
+                    _ => Err("the event is about an operation of another kind"),
                 }
             }
 
-            pub(in crate::executor) fn cancel(&mut self) -> Cancel {
+            pub(in crate::executor) fn cancel(&mut self) -> Cancel<Command> {
                 match self {
-                    $(Self::$Name(machine) => machine.cancel(),)*
+                    $(Self::$Name(machine) => machine.cancel().into_any(),)*
                 }
             }
 
@@ -131,4 +141,9 @@ macro_rules! table {
         }
     };
 }
-pub(super) use table;
+
+// The operations. A new kind is a file beside this one and a line here.
+table! {
+    Timer in timer,
+    Activity in activity,
+}

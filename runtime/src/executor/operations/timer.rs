@@ -1,7 +1,7 @@
 //! Timers: `Requested -> Running -> Fired | Cancelling -> Cancelled`.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::panic::Location;
 use std::time::Duration;
 
 use everloop_proto::temporal::api::command::v1::command::Attributes as CommandAttributes;
@@ -9,35 +9,39 @@ use everloop_proto::temporal::api::command::v1::{CancelTimerCommandAttributes, S
 use everloop_proto::temporal::api::enums::v1::CommandType;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes as EventAttributes;
 
-use super::{Cancel, Key, Machine, OperationId, Outcome};
+use super::machine::{Cancel, Key, Machine};
+use super::outcome::Outcome;
+use super::request::{Issuer, Request, Requested};
 use crate::data::duration_to_wire;
-use crate::executor::command::{CallSite, Issued};
-use crate::executor::core::Core;
-use crate::executor::error::ReplayError;
-use crate::executor::scope::ScopeId;
+use crate::executor::call_site::CallSite;
 
-impl Core {
-    /// Starts a timer, as a command of the current task.
-    #[track_caller]
-    pub(crate) fn start_timer(
-        &self,
-        duration: Duration,
-        summary: Option<String>,
-        scope: ScopeId,
-        site: &'static Location<'static>,
-    ) -> OperationId {
-        self.refuse_reader("starts a timer");
-        self.pass(site);
-        let id = self.take_id();
+/// A timer that has no id yet.
+pub(crate) struct TimerRequest {
+    pub(crate) duration: Duration,
+    pub(crate) summary: Option<String>,
+}
+
+impl Request for TimerRequest {
+    type Machine = Timer;
+
+    fn deed(&self) -> Cow<'static, str> {
+        "starts a timer".into()
+    }
+
+    fn issue(self, run: &impl Issuer, _: CallSite) -> Requested<Timer> {
+        let id = run.take_id();
         let timer_id = id.to_string();
         let attributes = CommandAttributes::StartTimerCommandAttributes(StartTimerCommandAttributes {
             timer_id: timer_id.clone(),
-            start_to_fire_timeout: Some(duration_to_wire(duration)),
+            start_to_fire_timeout: Some(duration_to_wire(self.duration)),
         });
-        let key = Key::Timer(timer_id.clone());
-        let command = TimerCommand::Start { timer_id };
-        let issued = Issued { summary, ..Issued::new(command, site.into(), Some(attributes)) };
-        self.begin_operation(Timer { id, state: State::Requested }, scope, issued, Some(key))
+        Requested {
+            machine: Timer { id, state: State::Requested },
+            key: Some(Key::Timer(timer_id.clone())),
+            command: TimerCommand::Start { timer_id },
+            attributes: Some(attributes),
+            summary: self.summary,
+        }
     }
 }
 
@@ -129,18 +133,18 @@ impl Machine for Timer {
         self.state == State::Cancelling
     }
 
-    fn apply(&mut self, event_id: i64, _: Fired) -> Result<Option<Outcome>, ReplayError> {
+    fn apply(&mut self, _: Fired) -> Result<Option<Outcome>, &'static str> {
         self.state = match self.state {
             State::Running => State::Fired,
             // The timer fired before the server had the command to cancel it.
             State::Cancelling | State::Cancelled => State::Cancelled,
-            State::Requested => return Err(ReplayError::invalid(event_id, "TimerFired before TimerStarted")),
-            State::Fired => return Err(ReplayError::invalid(event_id, "TimerFired twice for one timer")),
+            State::Requested => return Err("TimerFired before TimerStarted"),
+            State::Fired => return Err("TimerFired twice for one timer"),
         };
         Ok(Some(Outcome::Ready))
     }
 
-    fn cancel(&mut self) -> Cancel {
+    fn cancel(&mut self) -> Cancel<TimerCommand> {
         match self.state {
             State::Requested => {
                 self.state = State::Cancelled;
@@ -151,7 +155,7 @@ impl Machine for Timer {
                 let timer_id = self.id.to_string();
                 let attributes = CancelTimerCommandAttributes { timer_id: timer_id.clone() };
                 Cancel::Ask {
-                    kind: TimerCommand::Cancel { timer_id }.into(),
+                    command: TimerCommand::Cancel { timer_id },
                     attributes: CommandAttributes::CancelTimerCommandAttributes(attributes),
                     outcome: Some(Outcome::Cancelled),
                 }
@@ -184,10 +188,10 @@ mod tests {
 
     #[test]
     fn a_timer_fires_once_and_only_after_it_started() {
-        assert!(Timer { id: 1, state: State::Requested }.apply(5, Fired).is_err());
+        assert!(Timer { id: 1, state: State::Requested }.apply(Fired).is_err());
         let mut timer = started();
-        timer.apply(5, Fired).unwrap();
-        assert!(timer.is_over() && timer.apply(6, Fired).is_err());
+        timer.apply(Fired).unwrap();
+        assert!(timer.is_over() && timer.apply(Fired).is_err());
         assert_eq!(timer.cancel(), Cancel::Nothing);
         assert_eq!(timer.state, State::Fired);
     }
@@ -197,8 +201,8 @@ mod tests {
         let mut requested = Timer { id: 1, state: State::Requested };
         assert_eq!(requested.cancel(), Cancel::Withdraw(Outcome::Cancelled));
         let mut timer = started();
-        let Cancel::Ask { kind, .. } = timer.cancel() else { panic!("the server runs the timer") };
-        assert_eq!(kind.to_string(), "CancelTimer(1)");
+        let Cancel::Ask { command, .. } = timer.cancel() else { panic!("the server runs the timer") };
+        assert_eq!(command.to_string(), "CancelTimer(1)");
         assert!(timer.cancel() == Cancel::Nothing && !timer.is_over());
         timer.cancel_confirmed();
         assert!(timer.is_over());

@@ -7,10 +7,10 @@ use everloop_proto::temporal::api::protocol::v1::Message;
 use super::{Run, teardown};
 use crate::data::UnfinishedPolicy;
 use crate::errors::WorkflowError;
-use crate::executor::command::Issued;
 use crate::executor::coroutine::Output;
-use crate::executor::end;
+use crate::executor::end::End;
 use crate::executor::error::TaskFailure;
+use crate::executor::issued::Issued;
 use crate::executor::panic::catch;
 use crate::executor::rules::Rule;
 use crate::executor::scope::Scopes;
@@ -73,11 +73,11 @@ impl Run {
     fn finish(&mut self, output: Output) {
         match output {
             Output::Spawned | Output::Signal(Ok(())) => {}
-            Output::Run(Ok(result)) => self.set_terminal(|| end::complete(result)),
+            Output::Run(Ok(result)) => self.set_terminal(|| End::complete(result)),
             Output::Run(Err(error)) if error.is_cancelled() && self.core.is_cancelled(Scopes::ROOT) => {
-                self.set_terminal(|| end::cancel(error));
+                self.set_terminal(|| End::cancel(error));
             }
-            Output::Run(Err(error)) | Output::Signal(Err(error)) => self.set_terminal(|| end::fail(error)),
+            Output::Run(Err(error)) | Output::Signal(Err(error)) => self.set_terminal(|| End::fail(error)),
             Output::Update { update_id, result } => self.complete_update(&update_id, result),
         }
     }
@@ -91,7 +91,7 @@ impl Run {
     /// Sends a message, and issues the command that places it among the others.
     pub(super) fn push_message(&mut self, command: UpdateCommand, message: impl FnOnce() -> Message) {
         self.send(message);
-        self.core.issue(command.issue());
+        self.core.issue(command.into());
     }
 
     /// Adds a message to the completion of the live task.
@@ -108,9 +108,9 @@ impl Run {
         }
     }
 
-    fn set_terminal(&mut self, terminal: impl FnOnce() -> Issued) {
+    fn set_terminal(&mut self, terminal: impl FnOnce() -> End) {
         if let Some(place) = self.phase.terminal() {
-            place.get_or_insert_with(terminal);
+            place.get_or_insert_with(|| Issued::from(terminal()));
         }
     }
 

@@ -3,7 +3,7 @@
 mod coroutines;
 mod inputs;
 mod phase;
-mod query;
+pub(super) mod query;
 mod tasks;
 mod teardown;
 
@@ -16,7 +16,6 @@ use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::protocol::v1::Message;
 
 use self::phase::{Phase, Unconfirmed};
-pub(crate) use self::query::QueryFailure;
 use super::core::{Core, SharedCore};
 use super::coroutine::{Coroutine, LastLine};
 use super::current;

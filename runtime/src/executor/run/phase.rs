@@ -2,8 +2,8 @@
 
 use everloop_proto::temporal::api::protocol::v1::Message;
 
-use crate::executor::command::Issued;
 use crate::executor::error::TaskFailure;
+use crate::executor::issued::Issued;
 use crate::executor::update::Update;
 
 /// The phase of a run.

@@ -2,11 +2,11 @@
 
 use super::phase::{Phase, Unconfirmed};
 use super::{Completion, Run, Step, TASKS_PER_TURN};
-use crate::executor::command::{self, Issued};
 use crate::executor::core::Core;
 use crate::executor::error::{ReplayError, TaskFailure};
 use crate::executor::event::{Input, Meaning};
 use crate::executor::history::{Next, Outputs, TaskStart};
+use crate::executor::issued::{self, Issued};
 use crate::executor::payloads;
 use crate::executor::rules::{Rule, SDK_NAME};
 use crate::executor::scope::Scopes;
@@ -169,7 +169,7 @@ impl Run {
         for event in &outputs.events {
             last_event_id = event.event_id;
             let next = issued.next();
-            command::matches(next.as_ref(), event)?;
+            issued::matches(next.as_ref(), event)?;
             if let Some(issued) = next.as_ref().filter(|_| self.core.compares_payloads()) {
                 payloads::matches(issued, event)?;
             }

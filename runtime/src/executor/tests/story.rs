@@ -19,10 +19,10 @@ use everloop_proto::temporal::api::update::v1 as update;
 use crate::activity::{Activity, ActivityCall};
 use crate::data::{ActivityOptions, Arguments, Codec, DecodeError, Failure, UnfinishedPolicy, codec, decode, encode};
 use crate::errors::{ActivityFailure, WorkflowError};
-
+use crate::executor::command::CommandKind;
 use crate::executor::{
     Completion, Definition, Instance, LocalFuture, QueryFailure, Run, RunOptions, Started, Step, Task, TaskFailure,
-    Update, command,
+    Update,
 };
 use crate::raw;
 
@@ -391,7 +391,7 @@ impl Story {
             let (kind, attributes) = self.event_of(command, updates);
             self.add(kind, attributes);
             let event = self.history.last().expect("one was added");
-            writeln!(lines, "{}", command::recorded(event)).unwrap();
+            writeln!(lines, "{}", CommandKind::recorded(event)).unwrap();
         }
         if rejected {
             lines.push_str("(rejected)\n");

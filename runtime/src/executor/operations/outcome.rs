@@ -1,0 +1,15 @@
+//! The outcome of an operation.
+
+use crate::data::Failure;
+use crate::raw;
+
+/// The outcome of an operation.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Outcome {
+    /// A timer fired, a coroutine ended, or a scope was cancelled and the operation waited for that.
+    Ready,
+    /// The operation or its scope was cancelled.
+    Cancelled,
+    /// The activity returned a result or a failure.
+    Returned(Result<Option<raw::Payload>, Box<Failure>>),
+}
