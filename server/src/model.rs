@@ -28,9 +28,10 @@ pub(crate) struct HistoryBatch {
 }
 
 /// The status of a run, with the numbers of the protocol's `WorkflowExecutionStatus`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i32)]
 pub(crate) enum RunStatus {
+    #[default]
     Running = 1,
     Completed = 2,
     Failed = 3,

@@ -1,10 +1,11 @@
 //! The request that a workflow ends itself.
 
-use super::event::{HistoryEvent, event};
-use super::run::Run;
-use super::time::Time;
 use crate::api::common::{Link, Payloads, WorkflowExecution};
 use crate::api::history::WorkflowExecutionCancelRequestedEventAttributes;
+use crate::engine::event::{Attributes, EventId, HistoryEvent, Order, event};
+use crate::engine::run::Run;
+use crate::engine::subject::{Applied, Subject};
+use crate::engine::time::Time;
 
 /// A request to cancel or terminate, checked.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +14,21 @@ pub(crate) struct StopRequest {
     pub(crate) details: Option<Payloads>,
     pub(crate) identity: String,
     pub(crate) links: Vec<Link>,
+}
+
+/// The rules of cancel requests.
+pub(super) struct CancelRules;
+
+impl Subject for CancelRules {
+    fn order(event: &Attributes) -> Option<Order> {
+        matches!(event, Attributes::WorkflowExecutionCancelRequestedEventAttributes(_)).then_some(Order::Later)
+    }
+
+    fn apply(run: &mut Run, _: EventId, _: Time, event: &Attributes) -> Option<Applied> {
+        let Attributes::WorkflowExecutionCancelRequestedEventAttributes(_) = event else { return None };
+        run.state.cancel_requested = true;
+        Some(Ok(()))
+    }
 }
 
 impl Run {

@@ -2,28 +2,74 @@
 
 use prost::Message as _;
 
-use super::cancel::StopRequest;
-use super::commands::Commands;
-use super::error::Refusal;
-use super::error::Rejected;
-use super::event::{HistoryEvent, event};
-use super::run::Run;
-use super::time::Time;
+use crate::api::command::command::Attributes as CommandAttributes;
 use crate::api::command::{
     CancelWorkflowExecutionCommandAttributes, CompleteWorkflowExecutionCommandAttributes,
     FailWorkflowExecutionCommandAttributes,
 };
-use crate::api::enums::{RetryState, WorkflowTaskFailedCause as Cause};
+use crate::api::enums::{CommandType, RetryState, WorkflowTaskFailedCause as Cause};
 use crate::api::history::{
     WorkflowExecutionCanceledEventAttributes, WorkflowExecutionCompletedEventAttributes,
     WorkflowExecutionFailedEventAttributes, WorkflowExecutionTerminatedEventAttributes,
     WorkflowExecutionTimedOutEventAttributes,
 };
+use crate::engine::cancel::StopRequest;
+use crate::engine::commands::Commands;
+use crate::engine::deadline::Deadline;
+use crate::engine::error::{Refusal, Rejected};
+use crate::engine::event::{Attributes, EventId, HistoryEvent, Order, event};
 use crate::engine::payload::BLOB_BYTES_MAX;
+use crate::engine::run::Run;
+use crate::engine::subject::{Applied, Subject};
+use crate::engine::time::Time;
 use crate::model::RunStatus;
 
+/// The rules of ends.
+pub(super) struct CloseRules;
+
+impl Subject for CloseRules {
+    const COMMANDS: &'static [(CommandType, Cause)] = &[
+        (CommandType::CompleteWorkflowExecution, Cause::BadCompleteWorkflowExecutionAttributes),
+        (CommandType::FailWorkflowExecution, Cause::BadFailWorkflowExecutionAttributes),
+        (CommandType::CancelWorkflowExecution, Cause::BadCancelWorkflowExecutionAttributes),
+    ];
+
+    fn command(
+        run: &mut Run,
+        command: CommandAttributes,
+        commands: &mut Commands,
+    ) -> Result<Result<(), Rejected>, CommandAttributes> {
+        match command {
+            CommandAttributes::CompleteWorkflowExecutionCommandAttributes(it) => {
+                Ok(run.complete_workflow(it, commands))
+            }
+            CommandAttributes::FailWorkflowExecutionCommandAttributes(it) => Ok(run.fail_workflow(it, commands)),
+            CommandAttributes::CancelWorkflowExecutionCommandAttributes(it) => Ok(run.cancel_workflow(it, commands)),
+            other => Err(other),
+        }
+    }
+
+    fn order(event: &Attributes) -> Option<Order> {
+        closing_status(event).map(|_| Order::Now)
+    }
+
+    fn apply(run: &mut Run, _: EventId, time: Time, event: &Attributes) -> Option<Applied> {
+        run.apply_closed(closing_status(event)?, time);
+        Some(Ok(()))
+    }
+
+    fn due(run: &mut Run, deadline: Deadline, now: Time) -> Result<(), Deadline> {
+        match deadline {
+            Deadline::ExecutionTimeout => run.time_out(RetryState::Timeout, now),
+            Deadline::RunTimeout => run.time_out(RetryState::RetryPolicyNotSet, now),
+            other => return Err(other),
+        }
+        Ok(())
+    }
+}
+
 impl Run {
-    pub(super) fn complete_workflow(
+    fn complete_workflow(
         &mut self,
         attributes: CompleteWorkflowExecutionCommandAttributes,
         commands: &mut Commands,
@@ -42,7 +88,7 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn fail_workflow(
+    fn fail_workflow(
         &mut self,
         attributes: FailWorkflowExecutionCommandAttributes,
         commands: &mut Commands,
@@ -68,7 +114,7 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn cancel_workflow(
+    fn cancel_workflow(
         &mut self,
         attributes: CancelWorkflowExecutionCommandAttributes,
         commands: &mut Commands,
@@ -103,7 +149,7 @@ impl Run {
     }
 
     /// The run took too long.
-    pub(super) fn time_out(&mut self, retry_state: RetryState, now: Time) {
+    fn time_out(&mut self, retry_state: RetryState, now: Time) {
         self.force_end_workflow_task(now);
         self.append(
             now,
@@ -111,7 +157,7 @@ impl Run {
         );
     }
 
-    pub(super) fn apply_closed(&mut self, status: RunStatus, time: Time) {
+    fn apply_closed(&mut self, status: RunStatus, time: Time) {
         self.state.status = status;
         self.state.close_time = Some(time);
         self.touch_visibility();
@@ -130,6 +176,18 @@ impl Run {
         self.state.first_task_due = None;
         self.release_queries();
         self.abort_updates_of_closed_run();
+    }
+}
+
+/// What a run is after this event, if the event ends runs.
+fn closing_status(event: &Attributes) -> Option<RunStatus> {
+    match event {
+        Attributes::WorkflowExecutionCompletedEventAttributes(_) => Some(RunStatus::Completed),
+        Attributes::WorkflowExecutionFailedEventAttributes(_) => Some(RunStatus::Failed),
+        Attributes::WorkflowExecutionCanceledEventAttributes(_) => Some(RunStatus::Canceled),
+        Attributes::WorkflowExecutionTerminatedEventAttributes(_) => Some(RunStatus::Terminated),
+        Attributes::WorkflowExecutionTimedOutEventAttributes(_) => Some(RunStatus::TimedOut),
+        _ => None,
     }
 }
 

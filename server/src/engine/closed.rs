@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::event::EventId;
-use super::fold::{Fold, Unrecoverable};
+use crate::engine::event::EventId;
+use crate::engine::fold::{Fold, Unrecoverable};
 use crate::engine::state::Info;
 use crate::engine::update::state::{UpdateState, Updates};
 

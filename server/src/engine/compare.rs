@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use prost::Message as _;
 
-use super::fold::{Fold, RunIds};
-use super::history::decode_all;
-use super::overlay::Overlay;
-use super::recover::Stored;
-use super::run::Run;
-use super::workflow_task::state::TaskKind;
+use crate::engine::fold::{Fold, RunIds};
+use crate::engine::history::decode_all;
+use crate::engine::overlay::Overlay;
+use crate::engine::recover::Stored;
+use crate::engine::run::Run;
+use crate::engine::workflow_task::state::TaskKind;
 
 impl Run {
     /// How the run differs from the one that the store would make of what was written of it. `None` if it does not.
@@ -23,7 +23,7 @@ impl Run {
     }
 
     fn compare_open(&self) -> Result<(String, String), String> {
-        let overlay = Overlay::decode(Overlay::of(self).to_bytes()).map_err(|error| error.to_string())?;
+        let overlay = Overlay::decode(self.overlay().to_bytes()).map_err(|error| error.to_string())?;
         let stored = Stored { ids: self.ids(), batches: self.history.batches().to_vec(), overlay };
         let stored = Self::recover(stored).map_err(|error| error.to_string())?;
         Ok((self.lasting_state(), stored.lasting_state()))

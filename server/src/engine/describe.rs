@@ -2,19 +2,14 @@
 
 use prost::Message as _;
 
-use super::closed::ClosedState;
-use super::error::Refusal;
-use super::run::Run;
-use super::time::{Time, set_duration, wire_duration};
-use crate::api::common::{ActivityType, Memo, SearchAttributes, WorkflowExecution, WorkflowType};
-use crate::api::enums::{PendingActivityState, PendingWorkflowTaskState};
-use crate::api::workflow::{
-    PendingActivityInfo, PendingWorkflowTaskInfo, WorkflowExecutionConfig, WorkflowExecutionExtendedInfo,
-    WorkflowExecutionInfo,
-};
+use crate::api::common::{Memo, SearchAttributes, WorkflowExecution, WorkflowType};
+use crate::api::workflow::{WorkflowExecutionConfig, WorkflowExecutionExtendedInfo, WorkflowExecutionInfo};
 use crate::api::workflowservice::DescribeWorkflowExecutionResponse;
-use crate::engine::activity::state::Activity;
+use crate::engine::closed::ClosedState;
+use crate::engine::error::Refusal;
+use crate::engine::run::Run;
 use crate::engine::state::Info;
+use crate::engine::time::{Time, set_duration, wire_duration};
 use crate::model::{NamespaceKey, VisibilityRow};
 
 impl Run {
@@ -41,28 +36,9 @@ impl Run {
 
     /// Describes an open run.
     pub(crate) fn describe(&self, namespace: NamespaceKey) -> Result<DescribeWorkflowExecutionResponse, Refusal> {
-        let described = describe(&self.visibility_row(namespace), &self.info, self.state.cancel_requested)?;
-        Ok(DescribeWorkflowExecutionResponse {
-            pending_activities: self.state.activities.values().map(|activity| pending_activity(activity)).collect(),
-            pending_workflow_task: self.pending_workflow_task(),
-            ..described
-        })
-    }
-
-    fn pending_workflow_task(&self) -> Option<PendingWorkflowTaskInfo> {
-        let task = self.state.workflow_task.as_ref()?;
-        let state = if task.started.is_some() {
-            PendingWorkflowTaskState::Started
-        } else {
-            PendingWorkflowTaskState::Scheduled
-        };
-        Some(PendingWorkflowTaskInfo {
-            state: state as i32,
-            scheduled_time: Some(task.scheduled_time.into()),
-            original_scheduled_time: Some(task.original_scheduled_time.into()),
-            started_time: task.started.as_ref().map(|started| started.time.into()),
-            attempt: task.attempt,
-        })
+        let mut described = describe(&self.visibility_row(namespace), &self.info, self.state.cancel_requested)?;
+        self.describe_subjects(&mut described);
+        Ok(described)
     }
 }
 
@@ -138,35 +114,4 @@ pub(crate) fn execution_info(row: &VisibilityRow) -> Result<WorkflowExecutionInf
         root_execution: Some(execution),
         ..Default::default()
     })
-}
-
-fn pending_activity(activity: &Activity) -> PendingActivityInfo {
-    let state = match (&activity.cancel_requested, &activity.started) {
-        (Some(_), _) => PendingActivityState::CancelRequested,
-        (None, Some(_)) => PendingActivityState::Started,
-        (None, None) => PendingActivityState::Scheduled,
-    };
-    let identity = activity.started.as_ref().map_or(&activity.last_identity, |started| &started.identity);
-    PendingActivityInfo {
-        activity_id: activity.activity_id.to_string(),
-        activity_type: Some(ActivityType { name: activity.activity_type.to_string() }),
-        state: state as i32,
-        heartbeat_details: activity.heartbeat_details.clone(),
-        last_heartbeat_time: activity.last_heartbeat.map(Into::into),
-        last_started_time: activity.started.as_ref().map(|started| started.time.into()),
-        attempt: activity.attempt,
-        maximum_attempts: activity.retry.maximum_attempts,
-        scheduled_time: Some(activity.scheduled.into()),
-        expiration_time: activity.expiration().map(Into::into),
-        last_failure: activity.last_failure.clone(),
-        last_worker_identity: identity.to_string(),
-        current_retry_interval: activity
-            .last_attempt_complete
-            .filter(|_| activity.backing_off)
-            .and_then(|complete| wire_duration(activity.scheduled.since(complete))),
-        last_attempt_complete_time: activity.last_attempt_complete.map(Into::into),
-        next_attempt_schedule_time: activity.backing_off.then(|| activity.scheduled.into()),
-        priority: activity.priority.clone(),
-        ..Default::default()
-    }
 }

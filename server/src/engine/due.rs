@@ -1,6 +1,5 @@
 //! The deadlines of a run: armed, disarmed, and what each brings about.
 
-use crate::api::enums::RetryState;
 use crate::engine::deadline::Deadline;
 use crate::engine::effects::Close;
 use crate::engine::run::Run;
@@ -12,25 +11,7 @@ impl Run {
         while self.is_open()
             && let Some(deadline) = self.take_due(now)
         {
-            match deadline {
-                Deadline::ExecutionTimeout => self.time_out(RetryState::Timeout, now),
-                Deadline::RunTimeout => self.time_out(RetryState::RetryPolicyNotSet, now),
-                Deadline::FirstTask => {
-                    self.state.first_task_due = None;
-                    self.want_workflow_task(now);
-                }
-                Deadline::WorkflowTaskScheduleToStart => self.workflow_task_schedule_to_start(now),
-                Deadline::WorkflowTaskStartToClose => self.workflow_task_start_to_close(now),
-                Deadline::Timer(started, id) => self.fire_timers(started, id, now),
-                Deadline::Activity(id, kind) => {
-                    self.activity_deadline(id, kind, now);
-                    while let Some(Deadline::Activity(..)) = self.first_due(now)
-                        && let Some(Deadline::Activity(id, kind)) = self.take_due(now)
-                    {
-                        self.activity_deadline(id, kind, now);
-                    }
-                }
-            }
+            self.due(deadline, now);
             self.close_step(now, Close::Write);
         }
     }

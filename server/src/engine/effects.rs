@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::error::Refusal;
-use super::event::EventId;
 use crate::api::query::WorkflowQueryResult;
+use crate::engine::error::Refusal;
+use crate::engine::event::EventId;
 use crate::engine::update::state::UpdateNotice;
 use crate::model::HistoryBatch;
 

@@ -1,10 +1,10 @@
-//! What kind of event is what: which wait in the buffer, which finish something, which close the run.
+//! Events, and the numbers that they have or wait for.
 
 pub(crate) use crate::api::enums::EventType;
 pub(crate) use crate::api::history::HistoryEvent;
 pub(crate) use crate::api::history::history_event::Attributes;
 
-use super::time::Time;
+use crate::engine::time::Time;
 
 /// The identity in events that the server itself causes.
 pub(crate) const HISTORY_SERVICE: &str = "history-service";
@@ -15,6 +15,19 @@ pub(crate) type EventId = i64;
 /// Stands for an event that has no number yet because it waits in the buffer.
 pub(crate) const BUFFERED: EventId = -123;
 
+/// Where an event stands among those that happen while a worker has a workflow task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// At once: the workflow task itself brings it about, so the worker knows of it.
+    Now,
+    /// After the task.
+    Later,
+    /// After the task: it starts what this event asked for.
+    Starting(EventId),
+    /// After the task, and after all that start something: it ends what this event asked for.
+    Ending(EventId),
+}
+
 /// Makes an event without a number; the history gives it one.
 pub(crate) fn event(time: Time, attributes: impl Into<Attributes>) -> HistoryEvent {
     let attributes = attributes.into();
@@ -23,66 +36,6 @@ pub(crate) fn event(time: Time, attributes: impl Into<Attributes>) -> HistoryEve
         event_type: event_type(&attributes) as i32,
         attributes: Some(attributes),
         ..HistoryEvent::default()
-    }
-}
-
-/// Whether the event must wait while a workflow task is in progress.
-///
-/// What the workflow task itself brings about never waits: the worker knows of it already.
-pub(crate) fn waits_in_buffer(event: &HistoryEvent) -> bool {
-    use EventType as T;
-    !matches!(
-        event.event_type(),
-        T::WorkflowExecutionStarted
-            | T::WorkflowExecutionCompleted
-            | T::WorkflowExecutionFailed
-            | T::WorkflowExecutionTimedOut
-            | T::WorkflowTaskScheduled
-            | T::WorkflowTaskStarted
-            | T::WorkflowTaskCompleted
-            | T::WorkflowTaskTimedOut
-            | T::WorkflowTaskFailed
-            | T::ActivityTaskScheduled
-            | T::ActivityTaskCancelRequested
-            | T::TimerStarted
-            | T::TimerCanceled
-            | T::WorkflowExecutionCanceled
-            | T::MarkerRecorded
-            | T::WorkflowExecutionTerminated
-            | T::WorkflowExecutionUpdateAccepted
-            | T::WorkflowExecutionUpdateCompleted
-            | T::WorkflowPropertiesModified
-    )
-}
-
-/// Whether the event ends something that another event started; such events leave the buffer last.
-pub(crate) fn finishes_something(event: &HistoryEvent) -> bool {
-    use EventType as T;
-    matches!(
-        event.event_type(),
-        T::ActivityTaskCompleted | T::ActivityTaskFailed | T::ActivityTaskTimedOut | T::ActivityTaskCanceled
-    )
-}
-
-/// The scheduled event of the activity that this event finishes.
-pub(crate) fn finished_activity(event: &HistoryEvent) -> Option<EventId> {
-    match event.attributes.as_ref()? {
-        Attributes::ActivityTaskCompletedEventAttributes(a) => Some(a.scheduled_event_id),
-        Attributes::ActivityTaskFailedEventAttributes(a) => Some(a.scheduled_event_id),
-        Attributes::ActivityTaskTimedOutEventAttributes(a) => Some(a.scheduled_event_id),
-        Attributes::ActivityTaskCanceledEventAttributes(a) => Some(a.scheduled_event_id),
-        _ => None,
-    }
-}
-
-/// Where a finishing event names the event that started what it finishes.
-pub(crate) fn started_event_id_mut(event: &mut HistoryEvent) -> Option<&mut EventId> {
-    match event.attributes.as_mut()? {
-        Attributes::ActivityTaskCompletedEventAttributes(a) => Some(&mut a.started_event_id),
-        Attributes::ActivityTaskFailedEventAttributes(a) => Some(&mut a.started_event_id),
-        Attributes::ActivityTaskTimedOutEventAttributes(a) => Some(&mut a.started_event_id),
-        Attributes::ActivityTaskCanceledEventAttributes(a) => Some(&mut a.started_event_id),
-        _ => None,
     }
 }
 

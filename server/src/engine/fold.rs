@@ -1,14 +1,13 @@
-//! What each event does to the state of its run.
+//! A run, open or closed, from its events.
 //!
-//! One table serves all who need it: an event that is written is applied at once, also when it waits in the buffer; a run
-//! from the store, open or closed, is its events applied one after the other.
+//! An event changes the state in one way, whoever applies it ([`Run::apply`]): an event that is written is applied at once, also
+//! when it waits in the buffer; a run from the store is its events applied one after the other.
 
 use std::sync::Arc;
 
-use super::event::{Attributes, EventId, HistoryEvent};
-use super::run::Run;
-use super::time::Time;
-use crate::model::{RunStatus, VisibilityRow};
+use crate::engine::event::HistoryEvent;
+use crate::engine::run::Run;
+use crate::model::VisibilityRow;
 
 /// What tells a run from all others. The first event names only some of it.
 #[derive(Clone, Debug)]
@@ -78,53 +77,5 @@ impl Fold {
 
     fn unrecoverable(&self, problem: String) -> Unrecoverable {
         Unrecoverable { run_id: Arc::clone(&self.ids.run_id), problem }
-    }
-}
-
-impl Run {
-    /// Changes the state as the event says. `id` is [`BUFFERED`](super::event::BUFFERED) for an event that waits.
-    ///
-    /// # Errors
-    ///
-    /// How the event contradicts the state. An event of this engine does not.
-    pub(super) fn apply(&mut self, id: EventId, event: &HistoryEvent) -> Result<(), &'static str> {
-        use Attributes as A;
-        let Some(attributes) = &event.attributes else { return Err("it has no attributes") };
-        let time = event.event_time.as_ref().map(Time::from).unwrap_or_default();
-        match attributes {
-            A::WorkflowTaskScheduledEventAttributes(it) => return self.apply_task_scheduled(id, time, it),
-            A::WorkflowTaskStartedEventAttributes(it) => return self.apply_task_started(id, time, it),
-            A::WorkflowTaskCompletedEventAttributes(it) => self.apply_task_completed(it),
-            A::WorkflowTaskFailedEventAttributes(_) | A::WorkflowTaskTimedOutEventAttributes(_) => {
-                self.set_workflow_task(None);
-            }
-            A::ActivityTaskScheduledEventAttributes(it) => return self.apply_activity_scheduled(id, time, it),
-            A::ActivityTaskCancelRequestedEventAttributes(it) => {
-                self.apply_activity_cancel_requested(id, it.scheduled_event_id);
-            }
-            A::ActivityTaskCompletedEventAttributes(it) => self.apply_activity_finished(it.scheduled_event_id),
-            A::ActivityTaskFailedEventAttributes(it) => self.apply_activity_finished(it.scheduled_event_id),
-            A::ActivityTaskTimedOutEventAttributes(it) => self.apply_activity_finished(it.scheduled_event_id),
-            A::ActivityTaskCanceledEventAttributes(it) => self.apply_activity_finished(it.scheduled_event_id),
-            A::TimerStartedEventAttributes(it) => return self.apply_timer_started(id, time, it),
-            A::TimerFiredEventAttributes(it) => self.apply_timer_finished(&it.timer_id, it.started_event_id),
-            A::TimerCanceledEventAttributes(it) => self.apply_timer_finished(&it.timer_id, it.started_event_id),
-            A::WorkflowExecutionSignaledEventAttributes(it) => self.apply_signaled(it),
-            A::WorkflowExecutionCancelRequestedEventAttributes(_) => self.state.cancel_requested = true,
-            A::WorkflowExecutionOptionsUpdatedEventAttributes(it) => self.apply_options_updated(it),
-            A::WorkflowExecutionUpdateAcceptedEventAttributes(it) => return self.apply_update_accepted(id, it),
-            A::WorkflowExecutionUpdateCompletedEventAttributes(it) => return self.apply_update_completed(id, it),
-            A::WorkflowPropertiesModifiedEventAttributes(it) => self.apply_properties_modified(it),
-            A::WorkflowExecutionCompletedEventAttributes(_) => self.apply_closed(RunStatus::Completed, time),
-            A::WorkflowExecutionFailedEventAttributes(_) => self.apply_closed(RunStatus::Failed, time),
-            A::WorkflowExecutionCanceledEventAttributes(_) => self.apply_closed(RunStatus::Canceled, time),
-            A::WorkflowExecutionTerminatedEventAttributes(_) => self.apply_closed(RunStatus::Terminated, time),
-            A::WorkflowExecutionTimedOutEventAttributes(_) => self.apply_closed(RunStatus::TimedOut, time),
-            // Attempts and markers change nothing that the engine decides by.
-            A::ActivityTaskStartedEventAttributes(_) | A::MarkerRecordedEventAttributes(_) => {}
-            A::WorkflowExecutionStartedEventAttributes(_) => return Err("a run starts once"),
-            _ => return Err("this engine has no such event"),
-        }
-        Ok(())
     }
 }

@@ -7,7 +7,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::Message;
 use prost::encoding::{decode_varint, encode_varint};
 
-use super::event::{EventId, HistoryEvent};
+use crate::engine::event::{EventId, HistoryEvent};
 use crate::model::HistoryBatch;
 
 /// Key of `History.events` on the wire: field 1, length delimited.

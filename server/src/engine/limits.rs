@@ -4,13 +4,13 @@
 //! Workers are asked to continue as new long before the limit (`workflow_task/mod.rs`). The transition that would exceed the
 //! limit is refused and left out, and the run is terminated instead, as on the usual server.
 
-use super::cancel::StopRequest;
-use super::effects::{Effects, Notice};
-use super::error::Refusal;
-use super::run::Run;
-use super::time::Time;
+use crate::engine::cancel::StopRequest;
+use crate::engine::effects::{Effects, Notice};
+use crate::engine::error::Refusal;
 use crate::engine::event::HISTORY_SERVICE;
+use crate::engine::run::Run;
 use crate::engine::state::Snapshot;
+use crate::engine::time::Time;
 
 /// A run with more is terminated.
 const EVENTS_MAX: i64 = 51_200;

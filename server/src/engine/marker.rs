@@ -1,18 +1,48 @@
 //! Markers: what a workflow notes in its history.
 
+use crate::api::command::command::Attributes as CommandAttributes;
+use crate::api::enums::{CommandType, WorkflowTaskFailedCause as Cause};
+use crate::engine::event::{Attributes, EventId, Order};
 use crate::engine::payload::BLOB_BYTES_MAX;
+use crate::engine::subject::{Applied, Subject};
+use crate::engine::time::Time;
 use prost::Message as _;
 
-use super::commands::Commands;
-use super::error::Rejected;
-use super::run::Run;
 use crate::api::command::RecordMarkerCommandAttributes;
 use crate::api::common::Payloads;
-use crate::api::enums::WorkflowTaskFailedCause as Cause;
 use crate::api::history::MarkerRecordedEventAttributes;
+use crate::engine::commands::Commands;
+use crate::engine::error::Rejected;
+use crate::engine::run::Run;
+
+/// The rules of markers. They change nothing that the engine decides by.
+pub(super) struct MarkerRules;
+
+impl Subject for MarkerRules {
+    const COMMANDS: &'static [(CommandType, Cause)] = &[(CommandType::RecordMarker, Cause::BadRecordMarkerAttributes)];
+
+    fn command(
+        run: &mut Run,
+        command: CommandAttributes,
+        commands: &mut Commands,
+    ) -> Result<Result<(), Rejected>, CommandAttributes> {
+        match command {
+            CommandAttributes::RecordMarkerCommandAttributes(it) => Ok(run.record_marker(it, commands)),
+            other => Err(other),
+        }
+    }
+
+    fn order(event: &Attributes) -> Option<Order> {
+        matches!(event, Attributes::MarkerRecordedEventAttributes(_)).then_some(Order::Now)
+    }
+
+    fn apply(_: &mut Run, _: EventId, _: Time, event: &Attributes) -> Option<Applied> {
+        matches!(event, Attributes::MarkerRecordedEventAttributes(_)).then_some(Ok(()))
+    }
+}
 
 impl Run {
-    pub(super) fn record_marker(
+    fn record_marker(
         &mut self,
         attributes: RecordMarkerCommandAttributes,
         commands: &mut Commands,

@@ -2,18 +2,50 @@
 
 use prost::Message as _;
 
-use super::commands::Commands;
-use super::error::Rejected;
-use super::payload::own;
-use super::run::Run;
 use crate::api::command::ModifyWorkflowPropertiesCommandAttributes;
+use crate::api::command::command::Attributes as CommandAttributes;
 use crate::api::common::Payload;
-use crate::api::enums::WorkflowTaskFailedCause as Cause;
+use crate::api::enums::{CommandType, WorkflowTaskFailedCause as Cause};
 use crate::api::history::WorkflowPropertiesModifiedEventAttributes;
-use crate::engine::payload::BLOB_BYTES_MAX;
+use crate::engine::commands::Commands;
+use crate::engine::error::Rejected;
+use crate::engine::event::{Attributes, EventId, Order};
+use crate::engine::payload::{BLOB_BYTES_MAX, own};
+use crate::engine::run::Run;
+use crate::engine::subject::{Applied, Subject};
+use crate::engine::time::Time;
+
+/// The rules of memos.
+pub(super) struct MemoRules;
+
+impl Subject for MemoRules {
+    const COMMANDS: &'static [(CommandType, Cause)] =
+        &[(CommandType::ModifyWorkflowProperties, Cause::BadModifyWorkflowPropertiesAttributes)];
+
+    fn command(
+        run: &mut Run,
+        command: CommandAttributes,
+        commands: &mut Commands,
+    ) -> Result<Result<(), Rejected>, CommandAttributes> {
+        match command {
+            CommandAttributes::ModifyWorkflowPropertiesCommandAttributes(it) => Ok(run.modify_properties(it, commands)),
+            other => Err(other),
+        }
+    }
+
+    fn order(event: &Attributes) -> Option<Order> {
+        matches!(event, Attributes::WorkflowPropertiesModifiedEventAttributes(_)).then_some(Order::Now)
+    }
+
+    fn apply(run: &mut Run, _: EventId, _: Time, event: &Attributes) -> Option<Applied> {
+        let Attributes::WorkflowPropertiesModifiedEventAttributes(modified) = event else { return None };
+        run.apply_properties_modified(modified);
+        Some(Ok(()))
+    }
+}
 
 impl Run {
-    pub(super) fn modify_properties(
+    fn modify_properties(
         &mut self,
         attributes: ModifyWorkflowPropertiesCommandAttributes,
         commands: &mut Commands,
@@ -37,7 +69,7 @@ impl Run {
     }
 
     /// Sets the entries of the memo; null ones are removed.
-    pub(super) fn apply_properties_modified(&mut self, modified: &WorkflowPropertiesModifiedEventAttributes) {
+    fn apply_properties_modified(&mut self, modified: &WorkflowPropertiesModifiedEventAttributes) {
         self.touch_visibility();
         for (key, value) in modified.upserted_memo.iter().flat_map(|memo| &memo.fields) {
             if is_null(value) {

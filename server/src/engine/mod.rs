@@ -36,6 +36,8 @@ pub(crate) mod run;
 pub(crate) mod signal;
 pub(crate) mod start;
 pub(crate) mod state;
+mod subject;
+mod subjects;
 #[cfg(test)]
 mod tests;
 pub(crate) mod time;

@@ -9,12 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message;
 
-use super::event::{EventId, HistoryEvent};
-use super::run::Run;
-use super::time::Time;
 use crate::api::common::Payloads;
 use crate::api::failure::Failure;
 use crate::engine::activity::state::{Activity, Attempt};
+use crate::engine::event::{EventId, HistoryEvent};
+use crate::engine::time::Time;
 
 /// State of a run beside its history. A message, so that later versions can add to it.
 #[derive(Clone, PartialEq, Message)]
@@ -67,17 +66,6 @@ struct AttemptOverlay {
 }
 
 impl Overlay {
-    pub(crate) fn of(run: &Run) -> Self {
-        let state = &run.state;
-        let attempt = state.workflow_task_attempt;
-        Self {
-            attached_request_ids: state.attached_request_ids.iter().cloned().collect(),
-            workflow_task_attempt: if attempt > 1 && run.is_open() { attempt } else { 0 },
-            activities: state.activities.values().filter_map(|it| ActivityOverlay::of(it)).collect(),
-            buffered: state.buffered.clone(),
-        }
-    }
-
     /// The stored form; empty when there is nothing to keep.
     pub(crate) fn to_bytes(&self) -> Bytes {
         self.encode_to_vec().into()
@@ -85,7 +73,7 @@ impl Overlay {
 }
 
 impl ActivityOverlay {
-    fn of(activity: &Activity) -> Option<Self> {
+    pub(super) fn of(activity: &Activity) -> Option<Self> {
         let started = activity.started.as_ref().map(|attempt| AttemptOverlay {
             time_ns: attempt.time.nanos(),
             request_id: attempt.request_id.to_string(),

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use super::event::BUFFERED;
-use super::fold::{Fold, RunIds, Unrecoverable};
-use super::history::{History, decode_all};
-use super::overlay::Overlay;
-use super::run::Run;
-use super::time::Time;
+use crate::engine::event::BUFFERED;
+use crate::engine::fold::{Fold, RunIds, Unrecoverable};
+use crate::engine::history::{History, decode_all};
+use crate::engine::overlay::Overlay;
+use crate::engine::run::Run;
+use crate::engine::time::Time;
 use crate::model::HistoryBatch;
 
 /// What the store has of an open run.
@@ -75,19 +75,8 @@ impl Run {
         }
     }
 
-    fn restore(&mut self, overlay: Overlay) -> Result<(), String> {
-        self.state.attached_request_ids.extend(overlay.attached_request_ids);
-        for it in overlay.activities {
-            let id = it.scheduled_event_id;
-            if !self.state.activities.contains_key(&id) {
-                return Err(format!("event {id} is no activity that goes on"));
-            }
-            self.change_activity(id, |activity| it.restore(activity));
-        }
-        self.state.workflow_task_attempt = match &self.state.workflow_task {
-            Some(task) => task.attempt,
-            None => overlay.workflow_task_attempt.max(1),
-        };
+    fn restore(&mut self, mut overlay: Overlay) -> Result<(), String> {
+        self.restore_subjects(&mut overlay)?;
         for event in overlay.buffered {
             self.apply(BUFFERED, &event)?;
             self.state.buffered.push(event);

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::time::{Time, duration, wire_duration};
 use crate::api::common;
 use crate::api::enums::{RetryState, TimeoutType};
 use crate::api::failure::Failure;
 use crate::api::failure::failure::FailureInfo;
+use crate::engine::time::{Time, duration, wire_duration};
 
 /// Marks, among the error types that are not retried, the name of a timeout.
 const TIMEOUT_PREFIX: &str = "TemporalTimeout:";

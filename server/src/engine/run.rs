@@ -8,19 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message as _;
 
-use super::effects::{Close, Effects, Notice, Offer};
-use super::event::{
-    Attributes, BUFFERED, EventId, HistoryEvent, event, finished_activity, finishes_something, started_event_id_mut,
-    waits_in_buffer,
-};
-use super::history::History;
-use super::time::Time;
 use crate::api::common;
+use crate::engine::effects::{Close, Effects, Notice, Offer};
+use crate::engine::event::{Attributes, BUFFERED, EventId, HistoryEvent, Order, event};
+use crate::engine::history::History;
 use crate::engine::query::state::Queries;
 use crate::engine::state::{Info, Snapshot, State};
-use crate::engine::update::state::Updates;
+use crate::engine::time::Time;
 use crate::engine::workflow_task::state::TaskKind;
-use crate::model::RunStatus;
 
 /// Events that wait for a workflow task to end, at most; one more fails the task.
 const BUFFERED_EVENTS_MAX: usize = 100;
@@ -46,28 +41,7 @@ pub(crate) struct Run {
 impl Run {
     /// An open run without events.
     pub(super) fn new(info: Info, memo: BTreeMap<String, common::Payload>) -> Self {
-        let state = State {
-            status: RunStatus::Running,
-            close_time: None,
-            workflow_task: None,
-            workflow_task_attempt: 1,
-            previous_started_event_id: 0,
-            sticky: None,
-            activities: BTreeMap::new(),
-            activity_ids: BTreeMap::new(),
-            timers: BTreeMap::new(),
-            buffered: Vec::new(),
-            cancel_requested: false,
-            close_attempted: false,
-            first_task_due: None,
-            updates: Updates::default(),
-            memo,
-            attached_request_ids: BTreeSet::new(),
-            deadlines: BTreeSet::new(),
-            offers: Vec::new(),
-            visible: true,
-            overlay_changed: false,
-        };
+        let state = State { workflow_task_attempt: 1, memo, visible: true, ..State::default() };
         Self {
             info,
             history: History::new(),
@@ -128,7 +102,7 @@ impl Run {
 
     /// As [`Run::append`], for an event that carries more than its attributes.
     pub(super) fn append_event(&mut self, event: HistoryEvent) -> EventId {
-        let waits = waits_in_buffer(&event);
+        let waits = Self::order(&event) != Order::Now;
         let id = if waits { BUFFERED } else { self.history.next_event_id() };
         let applied = self.apply(id, &event);
         debug_assert_eq!(applied, Ok(()), "{event:?}");
@@ -140,29 +114,27 @@ impl Run {
         self.history.append(event)
     }
 
-    /// Numbers the waiting events: what finishes something goes last, so that it follows its start.
+    /// Numbers the waiting events. Those that end something go last, so that they follow its start.
     pub(super) fn flush_buffer(&mut self) {
         if self.state.buffered.is_empty() {
             return;
         }
         self.touch_overlay();
-        let (finishing, others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.state.buffered).into_iter().partition(finishes_something);
+        let ends = |event: &HistoryEvent| matches!(Self::order(event), Order::Ending(_));
+        let (ending, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.state.buffered).into_iter().partition(ends);
         let mut started = BTreeMap::new();
         for event in others {
-            let scheduled = match &event.attributes {
-                Some(Attributes::ActivityTaskStartedEventAttributes(a)) => Some(a.scheduled_event_id),
-                _ => None,
-            };
+            let order = Self::order(&event);
             let id = self.history.append(event);
-            if let Some(scheduled) = scheduled {
-                started.insert(scheduled, id);
+            if let Order::Starting(asked) = order {
+                started.insert(asked, id);
             }
         }
-        for mut event in finishing {
-            let scheduled = finished_activity(&event);
-            if let Some(id) = started_event_id_mut(&mut event).filter(|id| **id == BUFFERED)
-                && let Some(real) = scheduled.and_then(|scheduled| started.get(&scheduled))
+        for mut event in ending {
+            let order = Self::order(&event);
+            if let Order::Ending(asked) = order
+                && let Some(id) = Self::started_event_id(&mut event).filter(|id| **id == BUFFERED)
+                && let Some(real) = started.get(&asked)
             {
                 *id = *real;
             }

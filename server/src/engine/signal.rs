@@ -1,11 +1,12 @@
 //! Signals to one run.
 
-use super::error::Refusal;
-use super::event::{HistoryEvent, event};
-use super::run::Run;
-use super::time::Time;
 use crate::api::common::{Header, Link, Payloads};
 use crate::api::history::WorkflowExecutionSignaledEventAttributes;
+use crate::engine::error::Refusal;
+use crate::engine::event::{Attributes, EventId, HistoryEvent, Order, event};
+use crate::engine::run::Run;
+use crate::engine::subject::{Applied, Subject};
+use crate::engine::time::Time;
 
 /// Signals of one run, at most.
 const SIGNALS_MAX: usize = 10_000;
@@ -19,6 +20,21 @@ pub(crate) struct Signal {
     pub(crate) identity: String,
     pub(crate) request_id: String,
     pub(crate) links: Vec<Link>,
+}
+
+/// The rules of signals.
+pub(super) struct SignalRules;
+
+impl Subject for SignalRules {
+    fn order(event: &Attributes) -> Option<Order> {
+        matches!(event, Attributes::WorkflowExecutionSignaledEventAttributes(_)).then_some(Order::Later)
+    }
+
+    fn apply(run: &mut Run, _: EventId, _: Time, event: &Attributes) -> Option<Applied> {
+        let Attributes::WorkflowExecutionSignaledEventAttributes(signaled) = event else { return None };
+        run.apply_signaled(signaled);
+        Some(Ok(()))
+    }
 }
 
 impl Run {
@@ -72,7 +88,7 @@ impl Run {
         Ok(true)
     }
 
-    pub(super) fn apply_signaled(&mut self, signaled: &WorkflowExecutionSignaledEventAttributes) {
+    fn apply_signaled(&mut self, signaled: &WorkflowExecutionSignaledEventAttributes) {
         self.signal_count += 1;
         if !signaled.request_id.is_empty() {
             self.signal_request_ids.insert(signaled.request_id.clone());

@@ -6,23 +6,24 @@ use std::time::Duration;
 
 use prost::Message as _;
 
-use super::commands::ID_BYTES_MAX;
-use super::deadline::Deadline;
-use super::error::Refusal;
-use super::event::{Attributes, HistoryEvent, event};
-use super::fold::RunIds;
-use super::memo::is_null;
-use super::payload::{own, own_metadata};
-use super::run::Run;
-use super::signal::Signal;
-use super::time::{Time, duration, set_duration, wire_duration};
 use crate::api::common::{Header, Link, Memo, Payload, Payloads, Priority, WorkflowType};
 use crate::api::enums::TaskQueueKind;
 use crate::api::history::{WorkflowExecutionOptionsUpdatedEventAttributes, WorkflowExecutionStartedEventAttributes};
 use crate::api::sdk::UserMetadata;
 use crate::api::taskqueue::TaskQueue;
-use crate::engine::payload::BLOB_BYTES_MAX;
+use crate::engine::commands::ID_BYTES_MAX;
+use crate::engine::deadline::Deadline;
+use crate::engine::error::Refusal;
+use crate::engine::event::{Attributes, EventId, HistoryEvent, Order, event};
+use crate::engine::fold::RunIds;
+use crate::engine::memo::is_null;
+use crate::engine::overlay::Overlay;
+use crate::engine::payload::{BLOB_BYTES_MAX, own, own_metadata};
+use crate::engine::run::Run;
+use crate::engine::signal::Signal;
 use crate::engine::state::Info;
+use crate::engine::subject::{Applied, Subject};
+use crate::engine::time::{Time, duration, set_duration, wire_duration};
 use crate::engine::workflow_task::state::TaskKind;
 
 /// A workflow task takes this long unless the start says otherwise.
@@ -156,6 +157,51 @@ pub(crate) struct Attachment {
     pub(crate) links: Vec<Link>,
 }
 
+/// The rules of starts.
+pub(super) struct StartRules;
+
+impl Subject for StartRules {
+    fn order(event: &Attributes) -> Option<Order> {
+        match event {
+            Attributes::WorkflowExecutionStartedEventAttributes(_) => Some(Order::Now),
+            Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(_) => Some(Order::Later),
+            _ => None,
+        }
+    }
+
+    fn apply(run: &mut Run, _: EventId, _: Time, event: &Attributes) -> Option<Applied> {
+        match event {
+            // The run is begun by it.
+            Attributes::WorkflowExecutionStartedEventAttributes(_) => Some(Err("a run starts once")),
+            Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(updated) => {
+                run.apply_options_updated(updated);
+                Some(Ok(()))
+            }
+            _ => None,
+        }
+    }
+
+    fn due(run: &mut Run, deadline: Deadline, now: Time) -> Result<(), Deadline> {
+        match deadline {
+            Deadline::FirstTask => {
+                run.state.first_task_due = None;
+                run.want_workflow_task(now);
+                Ok(())
+            }
+            other => Err(other),
+        }
+    }
+
+    fn keep(run: &Run, overlay: &mut Overlay) {
+        overlay.attached_request_ids = run.state.attached_request_ids.iter().cloned().collect();
+    }
+
+    fn restore(run: &mut Run, overlay: &mut Overlay) -> Result<(), String> {
+        run.state.attached_request_ids.extend(std::mem::take(&mut overlay.attached_request_ids));
+        Ok(())
+    }
+}
+
 impl Run {
     /// Notes a start that found this run.
     pub(crate) fn attach(&mut self, attachment: Attachment, start: &Start, now: Time) {
@@ -287,7 +333,7 @@ impl Run {
         Ok(run)
     }
 
-    pub(super) fn apply_options_updated(&mut self, updated: &WorkflowExecutionOptionsUpdatedEventAttributes) {
+    fn apply_options_updated(&mut self, updated: &WorkflowExecutionOptionsUpdatedEventAttributes) {
         if !updated.attached_request_id.is_empty() {
             self.state.attached_request_ids.insert(updated.attached_request_id.clone());
             self.touch_overlay();

@@ -55,7 +55,7 @@ pub(crate) struct Sticky {
 }
 
 /// What changes while a run goes on, and is taken back when a completion turns out to be wrong.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) status: RunStatus,
     pub(crate) close_time: Option<Time>,

@@ -2,19 +2,71 @@
 
 use std::sync::Arc;
 
-use super::commands::{Commands, ID_BYTES_MAX, wrong_state};
-use super::deadline::Deadline;
-use super::error::Rejected;
-use super::event::{Attributes, EventId, HistoryEvent};
-use super::run::Run;
-use super::time::{Time, duration, wire_duration};
+use crate::api::command::command::Attributes as CommandAttributes;
 use crate::api::command::{CancelTimerCommandAttributes, StartTimerCommandAttributes};
-use crate::api::enums::WorkflowTaskFailedCause as Cause;
+use crate::api::enums::{CommandType, WorkflowTaskFailedCause as Cause};
 use crate::api::history::{TimerCanceledEventAttributes, TimerFiredEventAttributes, TimerStartedEventAttributes};
+use crate::engine::commands::{Commands, ID_BYTES_MAX, wrong_state};
+use crate::engine::deadline::Deadline;
+use crate::engine::error::Rejected;
+use crate::engine::event::{Attributes, EventId, HistoryEvent, Order};
+use crate::engine::run::Run;
 use crate::engine::state::UserTimer;
+use crate::engine::subject::{Applied, Subject};
+use crate::engine::time::{Time, duration, wire_duration};
+
+/// The rules of timers.
+pub(super) struct TimerRules;
+
+impl Subject for TimerRules {
+    const COMMANDS: &'static [(CommandType, Cause)] = &[
+        (CommandType::StartTimer, Cause::BadStartTimerAttributes),
+        (CommandType::CancelTimer, Cause::BadCancelTimerAttributes),
+    ];
+
+    fn command(
+        run: &mut Run,
+        command: CommandAttributes,
+        commands: &mut Commands,
+    ) -> Result<Result<(), Rejected>, CommandAttributes> {
+        match command {
+            CommandAttributes::StartTimerCommandAttributes(it) => Ok(run.start_timer(it, commands)),
+            CommandAttributes::CancelTimerCommandAttributes(it) => Ok(run.cancel_timer(it, commands)),
+            other => Err(other),
+        }
+    }
+
+    fn order(event: &Attributes) -> Option<Order> {
+        match event {
+            Attributes::TimerStartedEventAttributes(_) | Attributes::TimerCanceledEventAttributes(_) => {
+                Some(Order::Now)
+            }
+            Attributes::TimerFiredEventAttributes(_) => Some(Order::Later),
+            _ => None,
+        }
+    }
+
+    fn apply(run: &mut Run, id: EventId, time: Time, event: &Attributes) -> Option<Applied> {
+        match event {
+            Attributes::TimerStartedEventAttributes(it) => return Some(run.apply_timer_started(id, time, it)),
+            Attributes::TimerFiredEventAttributes(it) => run.apply_timer_finished(&it.timer_id, it.started_event_id),
+            Attributes::TimerCanceledEventAttributes(it) => run.apply_timer_finished(&it.timer_id, it.started_event_id),
+            _ => return None,
+        }
+        Some(Ok(()))
+    }
+
+    fn due(run: &mut Run, deadline: Deadline, now: Time) -> Result<(), Deadline> {
+        match deadline {
+            Deadline::Timer(started_event_id, id) => run.fire_timers(started_event_id, id, now),
+            other => return Err(other),
+        }
+        Ok(())
+    }
+}
 
 impl Run {
-    pub(super) fn start_timer(
+    fn start_timer(
         &mut self,
         attributes: StartTimerCommandAttributes,
         commands: &mut Commands,
@@ -42,7 +94,7 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn apply_timer_started(
+    fn apply_timer_started(
         &mut self,
         id: EventId,
         time: Time,
@@ -60,7 +112,7 @@ impl Run {
     }
 
     /// The timer has fired or is canceled. Its id may name a later timer by now, which stays.
-    pub(super) fn apply_timer_finished(&mut self, timer_id: &str, started_event_id: EventId) {
+    fn apply_timer_finished(&mut self, timer_id: &str, started_event_id: EventId) {
         let is_it = |timer: &UserTimer| timer.started_event_id == started_event_id;
         if self.state.timers.get(timer_id).is_some_and(is_it)
             && let Some((timer_id, timer)) = self.state.timers.remove_entry(timer_id)
@@ -69,7 +121,7 @@ impl Run {
         }
     }
 
-    pub(super) fn cancel_timer(
+    fn cancel_timer(
         &mut self,
         attributes: CancelTimerCommandAttributes,
         commands: &mut Commands,
@@ -113,7 +165,7 @@ impl Run {
     }
 
     /// Fires a timer and all others that are due, in order of their moments.
-    pub(super) fn fire_timers(&mut self, started_event_id: i64, id: Arc<str>, now: Time) {
+    fn fire_timers(&mut self, started_event_id: i64, id: Arc<str>, now: Time) {
         let mut next = Some((started_event_id, id));
         while let Some((started_event_id, id)) = next {
             self.append(now, TimerFiredEventAttributes { timer_id: id.to_string(), started_event_id });

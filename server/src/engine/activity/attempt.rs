@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::schedule::NOT_STARTED;
 use crate::api::common::{ActivityType, WorkflowType};
 use crate::api::workflowservice::PollActivityTaskQueueResponse;
+use crate::engine::activity::schedule::NOT_STARTED;
 use crate::engine::activity::state::{Activity, Attempt};
 use crate::engine::error::Refusal;
 use crate::engine::event::{Attributes, EventId, HISTORY_SERVICE};

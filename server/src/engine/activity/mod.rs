@@ -1,6 +1,7 @@
 //! Activities of one run, from the command that schedules them to the event that finishes them.
 
 mod attempt;
+mod describe;
 pub(crate) mod report;
 mod schedule;
 pub(crate) mod state;
@@ -8,16 +9,112 @@ mod timeout;
 
 use std::sync::Arc;
 
+use crate::api::command::command::Attributes as CommandAttributes;
+use crate::api::enums::{CommandType, WorkflowTaskFailedCause as Cause};
 use crate::api::history::ActivityTaskScheduledEventAttributes;
-use crate::engine::activity::state::Activity;
+use crate::api::workflowservice::DescribeWorkflowExecutionResponse;
+use crate::engine::activity::describe::pending_activity;
+use crate::engine::activity::state::{Activity, finished_activity};
+use crate::engine::commands::Commands;
 use crate::engine::deadline::Deadline;
 use crate::engine::effects::Offer;
-use crate::engine::event::EventId;
+use crate::engine::error::Rejected;
+use crate::engine::event::{Attributes, EventId, Order};
+use crate::engine::overlay::{ActivityOverlay, Overlay};
 use crate::engine::run::Run;
+use crate::engine::subject::{Applied, Subject};
 use crate::engine::time::Time;
 
+/// The rules of activities.
+pub(in crate::engine) struct ActivityRules;
+
+impl Subject for ActivityRules {
+    const COMMANDS: &'static [(CommandType, Cause)] = &[
+        (CommandType::ScheduleActivityTask, Cause::BadScheduleActivityAttributes),
+        (CommandType::RequestCancelActivityTask, Cause::BadRequestCancelActivityAttributes),
+    ];
+
+    fn command(
+        run: &mut Run,
+        command: CommandAttributes,
+        commands: &mut Commands,
+    ) -> Result<Result<(), Rejected>, CommandAttributes> {
+        match command {
+            CommandAttributes::ScheduleActivityTaskCommandAttributes(it) => Ok(run.schedule_activity(it, commands)),
+            CommandAttributes::RequestCancelActivityTaskCommandAttributes(it) => {
+                Ok(run.request_cancel_activity(&it, commands))
+            }
+            other => Err(other),
+        }
+    }
+
+    fn order(event: &Attributes) -> Option<Order> {
+        match event {
+            Attributes::ActivityTaskScheduledEventAttributes(_)
+            | Attributes::ActivityTaskCancelRequestedEventAttributes(_) => Some(Order::Now),
+            Attributes::ActivityTaskStartedEventAttributes(it) => Some(Order::Starting(it.scheduled_event_id)),
+            _ => finished_activity(event).map(Order::Ending),
+        }
+    }
+
+    fn started_event_id(event: &mut Attributes) -> Option<&mut EventId> {
+        match event {
+            Attributes::ActivityTaskCompletedEventAttributes(it) => Some(&mut it.started_event_id),
+            Attributes::ActivityTaskFailedEventAttributes(it) => Some(&mut it.started_event_id),
+            Attributes::ActivityTaskTimedOutEventAttributes(it) => Some(&mut it.started_event_id),
+            Attributes::ActivityTaskCanceledEventAttributes(it) => Some(&mut it.started_event_id),
+            _ => None,
+        }
+    }
+
+    fn apply(run: &mut Run, id: EventId, time: Time, event: &Attributes) -> Option<Applied> {
+        match event {
+            Attributes::ActivityTaskScheduledEventAttributes(it) => {
+                return Some(run.apply_activity_scheduled(id, time, it));
+            }
+            // Attempts change nothing that the engine decides by.
+            Attributes::ActivityTaskStartedEventAttributes(_) => {}
+            Attributes::ActivityTaskCancelRequestedEventAttributes(it) => {
+                run.apply_activity_cancel_requested(id, it.scheduled_event_id);
+            }
+            _ => run.apply_activity_finished(finished_activity(event)?),
+        }
+        Some(Ok(()))
+    }
+
+    fn due(run: &mut Run, deadline: Deadline, now: Time) -> Result<(), Deadline> {
+        let Deadline::Activity(id, kind) = deadline else { return Err(deadline) };
+        run.activity_deadline(id, kind, now);
+        while let Some(Deadline::Activity(..)) = run.first_due(now)
+            && let Some(Deadline::Activity(id, kind)) = run.take_due(now)
+        {
+            run.activity_deadline(id, kind, now);
+        }
+        Ok(())
+    }
+
+    fn keep(run: &Run, overlay: &mut Overlay) {
+        overlay.activities = run.state.activities.values().filter_map(|it| ActivityOverlay::of(it)).collect();
+    }
+
+    fn restore(run: &mut Run, overlay: &mut Overlay) -> Result<(), String> {
+        for it in std::mem::take(&mut overlay.activities) {
+            let id = it.scheduled_event_id;
+            if !run.state.activities.contains_key(&id) {
+                return Err(format!("event {id} is no activity that goes on"));
+            }
+            run.change_activity(id, |activity| it.restore(activity));
+        }
+        Ok(())
+    }
+
+    fn describe(run: &Run, described: &mut DescribeWorkflowExecutionResponse) {
+        described.pending_activities = run.state.activities.values().map(|it| pending_activity(it)).collect();
+    }
+}
+
 impl Run {
-    pub(super) fn apply_activity_scheduled(
+    fn apply_activity_scheduled(
         &mut self,
         id: EventId,
         time: Time,
@@ -34,12 +131,12 @@ impl Run {
     }
 
     /// The activity may have finished, unknown to the workflow.
-    pub(super) fn apply_activity_cancel_requested(&mut self, id: EventId, scheduled_event_id: EventId) {
+    fn apply_activity_cancel_requested(&mut self, id: EventId, scheduled_event_id: EventId) {
         self.change_activity(scheduled_event_id, |activity| activity.cancel_requested = Some(id));
     }
 
     /// The id of the activity may name a later one by now, which stays.
-    pub(super) fn apply_activity_finished(&mut self, scheduled_event_id: EventId) {
+    fn apply_activity_finished(&mut self, scheduled_event_id: EventId) {
         let Some(activity) = self.state.activities.remove(&scheduled_event_id) else { return };
         if self.state.activity_ids.get(&activity.activity_id) == Some(&scheduled_event_id) {
             self.state.activity_ids.remove(&activity.activity_id);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use prost::Message as _;
 
-use super::timeout::shortened;
 use crate::api::common::Payloads;
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{Failure, ServerFailureInfo};
@@ -13,6 +12,7 @@ use crate::api::history::{
     ActivityTaskStartedEventAttributes,
 };
 use crate::engine::activity::state::Attempt;
+use crate::engine::activity::timeout::shortened;
 use crate::engine::error::Refusal;
 use crate::engine::event::{BUFFERED, EventId, event};
 use crate::engine::payload::{BLOB_BYTES_MAX, own_all};

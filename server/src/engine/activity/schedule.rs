@@ -6,9 +6,10 @@ use crate::api::command::{RequestCancelActivityTaskCommandAttributes, ScheduleAc
 use crate::api::enums::{TaskQueueKind, WorkflowTaskFailedCause as Cause};
 use crate::api::history::{ActivityTaskCancelRequestedEventAttributes, ActivityTaskScheduledEventAttributes};
 use crate::api::taskqueue::TaskQueue;
+use crate::engine::activity::state::finished_activity;
 use crate::engine::commands::{Commands, ID_BYTES_MAX, wrong_state};
 use crate::engine::error::Rejected;
-use crate::engine::event::{EventId, finished_activity};
+use crate::engine::event::HistoryEvent;
 use crate::engine::payload::{BLOB_BYTES_MAX, text_payload};
 use crate::engine::retry::RetryPolicy;
 use crate::engine::run::Run;
@@ -21,11 +22,11 @@ const PENDING_ACTIVITIES_MAX: usize = 2000;
 pub(in crate::engine) const NOT_STARTED: &str = "ACTIVITY_ID_NOT_STARTED";
 
 impl Run {
-    pub(in crate::engine) fn schedule_activity(
+    pub(super) fn schedule_activity(
         &mut self,
         attributes: ScheduleActivityTaskCommandAttributes,
         commands: &mut Commands,
-    ) -> Result<Option<EventId>, Rejected> {
+    ) -> Result<(), Rejected> {
         let wanted = ActivityWanted::read(self, &attributes)
             .map_err(|detail| Rejected::new(Cause::BadScheduleActivityAttributes, detail))?;
         if attributes.input.as_ref().is_some_and(|input| input.encoded_len() > BLOB_BYTES_MAX) {
@@ -63,13 +64,14 @@ impl Run {
         let event = commands.event(scheduled);
         let scheduled_event_id = self.append_event(event);
         if eager {
-            return Ok(Some(scheduled_event_id));
+            commands.wanted_eagerly.push(scheduled_event_id);
+        } else {
+            self.offer_activity(scheduled_event_id);
         }
-        self.offer_activity(scheduled_event_id);
-        Ok(None)
+        Ok(())
     }
 
-    pub(in crate::engine) fn request_cancel_activity(
+    pub(super) fn request_cancel_activity(
         &mut self,
         attributes: &RequestCancelActivityTaskCommandAttributes,
         commands: &mut Commands,
@@ -80,7 +82,8 @@ impl Run {
             Rejected::new(Cause::BadRequestCancelActivityAttributes, detail)
         };
         let activity = self.state.activities.get(&id).cloned();
-        let finish_waits = || self.state.buffered.iter().any(|event| finished_activity(event) == Some(id));
+        let finishes = |event: &HistoryEvent| event.attributes.as_ref().and_then(finished_activity) == Some(id);
+        let finish_waits = || self.state.buffered.iter().any(finishes);
         if id <= 0
             || activity.as_ref().is_some_and(|activity| activity.cancel_requested.is_some())
             || (activity.is_none() && !finish_waits())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::api::common::{Payloads, Priority};
 use crate::api::failure::Failure;
 use crate::api::history::ActivityTaskScheduledEventAttributes;
-use crate::engine::event::EventId;
+use crate::engine::event::{Attributes, EventId};
 use crate::engine::retry::RetryPolicy;
 use crate::engine::time::{Time, duration};
 
@@ -120,5 +120,16 @@ impl Activity {
             None => [timeout(self.scheduled, self.schedule_to_start, ActivityDeadline::ScheduleToStart), None],
         };
         [total, one, other].into_iter().flatten()
+    }
+}
+
+/// The scheduled event of the activity that an event finishes.
+pub(super) fn finished_activity(event: &Attributes) -> Option<EventId> {
+    match event {
+        Attributes::ActivityTaskCompletedEventAttributes(it) => Some(it.scheduled_event_id),
+        Attributes::ActivityTaskFailedEventAttributes(it) => Some(it.scheduled_event_id),
+        Attributes::ActivityTaskTimedOutEventAttributes(it) => Some(it.scheduled_event_id),
+        Attributes::ActivityTaskCanceledEventAttributes(it) => Some(it.scheduled_event_id),
+        _ => None,
     }
 }

@@ -226,7 +226,7 @@ impl Story {
     }
 
     fn recovered(&self) -> Run {
-        self.recovered_with(Overlay::of(&self.run))
+        self.recovered_with(self.run.overlay())
     }
 
     fn recovered_with(&self, overlay: Overlay) -> Run {

@@ -7,7 +7,8 @@ pub(crate) mod state;
 
 use std::sync::Arc;
 
-use crate::api::enums::WorkflowTaskFailedCause;
+use crate::api::command::command::Attributes as CommandAttributes;
+use crate::api::enums::{CommandType, WorkflowTaskFailedCause};
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{ApplicationFailureInfo, Failure};
 use crate::api::history::{
@@ -18,14 +19,50 @@ use crate::api::update::{Acceptance, Outcome, Request, Response, outcome};
 use crate::engine::commands::Commands;
 use crate::engine::effects::Notice;
 use crate::engine::error::{Refusal, Rejected};
-use crate::engine::event::{Attributes, EventId, HistoryEvent};
+use crate::engine::event::{Attributes, EventId, HistoryEvent, Order};
 use crate::engine::history::DamagedEvent;
 use crate::engine::payload::BLOB_BYTES_MAX;
 use crate::engine::run::Run;
+use crate::engine::subject::{Applied, Subject};
 use crate::engine::time::Time;
 use crate::engine::update::message::{MessageBody, type_name};
 use crate::engine::update::state::{Stage, Update, UpdateNotice, UpdateProgress, UpdateState};
 use crate::engine::workflow_task::state::TaskKind;
+
+/// The rules of updates.
+pub(in crate::engine) struct UpdateRules;
+
+impl Subject for UpdateRules {
+    const COMMANDS: &'static [(CommandType, WorkflowTaskFailedCause)] =
+        &[(CommandType::ProtocolMessage, WorkflowTaskFailedCause::BadUpdateWorkflowExecutionMessage)];
+
+    fn command(
+        run: &mut Run,
+        command: CommandAttributes,
+        commands: &mut Commands,
+    ) -> Result<Result<(), Rejected>, CommandAttributes> {
+        match command {
+            CommandAttributes::ProtocolMessageCommandAttributes(it) => Ok(run.place_message(&it.message_id, commands)),
+            other => Err(other),
+        }
+    }
+
+    fn order(event: &Attributes) -> Option<Order> {
+        match event {
+            Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(_)
+            | Attributes::WorkflowExecutionUpdateCompletedEventAttributes(_) => Some(Order::Now),
+            _ => None,
+        }
+    }
+
+    fn apply(run: &mut Run, id: EventId, _: Time, event: &Attributes) -> Option<Applied> {
+        match event {
+            Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(it) => Some(run.apply_update_accepted(id, it)),
+            Attributes::WorkflowExecutionUpdateCompletedEventAttributes(it) => Some(run.apply_update_completed(id, it)),
+            _ => None,
+        }
+    }
+}
 
 impl Run {
     /// How far an update has come, if the run knows it.
@@ -60,11 +97,7 @@ impl Run {
         Ok(())
     }
 
-    pub(in crate::engine) fn place_message(
-        &mut self,
-        message_id: &str,
-        commands: &mut Commands,
-    ) -> Result<(), Rejected> {
+    fn place_message(&mut self, message_id: &str, commands: &mut Commands) -> Result<(), Rejected> {
         let message = commands
             .messages
             .iter_mut()
@@ -181,7 +214,7 @@ impl Run {
         Ok(())
     }
 
-    pub(in crate::engine) fn apply_update_accepted(
+    fn apply_update_accepted(
         &mut self,
         event_id: EventId,
         accepted: &WorkflowExecutionUpdateAcceptedEventAttributes,
@@ -198,7 +231,7 @@ impl Run {
         Ok(())
     }
 
-    pub(in crate::engine) fn apply_update_completed(
+    fn apply_update_completed(
         &mut self,
         event_id: EventId,
         completed: &WorkflowExecutionUpdateCompletedEventAttributes,

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::end::{TaskFailure, rejected_completion};
 use crate::api::command::Command;
 use crate::api::enums::{CommandType, VersioningBehavior, WorkflowTaskFailedCause};
 use crate::api::history::{WorkflowExecutionTerminatedEventAttributes, WorkflowTaskCompletedEventAttributes};
@@ -19,6 +18,7 @@ use crate::engine::run::Run;
 use crate::engine::state::Sticky;
 use crate::engine::time::{Time, duration};
 use crate::engine::update::message::is_rejection;
+use crate::engine::workflow_task::end::{TaskFailure, rejected_completion};
 use crate::engine::workflow_task::state::{TaskKind, TaskRef, WorkflowTask};
 
 /// A chain of tasks that only say "still busy" is cut off after this long.

@@ -19,13 +19,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::common::WorkflowType;
-use crate::api::enums::SuggestContinueAsNewReason;
+use crate::api::enums::{PendingWorkflowTaskState, SuggestContinueAsNewReason};
 use crate::api::history::History as WireHistory;
-use crate::api::workflowservice::PollWorkflowTaskQueueResponse;
+use crate::api::workflow::PendingWorkflowTaskInfo;
+use crate::api::workflowservice::{DescribeWorkflowExecutionResponse, PollWorkflowTaskQueueResponse};
 use crate::engine::deadline::Deadline;
 use crate::engine::effects::Offer;
-use crate::engine::event::EventId;
+use crate::engine::event::{Attributes, EventId, Order};
+use crate::engine::overlay::Overlay;
 use crate::engine::run::Run;
+use crate::engine::subject::{Applied, Subject};
 use crate::engine::time::Time;
 use crate::engine::workflow_task::state::{StartedTask, TaskKind, WorkflowTask};
 
@@ -40,6 +43,63 @@ const SUGGEST_CONTINUE_BYTES: i64 = 4 * 1024 * 1024;
 const SUGGEST_CONTINUE_EVENTS: EventId = 4 * 1024;
 /// From this attempt on, the worker counts as failing: queries and updates do not wait for it.
 const FAILING_FROM_ATTEMPT: i32 = 3;
+
+/// The rules of workflow tasks.
+pub(in crate::engine) struct WorkflowTaskRules;
+
+impl Subject for WorkflowTaskRules {
+    fn order(event: &Attributes) -> Option<Order> {
+        match event {
+            Attributes::WorkflowTaskScheduledEventAttributes(_)
+            | Attributes::WorkflowTaskStartedEventAttributes(_)
+            | Attributes::WorkflowTaskCompletedEventAttributes(_)
+            | Attributes::WorkflowTaskFailedEventAttributes(_)
+            | Attributes::WorkflowTaskTimedOutEventAttributes(_) => Some(Order::Now),
+            _ => None,
+        }
+    }
+
+    fn apply(run: &mut Run, id: EventId, time: Time, event: &Attributes) -> Option<Applied> {
+        match event {
+            Attributes::WorkflowTaskScheduledEventAttributes(it) => {
+                return Some(run.apply_task_scheduled(id, time, it));
+            }
+            Attributes::WorkflowTaskStartedEventAttributes(it) => return Some(run.apply_task_started(id, time, it)),
+            Attributes::WorkflowTaskCompletedEventAttributes(it) => run.apply_task_completed(it),
+            Attributes::WorkflowTaskFailedEventAttributes(_) | Attributes::WorkflowTaskTimedOutEventAttributes(_) => {
+                run.set_workflow_task(None);
+            }
+            _ => return None,
+        }
+        Some(Ok(()))
+    }
+
+    fn due(run: &mut Run, deadline: Deadline, now: Time) -> Result<(), Deadline> {
+        match deadline {
+            Deadline::WorkflowTaskScheduleToStart => run.workflow_task_schedule_to_start(now),
+            Deadline::WorkflowTaskStartToClose => run.workflow_task_start_to_close(now),
+            other => return Err(other),
+        }
+        Ok(())
+    }
+
+    fn keep(run: &Run, overlay: &mut Overlay) {
+        let attempt = run.state.workflow_task_attempt;
+        overlay.workflow_task_attempt = if attempt > 1 && run.is_open() { attempt } else { 0 };
+    }
+
+    fn restore(run: &mut Run, overlay: &mut Overlay) -> Result<(), String> {
+        run.state.workflow_task_attempt = match &run.state.workflow_task {
+            Some(task) => task.attempt,
+            None => overlay.workflow_task_attempt.max(1),
+        };
+        Ok(())
+    }
+
+    fn describe(run: &Run, described: &mut DescribeWorkflowExecutionResponse) {
+        described.pending_workflow_task = run.pending_workflow_task();
+    }
+}
 
 impl Run {
     pub(crate) fn has_started_workflow_task(&self) -> bool {
@@ -242,6 +302,22 @@ impl Run {
             messages,
             history: Some(WireHistory::default()),
             ..Default::default()
+        })
+    }
+
+    fn pending_workflow_task(&self) -> Option<PendingWorkflowTaskInfo> {
+        let task = self.state.workflow_task.as_ref()?;
+        let state = if task.started.is_some() {
+            PendingWorkflowTaskState::Started
+        } else {
+            PendingWorkflowTaskState::Scheduled
+        };
+        Some(PendingWorkflowTaskInfo {
+            state: state as i32,
+            scheduled_time: Some(task.scheduled_time.into()),
+            original_scheduled_time: Some(task.original_scheduled_time.into()),
+            started_time: task.started.as_ref().map(|started| started.time.into()),
+            attempt: task.attempt,
         })
     }
 

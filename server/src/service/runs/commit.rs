@@ -8,7 +8,6 @@ use crate::clock::Holder;
 use crate::clock::timers::Due;
 use crate::engine::effects::{Close, Effects, Offer};
 use crate::engine::error::Refusal;
-use crate::engine::overlay::Overlay;
 use crate::engine::time::Time;
 use crate::matching::{QueueKey, QueueKind};
 use crate::service::core::Core;
@@ -115,7 +114,7 @@ impl Core {
         if !is_asked {
             return None;
         }
-        let overlay = Overlay::of(&open.run).to_bytes();
+        let overlay = open.run.overlay().to_bytes();
         let had = std::mem::replace(&mut open.has_overlay, !overlay.is_empty());
         (had || open.has_overlay).then_some(overlay)
     }
