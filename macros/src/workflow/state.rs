@@ -104,6 +104,7 @@ pub(crate) fn generate(state: &State<'_>) -> TokenStream {
 
         #(#cfgs)*
         #[doc = #doc]
+        #[allow(non_camel_case_types)]
         #visibility struct #handle<T: #private::Target = #private::Client>(#private::WorkflowHandle<#workflow, T>);
 
         #(#cfgs)*

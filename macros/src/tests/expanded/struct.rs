@@ -4,6 +4,7 @@ pub struct OneClickBuy {
     status: State<PurchaseStatus>,
 }
 /// Reaches one run of [`OneClickBuy`]: signals, queries and updates as methods, and all of `WorkflowHandle`.
+#[allow(non_camel_case_types)]
 pub struct OneClickBuyHandle<
     T: ::everloop::__private::Target = ::everloop::__private::Client,
 >(
