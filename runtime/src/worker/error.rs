@@ -1,6 +1,6 @@
 //! Why a worker is not built, or stops.
 
-use crate::client::RpcError;
+use crate::client::{RpcCode, RpcError};
 use crate::data::OptionError;
 
 /// Why a worker was not built.
@@ -50,8 +50,9 @@ debug_as_display!(BuildError);
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
-    /// The server refuses this worker for good: its namespace does not exist, for example.
-    #[error("the server refuses this worker: {0}; check namespace and credentials of its client")]
+    /// The server refuses this worker for good: its namespace does not exist, for example. Or it is not there when the worker
+    /// starts, or an engine in this process has failed.
+    #[error("the server {}", refused(.0))]
     Refused(RpcError),
     /// Too many workflows block a thread each. One workflow alone never causes this, however often it is tried. The warnings
     /// before name the workflows.
@@ -66,3 +67,36 @@ pub enum WorkerError {
 }
 
 debug_as_display!(WorkerError);
+
+/// What the server did, and what to do about it.
+fn refused(error: &RpcError) -> String {
+    use RpcCode::{InvalidArgument, NotFound, PermissionDenied, Unauthenticated};
+    match error.code {
+        InvalidArgument | NotFound | PermissionDenied | Unauthenticated => {
+            format!("refuses this worker: {error}; check namespace and credentials of its client")
+        }
+        _ if error.is_retryable() => {
+            format!("does not answer this worker: {error}; start it again when the server is back")
+        }
+        // An engine whose disk has failed says itself what to do.
+        _ => format!("refuses this worker: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusal_has_the_advice_that_fits_its_code() {
+        let shown = |code| {
+            let error = RpcError { operation: "poll", code, message: "why".to_owned(), detail: None };
+            WorkerError::Refused(error).to_string()
+        };
+        expect_test::expect![[r#"
+            the server refuses this worker: poll: not found: why; check namespace and credentials of its client
+            the server does not answer this worker: poll: unavailable: why; start it again when the server is back
+            the server refuses this worker: poll: not implemented by the server: why"#]]
+        .assert_eq(&[RpcCode::NotFound, RpcCode::Unavailable, RpcCode::Unimplemented].map(shown).join("\n"));
+    }
+}
