@@ -84,6 +84,12 @@ pub(crate) enum OpenError {
     Failed { path: PathBuf, reason: String },
 }
 
+impl OpenError {
+    pub(super) fn folder(path: &Path) -> Self {
+        Self::Failed { path: path.to_owned(), reason: "it is a folder: name a file in it".to_owned() }
+    }
+}
+
 /// The writer's connection to an opened file, and what belongs to it.
 #[derive(Debug)]
 pub(super) struct OpenFile {
@@ -260,10 +266,7 @@ fn check_folder(path: &Path) -> Result<(), OpenError> {
         Some(folder) if !folder.is_dir() => {
             Err(OpenError::NoFolder { path: path.to_owned(), folder: folder.to_owned() })
         }
-        _ if path.is_dir() => {
-            let reason = "it is a folder: name a file in it".to_owned();
-            Err(OpenError::Failed { path: path.to_owned(), reason })
-        }
+        _ if path.is_dir() => Err(OpenError::folder(path)),
         _ => Ok(()),
     }
 }

@@ -53,8 +53,10 @@ impl FileView {
     pub(crate) fn open(path: &Path) -> Result<(Self, Viewed), OpenError> {
         let path = database_path(path)?;
         version::check().map_err(|reason| OpenError::Sqlite { path: path.clone(), reason })?;
-        if !path.is_file() {
-            return Err(OpenError::NoFile { path });
+        match std::fs::metadata(&path) {
+            Ok(file) if file.is_dir() => return Err(OpenError::folder(&path)),
+            Ok(file) if file.is_file() => {}
+            Ok(_) | Err(_) => return Err(OpenError::NoFile { path }),
         }
         let options = FileOptions {
             path: path.clone(),
@@ -96,8 +98,15 @@ impl FileView {
 fn check(connection: &Connection, path: &Path) -> rusqlite::Result<Result<Viewed, OpenError>> {
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let path = || path.to_owned();
-    if number("application_id")? != schema::APPLICATION_ID {
-        return Ok(Err(OpenError::Foreign { path: path() }));
+    let application_id = number("application_id")?;
+    if application_id != schema::APPLICATION_ID {
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let is_empty = application_id == 0 && tables == 0;
+        let reason = || "it is empty: no program has written to it yet".to_owned();
+        return Ok(Err(match is_empty {
+            true => OpenError::Failed { path: path(), reason: reason() },
+            false => OpenError::Foreign { path: path() },
+        }));
     }
     let (found, known) = (number("user_version")?, migration::VERSION);
     if found > known {

@@ -208,6 +208,13 @@ async fn a_file_is_shown_while_a_program_has_it_open_and_when_none_has() {
     let missing = shown("list").await.unwrap_err();
     assert_eq!(missing, format!("there is no file {name}"));
     assert!(files(folder.path()).is_empty());
+    let directory = folder.path().canonicalize().unwrap().display().to_string();
+    let refused = workflow_with(["--db-filename", &directory], "list").await.unwrap_err();
+    assert_eq!(refused, format!("cannot open {directory}: it is a folder: name a file in it"));
+    std::fs::write(&file, "").unwrap();
+    let empty = shown("list").await.unwrap_err();
+    assert_eq!(empty, format!("cannot open {name}: it is empty: no program has written to it yet"));
+    std::fs::remove_file(&file).unwrap();
 
     let shows = async |advice: &str| {
         let listed = shown("list").await.unwrap();
