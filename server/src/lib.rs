@@ -4,6 +4,7 @@ mod api;
 mod clock;
 mod engine;
 mod grpc;
+mod limits;
 mod matching;
 mod model;
 mod namespaces;

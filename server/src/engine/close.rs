@@ -18,10 +18,10 @@ use crate::engine::commands::Commands;
 use crate::engine::deadline::Deadline;
 use crate::engine::error::{Refusal, Rejected};
 use crate::engine::event::{Attributes, EventId, HistoryEvent, Order, event};
-use crate::engine::payload::BLOB_BYTES_MAX;
 use crate::engine::run::Run;
 use crate::engine::subject::{Applied, Subject};
 use crate::engine::time::Time;
+use crate::limits::BLOB_BYTES_MAX;
 use crate::model::RunStatus;
 
 /// The rules of ends.

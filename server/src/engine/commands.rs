@@ -11,9 +11,6 @@ use crate::engine::event::{Attributes, EventId, HistoryEvent, event};
 use crate::engine::run::Run;
 use crate::engine::time::Time;
 
-/// Ids and names are at most this long, in bytes.
-pub(crate) const ID_BYTES_MAX: usize = 1000;
-
 /// One completion's commands and messages on their way into history.
 pub(super) struct Commands {
     pub(super) completed_event_id: EventId,

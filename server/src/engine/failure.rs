@@ -5,10 +5,7 @@
 
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{Failure, ServerFailureInfo};
-
-/// How many failures one chain has, at most. Around it are a response, a history, an event and a few more; within the
-/// last are the metadata of its details: all of it stays below 100.
-pub(crate) const CHAIN_MAX: usize = 80;
+use crate::limits::FAILURE_CHAIN_MAX;
 
 /// Cuts a chain of causes that is too long to be read again. The outer ones stay; in the place of the rest is one that
 /// says how many there were, and what the innermost said.
@@ -16,7 +13,7 @@ pub(crate) const CHAIN_MAX: usize = 80;
 /// It does not recurse, nor does it drop anything that would: a chain of any length is safe here.
 pub(crate) fn cut_causes(failure: &mut Failure) {
     let mut last = failure;
-    for _ in 1..CHAIN_MAX {
+    for _ in 1..FAILURE_CHAIN_MAX {
         let Some(cause) = &mut last.cause else { return };
         last = cause;
     }
@@ -74,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_chain_that_fits_stays() {
-        for length in [1, 2, CHAIN_MAX] {
+        for length in [1, 2, FAILURE_CHAIN_MAX] {
             let mut failure = chain(length);
             cut_causes(&mut failure);
             assert_eq!(failure, chain(length));
@@ -84,21 +81,27 @@ mod tests {
     #[test]
     fn a_longer_chain_keeps_its_outer_causes_and_tells_of_the_rest() {
         // So many would overflow any stack that they are dropped or encoded on.
-        for length in [CHAIN_MAX + 1, 1_000_000] {
+        for length in [FAILURE_CHAIN_MAX + 1, 1_000_000] {
             let mut failure = chain(length);
             cut_causes(&mut failure);
             let messages = messages(&failure);
-            assert_eq!(messages.len(), CHAIN_MAX);
+            assert_eq!(messages.len(), FAILURE_CHAIN_MAX);
             assert_eq!(messages[..3], ["1", "2", "3"]);
-            let cut = length - CHAIN_MAX + 1;
-            assert_eq!(messages[CHAIN_MAX - 1], format!("{cut} causes were cut off here; the innermost: {length}"));
+            let cut = length - FAILURE_CHAIN_MAX + 1;
+            assert_eq!(
+                messages[FAILURE_CHAIN_MAX - 1],
+                format!("{cut} causes were cut off here; the innermost: {length}")
+            );
         }
     }
 
     #[test]
     fn the_longest_chain_can_be_read_wherever_it_is() {
         let outcome = Outcome {
-            value: Some(Value::Failure(Failure { cause: Some(Box::new(chain(CHAIN_MAX))), ..Default::default() })),
+            value: Some(Value::Failure(Failure {
+                cause: Some(Box::new(chain(FAILURE_CHAIN_MAX))),
+                ..Default::default()
+            })),
         };
         let attributes =
             WorkflowExecutionUpdateCompletedEventAttributes { outcome: Some(outcome), ..Default::default() };

@@ -3,9 +3,9 @@
 use crate::api::command::command::Attributes as CommandAttributes;
 use crate::api::enums::{CommandType, WorkflowTaskFailedCause as Cause};
 use crate::engine::event::{Attributes, EventId, Order};
-use crate::engine::payload::BLOB_BYTES_MAX;
 use crate::engine::subject::{Applied, Subject};
 use crate::engine::time::Time;
+use crate::limits::BLOB_BYTES_MAX;
 use prost::Message as _;
 
 use crate::api::command::RecordMarkerCommandAttributes;

@@ -10,10 +10,11 @@ use crate::api::history::WorkflowPropertiesModifiedEventAttributes;
 use crate::engine::commands::Commands;
 use crate::engine::error::Rejected;
 use crate::engine::event::{Attributes, EventId, Order};
-use crate::engine::payload::{BLOB_BYTES_MAX, own};
+use crate::engine::payload::own;
 use crate::engine::run::Run;
 use crate::engine::subject::{Applied, Subject};
 use crate::engine::time::Time;
+use crate::limits::BLOB_BYTES_MAX;
 
 /// The rules of memos.
 pub(super) struct MemoRules;

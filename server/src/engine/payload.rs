@@ -8,9 +8,6 @@ use bytes::Bytes;
 use crate::api::common::{Payload, Payloads};
 use crate::api::sdk::UserMetadata;
 
-/// Larger results and details are refused.
-pub(crate) const BLOB_BYTES_MAX: usize = 2 * 1024 * 1024;
-
 /// Copies a payload out of its request's buffer.
 pub(super) fn own(payload: &Payload) -> Payload {
     let metadata = payload.metadata.iter().map(|(key, value)| (key.clone(), Bytes::copy_from_slice(value))).collect();

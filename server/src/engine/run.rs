@@ -16,11 +16,7 @@ use crate::engine::query::state::Queries;
 use crate::engine::state::{Info, Snapshot, State};
 use crate::engine::time::Time;
 use crate::engine::workflow_task::state::TaskKind;
-
-/// Events that wait for a workflow task to end, at most; one more fails the task.
-const BUFFERED_EVENTS_MAX: usize = 100;
-/// Encoded size of the events that wait, at most.
-const BUFFERED_BYTES_MAX: usize = 2 * 1024 * 1024;
+use crate::limits::{BUFFERED_BYTES_MAX, BUFFERED_EVENTS_MAX};
 
 /// One open run.
 #[derive(Debug)]

@@ -7,9 +7,7 @@ use crate::engine::event::{Attributes, EventId, HistoryEvent, Order, event};
 use crate::engine::run::Run;
 use crate::engine::subject::{Applied, Subject};
 use crate::engine::time::Time;
-
-/// Signals of one run, at most.
-const SIGNALS_MAX: usize = 10_000;
+use crate::limits::SIGNALS_MAX;
 
 /// A signal, checked.
 #[derive(Clone, Debug, Default)]

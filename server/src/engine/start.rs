@@ -11,24 +11,23 @@ use crate::api::enums::TaskQueueKind;
 use crate::api::history::{WorkflowExecutionOptionsUpdatedEventAttributes, WorkflowExecutionStartedEventAttributes};
 use crate::api::sdk::UserMetadata;
 use crate::api::taskqueue::TaskQueue;
-use crate::engine::commands::ID_BYTES_MAX;
 use crate::engine::deadline::Deadline;
 use crate::engine::error::Refusal;
 use crate::engine::event::{Attributes, EventId, HistoryEvent, Order, event};
 use crate::engine::fold::RunIds;
 use crate::engine::memo::is_null;
 use crate::engine::overlay::Overlay;
-use crate::engine::payload::{BLOB_BYTES_MAX, own, own_metadata};
+use crate::engine::payload::{own, own_metadata};
 use crate::engine::run::Run;
 use crate::engine::signal::Signal;
 use crate::engine::state::Info;
 use crate::engine::subject::{Applied, Subject};
 use crate::engine::time::{Time, duration, set_duration, wire_duration};
 use crate::engine::workflow_task::state::TaskKind;
+use crate::limits::{BLOB_BYTES_MAX, ID_BYTES_MAX, TASK_TIMEOUT_MAX};
 
 /// A workflow task takes this long unless the start says otherwise.
 const TASK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
-const TASK_TIMEOUT_MAX: Duration = Duration::from_secs(120);
 
 /// What a start request asks for, whichever call it came by.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@ use crate::api::command::command::Attributes as CommandAttributes;
 use crate::api::command::{CancelTimerCommandAttributes, StartTimerCommandAttributes};
 use crate::api::enums::{CommandType, WorkflowTaskFailedCause as Cause};
 use crate::api::history::{TimerCanceledEventAttributes, TimerFiredEventAttributes, TimerStartedEventAttributes};
-use crate::engine::commands::{Commands, ID_BYTES_MAX, wrong_state};
+use crate::engine::commands::{Commands, wrong_state};
 use crate::engine::deadline::Deadline;
 use crate::engine::error::Rejected;
 use crate::engine::event::{Attributes, EventId, HistoryEvent, Order};
@@ -14,6 +14,7 @@ use crate::engine::run::Run;
 use crate::engine::state::UserTimer;
 use crate::engine::subject::{Applied, Subject};
 use crate::engine::time::{Time, duration, wire_duration};
+use crate::limits::ID_BYTES_MAX;
 
 /// The rules of timers.
 pub(super) struct TimerRules;

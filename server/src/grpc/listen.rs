@@ -15,10 +15,8 @@ use tonic::transport::server::TcpIncoming;
 use tower::Service;
 
 use super::services::{Services, configured};
+use crate::limits::STREAMS_MAX;
 use crate::{Engine, EngineError};
-
-/// Calls at once on one connection. Every waiting poll is one, and a busy worker has dozens.
-const STREAMS_MAX: u32 = 10_000;
 
 /// How much of one message, and of one connection, may be under way: a history of some megabytes without a stop.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;

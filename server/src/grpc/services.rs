@@ -18,11 +18,9 @@ use tower::Service;
 
 use super::health::HealthService;
 use super::operator::Operator;
+use crate::limits::MESSAGE_BYTES_MAX;
 use crate::service::calls::handover::Handover;
 use crate::stop::StopNotice;
-
-/// The largest message that comes in, in bytes, unpacked.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
 /// Dispatches on the service in the path.
 #[derive(Clone, Debug)]
@@ -42,7 +40,7 @@ macro_rules! configured {
         $server
             .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
             .send_compressed(tonic::codec::CompressionEncoding::Gzip)
-            .max_decoding_message_size($crate::grpc::services::MESSAGE_BYTES_MAX)
+            .max_decoding_message_size($crate::limits::MESSAGE_BYTES_MAX)
     };
 }
 pub(crate) use configured;

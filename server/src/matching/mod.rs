@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::clock::Holder;
 use crate::clock::timers::{Backlog, Hold, Timers};
 use crate::engine::time::Time;
+use crate::limits::POLLERS_MAX;
 use crate::model::NamespaceKey;
 
 use queues::Queues;
@@ -35,8 +36,6 @@ const UNSERVED_HOLDS_FOR: Duration = Duration::from_secs(1);
 const POLLER_KEPT_FOR: Duration = Duration::from_secs(300);
 /// A worker that shut down is remembered this long: no poll that it sent before takes longer to arrive.
 const GONE_WORKER_KEPT_FOR: Duration = Duration::from_secs(70);
-/// Pollers of one queue that are remembered at most.
-const POLLERS_MAX: usize = 1000;
 /// From so many tasks on, those that no worker would get are dropped.
 const TASKS_MIN: usize = 1024;
 

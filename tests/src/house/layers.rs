@@ -39,6 +39,7 @@ const SERVER: Layers = Layers {
     sources: "server/src",
     layers: &[
         &["api"],
+        &["limits"],
         &["model"],
         &["stop"],
         &["unheard"],
@@ -69,8 +70,8 @@ fn executor_imports_only_data_errors_and_raw() {
 }
 
 #[test]
-fn engine_imports_only_the_protocol_and_the_model() {
-    assert_imports_only(&SERVER, "engine", &["api", "model"]);
+fn engine_imports_only_the_protocol_limits_and_the_model() {
+    assert_imports_only(&SERVER, "engine", &["api", "limits", "model"]);
 }
 
 fn assert_layered(of: &Layers) {

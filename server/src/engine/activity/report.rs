@@ -15,9 +15,10 @@ use crate::engine::activity::state::Attempt;
 use crate::engine::activity::timeout::shortened;
 use crate::engine::error::Refusal;
 use crate::engine::event::{BUFFERED, EventId, event};
-use crate::engine::payload::{BLOB_BYTES_MAX, own_all};
+use crate::engine::payload::own_all;
 use crate::engine::run::Run;
 use crate::engine::time::Time;
+use crate::limits::BLOB_BYTES_MAX;
 
 /// How a caller names an activity.
 #[derive(Clone, Debug)]

@@ -7,16 +7,14 @@ use crate::api::enums::{TaskQueueKind, WorkflowTaskFailedCause as Cause};
 use crate::api::history::{ActivityTaskCancelRequestedEventAttributes, ActivityTaskScheduledEventAttributes};
 use crate::api::taskqueue::TaskQueue;
 use crate::engine::activity::state::finished_activity;
-use crate::engine::commands::{Commands, ID_BYTES_MAX, wrong_state};
+use crate::engine::commands::{Commands, wrong_state};
 use crate::engine::error::Rejected;
 use crate::engine::event::HistoryEvent;
-use crate::engine::payload::{BLOB_BYTES_MAX, text_payload};
+use crate::engine::payload::text_payload;
 use crate::engine::retry::RetryPolicy;
 use crate::engine::run::Run;
 use crate::engine::time::{duration, wire_duration};
-
-/// Activities of one run that have not finished, at most.
-const PENDING_ACTIVITIES_MAX: usize = 2000;
+use crate::limits::{BLOB_BYTES_MAX, ID_BYTES_MAX, PENDING_ACTIVITIES_MAX};
 
 /// What the event says of an activity that is canceled before any worker took it.
 pub(in crate::engine) const NOT_STARTED: &str = "ACTIVITY_ID_NOT_STARTED";

@@ -11,9 +11,7 @@ use crate::engine::event::EventId;
 use crate::engine::retry::timeout_name;
 use crate::engine::run::Run;
 use crate::engine::time::Time;
-
-/// Of a failed attempt's failure, this much is kept for the next one.
-const KEPT_FAILURE_BYTES_MAX: usize = 4 * 1024;
+use crate::limits::KEPT_FAILURE_BYTES_MAX;
 
 impl Run {
     /// An activity's time has come.

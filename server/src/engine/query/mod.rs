@@ -7,10 +7,8 @@ use crate::api::query::{WorkflowQuery, WorkflowQueryResult};
 use crate::engine::effects::Notice;
 use crate::engine::error::Refusal;
 use crate::engine::run::Run;
+use crate::limits::QUERIES_WAITING_MAX;
 use crate::model::RunStatus;
-
-/// Queries of one run that wait for a workflow task, at most.
-const WAITING_MAX: usize = 1000;
 
 /// How a query reaches a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +35,7 @@ impl Run {
                 ));
             }
         }
-        if self.queries.waiting.len() >= WAITING_MAX {
+        if self.queries.waiting.len() >= QUERIES_WAITING_MAX {
             return Err(Refusal::Busy(
                 "consistent query buffer is full, cannot accept new consistent queries".to_owned(),
             ));

@@ -21,13 +21,13 @@ use crate::engine::effects::Notice;
 use crate::engine::error::{Refusal, Rejected};
 use crate::engine::event::{Attributes, EventId, HistoryEvent, Order};
 use crate::engine::history::DamagedEvent;
-use crate::engine::payload::BLOB_BYTES_MAX;
 use crate::engine::run::Run;
 use crate::engine::subject::{Applied, Subject};
 use crate::engine::time::Time;
 use crate::engine::update::message::{MessageBody, type_name};
 use crate::engine::update::state::{Stage, Update, UpdateNotice, UpdateProgress, UpdateState};
 use crate::engine::workflow_task::state::TaskKind;
+use crate::limits::BLOB_BYTES_MAX;
 
 /// The rules of updates.
 pub(in crate::engine) struct UpdateRules;

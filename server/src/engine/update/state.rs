@@ -11,12 +11,7 @@ use crate::api::protocol::message::SequencingId;
 use crate::api::update::{Outcome, Request};
 use crate::engine::error::Refusal;
 use crate::engine::event::EventId;
-
-const IN_FLIGHT_MAX: usize = 10;
-const IN_FLIGHT_BYTES_MAX: usize = 20 * 1024 * 1024;
-const TOTAL_MAX: usize = 2000;
-/// From this many on, workers are told to continue as new.
-const NEARLY_TOO_MANY: usize = TOTAL_MAX * 9 / 10;
+use crate::limits::{UPDATES_IN_FLIGHT_BYTES_MAX, UPDATES_IN_FLIGHT_MAX, UPDATES_MANY, UPDATES_MAX};
 
 /// How far an update has come.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,7 +67,7 @@ pub(crate) struct Updates {
 
 impl Updates {
     pub(crate) fn nearly_too_many(&self) -> bool {
-        self.live.len() + self.completed.len() >= NEARLY_TOO_MANY
+        self.live.len() + self.completed.len() >= UPDATES_MANY
     }
 
     pub(in crate::engine) fn find(&self, id: &str) -> Option<UpdateState> {
@@ -110,24 +105,24 @@ impl Updates {
     }
 
     pub(super) fn check_room(&self, request: &Request) -> Result<(), Refusal> {
-        if self.live.len() >= IN_FLIGHT_MAX {
+        if self.live.len() >= UPDATES_IN_FLIGHT_MAX {
             return Err(Refusal::TooMany(format!(
-                "limit on number of concurrent in-flight updates has been reached ({IN_FLIGHT_MAX})"
+                "limit on number of concurrent in-flight updates has been reached ({UPDATES_IN_FLIGHT_MAX})"
             )));
         }
         let bytes: usize = self.live.values().map(|update| update.request.encoded_len()).sum();
-        if bytes + request.encoded_len() > IN_FLIGHT_BYTES_MAX {
+        if bytes + request.encoded_len() > UPDATES_IN_FLIGHT_BYTES_MAX {
             return Err(Refusal::TooMany(format!(
-                "limit on total size of in-flight updates has been reached ({IN_FLIGHT_BYTES_MAX} bytes)"
+                "limit on total size of in-flight updates has been reached ({UPDATES_IN_FLIGHT_BYTES_MAX} bytes)"
             )));
         }
         self.check_total()
     }
 
     pub(super) fn check_total(&self) -> Result<(), Refusal> {
-        if self.live.len() + self.completed.len() >= TOTAL_MAX {
+        if self.live.len() + self.completed.len() >= UPDATES_MAX {
             return Err(Refusal::FailedPrecondition(format!(
-                "The limit on the total number of distinct updates in this workflow has been reached ({TOTAL_MAX})."
+                "The limit on the total number of distinct updates in this workflow has been reached ({UPDATES_MAX})."
             )));
         }
         Ok(())

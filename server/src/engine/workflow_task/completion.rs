@@ -4,7 +4,6 @@
 //! turns out to be wrong they are put back and the task counts as failed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::api::command::Command;
 use crate::api::enums::{CommandType, VersioningBehavior, WorkflowTaskFailedCause};
@@ -20,9 +19,8 @@ use crate::engine::time::{Time, duration};
 use crate::engine::update::message::is_rejection;
 use crate::engine::workflow_task::end::{TaskFailure, rejected_completion};
 use crate::engine::workflow_task::state::{TaskKind, TaskRef, WorkflowTask};
+use crate::limits::HEARTBEAT_CHAIN_MAX;
 
-/// A chain of tasks that only say "still busy" is cut off after this long.
-const HEARTBEAT_CHAIN_MAX: Duration = Duration::from_secs(30 * 60);
 /// The request id of a task that was handed out with the answer to the one before.
 const INLINE_REQUEST_ID: &str = "request-from-RespondWorkflowTaskCompleted";
 /// A speculative task that shipped more events than this is written even if all its updates are rejected.

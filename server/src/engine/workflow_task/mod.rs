@@ -31,6 +31,7 @@ use crate::engine::run::Run;
 use crate::engine::subject::{Applied, Subject};
 use crate::engine::time::Time;
 use crate::engine::workflow_task::state::{StartedTask, TaskKind, WorkflowTask};
+use crate::limits::{SUGGEST_CONTINUE_BYTES, SUGGEST_CONTINUE_EVENTS};
 
 /// A speculative task on a normal queue waits this long for a worker.
 const SPECULATIVE_WAIT: Duration = Duration::from_secs(5);
@@ -38,9 +39,6 @@ const SPECULATIVE_WAIT: Duration = Duration::from_secs(5);
 const PLAIN_ATTEMPTS: i32 = 3;
 const RETRY_BACKOFF_FIRST: Duration = Duration::from_secs(5);
 const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(600);
-/// From these sizes on, workers are told to continue as new.
-const SUGGEST_CONTINUE_BYTES: i64 = 4 * 1024 * 1024;
-const SUGGEST_CONTINUE_EVENTS: EventId = 4 * 1024;
 /// From this attempt on, the worker counts as failing: queries and updates do not wait for it.
 const FAILING_FROM_ATTEMPT: i32 = 3;
 

@@ -16,6 +16,7 @@ use crate::engine::error::Refusal;
 use crate::engine::event::EventId;
 use crate::engine::history::{DamagedEvent, decode};
 use crate::engine::start::check_name;
+use crate::limits::{PAGE_BATCHES_MAX, PAGE_BYTES_MAX};
 use crate::model::HistoryBatch;
 use crate::namespaces::Namespace;
 use crate::service::calls::call::{Call, Waited};
@@ -26,11 +27,6 @@ use crate::service::runs::closed::ClosedRun;
 use crate::service::runs::lookup::Located;
 use crate::service::runs::open::OpenRun;
 use crate::store::ReadLimit;
-
-/// Batches of one page, at most.
-const PAGE_BATCHES_MAX: usize = 256;
-/// History of one page, so that it fits into a message of a client with plain limits.
-const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Some of a history, not decoded yet.
 #[derive(Debug, Default)]

@@ -19,6 +19,7 @@ use crate::api::workflowservice::{
 use crate::engine::describe::{describe_closed, execution_info};
 use crate::engine::error::Refusal;
 use crate::engine::start::check_name;
+use crate::limits::PAGE_ROWS_MAX;
 use crate::matching::{QueueKey, QueueKind};
 use crate::namespaces::CLUSTER;
 use crate::service::calls::call::Call;
@@ -30,9 +31,6 @@ use crate::visibility::{Grouping, PageKey, parse_count, parse_list};
 /// The Temporal server whose behaviour this engine follows, and whose histories the tests compare with ours. Clients and
 /// the web UI decide by this number which of their features a server has.
 const COMPATIBLE_VERSION: &str = "1.32.1";
-
-/// Rows of one page of a list.
-const PAGE_ROWS_MAX: usize = 1000;
 
 impl Core {
     pub(in crate::service) async fn get_system_info(

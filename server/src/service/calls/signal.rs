@@ -13,9 +13,9 @@ use crate::api::workflowservice::{
 use crate::engine::cancel::StopRequest;
 use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
-use crate::engine::payload::BLOB_BYTES_MAX;
 use crate::engine::signal::Signal;
 use crate::engine::start::check_name;
+use crate::limits::BLOB_BYTES_MAX;
 use crate::service::calls::call::Call;
 use crate::service::calls::history::{check_run_id, execution};
 use crate::service::core::Core;

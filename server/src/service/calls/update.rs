@@ -17,9 +17,9 @@ use crate::api::workflowservice::{
 use crate::clock::Holder;
 use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
-use crate::engine::payload::BLOB_BYTES_MAX;
 use crate::engine::start::check_name;
 use crate::engine::update::state::{UpdateNotice, UpdateProgress};
+use crate::limits::BLOB_BYTES_MAX;
 use crate::service::calls::call::{Call, Waited};
 use crate::service::calls::history::{check_run_id, execution};
 use crate::service::calls::signal::check_chain;

@@ -6,15 +6,12 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, TryLockError};
 
+use crate::limits::{CLOSED_RUNS_BYTES_MAX, CLOSED_RUNS_MAX};
 use crate::model::NamespaceKey;
 use crate::service::core::Core;
 use crate::service::runs::closed::ClosedRun;
 use crate::service::runs::slot::{Current, Slot, SlotKey, SlotState, lock};
 
-/// Closed runs in memory, at most.
-const RUNS_MAX: usize = 20_000;
-/// History of closed runs in memory, at most.
-const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How many runs leave memory, at most, when one more closes.
 const EVICTIONS_PER_CLOSE: usize = 4;
 /// From so many stored workflow ids on, those that the store has forgotten are looked for.
@@ -60,7 +57,7 @@ impl ClosedRuns {
     /// `remembers_stored`: the store has nothing but what this process puts there, so it is worth knowing what that is.
     pub(in crate::service) fn new(remembers_stored: bool) -> Self {
         let ids = || StoredIds { hashes: HashSet::new(), refresh_at: STORED_MIN, refresh_min: STORED_MIN };
-        Self { in_memory: VecDeque::new(), bytes: 0, runs_max: RUNS_MAX, stored: remembers_stored.then(ids) }
+        Self { in_memory: VecDeque::new(), bytes: 0, runs_max: CLOSED_RUNS_MAX, stored: remembers_stored.then(ids) }
     }
 
     /// Whether there may be a run with a workflow id of that hash in the store, though not in memory.
@@ -75,7 +72,7 @@ impl ClosedRuns {
 
     /// Takes the run that closed first, if there are too many.
     fn take_surplus(&mut self) -> Option<Kept> {
-        if self.bytes <= BYTES_MAX && self.in_memory.len() <= self.runs_max {
+        if self.bytes <= CLOSED_RUNS_BYTES_MAX && self.in_memory.len() <= self.runs_max {
             return None;
         }
         let kept = self.in_memory.pop_front()?;

@@ -6,13 +6,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use crate::engine::time::Time;
+use crate::limits::IDLE_RUNS_BYTES_MAX;
 use crate::service::core::Core;
 use crate::service::runs::open::OpenRun;
 use crate::service::runs::slot::{Current, Slot, lock};
 use crate::store::Wake;
 
-/// Open runs in memory, at most, unless they are at work.
-const BYTES_MAX: usize = 256 << 20;
 /// What an open run takes besides its history, roughly.
 const RUN_BYTES: usize = 2048;
 /// How many runs one change looks at: each change pays for a little of the work.
@@ -31,7 +30,7 @@ pub(in crate::service) struct IdleRuns {
 
 impl Default for IdleRuns {
     fn default() -> Self {
-        Self { bytes: 0, bytes_max: BYTES_MAX, resting: VecDeque::new(), resting_max: 1024 }
+        Self { bytes: 0, bytes_max: IDLE_RUNS_BYTES_MAX, resting: VecDeque::new(), resting_max: 1024 }
     }
 }
 

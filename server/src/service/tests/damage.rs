@@ -9,7 +9,7 @@ use crate::api::enums::WorkflowTaskFailedCause;
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{ApplicationFailureInfo, Failure};
 use crate::api::history::history_event::Attributes;
-use crate::engine::failure::CHAIN_MAX;
+use crate::limits::FAILURE_CHAIN_MAX;
 
 /// So many causes that encoding or dropping them would overflow the stack of any thread.
 const DEEP: usize = 200_000;
@@ -124,7 +124,7 @@ async fn a_failure_of_any_depth_is_cut_at_every_entrance() {
             _ => None,
         })
         .collect();
-    assert_eq!(lengths, [CHAIN_MAX; 6], "{}", numbers(&events));
+    assert_eq!(lengths, [FAILURE_CHAIN_MAX; 6], "{}", numbers(&events));
 }
 
 #[tokio::test]

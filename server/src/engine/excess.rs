@@ -11,13 +11,8 @@ use crate::engine::event::HISTORY_SERVICE;
 use crate::engine::run::Run;
 use crate::engine::state::Snapshot;
 use crate::engine::time::Time;
+use crate::limits::{HISTORY_BYTES_MANY, HISTORY_BYTES_MAX, HISTORY_EVENTS_MANY, HISTORY_EVENTS_MAX};
 
-/// A run with more is terminated.
-const EVENTS_MAX: i64 = 51_200;
-const BYTES_MAX: i64 = 50 << 20;
-/// A run with more is worth a warning.
-const EVENTS_MANY: i64 = 10_240;
-const BYTES_MANY: i64 = 10 << 20;
 /// A run this close to its limit keeps what it was before its next transition. Completions of workflow tasks, which alone may
 /// add more than this at once, keep it whatever the length.
 const EVENTS_NEAR: i64 = 1_024;
@@ -26,13 +21,14 @@ const BYTES_NEAR: i64 = 8 << 20;
 impl Run {
     /// Whether the history is so long that somebody should know before the run is terminated for it.
     pub(crate) fn is_long(&self) -> bool {
-        self.history.next_event_id() - 1 > EVENTS_MANY || self.history.size_bytes() > BYTES_MANY
+        self.history.next_event_id() - 1 > HISTORY_EVENTS_MANY || self.history.size_bytes() > HISTORY_BYTES_MANY
     }
 
     /// Keeps the run as it is now if its next transition may exceed the limit.
     pub(super) fn keep_if_nearly_too_long(&mut self) {
         let events = self.history.next_event_id() - 1;
-        let is_near = events > EVENTS_MAX - EVENTS_NEAR || self.history.size_bytes() > BYTES_MAX - BYTES_NEAR;
+        let is_near =
+            events > HISTORY_EVENTS_MAX - EVENTS_NEAR || self.history.size_bytes() > HISTORY_BYTES_MAX - BYTES_NEAR;
         self.before_excess = (self.is_open() && is_near).then(|| Box::new(self.snapshot()));
     }
 
@@ -61,9 +57,9 @@ impl Run {
 
     /// Why the history is too long, in the words of the usual server.
     fn excess(&self) -> Option<&'static str> {
-        if self.history.size_bytes() + self.history.pending_bytes() > BYTES_MAX {
+        if self.history.size_bytes() + self.history.pending_bytes() > HISTORY_BYTES_MAX {
             return Some("Workflow history size exceeds limit.");
         }
-        (self.history.next_event_id() - 1 > EVENTS_MAX).then_some("Workflow history count exceeds limit.")
+        (self.history.next_event_id() - 1 > HISTORY_EVENTS_MAX).then_some("Workflow history count exceeds limit.")
     }
 }
