@@ -1,0 +1,61 @@
+//! Errors of handles and lists.
+
+use super::absent::{absent, not_found};
+use super::rpc::RpcError;
+use crate::data::{EncodeError, PayloadCodecError};
+
+/// Why a workflow was not cancelled, terminated, described or read.
+#[derive(Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandleError {
+    /// There is no such workflow; or it has ended, and can no longer be terminated.
+    #[error("{}", absent(.workflow_id, .message))]
+    NotFound {
+        /// The workflow.
+        workflow_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// The activity of this token takes no answer any more.
+    #[error(
+        "the activity takes no answer any more: it was answered before, has timed out or was cancelled, or its workflow has \
+         ended ({message})"
+    )]
+    ActivityEnded {
+        /// What the server said.
+        message: String,
+    },
+    /// A value cannot be serialized.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The payload codec failed.
+    #[error(transparent)]
+    Codec(#[from] PayloadCodecError),
+    /// The server refused, or was not reached.
+    #[error(transparent)]
+    Rpc(RpcError),
+}
+
+not_found!(HandleError);
+
+/// Why workflows were not listed or counted.
+#[derive(Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListError {
+    /// The server does not understand the filter.
+    #[error("the filter `{filter}` is not valid: {message}")]
+    Filter {
+        /// As it was given.
+        filter: String,
+        /// What the server said.
+        message: String,
+    },
+    /// The payload codec failed.
+    #[error(transparent)]
+    Codec(#[from] PayloadCodecError),
+    /// The server refused, or was not reached.
+    #[error(transparent)]
+    Rpc(RpcError),
+}
+
+debug_as_display!(HandleError, ListError);

@@ -1,0 +1,159 @@
+//! Errors of signals, queries and updates.
+
+use super::absent::{absent, not_found};
+use super::rpc::RpcError;
+use crate::client::description::WorkflowStatus;
+use crate::data::{DecodeError, EncodeError, Failure, PayloadCodecError};
+
+/// Why a signal was not sent.
+#[derive(Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignalError {
+    /// There is no such workflow, or it has ended.
+    #[error("the signal was not sent: {}", absent(.workflow_id, .message))]
+    NotFound {
+        /// The workflow.
+        workflow_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// An argument cannot be serialized.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The payload codec failed.
+    #[error(transparent)]
+    Codec(#[from] PayloadCodecError),
+    /// The server refused, or was not reached.
+    #[error(transparent)]
+    Rpc(RpcError),
+}
+
+not_found!(SignalError);
+
+/// Why a query was not answered.
+#[derive(Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The workflow's query failed, or there is no such query.
+    #[error("the query failed: {0}")]
+    Failed(Failure),
+    /// The workflow is not in a state that the query asked for.
+    #[error("the query was rejected: the workflow is {status}")]
+    Rejected {
+        /// The state it is in.
+        status: WorkflowStatus,
+    },
+    /// There is no such workflow.
+    #[error("the query was not answered: {}", absent(.workflow_id, .message))]
+    NotFound {
+        /// The workflow.
+        workflow_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// The workflow has not begun yet, or its tasks keep failing: see the worker's log.
+    #[error("workflow `{workflow_id}` cannot answer now: {message}")]
+    NotReady {
+        /// The workflow.
+        workflow_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// No worker answered in time. Is one running for the workflow's task queue?
+    #[error("no worker answered the query of workflow `{workflow_id}` in time; is one running for its task queue?")]
+    NoAnswer {
+        /// The workflow.
+        workflow_id: String,
+    },
+    /// The answer is of another type.
+    #[error("workflow `{workflow_id}` answered something else than was asked for: {cause}")]
+    Decode {
+        /// The workflow.
+        workflow_id: String,
+        /// What did not fit.
+        cause: DecodeError,
+    },
+    /// An argument cannot be serialized.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The payload codec failed.
+    #[error(transparent)]
+    Codec(#[from] PayloadCodecError),
+    /// The server refused, or was not reached.
+    #[error(transparent)]
+    Rpc(RpcError),
+    /// In a test environment: one of the workflow's tasks failed. Elsewhere the task would be tried again until a fix is
+    /// deployed.
+    #[error("a task of workflow `{workflow_id}` failed: {failure}")]
+    TaskFailed {
+        /// The workflow.
+        workflow_id: String,
+        /// Why, with the line where it is known.
+        failure: Failure,
+    },
+    /// The worker that `Worker::run_until` ran beside this call has stopped first.
+    #[error("the worker stopped before the query was answered: {reason}")]
+    WorkerStopped {
+        /// Why it stopped.
+        reason: String,
+    },
+}
+
+/// Why an update gave no answer.
+#[derive(Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// The workflow rejected it, or its handler failed.
+    #[error("the update failed: {0}")]
+    Failed(Failure),
+    /// There is no such workflow or update, or the workflow ended before it took the update.
+    #[error("the update was not taken: {}", absent(.workflow_id, .message))]
+    NotFound {
+        /// The workflow.
+        workflow_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// The workflow's tasks keep failing: see the worker's log.
+    #[error("workflow `{workflow_id}` cannot take updates now: {message}")]
+    NotReady {
+        /// The workflow.
+        workflow_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// The answer is of another type.
+    #[error("workflow `{workflow_id}` answered something else than was asked for: {cause}")]
+    Decode {
+        /// The workflow.
+        workflow_id: String,
+        /// What did not fit.
+        cause: DecodeError,
+    },
+    /// An argument cannot be serialized.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The payload codec failed.
+    #[error(transparent)]
+    Codec(#[from] PayloadCodecError),
+    /// The server refused, or was not reached.
+    #[error(transparent)]
+    Rpc(RpcError),
+    /// In a test environment: one of the workflow's tasks failed. Elsewhere the task would be tried again until a fix is
+    /// deployed.
+    #[error("a task of workflow `{workflow_id}` failed: {failure}")]
+    TaskFailed {
+        /// The workflow.
+        workflow_id: String,
+        /// Why, with the line where it is known.
+        failure: Failure,
+    },
+    /// The worker that `Worker::run_until` ran beside this call has stopped first.
+    #[error("the worker stopped before the update was answered: {reason}")]
+    WorkerStopped {
+        /// Why it stopped.
+        reason: String,
+    },
+}
+
+debug_as_display!(SignalError, QueryError, UpdateError);

@@ -1,0 +1,84 @@
+//! Errors of waiting for a workflow's result.
+
+use super::absent::{absent, not_found};
+use super::rpc::RpcError;
+use super::start::StartError;
+use crate::data::{DecodeError, Failure, PayloadCodecError, Payloads};
+
+/// Why a workflow gave no result.
+#[derive(Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResultError {
+    /// It failed.
+    #[error("the workflow failed: {0}")]
+    Failed(Failure),
+    /// It was cancelled.
+    #[error("the workflow was cancelled")]
+    Cancelled {
+        /// Values that came with it.
+        details: Payloads,
+    },
+    /// It was terminated.
+    #[error("the workflow was terminated: {reason}")]
+    Terminated {
+        /// Why, as who did it said.
+        reason: String,
+    },
+    /// In a test environment: one of the workflow's tasks failed. Elsewhere the task would be tried again until a fix is
+    /// deployed.
+    #[error("a task of workflow `{workflow_id}` failed: {failure}")]
+    TaskFailed {
+        /// The workflow.
+        workflow_id: String,
+        /// Why, with the line where it is known.
+        failure: Failure,
+    },
+    /// Its execution or run timeout passed.
+    #[error("the workflow did not end within its time limit")]
+    TimedOut,
+    /// There is no such workflow, or its retention has passed.
+    #[error("{}", absent(.workflow_id, .message))]
+    NotFound {
+        /// The id that was asked for.
+        workflow_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// It gave a value of another type.
+    #[error("workflow `{workflow_id}` returned something else than was asked for: {cause}")]
+    Decode {
+        /// The workflow.
+        workflow_id: String,
+        /// What did not fit.
+        cause: DecodeError,
+    },
+    /// The payload codec failed.
+    #[error(transparent)]
+    Codec(#[from] PayloadCodecError),
+    /// The server refused, or was not reached.
+    #[error(transparent)]
+    Rpc(RpcError),
+    /// The worker that `Worker::run_until` ran beside this call has stopped first.
+    #[error("the worker stopped before the result was there: {reason}")]
+    WorkerStopped {
+        /// Why it stopped.
+        reason: String,
+    },
+}
+
+not_found!(ResultError);
+
+/// Why [`execute`](crate::Client::execute) gave no result.
+#[expect(clippy::large_enum_variant, reason = "made once for each call, and matched by users")]
+#[derive(Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecuteError {
+    /// It was not started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It was started, and gave no result.
+    #[error(transparent)]
+    Result(#[from] ResultError),
+}
+
+debug_as_display!(ResultError, ExecuteError);

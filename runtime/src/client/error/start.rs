@@ -1,0 +1,59 @@
+//! Errors of starting workflows.
+
+use super::rpc::RpcError;
+use crate::data::{EncodeError, OptionError, PayloadCodecError};
+
+/// Why a workflow was not started.
+#[derive(Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The id is taken. Choose another one, or say with `id_conflict_policy` and `id_reuse_policy` what shall happen.
+    #[error(
+        "the workflow id `{workflow_id}` is taken by run {run_id}: {}; choose another id, or say with \
+         `.id_conflict_policy(..)` and `.id_reuse_policy(..)` what shall happen", without_ids(.message)
+    )]
+    AlreadyStarted {
+        /// The id.
+        workflow_id: String,
+        /// Which run has it.
+        run_id: String,
+        /// What the server said.
+        message: String,
+    },
+    /// The workflow id is empty. Leave `.id(..)` away for a fresh one.
+    #[error("a workflow id must not be empty: give `.id(\"..\")` some text, or leave it away for a fresh id")]
+    EmptyId,
+    /// Nothing says which workers shall run it.
+    #[error(
+        "no task queue for workflow `{workflow_id}`: call `.task_queue(\"..\")` on the start, or give the client one for all \
+         starts with `Client::builder(..).task_queue(\"..\")`; in a test environment, `env.worker(\"..\")` before the start does"
+    )]
+    NoTaskQueue {
+        /// The id.
+        workflow_id: String,
+    },
+    /// An option has a value that cannot mean what it says, as a time limit of zero.
+    #[error("workflow `{workflow_id}` was not started: {cause}")]
+    InvalidOption {
+        /// The id.
+        workflow_id: String,
+        /// Which option, and what to write.
+        cause: OptionError,
+    },
+    /// An argument cannot be serialized.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The payload codec failed.
+    #[error(transparent)]
+    Codec(#[from] PayloadCodecError),
+    /// The server refused, or was not reached.
+    #[error(transparent)]
+    Rpc(RpcError),
+}
+
+debug_as_display!(StartError);
+
+/// What the server says of a taken id, less the ids, which are said already.
+fn without_ids(message: &str) -> &str {
+    message.split(". WorkflowId:").next().unwrap_or(message).trim_end_matches('.')
+}
