@@ -3,8 +3,7 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use super::Activity;
-use super::future::{ActivityFuture, ActivityHandle};
+use super::definition::Activity;
 use crate::data::{ActivityCancellationType, ActivityOptions, RetryPolicy};
 
 /// An activity with its arguments, made by calling the annotated function.
@@ -33,15 +32,6 @@ impl<A: Activity> ActivityCall<A> {
     #[track_caller]
     pub fn new(args: A::Args) -> Self {
         Self { args, settings: CallSettings::default(), site: Location::caller() }
-    }
-
-    /// Schedules the activity now. The handle gives the result; dropping it changes nothing.
-    ///
-    /// # Panics
-    /// Outside a workflow.
-    #[track_caller]
-    pub fn start(self) -> ActivityHandle<A> {
-        ActivityHandle::start(self)
     }
 
     /// How long one attempt may take.
@@ -96,14 +86,5 @@ impl<A: Activity> ActivityCall<A> {
     pub fn summary(mut self, text: impl Into<String>) -> Self {
         self.settings.summary = Some(text.into());
         self
-    }
-}
-
-impl<A: Activity> IntoFuture for ActivityCall<A> {
-    type Output = Result<A::Output, A::Error>;
-    type IntoFuture = ActivityFuture<A>;
-
-    fn into_future(self) -> ActivityFuture<A> {
-        ActivityFuture::new(self)
     }
 }

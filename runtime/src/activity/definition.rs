@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::context::ActivityContext;
 use super::typed::CallErrorType;
-use super::{ActivityCall, ActivityContext};
 use crate::data::{ActivityOptions, Arguments, Codec};
 use crate::errors::ActivityError;
 use crate::tasks::SendFuture;
@@ -52,32 +52,6 @@ pub trait MethodActivity: Activity {
     ) -> SendFuture<Result<Self::Output, ActivityError>>;
 }
 
-/// The function that `#[activity]` leaves under the user's name. `Signature` only keeps the arities apart.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an activity",
-    label = "not an activity",
-    note = "write `#[activity]` on the function, and pass the function itself: `do_purchase`, not `do_purchase(purchase)`"
-)]
-pub trait ActivityFn<Signature> {
-    /// The activity's type.
-    type Activity: Activity;
-}
-
-macro_rules! arity {
-    ($($P:ident),*) => {
-        #[diagnostic::do_not_recommend]
-        impl<Function, A, $($P),*> ActivityFn<fn($($P),*) -> A> for Function
-        where Function: Fn($($P),*) -> ActivityCall<A>, A: Activity<Args = ($($P,)*)> {
-            type Activity = A;
-        }
-    };
-}
-arity!();
-arity!(P1);
-arity!(P1, P2);
-arity!(P1, P2, P3);
-arity!(P1, P2, P3, P4);
-arity!(P1, P2, P3, P4, P5);
-arity!(P1, P2, P3, P4, P5, P6);
-arity!(P1, P2, P3, P4, P5, P6, P7);
-arity!(P1, P2, P3, P4, P5, P6, P7, P8);
+/// The error that the activity `A` returns: [`ActivityError`], or its own enum with
+/// [`#[derive(ActivityFailure)]`](macro@crate::ActivityFailure).
+pub type ActivityErrorOf<A> = <<A as Activity>::Error as CallErrorType>::Returned;

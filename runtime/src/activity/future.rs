@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::{Activity, ActivityCall};
+use super::call::ActivityCall;
+use super::definition::Activity;
 use crate::data::{DecodeError, Failure, encode};
 use crate::errors::ActivityFailure;
 use crate::executor::current::current;
@@ -27,9 +28,12 @@ enum State<A: Activity> {
 // Nothing in it is ever pinned.
 impl<A: Activity> Unpin for ActivityFuture<A> {}
 
-impl<A: Activity> ActivityFuture<A> {
-    pub(super) fn new(call: ActivityCall<A>) -> Self {
-        Self { state: State::New(call), _only: PhantomData }
+impl<A: Activity> IntoFuture for ActivityCall<A> {
+    type Output = Result<A::Output, A::Error>;
+    type IntoFuture = ActivityFuture<A>;
+
+    fn into_future(self) -> ActivityFuture<A> {
+        ActivityFuture { state: State::New(self), _only: PhantomData }
     }
 }
 
@@ -64,14 +68,20 @@ pub struct ActivityHandle<A: Activity> {
     _only: WorkflowOnly,
 }
 
-impl<A: Activity> ActivityHandle<A> {
+impl<A: Activity> ActivityCall<A> {
+    /// Schedules the activity now. The handle gives the result; dropping it changes nothing.
+    ///
+    /// # Panics
+    /// Outside a workflow.
     #[track_caller]
-    pub(super) fn start(call: ActivityCall<A>) -> Self {
+    pub fn start(self) -> ActivityHandle<A> {
         let core = current_for::<A>("started");
-        let id = schedule(&core, call);
-        Self { pending: Pending::new(core, id, OnDrop::Detach), _activity: PhantomData, _only: PhantomData }
+        let id = schedule(&core, self);
+        ActivityHandle { pending: Pending::new(core, id, OnDrop::Detach), _activity: PhantomData, _only: PhantomData }
     }
+}
 
+impl<A: Activity> ActivityHandle<A> {
     /// Cancels the activity, by its cancellation type.
     pub fn cancel(&self) {
         self.pending.cancel();

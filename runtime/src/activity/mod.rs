@@ -8,14 +8,16 @@
 mod call;
 mod context;
 mod definition;
+mod function;
 mod future;
 mod typed;
 
 pub use call::ActivityCall;
 pub use context::{ActivityCancelReason, ActivityContext, ActivityInfo, TaskToken};
-pub use definition::{Activity, ActivityFn};
+pub use definition::{Activity, ActivityErrorOf};
+pub use function::ActivityFn;
 pub use future::{ActivityFuture, ActivityHandle};
-pub use typed::{ActivityErrorOf, CallError, CallErrorType, TypedFailure};
+pub use typed::{CallError, CallErrorType, TypedFailure};
 
 pub use crate::data::{ActivityCancellationType, ActivityOptions, RetryPolicy};
 pub use crate::errors::{ActivityError, ActivityFailure, ActivityResult};

@@ -4,7 +4,6 @@ use std::error::Error;
 use std::fmt::{self, Debug, Display};
 use std::ops::Deref;
 
-use super::Activity;
 use crate::data::{Arguments, DecodeError, EncodeError, Failure, FailureKind};
 use crate::errors::{ActivityError, ActivityFailure};
 use crate::raw;
@@ -253,10 +252,6 @@ impl<E: TypedFailure> CallErrorType for CallError<E> {
         sent.failure().typed().unwrap_or_else(|| panic!("callers cannot read the activity's error: {sent}"))
     }
 }
-
-/// The error that the activity `A` returns: [`ActivityError`], or its own enum with
-/// [`#[derive(ActivityFailure)]`](macro@crate::ActivityFailure).
-pub type ActivityErrorOf<A> = <<A as Activity>::Error as CallErrorType>::Returned;
 
 /// What the caller of an activity that returns `Self` gets in place of a result.
 pub trait Fails<const TYPED: bool> {

@@ -6,11 +6,18 @@ use everloop_proto::temporal::api::workflowservice::v1::{
 };
 use serde::Serialize;
 
-use super::Client;
+use super::client::Client;
 use super::error::{HandleError, RpcCode, RpcError};
 use crate::activity::{ActivityCancelReason, TaskToken};
 use crate::data::Payloads;
 use crate::errors::ActivityError;
+
+impl Client {
+    /// Reaches an activity that is completed from elsewhere.
+    pub fn activity_handle(&self, token: TaskToken) -> AsyncActivityHandle {
+        AsyncActivityHandle::new(self.clone(), token)
+    }
+}
 
 /// Reaches one attempt of an activity that said [`complete_elsewhere`](crate::ActivityContext::complete_elsewhere).
 ///

@@ -2,9 +2,7 @@
 
 use super::error::ConnectError;
 use super::options::ClientBuilder;
-
-/// Reads one variable of the environment. What is empty counts as not set.
-pub(super) type Variables<'a> = &'a dyn Fn(&'static str) -> Option<String>;
+use super::variables::Variables;
 
 impl ClientBuilder {
     pub(super) fn variables(mut self, variable: impl Fn(&'static str) -> Option<String>) -> Self {

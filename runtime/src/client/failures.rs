@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::Client;
 use super::error::{QueryError, ResultError, UpdateError};
 use crate::data::Failure;
 use crate::history::History;
@@ -74,13 +73,13 @@ pub(crate) trait CheckResult: Send + Sync {
     fn check(&self, history: &History) -> Result<(), Box<Failure>>;
 }
 
-/// Awaits a call that waits for a workflow. In a test environment the call ends with the workflow's failure, if it has one.
+/// Awaits a call that waits for a workflow. In a test environment, which has a board, the call ends with the workflow's failure, if it has one.
 pub(crate) async fn unless_failed<T, E: From<TaskFailed>>(
-    client: &Client,
+    board: Option<&Arc<FailureBoard>>,
     workflow_id: &str,
     call: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    let Some(board) = client.failures() else { return call.await };
+    let Some(board) = board else { return call.await };
     tokio::select! {
         biased;
         failed = board.wait(workflow_id) => Err(failed.into()),

@@ -8,17 +8,34 @@ use everloop_proto::temporal::api::workflowservice::v1::{
 };
 use uuid::Uuid;
 
+use super::client::Client;
 use super::description::WorkflowDescription;
-use super::error::{HandleError, QueryError, ResultError, SignalError, UpdateError};
+use super::error::HandleError;
 use super::history;
-use super::message::{self, MessageInput};
-use super::update::{self, UpdateHandle};
-use super::{Client, outcome};
-use crate::client::History;
-use crate::data::{DecodeError, Payload, Payloads, decode};
+use crate::history::History;
 use crate::raw;
-use crate::tasks::SendFuture;
 use crate::workflow::Workflow;
+
+impl Client {
+    /// Reaches the latest run of a workflow id. Nothing is asked before the handle is used.
+    pub fn workflow_handle<W: Workflow>(&self, workflow_id: impl Into<String>) -> W::Handle<Client> {
+        WorkflowHandle::<W>::new(self.clone(), workflow_id.into()).into()
+    }
+
+    /// Reaches one run of a workflow id, whichever came after it.
+    pub fn workflow_handle_of_run<W: Workflow>(
+        &self,
+        workflow_id: impl Into<String>,
+        run_id: impl Into<String>,
+    ) -> W::Handle<Client> {
+        WorkflowHandle::<W>::new(self.clone(), workflow_id.into()).of_run(run_id.into()).into()
+    }
+
+    /// Reaches the latest run of a workflow whose type this program does not know.
+    pub fn untyped_handle(&self, workflow_id: impl Into<String>) -> WorkflowHandle<Untyped> {
+        WorkflowHandle::new(self.clone(), workflow_id.into())
+    }
+}
 
 /// Where a handle's workflow is reached from.
 pub trait Target: Clone + 'static {}
@@ -80,7 +97,7 @@ pub struct WorkflowHandle<W = Untyped, T = Client> {
     /// The run that was started.
     started_run_id: Option<String>,
     /// The queue that was named at the start.
-    task_queue: Option<String>,
+    pub(super) task_queue: Option<String>,
     workflow: PhantomData<fn() -> W>,
 }
 
@@ -208,68 +225,4 @@ impl<W> WorkflowHandle<W> {
     pub async fn history(&self) -> Result<History, HandleError> {
         history::fetch(&self.target, self.execution()).await
     }
-
-    /// The result of the chain that the handle is for, as the payload it is.
-    pub(super) async fn result_payload(&self) -> Result<raw::Payload, ResultError> {
-        let run_id = self.run_id().unwrap_or_default().to_owned();
-        outcome::wait(&self.target, &self.workflow_id, run_id, self.task_queue.as_deref()).await
-    }
-}
-
-impl<W: Workflow> WorkflowHandle<W> {
-    /// Waits for the workflow to end, and gives what it returned.
-    pub fn result(&self) -> SendFuture<Result<W::Output, ResultError>> {
-        let handle = self.clone();
-        Box::pin(async move {
-            let payload = handle.result_payload().await?;
-            (W::OUTPUT.decode)(&payload).map_err(|cause| misfit(&handle.workflow_id, cause))
-        })
-    }
-}
-
-impl WorkflowHandle<Untyped> {
-    /// Waits for the workflow to end, and gives what it returned.
-    pub fn result<Output: Payload>(&self) -> SendFuture<Result<Output, ResultError>> {
-        let handle = self.clone();
-        Box::pin(async move {
-            let payload = handle.result_payload().await?;
-            decode(&payload).map_err(|cause| misfit(&handle.workflow_id, cause))
-        })
-    }
-
-    /// Sends a signal by name.
-    pub async fn signal(&self, name: impl Into<String>, input: Payloads) -> Result<(), SignalError> {
-        let input = MessageInput::new(self, name.into(), Ok(input.into_raw()));
-        Box::pin(message::signal(self.target.clone(), input)).await
-    }
-
-    /// Asks a query by name.
-    pub async fn query<Output: Payload>(&self, name: impl Into<String>, input: Payloads) -> Result<Output, QueryError> {
-        let input = MessageInput::new(self, name.into(), Ok(input.into_raw()));
-        Box::pin(message::query(self.target.clone(), input, decode)).await
-    }
-
-    /// Sends an update by name, and waits for its answer.
-    pub async fn update<Output: Payload>(
-        &self,
-        name: impl Into<String>,
-        input: Payloads,
-    ) -> Result<Output, UpdateError> {
-        self.start_update(name, input).await?.result().await
-    }
-
-    /// Sends an update by name, and waits until the workflow has accepted it.
-    pub async fn start_update<Output: Payload>(
-        &self,
-        name: impl Into<String>,
-        input: Payloads,
-    ) -> Result<UpdateHandle<Output>, UpdateError> {
-        let input = MessageInput::new(self, name.into(), Ok(input.into_raw()));
-        let started = update::start(self.target.clone(), input, decode, update::UpdateOptions::default());
-        Box::pin(started).await
-    }
-}
-
-fn misfit(workflow_id: &str, cause: String) -> ResultError {
-    ResultError::Decode { workflow_id: workflow_id.to_owned(), cause: DecodeError::Result(cause) }
 }

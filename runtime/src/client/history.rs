@@ -4,9 +4,9 @@ use everloop_proto::temporal::api::history::v1 as wire;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes;
 use everloop_proto::temporal::api::workflowservice::v1::GetWorkflowExecutionHistoryRequest;
 
-use super::Client;
+use super::client::Client;
 use super::error::HandleError;
-use crate::client::History;
+use crate::history::History;
 use crate::raw;
 
 pub(super) async fn fetch(client: &Client, execution: raw::WorkflowExecution) -> Result<History, HandleError> {

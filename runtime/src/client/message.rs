@@ -9,15 +9,30 @@ use everloop_proto::temporal::api::workflowservice::v1::{
 };
 use uuid::Uuid;
 
+use super::client::Client;
 use super::error::{QueryError, RpcCode, RpcError, SignalError};
 use super::failures::unless_failed;
-use super::handle::{Queries, Target, WorkflowHandle};
+use super::handle::{Queries, Target, Untyped, WorkflowHandle};
 use super::interceptor::OutgoingCall;
-use super::{Client, WorkflowStatus};
-use crate::data::{DecodeError, EncodeError, Failure, Headers, encode};
+use super::status::WorkflowStatus;
+use crate::data::{DecodeError, EncodeError, Failure, Headers, Payload, Payloads, decode, encode};
 use crate::raw;
 use crate::tasks::SendFuture;
 use crate::workflow::Message;
+
+impl WorkflowHandle<Untyped> {
+    /// Sends a signal by name.
+    pub async fn signal(&self, name: impl Into<String>, input: Payloads) -> Result<(), SignalError> {
+        let input = MessageInput::new(self, name.into(), Ok(input.into_raw()));
+        Box::pin(signal(self.target.clone(), input)).await
+    }
+
+    /// Asks a query by name.
+    pub async fn query<Output: Payload>(&self, name: impl Into<String>, input: Payloads) -> Result<Output, QueryError> {
+        let input = MessageInput::new(self, name.into(), Ok(input.into_raw()));
+        Box::pin(query(self.target.clone(), input, decode)).await
+    }
+}
 
 /// What a message needs, whatever its kind.
 pub(super) struct MessageInput {
@@ -69,7 +84,7 @@ impl IntoFuture for SignalCall<Client> {
     }
 }
 
-pub(super) async fn signal(client: Client, input: MessageInput) -> Result<(), SignalError> {
+async fn signal(client: Client, input: MessageInput) -> Result<(), SignalError> {
     let MessageInput { execution, name, args, headers, .. } = input;
     let call = OutgoingCall::Signal { name: &name, workflow_id: &execution.workflow_id };
     let header = client.headers(&call, headers);
@@ -121,7 +136,7 @@ impl<Output: 'static> IntoFuture for QueryCall<Output> {
     }
 }
 
-pub(super) async fn query<Output>(
+async fn query<Output>(
     client: Client,
     input: MessageInput,
     decode: fn(&raw::Payload) -> Result<Output, String>,
@@ -137,7 +152,7 @@ pub(super) async fn query<Output>(
         ..Default::default()
     };
     client.encode(&mut request).await?;
-    let asked = unless_failed(&client, &workflow_id, async {
+    let asked = unless_failed(client.failures(), &workflow_id, async {
         match ask(&client, request).await {
             Ok(reply) => Ok(reply),
             Err(error) => Err(query_error(&client, &workflow_id, error).await?),

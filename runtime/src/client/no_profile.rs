@@ -1,8 +1,8 @@
 //! Without the feature `profile`: whoever names a profile is told what it takes.
 
-use super::environment::Variables;
 use super::error::ConnectError;
 use super::options::ClientBuilder;
+use super::variables::Variables;
 
 impl ClientBuilder {
     pub(super) fn read_profile(&mut self, variable: Variables<'_>) -> Result<(), ConnectError> {

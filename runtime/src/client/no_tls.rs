@@ -5,8 +5,8 @@ use std::error::Error;
 use tonic::transport::Endpoint;
 
 use super::address::Address;
-use super::environment::Variables;
 use super::error::ConnectError;
+use super::variables::Variables;
 
 const NEEDED: &str = "TLS needs the feature `tls` of `everloop`; add it in `Cargo.toml`";
 

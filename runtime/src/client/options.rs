@@ -20,13 +20,14 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use super::address::Address;
+use super::client::{Client, Inner};
 use super::connection::{CALL, Connection, was_cut};
 use super::error::{ConnectError, RpcCode, RpcError};
+use super::failures::FailureBoard;
 use super::interceptor::ClientInterceptor;
 use super::rpc::Server;
-use super::tls::TlsOptions;
+use super::tls::{self, TlsOptions};
 use super::transport::{InProcess, Transport};
-use super::{Client, Inner};
 use crate::data::{DynPayloadCodec, PayloadCodec};
 #[cfg(feature = "embedded")]
 use crate::embedded::EngineClock;
@@ -37,6 +38,25 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// After how long without a word a server is asked whether it is there. Servers close connections that ask more than once in
 /// ten seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+impl Client {
+    /// Connects to `memory:` (an engine of its own in this process; `memory:?clock=skipping` jumps over waiting),
+    /// `sqlite:PATH`, `http://HOST:PORT` or `HOST:PORT`, or, with the feature `tls`, `https://HOST:PORT`. Reads no environment.
+    pub async fn connect(address: impl Into<String>) -> Result<Self, ConnectError> {
+        Self::builder(address).connect().await
+    }
+
+    /// Connects to what the standard variables name (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`,
+    /// `TEMPORAL_TLS_..`: see [`ClientBuilder::env`]), or else to this address.
+    pub async fn from_env_or(address: impl Into<String>) -> Result<Self, ConnectError> {
+        Self::builder(address).env().connect().await
+    }
+
+    /// A connection with namespace, identity, payload codec, headers and interceptors.
+    pub fn builder(address: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(address)
+    }
+}
 
 /// Makes a [`Client`]: await it, or [`connect`](Self::connect).
 ///
@@ -62,7 +82,7 @@ pub struct ClientBuilder {
     timeout: Duration,
     keep_alive: Duration,
     service: Option<InProcess>,
-    failures: Option<Arc<super::FailureBoard>>,
+    failures: Option<Arc<FailureBoard>>,
 }
 
 impl ClientBuilder {
@@ -225,7 +245,7 @@ impl ClientBuilder {
     }
 
     /// For test environments: results fail at once with what is reported there.
-    pub(crate) fn failures(mut self, failures: Arc<super::FailureBoard>) -> Self {
+    pub(crate) fn failures(mut self, failures: Arc<FailureBoard>) -> Self {
         self.failures = Some(failures);
         self
     }
@@ -338,7 +358,7 @@ fn no_connection(address: &Address, status: &Status) -> ConnectError {
 /// What to do where TLS, or the lack of it, is the likely cause.
 fn advice(address: &Address, source: &(dyn Error + 'static)) -> Option<String> {
     match address {
-        Address::Server { tls: Some(true), .. } => super::tls::advice(source),
+        Address::Server { tls: Some(true), .. } => tls::advice(source),
         Address::Server { authority, .. } => {
             was_cut(source).then(|| format!("if the server takes TLS, write `https://{authority}`"))
         }

@@ -7,12 +7,50 @@ use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes as Event;
 use everloop_proto::temporal::api::workflowservice::v1::GetWorkflowExecutionHistoryRequest;
 
+use super::client::Client;
 use super::error::ResultError;
-use super::failures::unless_failed;
+use super::failures::{FailureBoard, unless_failed};
+use super::handle::{Untyped, WorkflowHandle};
 use super::message::first;
-use super::{Client, FailureBoard, history, unpolled};
-use crate::data::{Failure, Payloads, encode};
+use super::{history, unpolled};
+use crate::data::{DecodeError, Failure, Payload, Payloads, decode, encode};
 use crate::raw;
+use crate::tasks::SendFuture;
+use crate::workflow::Workflow;
+
+impl<W: Workflow> WorkflowHandle<W> {
+    /// Waits for the workflow to end, and gives what it returned.
+    pub fn result(&self) -> SendFuture<Result<W::Output, ResultError>> {
+        let handle = self.clone();
+        Box::pin(async move {
+            let payload = handle.result_payload().await?;
+            (W::OUTPUT.decode)(&payload).map_err(|cause| misfit(&handle.workflow_id, cause))
+        })
+    }
+}
+
+impl WorkflowHandle<Untyped> {
+    /// Waits for the workflow to end, and gives what it returned.
+    pub fn result<Output: Payload>(&self) -> SendFuture<Result<Output, ResultError>> {
+        let handle = self.clone();
+        Box::pin(async move {
+            let payload = handle.result_payload().await?;
+            decode(&payload).map_err(|cause| misfit(&handle.workflow_id, cause))
+        })
+    }
+}
+
+impl<W> WorkflowHandle<W> {
+    /// The result of the chain that the handle is for, as the payload it is.
+    pub(super) async fn result_payload(&self) -> Result<raw::Payload, ResultError> {
+        let run_id = self.run_id().unwrap_or_default().to_owned();
+        wait(&self.target, &self.workflow_id, run_id, self.task_queue.as_deref()).await
+    }
+}
+
+fn misfit(workflow_id: &str, cause: String) -> ResultError {
+    ResultError::Decode { workflow_id: workflow_id.to_owned(), cause: DecodeError::Result(cause) }
+}
 
 /// What the last event of a run says.
 enum Ending {
@@ -23,7 +61,7 @@ enum Ending {
 }
 
 /// Waits for the chain that begins with a run (the latest if empty) to end.
-pub(super) async fn wait(
+async fn wait(
     client: &Client,
     workflow_id: &str,
     mut run_id: String,
@@ -40,7 +78,7 @@ pub(super) async fn wait(
         }
     };
     tokio::pin!(waiting);
-    let result = unless_failed(client, workflow_id, async {
+    let result = unless_failed(client.failures(), workflow_id, async {
         let result = with_patience(client, workflow_id, task_queue, waiting).await;
         if let Some(failures) = client.failures() {
             check(client, workflow_id, failures).await?;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::environment::Variables;
 use super::error::ConnectError;
 use super::options::ClientBuilder;
+use super::variables::Variables;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

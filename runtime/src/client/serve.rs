@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::Client;
+use super::client::Client;
 use crate::embedded::{ListenError, Listening};
 use crate::tasks::SendFuture;
 

@@ -14,15 +14,15 @@ use everloop_proto::temporal::api::workflowservice::v1::{
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::error::{ExecuteError, RpcCode, RpcError, StartError};
+use super::client::Client;
+use super::error::{ExecuteError, ResultError, RpcCode, RpcError, StartError};
 use super::handle::{Untyped, WithStart, WorkflowHandle};
 use super::interceptor::OutgoingCall;
 use super::message::{MessageInput, SignalCall, payloads};
-use super::{Client, ResultError};
 use crate::data::{DecodeError, EncodeError, Headers, OptionError, Payloads, check_limit, duration_to_wire, encode};
 use crate::raw;
 use crate::tasks::SendFuture;
-use crate::workflow::Workflow;
+use crate::workflow::{Workflow, WorkflowCall};
 
 /// What happens when the id belonged to a workflow that has ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,6 +50,23 @@ pub enum WorkflowIdConflictPolicy {
     UseExisting,
     /// The running one is terminated first.
     TerminateExisting,
+}
+
+impl Client {
+    /// Starts a workflow: set options, then await it for the handle.
+    pub fn start<W: Workflow>(&self, call: WorkflowCall<W>) -> StartCall<W> {
+        StartCall::new(self.clone(), W::NAME.to_owned(), W::ARGUMENTS.encode(&call.args))
+    }
+
+    /// Starts a workflow and waits for its result: set options, then await it.
+    pub fn execute<W: Workflow>(&self, call: WorkflowCall<W>) -> StartCall<W, ForResult> {
+        StartCall::new(self.clone(), W::NAME.to_owned(), W::ARGUMENTS.encode(&call.args))
+    }
+
+    /// Starts a workflow that this program knows by name only.
+    pub fn start_untyped(&self, workflow_type: impl Into<String>, input: Payloads) -> StartCall<Untyped> {
+        StartCall::new(self.clone(), workflow_type.into(), Ok(input.into_raw()))
+    }
 }
 
 /// Awaiting the start gives a handle.
@@ -243,7 +260,7 @@ impl<W, Then> StartCall<W, Then> {
         };
         match sent {
             Ok(run_id) => {
-                client.inner.unpolled.watch(&client, &task_queue, enums::TaskQueueType::Workflow);
+                client.watch_queue(&task_queue, enums::TaskQueueType::Workflow);
                 if let Some(failures) = client.failures() {
                     failures.run_started(&workflow_id, &run_id);
                 }

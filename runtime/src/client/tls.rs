@@ -11,8 +11,8 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 use super::address::Address;
 use super::connection::{causes, was_cut};
-use super::environment::Variables;
 use super::error::ConnectError;
+use super::variables::Variables;
 
 /// How long the two sides may take to agree.
 const HANDSHAKE: Duration = Duration::from_secs(10);

@@ -1,65 +1,36 @@
 //! Task queues that nobody polls: the most common reason why nothing happens.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use everloop_proto::temporal::api::enums::v1::TaskQueueType;
 use everloop_proto::temporal::api::workflowservice::v1::{DescribeTaskQueueRequest, DescribeWorkflowExecutionRequest};
-use tokio::time::Instant;
 
-use super::Client;
+use super::client::Client;
 use crate::notice::say_unless_heard;
 use crate::raw;
 
 /// How long a workflow may wait before someone asks whether there is a worker.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// A queue is neither looked at again nor warned about again before this has passed.
-const PAUSE: Duration = Duration::from_secs(60);
 
-/// Which queues were looked at, and which were warned about.
-#[derive(Default)]
-pub(super) struct Unpolled {
-    looked_at: Recent,
-    warned: Recent,
-}
-
-/// When something was last done for each queue.
-#[derive(Default)]
-struct Recent(Mutex<HashMap<(String, TaskQueueType), Instant>>);
-
-impl Recent {
-    /// Whether it is due for a queue. If so, it counts as done now.
-    fn is_due(&self, task_queue: &str, kind: TaskQueueType) -> bool {
-        // Nothing panics while it is held.
-        let mut done = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let now = Instant::now();
-        let is_recent = |last: &Instant| now.duration_since(*last) < PAUSE;
-        if done.len() == done.capacity() {
-            done.retain(|_, last| is_recent(last));
-        }
-        let queue = (task_queue.to_owned(), kind);
-        if done.get(&queue).is_some_and(is_recent) {
-            return false;
-        }
-        done.insert(queue, now);
-        true
-    }
-}
-
-impl Unpolled {
+impl Client {
     /// Looks at a queue a little later, and warns if it has no worker then.
-    pub(super) fn watch(&self, client: &Client, task_queue: &str, kind: TaskQueueType) {
-        if !self.looked_at.is_due(task_queue, kind) {
+    pub(super) fn watch_queue(&self, task_queue: &str, kind: TaskQueueType) {
+        if !self.inner.unpolled.looked_at.is_due(task_queue, kind) {
             return;
         }
         // The task must not keep the client alive: with it, an engine in this process would stay.
-        let (inner, task_queue) = (std::sync::Arc::downgrade(&client.inner), task_queue.to_owned());
+        let (inner, task_queue) = (std::sync::Arc::downgrade(&self.inner), task_queue.to_owned());
         tokio::spawn(async move {
             tokio::time::sleep(PATIENCE).await;
             let Some(inner) = inner.upgrade() else { return };
             warn_if_unpolled(&Client { inner }, &task_queue, kind, None).await;
         });
+    }
+
+    /// Warns a little later if no worker polls that queue for activities. For workers, whose workflows wait for them.
+    #[cfg(feature = "worker")]
+    pub(crate) fn watch_activity_queue(&self, task_queue: &str) {
+        self.watch_queue(task_queue, TaskQueueType::Activity);
     }
 }
 
@@ -115,7 +86,7 @@ async fn warn_if_unpolled(client: &Client, task_queue: &str, kind: TaskQueueType
 #[cfg(all(test, feature = "embedded"))]
 mod tests {
     use std::fmt::Debug;
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
     use tracing::field::{Field, Visit};
     use tracing::span::{Attributes, Id, Record};
@@ -152,21 +123,6 @@ mod tests {
         }
         fn enter(&self, _: &Id) {}
         fn exit(&self, _: &Id) {}
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn queues_of_the_last_minute_are_kept() {
-        let recent = Recent::default();
-        for minute in 0..20 {
-            for queue in 0..100 {
-                assert!(recent.is_due(&format!("{minute}-{queue}"), TaskQueueType::Workflow));
-            }
-            assert!(!recent.is_due(&format!("{minute}-0"), TaskQueueType::Workflow));
-            tokio::time::advance(PAUSE).await;
-            assert!(recent.is_due(&format!("{minute}-0"), TaskQueueType::Workflow));
-        }
-        let kept = recent.0.lock().unwrap().len();
-        assert!(kept <= 500, "{kept} of 2000");
     }
 
     #[tokio::test]

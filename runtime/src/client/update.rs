@@ -11,16 +11,38 @@ use everloop_proto::temporal::api::workflowservice::v1::{
 };
 use uuid::Uuid;
 
-use super::Client;
+use super::client::Client;
 use super::error::{RpcCode, RpcError, UpdateError};
 use super::failures::unless_failed;
-use super::handle::{Updates, WorkflowHandle};
+use super::handle::{Untyped, Updates, WorkflowHandle};
 use super::interceptor::OutgoingCall;
 use super::message::{MessageInput, first, payloads};
-use crate::data::{DecodeError, Failure, Headers};
+use crate::data::{DecodeError, Failure, Headers, Payload, Payloads, decode};
 use crate::raw;
 use crate::tasks::SendFuture;
 use crate::workflow::Message;
+
+impl WorkflowHandle<Untyped> {
+    /// Sends an update by name, and waits for its answer.
+    pub async fn update<Output: Payload>(
+        &self,
+        name: impl Into<String>,
+        input: Payloads,
+    ) -> Result<Output, UpdateError> {
+        self.start_update(name, input).await?.result().await
+    }
+
+    /// Sends an update by name, and waits until the workflow has accepted it.
+    pub async fn start_update<Output: Payload>(
+        &self,
+        name: impl Into<String>,
+        input: Payloads,
+    ) -> Result<UpdateHandle<Output>, UpdateError> {
+        let input = MessageInput::new(self, name.into(), Ok(input.into_raw()));
+        let started = start(self.target.clone(), input, decode, UpdateOptions::default());
+        Box::pin(started).await
+    }
+}
 
 /// How far an update is, when [`UpdateCall::start`] returns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,7 +56,7 @@ pub enum UpdateStage {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct UpdateOptions {
+struct UpdateOptions {
     id: Option<String>,
     stage: UpdateStage,
 }
@@ -91,7 +113,7 @@ impl<Output: 'static> IntoFuture for UpdateCall<Output> {
     }
 }
 
-pub(super) async fn start<Output>(
+async fn start<Output>(
     client: Client,
     input: MessageInput,
     decode: fn(&raw::Payload) -> Result<Output, String>,
@@ -117,7 +139,7 @@ pub(super) async fn start<Output>(
         request: Some(request),
     };
     client.encode(&mut request).await?;
-    let reply = unless_failed(&client, &workflow_id, send(&client, &workflow_id, request)).await?;
+    let reply = unless_failed(client.failures(), &workflow_id, send(&client, &workflow_id, request)).await?;
     let reference = reply.update_ref.unwrap_or_default();
     let handle = UpdateHandle { client, workflow_id, reference, known: reply.outcome, decode };
     match options.stage {
@@ -183,7 +205,7 @@ impl<Output> UpdateHandle<Output> {
     }
 
     async fn outcome(&self) -> Result<Outcome, UpdateError> {
-        unless_failed(&self.client, &self.workflow_id, self.poll()).await
+        unless_failed(self.client.failures(), &self.workflow_id, self.poll()).await
     }
 
     async fn poll(&self) -> Result<Outcome, UpdateError> {

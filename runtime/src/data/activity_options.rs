@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{OptionError, check_limit, duration_to_wire};
+use super::duration::{OptionError, check_limit, duration_to_wire};
 
 /// How an activity is tried again after a failure or a timeout. What is not set is the server's: first after 1 s, then
 /// twice as long each time up to a hundred times the first interval, for ever.

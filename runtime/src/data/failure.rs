@@ -1,6 +1,6 @@
 //! The failure tree: why something did not succeed, as it travels between processes and languages.
 
-mod causes;
+pub(super) mod causes;
 mod wire;
 
 use std::fmt;
@@ -9,7 +9,6 @@ use std::time::Duration;
 use everloop_proto::temporal::api::failure::v1::failure::FailureInfo;
 use everloop_proto::timeline::is_error_type_named;
 
-pub(crate) use self::causes::{Link, link, unlink};
 use super::payloads::Payloads;
 
 /// Why an activity, a workflow or a handler did not succeed; causes are nested, outermost first.

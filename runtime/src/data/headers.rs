@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::{EncodeError, Payload, decode, encode};
+use super::convert::{EncodeError, Payload, decode, encode};
 use crate::raw;
 
 /// Values that travel beside the inputs of a call: trace context, tenant, locale. Payload codecs leave them alone.

@@ -35,6 +35,7 @@ pub use convert::{Codec, codec, context_codec};
 pub(crate) use activity_options::{DEFAULT_START_TO_CLOSE_TIMEOUT, WorkerActivityOptions};
 pub(crate) use convert::{decode, encode};
 pub(crate) use duration::{check_limit, delay_from_wire, duration_to_wire, limit_from_wire};
-pub(crate) use failure::{Link, link, short_type_name, unlink};
+pub(crate) use failure::causes::{Link, link, unlink};
+pub(crate) use failure::short_type_name;
 pub(crate) use payload_codec::DynPayloadCodec;
 pub(crate) use walk::{Walk, decode_message, encode_message};

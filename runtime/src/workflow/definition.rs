@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
+use super::handlers::Handlers;
 use crate::client::{Target, WorkflowHandle};
 use crate::data::{Arguments, Codec, DecodeError};
 use crate::errors::WorkflowError;
 use crate::executor::LocalFuture;
 use crate::raw;
-use crate::workflow::Handlers;
 
 /// A workflow's signature and body. Implemented by `#[workflow] impl`.
 #[diagnostic::on_unimplemented(
@@ -67,14 +67,4 @@ impl<W: Workflow> WorkflowCall<W> {
     pub fn new(args: W::Args) -> Self {
         Self { args }
     }
-}
-
-/// A signal's, query's or update's signature, as a value: one constant for each, used by both sides.
-pub struct Message<Args: 'static, Output> {
-    /// Its name on the wire.
-    pub name: &'static str,
-    /// Its inputs.
-    pub arguments: &'static dyn Arguments<Args>,
-    /// What it answers.
-    pub output: Codec<Output>,
 }

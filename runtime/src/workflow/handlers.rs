@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::message::Message;
 use crate::data::{DecodeError, UnfinishedPolicy};
 use crate::errors::WorkflowError;
 use crate::executor::LocalFuture;
 use crate::raw;
-use crate::workflow::Message;
 
 type Validator<W, A> = fn(&W, &A) -> Result<(), WorkflowError>;
 type Validate<W> = dyn Fn(&Rc<W>, Inputs<'_>) -> Result<(), WorkflowError> + Send + Sync;

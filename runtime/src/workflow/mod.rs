@@ -28,22 +28,25 @@
 mod combinators;
 mod definition;
 mod handlers;
+mod message;
 mod operations;
 mod pool;
 mod scope;
 mod spawn;
 mod state;
+mod wait_state;
 
 pub use combinators::{Elapsed, JoinAll, Timeout, join_all, timeout};
 pub use definition::{Workflow, WorkflowCall};
 pub use operations::{
-    CancelledFuture, Sleep, WaitCondition, WaitState, YieldNow, all_handlers_finished, cancelled, info, is_cancelled,
+    CancelledFuture, Sleep, WaitCondition, YieldNow, all_handlers_finished, cancelled, info, is_cancelled,
     is_replaying, now, random, random_range, sleep, sleep_until, this, uuid, wait_condition, yield_now,
 };
 pub use scope::{Scope, scope};
 pub use spawn::{JoinHandle, shield, spawn};
 pub use state::State;
 pub use uuid::Uuid;
+pub use wait_state::WaitState;
 
 pub use crate::data::UnfinishedPolicy;
 pub use crate::errors::{Cancelled, WorkflowError, WorkflowResult};
@@ -51,6 +54,8 @@ pub use crate::executor::{OnlyInsideAWorkflow, Random, WorkflowInfo};
 
 // Named by expansions, through `__private`.
 #[doc(hidden)]
-pub use definition::{InitialState, Message};
+pub use definition::InitialState;
 #[doc(hidden)]
 pub use handlers::Handlers;
+#[doc(hidden)]
+pub use message::Message;

@@ -11,7 +11,6 @@ use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
-use super::State;
 use crate::errors::Cancelled;
 use crate::executor::current::{current, try_current};
 use crate::executor::{OnDrop, Outcome, Pending, Random, ScopeId, TimerRequest, WorkflowInfo, WorkflowOnly};
@@ -128,7 +127,7 @@ pub fn now() -> SystemTime {
 /// on comes: when the wait is over, the condition is true.
 ///
 /// It may read anything (fields, [`now`], [`all_handlers_finished`]) and must change nothing. To wait for one field,
-/// [`State::wait`] costs less.
+/// [`State::wait`](crate::State::wait) costs less.
 ///
 /// # Errors
 /// [`Cancelled`] if the workflow is asked to cancel meanwhile.
@@ -171,50 +170,6 @@ impl<F: Fn() -> bool> Future for WaitCondition<F> {
             Pending::new(core.clone(), id, OnDrop::Detach)
         });
         core.register_condition(pending.id(), cx.waker());
-        pending.poll(cx.waker()).map(|_| Err(Cancelled))
-    }
-}
-
-/// See [`State::wait`].
-#[must_use = "nothing waits until it is awaited"]
-pub struct WaitState<'a, T, F> {
-    state: &'a State<T>,
-    wanted: F,
-    pending: Option<Pending>,
-    _only: WorkflowOnly,
-}
-
-impl<'a, T, F> WaitState<'a, T, F> {
-    pub(super) fn new(state: &'a State<T>, wanted: F) -> Self {
-        Self { state, wanted, pending: None, _only: PhantomData }
-    }
-}
-
-// Nothing in it is ever pinned.
-impl<T, F> Unpin for WaitState<'_, T, F> {}
-
-impl<T, F: Fn(&T) -> bool> Future for WaitState<'_, T, F> {
-    type Output = Result<(), Cancelled>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let core = current("State::wait", "elsewhere use a channel or `tokio::sync::watch`");
-        if let Some(pending) = &mut self.pending {
-            if pending.poll(cx.waker()).is_ready() {
-                self.pending = None;
-                return Poll::Ready(Err(Cancelled));
-            }
-        } else if core.take_cancellation(core.scope()) {
-            return Poll::Ready(Err(Cancelled));
-        }
-        if core.reading("a condition", || self.state.with(&self.wanted)) {
-            self.pending = None;
-            return Poll::Ready(Ok(()));
-        }
-        self.state.wake_on_change(cx.waker());
-        let pending = self.pending.get_or_insert_with(|| {
-            let id = core.wait_locally(core.scope());
-            Pending::new(core.clone(), id, OnDrop::Detach)
-        });
         pending.poll(cx.waker()).map(|_| Err(Cancelled))
     }
 }

@@ -7,7 +7,6 @@ use std::task::Waker;
 
 use serde::{Serialize, Serializer};
 
-use super::operations::WaitState;
 use crate::executor::current;
 
 /// A field that all methods of a workflow share through `&self`: `run`, its handlers and its queries.
@@ -97,16 +96,6 @@ impl<T> State<T> {
         T: Default,
     {
         self.replace(T::default())
-    }
-
-    /// Waits until the value is as wanted. Asked at once and then after each write of this field, which costs less than
-    /// [`wait_condition`](crate::workflow::wait_condition), asked after every step of the workflow.
-    ///
-    /// # Errors
-    /// [`Cancelled`](crate::Cancelled), as every operation.
-    #[track_caller]
-    pub fn wait<F: Fn(&T) -> bool>(&self, wanted: F) -> WaitState<'_, T, F> {
-        WaitState::new(self, wanted)
     }
 
     pub(super) fn wake_on_change(&self, waker: &Waker) {

@@ -7,9 +7,15 @@ use super::files::SourceFile;
 use super::{assert_none, rust_files};
 
 const FOLDERS: &[&str] = &[
+    "runtime/src/activity",
+    "runtime/src/client",
+    "runtime/src/data",
+    "runtime/src/errors",
     "runtime/src/executor",
+    "runtime/src/registry",
     "runtime/src/testing",
     "runtime/src/worker",
+    "runtime/src/workflow",
     "server/src/bin",
     "server/src/clock",
     "server/src/engine",

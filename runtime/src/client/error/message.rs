@@ -2,7 +2,7 @@
 
 use super::absent::{absent, not_found};
 use super::rpc::RpcError;
-use crate::client::description::WorkflowStatus;
+use crate::client::status::WorkflowStatus;
 use crate::data::{DecodeError, EncodeError, Failure, PayloadCodecError};
 
 /// Why a signal was not sent.

@@ -1,0 +1,159 @@
+//! The client: its connection, and what all of its calls share.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use everloop_proto::temporal::api::workflowservice::v1::DescribeNamespaceRequest;
+use everloop_proto::temporal::api::workflowservice::v1::get_system_info_response::Capabilities;
+
+use super::connection::Connection;
+use super::eager::EagerWorkers;
+use super::failures::FailureBoard;
+use super::interceptor::{ClientInterceptor, OutgoingCall};
+use super::unpolled_queues::Unpolled;
+use crate::data::{DynPayloadCodec, Headers, PayloadCodecError, decode_message, encode_message};
+#[cfg(feature = "embedded")]
+use crate::embedded::EngineClock;
+use crate::raw;
+
+/// How long a server may take to show that it is healthy.
+const HEALTHY: Duration = Duration::from_secs(1);
+
+/// Reaches workflows, on an engine in this process or on a cluster: the address decides.
+///
+/// Cheap to clone. Calls are retried while the server is away, for ten seconds in all unless
+/// [`timeout`](super::ClientBuilder::timeout) says otherwise, with pauses drawn at random. Errors that no retry can mend are returned
+/// at once.
+///
+/// ```no_run
+/// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+/// use everloop::Client;
+/// use everloop::client::ResultError;
+/// use everloop::data::Payloads;
+///
+/// let client = Client::connect("localhost:7233").await?;
+/// let handle = client.start_untyped("OneClickBuy", Payloads::of(&"item-1")?).id("buy-1").task_queue("purchases").await?;
+/// match handle.result::<String>().await {
+///     Ok(status) => println!("{status}"),
+///     Err(ResultError::Failed(failure)) => println!("failed: {failure}"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(super) connection: Connection,
+    pub(super) capabilities: Capabilities,
+    pub(super) namespace: String,
+    pub(super) identity: String,
+    /// The queue of starts that name none.
+    pub(super) task_queue: OnceLock<String>,
+    pub(super) codec: Option<Arc<dyn DynPayloadCodec>>,
+    pub(super) interceptors: Vec<Arc<dyn ClientInterceptor>>,
+    pub(super) unpolled: Unpolled,
+    pub(super) eager_workers: EagerWorkers,
+    #[cfg(feature = "embedded")]
+    pub(super) engine_clock: Option<EngineClock>,
+    /// Of a test environment.
+    pub(super) failures: Option<Arc<FailureBoard>>,
+}
+
+impl Client {
+    pub(super) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The namespace of all its calls.
+    pub fn namespace(&self) -> &str {
+        &self.inner.namespace
+    }
+
+    /// What histories call this process.
+    pub fn identity(&self) -> &str {
+        &self.inner.identity
+    }
+
+    /// Whether the server answers and has this client's namespace, for health endpoints.
+    ///
+    /// One call, which is not retried and takes a second at most (or the client's [`timeout`](super::ClientBuilder::timeout), if that is
+    /// shorter). It says nothing about workers: they may be busy or elsewhere.
+    ///
+    /// ```
+    /// use everloop::Client;
+    /// use http::StatusCode;
+    ///
+    /// /// For axum, write `State(client): State<Client>`, and `.route("/health", get(health)).with_state(client)`.
+    /// async fn health(client: Client) -> StatusCode {
+    ///     if client.is_healthy().await { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    /// }
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # let status = runtime.block_on(async { health(Client::connect("memory:").await.unwrap()).await });
+    /// # assert_eq!(status, StatusCode::OK);
+    /// ```
+    pub async fn is_healthy(&self) -> bool {
+        let request = DescribeNamespaceRequest { namespace: self.inner.namespace.clone(), ..Default::default() };
+        let connection = self.connection();
+        match connection.once(request, connection.limit().min(HEALTHY)).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::debug!(%error, "not healthy");
+                false
+            }
+        }
+    }
+
+    /// The clock of the engine in this process; `None` for a server elsewhere.
+    #[cfg(feature = "embedded")]
+    pub fn engine_clock(&self) -> Option<&EngineClock> {
+        self.inner.engine_clock.as_ref()
+    }
+
+    // ---- for the rest of the crate ----
+
+    /// Gives starts that name no queue this one, unless they have one. For test environments.
+    #[cfg(all(feature = "embedded", feature = "worker"))]
+    pub(crate) fn default_task_queue(&self, name: &str) {
+        self.inner.task_queue.get_or_init(|| name.to_owned());
+    }
+
+    pub(crate) fn failures(&self) -> Option<&Arc<FailureBoard>> {
+        self.inner.failures.as_ref()
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.inner.connection
+    }
+
+    /// Where workers say that they take tasks of eager starts.
+    pub(crate) fn eager_workers(&self) -> &EagerWorkers {
+        &self.inner.eager_workers
+    }
+
+    pub(crate) fn capabilities(&self) -> &Capabilities {
+        &self.inner.capabilities
+    }
+
+    pub(crate) fn codec(&self) -> Option<&dyn DynPayloadCodec> {
+        self.inner.codec.as_deref()
+    }
+
+    pub(crate) async fn encode<M: crate::data::Walk>(&self, message: &mut M) -> Result<(), PayloadCodecError> {
+        encode_message(self.codec(), message).await
+    }
+
+    pub(crate) async fn decode<M: crate::data::Walk>(&self, message: &mut M) -> Result<(), PayloadCodecError> {
+        decode_message(self.codec(), message).await
+    }
+
+    /// The headers of a call: what its maker set, and what interceptors add.
+    pub(super) fn headers(&self, call: &OutgoingCall<'_>, mut headers: Headers) -> Option<raw::Header> {
+        for interceptor in &self.inner.interceptors {
+            interceptor.outgoing(call, &mut headers);
+        }
+        headers.into_wire()
+    }
+}
