@@ -217,8 +217,7 @@ fn named(values: &HashMap<String, Payload>) -> String {
 }
 
 fn workflow_task(task: &PendingWorkflowTaskInfo) -> String {
-    let state = PendingWorkflowTaskState::try_from(task.state).map(|state| state.as_str_name()).unwrap_or_default();
-    let state = text::name(state, "PENDING_WORKFLOW_TASK_STATE_");
+    let state = text::value(task.state, PendingWorkflowTaskState::as_str_name, "PENDING_WORKFLOW_TASK_STATE_");
     let since = match task.started_time {
         Some(started) => text::time(Some(started)),
         None => text::time(task.scheduled_time),
@@ -227,7 +226,7 @@ fn workflow_task(task: &PendingWorkflowTaskInfo) -> String {
 }
 
 fn activity(activity: &PendingActivityInfo) -> [String; 6] {
-    let state = PendingActivityState::try_from(activity.state).map(|state| state.as_str_name()).unwrap_or_default();
+    let state = text::value(activity.state, PendingActivityState::as_str_name, "PENDING_ACTIVITY_STATE_");
     let attempt = match activity.maximum_attempts {
         0 => activity.attempt.to_string(),
         most => format!("{} of {most}", activity.attempt),
@@ -235,7 +234,7 @@ fn activity(activity: &PendingActivityInfo) -> [String; 6] {
     [
         activity.activity_id.clone(),
         activity.activity_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default(),
-        text::name(state, "PENDING_ACTIVITY_STATE_"),
+        state,
         attempt,
         text::time(activity.next_attempt_schedule_time),
         activity.last_failure.as_ref().map(text::failure).unwrap_or_default(),

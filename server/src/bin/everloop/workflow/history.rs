@@ -86,6 +86,6 @@ pub(super) fn outcome(event: &HistoryEvent) -> Option<Vec<(&'static str, String)
         }
         _ => return None,
     };
-    let kind = EventType::try_from(event.event_type).map(|kind| kind.as_str_name()).unwrap_or_default();
-    Some(vec![("Status", text::name(kind, "EVENT_TYPE_WORKFLOW_EXECUTION_")), fact])
+    let status = text::value(event.event_type, EventType::as_str_name, "EVENT_TYPE_WORKFLOW_EXECUTION_");
+    Some(vec![("Status", status), fact])
 }

@@ -67,12 +67,19 @@ pub(crate) fn time(time: Option<Timestamp>) -> String {
 
 /// `WORKFLOW_EXECUTION_STATUS_TIMED_OUT` is `TimedOut`, as filters write it.
 pub(crate) fn status(status: i32) -> String {
-    let Ok(status) = WorkflowExecutionStatus::try_from(status) else { return format!("Unknown({status})") };
-    name(status.as_str_name(), "WORKFLOW_EXECUTION_STATUS_")
+    value(status, WorkflowExecutionStatus::as_str_name, "WORKFLOW_EXECUTION_STATUS_")
+}
+
+/// The name of a value of an enum of the protocol, without its prefix. A newer server may send values that have no name here.
+pub(crate) fn value<E: TryFrom<i32>>(value: i32, as_str_name: fn(&E) -> &'static str, prefix: &str) -> String {
+    match E::try_from(value) {
+        Ok(known) => name(as_str_name(&known), prefix),
+        Err(_) => format!("Unknown({value})"),
+    }
 }
 
 /// A name of the protocol without its prefix, as people write it.
-pub(crate) fn name(name: &str, prefix: &str) -> String {
+fn name(name: &str, prefix: &str) -> String {
     let words = name.strip_prefix(prefix).unwrap_or(name).split('_').filter(|word| !word.is_empty());
     words.map(|word| word[..1].to_owned() + &word[1..].to_lowercase()).collect()
 }
@@ -80,6 +87,7 @@ pub(crate) fn name(name: &str, prefix: &str) -> String {
 #[cfg(test)]
 mod tests {
     use everloop_proto::temporal::api::common::v1::ActivityType;
+    use everloop_proto::temporal::api::enums::v1::PendingActivityState;
     use everloop_proto::temporal::api::failure::v1::{ActivityFailureInfo, ApplicationFailureInfo};
 
     use super::*;
@@ -136,5 +144,7 @@ mod tests {
         assert_eq!(time(None), "");
         assert_eq!(status(WorkflowExecutionStatus::TimedOut as i32), "TimedOut");
         assert_eq!(status(99), "Unknown(99)");
+        let state = |state| value(state, PendingActivityState::as_str_name, "PENDING_ACTIVITY_STATE_");
+        assert_eq!((state(1), state(99)), ("Scheduled".to_owned(), "Unknown(99)".to_owned()));
     }
 }
