@@ -13,7 +13,6 @@
 //!
 //! `cargo test -p everloop-proto-generator` fails when what is committed is not what that writes.
 
-mod events;
 #[allow(clippy::all, unreachable_pub, unused_qualifications, reason = "generated code follows its generator's style")]
 mod generated;
 pub mod timeline;

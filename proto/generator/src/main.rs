@@ -5,6 +5,7 @@
 //! cargo test -p everloop-proto-generator     fail if what is committed is not what would be written
 //! ```
 
+mod attributes;
 mod code;
 mod committed;
 mod described;
@@ -32,7 +33,8 @@ fn generate() -> Result<code::Files> {
     let described = described::encode(&descriptors, described::MESSAGES);
     let requests = described::requests(&descriptors, source::WORKFLOW_SERVICE);
     let requests = described::encode(&descriptors, &requests);
-    let mut files = code::generate(descriptors)?;
+    let mut files = code::generate(descriptors.clone())?;
+    attributes::append(&mut files, &descriptors)?;
     files.insert(described::FILE.to_owned(), described);
     files.insert(described::REQUESTS_FILE.to_owned(), requests);
     Ok(files)

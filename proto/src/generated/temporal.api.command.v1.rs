@@ -519,3 +519,114 @@ impl ::prost::Name for Command {
         "type.googleapis.com/temporal.api.command.v1.Command".into()
     }
 }
+use super::super::super::super::temporal::api::enums::v1::CommandType as TypeOfAttributes;
+impl command::Attributes {
+    /// The type that goes with these attributes.
+    #[must_use]
+    pub const fn command_type(&self) -> TypeOfAttributes {
+        match self {
+            Self::ScheduleActivityTaskCommandAttributes(_) => TypeOfAttributes::ScheduleActivityTask,
+            Self::StartTimerCommandAttributes(_) => TypeOfAttributes::StartTimer,
+            Self::CompleteWorkflowExecutionCommandAttributes(_) => TypeOfAttributes::CompleteWorkflowExecution,
+            Self::FailWorkflowExecutionCommandAttributes(_) => TypeOfAttributes::FailWorkflowExecution,
+            Self::RequestCancelActivityTaskCommandAttributes(_) => TypeOfAttributes::RequestCancelActivityTask,
+            Self::CancelTimerCommandAttributes(_) => TypeOfAttributes::CancelTimer,
+            Self::CancelWorkflowExecutionCommandAttributes(_) => TypeOfAttributes::CancelWorkflowExecution,
+            Self::RequestCancelExternalWorkflowExecutionCommandAttributes(_) => TypeOfAttributes::RequestCancelExternalWorkflowExecution,
+            Self::RecordMarkerCommandAttributes(_) => TypeOfAttributes::RecordMarker,
+            Self::ContinueAsNewWorkflowExecutionCommandAttributes(_) => TypeOfAttributes::ContinueAsNewWorkflowExecution,
+            Self::StartChildWorkflowExecutionCommandAttributes(_) => TypeOfAttributes::StartChildWorkflowExecution,
+            Self::SignalExternalWorkflowExecutionCommandAttributes(_) => TypeOfAttributes::SignalExternalWorkflowExecution,
+            Self::UpsertWorkflowSearchAttributesCommandAttributes(_) => TypeOfAttributes::UpsertWorkflowSearchAttributes,
+            Self::ProtocolMessageCommandAttributes(_) => TypeOfAttributes::ProtocolMessage,
+            Self::ModifyWorkflowPropertiesCommandAttributes(_) => TypeOfAttributes::ModifyWorkflowProperties,
+            Self::ScheduleNexusOperationCommandAttributes(_) => TypeOfAttributes::ScheduleNexusOperation,
+            Self::RequestCancelNexusOperationCommandAttributes(_) => TypeOfAttributes::RequestCancelNexusOperation,
+        }
+    }
+}
+impl From<ScheduleActivityTaskCommandAttributes> for command::Attributes {
+    fn from(attributes: ScheduleActivityTaskCommandAttributes) -> Self {
+        Self::ScheduleActivityTaskCommandAttributes(attributes.into())
+    }
+}
+impl From<StartTimerCommandAttributes> for command::Attributes {
+    fn from(attributes: StartTimerCommandAttributes) -> Self {
+        Self::StartTimerCommandAttributes(attributes.into())
+    }
+}
+impl From<CompleteWorkflowExecutionCommandAttributes> for command::Attributes {
+    fn from(attributes: CompleteWorkflowExecutionCommandAttributes) -> Self {
+        Self::CompleteWorkflowExecutionCommandAttributes(attributes.into())
+    }
+}
+impl From<FailWorkflowExecutionCommandAttributes> for command::Attributes {
+    fn from(attributes: FailWorkflowExecutionCommandAttributes) -> Self {
+        Self::FailWorkflowExecutionCommandAttributes(attributes.into())
+    }
+}
+impl From<RequestCancelActivityTaskCommandAttributes> for command::Attributes {
+    fn from(attributes: RequestCancelActivityTaskCommandAttributes) -> Self {
+        Self::RequestCancelActivityTaskCommandAttributes(attributes.into())
+    }
+}
+impl From<CancelTimerCommandAttributes> for command::Attributes {
+    fn from(attributes: CancelTimerCommandAttributes) -> Self {
+        Self::CancelTimerCommandAttributes(attributes.into())
+    }
+}
+impl From<CancelWorkflowExecutionCommandAttributes> for command::Attributes {
+    fn from(attributes: CancelWorkflowExecutionCommandAttributes) -> Self {
+        Self::CancelWorkflowExecutionCommandAttributes(attributes.into())
+    }
+}
+impl From<RequestCancelExternalWorkflowExecutionCommandAttributes> for command::Attributes {
+    fn from(attributes: RequestCancelExternalWorkflowExecutionCommandAttributes) -> Self {
+        Self::RequestCancelExternalWorkflowExecutionCommandAttributes(attributes.into())
+    }
+}
+impl From<RecordMarkerCommandAttributes> for command::Attributes {
+    fn from(attributes: RecordMarkerCommandAttributes) -> Self {
+        Self::RecordMarkerCommandAttributes(attributes.into())
+    }
+}
+impl From<ContinueAsNewWorkflowExecutionCommandAttributes> for command::Attributes {
+    fn from(attributes: ContinueAsNewWorkflowExecutionCommandAttributes) -> Self {
+        Self::ContinueAsNewWorkflowExecutionCommandAttributes(attributes.into())
+    }
+}
+impl From<StartChildWorkflowExecutionCommandAttributes> for command::Attributes {
+    fn from(attributes: StartChildWorkflowExecutionCommandAttributes) -> Self {
+        Self::StartChildWorkflowExecutionCommandAttributes(attributes.into())
+    }
+}
+impl From<SignalExternalWorkflowExecutionCommandAttributes> for command::Attributes {
+    fn from(attributes: SignalExternalWorkflowExecutionCommandAttributes) -> Self {
+        Self::SignalExternalWorkflowExecutionCommandAttributes(attributes.into())
+    }
+}
+impl From<UpsertWorkflowSearchAttributesCommandAttributes> for command::Attributes {
+    fn from(attributes: UpsertWorkflowSearchAttributesCommandAttributes) -> Self {
+        Self::UpsertWorkflowSearchAttributesCommandAttributes(attributes.into())
+    }
+}
+impl From<ProtocolMessageCommandAttributes> for command::Attributes {
+    fn from(attributes: ProtocolMessageCommandAttributes) -> Self {
+        Self::ProtocolMessageCommandAttributes(attributes.into())
+    }
+}
+impl From<ModifyWorkflowPropertiesCommandAttributes> for command::Attributes {
+    fn from(attributes: ModifyWorkflowPropertiesCommandAttributes) -> Self {
+        Self::ModifyWorkflowPropertiesCommandAttributes(attributes.into())
+    }
+}
+impl From<ScheduleNexusOperationCommandAttributes> for command::Attributes {
+    fn from(attributes: ScheduleNexusOperationCommandAttributes) -> Self {
+        Self::ScheduleNexusOperationCommandAttributes(attributes.into())
+    }
+}
+impl From<RequestCancelNexusOperationCommandAttributes> for command::Attributes {
+    fn from(attributes: RequestCancelNexusOperationCommandAttributes) -> Self {
+        Self::RequestCancelNexusOperationCommandAttributes(attributes.into())
+    }
+}

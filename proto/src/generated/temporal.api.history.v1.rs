@@ -2109,3 +2109,372 @@ impl ::prost::Name for History {
         "type.googleapis.com/temporal.api.history.v1.History".into()
     }
 }
+use super::super::super::super::temporal::api::enums::v1::EventType as TypeOfAttributes;
+impl history_event::Attributes {
+    /// The type that goes with these attributes.
+    #[must_use]
+    pub const fn event_type(&self) -> TypeOfAttributes {
+        match self {
+            Self::WorkflowExecutionStartedEventAttributes(_) => TypeOfAttributes::WorkflowExecutionStarted,
+            Self::WorkflowExecutionCompletedEventAttributes(_) => TypeOfAttributes::WorkflowExecutionCompleted,
+            Self::WorkflowExecutionFailedEventAttributes(_) => TypeOfAttributes::WorkflowExecutionFailed,
+            Self::WorkflowExecutionTimedOutEventAttributes(_) => TypeOfAttributes::WorkflowExecutionTimedOut,
+            Self::WorkflowTaskScheduledEventAttributes(_) => TypeOfAttributes::WorkflowTaskScheduled,
+            Self::WorkflowTaskStartedEventAttributes(_) => TypeOfAttributes::WorkflowTaskStarted,
+            Self::WorkflowTaskCompletedEventAttributes(_) => TypeOfAttributes::WorkflowTaskCompleted,
+            Self::WorkflowTaskTimedOutEventAttributes(_) => TypeOfAttributes::WorkflowTaskTimedOut,
+            Self::WorkflowTaskFailedEventAttributes(_) => TypeOfAttributes::WorkflowTaskFailed,
+            Self::ActivityTaskScheduledEventAttributes(_) => TypeOfAttributes::ActivityTaskScheduled,
+            Self::ActivityTaskStartedEventAttributes(_) => TypeOfAttributes::ActivityTaskStarted,
+            Self::ActivityTaskCompletedEventAttributes(_) => TypeOfAttributes::ActivityTaskCompleted,
+            Self::ActivityTaskFailedEventAttributes(_) => TypeOfAttributes::ActivityTaskFailed,
+            Self::ActivityTaskTimedOutEventAttributes(_) => TypeOfAttributes::ActivityTaskTimedOut,
+            Self::TimerStartedEventAttributes(_) => TypeOfAttributes::TimerStarted,
+            Self::TimerFiredEventAttributes(_) => TypeOfAttributes::TimerFired,
+            Self::ActivityTaskCancelRequestedEventAttributes(_) => TypeOfAttributes::ActivityTaskCancelRequested,
+            Self::ActivityTaskCanceledEventAttributes(_) => TypeOfAttributes::ActivityTaskCanceled,
+            Self::TimerCanceledEventAttributes(_) => TypeOfAttributes::TimerCanceled,
+            Self::MarkerRecordedEventAttributes(_) => TypeOfAttributes::MarkerRecorded,
+            Self::WorkflowExecutionSignaledEventAttributes(_) => TypeOfAttributes::WorkflowExecutionSignaled,
+            Self::WorkflowExecutionTerminatedEventAttributes(_) => TypeOfAttributes::WorkflowExecutionTerminated,
+            Self::WorkflowExecutionCancelRequestedEventAttributes(_) => TypeOfAttributes::WorkflowExecutionCancelRequested,
+            Self::WorkflowExecutionCanceledEventAttributes(_) => TypeOfAttributes::WorkflowExecutionCanceled,
+            Self::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(_) => TypeOfAttributes::RequestCancelExternalWorkflowExecutionInitiated,
+            Self::RequestCancelExternalWorkflowExecutionFailedEventAttributes(_) => TypeOfAttributes::RequestCancelExternalWorkflowExecutionFailed,
+            Self::ExternalWorkflowExecutionCancelRequestedEventAttributes(_) => TypeOfAttributes::ExternalWorkflowExecutionCancelRequested,
+            Self::WorkflowExecutionContinuedAsNewEventAttributes(_) => TypeOfAttributes::WorkflowExecutionContinuedAsNew,
+            Self::StartChildWorkflowExecutionInitiatedEventAttributes(_) => TypeOfAttributes::StartChildWorkflowExecutionInitiated,
+            Self::StartChildWorkflowExecutionFailedEventAttributes(_) => TypeOfAttributes::StartChildWorkflowExecutionFailed,
+            Self::ChildWorkflowExecutionStartedEventAttributes(_) => TypeOfAttributes::ChildWorkflowExecutionStarted,
+            Self::ChildWorkflowExecutionCompletedEventAttributes(_) => TypeOfAttributes::ChildWorkflowExecutionCompleted,
+            Self::ChildWorkflowExecutionFailedEventAttributes(_) => TypeOfAttributes::ChildWorkflowExecutionFailed,
+            Self::ChildWorkflowExecutionCanceledEventAttributes(_) => TypeOfAttributes::ChildWorkflowExecutionCanceled,
+            Self::ChildWorkflowExecutionTimedOutEventAttributes(_) => TypeOfAttributes::ChildWorkflowExecutionTimedOut,
+            Self::ChildWorkflowExecutionTerminatedEventAttributes(_) => TypeOfAttributes::ChildWorkflowExecutionTerminated,
+            Self::SignalExternalWorkflowExecutionInitiatedEventAttributes(_) => TypeOfAttributes::SignalExternalWorkflowExecutionInitiated,
+            Self::SignalExternalWorkflowExecutionFailedEventAttributes(_) => TypeOfAttributes::SignalExternalWorkflowExecutionFailed,
+            Self::ExternalWorkflowExecutionSignaledEventAttributes(_) => TypeOfAttributes::ExternalWorkflowExecutionSignaled,
+            Self::UpsertWorkflowSearchAttributesEventAttributes(_) => TypeOfAttributes::UpsertWorkflowSearchAttributes,
+            Self::WorkflowExecutionUpdateAcceptedEventAttributes(_) => TypeOfAttributes::WorkflowExecutionUpdateAccepted,
+            Self::WorkflowExecutionUpdateRejectedEventAttributes(_) => TypeOfAttributes::WorkflowExecutionUpdateRejected,
+            Self::WorkflowExecutionUpdateCompletedEventAttributes(_) => TypeOfAttributes::WorkflowExecutionUpdateCompleted,
+            Self::WorkflowPropertiesModifiedExternallyEventAttributes(_) => TypeOfAttributes::WorkflowPropertiesModifiedExternally,
+            Self::ActivityPropertiesModifiedExternallyEventAttributes(_) => TypeOfAttributes::ActivityPropertiesModifiedExternally,
+            Self::WorkflowPropertiesModifiedEventAttributes(_) => TypeOfAttributes::WorkflowPropertiesModified,
+            Self::WorkflowExecutionUpdateAdmittedEventAttributes(_) => TypeOfAttributes::WorkflowExecutionUpdateAdmitted,
+            Self::NexusOperationScheduledEventAttributes(_) => TypeOfAttributes::NexusOperationScheduled,
+            Self::NexusOperationStartedEventAttributes(_) => TypeOfAttributes::NexusOperationStarted,
+            Self::NexusOperationCompletedEventAttributes(_) => TypeOfAttributes::NexusOperationCompleted,
+            Self::NexusOperationFailedEventAttributes(_) => TypeOfAttributes::NexusOperationFailed,
+            Self::NexusOperationCanceledEventAttributes(_) => TypeOfAttributes::NexusOperationCanceled,
+            Self::NexusOperationTimedOutEventAttributes(_) => TypeOfAttributes::NexusOperationTimedOut,
+            Self::NexusOperationCancelRequestedEventAttributes(_) => TypeOfAttributes::NexusOperationCancelRequested,
+            Self::WorkflowExecutionOptionsUpdatedEventAttributes(_) => TypeOfAttributes::WorkflowExecutionOptionsUpdated,
+            Self::NexusOperationCancelRequestCompletedEventAttributes(_) => TypeOfAttributes::NexusOperationCancelRequestCompleted,
+            Self::NexusOperationCancelRequestFailedEventAttributes(_) => TypeOfAttributes::NexusOperationCancelRequestFailed,
+            Self::WorkflowExecutionPausedEventAttributes(_) => TypeOfAttributes::WorkflowExecutionPaused,
+            Self::WorkflowExecutionUnpausedEventAttributes(_) => TypeOfAttributes::WorkflowExecutionUnpaused,
+            Self::WorkflowExecutionTimeSkippingTransitionedEventAttributes(_) => TypeOfAttributes::WorkflowExecutionTimeSkippingTransitioned,
+        }
+    }
+}
+impl From<WorkflowExecutionStartedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionStartedEventAttributes) -> Self {
+        Self::WorkflowExecutionStartedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionCompletedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionCompletedEventAttributes) -> Self {
+        Self::WorkflowExecutionCompletedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionFailedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionFailedEventAttributes) -> Self {
+        Self::WorkflowExecutionFailedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionTimedOutEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionTimedOutEventAttributes) -> Self {
+        Self::WorkflowExecutionTimedOutEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowTaskScheduledEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowTaskScheduledEventAttributes) -> Self {
+        Self::WorkflowTaskScheduledEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowTaskStartedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowTaskStartedEventAttributes) -> Self {
+        Self::WorkflowTaskStartedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowTaskCompletedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowTaskCompletedEventAttributes) -> Self {
+        Self::WorkflowTaskCompletedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowTaskTimedOutEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowTaskTimedOutEventAttributes) -> Self {
+        Self::WorkflowTaskTimedOutEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowTaskFailedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowTaskFailedEventAttributes) -> Self {
+        Self::WorkflowTaskFailedEventAttributes(attributes.into())
+    }
+}
+impl From<ActivityTaskScheduledEventAttributes> for history_event::Attributes {
+    fn from(attributes: ActivityTaskScheduledEventAttributes) -> Self {
+        Self::ActivityTaskScheduledEventAttributes(attributes.into())
+    }
+}
+impl From<ActivityTaskStartedEventAttributes> for history_event::Attributes {
+    fn from(attributes: ActivityTaskStartedEventAttributes) -> Self {
+        Self::ActivityTaskStartedEventAttributes(attributes.into())
+    }
+}
+impl From<ActivityTaskCompletedEventAttributes> for history_event::Attributes {
+    fn from(attributes: ActivityTaskCompletedEventAttributes) -> Self {
+        Self::ActivityTaskCompletedEventAttributes(attributes.into())
+    }
+}
+impl From<ActivityTaskFailedEventAttributes> for history_event::Attributes {
+    fn from(attributes: ActivityTaskFailedEventAttributes) -> Self {
+        Self::ActivityTaskFailedEventAttributes(attributes.into())
+    }
+}
+impl From<ActivityTaskTimedOutEventAttributes> for history_event::Attributes {
+    fn from(attributes: ActivityTaskTimedOutEventAttributes) -> Self {
+        Self::ActivityTaskTimedOutEventAttributes(attributes.into())
+    }
+}
+impl From<TimerStartedEventAttributes> for history_event::Attributes {
+    fn from(attributes: TimerStartedEventAttributes) -> Self {
+        Self::TimerStartedEventAttributes(attributes.into())
+    }
+}
+impl From<TimerFiredEventAttributes> for history_event::Attributes {
+    fn from(attributes: TimerFiredEventAttributes) -> Self {
+        Self::TimerFiredEventAttributes(attributes.into())
+    }
+}
+impl From<ActivityTaskCancelRequestedEventAttributes> for history_event::Attributes {
+    fn from(attributes: ActivityTaskCancelRequestedEventAttributes) -> Self {
+        Self::ActivityTaskCancelRequestedEventAttributes(attributes.into())
+    }
+}
+impl From<ActivityTaskCanceledEventAttributes> for history_event::Attributes {
+    fn from(attributes: ActivityTaskCanceledEventAttributes) -> Self {
+        Self::ActivityTaskCanceledEventAttributes(attributes.into())
+    }
+}
+impl From<TimerCanceledEventAttributes> for history_event::Attributes {
+    fn from(attributes: TimerCanceledEventAttributes) -> Self {
+        Self::TimerCanceledEventAttributes(attributes.into())
+    }
+}
+impl From<MarkerRecordedEventAttributes> for history_event::Attributes {
+    fn from(attributes: MarkerRecordedEventAttributes) -> Self {
+        Self::MarkerRecordedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionSignaledEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionSignaledEventAttributes) -> Self {
+        Self::WorkflowExecutionSignaledEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionTerminatedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionTerminatedEventAttributes) -> Self {
+        Self::WorkflowExecutionTerminatedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionCancelRequestedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionCancelRequestedEventAttributes) -> Self {
+        Self::WorkflowExecutionCancelRequestedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionCanceledEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionCanceledEventAttributes) -> Self {
+        Self::WorkflowExecutionCanceledEventAttributes(attributes.into())
+    }
+}
+impl From<RequestCancelExternalWorkflowExecutionInitiatedEventAttributes> for history_event::Attributes {
+    fn from(attributes: RequestCancelExternalWorkflowExecutionInitiatedEventAttributes) -> Self {
+        Self::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(attributes.into())
+    }
+}
+impl From<RequestCancelExternalWorkflowExecutionFailedEventAttributes> for history_event::Attributes {
+    fn from(attributes: RequestCancelExternalWorkflowExecutionFailedEventAttributes) -> Self {
+        Self::RequestCancelExternalWorkflowExecutionFailedEventAttributes(attributes.into())
+    }
+}
+impl From<ExternalWorkflowExecutionCancelRequestedEventAttributes> for history_event::Attributes {
+    fn from(attributes: ExternalWorkflowExecutionCancelRequestedEventAttributes) -> Self {
+        Self::ExternalWorkflowExecutionCancelRequestedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionContinuedAsNewEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionContinuedAsNewEventAttributes) -> Self {
+        Self::WorkflowExecutionContinuedAsNewEventAttributes(attributes.into())
+    }
+}
+impl From<StartChildWorkflowExecutionInitiatedEventAttributes> for history_event::Attributes {
+    fn from(attributes: StartChildWorkflowExecutionInitiatedEventAttributes) -> Self {
+        Self::StartChildWorkflowExecutionInitiatedEventAttributes(attributes.into())
+    }
+}
+impl From<StartChildWorkflowExecutionFailedEventAttributes> for history_event::Attributes {
+    fn from(attributes: StartChildWorkflowExecutionFailedEventAttributes) -> Self {
+        Self::StartChildWorkflowExecutionFailedEventAttributes(attributes.into())
+    }
+}
+impl From<ChildWorkflowExecutionStartedEventAttributes> for history_event::Attributes {
+    fn from(attributes: ChildWorkflowExecutionStartedEventAttributes) -> Self {
+        Self::ChildWorkflowExecutionStartedEventAttributes(attributes.into())
+    }
+}
+impl From<ChildWorkflowExecutionCompletedEventAttributes> for history_event::Attributes {
+    fn from(attributes: ChildWorkflowExecutionCompletedEventAttributes) -> Self {
+        Self::ChildWorkflowExecutionCompletedEventAttributes(attributes.into())
+    }
+}
+impl From<ChildWorkflowExecutionFailedEventAttributes> for history_event::Attributes {
+    fn from(attributes: ChildWorkflowExecutionFailedEventAttributes) -> Self {
+        Self::ChildWorkflowExecutionFailedEventAttributes(attributes.into())
+    }
+}
+impl From<ChildWorkflowExecutionCanceledEventAttributes> for history_event::Attributes {
+    fn from(attributes: ChildWorkflowExecutionCanceledEventAttributes) -> Self {
+        Self::ChildWorkflowExecutionCanceledEventAttributes(attributes.into())
+    }
+}
+impl From<ChildWorkflowExecutionTimedOutEventAttributes> for history_event::Attributes {
+    fn from(attributes: ChildWorkflowExecutionTimedOutEventAttributes) -> Self {
+        Self::ChildWorkflowExecutionTimedOutEventAttributes(attributes.into())
+    }
+}
+impl From<ChildWorkflowExecutionTerminatedEventAttributes> for history_event::Attributes {
+    fn from(attributes: ChildWorkflowExecutionTerminatedEventAttributes) -> Self {
+        Self::ChildWorkflowExecutionTerminatedEventAttributes(attributes.into())
+    }
+}
+impl From<SignalExternalWorkflowExecutionInitiatedEventAttributes> for history_event::Attributes {
+    fn from(attributes: SignalExternalWorkflowExecutionInitiatedEventAttributes) -> Self {
+        Self::SignalExternalWorkflowExecutionInitiatedEventAttributes(attributes.into())
+    }
+}
+impl From<SignalExternalWorkflowExecutionFailedEventAttributes> for history_event::Attributes {
+    fn from(attributes: SignalExternalWorkflowExecutionFailedEventAttributes) -> Self {
+        Self::SignalExternalWorkflowExecutionFailedEventAttributes(attributes.into())
+    }
+}
+impl From<ExternalWorkflowExecutionSignaledEventAttributes> for history_event::Attributes {
+    fn from(attributes: ExternalWorkflowExecutionSignaledEventAttributes) -> Self {
+        Self::ExternalWorkflowExecutionSignaledEventAttributes(attributes.into())
+    }
+}
+impl From<UpsertWorkflowSearchAttributesEventAttributes> for history_event::Attributes {
+    fn from(attributes: UpsertWorkflowSearchAttributesEventAttributes) -> Self {
+        Self::UpsertWorkflowSearchAttributesEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionUpdateAcceptedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionUpdateAcceptedEventAttributes) -> Self {
+        Self::WorkflowExecutionUpdateAcceptedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionUpdateRejectedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionUpdateRejectedEventAttributes) -> Self {
+        Self::WorkflowExecutionUpdateRejectedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionUpdateCompletedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionUpdateCompletedEventAttributes) -> Self {
+        Self::WorkflowExecutionUpdateCompletedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowPropertiesModifiedExternallyEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowPropertiesModifiedExternallyEventAttributes) -> Self {
+        Self::WorkflowPropertiesModifiedExternallyEventAttributes(attributes.into())
+    }
+}
+impl From<ActivityPropertiesModifiedExternallyEventAttributes> for history_event::Attributes {
+    fn from(attributes: ActivityPropertiesModifiedExternallyEventAttributes) -> Self {
+        Self::ActivityPropertiesModifiedExternallyEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowPropertiesModifiedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowPropertiesModifiedEventAttributes) -> Self {
+        Self::WorkflowPropertiesModifiedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionUpdateAdmittedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionUpdateAdmittedEventAttributes) -> Self {
+        Self::WorkflowExecutionUpdateAdmittedEventAttributes(attributes.into())
+    }
+}
+impl From<NexusOperationScheduledEventAttributes> for history_event::Attributes {
+    fn from(attributes: NexusOperationScheduledEventAttributes) -> Self {
+        Self::NexusOperationScheduledEventAttributes(attributes.into())
+    }
+}
+impl From<NexusOperationStartedEventAttributes> for history_event::Attributes {
+    fn from(attributes: NexusOperationStartedEventAttributes) -> Self {
+        Self::NexusOperationStartedEventAttributes(attributes.into())
+    }
+}
+impl From<NexusOperationCompletedEventAttributes> for history_event::Attributes {
+    fn from(attributes: NexusOperationCompletedEventAttributes) -> Self {
+        Self::NexusOperationCompletedEventAttributes(attributes.into())
+    }
+}
+impl From<NexusOperationFailedEventAttributes> for history_event::Attributes {
+    fn from(attributes: NexusOperationFailedEventAttributes) -> Self {
+        Self::NexusOperationFailedEventAttributes(attributes.into())
+    }
+}
+impl From<NexusOperationCanceledEventAttributes> for history_event::Attributes {
+    fn from(attributes: NexusOperationCanceledEventAttributes) -> Self {
+        Self::NexusOperationCanceledEventAttributes(attributes.into())
+    }
+}
+impl From<NexusOperationTimedOutEventAttributes> for history_event::Attributes {
+    fn from(attributes: NexusOperationTimedOutEventAttributes) -> Self {
+        Self::NexusOperationTimedOutEventAttributes(attributes.into())
+    }
+}
+impl From<NexusOperationCancelRequestedEventAttributes> for history_event::Attributes {
+    fn from(attributes: NexusOperationCancelRequestedEventAttributes) -> Self {
+        Self::NexusOperationCancelRequestedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionOptionsUpdatedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionOptionsUpdatedEventAttributes) -> Self {
+        Self::WorkflowExecutionOptionsUpdatedEventAttributes(attributes.into())
+    }
+}
+impl From<NexusOperationCancelRequestCompletedEventAttributes> for history_event::Attributes {
+    fn from(attributes: NexusOperationCancelRequestCompletedEventAttributes) -> Self {
+        Self::NexusOperationCancelRequestCompletedEventAttributes(attributes.into())
+    }
+}
+impl From<NexusOperationCancelRequestFailedEventAttributes> for history_event::Attributes {
+    fn from(attributes: NexusOperationCancelRequestFailedEventAttributes) -> Self {
+        Self::NexusOperationCancelRequestFailedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionPausedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionPausedEventAttributes) -> Self {
+        Self::WorkflowExecutionPausedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionUnpausedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionUnpausedEventAttributes) -> Self {
+        Self::WorkflowExecutionUnpausedEventAttributes(attributes.into())
+    }
+}
+impl From<WorkflowExecutionTimeSkippingTransitionedEventAttributes> for history_event::Attributes {
+    fn from(attributes: WorkflowExecutionTimeSkippingTransitionedEventAttributes) -> Self {
+        Self::WorkflowExecutionTimeSkippingTransitionedEventAttributes(attributes.into())
+    }
+}

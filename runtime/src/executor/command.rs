@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use everloop_proto::temporal::api::enums::v1::CommandType;
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
 
 use super::end::EndCommand;
@@ -45,14 +44,5 @@ impl CommandKind {
             operation.or_else(update).or_else(end)
         });
         known.unwrap_or_else(|| Self::Other { event_type: event::type_name(event) })
-    }
-
-    pub(super) fn command_type(&self) -> CommandType {
-        match self {
-            Self::Operation(command) => command.command_type(),
-            Self::Update(_) => CommandType::ProtocolMessage,
-            Self::End(command) => command.command_type(),
-            Self::Other { .. } => CommandType::Unspecified,
-        }
     }
 }

@@ -7,7 +7,6 @@ use everloop_proto::temporal::api::command::v1::{
     CancelWorkflowExecutionCommandAttributes, CompleteWorkflowExecutionCommandAttributes,
     FailWorkflowExecutionCommandAttributes,
 };
-use everloop_proto::temporal::api::enums::v1::CommandType;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes as EventAttributes;
 
 use super::operations::Compared;
@@ -33,14 +32,6 @@ impl fmt::Display for EndCommand {
 }
 
 impl EndCommand {
-    pub(super) fn command_type(self) -> CommandType {
-        match self {
-            Self::Complete => CommandType::CompleteWorkflowExecution,
-            Self::Fail => CommandType::FailWorkflowExecution,
-            Self::Cancel => CommandType::CancelWorkflowExecution,
-        }
-    }
-
     /// The command that became this event.
     pub(super) fn recorded(event: &EventAttributes) -> Option<Self> {
         match event {

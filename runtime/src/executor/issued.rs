@@ -31,13 +31,13 @@ impl Issued {
 
     /// Takes the command as it is sent. The rest still identifies the event that it must become.
     pub(super) fn take_wire(&mut self) -> Command {
-        let kind = self.kind.command_type();
         let user_metadata = self.summary.take().and_then(|summary| {
             let summary = crate::data::encode(&summary).ok()?;
             Some(UserMetadata { summary: Some(summary), details: None })
         });
-        let attributes = self.attributes.take();
-        Command { command_type: kind as i32, user_metadata, attributes, ..Default::default() }
+        let attributes = self.attributes.take().expect("a live task's commands have attributes");
+        let command_type = attributes.command_type() as i32;
+        Command { command_type, user_metadata, attributes: Some(attributes), ..Default::default() }
     }
 }
 

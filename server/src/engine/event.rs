@@ -1,6 +1,5 @@
 //! Events, and the numbers that they have or wait for.
 
-pub(crate) use crate::api::enums::EventType;
 pub(crate) use crate::api::history::HistoryEvent;
 pub(crate) use crate::api::history::history_event::Attributes;
 
@@ -33,46 +32,8 @@ pub(crate) fn event(time: Time, attributes: impl Into<Attributes>) -> HistoryEve
     let attributes = attributes.into();
     HistoryEvent {
         event_time: Some(time.into()),
-        event_type: event_type(&attributes) as i32,
+        event_type: attributes.event_type() as i32,
         attributes: Some(attributes),
         ..HistoryEvent::default()
-    }
-}
-
-/// The type that goes with attributes this engine writes.
-fn event_type(attributes: &Attributes) -> EventType {
-    use Attributes as A;
-    use EventType as T;
-    match attributes {
-        A::WorkflowExecutionStartedEventAttributes(_) => T::WorkflowExecutionStarted,
-        A::WorkflowExecutionCompletedEventAttributes(_) => T::WorkflowExecutionCompleted,
-        A::WorkflowExecutionFailedEventAttributes(_) => T::WorkflowExecutionFailed,
-        A::WorkflowExecutionTimedOutEventAttributes(_) => T::WorkflowExecutionTimedOut,
-        A::WorkflowTaskScheduledEventAttributes(_) => T::WorkflowTaskScheduled,
-        A::WorkflowTaskStartedEventAttributes(_) => T::WorkflowTaskStarted,
-        A::WorkflowTaskCompletedEventAttributes(_) => T::WorkflowTaskCompleted,
-        A::WorkflowTaskTimedOutEventAttributes(_) => T::WorkflowTaskTimedOut,
-        A::WorkflowTaskFailedEventAttributes(_) => T::WorkflowTaskFailed,
-        A::ActivityTaskScheduledEventAttributes(_) => T::ActivityTaskScheduled,
-        A::ActivityTaskStartedEventAttributes(_) => T::ActivityTaskStarted,
-        A::ActivityTaskCompletedEventAttributes(_) => T::ActivityTaskCompleted,
-        A::ActivityTaskFailedEventAttributes(_) => T::ActivityTaskFailed,
-        A::ActivityTaskTimedOutEventAttributes(_) => T::ActivityTaskTimedOut,
-        A::ActivityTaskCancelRequestedEventAttributes(_) => T::ActivityTaskCancelRequested,
-        A::ActivityTaskCanceledEventAttributes(_) => T::ActivityTaskCanceled,
-        A::TimerStartedEventAttributes(_) => T::TimerStarted,
-        A::TimerFiredEventAttributes(_) => T::TimerFired,
-        A::TimerCanceledEventAttributes(_) => T::TimerCanceled,
-        A::WorkflowExecutionCancelRequestedEventAttributes(_) => T::WorkflowExecutionCancelRequested,
-        A::WorkflowExecutionCanceledEventAttributes(_) => T::WorkflowExecutionCanceled,
-        A::MarkerRecordedEventAttributes(_) => T::MarkerRecorded,
-        A::WorkflowExecutionSignaledEventAttributes(_) => T::WorkflowExecutionSignaled,
-        A::WorkflowExecutionTerminatedEventAttributes(_) => T::WorkflowExecutionTerminated,
-        A::WorkflowExecutionUpdateAcceptedEventAttributes(_) => T::WorkflowExecutionUpdateAccepted,
-        A::WorkflowExecutionUpdateCompletedEventAttributes(_) => T::WorkflowExecutionUpdateCompleted,
-        A::WorkflowExecutionOptionsUpdatedEventAttributes(_) => T::WorkflowExecutionOptionsUpdated,
-        A::WorkflowPropertiesModifiedEventAttributes(_) => T::WorkflowPropertiesModified,
-        // Events of features that are refused before anything is written.
-        _ => T::Unspecified,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use everloop_proto::temporal::api::command::v1::command::Attributes;
 use everloop_proto::temporal::api::command::v1::*;
 use everloop_proto::temporal::api::common::v1::{ActivityType, Payload, Payloads, WorkflowExecution, WorkflowType};
-use everloop_proto::temporal::api::enums::v1::{CommandType, TaskQueueKind};
+use everloop_proto::temporal::api::enums::v1::TaskQueueKind;
 use everloop_proto::temporal::api::failure::v1::failure::FailureInfo;
 use everloop_proto::temporal::api::failure::v1::{ApplicationFailureInfo, Failure};
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
@@ -349,8 +349,9 @@ pub(crate) fn failure(message: &str, non_retryable: bool) -> Failure {
     }
 }
 
-fn command(kind: CommandType, attributes: Attributes) -> Command {
-    Command { command_type: kind as i32, attributes: Some(attributes), ..Default::default() }
+fn command(attributes: impl Into<Attributes>) -> Command {
+    let attributes = attributes.into();
+    Command { command_type: attributes.command_type() as i32, attributes: Some(attributes), ..Default::default() }
 }
 
 pub(crate) fn activity(id: &str) -> ScheduleActivityTaskCommandAttributes {
@@ -364,37 +365,37 @@ pub(crate) fn activity(id: &str) -> ScheduleActivityTaskCommandAttributes {
 }
 
 pub(crate) fn schedule(attributes: ScheduleActivityTaskCommandAttributes) -> Command {
-    command(CommandType::ScheduleActivityTask, Attributes::ScheduleActivityTaskCommandAttributes(attributes))
+    command(attributes)
 }
 
 pub(crate) fn cancel_activity(scheduled_event_id: i64) -> Command {
     let attributes = RequestCancelActivityTaskCommandAttributes { scheduled_event_id };
-    command(CommandType::RequestCancelActivityTask, Attributes::RequestCancelActivityTaskCommandAttributes(attributes))
+    command(attributes)
 }
 
 pub(crate) fn timer(id: &str, after: f64) -> Command {
     let attributes = StartTimerCommandAttributes { timer_id: id.to_owned(), start_to_fire_timeout: seconds(after) };
-    command(CommandType::StartTimer, Attributes::StartTimerCommandAttributes(attributes))
+    command(attributes)
 }
 
 pub(crate) fn cancel_timer(id: &str) -> Command {
     let attributes = CancelTimerCommandAttributes { timer_id: id.to_owned() };
-    command(CommandType::CancelTimer, Attributes::CancelTimerCommandAttributes(attributes))
+    command(attributes)
 }
 
 pub(crate) fn complete_workflow() -> Command {
     let attributes = CompleteWorkflowExecutionCommandAttributes { result: Some(text_payload("out")) };
-    command(CommandType::CompleteWorkflowExecution, Attributes::CompleteWorkflowExecutionCommandAttributes(attributes))
+    command(attributes)
 }
 
 pub(crate) fn fail_workflow() -> Command {
     let attributes = FailWorkflowExecutionCommandAttributes { failure: Some(failure("failed", false)) };
-    command(CommandType::FailWorkflowExecution, Attributes::FailWorkflowExecutionCommandAttributes(attributes))
+    command(attributes)
 }
 
 pub(crate) fn cancel_workflow() -> Command {
     let attributes = CancelWorkflowExecutionCommandAttributes { details: Some(text_payload("bye")) };
-    command(CommandType::CancelWorkflowExecution, Attributes::CancelWorkflowExecutionCommandAttributes(attributes))
+    command(attributes)
 }
 
 pub(crate) fn marker() -> Command {
@@ -403,12 +404,12 @@ pub(crate) fn marker() -> Command {
         details: [("k".to_owned(), text_payload("v"))].into(),
         ..Default::default()
     };
-    command(CommandType::RecordMarker, Attributes::RecordMarkerCommandAttributes(attributes))
+    command(attributes)
 }
 
 pub(crate) fn place(message_id: &str) -> Command {
     let attributes = ProtocolMessageCommandAttributes { message_id: message_id.to_owned() };
-    command(CommandType::ProtocolMessage, Attributes::ProtocolMessageCommandAttributes(attributes))
+    command(attributes)
 }
 
 /// The worker accepts the update that came with the task.

@@ -3,7 +3,6 @@
 use everloop_proto::temporal::api::{
     command::v1::{self as command, Command, command::Attributes},
     common::v1::{ActivityType, Payload, Payloads, RetryPolicy},
-    enums::v1::CommandType,
     failure::v1::{ApplicationFailureInfo, Failure, failure::FailureInfo},
 };
 use prost_types::Duration;
@@ -60,22 +59,22 @@ pub(super) fn schedule_activity_with(
         ..Default::default()
     };
     edit(&mut attributes);
-    of(CommandType::ScheduleActivityTask, Attributes::ScheduleActivityTaskCommandAttributes(attributes))
+    of(attributes)
 }
 
 pub(super) fn cancel_activity(scheduled_event_id: i64) -> Command {
     let attributes = command::RequestCancelActivityTaskCommandAttributes { scheduled_event_id };
-    of(CommandType::RequestCancelActivityTask, Attributes::RequestCancelActivityTaskCommandAttributes(attributes))
+    of(attributes)
 }
 
 pub(super) fn start_timer(id: &str, after: Option<Duration>) -> Command {
     let attributes = command::StartTimerCommandAttributes { timer_id: id.into(), start_to_fire_timeout: after };
-    of(CommandType::StartTimer, Attributes::StartTimerCommandAttributes(attributes))
+    of(attributes)
 }
 
 pub(super) fn cancel_timer(id: &str) -> Command {
     let attributes = command::CancelTimerCommandAttributes { timer_id: id.into() };
-    of(CommandType::CancelTimer, Attributes::CancelTimerCommandAttributes(attributes))
+    of(attributes)
 }
 
 pub(super) fn record_marker(name: &str) -> Command {
@@ -84,30 +83,31 @@ pub(super) fn record_marker(name: &str) -> Command {
         details: [("note".to_owned(), text("remembered"))].into(),
         ..Default::default()
     };
-    of(CommandType::RecordMarker, Attributes::RecordMarkerCommandAttributes(attributes))
+    of(attributes)
 }
 
 /// Puts the message with this id at this place among the commands.
 pub(super) fn protocol_message(message_id: &str) -> Command {
     let attributes = command::ProtocolMessageCommandAttributes { message_id: message_id.into() };
-    of(CommandType::ProtocolMessage, Attributes::ProtocolMessageCommandAttributes(attributes))
+    of(attributes)
 }
 
 pub(super) fn complete_workflow() -> Command {
     let attributes = command::CompleteWorkflowExecutionCommandAttributes { result: Some(text("result")) };
-    of(CommandType::CompleteWorkflowExecution, Attributes::CompleteWorkflowExecutionCommandAttributes(attributes))
+    of(attributes)
 }
 
 pub(super) fn fail_workflow(message: &str) -> Command {
     let attributes = command::FailWorkflowExecutionCommandAttributes { failure: failure(message) };
-    of(CommandType::FailWorkflowExecution, Attributes::FailWorkflowExecutionCommandAttributes(attributes))
+    of(attributes)
 }
 
 pub(super) fn cancel_workflow() -> Command {
     let attributes = command::CancelWorkflowExecutionCommandAttributes { details: Some(text("details")) };
-    of(CommandType::CancelWorkflowExecution, Attributes::CancelWorkflowExecutionCommandAttributes(attributes))
+    of(attributes)
 }
 
-pub(super) fn of(command_type: CommandType, attributes: Attributes) -> Command {
-    Command { command_type: command_type.into(), attributes: Some(attributes), ..Command::default() }
+pub(super) fn of(attributes: impl Into<Attributes>) -> Command {
+    let attributes = attributes.into();
+    Command { command_type: attributes.command_type().into(), attributes: Some(attributes), ..Command::default() }
 }

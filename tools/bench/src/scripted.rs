@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use everloop::raw::{ActivityType, HistoryEvent, Payload, Payloads, TaskQueue, WorkflowExecution, WorkflowType};
-use everloop_proto::temporal::api::enums::v1::{CommandType, EventType};
+use everloop_proto::temporal::api::enums::v1::CommandType;
 use everloop_proto::temporal::api::history::v1 as history;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes;
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
@@ -239,15 +239,7 @@ fn first_task() -> wire::PollWorkflowTaskQueueResponse {
         workflow_type: Some(workflow_type()),
         started_event_id: 3,
         attempt: 1,
-        history: history_of([
-            event(
-                1,
-                EventType::WorkflowExecutionStarted,
-                Attributes::WorkflowExecutionStartedEventAttributes(started.into()),
-            ),
-            scheduled(2),
-            started_task(3, 2),
-        ]),
+        history: history_of([event(1, started), scheduled(2), started_task(3, 2)]),
         ..Default::default()
     }
 }
@@ -278,10 +270,10 @@ fn second_task() -> wire::PollWorkflowTaskQueueResponse {
         started_event_id: 9,
         attempt: 1,
         history: history_of([
-            event(4, EventType::WorkflowTaskCompleted, completed),
-            event(5, EventType::ActivityTaskScheduled, activity),
-            event(6, EventType::ActivityTaskStarted, activity_started),
-            event(7, EventType::ActivityTaskCompleted, activity_completed),
+            event(4, completed),
+            event(5, activity),
+            event(6, activity_started),
+            event(7, activity_completed),
             scheduled(8),
             started_task(9, 8),
         ]),
@@ -291,20 +283,21 @@ fn second_task() -> wire::PollWorkflowTaskQueueResponse {
 
 fn scheduled(event_id: i64) -> HistoryEvent {
     let scheduled = history::WorkflowTaskScheduledEventAttributes { attempt: 1, ..Default::default() };
-    event(event_id, EventType::WorkflowTaskScheduled, scheduled)
+    event(event_id, scheduled)
 }
 
 fn started_task(event_id: i64, scheduled_event_id: i64) -> HistoryEvent {
     let started = history::WorkflowTaskStartedEventAttributes { scheduled_event_id, ..Default::default() };
-    event(event_id, EventType::WorkflowTaskStarted, started)
+    event(event_id, started)
 }
 
-fn event(event_id: i64, kind: EventType, attributes: impl Into<Attributes>) -> HistoryEvent {
+fn event(event_id: i64, attributes: impl Into<Attributes>) -> HistoryEvent {
+    let attributes = attributes.into();
     HistoryEvent {
         event_id,
-        event_type: kind as i32,
+        event_type: attributes.event_type() as i32,
         event_time: Some(prost_types::Timestamp { seconds: 1_800_000_000, nanos: 0 }),
-        attributes: Some(attributes.into()),
+        attributes: Some(attributes),
         ..Default::default()
     }
 }

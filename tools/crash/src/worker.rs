@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use everloop_proto::temporal::api::command::v1::{self as command, Command, command::Attributes as CommandAttributes};
 use everloop_proto::temporal::api::common::v1::{ActivityType, Payloads, RetryPolicy};
-use everloop_proto::temporal::api::enums::v1::{CommandType, QueryResultType};
+use everloop_proto::temporal::api::enums::v1::QueryResultType;
 use everloop_proto::temporal::api::failure::v1::{ApplicationFailureInfo, Failure, failure::FailureInfo};
 use everloop_proto::temporal::api::history::v1::{HistoryEvent, history_event::Attributes};
 use everloop_proto::temporal::api::protocol::v1::{Message, message::SequencingId};
@@ -315,8 +315,7 @@ impl Progress {
     fn next_commands(&self) -> Vec<Command> {
         if self.is_cancelled {
             let attributes = command::CancelWorkflowExecutionCommandAttributes::default();
-            let attributes = CommandAttributes::CancelWorkflowExecutionCommandAttributes(attributes);
-            return vec![of(CommandType::CancelWorkflowExecution, attributes)];
+            return vec![of(attributes)];
         }
         let (mut timers, mut activities) = (0, 0);
         for step in &self.script.steps {
@@ -354,7 +353,7 @@ fn start_timer(number: usize, ms: u32) -> Command {
         timer_id: format!("timer {number}"),
         start_to_fire_timeout: Some(duration(Duration::from_millis(ms.into()))),
     };
-    of(CommandType::StartTimer, CommandAttributes::StartTimerCommandAttributes(attributes))
+    of(attributes)
 }
 
 /// What an activity is told with its input.
@@ -385,30 +384,28 @@ fn schedule(number: usize, kind: &str, effort: Effort) -> Command {
         retry_policy: Some(retry_policy),
         ..Default::default()
     };
-    of(CommandType::ScheduleActivityTask, CommandAttributes::ScheduleActivityTaskCommandAttributes(attributes))
+    of(attributes)
 }
 
 fn complete(result: Option<Payloads>) -> Command {
     let attributes = command::CompleteWorkflowExecutionCommandAttributes { result };
-    of(
-        CommandType::CompleteWorkflowExecution,
-        CommandAttributes::CompleteWorkflowExecutionCommandAttributes(attributes),
-    )
+    of(attributes)
 }
 
 fn fail() -> Command {
     let attributes = command::FailWorkflowExecutionCommandAttributes { failure: failure("as the script says") };
-    of(CommandType::FailWorkflowExecution, CommandAttributes::FailWorkflowExecutionCommandAttributes(attributes))
+    of(attributes)
 }
 
 /// Puts the message with this id at this place among the commands.
 fn protocol_message(message_id: &str) -> Command {
     let attributes = command::ProtocolMessageCommandAttributes { message_id: message_id.to_owned() };
-    of(CommandType::ProtocolMessage, CommandAttributes::ProtocolMessageCommandAttributes(attributes))
+    of(attributes)
 }
 
-fn of(command_type: CommandType, attributes: CommandAttributes) -> Command {
-    Command { command_type: command_type.into(), attributes: Some(attributes), ..Default::default() }
+fn of(attributes: impl Into<CommandAttributes>) -> Command {
+    let attributes = attributes.into();
+    Command { command_type: attributes.command_type().into(), attributes: Some(attributes), ..Default::default() }
 }
 
 fn failure(message: &str) -> Option<Failure> {

@@ -8,7 +8,6 @@ use everloop_proto::temporal::api::command::v1::command::Attributes as CommandAt
 use everloop_proto::temporal::api::command::v1::{
     RequestCancelActivityTaskCommandAttributes, ScheduleActivityTaskCommandAttributes,
 };
-use everloop_proto::temporal::api::enums::v1::CommandType;
 use everloop_proto::temporal::api::failure::v1::Failure as WireFailure;
 use everloop_proto::temporal::api::history::v1 as history;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes as EventAttributes;
@@ -110,15 +109,6 @@ impl fmt::Display for ActivityCommand {
             Self::RequestCancel { scheduled_event_id } => {
                 write!(f, "RequestCancelActivity(scheduled by event {scheduled_event_id})")
             }
-        }
-    }
-}
-
-impl ActivityCommand {
-    pub(super) fn command_type(&self) -> CommandType {
-        match self {
-            Self::Schedule { .. } => CommandType::ScheduleActivityTask,
-            Self::RequestCancel { .. } => CommandType::RequestCancelActivityTask,
         }
     }
 }

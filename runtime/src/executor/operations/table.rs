@@ -3,7 +3,6 @@
 use std::fmt;
 
 use everloop_proto::temporal::api::command::v1::command::Attributes as CommandAttributes;
-use everloop_proto::temporal::api::enums::v1::CommandType;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes as EventAttributes;
 
 use super::machine::{Cancel, Compared, Key, Machine};
@@ -53,12 +52,6 @@ macro_rules! table {
         }
 
         impl Command {
-            pub(in crate::executor) fn command_type(&self) -> CommandType {
-                match self {
-                    $(Self::$Name(command) => command.command_type(),)*
-                }
-            }
-
             /// The command that became this event.
             pub(in crate::executor) fn recorded(event: &EventAttributes) -> Option<Self> {
                 $(

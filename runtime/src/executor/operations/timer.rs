@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use everloop_proto::temporal::api::command::v1::command::Attributes as CommandAttributes;
 use everloop_proto::temporal::api::command::v1::{CancelTimerCommandAttributes, StartTimerCommandAttributes};
-use everloop_proto::temporal::api::enums::v1::CommandType;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes as EventAttributes;
 
 use super::machine::{Cancel, Key, Machine};
@@ -57,15 +56,6 @@ impl fmt::Display for TimerCommand {
         match self {
             Self::Start { timer_id } => write!(f, "StartTimer({timer_id})"),
             Self::Cancel { timer_id } => write!(f, "CancelTimer({timer_id})"),
-        }
-    }
-}
-
-impl TimerCommand {
-    pub(super) fn command_type(&self) -> CommandType {
-        match self {
-            Self::Start { .. } => CommandType::StartTimer,
-            Self::Cancel { .. } => CommandType::CancelTimer,
         }
     }
 }

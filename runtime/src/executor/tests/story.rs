@@ -215,7 +215,7 @@ impl Story {
             ..Default::default()
         };
         let started = Event::WorkflowExecutionStartedEventAttributes(started.into());
-        story.add(EventType::WorkflowExecutionStarted, started);
+        story.add(started);
         story
     }
 
@@ -239,18 +239,18 @@ impl Story {
     pub(super) fn signal_raw(&mut self, name: &str, input: Option<raw::Payloads>) -> &mut Self {
         let signal =
             history::WorkflowExecutionSignaledEventAttributes { signal_name: name.into(), input, ..Default::default() };
-        self.add(EventType::WorkflowExecutionSignaled, signal)
+        self.add(signal)
     }
 
     pub(super) fn cancel(&mut self) -> &mut Self {
         let cancel = history::WorkflowExecutionCancelRequestedEventAttributes::default();
         let attributes = Event::from(cancel);
-        self.add(EventType::WorkflowExecutionCancelRequested, attributes)
+        self.add(attributes)
     }
 
     pub(crate) fn fire(&mut self, timer_id: &str) -> &mut Self {
         let fired = history::TimerFiredEventAttributes { timer_id: timer_id.into(), ..Default::default() };
-        self.add(EventType::TimerFired, fired)
+        self.add(fired)
     }
 
     pub(super) fn complete(&mut self, activity_id: &str, n: u32) -> &mut Self {
@@ -261,7 +261,7 @@ impl Story {
             started_event_id,
             ..Default::default()
         };
-        self.add(EventType::ActivityTaskCompleted, completed)
+        self.add(completed)
     }
 
     pub(super) fn fail(&mut self, activity_id: &str, message: &str) -> &mut Self {
@@ -273,13 +273,13 @@ impl Story {
             retry_state: RetryState::NonRetryableFailure as i32,
             ..Default::default()
         };
-        self.add(EventType::ActivityTaskFailed, failed)
+        self.add(failed)
     }
 
     pub(super) fn activity_cancelled(&mut self, activity_id: &str) -> &mut Self {
         let scheduled_event_id = self.scheduled(activity_id);
         let cancelled = history::ActivityTaskCanceledEventAttributes { scheduled_event_id, ..Default::default() };
-        self.add(EventType::ActivityTaskCanceled, cancelled)
+        self.add(cancelled)
     }
 
     /// The task is reset: the random source starts anew from another run id.
@@ -290,14 +290,14 @@ impl Story {
             new_run_id: run_id.into(),
             ..Default::default()
         };
-        self.add(EventType::WorkflowTaskFailed, failed)
+        self.add(failed)
     }
 
     /// A worker takes the task and is lost.
     pub(crate) fn lose_task(&mut self) -> &mut Self {
         self.start_task();
         let timed_out = history::WorkflowTaskTimedOutEventAttributes::default();
-        self.add(EventType::WorkflowTaskTimedOut, timed_out);
+        self.add(timed_out);
         // What the run learns of the next task begins before the lost one: a new worker would replay.
         self.run = new_run(&self.definition);
         self.seen = 0;
@@ -385,11 +385,11 @@ impl Story {
             }),
             ..Default::default()
         };
-        self.add(EventType::WorkflowTaskCompleted, completed);
+        self.add(completed);
         let mut lines = String::new();
         for command in completion.commands {
-            let (kind, attributes) = self.event_of(command, updates);
-            self.add(kind, attributes);
+            let attributes = self.event_of(command, updates);
+            self.add(attributes);
             let event = self.history.last().expect("one was added");
             writeln!(lines, "{}", CommandKind::recorded(event)).unwrap();
         }
@@ -399,60 +399,51 @@ impl Story {
         lines
     }
 
-    fn event_of(&self, command: Command, updates: &[Update]) -> (EventType, Event) {
+    fn event_of(&self, command: Command, updates: &[Update]) -> Event {
         match command.attributes.expect("a live command has attributes") {
-            Sent::StartTimerCommandAttributes(timer) => (
-                EventType::TimerStarted,
-                Event::from(history::TimerStartedEventAttributes {
-                    timer_id: timer.timer_id,
-                    start_to_fire_timeout: timer.start_to_fire_timeout,
-                    ..Default::default()
-                }),
-            ),
-            Sent::CancelTimerCommandAttributes(timer) => (
-                EventType::TimerCanceled,
-                Event::from(history::TimerCanceledEventAttributes { timer_id: timer.timer_id, ..Default::default() }),
-            ),
-            Sent::ScheduleActivityTaskCommandAttributes(activity) => (
-                EventType::ActivityTaskScheduled,
+            Sent::StartTimerCommandAttributes(timer) => Event::from(history::TimerStartedEventAttributes {
+                timer_id: timer.timer_id,
+                start_to_fire_timeout: timer.start_to_fire_timeout,
+                ..Default::default()
+            }),
+            Sent::CancelTimerCommandAttributes(timer) => {
+                Event::from(history::TimerCanceledEventAttributes { timer_id: timer.timer_id, ..Default::default() })
+            }
+            Sent::ScheduleActivityTaskCommandAttributes(activity) => {
                 Event::from(history::ActivityTaskScheduledEventAttributes {
                     activity_id: activity.activity_id,
                     activity_type: activity.activity_type,
                     input: activity.input,
                     ..Default::default()
-                }),
-            ),
-            Sent::RequestCancelActivityTaskCommandAttributes(cancel) => (
-                EventType::ActivityTaskCancelRequested,
+                })
+            }
+            Sent::RequestCancelActivityTaskCommandAttributes(cancel) => {
                 Event::from(history::ActivityTaskCancelRequestedEventAttributes {
                     scheduled_event_id: cancel.scheduled_event_id,
                     ..Default::default()
-                }),
-            ),
+                })
+            }
             Sent::ProtocolMessageCommandAttributes(message) => self.event_of_message(&message.message_id, updates),
-            Sent::CompleteWorkflowExecutionCommandAttributes(done) => (
-                EventType::WorkflowExecutionCompleted,
+            Sent::CompleteWorkflowExecutionCommandAttributes(done) => {
                 Event::from(history::WorkflowExecutionCompletedEventAttributes {
                     result: done.result,
                     ..Default::default()
-                }),
-            ),
-            Sent::FailWorkflowExecutionCommandAttributes(done) => (
-                EventType::WorkflowExecutionFailed,
+                })
+            }
+            Sent::FailWorkflowExecutionCommandAttributes(done) => {
                 Event::from(history::WorkflowExecutionFailedEventAttributes {
                     failure: done.failure,
                     ..Default::default()
-                }),
-            ),
-            Sent::CancelWorkflowExecutionCommandAttributes(_) => (
-                EventType::WorkflowExecutionCanceled,
-                Event::WorkflowExecutionCanceledEventAttributes(Default::default()),
-            ),
+                })
+            }
+            Sent::CancelWorkflowExecutionCommandAttributes(_) => {
+                Event::WorkflowExecutionCanceledEventAttributes(Default::default())
+            }
             other => panic!("no story issues {other:?}"),
         }
     }
 
-    fn event_of_message(&self, message_id: &str, updates: &[Update]) -> (EventType, Event) {
+    fn event_of_message(&self, message_id: &str, updates: &[Update]) -> Event {
         let message = self.messages.iter().find(|message| message.id == message_id).expect("the message is sent along");
         let update_id = message.protocol_instance_id.clone();
         if message_id.ends_with("/accept") {
@@ -462,23 +453,21 @@ impl Story {
                 accepted_request: Some(accepted.request.clone()),
                 ..Default::default()
             };
-            let attributes = Event::from(attributes);
-            return (EventType::WorkflowExecutionUpdateAccepted, attributes);
+            return attributes.into();
         }
         let attributes = history::WorkflowExecutionUpdateCompletedEventAttributes {
             meta: Some(update::Meta { update_id, ..Default::default() }),
             ..Default::default()
         };
-        let attributes = Event::from(attributes);
-        (EventType::WorkflowExecutionUpdateCompleted, attributes)
+        attributes.into()
     }
 
     fn start_task(&mut self) {
         self.time += 1;
         let scheduled = Event::WorkflowTaskScheduledEventAttributes(Default::default());
-        self.add(EventType::WorkflowTaskScheduled, scheduled);
+        self.add(scheduled);
         let started = Event::WorkflowTaskStartedEventAttributes(Default::default());
-        self.add(EventType::WorkflowTaskStarted, started);
+        self.add(started);
     }
 
     /// The event that scheduled an activity, and the event that says it started, written just before it closes.
@@ -486,7 +475,7 @@ impl Story {
         let scheduled_event_id = self.scheduled(activity_id);
         let started =
             history::ActivityTaskStartedEventAttributes { scheduled_event_id, attempt: 1, ..Default::default() };
-        self.add(EventType::ActivityTaskStarted, started);
+        self.add(started);
         (scheduled_event_id, self.history.len() as i64)
     }
 
@@ -500,12 +489,13 @@ impl Story {
         self.history.iter().find(is_it).expect("the activity was scheduled").event_id
     }
 
-    fn add(&mut self, kind: EventType, attributes: impl Into<Event>) -> &mut Self {
+    fn add(&mut self, attributes: impl Into<Event>) -> &mut Self {
+        let attributes = attributes.into();
         self.history.push(HistoryEvent {
             event_id: self.history.len() as i64 + 1,
             event_time: Some((UNIX_EPOCH + Duration::from_secs(self.time)).into()),
-            event_type: kind as i32,
-            attributes: Some(attributes.into()),
+            event_type: attributes.event_type() as i32,
+            attributes: Some(attributes),
             ..Default::default()
         });
         self

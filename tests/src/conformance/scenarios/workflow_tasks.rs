@@ -219,7 +219,7 @@ async fn commands_without_content(s: &mut Script) {
     s.start("empty").await;
     let task = s.poll().await;
     let empty = Attributes::CompleteWorkflowExecutionCommandAttributes(Default::default());
-    s.complete(&task, [of(CommandType::CompleteWorkflowExecution, empty)]).await;
+    s.complete(&task, [of(empty)]).await;
     s.history("empty").await;
 }
 

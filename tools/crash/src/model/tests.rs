@@ -1,6 +1,5 @@
 //! The model against engines that do one thing wrong.
 
-use everloop_proto::temporal::api::enums::v1::EventType;
 use everloop_proto::temporal::api::history::v1 as wire;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes;
 use prost_types::Timestamp;
@@ -49,16 +48,10 @@ fn terminated() -> Attributes {
 }
 
 fn event(number: usize, attributes: Attributes) -> HistoryEvent {
-    let kind = match &attributes {
-        Attributes::WorkflowExecutionStartedEventAttributes(_) => EventType::WorkflowExecutionStarted,
-        Attributes::WorkflowExecutionSignaledEventAttributes(_) => EventType::WorkflowExecutionSignaled,
-        Attributes::WorkflowTaskCompletedEventAttributes(_) => EventType::WorkflowTaskCompleted,
-        _ => EventType::WorkflowExecutionTerminated,
-    };
     HistoryEvent {
         event_id: number as i64 + 1,
         event_time: Some(Timestamp { seconds: number as i64, nanos: 0 }),
-        event_type: kind.into(),
+        event_type: attributes.event_type().into(),
         attributes: Some(attributes),
         ..Default::default()
     }
