@@ -76,6 +76,23 @@ fn no_file_is_too_long() {
 }
 
 #[test]
+fn files_that_the_architecture_names_exist() {
+    let files = repository();
+    let architecture = files.iter().find(|file| file.path == Path::new("ARCHITECTURE.md")).expect("it is at the root");
+    let mut findings = Vec::new();
+    for (index, line) in architecture.text.lines().enumerate() {
+        for name in line.split('`').skip(1).step_by(2) {
+            // Names in capitals stand for names to be chosen.
+            let is_file = name.ends_with(".rs") && !name.contains(|c: char| c.is_uppercase() || " *:".contains(c));
+            if is_file && !files.iter().any(|file| file.path.ends_with(name)) {
+                findings.push(format!("ARCHITECTURE.md:{}: there is no `{name}`", index + 1));
+            }
+        }
+    }
+    assert_none(&findings);
+}
+
+#[test]
 fn wrong_programs_and_their_messages_come_in_pairs() {
     let files = repository();
     let with_extension = |name: &'static str| {

@@ -7,37 +7,36 @@ use everloop_proto::temporal::api::history::v1::history_event::Attributes as Eve
 
 use super::machine::{Cancel, Compared, Key, Machine};
 use super::outcome::Outcome;
-use super::{activity, timer};
 use crate::executor::call_site::CallSite;
 
 /// Makes the enums of all operations from a list of machines and their files.
 macro_rules! table {
-    ($($Name:ident in $file:ident,)*) => {
+    ($($Name:ident = $machine:ty,)*) => {
         /// The state of one operation of any kind.
         pub(crate) enum Durable {
-            $($Name($file::$Name),)*
+            $($Name($machine),)*
         }
 
         /// The identity of a command of any operation.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub(crate) enum Command {
-            $($Name(<$file::$Name as Machine>::Command),)*
+            $($Name(<$machine as Machine>::Command),)*
         }
 
         /// A change by an event of an operation of any kind.
         pub(in crate::executor) enum Change {
-            $($Name(<$file::$Name as Machine>::Change),)*
+            $($Name(<$machine as Machine>::Change),)*
         }
 
         $(
-            impl From<$file::$Name> for Durable {
-                fn from(machine: $file::$Name) -> Self {
+            impl From<$machine> for Durable {
+                fn from(machine: $machine) -> Self {
                     Self::$Name(machine)
                 }
             }
 
-            impl From<<$file::$Name as Machine>::Command> for Command {
-                fn from(command: <$file::$Name as Machine>::Command) -> Self {
+            impl From<<$machine as Machine>::Command> for Command {
+                fn from(command: <$machine as Machine>::Command) -> Self {
                     Self::$Name(command)
                 }
             }
@@ -55,7 +54,7 @@ macro_rules! table {
             /// The command that became this event.
             pub(in crate::executor) fn recorded(event: &EventAttributes) -> Option<Self> {
                 $(
-                    if let Some(command) = $file::$Name::recorded(event) {
+                    if let Some(command) = <$machine>::recorded(event) {
                         return Some(Self::$Name(command));
                     }
                 )*
@@ -65,14 +64,14 @@ macro_rules! table {
 
         /// The inputs in an event and in the command that became it.
         pub(in crate::executor) fn inputs<'a>(event: &'a EventAttributes, command: &'a CommandAttributes) -> Option<Compared<'a>> {
-            None$(.or_else(|| $file::$Name::inputs(event, command)))*
+            None$(.or_else(|| <$machine>::inputs(event, command)))*
         }
 
         impl Change {
             /// Takes an event about operations: `None` if workflow code cannot notice it. Returns events about anything else.
             pub(in crate::executor) fn read(event: EventAttributes) -> Result<Option<(Key, Self)>, EventAttributes> {
                 $(
-                    let event = match $file::$Name::read(event) {
+                    let event = match <$machine>::read(event) {
                         Ok(read) => return Ok(read.map(|(key, change)| (key, Self::$Name(change)))),
                         Err(event) => event,
                     };
@@ -83,7 +82,7 @@ macro_rules! table {
             /// The reason why an event with a key that finds no operation is impossible.
             pub(in crate::executor) fn unknown(&self, key: &Key) -> String {
                 match self {
-                    $(Self::$Name(_) => $file::$Name::unknown(key),)*
+                    $(Self::$Name(_) => <$machine>::unknown(key),)*
                 }
             }
         }
@@ -137,6 +136,6 @@ macro_rules! table {
 
 // The operations. A new kind is a file beside this one and a line here.
 table! {
-    Timer in timer,
-    Activity in activity,
+    Timer = super::timer::Timer,
+    Activity = super::activity::Activity,
 }
