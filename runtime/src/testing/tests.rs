@@ -290,6 +290,57 @@ async fn inputs_that_differ_between_runs_are_found() {
     assert!(error.contains("at runtime/src/testing/tests.rs:") && error.contains("`HashMap`"), "{error}");
 }
 
+/// Asks in the order of a hash map, and then waits for ever.
+#[workflow]
+#[derive(Default)]
+struct HashedThenWaits {}
+
+#[workflow]
+impl HashedThenWaits {
+    #[run]
+    async fn run(&self, count: u32) -> WorkflowResult<u32> {
+        #[allow_nondeterminism("it is what the test is about")]
+        let all: std::collections::HashMap<u32, u32> = (0..count).map(|n| (n, n)).collect();
+        for (_, amount) in all {
+            charge(amount).await?;
+        }
+        wait_condition(|| false).await?;
+        Ok(0)
+    }
+}
+
+/// The run is replayed while it is recorded: no end of it is needed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inputs_that_differ_are_found_while_the_run_is_open() {
+    let env = WorkflowEnvironment::start().await.unwrap();
+    env.mock(charge, |amount: u32| async move { Ok(amount) });
+    let error = execute(&env, HashedThenWaits::run(30)).await.unwrap_err().to_string();
+    assert!(error.contains("input 1 of ScheduleActivity(charge, id "), "{error}");
+}
+
+/// Returns what depends on the order of a hash map.
+#[workflow]
+#[derive(Default)]
+struct ReturnsOrder {}
+
+#[workflow]
+impl ReturnsOrder {
+    #[run]
+    async fn run(&self, count: u32) -> WorkflowResult<u32> {
+        #[allow_nondeterminism("it is what the test is about")]
+        let all: std::collections::HashSet<u32> = (0..count).collect();
+        Ok(all.into_iter().fold(0, |order: u32, n| order.wrapping_mul(31).wrapping_add(n)))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_that_differs_between_runs_is_found() {
+    let env = WorkflowEnvironment::start().await.unwrap();
+    let error = execute(&env, ReturnsOrder::run(30)).await.unwrap_err().to_string();
+    assert!(error.contains("the replay check found: event 5: the workflow's result"), "{error}");
+    assert!(error.contains("`HashMap`"), "{error}");
+}
+
 #[activity]
 async fn count(all: std::collections::HashMap<u32, u32>) -> u32 {
     all.len() as u32
