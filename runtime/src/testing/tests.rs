@@ -198,6 +198,23 @@ async fn an_awaited_update_lets_time_jump_and_stops_it_at_its_end() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn time_does_not_jump_before_the_call_of_skipping_is_on_its_way() {
+    for _ in 0..20 {
+        let env = WorkflowEnvironment::start().await.unwrap();
+        env.mock(charge, |amount: u32| async move { Ok(amount) });
+        let worker = env.worker("test").workflow::<Visit>().build().unwrap();
+        let story = async {
+            let visit = env.client().start(Visit::run(3)).await.unwrap();
+            // The next deadline is days away.
+            assert_eq!(visit.in_an_hour().await.unwrap(), 3);
+            assert_eq!(env.skipping(async { visit.in_an_hour().await.unwrap() }).await, 3);
+            assert!(env.time_skipped() < Duration::from_secs(3 * 24 * 3600), "{:?}", env.time_skipped());
+        };
+        worker.run_until(story).await.unwrap();
+    }
+}
+
 #[workflow]
 #[derive(Default)]
 struct Broken {}
