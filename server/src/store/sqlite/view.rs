@@ -122,21 +122,21 @@ fn check(connection: &Connection, path: &Path) -> rusqlite::Result<Result<Viewed
     Ok(Ok(Viewed { clock, last_batch }))
 }
 
-/// How to change what is in the file.
+/// How to change what is in the file. A process that was killed cannot be told from one that has the file open.
 fn advice(path: &Path, holder: Option<&Holder>) -> String {
+    let serve = format!("`everloop server start-dev --db-filename {}`", path.display());
     match holder {
-        Some(Holder { pid, address: Some(address), .. }) => {
-            format!("process {pid} has it open and listens on {address}: use that address instead of the file")
-        }
+        Some(Holder { pid, address: Some(address), .. }) => format!(
+            "process {pid} has it open and listens on {address}: use that address instead of the file; if the process was \
+             killed, {serve} serves the file"
+        ),
         Some(Holder { pid, address: None, .. }) => format!(
             "process {pid} has it open and does not listen: let it call `client.serve(\"127.0.0.1:7233\")`, and use that \
-             address instead of the file"
+             address instead of the file; if the process was killed, {serve} serves the file"
         ),
-        None => format!(
-            "start the program that it belongs to, or `everloop server start-dev --db-filename {}`, and use the address of \
-             that instead of the file",
-            path.display()
-        ),
+        None => {
+            format!("start the program that it belongs to, or {serve}, and use the address of that instead of the file")
+        }
     }
 }
 

@@ -248,7 +248,11 @@ async fn a_file_is_shown_while_a_program_has_it_open_and_when_none_has() {
     let serve = "let it call `client.serve(\"127.0.0.1:7233\")`";
     shows(&format!("process {pid} has it open and does not listen: {serve}")).await;
     let listening = engine.listen((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
-    shows(&format!("process {pid} has it open and listens on {}", listening.address())).await;
+    let address = listening.address();
+    let killed = format!("if the process was killed, `everloop server start-dev --db-filename {name}` serves the file");
+    let advice =
+        format!("process {pid} has it open and listens on {address}: use that address instead of the file; {killed}");
+    shows(&advice).await;
     listening.stop().await;
 
     drop(engine);
