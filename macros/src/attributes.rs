@@ -1,4 +1,4 @@
-//! Which of a user's attributes goes where.
+//! Sorts a user's attributes by the generated items that receive them.
 
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Meta, Path, Token};

@@ -220,7 +220,7 @@ fn segments(path: &Path) -> Vec<String> {
     path.segments.iter().map(|segment| segment.ident.to_string()).collect()
 }
 
-/// What is wrong with the path and what to write instead.
+/// The problem with the path, and the replacement.
 fn path_advice(path: &[&str]) -> Option<&'static str> {
     let path = match path {
         ["core" | "alloc", rest @ ..] if !rest.is_empty() => &[&["std"], rest].concat()[..],

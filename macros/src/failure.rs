@@ -54,7 +54,7 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     quote!(#output #errors)
 }
 
-/// Where everloop is, by the options of the whole item.
+/// The path to everloop, by the options of the whole item.
 fn read_root(item: &DeriveInput, errors: &Errors) -> Path {
     let mut given = None;
     for attribute in ours(&item.attrs) {
@@ -187,7 +187,7 @@ fn generate(failure: &Failure) -> TokenStream {
             }),
         }
     });
-    // That it can be printed is asked where the enum has its name.
+    // The bound of `Debug` is located at the name of the enum.
     let place = made_at(name);
     let implements = quote_spanned!(place=> #private::TypedFailure for #name);
     quote! {

@@ -28,7 +28,7 @@ pub(crate) enum Member {
     Method(Box<Method>),
     /// A constant, a type or a macro call.
     Other(TokenStream),
-    /// What `syn` cannot read, up to its end.
+    /// The rest that `syn` cannot read.
     Unread(TokenStream),
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Method {
     pub(crate) vis: Visibility,
     defaultness: Option<Token![default]>,
     pub(crate) signature: Signature,
-    /// What is wrong with the signature as written. Where this is set, `signature` has [`UNFINISHED`] in place of some types.
+    /// The problem with the signature as written. Where this is set, `signature` has [`UNFINISHED`] in place of some types.
     broken: Option<Error>,
     pub(crate) body: Body,
 }
@@ -193,7 +193,7 @@ impl ToTokens for Member {
 }
 
 impl Method {
-    /// What is wrong with a signature that is not finished. The compiler has reported it, too, but the unknown type needs a message
+    /// The problem with an unfinished signature. The compiler has reported it, too, but the unknown type needs a message
     /// of ours.
     pub(crate) fn syntax_error(&self) -> Option<&Error> {
         self.broken.as_ref()

@@ -1,4 +1,4 @@
-//! What stands in the parentheses of an attribute: `name = "x", retry_policy(maximum_attempts = 5)`.
+//! The options in the parentheses of an attribute: `name = "x", retry_policy(maximum_attempts = 5)`.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ impl<'a> Options<'a> {
         Self { given, errors }
     }
 
-    /// Of a helper attribute such as `#[signal(name = "x")]`.
+    /// The options of a helper attribute such as `#[signal(name = "x")]`.
     pub(crate) fn of(attribute: &Attribute, errors: &'a Errors) -> Self {
         match &attribute.meta {
             Meta::Path(_) => Self { given: Vec::new(), errors },

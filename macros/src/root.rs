@@ -1,4 +1,4 @@
-//! Where the user's crate finds ours.
+//! The path to our crate in the user's.
 
 use proc_macro_crate::FoundCrate;
 use proc_macro2::Span;

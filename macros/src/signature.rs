@@ -22,9 +22,9 @@ pub(crate) const UNKNOWN: &str = "__Unknown";
 
 /// One input: a parameter that crosses the wire.
 pub(crate) struct Input {
-    /// What the caller's function calls it: the user's own name, if there is one.
+    /// Its name in the caller's function: the user's own, if there is one.
     pub(crate) name: Ident,
-    /// What the code that calls the body calls it: a name that hides nothing and is hidden by nothing.
+    /// Its name in the code that calls the body: it shadows nothing and is not shadowed.
     pub(crate) passed: Ident,
     pub(crate) ty: Type,
     /// Whether its type may stand in generated code.
@@ -49,7 +49,7 @@ impl Input {
     }
 }
 
-/// What a body takes and gives, once it is known to be allowed.
+/// The inputs and the output of a body, checked.
 pub(crate) struct Checked {
     pub(crate) is_async: bool,
     pub(crate) inputs: Vec<Input>,
@@ -119,7 +119,7 @@ impl Checked {
         quote_spanned!(made_at(output)=> #private::output::<#output, #fallible>())
     }
 
-    /// What a call of the body returned, settled; the one place where the error type is checked. The function is named with
+    /// The settled return value of a call of the body; the one place where the error type is checked. The function is named with
     /// its types before it is called: rustc then blames the type and not the call.
     ///
     /// `typed` says whether the error's variants are kept.
@@ -223,7 +223,7 @@ pub(crate) fn moved_to(tokens: &TokenStream, span: Span) -> TokenStream {
     moved.collect()
 }
 
-/// What no handler and no activity may have: what makes a signature mean more than one thing, or less than one.
+/// Rejects everything that no handler and no activity may have, such as generics and `unsafe`.
 /// `what` is the subject of the message, as in "a signal".
 pub(crate) fn check_shape(signature: &Signature, what: &str, errors: &Errors) {
     if !signature.generics.params.is_empty() {
@@ -251,7 +251,7 @@ pub(crate) fn check_shape(signature: &Signature, what: &str, errors: &Errors) {
     }
 }
 
-/// What a body with these parameters takes, its receiver apart, and what it returns. `what` is the subject of the messages.
+/// The inputs of a body with these parameters, without its receiver, and its output. `what` is the subject of the messages.
 pub(crate) fn check_types<'a>(
     signature: &Signature,
     parameters: impl Iterator<Item = &'a PatType>,
@@ -286,7 +286,7 @@ pub(crate) fn check_inputs<'a>(
     inputs
 }
 
-/// What a signature returns, and whether that may stand in generated code.
+/// The return type of a signature, and whether generated code may contain it.
 fn check_output(signature: &Signature, errors: &Errors) -> (Type, bool) {
     let ReturnType::Type(_, ty) = &signature.output else {
         let span = Span::mixed_site().located_at(signature.ident.span());

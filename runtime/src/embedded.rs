@@ -49,7 +49,7 @@ impl EngineClock {
         Ok(Self { embedded })
     }
 
-    /// What calls go to.
+    /// The service that calls go to.
     pub(crate) fn workflows(&self) -> Workflows {
         self.embedded.engine.workflows()
     }
@@ -94,7 +94,7 @@ impl EngineClock {
         self.embedded.engine.step()
     }
 
-    /// Why time jumps, or does not: who holds it, what is under way, and what comes next.
+    /// Explains whether time jumps: the locks on it, the work under way, and the next deadlines.
     pub fn explain_time(&self) -> String {
         self.embedded.engine.explain_time()
     }

@@ -28,7 +28,7 @@ pub struct HistoryError(String);
 
 debug_as_display!(HistoryError);
 
-/// Which run a history is of, as its first event tells.
+/// The run of a history, by its first event.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     pub(crate) workflow_id: String,
@@ -124,12 +124,12 @@ impl History {
         wire::History { events: self.events.clone() }.encode_to_vec()
     }
 
-    /// Of the workflow that it is the history of.
+    /// The id of the workflow.
     pub fn workflow_id(&self) -> &str {
         &self.workflow_id
     }
 
-    /// Of the run that it is the history of.
+    /// The id of the run.
     pub fn run_id(&self) -> &str {
         &self.run_id
     }
@@ -231,7 +231,7 @@ mod tests {
             let shorter = History::from_bytes(&bytes[..cut]).map(|history| history.len());
             assert!(shorter.is_err() || shorter == Ok(1), "{cut}: {shorter:?}");
         }
-        // What a later version of the protocol adds to a history is passed over.
+        // Additions of later versions of the protocol are ignored.
         let later = [&b"\x12\x02hi"[..], &bytes, b"\x18\x07"].concat();
         assert_eq!(History::from_bytes(&later), Ok(history));
     }

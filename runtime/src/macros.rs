@@ -2,7 +2,7 @@
 
 /// Makes a struct and its `impl` block a workflow.
 ///
-/// It stands twice: on the struct, which holds the state of a run, and on the one `impl` block with its code.
+/// The attribute is written twice: on the struct, which holds the state of a run, and on the one `impl` block with its code.
 ///
 /// ```
 /// use everloop::prelude::*;
@@ -82,7 +82,7 @@ pub use everloop_macros::run;
 /// }
 /// ```
 ///
-/// It takes the same inputs as [`#[run]`](macro@run). Without it, `Default` makes the first state.
+/// The function takes the same inputs as [`#[run]`](macro@run). Without one, `Default` makes the first state.
 pub use everloop_macros::init;
 
 /// A method that a signal calls, in a [`#[workflow]`](macro@workflow) block.

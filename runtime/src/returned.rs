@@ -1,4 +1,4 @@
-//! What a handler's written return type means: `T`, `Result<T, E>`, or an alias of either.
+//! The meaning of a handler's return type: `T`, `Result<T, E>`, or an alias of either.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -7,7 +7,7 @@ use crate::activity::TypedFailure;
 use crate::data::{Codec, Payload, codec};
 use crate::errors::{ActivityError, WorkflowError};
 
-/// Tells `Result` from everything else by type, not by spelling. The inherent constant wins over the trait's one,
+/// Distinguishes `Result` from everything else by type, not by spelling. The inherent constant takes precedence over the trait's,
 /// so `Returned::<R>::FALLIBLE` is true exactly for results; `R` is concrete because generic functions are refused.
 pub struct Returned<R>(PhantomData<R>);
 
@@ -53,7 +53,7 @@ impl<T, E> Returns<true> for Result<T, E> {
     }
 }
 
-/// What a caller gets from a handler that returns `R`.
+/// The output that a caller receives from a handler that returns `R`.
 pub type ReturnsOf<R, const FALLIBLE: bool> = <R as Returns<FALLIBLE>>::Output;
 
 /// An error that may end what returned it. `Ending` is `WorkflowError` or `ActivityError`; `TYPED` where the latter keeps the
@@ -85,7 +85,7 @@ pub const fn output<R: Returns<FALLIBLE, Output: Payload>, const FALLIBLE: bool>
     codec("result")
 }
 
-/// What a body returned, as what the runtime wants. The only place where an error type is checked: expansions name it
+/// Converts the return value of a body into a result. The only place where an error type is checked: expansions name it
 /// with its types before they call it, because rustc then blames the type and not the argument.
 pub fn settle<R, const FALLIBLE: bool, const TYPED: bool, Ending>(returned: R) -> Result<R::Output, Ending>
 where
@@ -94,7 +94,7 @@ where
     returned.into_result().map_err(Ends::into_ending)
 }
 
-/// What a signal returns.
+/// The return value of a signal.
 #[diagnostic::on_unimplemented(
     message = "a signal returns nothing, this one returns `{Self}`",
     label = "nobody waits for it",

@@ -24,7 +24,7 @@ pub(crate) struct Written {
 
 /// A method with `#[activity]`.
 struct Marked {
-    /// Which member of the block it is.
+    /// Its index among the members of the block.
     index: usize,
     options: ActivityOptions,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Block {
     /// The user's block, with the bodies under other names.
     block: ImplBlock,
     self_type: Path,
-    /// Of the generated items: those of the block, which are a mistake.
+    /// Generics of the generated items: those of the block, which are a mistake.
     generics: Generics,
     activities: Vec<Activity>,
     /// The first mistake, as a type.
@@ -44,7 +44,7 @@ pub(crate) struct Block {
 
 struct Activity {
     name: Ident,
-    /// What the body is called now.
+    /// The name of the body.
     body: Ident,
     visibility: Visibility,
     attributes: Attributes,
@@ -232,7 +232,7 @@ impl Activity {
     }
 }
 
-/// What the user wrote, without our attributes.
+/// The block as written, without our attributes.
 pub(crate) fn untouched(written: &Written) -> TokenStream {
     written.block.to_token_stream()
 }

@@ -1,4 +1,4 @@
-//! What every activity has, function or method.
+//! The parts of every activity, function or method.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -10,7 +10,7 @@ use crate::signature::{Checked, bare, check_shape, check_types, typed};
 /// An activity's parameters in order: its context, which is a reference, and its inputs.
 pub(crate) struct Parameters {
     pub(crate) checked: Checked,
-    /// Where the context stands among the parameters, and the type it refers to.
+    /// The position of the context among the parameters, and the type it refers to.
     pub(crate) context: Option<(usize, Type)>,
     /// Whether generated code can call the user's function. Otherwise a mistake in it has been reported, and there are stubs for its
     /// callers only.

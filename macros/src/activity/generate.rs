@@ -34,7 +34,7 @@ pub(crate) fn constructor(
 /// The type that stands for an activity, as its implementations name it.
 pub(crate) struct Marker<'a> {
     pub(crate) ty: &'a TokenStream,
-    /// Of the block around the activity.
+    /// Generics of the block around the activity.
     pub(crate) generics: &'a Generics,
     pub(crate) cfgs: &'a [Attribute],
 }

@@ -32,7 +32,7 @@ const CANCELLATION_TYPES: &[(&str, &str)] = &[
 /// The server's, where no other is given.
 const DEFAULT_INITIAL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What an activity's attribute says.
+/// The options of an activity's attribute.
 #[derive(Clone, Default)]
 pub(crate) struct ActivityOptions {
     /// On the wire, if it is not the function's own.

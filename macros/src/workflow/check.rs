@@ -1,4 +1,4 @@
-//! What the methods of a `#[workflow] impl` block mean, and which of them cannot be what they are marked as.
+//! Checks the methods of a `#[workflow] impl` block against their roles.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -20,7 +20,7 @@ pub(crate) struct Workflow {
     pub(crate) root: Path,
     pub(crate) block: ImplBlock,
     pub(crate) self_type: Path,
-    /// Of the generated items: those of the block, which are a mistake.
+    /// Generics of the generated items: those of the block, which are a mistake.
     pub(crate) generics: Generics,
     /// On the wire.
     pub(crate) name: String,
@@ -79,7 +79,7 @@ pub(crate) enum Kind {
     Unclear,
 }
 
-/// What an update asks before it is accepted.
+/// The validator of an update.
 pub(crate) struct Validator {
     pub(crate) name: Ident,
     /// Its inputs are references to the update's.

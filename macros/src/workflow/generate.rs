@@ -218,7 +218,7 @@ fn implementation(workflow: &Workflow, handle: &Ident, private: &TokenStream) ->
     }
 }
 
-/// What the implementation says about inputs and output.
+/// The items of the implementation about inputs and output.
 fn signature(checked: &Checked, private: &TokenStream) -> TokenStream {
     let (arguments, codecs) = (checked.tuple_type(), checked.codecs(private));
     let (output, output_codec) = (checked.output_type(private), checked.output_codec(private));

@@ -1,4 +1,4 @@
-//! What a `#[workflow] impl` block says in its attributes, which are taken off its methods.
+//! The attributes of the methods in a `#[workflow] impl` block, which are removed from them.
 
 use proc_macro2::Ident;
 use syn::{Attribute, LitStr, Path};
@@ -17,7 +17,7 @@ const ONCE: usize = 1;
 
 const UNFINISHED: &[(&str, &str)] = &[("warn", "Warn"), ("abandon", "Abandon")];
 
-/// What a method is for, with the options of its attribute.
+/// The role of a method, with the options of its attribute.
 pub(crate) enum Role {
     Run,
     Init,
@@ -42,7 +42,7 @@ pub(crate) struct Marked {
     pub(crate) role: Role,
     /// Whether it has other roles, too, which is a mistake.
     pub(crate) has_others: bool,
-    /// Which member of the block it is.
+    /// Its index among the members of the block.
     pub(crate) index: usize,
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn parse(mut options: Options<'_>, mut block: ImplBlock, errors: &Err
         errors.fatal_if(method.syntax_error());
         refuse_cfg_attr(&mut method.attrs, HELPERS, &root, errors);
         let mut taken = take_ours(&mut method.attrs, HELPERS, &root);
-        // Of several roles the one that a workflow has once, so that the others lose less.
+        // Of several roles, the one that a workflow has once takes precedence: fewer uses lose their item.
         taken.sort_by_key(|(role, _)| *role > ONCE);
         let mut taken = taken.into_iter();
         let Some((role, attribute)) = taken.next() else { continue };
@@ -107,7 +107,7 @@ fn unfinished_policy(options: &mut Options<'_>) -> &'static str {
 }
 
 impl Role {
-    /// What its attribute is called.
+    /// The name of its attribute.
     pub(crate) fn helper(&self) -> &'static str {
         match self {
             Self::Run => "run",

@@ -51,7 +51,7 @@ fn refuse_generics(generics: &Generics, root: &Path, errors: &Errors) -> Option<
     errors.unknown_type(root)
 }
 
-/// What the handle of `OneClickBuy` is called.
+/// The name of the handle of `OneClickBuy`.
 pub(crate) fn handle_name(workflow: &Ident) -> Ident {
     format_ident!("{workflow}Handle", span = workflow.span())
 }

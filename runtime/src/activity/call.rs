@@ -18,7 +18,7 @@ pub struct ActivityCall<A: Activity> {
     pub(crate) site: &'static Location<'static>,
 }
 
-/// What a call sets for itself.
+/// The options that are set on a call.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CallSettings {
     pub(crate) options: ActivityOptions,
@@ -64,7 +64,7 @@ impl<A: Activity> ActivityCall<A> {
         self
     }
 
-    /// What cancelling does.
+    /// The effect of a cancellation.
     pub fn cancellation_type(mut self, cancellation: ActivityCancellationType) -> Self {
         self.settings.options.cancellation_type = Some(cancellation);
         self

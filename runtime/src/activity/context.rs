@@ -1,4 +1,4 @@
-//! What an activity knows of itself while it runs.
+//! The context of an activity: a description of the attempt, its heartbeats and its cancellation.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +29,7 @@ struct Inner {
     completes_elsewhere: AtomicBool,
 }
 
-/// Which attempt of which activity it is.
+/// The activity and its attempt.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ActivityInfo {
@@ -45,7 +45,7 @@ pub struct ActivityInfo {
     pub run_id: String,
     /// The workflow's type.
     pub workflow_type: String,
-    /// Where it was polled.
+    /// The task queue that it was polled from.
     pub task_queue: String,
     /// Counted from 1.
     pub attempt: u32,
@@ -71,7 +71,7 @@ pub struct ActivityInfo {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct TaskToken(pub bytes::Bytes);
 
-/// Why an activity shall stop.
+/// The reason why an activity should stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ActivityCancelReason {
@@ -120,13 +120,13 @@ impl ActivityContext {
         Self { inner: Arc::new(Inner { info, last_details, cancelled, shutdown, beats, completes_elsewhere }) }
     }
 
-    /// Which attempt of which activity it is.
+    /// The activity and its attempt.
     pub fn info(&self) -> &ActivityInfo {
         &self.inner.info
     }
 
-    /// Tells the server that the attempt is alive, and how far it is: should it fail, the next attempt can read the details.
-    /// It is also how an activity learns of its cancellation.
+    /// Reports to the server that the attempt is alive, with its progress: if it fails, the next attempt can read the details.
+    /// A heartbeat is also how an activity learns of its cancellation.
     ///
     /// Call it as often as you like; it is sent when 80 % of the heartbeat timeout have passed since the last one, or every
     /// 30 s if there is no such timeout.
@@ -152,7 +152,7 @@ impl ActivityContext {
         self.cancel_reason().is_some()
     }
 
-    /// Why the activity shall stop, if it shall.
+    /// The reason why the activity should stop; `None` while it may go on.
     pub fn cancel_reason(&self) -> Option<ActivityCancelReason> {
         *self.inner.cancelled.borrow()
     }
@@ -190,7 +190,7 @@ impl fmt::Debug for ActivityContext {
     }
 }
 
-/// What reaches an activity while it runs, and what it says.
+/// The signals to a running activity, and its heartbeats.
 pub(crate) struct ContextSignals {
     pub(crate) cancelled: watch::Receiver<Option<ActivityCancelReason>>,
     pub(crate) shutdown: CancellationToken,
@@ -202,7 +202,7 @@ pub(crate) struct ContextSignals {
 pub(crate) struct Heartbeats {
     newest: Mutex<Option<Payloads>>,
     recorded: Notify,
-    /// Where all of them are kept, in tests.
+    /// Collects all heartbeats, in tests.
     all: Option<Arc<Mutex<Vec<Payloads>>>>,
 }
 

@@ -1,4 +1,4 @@
-//! What `#[activity]` implements.
+//! The traits that `#[activity]` implements.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub trait Activity: Sized + 'static {
     const NAME: &'static str;
     /// The inputs, as a tuple.
     type Args: 'static;
-    /// What it gives its caller.
+    /// The type of the result.
     type Output: 'static;
     /// The error of its caller in place of that: [`ActivityFailure`](struct@crate::ActivityFailure), or [`CallError`](crate::CallError) of an error that travels.
     type Error: CallErrorType;

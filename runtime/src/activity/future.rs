@@ -15,11 +15,11 @@ use crate::executor::{ActivityRequest, Core, OnDrop, OperationId, Outcome, Pendi
 /// An activity call that is awaited: scheduled at its first poll, cancelled by its type when dropped before it ends.
 #[must_use = "nothing is scheduled until it is awaited"]
 pub struct ActivityFuture<A: Activity> {
-    state: State<A>,
+    state: CallState<A>,
     _only: WorkflowOnly,
 }
 
-enum State<A: Activity> {
+enum CallState<A: Activity> {
     New(ActivityCall<A>),
     Running(Pending),
     Done,
@@ -33,7 +33,7 @@ impl<A: Activity> IntoFuture for ActivityCall<A> {
     type IntoFuture = ActivityFuture<A>;
 
     fn into_future(self) -> ActivityFuture<A> {
-        ActivityFuture { state: State::New(self), _only: PhantomData }
+        ActivityFuture { state: CallState::New(self), _only: PhantomData }
     }
 }
 
@@ -41,20 +41,20 @@ impl<A: Activity> Future for ActivityFuture<A> {
     type Output = Result<A::Output, A::Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let State::New(_) = &self.state {
+        if let CallState::New(_) = &self.state {
             let core = current_for::<A>("awaited");
             if core.take_cancellation(core.scope()) {
-                self.state = State::Done;
+                self.state = CallState::Done;
                 return Poll::Ready(Err(cancelled_before::<A>().into()));
             }
-            let State::New(call) = std::mem::replace(&mut self.state, State::Done) else { unreachable!() };
+            let CallState::New(call) = std::mem::replace(&mut self.state, CallState::Done) else { unreachable!() };
             let id = schedule(&core, call);
-            self.state = State::Running(Pending::new(core, id, OnDrop::Cancel));
+            self.state = CallState::Running(Pending::new(core, id, OnDrop::Cancel));
         }
-        let State::Running(pending) = &mut self.state else { panic!("an activity was polled after it ended") };
+        let CallState::Running(pending) = &mut self.state else { panic!("an activity was polled after it ended") };
         let polled = poll_pending::<A>(pending, cx);
         if polled.is_ready() {
-            self.state = State::Done;
+            self.state = CallState::Done;
         }
         polled
     }

@@ -23,7 +23,7 @@ pub trait TypedFailure: Debug + Send + Sized + 'static {
     fn from_parts(variant: &str, details: &[raw::Payload]) -> Option<Result<Self, DecodeError>>;
 }
 
-/// What a typed failure is on the wire.
+/// A typed failure as it crosses the wire.
 pub struct FailureParts {
     /// The failure's type.
     pub variant: &'static str,
@@ -48,7 +48,7 @@ impl FailureParts {
     }
 }
 
-/// What an error says: as `Display` has it, or else as `Debug`. The method of the reference wins where both are there.
+/// The text of an error: by `Display`, or else by `Debug`. The method of the reference takes precedence where both exist.
 pub struct Said<'a, E>(pub &'a E);
 
 /// The text of an error that has `Display`.
@@ -120,7 +120,7 @@ impl Failure {
     }
 }
 
-/// Why an activity that returns an error of its own did not succeed. It has all methods of [`ActivityFailure`].
+/// The error of calling an activity that returns an error type of its own. Has all methods of [`ActivityFailure`].
 ///
 /// ```
 /// use everloop::{CallError, prelude::*};
@@ -253,7 +253,7 @@ impl<E: TypedFailure> CallErrorType for CallError<E> {
     }
 }
 
-/// What the caller of an activity that returns `Self` gets in place of a result.
+/// The error that the caller receives of an activity that returns `Self`.
 pub trait Fails<const TYPED: bool> {
     type CallError;
 }

@@ -60,7 +60,7 @@ impl AsyncActivityHandle {
         self.client.connection().call(request).await.map(drop).map_err(over)
     }
 
-    /// Says that the activity stopped because it was asked to.
+    /// Reports that the activity stopped because of its cancellation.
     pub async fn cancelled(&self, details: Payloads) -> Result<(), HandleError> {
         let mut request = RespondActivityTaskCanceledRequest {
             task_token: self.token.0.clone(),
@@ -73,7 +73,7 @@ impl AsyncActivityHandle {
         self.client.connection().call(request).await.map(drop).map_err(over)
     }
 
-    /// Says that the activity is alive. Answers why it should stop, if it should.
+    /// Reports that the activity is alive. Returns the reason why it should stop, if it should.
     pub async fn heartbeat(&self, details: Payloads) -> Result<Option<ActivityCancelReason>, HandleError> {
         let mut request = RecordActivityTaskHeartbeatRequest {
             task_token: self.token.0.clone(),

@@ -1,4 +1,4 @@
-//! Where a client connects to.
+//! The addresses that a client connects to.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ pub(super) enum Address {
     Server { authority: String, tls: Option<bool> },
 }
 
-/// What an address may look like, for error messages.
+/// The accepted forms of an address, for error messages.
 const FORMS: &str = "write `memory:`, `sqlite:PATH`, either with `?clock=skipping`, `http://HOST:PORT`, \
                      `https://HOST:PORT` or `HOST:PORT`";
 
@@ -63,7 +63,7 @@ impl Address {
     }
 }
 
-/// What was probably meant, if it is an engine in this process.
+/// The address of an engine in this process that was probably meant.
 fn meant(text: &str) -> Option<String> {
     let is_file = [".db", ".sqlite", ".sqlite3"].iter().any(|ending| text.ends_with(ending));
     if let Some(path) = text.strip_prefix("file:") {
@@ -79,7 +79,7 @@ fn meant(text: &str) -> Option<String> {
 
 /// The address with the scheme that is nearest, if what stands before its colon is none and nearly one.
 fn misspelt(text: &str) -> Option<String> {
-    /// Of other programs' addresses, and what they are here.
+    /// The addresses of other programs, and their forms here.
     const OTHERS: [(&str, &str); 4] =
         [("grpc", "http"), ("temporal", "http"), ("sqlite3", "sqlite"), ("mem", "memory")];
     let (scheme, rest) = text.split_once(':')?;

@@ -42,10 +42,10 @@ const HEALTHY: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    pub(super) inner: Arc<Inner>,
+    pub(super) inner: Arc<ClientState>,
 }
 
-pub(crate) struct Inner {
+pub(crate) struct ClientState {
     pub(super) connection: Connection,
     pub(super) capabilities: Capabilities,
     pub(super) namespace: String,
@@ -58,12 +58,12 @@ pub(crate) struct Inner {
     pub(super) eager_workers: EagerWorkers,
     #[cfg(feature = "embedded")]
     pub(super) engine_clock: Option<EngineClock>,
-    /// Of a test environment.
+    /// The test environment's, if there is one.
     pub(super) failures: Option<Arc<FailureBoard>>,
 }
 
 impl Client {
-    pub(super) fn new(inner: Inner) -> Self {
+    pub(super) fn new(inner: ClientState) -> Self {
         Self { inner: Arc::new(inner) }
     }
 
@@ -72,7 +72,7 @@ impl Client {
         &self.inner.namespace
     }
 
-    /// What histories call this process.
+    /// The name of this process in histories.
     pub fn identity(&self) -> &str {
         &self.inner.identity
     }
@@ -114,7 +114,7 @@ impl Client {
 
     // ---- for the rest of the crate ----
 
-    /// Gives starts that name no queue this one, unless they have one. For test environments.
+    /// Sets the task queue of starts that name none, unless it was set before. For test environments.
     #[cfg(all(feature = "embedded", feature = "worker"))]
     pub(crate) fn default_task_queue(&self, name: &str) {
         self.inner.task_queue.get_or_init(|| name.to_owned());
@@ -128,7 +128,7 @@ impl Client {
         &self.inner.connection
     }
 
-    /// Where workers say that they take tasks of eager starts.
+    /// The workers of this client that take tasks of eager starts.
     pub(crate) fn eager_workers(&self) -> &EagerWorkers {
         &self.inner.eager_workers
     }

@@ -31,7 +31,7 @@ const HELD: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Connection {
     server: Server,
-    /// What every call carries.
+    /// The metadata of every call.
     metadata: MetadataMap,
     /// How long a call may take, with all its attempts.
     limit: Duration,
@@ -122,7 +122,7 @@ impl Connection {
                 }
                 Err(error) => error,
             };
-            // It waited long enough, only not by the server's own clock.
+            // The call has waited long enough, though not by the server's own clock.
             let is_held = sent.elapsed() >= HELD;
             if is_held && matches!(error.code, RpcCode::DeadlineExceeded | RpcCode::Cancelled) {
                 failing = None;
@@ -167,7 +167,7 @@ impl Connection {
     }
 }
 
-/// What an engine says whose store failed. It will not work again before it is opened anew.
+/// The error detail of an engine whose store failed. It does not work again before it is reopened.
 #[derive(Clone, PartialEq, Message)]
 struct ErrorInfo {
     #[prost(string, tag = "1")]
@@ -177,7 +177,7 @@ struct ErrorInfo {
 impl RpcError {
     pub(super) fn from_status(operation: &'static str, status: &Status) -> Self {
         let detail = rpc::Status::decode(status.details()).ok().and_then(|status| status.details.into_iter().next());
-        // Only the transport's own errors have a source. It calls its timer a cancellation, and a closed connection too.
+        // Only the transport's own errors have a source. The transport reports its timer as a cancellation, and a closed connection too.
         let is_late = |source: &(dyn Error + 'static)| causes(source).any(|cause| cause.is::<TimeoutExpired>());
         let (code, message) = match (status.code(), status.source()) {
             (_, Some(source)) if is_late(source) => (RpcCode::DeadlineExceeded, "no answer in time".to_owned()),
@@ -219,7 +219,7 @@ impl RpcError {
     }
 }
 
-/// What the server said, or why it was not reached, down to the last cause.
+/// The server's error, or the reason why it was not reached, down to the last cause.
 fn message(status: &Status) -> String {
     let Some(source) = status.source() else { return status.message().to_owned() };
     let mut message = String::new();

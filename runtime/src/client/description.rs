@@ -1,4 +1,4 @@
-//! What the server knows about a workflow.
+//! The server's description of a workflow.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use everloop_proto::temporal::api::workflowservice::v1::DescribeWorkflowExecutio
 use super::summary::WorkflowSummary;
 use crate::data::{Failure, Payloads, decode, limit_from_wire};
 
-/// What the server knows about a workflow. Everything a [`WorkflowSummary`] has, and more.
+/// The server's description of a workflow. Derefs to its [`WorkflowSummary`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkflowDescription {
     summary: WorkflowSummary,
@@ -76,17 +76,17 @@ impl PendingActivity<'_> {
         self.0.activity_type.as_ref().map(|kind| kind.name.as_str()).unwrap_or_default()
     }
 
-    /// Which attempt runs or comes next, counted from 1.
+    /// The number of the attempt that runs or comes next, from 1.
     pub fn attempt(&self) -> u32 {
         self.0.attempt.unsigned_abs()
     }
 
-    /// Why the last attempt did not succeed.
+    /// The failure of the last attempt.
     pub fn last_failure(&self) -> Option<Failure> {
         self.0.last_failure.clone().map(Failure::from_wire)
     }
 
-    /// What the last heartbeat said.
+    /// The details of the last heartbeat.
     pub fn heartbeat_details(&self) -> Payloads {
         Payloads::from_wire(self.0.heartbeat_details.clone())
     }
@@ -96,7 +96,7 @@ impl PendingActivity<'_> {
         self.0.next_attempt_schedule_time.and_then(|time| time.try_into().ok())
     }
 
-    /// Who ran it last.
+    /// The identity of the worker that ran it last.
     pub fn last_worker_identity(&self) -> &str {
         &self.0.last_worker_identity
     }

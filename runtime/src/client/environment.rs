@@ -1,4 +1,4 @@
-//! What the standard environment variables say.
+//! The standard environment variables.
 
 use super::error::ConnectError;
 use super::options::ClientBuilder;

@@ -69,7 +69,7 @@ from_task_failed!(ResultError, QueryError, UpdateError);
 /// Looks at the history of a workflow whose result is there.
 pub(crate) trait CheckResult: Send + Sync {
     /// # Errors
-    /// Why the history is not to be trusted.
+    /// The reason why the history is not to be trusted.
     fn check(&self, history: &History) -> Result<(), Box<Failure>>;
 }
 

@@ -37,7 +37,7 @@ impl Client {
     }
 }
 
-/// Where a handle's workflow is reached from.
+/// The place that a handle reaches its workflow from.
 pub trait Target: Clone + 'static {}
 
 impl Target for Client {}
@@ -114,7 +114,7 @@ impl<W, T: Clone> Clone for WorkflowHandle<W, T> {
     }
 }
 
-/// What it reaches.
+/// The workflow that it reaches.
 impl<W, T> fmt::Debug for WorkflowHandle<W, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (id, run_id) = (self.id(), self.run_id());
@@ -145,7 +145,7 @@ impl<W, T> WorkflowHandle<W, T> {
         self.run_id.as_deref().or(self.started_run_id.as_deref())
     }
 
-    /// What calls are for.
+    /// The execution that calls are for.
     pub(super) fn execution(&self) -> raw::WorkflowExecution {
         raw::WorkflowExecution {
             workflow_id: self.workflow_id.clone(),
@@ -153,7 +153,7 @@ impl<W, T> WorkflowHandle<W, T> {
         }
     }
 
-    /// Only the chain with this first run takes the call.
+    /// The first run of the chain that takes the call.
     pub(super) fn first_run_id(&self) -> String {
         self.started_run_id.clone().unwrap_or_default()
     }
@@ -177,7 +177,7 @@ impl<W> WorkflowHandle<W> {
         }
     }
 
-    /// Asks the workflow to cancel. It decides what to do about it: `result` says how it ended. Succeeds also when the
+    /// Requests the cancellation of the workflow. Its code decides how it ends, and `result` returns that. Succeeds also when the
     /// workflow has ended already.
     pub async fn cancel(&self) -> Result<(), HandleError> {
         let client = &self.target;
@@ -193,7 +193,7 @@ impl<W> WorkflowHandle<W> {
         cancelled.map(drop).map_err(|error| HandleError::from_rpc(&self.workflow_id, error))
     }
 
-    /// Ends the workflow at once, without asking it.
+    /// Ends the workflow at once. Its code is not run again.
     pub async fn terminate(&self, reason: impl Into<String>) -> Result<(), HandleError> {
         let client = &self.target;
         let request = TerminateWorkflowExecutionRequest {
@@ -208,7 +208,7 @@ impl<W> WorkflowHandle<W> {
         terminated.map(drop).map_err(|error| HandleError::from_rpc(&self.workflow_id, error))
     }
 
-    /// What the server knows about the workflow.
+    /// The server's description of the workflow.
     pub async fn describe(&self) -> Result<WorkflowDescription, HandleError> {
         let client = &self.target;
         let request = DescribeWorkflowExecutionRequest {
@@ -221,7 +221,7 @@ impl<W> WorkflowHandle<W> {
         Ok(WorkflowDescription::new(described))
     }
 
-    /// Everything that happened to the workflow so far.
+    /// The history of the workflow so far.
     pub async fn history(&self) -> Result<History, HandleError> {
         history::fetch(&self.target, self.execution()).await
     }

@@ -27,14 +27,14 @@ impl WorkflowHandle<Untyped> {
         Box::pin(signal(self.target.clone(), input)).await
     }
 
-    /// Asks a query by name.
+    /// Sends a query by name.
     pub async fn query<Output: Payload>(&self, name: impl Into<String>, input: Payloads) -> Result<Output, QueryError> {
         let input = MessageInput::new(self, name.into(), Ok(input.into_raw()));
         Box::pin(query(self.target.clone(), input, decode)).await
     }
 }
 
-/// What a message needs, whatever its kind.
+/// The content of a message of any kind.
 pub(super) struct MessageInput {
     pub(super) execution: raw::WorkflowExecution,
     pub(super) first_run_id: String,
@@ -167,7 +167,7 @@ async fn query<Output>(
     decode(&answer).map_err(|cause| QueryError::Decode { workflow_id, cause: DecodeError::Result(cause) })
 }
 
-/// Asks a second time when there is no answer in half of the time: a query is lost with the worker it was given to, and changes
+/// Sends the query a second time when half of the time has passed: a query is lost with the worker that took it, and changes
 /// nothing.
 async fn ask(client: &Client, request: QueryWorkflowRequest) -> Result<QueryWorkflowResponse, RpcError> {
     let connection = client.connection();

@@ -20,7 +20,7 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use super::address::Address;
-use super::client::{Client, Inner};
+use super::client::{Client, ClientState};
 use super::connection::{CALL, Connection, was_cut};
 use super::error::{ConnectError, RpcCode, RpcError};
 use super::failures::FailureBoard;
@@ -153,7 +153,7 @@ impl ClientBuilder {
         self
     }
 
-    /// What histories call this process; `PID@HOST` unless set.
+    /// The name of this process in histories; `PID@HOST` unless set.
     pub fn identity(mut self, name: impl Into<String>) -> Self {
         self.identity = Some(name.into());
         self
@@ -165,7 +165,7 @@ impl ClientBuilder {
         self
     }
 
-    /// What happens to payloads between conversion and the wire, here and in the workers of this client.
+    /// The codec of payloads between conversion and the wire, here and in the workers of this client.
     pub fn payload_codec(mut self, codec: impl PayloadCodec) -> Self {
         self.codec = Some(Arc::new(codec));
         self
@@ -193,7 +193,7 @@ impl ClientBuilder {
     /// How long a call may take, with all its attempts: ten seconds unless set. A call fails with
     /// [`RpcCode::DeadlineExceeded`](crate::client::RpcCode) or the last error when the server has been away or silent for this long.
     ///
-    /// It bounds every call that brings or asks something, such as a start, a signal or a description, and connecting itself.
+    /// The timeout bounds every call that sends or requests something, such as a start, a signal or a description, and connecting itself.
     /// Waiting has no limit: `result()` of a workflow, or of an update that was taken, goes on when the server is back. Put
     /// `tokio::time::timeout` around it to end it earlier. Workers give their own calls ten seconds at least.
     ///
@@ -224,7 +224,7 @@ impl ClientBuilder {
         duration.min(LONGEST)
     }
 
-    /// Whom to trust and what to show, on `https://` addresses. A `HOST:PORT` then counts as one.
+    /// The trusted certificates and the client's own, for `https://` addresses. A `HOST:PORT` then counts as one.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, options: TlsOptions) -> Self {
         self.tls = options.or(self.tls);
@@ -312,7 +312,7 @@ impl ClientBuilder {
             Err(status) if status.code() == Code::Unimplemented => Capabilities::default(),
             Err(status) => return Err(no_connection(&address, &status)),
         };
-        Ok(Client::new(Inner {
+        Ok(Client::new(ClientState {
             connection,
             capabilities,
             namespace: self.namespace,
@@ -341,7 +341,7 @@ fn endpoint(address: &Address, connect: Duration, keep_alive: Duration) -> Resul
         .keep_alive_while_idle(true))
 }
 
-/// Why the first call did not succeed, and what can be done about it.
+/// The error of the first call, with advice.
 fn no_connection(address: &Address, status: &Status) -> ConnectError {
     let cause = RpcError::from_status("GetSystemInfo", status);
     if let Some(advice) = status.source().and_then(|source| advice(address, source)) {
@@ -355,7 +355,7 @@ fn no_connection(address: &Address, status: &Status) -> ConnectError {
     }
 }
 
-/// What to do where TLS, or the lack of it, is the likely cause.
+/// The advice where TLS, or the lack of it, is the likely cause.
 fn advice(address: &Address, source: &(dyn Error + 'static)) -> Option<String> {
     match address {
         Address::Server { tls: Some(true), .. } => tls::advice(source),
@@ -375,7 +375,7 @@ impl IntoFuture for ClientBuilder {
     }
 }
 
-/// What every call carries.
+/// The metadata of every call.
 fn headers(
     namespace: &str,
     metadata: Vec<(String, String)>,
@@ -446,7 +446,7 @@ mod tests {
         let all = [("TEMPORAL_ADDRESS".into(), broken())];
         let refusal = Client::builder("memory:").all_variables(all.into_iter()).await.err().unwrap().to_string();
         assert_eq!(refusal, "`.env()`: the value of TEMPORAL_ADDRESS is not UTF-8 text; correct or unset it");
-        // Those of other programs are their own business.
+        // Variables of other programs are ignored.
         let all = [("OTHER".into(), broken()), (broken(), broken())];
         let refusal = Client::builder("memory:").all_variables(all.into_iter()).await.err();
         let refusal = refusal.map(|error| error.to_string()).unwrap_or_default();

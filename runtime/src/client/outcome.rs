@@ -19,7 +19,7 @@ use crate::tasks::SendFuture;
 use crate::workflow::Workflow;
 
 impl<W: Workflow> WorkflowHandle<W> {
-    /// Waits for the workflow to end, and gives what it returned.
+    /// Waits for the workflow to end, and returns its result.
     pub fn result(&self) -> SendFuture<Result<W::Output, ResultError>> {
         let handle = self.clone();
         Box::pin(async move {
@@ -30,7 +30,7 @@ impl<W: Workflow> WorkflowHandle<W> {
 }
 
 impl WorkflowHandle<Untyped> {
-    /// Waits for the workflow to end, and gives what it returned.
+    /// Waits for the workflow to end, and returns its result.
     pub fn result<Output: Payload>(&self) -> SendFuture<Result<Output, ResultError>> {
         let handle = self.clone();
         Box::pin(async move {
@@ -52,7 +52,7 @@ fn misfit(workflow_id: &str, cause: String) -> ResultError {
     ResultError::Decode { workflow_id: workflow_id.to_owned(), cause: DecodeError::Result(cause) }
 }
 
-/// What the last event of a run says.
+/// The meaning of the last event of a run.
 enum Ending {
     Result(raw::Payload),
     Error(ResultError),

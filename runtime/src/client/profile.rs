@@ -69,7 +69,7 @@ impl ClientBuilder {
     }
 }
 
-/// Where the file is when nobody says so.
+/// The default path of the file.
 fn usual_file(variable: Variables<'_>) -> Result<PathBuf, ConnectError> {
     let folder = if cfg!(windows) {
         variable("APPDATA").map(PathBuf::from)
@@ -119,7 +119,7 @@ impl Profile {
     }
 }
 
-/// What a variable is called in a profile.
+/// The name of a variable in a profile.
 fn key(variable: &str) -> String {
     let name = variable.trim_start_matches("TEMPORAL_").to_ascii_lowercase();
     match name.strip_prefix("tls_") {

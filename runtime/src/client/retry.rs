@@ -18,19 +18,19 @@ const ATTEMPTS: u32 = 10;
 #[derive(Debug, Clone)]
 pub(super) struct Retries {
     pauses: Pauses,
-    /// Those that count: an attempt that a busy server turned away does not.
+    /// The attempts that count: one that a busy server turned away does not.
     attempts: u32,
     /// How long the call may take in all, or `None` for a call that is repeated until the server is back.
     limit: Option<Duration>,
 }
 
 impl Retries {
-    /// Of a call that may take this long in all.
+    /// The retries of a call with this limit in all.
     pub(super) fn within(limit: Duration) -> Self {
         Self { pauses: Pauses::default(), attempts: 0, limit: Some(limit) }
     }
 
-    /// Of a call that is repeated for as long as the server is away.
+    /// The retries of a call that is repeated for as long as the server is away.
     pub(super) fn endless() -> Self {
         Self { pauses: Pauses::default(), attempts: 0, limit: None }
     }
@@ -127,7 +127,7 @@ mod tests {
         let pauses = std::iter::from_fn(|| retries.pause_after(&unavailable, Duration::ZERO, 0.5)).count();
         assert_eq!(pauses, 9, "the tenth attempt is the last one");
         assert_eq!(Retries::within(LIMIT).pause_after(&unavailable, LIMIT, 0.5), None);
-        // What is left bounds the pause, so that the last attempt still comes within the limit.
+        // The remaining time bounds the pause, so that the last attempt still comes within the limit.
         let nearly = LIMIT - Duration::from_millis(10);
         assert_eq!(Retries::within(LIMIT).pause_after(&unavailable, nearly, 0.5), Some(Duration::from_millis(5)));
         assert_eq!(Retries::within(LIMIT).pause_after(&error(RpcCode::NotFound), Duration::ZERO, 0.5), None);

@@ -17,7 +17,7 @@ use crate::embedded::Workflows;
 /// Histories may be long.
 const LARGEST_REPLY_BYTES: usize = 128 << 20;
 
-/// Where the workflow service is.
+/// The location of the workflow service.
 #[derive(Clone)]
 pub(crate) enum Server {
     /// Somewhere that messages travel to, encoded.
@@ -38,7 +38,7 @@ impl Server {
 
 /// A request of the workflow service, with the method it belongs to.
 pub(crate) trait Rpc: prost::Message + Clone + 'static {
-    /// What the server answers.
+    /// The server's response.
     type Reply: Send + 'static;
     /// The method, for error messages.
     const NAME: &'static str;

@@ -78,7 +78,7 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Where the engine is served; with the port it got, if that was 0.
+    /// The address that the engine is served on; with the assigned port, if that was 0.
     pub fn address(&self) -> SocketAddr {
         self.listening.address()
     }
@@ -95,7 +95,7 @@ impl fmt::Debug for Serving {
     }
 }
 
-/// Why an engine is not served.
+/// The reason why an engine is not served.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
@@ -130,7 +130,7 @@ pub enum ServeError {
     Refused {
         /// As it was given.
         address: SocketAddr,
-        /// What the system or the engine said.
+        /// The error of the system or the engine.
         reason: String,
     },
 }

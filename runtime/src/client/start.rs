@@ -24,20 +24,20 @@ use crate::raw;
 use crate::tasks::SendFuture;
 use crate::workflow::{Workflow, WorkflowCall};
 
-/// What happens when the id belonged to a workflow that has ended.
+/// The policy for a workflow id that belonged to a workflow that has ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkflowIdReusePolicy {
-    /// It may be used again.
+    /// The id may be used again.
     #[default]
     AllowDuplicate,
-    /// It may be used again unless that workflow completed.
+    /// The id may be used again unless that workflow completed.
     AllowDuplicateFailedOnly,
-    /// It may not be used again.
+    /// The id may not be used again.
     RejectDuplicate,
 }
 
-/// What happens when the id belongs to a running workflow.
+/// The policy for a workflow id that belongs to a running workflow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkflowIdConflictPolicy {
@@ -130,13 +130,13 @@ impl<W, Then> StartCall<W, Then> {
         self
     }
 
-    /// What happens when the id belonged to a workflow that has ended.
+    /// The policy for a workflow id that belonged to a workflow that has ended.
     pub fn id_reuse_policy(mut self, policy: WorkflowIdReusePolicy) -> Self {
         self.options.reuse = policy;
         self
     }
 
-    /// What happens when the id belongs to a running workflow.
+    /// The policy for a workflow id that belongs to a running workflow.
     pub fn id_conflict_policy(mut self, policy: WorkflowIdConflictPolicy) -> Self {
         self.options.conflict = policy;
         self

@@ -4,25 +4,25 @@ use std::fmt;
 
 use everloop_proto::temporal::api::enums::v1::WorkflowExecutionStatus;
 
-/// Whether a workflow runs, or how it ended.
+/// The status of a workflow: running, or how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkflowStatus {
-    /// It has not ended.
+    /// The workflow has not ended.
     Running,
-    /// It returned a value.
+    /// The workflow returned a value.
     Completed,
-    /// It returned an error.
+    /// The workflow returned an error.
     Failed,
-    /// It ended because it was asked to.
+    /// The workflow ended because of a cancellation.
     Cancelled,
-    /// It was ended without being asked.
+    /// The workflow was terminated from outside.
     Terminated,
-    /// It goes on in another run.
+    /// The workflow goes on in another run.
     ContinuedAsNew,
     /// A time limit passed.
     TimedOut,
-    /// It has not ended, and its tasks are held back.
+    /// The workflow has not ended, and its tasks are held back.
     Paused,
     /// Something that this version has no name for.
     Unknown,
@@ -44,7 +44,7 @@ impl WorkflowStatus {
         }
     }
 
-    /// Whether it can still do something.
+    /// Whether the workflow has not ended.
     pub fn is_open(self) -> bool {
         matches!(self, Self::Running | Self::Paused)
     }

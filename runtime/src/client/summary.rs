@@ -1,4 +1,4 @@
-//! What lists and descriptions tell about a workflow.
+//! The summary of a workflow, in lists and descriptions.
 
 use std::time::SystemTime;
 
@@ -32,12 +32,12 @@ impl WorkflowSummary {
         self.0.r#type.as_ref().map(|kind| kind.name.as_str()).unwrap_or_default()
     }
 
-    /// Where its tasks are polled.
+    /// The task queue.
     pub fn task_queue(&self) -> &str {
         &self.0.task_queue
     }
 
-    /// Whether it runs, or how it ended.
+    /// Its status.
     pub fn status(&self) -> WorkflowStatus {
         WorkflowStatus::from_wire(self.0.status)
     }

@@ -17,7 +17,7 @@ use super::variables::Variables;
 /// How long the two sides may take to agree.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Whom a client trusts and what it shows to servers: see [`ClientBuilder::tls`](crate::client::ClientBuilder::tls). All of it is text
+/// The certificates that a client trusts and its own: see [`ClientBuilder::tls`](crate::client::ClientBuilder::tls). All of it is text
 /// in PEM form.
 ///
 /// ```no_run
@@ -51,7 +51,7 @@ impl TlsOptions {
         self
     }
 
-    /// What the client shows when the server asks who it is: its certificate, with those between it and its CA, and the key.
+    /// The client's own certificate for servers that ask for one, with those between it and its CA, and its key.
     pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>, key_pem: impl Into<Vec<u8>>) -> Self {
         self.client_certificate = Some(pem.into());
         self.client_key = Some(key_pem.into());
@@ -181,7 +181,7 @@ fn certificates(pem: &[u8]) -> Result<(), String> {
     if readable.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(()) }
 }
 
-/// What to do about a connection with TLS that was not made; `None` if it was not for TLS.
+/// The advice about a failed connection with TLS; `None` if TLS is not the reason.
 pub(super) fn advice(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(error) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
         return Some(about(error).to_owned());

@@ -62,7 +62,7 @@ async fn warn_if_unpolled(client: &Client, task_queue: &str, kind: TaskQueueType
         task_queue_type: kind as i32,
         ..Default::default()
     };
-    // Only a hint: who may not ask gets none.
+    // Only a hint: a client without permission to ask gets none.
     let described = match client.connection().call(request).await {
         Ok(described) => described,
         Err(error) => return tracing::debug!(task_queue, %error, "whether the queue has a worker is not known"),

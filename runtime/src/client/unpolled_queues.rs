@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// A queue is neither looked at again nor warned about again before this has passed.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Which queues were looked at, and which were warned about.
+/// The queues that were checked, and those that were warned about.
 #[derive(Default)]
 pub(super) struct Unpolled {
     pub(super) looked_at: Recent,

@@ -85,7 +85,7 @@ impl<Output: 'static> UpdateCall<Output> {
         self
     }
 
-    /// What [`start`](Self::start) waits for.
+    /// The stage that [`start`](Self::start) waits for.
     pub fn wait_for(mut self, stage: UpdateStage) -> Self {
         self.options.stage = stage;
         self

@@ -34,7 +34,7 @@ impl RetryPolicy {
         self
     }
 
-    /// What each interval is multiplied with to give the next; at least 1.
+    /// The factor from one interval to the next; at least 1.
     pub const fn backoff_coefficient(mut self, coefficient: f64) -> Self {
         self.backoff_coefficient = Some(coefficient);
         self
@@ -181,7 +181,7 @@ impl ActivityOptions {
         self
     }
 
-    /// What cancelling does.
+    /// The effect of a cancellation.
     pub const fn cancellation_type(mut self, cancellation: ActivityCancellationType) -> Self {
         self.cancellation_type = Some(cancellation);
         self
@@ -211,10 +211,10 @@ impl ActivityOptions {
     }
 }
 
-/// What a worker says about the activities that its workflows call.
+/// The options that a worker sets for the activities that its workflows call.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WorkerActivityOptions {
-    /// Of single activities, by the name of their type.
+    /// Options of single activities, by the name of their type.
     pub(crate) overrides: BTreeMap<&'static str, ActivityOptions>,
     pub(crate) defaults: ActivityOptions,
 }

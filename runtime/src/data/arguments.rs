@@ -33,7 +33,7 @@ pub enum DecodeError {
         position: usize,
         /// As the function writes it.
         name: &'static str,
-        /// What did not fit.
+        /// The mismatch.
         cause: String,
     },
     /// The result is of another type.

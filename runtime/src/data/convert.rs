@@ -31,7 +31,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Payload for T {}
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct EncodeError {
-    /// What the value was to be, as in "argument 1 `purchase`"; empty where it has no name.
+    /// The role of the value, as in "argument 1 `purchase`"; empty where it has no name.
     pub place: String,
     /// The type of the value.
     pub type_name: &'static str,
@@ -41,7 +41,7 @@ pub struct EncodeError {
 }
 
 impl EncodeError {
-    /// Says what the value was to be.
+    /// Sets the role of the value.
     pub(crate) fn of(self, place: impl Into<String>) -> Self {
         Self { place: place.into(), ..self }
     }

@@ -35,7 +35,7 @@ pub(crate) fn delay_from_wire(delay: Option<Wire>) -> Option<Duration> {
 pub struct OptionError {
     /// The option's name.
     pub option: &'static str,
-    /// What is wrong, and what to write.
+    /// The problem, and the form that is accepted.
     pub problem: String,
 }
 

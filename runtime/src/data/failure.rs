@@ -11,7 +11,7 @@ use everloop_proto::timeline::is_error_type_named;
 
 use super::payloads::Payloads;
 
-/// Why an activity, a workflow or a handler did not succeed; causes are nested, outermost first.
+/// The failure of an activity, a workflow or a handler; causes are nested, outermost first.
 ///
 /// It mirrors the protocol's failure message, so nothing is lost between SDKs and languages: but for causes beyond
 /// [`CHAIN_MAX`](Self::CHAIN_MAX), which are counted.
@@ -19,13 +19,13 @@ use super::payloads::Payloads;
 pub struct Failure {
     /// In words.
     pub message: String,
-    /// Which SDK or server made it.
+    /// The SDK or server that made the failure.
     pub source: String,
-    /// Where it was made, if the maker says so.
+    /// The place in the code where it was made, if its maker reports one.
     pub stack_trace: String,
-    /// What led to it. Set by `causes` alone, which keeps the chain short.
+    /// The cause. Set by `causes` alone, which keeps the chain short.
     cause: Option<Box<Failure>>,
-    /// Which kind of failure, with what belongs to that kind.
+    /// The kind of failure, with the data of that kind.
     pub kind: FailureKind,
     /// Message and stack trace again, for failures that another SDK encoded as a whole.
     pub(crate) encoded_attributes: Option<crate::raw::Payload>,
@@ -48,7 +48,7 @@ pub enum FailureKind {
     },
     /// A time limit passed.
     Timeout {
-        /// Which one.
+        /// The time limit.
         timeout_type: TimeoutType,
         /// The last heartbeat's details.
         last_heartbeat_details: Payloads,
@@ -71,7 +71,7 @@ pub enum FailureKind {
         activity_type: String,
         /// Its id in the workflow.
         activity_id: String,
-        /// Why it was not tried again.
+        /// The reason why there was no further attempt.
         retry_state: RetryState,
         /// Event that scheduled it.
         scheduled_event_id: i64,
@@ -88,7 +88,7 @@ pub enum FailureKind {
         workflow_id: String,
         /// Its run id.
         run_id: String,
-        /// Why it was not tried again.
+        /// The reason why there was no further attempt.
         retry_state: RetryState,
     },
     /// A kind that this version has no name for, kept as it came.
@@ -97,7 +97,7 @@ pub enum FailureKind {
     Unspecified,
 }
 
-/// Which time limit passed.
+/// The time limit that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimeoutType {
@@ -113,7 +113,7 @@ pub enum TimeoutType {
     Unspecified,
 }
 
-/// Why there was no further attempt.
+/// The reason why there was no further attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryState {
@@ -135,7 +135,7 @@ pub enum RetryState {
     Unspecified,
 }
 
-/// What this SDK writes as the source of its failures.
+/// The source that this SDK writes into its failures.
 const SOURCE: &str = "everloop";
 
 impl Failure {
@@ -168,7 +168,7 @@ impl Failure {
         Self::new(message, FailureKind::Cancelled { details: Payloads::new() })
     }
 
-    /// What led to it.
+    /// The cause.
     pub fn cause(&self) -> Option<&Self> {
         self.cause.as_deref()
     }

@@ -31,7 +31,7 @@ pub(super) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, String
     })
 }
 
-/// Why a value is refused.
+/// The reason why a value is rejected.
 #[derive(Debug)]
 struct Refused(Box<Refusal>);
 
@@ -104,7 +104,7 @@ struct Check {
     keys: bool,
 }
 
-/// What the next value is directly in.
+/// The container that the next value is directly in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Around {
     Nothing,
@@ -196,7 +196,7 @@ impl Serializer for Check {
 
     #[inline]
     fn serialize_bytes(self, _: &[u8]) -> Result<(), Refused> {
-        // They become an array of numbers.
+        // Bytes become an array of numbers.
         self.deeper().map(drop)
     }
 

@@ -7,7 +7,7 @@ use crate::raw;
 
 /// Changes payloads on their way out and back in, as encryption and compression do.
 ///
-/// It sees every payload that leaves or enters this process: inputs, results, signal and query arguments, heartbeat and
+/// A codec processes every payload that leaves or enters this process: inputs, results, signal and query arguments, heartbeat and
 /// failure details. It runs outside the workflow, so it may be slow, random or call other services; `decode` must undo
 /// `encode`, also for payloads written by earlier versions, and leave alone what `encode` did not make.
 ///
@@ -60,7 +60,7 @@ pub struct PayloadCodecError(pub String);
 
 debug_as_display!(PayloadCodecError);
 
-/// What a codec makes of payloads.
+/// The future of a codec's output.
 pub(super) type Transformed<'a> =
     Pin<Box<dyn Future<Output = Result<Vec<raw::Payload>, PayloadCodecError>> + Send + 'a>>;
 

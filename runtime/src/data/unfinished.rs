@@ -1,6 +1,6 @@
-//! What becomes of handlers that still run when their workflow ends.
+//! Handlers that still run when their workflow ends.
 
-/// What to make of a signal or update handler that still runs when the workflow ends.
+/// The policy for a signal or update handler that still runs when the workflow ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnfinishedPolicy {

@@ -1,4 +1,4 @@
-//! What awaiting an activity gives when it did not succeed.
+//! The error of awaiting an activity.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ impl ActivityFailure {
         self.failure().is_cancelled()
     }
 
-    /// Which time limit passed, if one did.
+    /// The time limit that passed, if one did.
     pub fn timeout(&self) -> Option<TimeoutType> {
         match &self.cause()?.kind {
             FailureKind::Timeout { timeout_type, .. } => Some(*timeout_type),
@@ -48,12 +48,12 @@ impl ActivityFailure {
         self.failure().type_name()
     }
 
-    /// What the activity said.
+    /// The message of the activity's error.
     pub fn message(&self) -> &str {
         &self.cause().unwrap_or(self.failure()).message
     }
 
-    /// Why there was no further attempt.
+    /// The reason why there was no further attempt.
     pub fn retry_state(&self) -> RetryState {
         match &self.failure().kind {
             FailureKind::Activity { retry_state, .. } => *retry_state,
@@ -61,7 +61,7 @@ impl ActivityFailure {
         }
     }
 
-    /// What the activity failed with.
+    /// The failure that the activity returned.
     pub fn cause(&self) -> Option<&Failure> {
         self.failure().cause()
     }

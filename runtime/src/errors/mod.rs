@@ -1,4 +1,4 @@
-//! What user code returns when it does not succeed.
+//! The errors that user code returns.
 
 mod activity_failure;
 mod cancelled;
@@ -15,7 +15,7 @@ pub use cancelled::Cancelled;
 
 use crate::data::{Failure, FailureKind};
 
-/// Why a workflow, or one of its handlers, did not succeed. Every error converts into it, so `?` is all it takes.
+/// The error of a workflow or of one of its handlers. Every error converts into it, so `?` is all it takes.
 ///
 /// Returned from `#[run]` it fails the workflow, for good: its caller gets it. Where the error is a cancellation
 /// ([`Cancelled`](crate::Cancelled), or an activity that was cancelled) and the workflow was asked to cancel, the workflow ends as cancelled
@@ -35,7 +35,7 @@ use crate::data::{Failure, FailureKind};
 /// ```
 pub struct WorkflowError(Box<Failure>);
 
-/// What a `#[run]` method or a handler returns.
+/// The return type of a `#[run]` method or a handler.
 pub type WorkflowResult<T> = Result<T, WorkflowError>;
 
 impl WorkflowError {
@@ -44,7 +44,7 @@ impl WorkflowError {
         Self(Box::new(Failure::application("WorkflowError", message)))
     }
 
-    /// What the error is called in histories and by callers. The default is the last segment of the error's type.
+    /// The type name of the error in histories and for callers. The default is the last segment of the error's Rust type.
     pub fn type_name(mut self, name: impl Into<String>) -> Self {
         if let FailureKind::Application { type_name, .. } = &mut self.0.kind {
             *type_name = name.into();
@@ -91,7 +91,7 @@ impl<E: std::error::Error + 'static> From<E> for WorkflowError {
     }
 }
 
-/// Why an activity did not succeed. Every error converts into it and is tried again as the retry policy says.
+/// The error of an activity. Every error converts into it and is retried according to the retry policy.
 ///
 /// ```
 /// use everloop::{ActivityError, ActivityResult};
@@ -107,7 +107,7 @@ impl<E: std::error::Error + 'static> From<E> for WorkflowError {
 /// ```
 pub struct ActivityError(Box<Failure>);
 
-/// What an activity returns.
+/// The return type of an activity.
 pub type ActivityResult<T> = Result<T, ActivityError>;
 
 impl ActivityError {
@@ -131,7 +131,7 @@ impl ActivityError {
         Self(Box::new(Failure::cancelled("the activity was cancelled")))
     }
 
-    /// What the error is called in histories, by callers and in `non_retryable_error_types`. The default is the last segment
+    /// The type name of the error in histories, for callers and in `non_retryable_error_types`. The default is the last segment
     /// of the error's type.
     pub fn type_name(mut self, name: impl Into<String>) -> Self {
         if let FailureKind::Application { type_name, .. } = &mut self.0.kind {

@@ -1,4 +1,4 @@
-//! How a workflow ends: the command that comes last.
+//! The end of a workflow: the last command.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use super::operations::Compared;
 use crate::errors::WorkflowError;
 use crate::raw;
 
-/// How the workflow ends.
+/// The kinds of ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndCommand {
     Complete,

@@ -1,4 +1,4 @@
-//! Why a workflow task cannot be completed.
+//! The reasons why a workflow task cannot be completed.
 
 use everloop_proto::temporal::api::enums::v1::WorkflowTaskFailedCause;
 
@@ -11,7 +11,7 @@ use crate::data::{DecodeError, Failure};
 const ADVICE: &str = "the workflow's code has changed since the history was recorded, or depends on something that differs \
      between runs (clock, random numbers, the order of a hash map): run this workflow with the code that recorded it";
 
-/// Why a history cannot be replayed against this workflow code.
+/// The reason why a history cannot be replayed against this workflow code.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum ReplayError {
     /// The code asked for something else than it did when the history was recorded.
@@ -55,7 +55,7 @@ impl ReplayError {
     }
 }
 
-/// Why a workflow task fails. The workflow itself goes on: the server offers the task again, so that a fix can be deployed.
+/// The reason why a workflow task fails. The workflow itself goes on: the server offers the task again, so that a fix can be deployed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum TaskFailure {
     #[error(transparent)]

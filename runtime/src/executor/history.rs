@@ -39,7 +39,7 @@ pub(super) enum Next {
     Live { inputs: Vec<Input>, start: TaskStart },
     /// Neither: the remaining events belong to no task yet.
     End,
-    /// Where the task ends is on a later page.
+    /// The end of the task is on a later page.
     NeedHistory,
 }
 

@@ -24,7 +24,7 @@ pub struct WorkflowInfo {
     pub continued_run_id: Option<String>,
     /// Its type's name.
     pub workflow_type: String,
-    /// Where its tasks are polled.
+    /// The task queue.
     pub task_queue: String,
     /// Counted from 1.
     pub attempt: u32,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub(crate) struct ScopeId(u64);
 
 #[derive(Default)]
-struct Scope {
+struct CancellationScope {
     parent: Option<ScopeId>,
     /// How many scopes have this one as their parent.
     children: usize,
@@ -22,7 +22,7 @@ struct Scope {
 }
 
 pub(super) struct Scopes {
-    scopes: BTreeMap<ScopeId, Scope>,
+    scopes: BTreeMap<ScopeId, CancellationScope>,
     next: u64,
 }
 
@@ -33,7 +33,7 @@ impl Scopes {
     pub(super) const NONE: ScopeId = ScopeId(u64::MAX);
 
     pub(super) fn new() -> Self {
-        Self { scopes: BTreeMap::from([(Self::ROOT, Scope::default())]), next: 1 }
+        Self { scopes: BTreeMap::from([(Self::ROOT, CancellationScope::default())]), next: 1 }
     }
 
     pub(super) fn add(&mut self, parent: Option<ScopeId>) -> ScopeId {
@@ -42,7 +42,7 @@ impl Scopes {
         if let Some(parent) = parent.and_then(|parent| self.scopes.get_mut(&parent)) {
             parent.children += 1;
         }
-        self.scopes.insert(id, Scope { parent, ..Scope::default() });
+        self.scopes.insert(id, CancellationScope { parent, ..CancellationScope::default() });
         id
     }
 
@@ -72,7 +72,8 @@ impl Scopes {
     /// Removes a scope, and those above it that only stayed for it.
     fn forget(&mut self, id: ScopeId) {
         let mut next = Some(id);
-        while let Some(Scope { parent, children, .. }) = next.take().and_then(|id| self.scopes.remove(&id)) {
+        while let Some(CancellationScope { parent, children, .. }) = next.take().and_then(|id| self.scopes.remove(&id))
+        {
             if children > 0 {
                 for scope in self.scopes.values_mut().filter(|scope| scope.parent == Some(id)) {
                     scope.parent = parent;
@@ -132,7 +133,7 @@ impl Scopes {
         self.upward(inner).any(|scope| scope.0 == outer)
     }
 
-    fn upward(&self, id: ScopeId) -> impl Iterator<Item = (ScopeId, &Scope)> {
+    fn upward(&self, id: ScopeId) -> impl Iterator<Item = (ScopeId, &CancellationScope)> {
         let find = |id: ScopeId| self.scopes.get(&id).map(|scope| (id, scope));
         std::iter::successors(find(id), move |(_, scope)| scope.parent.and_then(find))
     }

@@ -42,18 +42,19 @@ pub(crate) struct RegisteredActivity {
     pub(crate) run: Arc<Run>,
 }
 
-/// What a worker can run. `#[activities]` fills it.
+/// The workflows and activities that a worker can run. `#[activities]` fills it.
 #[derive(Default)]
 pub struct Registry {
     pub(crate) workflows: BTreeMap<&'static str, Arc<dyn Definition>>,
     pub(crate) activities: BTreeMap<&'static str, RegisteredActivity>,
-    /// Of a test environment.
+    /// The test environment's, if there is one.
     pub(crate) mocks: Option<Arc<Mocks>>,
-    /// What was registered twice under one name, `workflow` or `activity`, and the name.
+    /// Duplicate registrations: `workflow` or `activity`, and the name.
     pub(crate) duplicates: Vec<(&'static str, &'static str)>,
 }
 
-/// What runs in place of registered activities, in all workers of a test environment. Workers see what is added while they run.
+/// The mocks that run in place of registered activities, in all workers of a test environment. Workers see mocks
+/// that are added while they run.
 #[derive(Default)]
 pub(crate) struct Mocks(watch::Sender<BTreeMap<&'static str, RegisteredActivity>>);
 

@@ -63,19 +63,19 @@ impl ActivityEnvironment {
         Self { info, last_details: Payloads::new(), cancel, shutdown: CancellationToken::new(), beats: Arc::default() }
     }
 
-    /// Which attempt it is, counted from 1.
+    /// The number of the attempt, from 1.
     pub fn attempt(mut self, attempt: u32) -> Self {
         self.info.attempt = attempt;
         self
     }
 
-    /// What the activity knows of itself.
+    /// The info that the activity sees.
     pub fn info(mut self, change: impl FnOnce(&mut ActivityInfo)) -> Self {
         change(&mut self.info);
         self
     }
 
-    /// What the last heartbeat of an earlier attempt recorded.
+    /// The details of the last heartbeat of an earlier attempt.
     ///
     /// # Panics
     /// If the details cannot be serialized.
@@ -90,7 +90,7 @@ impl ActivityEnvironment {
     /// Runs an activity function.
     ///
     /// # Errors
-    /// What the activity returns.
+    /// The error that the activity returns.
     pub async fn run<A: FunctionActivity>(&self, call: ActivityCall<A>) -> Result<A::Output, ActivityErrorOf<A>> {
         A::execute_activity(self.context::<A>(), call.args).await.map_err(A::Error::receive)
     }
@@ -98,7 +98,7 @@ impl ActivityEnvironment {
     /// Runs an activity method on its value.
     ///
     /// # Errors
-    /// What the activity returns.
+    /// The error that the activity returns.
     pub async fn run_on<A: MethodActivity>(
         &self,
         shared: &Arc<A::Shared>,
@@ -107,12 +107,12 @@ impl ActivityEnvironment {
         A::execute_activity(shared.clone(), self.context::<A>(), call.args).await.map_err(A::Error::receive)
     }
 
-    /// Tells the activity to stop, now or as soon as it runs.
+    /// Cancels the activity, now or as soon as it runs.
     pub fn cancel(&self, reason: ActivityCancelReason) {
         self.cancel.send_replace(Some(reason));
     }
 
-    /// Tells the activity that its worker stops.
+    /// Notifies the activity that its worker stops.
     pub fn shut_down_worker(&self) {
         self.shutdown.cancel();
     }

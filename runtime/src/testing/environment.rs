@@ -178,7 +178,7 @@ impl WorkflowEnvironment {
         let mut idle = Idle::default();
         let reported = self.board.count();
         loop {
-            // What is under way may take long, and what the condition asks about may be none of the engine's business.
+            // The work under way may take long, and the condition may depend on something that the engine does not know.
             let now = tokio::time::timeout(ASKED_EVERY, &mut settled).await.ok();
             if now.is_some() {
                 settled.set(stepper.settled());
@@ -213,12 +213,12 @@ impl WorkflowEnvironment {
         self.clock.now()
     }
 
-    /// How far time has jumped in all.
+    /// The time that was skipped in all.
     pub fn time_skipped(&self) -> Duration {
         self.clock.skipped()
     }
 
-    /// Why time moves, or does not: locks with their takers, what is under way, the next deadlines.
+    /// Explains whether time moves: locks with their holders, the work under way, the next deadlines.
     pub fn explain_time(&self) -> String {
         self.clock.explain_time()
     }

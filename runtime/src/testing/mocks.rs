@@ -1,4 +1,4 @@
-//! What stands in for activities in tests.
+//! Mocks of activities in tests.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::activity::{Activity, ActivityErrorOf, CallErrorType};
 use crate::registry::{RegisteredActivity, encode_result};
 use crate::tasks::SendFuture;
 
-/// What stands in for an activity in a test: a function of its arguments that gives its result.
+/// A mock of an activity in a test: a function of its arguments that returns its result.
 #[diagnostic::on_unimplemented(
     message = "this mock does not fit its activity",
     label = "expected a function from `{Args}` to `async {{ Result<{Output}, {Error}> }}`",

@@ -28,7 +28,7 @@ pub(super) const LARGEST_PAGE: usize = 256;
 pub struct PlayedTask {
     /// The WorkflowTaskStarted event that it was done for.
     pub started_event_id: i64,
-    /// What the workflow asked for.
+    /// The commands of the workflow.
     pub commands: Vec<Command>,
     /// Acceptances and outcomes of updates, which are ordered by some of the commands.
     pub messages: Vec<Message>,
@@ -97,10 +97,10 @@ pub(super) fn replay_pages(
     }
 }
 
-/// Does each task of a history that it has completed: with the events that are new, in pages that end after so many events
+/// Runs each completed task of a history again: with the events that are new, in pages that end after so many events
 /// of the history, and after forgetting everything before each task that is listed in `evictions`, counted from 0.
 ///
-/// That kind and id of the commands are those of history is checked on the way, that their contents are is not.
+/// Checks the kinds and ids of the commands against history, and not their contents.
 pub(crate) fn live(
     definition: &Arc<dyn Definition>,
     history: &History,
@@ -175,7 +175,7 @@ fn deliver(
     Err("there are no events".to_owned())
 }
 
-/// Where the outputs of each completed task are: its WorkflowTaskCompleted and the events born of its commands.
+/// The ranges of the outputs of each completed task: its WorkflowTaskCompleted and the events of its commands.
 fn outputs(events: &[HistoryEvent]) -> Vec<Range<usize>> {
     let completed = EventType::WorkflowTaskCompleted as i32;
     let starts = (0..events.len()).filter(|index| events[*index].event_type == completed);

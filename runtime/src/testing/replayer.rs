@@ -32,13 +32,13 @@ pub struct Replayer {
 /// A history that does not fit the workflow code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayFailure {
-    /// Of the history; empty if that could not be read.
+    /// The workflow id of the history; empty if that could not be read.
     pub workflow_id: String,
-    /// Of the history.
+    /// The run id of the history.
     pub run_id: String,
-    /// Of the history.
+    /// The workflow type of the history.
     pub workflow_type: String,
-    /// Which event differs, what the code issued instead and where, and what to do.
+    /// The event that differs, the command that the code issued instead, its line, and advice.
     pub message: String,
 }
 

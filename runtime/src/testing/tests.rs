@@ -1,4 +1,4 @@
-//! What a test of a user sees.
+//! The test kit, as users' tests see it.
 
 mod failing;
 mod updates;
@@ -278,7 +278,7 @@ fn bytes_that_are_no_history_are_told_from_a_history_that_differs() {
     assert!(unknown.ends_with("the workflow type was not added to the replayer; there are: Order"), "{unknown}");
 }
 
-/// Asks for the same activity in an order that a hash map decides on.
+/// Calls activities in the order of a hash map.
 #[workflow]
 #[derive(Default)]
 struct Hashed {}
@@ -413,7 +413,7 @@ async fn a_history_replays_inside_a_tokio_task() {
     Replayer::new().workflow::<Talks>().replay(&history).unwrap();
 }
 
-/// Asks for an activity that no engine accepts.
+/// Calls an activity that no engine accepts.
 #[workflow]
 #[derive(Default)]
 struct Refused {}
@@ -481,7 +481,7 @@ async fn a_start_without_a_queue_runs_on_that_of_the_first_worker() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_runs_takes_the_mocks_that_are_added() {
     let env = WorkflowEnvironment::start().await.unwrap();
-    // It has no activities when it begins.
+    // The worker has no activities when it begins.
     let worker = env.worker("test").workflow::<PassesOn>().build().unwrap();
     let story = async {
         let waiting = env.client().start(PassesOn::run(1)).await.unwrap();

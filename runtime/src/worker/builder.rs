@@ -71,63 +71,63 @@ impl WorkerBuilder {
         self
     }
 
-    /// How many idle workflows are kept in memory between their tasks; 1000 unless set. With 0 each task replays.
+    /// The number of idle workflows that are kept in memory between their tasks; 1000 unless set. With 0 each task replays.
     pub fn max_cached_workflows(mut self, count: usize) -> Self {
         self.options.max_cached_workflows = count;
         self
     }
 
-    /// How many threads run workflow code; one for every two cores unless set. Code that blocks its thread holds up the other
+    /// The number of threads that run workflow code; one for every two cores unless set. Code that blocks its thread holds up the other
     /// workflows of that thread, until it is given up after the [deadlock timeout](Self::deadlock_timeout).
     pub fn workflow_threads(mut self, count: usize) -> Self {
         self.options.workflow_threads = count;
         self
     }
 
-    /// How many workflow tasks are under way at the same time; 100 unless set. With 1, a task may be polled while the one
+    /// The number of workflow tasks under way at the same time; 100 unless set. With 1, a task may be polled while the one
     /// before is under way, and waits for it.
     pub fn max_concurrent_workflow_tasks(mut self, count: usize) -> Self {
         self.options.max_workflow_tasks = count;
         self
     }
 
-    /// How many activities run at the same time; 100 unless set.
+    /// The number of activities that run at the same time; 100 unless set.
     pub fn max_concurrent_activities(mut self, count: usize) -> Self {
         self.options.max_activities = count;
         self
     }
 
-    /// How many of them may block a thread (`fn` instead of `async fn`); 100 unless set.
+    /// The number of activities that may block a thread (`fn` instead of `async fn`) at the same time; 100 unless set.
     pub fn max_concurrent_blocking_activities(mut self, count: usize) -> Self {
         self.options.max_blocking_activities = count;
         self
     }
 
-    /// How many activities the server starts from this queue each second, for all its workers together.
+    /// The number of activities that the server starts from this queue each second, for all its workers together.
     pub fn max_task_queue_activities_per_second(mut self, limit: f64) -> Self {
         self.options.max_activities_per_second = Some(limit);
         self
     }
 
-    /// How many polls for workflow tasks are open at the same time (as many again for cached workflows); 4 unless set.
+    /// The number of open polls for workflow tasks (as many again for cached workflows); 4 unless set.
     pub fn workflow_pollers(mut self, count: usize) -> Self {
         self.options.workflow_pollers = count;
         self
     }
 
-    /// How many polls for activities are open at the same time; 4 unless set.
+    /// The number of open polls for activities; 4 unless set.
     pub fn activity_pollers(mut self, count: usize) -> Self {
         self.options.activity_pollers = count;
         self
     }
 
-    /// How long workflow code may run without waiting before its task fails; 2 s unless set, off under a debugger.
+    /// The time that workflow code may run without waiting before its task fails; 2 s unless set, off under a debugger.
     pub fn deadlock_timeout(mut self, limit: Duration) -> Self {
         self.options.deadlock_timeout = Some(limit);
         self
     }
 
-    /// How long activities may go on when the worker stops, before they are cancelled; no time unless set.
+    /// The time that activities may go on when the worker stops, before they are cancelled; none unless set.
     pub fn graceful_shutdown_timeout(mut self, limit: Duration) -> Self {
         self.options.graceful_shutdown_timeout = limit;
         self
@@ -140,7 +140,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// WorkerOptions of all activities that this worker's workflows call, where neither the call nor the activity's attribute says
+    /// Options of all activities that this worker's workflows call, where neither the call nor the activity's attribute says
     /// otherwise. See [`ActivityOptions`] for the order.
     pub fn activity_defaults(mut self, defaults: ActivityOptions) -> Self {
         self.options.activity_options.defaults = defaults;

@@ -1,9 +1,9 @@
-//! Why a worker is not built, or stops.
+//! The errors of building a worker, and of running it.
 
 use crate::client::{RpcCode, RpcError};
 use crate::data::OptionError;
 
-/// Why a worker was not built.
+/// The reason why a worker was not built.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -46,7 +46,7 @@ pub enum BuildError {
 
 debug_as_display!(BuildError);
 
-/// Why a worker stopped by itself.
+/// The reason why a worker stopped by itself.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
@@ -68,7 +68,7 @@ pub enum WorkerError {
 
 debug_as_display!(WorkerError);
 
-/// What the server did, and what to do about it.
+/// The error of the server, with advice.
 fn refused(error: &RpcError) -> String {
     use RpcCode::{InvalidArgument, NotFound, PermissionDenied, Unauthenticated};
     match error.code {

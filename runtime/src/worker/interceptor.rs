@@ -5,7 +5,7 @@ use crate::data::{Failure, Headers};
 
 /// Sees what a worker's workflows and activities are called with, and adds headers to what workflows call.
 ///
-/// It runs outside workflow code, once for what really happens and never for a replay: it may read clocks and send spans.
+/// An interceptor runs outside workflow code, once for each real event and never for a replay: it may read clocks and send spans.
 /// Each method does nothing unless it is written.
 ///
 /// ```
@@ -55,6 +55,6 @@ pub struct CallingWorkflow<'a> {
     pub run_id: &'a str,
     /// The workflow type's name.
     pub workflow_type: &'a str,
-    /// What it was started with.
+    /// The headers of its start.
     pub headers: &'a Headers,
 }

@@ -94,7 +94,7 @@ pub(super) struct IdleRun {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct IdlePeriod(pub(super) u64);
 
-/// What happens to a run whose task the server did not accept as it is.
+/// The fate of a run whose task the server did not accept as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Undo {
     /// The worker does not know what the server did with the task: drop the run.

@@ -1,4 +1,4 @@
-//! What a test environment learns from its workers.
+//! Notifications of workers to their test environment.
 
 use std::sync::Arc;
 

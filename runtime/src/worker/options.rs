@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::data::WorkerActivityOptions;
 
-/// How a worker works. The builder's methods say what each of them means.
+/// The options of a worker. The builder's methods document each of them.
 #[derive(Debug, Clone)]
 pub(super) struct WorkerOptions {
     pub(super) max_cached_workflows: usize,

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{Backoff, RpcCode, RpcError};
 
-/// What the pollers of a worker know of the server.
+/// The state of the server as the pollers of a worker see it.
 #[derive(Default)]
 pub(super) struct ServerState {
     is_away: AtomicBool,

@@ -1,11 +1,11 @@
-//! Why the server has no answer to something that a worker polled.
+//! The reason why a response to a polled task did not reach the server.
 
 use everloop_proto::temporal::api::enums::v1::WorkflowTaskFailedCause;
 
 use crate::client::{RpcCode, RpcError};
 use crate::data::{Failure, FailureKind, PayloadCodecError};
 
-/// Why the server has no answer to something that a worker polled.
+/// The reason why a response to a polled task did not reach the server.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendError {
     #[error(transparent)]
@@ -21,12 +21,12 @@ pub(super) enum SendError {
 }
 
 impl SendError {
-    /// Whether the server no longer waits for the answer.
+    /// Whether the server no longer waits for the response.
     pub(super) fn is_unwanted(&self) -> bool {
         matches!(self, Self::Rpc(error) if error.code == RpcCode::NotFound)
     }
 
-    /// Whether the answer was not sent, and never will be, as long as it stays as it is.
+    /// Whether the response can never be sent as it is.
     pub(super) fn is_unsendable(&self) -> bool {
         match self {
             Self::Rpc(error) => error.is_too_large(),
@@ -34,7 +34,7 @@ impl SendError {
         }
     }
 
-    /// Whether the answer is too large. A codec may succeed next time; the size of a message stays.
+    /// Whether the response is too large. A codec may succeed next time; the size of a message stays.
     pub(super) fn is_about_size(&self) -> bool {
         matches!(self, Self::Rpc(_) | Self::TooLarge(_)) && self.is_unsendable()
     }

@@ -13,9 +13,9 @@ use super::link::ServerLink;
 use super::send_error::SendError;
 use crate::data::{Failure, FailureKind};
 
-/// Answers above this size are left out of a completion that is too large.
+/// Results of queries above this size are left out of a completion that is too large.
 const LARGE_ANSWER_BYTES: usize = 64 << 10;
-/// Of the message of a failure that cannot be sent, this much is kept.
+/// The length to which the message of a failure that cannot be sent is cut.
 const KEPT_MESSAGE_BYTES: usize = 1 << 10;
 
 /// Returns a failure without the parts that may have prevented sending it: details, causes, stack, most of a long message.

@@ -230,7 +230,7 @@ fn log_end_of_poller(ended: Result<Result<(), RpcError>, JoinError>) {
     }
 }
 
-/// Gives up blocked threads until too many runs block one.
+/// Abandons blocked threads until too many runs block one.
 async fn watchdog(shell: &Shell) -> usize {
     loop {
         sleep(WATCHDOG_INTERVAL).await;

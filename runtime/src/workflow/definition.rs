@@ -1,4 +1,4 @@
-//! What `#[workflow]` implements, and the call that starts one.
+//! The traits that `#[workflow]` implements, and the call that starts a workflow.
 
 use std::rc::Rc;
 
@@ -20,7 +20,7 @@ pub trait Workflow: Sized + 'static {
     const NAME: &'static str;
     /// The inputs, as a tuple.
     type Args: 'static;
-    /// What it gives its caller.
+    /// The type of the result.
     type Output: 'static;
     #[doc(hidden)]
     const ARGUMENTS: &'static dyn Arguments<Self::Args>;
@@ -56,7 +56,7 @@ impl<W: Default> InitialState for W {
 
 /// A workflow with its arguments, made by calling its `run`: `OneClickBuy::run(purchase)`.
 ///
-/// It is plain data; a client starts it.
+/// A call is plain data; a client starts it.
 #[must_use = "a call does nothing until it is handed to a client"]
 pub struct WorkflowCall<W: Workflow> {
     pub(crate) args: W::Args,

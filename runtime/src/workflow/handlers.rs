@@ -30,7 +30,7 @@ pub(crate) struct UpdateHandler<W> {
 
 type QueryHandler<W> = Box<dyn Fn(&Rc<W>, Inputs<'_>) -> Result<raw::Payload, WorkflowError> + Send + Sync>;
 
-/// What a workflow's messages run. The expansion adds one line for each handler.
+/// The handlers of a workflow's messages. The expansion adds one line for each.
 pub struct Handlers<W> {
     pub(crate) signals: BTreeMap<&'static str, SignalHandler<W>>,
     pub(crate) queries: BTreeMap<&'static str, QueryHandler<W>>,

@@ -8,6 +8,6 @@ pub struct Message<Args: 'static, Output> {
     pub name: &'static str,
     /// Its inputs.
     pub arguments: &'static dyn Arguments<Args>,
-    /// What it answers.
+    /// Its result.
     pub output: Codec<Output>,
 }

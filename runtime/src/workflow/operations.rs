@@ -126,7 +126,7 @@ pub fn now() -> SystemTime {
 /// Waits until a condition holds. It is asked at once, then after every step of the workflow, and again when its turn to go
 /// on comes: when the wait is over, the condition is true.
 ///
-/// It may read anything (fields, [`now`], [`all_handlers_finished`]) and must change nothing. To wait for one field,
+/// The condition may read anything (fields, [`now`], [`all_handlers_finished`]) and must change nothing. To wait for one field,
 /// [`State::wait`](crate::State::wait) costs less.
 ///
 /// # Errors
@@ -259,7 +259,7 @@ impl Future for CancelledFuture {
 
 // ---- facts and randomness ----
 
-/// What the workflow knows about its run.
+/// Facts about the workflow's run.
 ///
 /// # Panics
 /// Outside a workflow.

@@ -67,7 +67,7 @@ pub async fn scope<'env, R>(
     .await
 }
 
-/// Where children are spawned. See [`scope`].
+/// Spawns child coroutines. See [`scope`].
 pub struct Scope<'env> {
     new: RefCell<Vec<Child<'env>>>,
     limit: Cell<Option<usize>>,

@@ -30,7 +30,7 @@ where
 
 /// Runs a future or a call where cancelling the workflow does not reach it.
 ///
-/// Who awaits it is cancelled as always; the shielded future runs on.
+/// The code that awaits it is cancelled as always; the shielded future runs on.
 ///
 /// # Panics
 /// Outside a workflow.
@@ -128,7 +128,7 @@ impl<T> Future for JoinHandle<T> {
             Poll::Ready(outcome) => {
                 this.pending = None;
                 this.joint.waiting.replace(None);
-                // Who was cancelled can wait again: the output stays where it is.
+                // A waiter that was cancelled can wait again: the output stays where it is.
                 let output = if outcome == Outcome::Ready { this.joint.output.take() } else { None };
                 this.has_given = output.is_some();
                 Poll::Ready(output.ok_or(Cancelled))

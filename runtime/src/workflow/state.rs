@@ -28,9 +28,9 @@ use crate::executor::current;
 #[derive(Default)]
 pub struct State<T> {
     value: RefCell<T>,
-    /// Who has it now, for the message of a nested access.
+    /// The line that has access now, for the message of a nested access.
     holder: Cell<Option<&'static Location<'static>>>,
-    /// Who waits for a change.
+    /// The coroutines that wait for a change.
     waiting: RefCell<Vec<Waker>>,
 }
 

@@ -1,6 +1,6 @@
 //! Workflows that are not there.
 
-/// What a "not found" of the server means for a caller that named this workflow, and what to do about it.
+/// Explains a "not found" of the server to a caller that named this workflow, with advice.
 pub(super) fn absent(workflow_id: &str, message: &str) -> String {
     let said = message.trim_end_matches('.').to_lowercase();
     if workflow_id.is_empty() {

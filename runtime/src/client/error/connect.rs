@@ -2,7 +2,7 @@
 
 use super::rpc::RpcError;
 
-/// Why there is no connection.
+/// The reason why a client did not connect.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -11,33 +11,33 @@ pub enum ConnectError {
     Address {
         /// As it was given.
         address: String,
-        /// What is wrong, and what to write.
+        /// The problem, and the form that is accepted.
         reason: String,
     },
     /// Nobody answers there. Start the server, or correct the address.
     #[error("no server answers at {address}: {cause}; is it running, and is the address right?")]
     Unreachable {
-        /// Where it was looked for.
+        /// The address that was tried.
         address: String,
-        /// What the network said.
+        /// The error of the network.
         cause: String,
     },
     /// One side wants TLS and the other one does not, or one of them does not trust the other.
     #[error("no connection with {address}: {cause}; {advice}")]
     Tls {
-        /// Where the server is.
+        /// The server's address.
         address: String,
-        /// What went wrong.
+        /// The error.
         cause: String,
-        /// What to do.
+        /// The advice.
         advice: String,
     },
     /// The server answers, and refuses.
     #[error("the server at {address} refused the connection: {cause}")]
     Refused {
-        /// Where it is.
+        /// Its address or path.
         address: String,
-        /// What it said.
+        /// Its error.
         cause: RpcError,
     },
     /// A variable of the environment cannot be used.
@@ -45,15 +45,15 @@ pub enum ConnectError {
     Environment {
         /// Its name.
         variable: &'static str,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: String,
     },
     /// The profile that the environment asks for cannot be used.
     #[error("the profile file {file}: {reason}")]
     Profile {
-        /// Where it is.
+        /// Its address or path.
         file: String,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: String,
     },
     /// A header that is to go with each call cannot be sent.
@@ -61,7 +61,7 @@ pub enum ConnectError {
     Metadata {
         /// The header's name.
         name: String,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: String,
     },
     /// An option of the builder cannot be followed.
@@ -69,7 +69,7 @@ pub enum ConnectError {
     InvalidOption {
         /// As it is written.
         option: &'static str,
-        /// What is wrong with its value, and what to do.
+        /// The problem with its value, and the remedy.
         reason: String,
     },
     /// The engine in this process did not start.

@@ -4,7 +4,7 @@ use super::absent::{absent, not_found};
 use super::rpc::RpcError;
 use crate::data::{EncodeError, PayloadCodecError};
 
-/// Why a workflow was not cancelled, terminated, described or read.
+/// The reason why a workflow was not cancelled, terminated, described or read.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandleError {
@@ -13,7 +13,7 @@ pub enum HandleError {
     NotFound {
         /// The workflow.
         workflow_id: String,
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
     /// The activity of this token takes no answer any more.
@@ -22,7 +22,7 @@ pub enum HandleError {
          ended ({message})"
     )]
     ActivityEnded {
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
     /// A value cannot be serialized.
@@ -38,7 +38,7 @@ pub enum HandleError {
 
 not_found!(HandleError);
 
-/// Why workflows were not listed or counted.
+/// The reason why workflows were not listed or counted.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListError {
@@ -47,7 +47,7 @@ pub enum ListError {
     Filter {
         /// As it was given.
         filter: String,
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
     /// The payload codec failed.

@@ -5,7 +5,7 @@ use super::rpc::RpcError;
 use crate::client::status::WorkflowStatus;
 use crate::data::{DecodeError, EncodeError, Failure, PayloadCodecError};
 
-/// Why a signal was not sent.
+/// The reason why a signal was not sent.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignalError {
@@ -14,7 +14,7 @@ pub enum SignalError {
     NotFound {
         /// The workflow.
         workflow_id: String,
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
     /// An argument cannot be serialized.
@@ -30,7 +30,7 @@ pub enum SignalError {
 
 not_found!(SignalError);
 
-/// Why a query was not answered.
+/// The reason why a query has no result.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {
@@ -48,7 +48,7 @@ pub enum QueryError {
     NotFound {
         /// The workflow.
         workflow_id: String,
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
     /// The workflow has not begun yet, or its tasks keep failing: see the worker's log.
@@ -56,7 +56,7 @@ pub enum QueryError {
     NotReady {
         /// The workflow.
         workflow_id: String,
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
     /// No worker answered in time. Is one running for the workflow's task queue?
@@ -70,7 +70,7 @@ pub enum QueryError {
     Decode {
         /// The workflow.
         workflow_id: String,
-        /// What did not fit.
+        /// The mismatch.
         cause: DecodeError,
     },
     /// An argument cannot be serialized.
@@ -88,18 +88,18 @@ pub enum QueryError {
     TaskFailed {
         /// The workflow.
         workflow_id: String,
-        /// Why, with the line where it is known.
+        /// The failure, with its line where that is known.
         failure: Failure,
     },
     /// The worker that `Worker::run_until` ran beside this call has stopped first.
     #[error("the worker stopped before the query was answered: {reason}")]
     WorkerStopped {
-        /// Why it stopped.
+        /// The reason why it stopped.
         reason: String,
     },
 }
 
-/// Why an update gave no answer.
+/// The reason why an update has no result.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpdateError {
@@ -111,7 +111,7 @@ pub enum UpdateError {
     NotFound {
         /// The workflow.
         workflow_id: String,
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
     /// The workflow's tasks keep failing: see the worker's log.
@@ -119,7 +119,7 @@ pub enum UpdateError {
     NotReady {
         /// The workflow.
         workflow_id: String,
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
     /// The answer is of another type.
@@ -127,7 +127,7 @@ pub enum UpdateError {
     Decode {
         /// The workflow.
         workflow_id: String,
-        /// What did not fit.
+        /// The mismatch.
         cause: DecodeError,
     },
     /// An argument cannot be serialized.
@@ -145,13 +145,13 @@ pub enum UpdateError {
     TaskFailed {
         /// The workflow.
         workflow_id: String,
-        /// Why, with the line where it is known.
+        /// The failure, with its line where that is known.
         failure: Failure,
     },
     /// The worker that `Worker::run_until` ran beside this call has stopped first.
     #[error("the worker stopped before the update was answered: {reason}")]
     WorkerStopped {
-        /// Why it stopped.
+        /// The reason why it stopped.
         reason: String,
     },
 }

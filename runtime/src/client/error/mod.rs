@@ -1,4 +1,4 @@
-//! What can go wrong with a client's calls: one enum for each operation.
+//! The errors of a client's calls: one enum for each operation.
 //!
 //! The `Debug` text of each is its `Display` text: a `main` that returns one shows the reader what to do.
 

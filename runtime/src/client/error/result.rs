@@ -5,23 +5,23 @@ use super::rpc::RpcError;
 use super::start::StartError;
 use crate::data::{DecodeError, Failure, PayloadCodecError, Payloads};
 
-/// Why a workflow gave no result.
+/// The reason why a workflow has no result.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResultError {
-    /// It failed.
+    /// The workflow failed.
     #[error("the workflow failed: {0}")]
     Failed(Failure),
-    /// It was cancelled.
+    /// The workflow was cancelled.
     #[error("the workflow was cancelled")]
     Cancelled {
         /// Values that came with it.
         details: Payloads,
     },
-    /// It was terminated.
+    /// The workflow was terminated.
     #[error("the workflow was terminated: {reason}")]
     Terminated {
-        /// Why, as who did it said.
+        /// The reason that was given.
         reason: String,
     },
     /// In a test environment: one of the workflow's tasks failed. Elsewhere the task would be tried again until a fix is
@@ -30,7 +30,7 @@ pub enum ResultError {
     TaskFailed {
         /// The workflow.
         workflow_id: String,
-        /// Why, with the line where it is known.
+        /// The failure, with its line where that is known.
         failure: Failure,
     },
     /// Its execution or run timeout passed.
@@ -41,15 +41,15 @@ pub enum ResultError {
     NotFound {
         /// The id that was asked for.
         workflow_id: String,
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
-    /// It gave a value of another type.
+    /// The result is of another type.
     #[error("workflow `{workflow_id}` returned something else than was asked for: {cause}")]
     Decode {
         /// The workflow.
         workflow_id: String,
-        /// What did not fit.
+        /// The mismatch.
         cause: DecodeError,
     },
     /// The payload codec failed.
@@ -61,22 +61,22 @@ pub enum ResultError {
     /// The worker that `Worker::run_until` ran beside this call has stopped first.
     #[error("the worker stopped before the result was there: {reason}")]
     WorkerStopped {
-        /// Why it stopped.
+        /// The reason why it stopped.
         reason: String,
     },
 }
 
 not_found!(ResultError);
 
-/// Why [`execute`](crate::Client::execute) gave no result.
+/// The reason why [`execute`](crate::Client::execute) returned no result.
 #[expect(clippy::large_enum_variant, reason = "made once for each call, and matched by users")]
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExecuteError {
-    /// It was not started.
+    /// The workflow was not started.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// It was started, and gave no result.
+    /// The workflow was started, and has no result.
     #[error(transparent)]
     Result(#[from] ResultError),
 }

@@ -9,7 +9,7 @@ use std::fmt;
 pub struct RpcError {
     /// The method of the workflow service.
     pub operation: &'static str,
-    /// What kind of answer it was.
+    /// The kind of error.
     pub code: RpcCode,
     /// In words.
     pub message: String,

@@ -3,7 +3,7 @@
 use super::rpc::RpcError;
 use crate::data::{EncodeError, OptionError, PayloadCodecError};
 
-/// Why a workflow was not started.
+/// The reason why a workflow was not started.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -15,9 +15,9 @@ pub enum StartError {
     AlreadyStarted {
         /// The id.
         workflow_id: String,
-        /// Which run has it.
+        /// The run that has the id.
         run_id: String,
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
     /// The workflow id is empty. Leave `.id(..)` away for a fresh one.
@@ -37,7 +37,7 @@ pub enum StartError {
     InvalidOption {
         /// The id.
         workflow_id: String,
-        /// Which option, and what to write.
+        /// The option, and the values it takes.
         cause: OptionError,
     },
     /// An argument cannot be serialized.
@@ -53,7 +53,7 @@ pub enum StartError {
 
 debug_as_display!(StartError);
 
-/// What the server says of a taken id, less the ids, which are said already.
+/// The server's message about a taken id, without the ids, which the error names already.
 fn without_ids(message: &str) -> &str {
     message.split(". WorkflowId:").next().unwrap_or(message).trim_end_matches('.')
 }

@@ -31,7 +31,7 @@ impl Failure {
 #[expect(clippy::large_enum_variant, reason = "each lives for a moment")]
 pub(crate) enum Link<'e> {
     Failure(Failure),
-    /// It becomes a failure if it is kept.
+    /// An error, converted only if it is kept.
     Error(&'e (dyn Error + 'static)),
 }
 
@@ -79,9 +79,9 @@ pub(crate) fn link<'e>(mut links: impl Iterator<Item = Link<'e>>) -> Failure {
     chain.expect("a chain begins with a failure")
 }
 
-/// What stands for so many failures that were cut.
+/// The placeholder for a number of failures that were cut.
 fn more_causes(cut: u64, innermost: Failure) -> Failure {
-    // Where the innermost says that itself, both were cut.
+    // If the innermost failure is such a placeholder itself, the counts are added.
     let (cut, message) = match already_cut(&innermost) {
         Some((before, message)) => (cut - 1 + before, message),
         None => (cut, innermost.message),
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(failure.chain().count(), Failure::CHAIN_MAX);
         assert_eq!(failure.message, "level 19999");
         assert!(failure.root_message().starts_with("19952 more causes were cut"), "{failure}");
-        // What is sent is no deeper.
+        // The encoded chain is no deeper.
         assert_eq!(Failure::from_wire(failure.clone().into_wire()), failure);
     }
 }

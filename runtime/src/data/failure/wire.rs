@@ -16,11 +16,11 @@ struct HiddenAttributes {
     stack_trace: String,
 }
 
-/// What such a failure says to who cannot decode it, in every SDK.
+/// The message of such a failure for readers that cannot decode it, as in every SDK.
 const HIDDEN_MESSAGE: &str = "Encoded failure";
 
 impl Failure {
-    /// What came. Its causes can be nested deeper than a stack takes.
+    /// A failure as it was received. Its causes can be nested deeper than the stack allows.
     pub(crate) fn from_wire(failure: wire::Failure) -> Self {
         from_nested(failure, |failure| failure.cause.take().map(|cause| *cause), Self::without_cause)
     }
@@ -77,7 +77,7 @@ impl Failure {
         }
     }
 
-    /// What is sent: no deeper than [`CHAIN_MAX`](Self::CHAIN_MAX).
+    /// The failure as it is sent: at most [`CHAIN_MAX`](Self::CHAIN_MAX) deep.
     pub(crate) fn into_wire(self) -> wire::Failure {
         let info = match self.kind {
             FailureKind::Application { type_name, non_retryable, details, next_retry_delay } => {
@@ -129,7 +129,7 @@ impl Failure {
             FailureKind::Other(info) => Some(*info),
             FailureKind::Unspecified => None,
         };
-        // What came hidden leaves hidden.
+        // A failure that was received encoded is sent encoded.
         let (message, stack_trace) = match &self.encoded_attributes {
             Some(_) => (HIDDEN_MESSAGE.to_owned(), String::new()),
             None => (self.message, self.stack_trace),

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::rc::Rc;
 
-use super::{Access, Core, Inner};
+use super::{Access, Core, CoreState};
 use crate::executor::error::ReplayError;
 use crate::executor::operations::{Change, Key, Kind, Operation, OperationId, Outcome};
 
@@ -108,7 +108,7 @@ impl Core {
     }
 }
 
-impl Inner {
+impl CoreState {
     /// Resolves an operation by an event. A command of this task to cancel it is withdrawn: it is over already.
     pub(super) fn settle(&mut self, id: OperationId, outcome: Outcome) {
         self.issued.retain(|issued| issued.cancels != Some(id));

@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 use std::task::Waker;
 
-use super::{Access, Core, Inner};
+use super::{Access, Core, CoreState};
 use crate::executor::operations::OperationId;
 
 impl Core {
-    /// Asks a condition again after every sweep, until its operation is gone.
+    /// Evaluates a condition after every sweep, until its operation is gone.
     pub(crate) fn register_condition(&self, operation: OperationId, waker: &Waker) {
         let mut inner = self.inner.borrow_mut();
         match inner.conditions.iter_mut().find(|(known, _)| *known == operation) {
@@ -26,7 +26,7 @@ impl Core {
 
     /// Reads without being able to write, as conditions must.
     pub(crate) fn reading<R>(&self, reader: &str, read: impl FnOnce() -> R) -> R {
-        struct Restore<'a>(&'a RefCell<Inner>, Access);
+        struct Restore<'a>(&'a RefCell<CoreState>, Access);
         impl Drop for Restore<'_> {
             fn drop(&mut self) {
                 self.0.borrow_mut().access = self.1.clone();
@@ -44,7 +44,7 @@ impl Core {
         !wakers.is_empty()
     }
 
-    /// How many conditions were met since it was last asked.
+    /// The number of conditions that were met since the last call.
     pub(in crate::executor) fn take_conditions_met(&self) -> usize {
         std::mem::take(&mut self.inner.borrow_mut().conditions_met)
     }

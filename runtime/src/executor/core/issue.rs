@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use everloop_proto::temporal::api::command::v1::command::Attributes;
 
-use super::{Access, Core, Inner};
+use super::{Access, Core, CoreState};
 use crate::data::WorkerActivityOptions;
 use crate::executor::call_site::CallSite;
 use crate::executor::command::CommandKind;
@@ -88,7 +88,7 @@ impl Issuer for Core {
     }
 }
 
-impl Inner {
+impl CoreState {
     pub(super) fn add(&mut self, scope: ScopeId, kind: Kind, site: CallSite) -> OperationId {
         let id = OperationId(self.next_operation);
         self.next_operation += 1;

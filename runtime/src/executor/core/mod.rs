@@ -36,7 +36,7 @@ pub struct OnlyInsideAWorkflow(Core);
 /// Makes a future `!Send` for the same reason as everything else in it, so that it is one error.
 pub(crate) type WorkflowOnly = PhantomData<SharedCore>;
 
-/// How the futures of a run, and the run itself, hold its state.
+/// A shared reference to the state of a run, as its futures and the run itself hold it.
 pub(crate) type SharedCore = Rc<OnlyInsideAWorkflow>;
 
 #[doc(hidden)]
@@ -53,7 +53,7 @@ pub struct Core {
     pub(in crate::executor) ready: Arc<Ready>,
     /// Whether replay compares payloads, too.
     compares_payloads: Cell<bool>,
-    inner: RefCell<Inner>,
+    inner: RefCell<CoreState>,
 }
 
 /// The access that workflow code has at the moment.
@@ -67,7 +67,7 @@ enum Access {
     TornDown,
 }
 
-struct Inner {
+struct CoreState {
     access: Access,
     replaying: bool,
     now: SystemTime,
@@ -98,7 +98,7 @@ impl Core {
         Rc::new(OnlyInsideAWorkflow(Self {
             ready: Arc::default(),
             compares_payloads: Cell::new(false),
-            inner: RefCell::new(Inner {
+            inner: RefCell::new(CoreState {
                 access: Access::Full,
                 replaying: true,
                 now: UNIX_EPOCH,

@@ -2,7 +2,7 @@
 
 use std::task::{Poll, Waker};
 
-use super::{Access, Core, Inner, SharedCore};
+use super::{Access, Core, CoreState, SharedCore};
 use crate::executor::operations::{Cancel, Kind, OperationId, Outcome};
 use crate::executor::scope::ScopeId;
 
@@ -83,7 +83,7 @@ impl Core {
     }
 }
 
-impl Inner {
+impl CoreState {
     /// Cancels an operation by its type.
     pub(super) fn cancel(&mut self, id: OperationId) {
         let Some(operation) = self.operations.get_mut(&id) else { return };

@@ -1,6 +1,6 @@
 //! Scopes: of the code that is being executed, and cancelling them.
 
-use super::{Access, Core, Inner};
+use super::{Access, Core, CoreState};
 use crate::executor::operations::OperationId;
 use crate::executor::scope::ScopeId;
 
@@ -48,7 +48,7 @@ impl Core {
     }
 }
 
-impl Inner {
+impl CoreState {
     /// Cancels the pending operations of a scope, in creation order. If there is none, the next one that is polled takes it.
     pub(super) fn cancel_scope(&mut self, scope: ScopeId) {
         if !self.scopes.cancel(scope) {

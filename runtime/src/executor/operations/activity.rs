@@ -36,14 +36,14 @@ pub(crate) struct ActivityRequest<I> {
 }
 
 impl<I: FnOnce() -> Vec<raw::Payload>> Request for ActivityRequest<I> {
-    type Machine = Activity;
+    type Machine = ActivityOperation;
 
     fn deed(&self) -> Cow<'static, str> {
         format!("schedules the activity `{}`", self.activity_type).into()
     }
 
     #[track_caller]
-    fn issue(self, run: &impl Issuer, site: CallSite) -> Requested<Activity> {
+    fn issue(self, run: &impl Issuer, site: CallSite) -> Requested<ActivityOperation> {
         let Self { activity_type, options, attribute, task_queue, activity_id, summary, input } = self;
         // User code encodes: no borrow may be held here.
         let needs_payloads = run.needs_payloads();
@@ -62,7 +62,7 @@ impl<I: FnOnce() -> Vec<raw::Payload>> Request for ActivityRequest<I> {
         });
         let command =
             ActivityCommand::Schedule { activity_type: activity_type.to_owned(), activity_id: activity_id.clone() };
-        let machine = Activity { activity_type, activity_id, cancellation, state: State::Requested };
+        let machine = ActivityOperation { activity_type, activity_id, cancellation, state: ActivityState::Requested };
         Requested { machine, command, attributes, summary, key: None }
     }
 }
@@ -114,15 +114,15 @@ impl fmt::Display for ActivityCommand {
 }
 
 #[derive(Debug)]
-pub(crate) struct Activity {
+pub(crate) struct ActivityOperation {
     activity_type: &'static str,
     activity_id: String,
     cancellation: ActivityCancellationType,
-    state: State,
+    state: ActivityState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ActivityState {
     /// The command is queued; history does not have its event yet.
     Requested,
     Scheduled {
@@ -143,7 +143,7 @@ pub(crate) enum Closing {
     Canceled(Box<history::ActivityTaskCanceledEventAttributes>),
 }
 
-impl Machine for Activity {
+impl Machine for ActivityOperation {
     type Command = ActivityCommand;
     type Change = Closing;
 
@@ -195,34 +195,34 @@ impl Machine for Activity {
     }
 
     fn confirmed(&mut self, event_id: i64) -> Option<Key> {
-        if self.state == State::Requested {
-            self.state = State::Scheduled { event_id };
+        if self.state == ActivityState::Requested {
+            self.state = ActivityState::Scheduled { event_id };
         }
         Some(Key::Event(event_id))
     }
 
     fn apply(&mut self, closing: Closing) -> Result<Option<Outcome>, &'static str> {
         match self.state {
-            State::Scheduled { .. } | State::Cancelling { .. } => self.state = State::Closed,
-            State::Requested => {
+            ActivityState::Scheduled { .. } | ActivityState::Cancelling { .. } => self.state = ActivityState::Closed,
+            ActivityState::Requested => {
                 return Err("an activity closed before it was scheduled");
             }
-            State::Closed => return Err("an activity closed twice"),
+            ActivityState::Closed => return Err("an activity closed twice"),
         }
         Ok(Some(Outcome::Returned(self.result(closing))))
     }
 
     fn cancel(&mut self) -> Cancel<ActivityCommand> {
         match self.state {
-            State::Requested => {
-                self.state = State::Closed;
+            ActivityState::Requested => {
+                self.state = ActivityState::Closed;
                 Cancel::Withdraw(self.cancelled(0))
             }
-            State::Scheduled { event_id } if self.cancellation == ActivityCancellationType::Abandon => {
+            ActivityState::Scheduled { event_id } if self.cancellation == ActivityCancellationType::Abandon => {
                 Cancel::GoOn(self.cancelled(event_id))
             }
-            State::Scheduled { event_id: scheduled_event_id } => {
-                self.state = State::Cancelling { event_id: scheduled_event_id };
+            ActivityState::Scheduled { event_id: scheduled_event_id } => {
+                self.state = ActivityState::Cancelling { event_id: scheduled_event_id };
                 let goes_on = self.cancellation == ActivityCancellationType::TryCancel;
                 let attributes = RequestCancelActivityTaskCommandAttributes { scheduled_event_id };
                 Cancel::Ask {
@@ -231,12 +231,12 @@ impl Machine for Activity {
                     outcome: goes_on.then(|| self.cancelled(scheduled_event_id)),
                 }
             }
-            State::Cancelling { .. } | State::Closed => Cancel::Nothing,
+            ActivityState::Cancelling { .. } | ActivityState::Closed => Cancel::Nothing,
         }
     }
 
     fn is_over(&self) -> bool {
-        self.state == State::Closed
+        self.state == ActivityState::Closed
     }
 
     fn describe(&self, site: CallSite) -> String {
@@ -244,7 +244,7 @@ impl Machine for Activity {
     }
 }
 
-impl Activity {
+impl ActivityOperation {
     /// The result that the workflow receives for the event that closes the activity.
     fn result(&self, closing: Closing) -> Result<Option<raw::Payload>, Box<Failure>> {
         let cause = |failure: Option<WireFailure>| Failure::from_wire(failure.unwrap_or_default());

@@ -136,6 +136,6 @@ macro_rules! table {
 
 // The operations. A new kind is a file beside this one and a line here.
 table! {
-    Timer = super::timer::Timer,
-    Activity = super::activity::Activity,
+    Timer = super::timer::TimerOperation,
+    Activity = super::activity::ActivityOperation,
 }

@@ -21,13 +21,13 @@ pub(crate) struct TimerRequest {
 }
 
 impl Request for TimerRequest {
-    type Machine = Timer;
+    type Machine = TimerOperation;
 
     fn deed(&self) -> Cow<'static, str> {
         "starts a timer".into()
     }
 
-    fn issue(self, run: &impl Issuer, _: CallSite) -> Requested<Timer> {
+    fn issue(self, run: &impl Issuer, _: CallSite) -> Requested<TimerOperation> {
         let id = run.take_id();
         let timer_id = id.to_string();
         let attributes = CommandAttributes::StartTimerCommandAttributes(StartTimerCommandAttributes {
@@ -35,7 +35,7 @@ impl Request for TimerRequest {
             start_to_fire_timeout: Some(duration_to_wire(self.duration)),
         });
         Requested {
-            machine: Timer { id, state: State::Requested },
+            machine: TimerOperation { id, state: TimerState::Requested },
             key: Some(Key::Timer(timer_id.clone())),
             command: TimerCommand::Start { timer_id },
             attributes: Some(attributes),
@@ -61,13 +61,13 @@ impl fmt::Display for TimerCommand {
 }
 
 #[derive(Debug)]
-pub(crate) struct Timer {
+pub(crate) struct TimerOperation {
     id: u64,
-    state: State,
+    state: TimerState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum TimerState {
     /// The command is queued; history does not have its event yet.
     Requested,
     /// The server runs it.
@@ -81,7 +81,7 @@ enum State {
 /// The timer fired.
 pub(crate) struct Fired;
 
-impl Machine for Timer {
+impl Machine for TimerOperation {
     type Command = TimerCommand;
     type Change = Fired;
 
@@ -109,39 +109,39 @@ impl Machine for Timer {
     }
 
     fn confirmed(&mut self, _: i64) -> Option<Key> {
-        if self.state == State::Requested {
-            self.state = State::Running;
+        if self.state == TimerState::Requested {
+            self.state = TimerState::Running;
         }
         None
     }
 
     fn cancel_confirmed(&mut self) {
-        self.state = State::Cancelled;
+        self.state = TimerState::Cancelled;
     }
 
     fn ends_when_cancel_is_confirmed(&self) -> bool {
-        self.state == State::Cancelling
+        self.state == TimerState::Cancelling
     }
 
     fn apply(&mut self, _: Fired) -> Result<Option<Outcome>, &'static str> {
         self.state = match self.state {
-            State::Running => State::Fired,
+            TimerState::Running => TimerState::Fired,
             // The timer fired before the server had the command to cancel it.
-            State::Cancelling | State::Cancelled => State::Cancelled,
-            State::Requested => return Err("TimerFired before TimerStarted"),
-            State::Fired => return Err("TimerFired twice for one timer"),
+            TimerState::Cancelling | TimerState::Cancelled => TimerState::Cancelled,
+            TimerState::Requested => return Err("TimerFired before TimerStarted"),
+            TimerState::Fired => return Err("TimerFired twice for one timer"),
         };
         Ok(Some(Outcome::Ready))
     }
 
     fn cancel(&mut self) -> Cancel<TimerCommand> {
         match self.state {
-            State::Requested => {
-                self.state = State::Cancelled;
+            TimerState::Requested => {
+                self.state = TimerState::Cancelled;
                 Cancel::Withdraw(Outcome::Cancelled)
             }
-            State::Running => {
-                self.state = State::Cancelling;
+            TimerState::Running => {
+                self.state = TimerState::Cancelling;
                 let timer_id = self.id.to_string();
                 let attributes = CancelTimerCommandAttributes { timer_id: timer_id.clone() };
                 Cancel::Ask {
@@ -150,18 +150,18 @@ impl Machine for Timer {
                     outcome: Some(Outcome::Cancelled),
                 }
             }
-            State::Fired | State::Cancelling | State::Cancelled => Cancel::Nothing,
+            TimerState::Fired | TimerState::Cancelling | TimerState::Cancelled => Cancel::Nothing,
         }
     }
 
     fn is_over(&self) -> bool {
-        matches!(self.state, State::Fired | State::Cancelled)
+        matches!(self.state, TimerState::Fired | TimerState::Cancelled)
     }
 
     fn describe(&self, site: CallSite) -> String {
         match self.state {
-            State::Requested | State::Running => format!("timer {} at {site}", self.id),
-            State::Fired | State::Cancelling | State::Cancelled => "a timer that is over".to_owned(),
+            TimerState::Requested | TimerState::Running => format!("timer {} at {site}", self.id),
+            TimerState::Fired | TimerState::Cancelling | TimerState::Cancelled => "a timer that is over".to_owned(),
         }
     }
 }
@@ -170,25 +170,25 @@ impl Machine for Timer {
 mod tests {
     use super::*;
 
-    fn started() -> Timer {
-        let mut timer = Timer { id: 1, state: State::Requested };
+    fn started() -> TimerOperation {
+        let mut timer = TimerOperation { id: 1, state: TimerState::Requested };
         timer.confirmed(5);
         timer
     }
 
     #[test]
     fn a_timer_fires_once_and_only_after_it_started() {
-        assert!(Timer { id: 1, state: State::Requested }.apply(Fired).is_err());
+        assert!(TimerOperation { id: 1, state: TimerState::Requested }.apply(Fired).is_err());
         let mut timer = started();
         timer.apply(Fired).unwrap();
         assert!(timer.is_over() && timer.apply(Fired).is_err());
         assert_eq!(timer.cancel(), Cancel::Nothing);
-        assert_eq!(timer.state, State::Fired);
+        assert_eq!(timer.state, TimerState::Fired);
     }
 
     #[test]
     fn cancelling_takes_back_what_has_not_left() {
-        let mut requested = Timer { id: 1, state: State::Requested };
+        let mut requested = TimerOperation { id: 1, state: TimerState::Requested };
         assert_eq!(requested.cancel(), Cancel::Withdraw(Outcome::Cancelled));
         let mut timer = started();
         let Cancel::Ask { command, .. } = timer.cancel() else { panic!("the server runs the timer") };

@@ -50,7 +50,7 @@ impl Run {
                     self.record_rules(&outputs)?;
                     self.core.set_replaying(true);
                     let updates = update::accepted(&outputs.events);
-                    if self.deliver(inputs, start, Updates::Accepted(updates))? {
+                    if self.deliver(inputs, start, TaskUpdates::Accepted(updates))? {
                         self.settle_and_end()?;
                     }
                     let issued = self.core.take_issued();
@@ -60,7 +60,7 @@ impl Run {
                     self.core.set_replaying(false);
                     self.holds(Rule::Base);
                     let updates = self.phase.open_live_task();
-                    let has_begun = self.deliver(inputs, start, Updates::Delivered(updates))?;
+                    let has_begun = self.deliver(inputs, start, TaskUpdates::Delivered(updates))?;
                     if let Some(task) = self.phase.live_task() {
                         task.has_begun = has_begun;
                     }
@@ -92,7 +92,7 @@ impl Run {
     }
 
     /// Delivers the inputs of one task. Returns whether there were any that workflow code can notice: otherwise nothing moves.
-    fn deliver(&mut self, inputs: Vec<Input>, start: TaskStart, updates: Updates) -> Result<bool, TaskFailure> {
+    fn deliver(&mut self, inputs: Vec<Input>, start: TaskStart, updates: TaskUpdates) -> Result<bool, TaskFailure> {
         self.last_started_event_id = start.event_id;
         for input in &inputs {
             if let Meaning::Unsupported { event_type } = &input.meaning {
@@ -119,13 +119,13 @@ impl Run {
             }
         }
         match updates {
-            Updates::Accepted(updates) => {
+            TaskUpdates::Accepted(updates) => {
                 for (event_id, update) in updates {
                     clock.begin(&self.core);
                     self.accept(&update, Some(event_id))?;
                 }
             }
-            Updates::Delivered(updates) => {
+            TaskUpdates::Delivered(updates) => {
                 for update in updates {
                     match self.validate(&update) {
                         Ok(()) => {
@@ -205,7 +205,7 @@ impl Run {
 }
 
 /// The updates of a task: from history, or to be decided upon.
-enum Updates {
+enum TaskUpdates {
     Accepted(Vec<(i64, Update)>),
     Delivered(Vec<Update>),
 }

@@ -15,7 +15,7 @@ thread_local! {
     static LIVE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Says when it is dropped, and panics.
+/// Reports when it is dropped, and panics.
 struct Audit(&'static str);
 
 impl Drop for Audit {

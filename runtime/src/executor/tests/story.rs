@@ -188,7 +188,7 @@ pub(crate) struct Story {
     time: u64,
     /// Updates that the next task delivers.
     pub(crate) updates: Vec<Update>,
-    /// What the last task said besides its commands.
+    /// The messages and warnings of the last task, besides its commands.
     pub(super) warnings: Vec<String>,
     pub(super) messages: Vec<Message>,
     pub(super) rules: Vec<u32>,
@@ -298,7 +298,7 @@ impl Story {
         self.start_task();
         let timed_out = history::WorkflowTaskTimedOutEventAttributes::default();
         self.add(timed_out);
-        // What the run learns of the next task begins before the lost one: a new worker would replay.
+        // The events of the next task begin before the lost one: a new worker would replay.
         self.run = new_run(&self.definition);
         self.seen = 0;
         self

@@ -41,7 +41,7 @@ impl Stumbles {
     }
 }
 
-/// Whether a message says which task failed, and where.
+/// Whether a message names the task that failed, and the line.
 fn names_the_line(message: &str) -> bool {
     message.starts_with("a task of workflow `it` failed: ")
         && message.contains("index is 7")

@@ -1,4 +1,4 @@
-//! Answers to activity tasks.
+//! Responses to activity tasks.
 
 use bytes::Bytes;
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
@@ -14,7 +14,7 @@ use crate::worker::unsent::shortened;
 /// A program without a log learns of failures from this attempt on, whenever their number has doubled.
 const ATTEMPTS_BEFORE_A_NOTICE: u32 = 4;
 
-/// How an attempt ended.
+/// The outcome of an attempt.
 pub(super) enum AttemptOutcome {
     Completed(raw::Payload),
     Cancelled(Failure),
@@ -23,7 +23,7 @@ pub(super) enum AttemptOutcome {
 }
 
 impl ActivityRunner {
-    /// Answers the server. An outcome that cannot be sent is a failure, or a cancellation without its details.
+    /// Sends the outcome to the server. One that cannot be sent becomes a failure, or a cancellation without its details.
     pub(super) async fn answer(&self, info: &ActivityInfo, token: Bytes, outcome: AttemptOutcome) {
         let link = &self.link;
         let unsent = |error: &SendError| {

@@ -33,7 +33,7 @@ impl ActivityRunner {
     }
 }
 
-/// How long the attempt may take, as far as the worker knows.
+/// The time that the attempt may take, as far as the worker knows.
 pub(super) fn attempt_limit(info: &ActivityInfo) -> Option<Duration> {
     let total = info.schedule_to_close_timeout.zip(info.scheduled_time).zip(info.started_time);
     let left = total.map(|((total, scheduled), started)| {

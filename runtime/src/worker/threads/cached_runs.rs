@@ -25,7 +25,7 @@ pub(super) struct CachedRun {
     pub(super) waiting: VecDeque<(Box<WorkflowJob>, oneshot::Sender<JobReply>)>,
 }
 
-/// What a cached run does.
+/// The state of a cached run.
 pub(super) enum RunState {
     Idle(IdlePeriod),
     /// Between the beginning of a job and its reply. The run may wait for a page of history, or for its next turn.

@@ -55,7 +55,7 @@ struct BlockedRun {
     thread: Arc<Mutex<Option<RunningCode>>>,
 }
 
-/// Why no thread can take a job.
+/// The reason why no thread can take a job.
 #[derive(Debug)]
 pub(super) enum Unavailable {
     /// The run's own code still blocks another thread.
@@ -105,10 +105,10 @@ impl WorkflowThreads {
         lock(&self.slots).threads.clone()
     }
 
-    /// Gives up threads whose workflow code has not returned in time, and starts others in their places.
+    /// Abandons threads whose workflow code has not returned in time, and starts others in their places.
     ///
     /// # Errors
-    /// How many runs block a thread each, if there are too many.
+    /// The number of runs that block a thread each, if there are too many.
     pub(super) fn give_up_stuck(&self) -> Result<(), usize> {
         let mut slots = lock(&self.slots);
         let Slots { threads, blocked } = &mut *slots;
@@ -165,7 +165,7 @@ mod tests {
     use crate::State;
     use crate::executor::tests::story::{Story, run_options, workflow};
 
-    /// What workflow code is stuck at, until it opens.
+    /// Holds workflow code until it opens.
     #[derive(Clone, Default)]
     struct Gate(Arc<(Mutex<bool>, Condvar)>);
 

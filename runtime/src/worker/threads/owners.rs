@@ -1,4 +1,4 @@
-//! Which thread owns which run.
+//! The owners of runs: workflow threads.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ pub(super) struct RunOwners {
 struct Owned {
     /// The slot of the thread that has each run.
     slots: HashMap<Arc<str>, usize>,
-    /// How many threads each slot has had. All but the last one were given up and own nothing.
+    /// The number of threads that each slot has had. All but the last one were abandoned and own nothing.
     generations: Vec<u64>,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Seat {
 }
 
 impl RunOwners {
-    /// Gives a slot to a new thread. The thread before it owns nothing from now on.
+    /// Assigns a slot to a new thread. The thread before it owns nothing from now on.
     pub(super) fn take_seat(&self, slot: usize) -> Seat {
         let mut owners = lock(&self.owned);
         let Owned { slots, generations } = &mut *owners;
@@ -80,7 +80,7 @@ impl RunOwners {
 }
 
 impl Owned {
-    /// Whether the thread was not given up.
+    /// Whether the thread was not abandoned.
     fn is_taken_by(&self, seat: Seat) -> bool {
         self.generations.get(seat.slot) == Some(&seat.generation)
     }

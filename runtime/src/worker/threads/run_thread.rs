@@ -17,7 +17,7 @@ use crate::executor::{LastLine, ReplayError, Run, Step, Task, TaskFailure, catch
 use crate::worker::jobs::{IdlePeriod, Job, JobReply, Query, QueryAnswers, Undo, WorkflowJob};
 use crate::worker::logging::of_workflow;
 
-/// What a workflow thread executes, with its place among the others.
+/// The loop of a workflow thread, with its place among the others.
 pub(super) struct RunThread {
     seat: Seat,
     max_idle: usize,

@@ -25,6 +25,6 @@ impl RunningCode {
 
 /// Locks a mutex of the workflow threads, whether or not a thread has panicked with it.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What these locks guard is whole between statements, so a panic elsewhere leaves nothing broken.
+    // The data under these locks is consistent between statements, so a panic elsewhere leaves nothing broken.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

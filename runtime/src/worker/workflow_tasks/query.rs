@@ -1,4 +1,4 @@
-//! Answers to queries.
+//! Responses to queries.
 
 use everloop_proto::temporal::api::enums::v1::QueryResultType;
 use everloop_proto::temporal::api::query::v1::WorkflowQueryResult;

@@ -53,13 +53,13 @@ struct Offer {
     fate: Fate,
 }
 
-/// What the server does with the answer to a task.
+/// The server's reaction to the completion of a task.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
     Taken,
-    /// It has timed out meanwhile, as history says.
+    /// The task has timed out meanwhile, as history says.
     Late,
-    /// It only rejected updates, and history will not have it.
+    /// The task only rejected updates, and history will not have it.
     Forgotten,
 }
 
@@ -68,13 +68,13 @@ struct Served {
     run_id: Arc<str>,
     definition: Arc<dyn Definition>,
     offers: Vec<Offer>,
-    /// Which task is next, or under way.
+    /// The number of the task that is next, or under way.
     next: usize,
     /// The call whose answer would be taken.
     token: Option<u64>,
 }
 
-/// What a poller waits for.
+/// The reply that a poller waits for.
 struct Call {
     run: usize,
     offer: usize,
