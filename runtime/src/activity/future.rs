@@ -126,7 +126,7 @@ fn schedule<A: Activity>(core: &Core, call: ActivityCall<A>) -> OperationId {
         summary: settings.summary,
         input: || match A::ARGUMENTS.encode(&args) {
             Ok(input) => input,
-            Err(error) => panic!("the input of activity `{}`: {error}", A::NAME),
+            Err(error) => panic!("activity `{}`, called at {site}: {error}", A::NAME),
         },
     };
     core.begin(request, core.scope(), site)

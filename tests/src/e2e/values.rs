@@ -9,6 +9,7 @@ everywhere! {
     a_value_that_does_not_come_back_is_refused_where_it_is_written,
     a_result_of_an_activity_that_does_not_come_back_is_not_tried_again,
     a_result_of_a_workflow_that_does_not_come_back_fails_the_task,
+    an_input_of_an_activity_that_does_not_come_back_fails_the_task_with_its_line,
     values_at_the_edge_come_back,
 }
 
@@ -74,6 +75,23 @@ impl Ends {
     #[run]
     async fn run(&self) -> WorkflowResult<Vec<Price>> {
         Ok(vec![SHIRT, FREE])
+    }
+}
+
+#[activity]
+async fn order(price: Price) -> ActivityResult<f64> {
+    Ok(price.eur)
+}
+
+#[workflow]
+#[derive(Default)]
+struct Orders;
+
+#[workflow]
+impl Orders {
+    #[run]
+    async fn run(&self) -> WorkflowResult<f64> {
+        Ok(order(FREE).await?)
     }
 }
 
@@ -149,6 +167,20 @@ async fn a_result_of_a_workflow_that_does_not_come_back_fails_the_task(world: Wo
         // It can end once code is deployed that returns something else.
         assert_eq!(handle.describe().await.unwrap().status(), WorkflowStatus::Running);
         assert_eq!(count(&history, "WorkflowExecutionCompleted"), 0);
+        handle.terminate("seen").await.unwrap();
+    })
+    .await;
+}
+
+async fn an_input_of_an_activity_that_does_not_come_back_fails_the_task_with_its_line(world: World) {
+    let worker = world.worker().workflow::<Orders>().activity(order);
+    run(worker, async {
+        let handle = world.client.start(Orders::run()).await.unwrap();
+        let history = event(&handle, "WorkflowTaskFailed").await;
+        let timeline = history.timeline();
+        assert!(timeline.contains("activity `order`, called at tests/src/e2e/values.rs:"), "{timeline}");
+        assert!(timeline.contains("argument 1 `price`: ") && timeline.contains(&format!("eur: {NAN}")), "{timeline}");
+        assert_eq!(count(&history, "ActivityTaskScheduled"), 0);
         handle.terminate("seen").await.unwrap();
     })
     .await;
