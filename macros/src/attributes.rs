@@ -45,7 +45,7 @@ pub(crate) fn is_ours(path: &Path, name: &str, root: &Path) -> bool {
         }
 }
 
-/// Removes our attributes of these names and gives them, with the index of the name.
+/// Removes our attributes of these names and returns them, with the index of the name.
 pub(crate) fn take_ours(attributes: &mut Vec<Attribute>, names: &[&str], root: &Path) -> Vec<(usize, Attribute)> {
     let mut taken = Vec::new();
     attributes.retain(|attribute| {

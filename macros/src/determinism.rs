@@ -1,4 +1,4 @@
-//! Finds what gives another result on replay, as far as the source text shows it.
+//! Finds calls whose result differs on replay, as far as the source text shows it.
 
 use proc_macro2::{Delimiter, Group, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;

@@ -47,7 +47,7 @@ impl Errors {
         self.push(Error::new(span, message));
     }
 
-    /// A mistake that someone else has put into words.
+    /// A mistake that another parser has worded.
     pub(crate) fn push(&self, error: Error) {
         self.found.borrow_mut().as_mut().expect("only `into_tokens` takes the list, and it consumes").push(error);
     }

@@ -1,4 +1,4 @@
-//! A helper attribute that no `#[workflow] impl` took: an error that says where it belongs, never a silent no-op.
+//! A helper attribute that no `#[workflow] impl` took: an error that names the place where it belongs, never a silent no-op.
 
 use proc_macro2::{Span, TokenStream};
 

@@ -277,7 +277,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// Refuses what nobody took. `of` is the attribute, `valid` its keys.
+    /// Rejects the options that were not taken. `of` is the attribute, `valid` its keys.
     pub(crate) fn finish(self, of: &str, valid: &[&str]) {
         for given in self.given {
             let key = given.key.unraw();

@@ -25,7 +25,7 @@ pub struct EngineClock {
     embedded: Arc<Embedded>,
 }
 
-/// An engine, for all who use it.
+/// An engine, shared by its users.
 struct Embedded {
     engine: Engine,
     is_skipping: bool,
@@ -84,7 +84,7 @@ impl EngineClock {
         }
     }
 
-    /// Lets a skipping clock jump for as long as the answer is kept.
+    /// Lets a skipping clock jump for as long as the returned value is kept.
     pub fn jump(&self) -> Jumping {
         Jumping { _time: self.embedded.engine.let_time_jump() }
     }

@@ -45,8 +45,8 @@
 /// `crate = path` is the path to everloop where it is not a dependency of its own.
 ///
 /// # What is refused
-/// Annotated methods are searched for what gives another result on replay, such as `SystemTime::now()` or `tokio::spawn`;
-/// the message says what to write instead, and [`#[allow_nondeterminism]`](macro@allow_nondeterminism) lets it pass.
+/// Annotated methods are searched for calls whose result differs on replay, such as `SystemTime::now()` or `tokio::spawn`;
+/// the message names the replacement, and [`#[allow_nondeterminism]`](macro@allow_nondeterminism) allows the call.
 pub use everloop_macros::workflow;
 
 /// The method that is the workflow, in a [`#[workflow]`](macro@workflow) block.
@@ -129,7 +129,7 @@ pub use everloop_macros::init;
 /// [`SignalCall`](crate::client::SignalCall).
 pub use everloop_macros::signal;
 
-/// A method that answers a query, in a [`#[workflow]`](macro@workflow) block.
+/// A method that returns the result of a query, in a [`#[workflow]`](macro@workflow) block.
 ///
 /// ```
 /// # use everloop::prelude::*;
@@ -155,7 +155,7 @@ pub use everloop_macros::signal;
 /// the query. Options: `name = ".."` on the wire. Its method on the handle makes a [`QueryCall`](crate::client::QueryCall).
 pub use everloop_macros::query;
 
-/// A method that takes an update, which changes the workflow and answers, in a [`#[workflow]`](macro@workflow) block.
+/// A method that handles an update, which changes the workflow and returns a result, in a [`#[workflow]`](macro@workflow) block.
 ///
 /// ```
 /// # use everloop::prelude::*;
@@ -192,7 +192,7 @@ pub use everloop_macros::query;
 /// update before it leaves a trace in the history. Its method on the handle makes an [`UpdateCall`](crate::client::UpdateCall).
 pub use everloop_macros::update;
 
-/// Lets something pass that the macro would refuse because it gives another result on replay, on a statement or a method.
+/// Allows a statement or a method that the macro would reject because its result may differ on replay.
 ///
 /// ```
 /// use everloop::prelude::*;
@@ -214,7 +214,7 @@ pub use everloop_macros::update;
 /// ```
 pub use everloop_macros::allow_nondeterminism;
 
-/// Makes a function an activity: code that touches the world, is tried again when it fails, and runs where a worker has it.
+/// Makes a function an activity: code that reaches the outside world, is retried when it fails, and runs in a worker that has it.
 ///
 /// ```
 /// use everloop::prelude::*;
@@ -248,7 +248,7 @@ pub use everloop_macros::allow_nondeterminism;
 /// Each is a method of [`ActivityOptions`](crate::ActivityOptions) and of a [call](crate::ActivityCall) too: a call can override
 /// each option but the name. Durations are written as `"10s"`, `"250ms"` or `"1h 30m"`.
 ///
-/// | option | what it says |
+/// | option | meaning |
 /// | --- | --- |
 /// | `name = ".."` | the activity's type on the wire; the function's name unless given |
 /// | `start_to_close_timeout = "1m"` | [how long one attempt may take](crate::ActivityOptions::start_to_close_timeout). **Ten minutes** unless this or `schedule_to_close_timeout` is given: an attempt whose worker is lost is retried after that |
@@ -287,7 +287,7 @@ pub use everloop_macros::activity;
 /// attempts share the value; methods without `#[activity]` stay what they are.
 pub use everloop_macros::activities;
 
-/// Makes an enum an error that travels from an activity to its caller, who matches its variants.
+/// Makes an enum an error that travels from an activity to its caller, which matches its variants.
 ///
 /// ```
 /// use everloop::prelude::*;

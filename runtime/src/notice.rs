@@ -1,10 +1,10 @@
-//! Warnings for programs in which nobody listens to `tracing`.
+//! Warnings for programs without a `tracing` subscriber.
 
 use std::io::{Write, stderr};
 
 use tracing::subscriber::NoSubscriber;
 
-/// Writes a warning to the standard error if nobody listens to `tracing`: else a program would wait for ever without a word.
+/// Writes a warning to the standard error if the program has no `tracing` subscriber: otherwise it would wait for ever silently.
 pub(crate) fn say_unless_heard(what: impl FnOnce() -> String) {
     if tracing::dispatcher::get_default(|listener| listener.is::<NoSubscriber>()) {
         // Unlike `eprintln!`, this does not panic when nobody reads the standard error any more.

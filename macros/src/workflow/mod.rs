@@ -75,7 +75,7 @@ fn expand_struct(options: Options<'_>, item: TokenStream, errors: &Errors) -> To
     }
 }
 
-/// The tokens that say what an item is, for a message that fits on a line.
+/// The tokens of the kind and name of an item, for a message that fits on a line.
 fn keyword(item: &Item) -> TokenStream {
     match item {
         Item::Trait(item) => item.ident.to_token_stream(),

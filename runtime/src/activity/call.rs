@@ -58,7 +58,7 @@ impl<A: Activity> ActivityCall<A> {
         self
     }
 
-    /// How it is tried again.
+    /// How it is retried.
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.settings.options.retry_policy = Some(policy);
         self
@@ -82,7 +82,7 @@ impl<A: Activity> ActivityCall<A> {
         self
     }
 
-    /// A line for people who look at the workflow.
+    /// A line for readers of the workflow's history.
     pub fn summary(mut self, text: impl Into<String>) -> Self {
         self.settings.summary = Some(text.into());
         self

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::data::{EncodeError, Headers, Payload, Payloads};
 
-/// The context of a running activity: who it is, its heartbeats, and whether it shall stop.
+/// The context of a running activity: its info, its heartbeats, and its cancellation.
 ///
 /// An activity gets it as a parameter that is a reference: `ctx: &ActivityContext`. It can be cloned and given to tasks.
 #[derive(Clone)]
@@ -63,7 +63,7 @@ pub struct ActivityInfo {
     pub heartbeat_timeout: Option<Duration>,
     /// Headers of the call.
     pub headers: Headers,
-    /// Names the attempt to who completes it from elsewhere: see [`ActivityContext::complete_elsewhere`].
+    /// Identifies the attempt for a program that completes it from elsewhere: see [`ActivityContext::complete_elsewhere`].
     pub task_token: TaskToken,
 }
 
@@ -77,13 +77,13 @@ pub struct TaskToken(pub bytes::Bytes);
 pub enum ActivityCancelReason {
     /// The workflow asked for it.
     Requested,
-    /// Nobody waits for it any more: the workflow has ended, or the attempt was given up.
+    /// The workflow has ended, or the attempt has timed out: its result would be ignored.
     NotFound,
     /// The attempt has used its time.
     TimedOut,
-    /// Someone paused the activity.
+    /// The activity was paused.
     Paused,
-    /// Someone reset the activity.
+    /// The activity was reset.
     Reset,
     /// The worker stops.
     WorkerShutdown,
@@ -146,7 +146,7 @@ impl ActivityContext {
         self.inner.last_details.get(0)
     }
 
-    /// Whether the activity shall stop. What has been done so far can be undone; then return
+    /// Whether the activity should stop. Undo what has been done so far if needed; then return
     /// [`ActivityError::cancelled`](crate::ActivityError::cancelled).
     pub fn is_cancelled(&self) -> bool {
         self.cancel_reason().is_some()
@@ -157,7 +157,7 @@ impl ActivityContext {
         *self.inner.cancelled.borrow()
     }
 
-    /// Waits until the activity shall stop, and says why. Meant for `tokio::select!`.
+    /// Waits until the activity should stop, and returns the reason. Meant for `tokio::select!`.
     pub async fn cancelled(&self) -> ActivityCancelReason {
         let mut cancelled = self.inner.cancelled.clone();
         let reason = cancelled.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
@@ -173,7 +173,7 @@ impl ActivityContext {
         self.inner.shutdown.cancelled().await;
     }
 
-    /// Leaves the end of the activity to someone else, who has its [`task_token`](ActivityInfo::task_token) and calls
+    /// Leaves the end of the activity to another program, which has its [`task_token`](ActivityInfo::task_token) and calls
     /// [`Client::activity_handle`](crate::Client::activity_handle): what the function returns does not count.
     pub fn complete_elsewhere(&self) {
         self.inner.completes_elsewhere.store(true, Ordering::Relaxed);

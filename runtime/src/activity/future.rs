@@ -69,7 +69,7 @@ pub struct ActivityHandle<A: Activity> {
 }
 
 impl<A: Activity> ActivityCall<A> {
-    /// Schedules the activity now. The handle gives the result; dropping it changes nothing.
+    /// Schedules the activity now. The handle returns the result; dropping it changes nothing.
     ///
     /// # Panics
     /// Outside a workflow.

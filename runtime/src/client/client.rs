@@ -77,7 +77,7 @@ impl Client {
         &self.inner.identity
     }
 
-    /// Whether the server answers and has this client's namespace, for health endpoints.
+    /// Whether the server responds and has this client's namespace, for health endpoints.
     ///
     /// One call, which is not retried and takes a second at most (or the client's [`timeout`](super::ClientBuilder::timeout), if that is
     /// shorter). It says nothing about workers: they may be busy or elsewhere.

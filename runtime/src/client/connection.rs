@@ -18,11 +18,11 @@ use super::retry::{Retries, random_fraction};
 use super::rpc::{Rpc, Server};
 use crate::notice::say_unless_heard;
 
-/// How long a call may take in all, unless the client's builder says otherwise.
+/// How long a call may take in all, unless the client's builder sets another limit.
 pub(super) const CALL: Duration = Duration::from_secs(10);
-/// How long a long poll may take. Servers answer empty a little before.
+/// How long a long poll may take. Servers send an empty response a little before.
 pub(crate) const LONG_POLL: Duration = Duration::from_secs(70);
-/// How much later than its deadline a call is given up on this side, so that the server's own answer comes first.
+/// How much later than its deadline a call is abandoned on this side, so that the server's own response comes first.
 const GRACE: Duration = Duration::from_secs(1);
 /// A long poll that was held for this long reached a server: the pauses begin anew.
 const HELD: Duration = Duration::from_secs(5);

@@ -1,11 +1,11 @@
-//! Eager starts: the first workflow task comes back with the answer to the start, for a worker of the same client.
+//! Eager starts: the first workflow task comes back with the response to the start, for a worker of the same client.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use everloop_proto::temporal::api::workflowservice::v1::PollWorkflowTaskQueueResponse;
 
-/// Takes one workflow task. Dropped unused, it gives its room back.
+/// Takes one workflow task. Dropped unused, it releases its slot.
 pub(crate) type TakeTask = Box<dyn FnOnce(PollWorkflowTaskQueueResponse) + Send>;
 
 /// A worker that may take tasks which it did not poll.

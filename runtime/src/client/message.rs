@@ -201,7 +201,7 @@ pub(super) fn payloads(payloads: Vec<raw::Payload>) -> Option<raw::Payloads> {
     (!payloads.is_empty()).then_some(raw::Payloads { payloads })
 }
 
-/// The one value of an answer; `()` if it has none.
+/// The one value of a response; `()` if it has none.
 pub(super) fn first(payloads: Option<raw::Payloads>) -> Result<raw::Payload, EncodeError> {
     match payloads.and_then(|payloads| payloads.payloads.into_iter().next()) {
         Some(payload) => Ok(payload),

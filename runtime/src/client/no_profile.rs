@@ -1,4 +1,4 @@
-//! Without the feature `profile`: whoever names a profile is told what it takes.
+//! Without the feature `profile`: a named profile is an error that names the feature.
 
 use super::error::ConnectError;
 use super::options::ClientBuilder;

@@ -1,4 +1,4 @@
-//! Without the feature `tls`: whoever asks for TLS is told what it takes.
+//! Without the feature `tls`: a request for TLS is an error that names the feature.
 
 use std::error::Error;
 

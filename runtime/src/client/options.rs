@@ -108,7 +108,7 @@ impl ClientBuilder {
 
     /// Takes what Temporal's standard variables say. They win over what was set before, and lose to what is set after.
     ///
-    /// | variable | what it says |
+    /// | variable | meaning |
     /// | --- | --- |
     /// | `TEMPORAL_ADDRESS` | where to connect |
     /// | `TEMPORAL_NAMESPACE` | the namespace |
@@ -135,7 +135,7 @@ impl ClientBuilder {
                 Ok(value) => {
                     readable.insert(name, value);
                 }
-                // Passed over, the client would connect to something else than was meant.
+                // If the variable were ignored, the client would connect to another server than was meant.
                 Err(_) if name.starts_with("TEMPORAL_") => {
                     let reason = format!("the value of {name} is not UTF-8 text; correct or unset it");
                     self.refusal.get_or_insert(ConnectError::InvalidOption { option: ".env()", reason });
@@ -271,7 +271,7 @@ impl ClientBuilder {
         }
     }
 
-    /// Connects, and asks the server what it can do.
+    /// Connects, and reads the server's capabilities.
     pub async fn connect(self) -> Result<Client, ConnectError> {
         if let Some(refusal) = self.refusal {
             return Err(refusal);

@@ -42,7 +42,7 @@ impl Retries {
             Some(limit) => limit.checked_sub(elapsed).filter(|left| !left.is_zero())?,
             None => LAST_CEILING,
         };
-        // A server that is too busy, or away for as long as it takes, says nothing about the call itself: only time counts.
+        // A busy or absent server tells nothing about the call itself: only time counts.
         let is_counted = match error.code {
             RpcCode::ResourceExhausted => false,
             RpcCode::Unavailable => self.limit.is_some(),

@@ -69,10 +69,10 @@ impl Client {
     }
 }
 
-/// Awaiting the start gives a handle.
+/// Awaiting the start returns a handle.
 pub struct ForHandle(());
 
-/// Awaiting the start gives the workflow's result.
+/// Awaiting the start returns the workflow's result.
 pub struct ForResult(());
 
 /// A workflow that is started when it is awaited. See [`Client::start`] and [`Client::execute`].
@@ -184,7 +184,7 @@ impl<W, Then> StartCall<W, Then> {
         self
     }
 
-    /// A line for people who look at the workflow.
+    /// A line for readers of the workflow's history.
     pub fn summary(mut self, text: impl Into<String>) -> Self {
         match encode(&text.into()) {
             Ok(text) => self.options.summary = Some(text),
@@ -201,7 +201,7 @@ impl<W, Then> StartCall<W, Then> {
         self
     }
 
-    /// Sends the request. Gives the id of the run, and the queue it was started on.
+    /// Sends the request. Returns the id of the run, and the queue it was started on.
     async fn send(self) -> Result<(WorkflowHandle<W>, StartedRun), StartError> {
         let Self { client, workflow_id, workflow_type, input, options, .. } = self;
         if workflow_id.is_empty() {

@@ -1,4 +1,4 @@
-//! TLS: whom a client trusts and what it shows, and what to do when a server and a client do not agree.
+//! TLS: the certificates that a client trusts and its own, and advice when a server and a client do not agree.
 
 use std::error::Error;
 use std::time::Duration;
@@ -40,12 +40,12 @@ pub struct TlsOptions {
 }
 
 impl TlsOptions {
-    /// Trusts whom this machine trusts, and shows nothing.
+    /// Trusts the certificates that this machine trusts, and has none of its own.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The certificates of those who may vouch for the server, in place of those whom this machine trusts.
+    /// The CA certificates that are trusted for the server, in place of those of this machine.
     pub fn server_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.server_ca = Some(pem.into());
         self
@@ -64,7 +64,7 @@ impl TlsOptions {
         self
     }
 
-    /// These, and where they say nothing, the others.
+    /// These options; where one is not set, the other's.
     pub(super) fn or(self, others: Self) -> Self {
         Self {
             server_ca: self.server_ca.or(others.server_ca),
@@ -74,7 +74,7 @@ impl TlsOptions {
         }
     }
 
-    /// Takes what the environment says. Gives the name of a variable that was set.
+    /// Reads the environment. Returns the name of a variable that was set.
     pub(super) fn read(&mut self, variable: Variables<'_>) -> Result<Option<&'static str>, ConnectError> {
         let mut by = None;
         let mut read = |field: &mut Option<Vec<u8>>, path, data| -> Result<(), ConnectError> {
@@ -94,7 +94,7 @@ impl TlsOptions {
         Ok(by)
     }
 
-    /// Has an endpoint connect as these options say.
+    /// Applies these options to an endpoint.
     pub(super) fn apply(&self, endpoint: Endpoint, address: &Address) -> Result<Endpoint, ConnectError> {
         let fail = |(cause, advice): (String, &str)| ConnectError::Tls {
             address: address.to_string(),

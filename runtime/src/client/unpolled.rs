@@ -1,4 +1,4 @@
-//! Task queues that nobody polls: the most common reason why nothing happens.
+//! Task queues without a poller: the most common reason why nothing happens.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::client::Client;
 use crate::notice::say_unless_heard;
 use crate::raw;
 
-/// How long a workflow may wait before someone asks whether there is a worker.
+/// How long a workflow may wait before the client checks whether there is a worker.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Client {
@@ -34,7 +34,7 @@ impl Client {
     }
 }
 
-/// Warns if no worker polls the queue of a workflow that someone waits for.
+/// Warns if no worker polls the queue of a workflow whose result is awaited.
 pub(super) async fn warn_about(client: &Client, workflow_id: &str, task_queue: Option<&str>) {
     let task_queue = match task_queue {
         Some(task_queue) => task_queue.to_owned(),

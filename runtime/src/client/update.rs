@@ -1,4 +1,4 @@
-//! Updates: requests that the workflow accepts or rejects, and answers.
+//! Updates: requests that the workflow accepts or rejects, and that return a result.
 
 use std::future::IntoFuture;
 
@@ -23,7 +23,7 @@ use crate::tasks::SendFuture;
 use crate::workflow::Message;
 
 impl WorkflowHandle<Untyped> {
-    /// Sends an update by name, and waits for its answer.
+    /// Sends an update by name, and waits for its result.
     pub async fn update<Output: Payload>(
         &self,
         name: impl Into<String>,
@@ -61,7 +61,7 @@ struct UpdateOptions {
     stage: UpdateStage,
 }
 
-/// An update that is sent when it is awaited (for its answer) or started (for a handle).
+/// An update that is sent when it is awaited (for its result) or started (for a handle).
 #[must_use = "an update is not sent until it is awaited or started"]
 pub struct UpdateCall<Output> {
     client: Client,
@@ -97,7 +97,7 @@ impl<Output: 'static> UpdateCall<Output> {
         self
     }
 
-    /// Sends the update and waits until it is accepted (or what [`wait_for`](Self::wait_for) says).
+    /// Sends the update and waits until it is accepted (or for the stage of [`wait_for`](Self::wait_for)).
     pub async fn start(self) -> Result<UpdateHandle<Output>, UpdateError> {
         start(self.client, self.input, self.decode, self.options).await
     }
@@ -153,7 +153,7 @@ async fn send(
     workflow_id: &str,
     request: UpdateWorkflowExecutionRequest,
 ) -> Result<UpdateWorkflowExecutionResponse, UpdateError> {
-    // Servers answer early while no worker has taken the update; asking again with the same id attaches to it.
+    // Servers respond early while no worker has taken the update; sending it again with the same id attaches to it.
     loop {
         let reply = client.connection().letting_time_jump().bring(request.clone()).await;
         let reply = reply.map_err(|error| rpc_error(workflow_id, error))?;
@@ -188,7 +188,7 @@ impl<Output> UpdateHandle<Output> {
         self.reference.workflow_execution.as_ref().map(|execution| execution.run_id.as_str())
     }
 
-    /// Waits for the answer.
+    /// Waits for the result.
     pub async fn result(&self) -> Result<Output, UpdateError> {
         let outcome = match &self.known {
             Some(outcome) => outcome.clone(),

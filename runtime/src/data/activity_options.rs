@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::duration::{OptionError, check_limit, duration_to_wire};
 
-/// How an activity is tried again after a failure or a timeout. What is not set is the server's: first after 1 s, then
+/// How an activity is retried after a failure or a timeout. Fields that are not set take the server's values: first after 1 s, then
 /// twice as long each time up to a hundred times the first interval, for ever.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RetryPolicy {
@@ -104,12 +104,12 @@ impl RetryPolicy {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ActivityCancellationType {
-    /// Ask the activity to stop, and go on at once as cancelled.
+    /// Request the cancellation of the activity, and go on at once as cancelled.
     #[default]
     TryCancel,
-    /// Ask the activity to stop, and wait for what it does: its result counts if it finishes all the same.
+    /// Request the cancellation of the activity, and wait for its end: its result counts if it finishes all the same.
     WaitCancellationCompleted,
-    /// Say nothing to the activity, and go on at once as cancelled.
+    /// Leave the activity running, and go on at once as cancelled.
     Abandon,
 }
 
@@ -163,7 +163,7 @@ impl ActivityOptions {
         self
     }
 
-    /// How long it may wait for a worker. Not tried again when it passes.
+    /// How long it may wait for a worker. Not retried when it passes.
     pub const fn schedule_to_start_timeout(mut self, limit: Duration) -> Self {
         self.schedule_to_start_timeout = Some(limit);
         self
@@ -175,7 +175,7 @@ impl ActivityOptions {
         self
     }
 
-    /// How it is tried again.
+    /// How it is retried.
     pub const fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.retry_policy = Some(policy);
         self

@@ -29,7 +29,7 @@ pub(crate) fn delay_from_wire(delay: Option<Wire>) -> Option<Duration> {
     delay.map(|delay| Duration::try_from(delay).unwrap_or(Duration::ZERO))
 }
 
-/// An option whose value cannot mean what it says.
+/// An option with a value that cannot be used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("`{option}` {problem}")]
 pub struct OptionError {

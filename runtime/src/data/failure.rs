@@ -43,7 +43,7 @@ pub enum FailureKind {
         non_retryable: bool,
         /// Values that came with it.
         details: Payloads,
-        /// When to try again, whatever the retry policy says.
+        /// The delay before the next attempt, regardless of the retry policy.
         next_retry_delay: Option<Duration>,
     },
     /// A time limit passed.
@@ -65,7 +65,7 @@ pub enum FailureKind {
         /// Whether trying again is pointless.
         non_retryable: bool,
     },
-    /// An activity did not succeed; the cause says why.
+    /// An activity failed; the cause is its error.
     Activity {
         /// Its type.
         activity_type: String,
@@ -80,7 +80,7 @@ pub enum FailureKind {
         /// The worker that ran it.
         identity: String,
     },
-    /// A child workflow did not succeed; the cause says why.
+    /// A child workflow failed; the cause is its error.
     ChildWorkflow {
         /// Its type.
         workflow_type: String,
@@ -119,7 +119,7 @@ pub enum TimeoutType {
 pub enum RetryState {
     /// There will be one.
     InProgress,
-    /// The failure says that it is final, or its type is listed as such.
+    /// The failure is marked as final, or its type is listed as such.
     NonRetryableFailure,
     /// The next attempt would have passed a time limit.
     Timeout,
@@ -207,7 +207,7 @@ impl Failure {
         })
     }
 
-    /// The message of the innermost cause: what went wrong, without who reported it.
+    /// The message of the innermost cause.
     pub fn root_message(&self) -> &str {
         &self.chain().last().unwrap_or(self).message
     }

@@ -40,20 +40,20 @@ use crate::raw;
 /// }
 /// ```
 pub trait PayloadCodec: Send + Sync + 'static {
-    /// On the way out. Answers as many payloads as it was given, in order.
+    /// Encodes payloads that leave. Returns as many payloads as it was given, in order.
     fn encode(
         &self,
         payloads: Vec<raw::Payload>,
     ) -> impl Future<Output = Result<Vec<raw::Payload>, PayloadCodecError>> + Send;
 
-    /// On the way in. Answers as many payloads as it was given, in order.
+    /// Decodes payloads that enter. Returns as many payloads as it was given, in order.
     fn decode(
         &self,
         payloads: Vec<raw::Payload>,
     ) -> impl Future<Output = Result<Vec<raw::Payload>, PayloadCodecError>> + Send;
 }
 
-/// A payload codec could not do its work, for want of a key, say.
+/// The error of a payload codec, such as a missing key.
 #[derive(Clone, thiserror::Error)]
 #[error("payload codec: {0}")]
 pub struct PayloadCodecError(pub String);

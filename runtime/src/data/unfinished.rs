@@ -7,6 +7,6 @@ pub enum UnfinishedPolicy {
     /// Warn: its caller may lose work. Wait for [`all_handlers_finished`](crate::workflow::all_handlers_finished) before returning.
     #[default]
     Warn,
-    /// Say nothing.
+    /// Do not warn.
     Abandon,
 }

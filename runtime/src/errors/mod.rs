@@ -19,7 +19,7 @@ use crate::data::{Failure, FailureKind};
 ///
 /// Returned from `#[run]` it fails the workflow, for good: its caller gets it. Where the error is a cancellation
 /// ([`Cancelled`](crate::Cancelled), or an activity that was cancelled) and the workflow was asked to cancel, the workflow ends as cancelled
-/// instead. (A *panic* fails only the workflow task, which is tried again, so that a fix can be deployed.)
+/// instead. (A *panic* fails only the workflow task, which is retried, so that a fix can be deployed.)
 ///
 /// ```
 /// use everloop::WorkflowError;
@@ -111,12 +111,12 @@ pub struct ActivityError(Box<Failure>);
 pub type ActivityResult<T> = Result<T, ActivityError>;
 
 impl ActivityError {
-    /// A failure that is tried again as the retry policy says.
+    /// A failure that is retried according to the retry policy.
     pub fn new(message: impl Into<String>) -> Self {
         Self(Box::new(Failure::application("ActivityError", message)))
     }
 
-    /// A failure that is final, whatever the retry policy says.
+    /// A failure that is final, regardless of the retry policy.
     pub fn non_retryable(message: impl Into<String>) -> Self {
         let mut error = Self::new(message);
         if let FailureKind::Application { non_retryable, .. } = &mut error.0.kind {

@@ -88,7 +88,7 @@ impl Update {
     }
 }
 
-/// The updates that a replayed task accepted, in order, with the events that say so.
+/// The updates that a replayed task accepted, in order, with the events that accepted them.
 pub(super) fn accepted(outputs: &[HistoryEvent]) -> Vec<(i64, Update)> {
     let accepted = outputs.iter().filter_map(|event| match &event.attributes {
         Some(EventAttributes::WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => {

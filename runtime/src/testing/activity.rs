@@ -47,7 +47,7 @@ impl Default for ActivityEnvironment {
 }
 
 impl ActivityEnvironment {
-    /// A first attempt, which nobody cancels.
+    /// A first attempt, which is not cancelled.
     pub fn new() -> Self {
         let info = ActivityInfo {
             namespace: "default".to_owned(),

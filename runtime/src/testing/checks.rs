@@ -30,7 +30,7 @@ const SHADOWS: usize = 1000;
 /// Watches the workers of an environment.
 pub(super) struct Checks {
     board: Arc<FailureBoard>,
-    /// Whether failed workflow tasks are tried again, and fail no call.
+    /// Whether failed workflow tasks are retried, and fail no call.
     retries_tasks: AtomicBool,
     /// How often an activity without a limit may fail before the result does.
     max_attempts: AtomicU32,

@@ -108,7 +108,7 @@ impl WorkflowEnvironment {
         Ok(Self { client, clock, board, checks, mocks: Arc::default() })
     }
 
-    /// From now on, failed workflow tasks are tried again as in production, for tests about just that.
+    /// From now on, failed workflow tasks are retried as in production, for tests about just that.
     ///
     /// ```
     /// # use everloop::testing::WorkflowEnvironment;

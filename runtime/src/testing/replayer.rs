@@ -9,7 +9,7 @@ use crate::history::{EncodedEvents, History, Origin};
 use crate::registry::Registry;
 use crate::workflow::Workflow;
 
-/// Replays recorded histories against the workflow code of this program: whoever fails here would fail after a deploy.
+/// Replays recorded histories against the workflow code of this program: a workflow that fails here would fail after a deploy.
 ///
 /// No server is asked and no activity runs.
 ///

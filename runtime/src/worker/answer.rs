@@ -1,4 +1,4 @@
-//! The one way in which a worker answers the server.
+//! The one way in which a worker sends responses to the server.
 //!
 //! The payloads of an answer are encoded, and the answer is sent until the server has it. An answer that cannot be sent is
 //! replaced, in part or as a whole, by a failure that says why: otherwise its task would time out and be tried again for ever.
@@ -15,7 +15,7 @@ use super::unsent::{encode_parts, replace_large_parts, too_large};
 use crate::client::Rpc;
 use crate::data::Walk;
 
-/// A request that answers a polled task.
+/// The response to a polled task.
 pub(super) trait Answer: Rpc + Walk {
     /// Encodes the payloads.
     fn encode_payloads(&mut self, link: &ServerLink) -> impl Future<Output = Result<(), SendError>> + Send {
@@ -27,7 +27,7 @@ pub(super) trait Answer: Rpc + Walk {
         false
     }
 
-    /// Explains why the answer as a whole is too large.
+    /// Explains why the response as a whole is too large.
     fn too_large(&self, error: SendError) -> SendError {
         error
     }
@@ -55,7 +55,7 @@ impl Answer for wire::RespondActivityTaskFailedRequest {}
 impl Answer for wire::RecordActivityTaskHeartbeatRequest {}
 
 impl ServerLink {
-    /// Encodes an answer and sends it until the server has it.
+    /// Encodes a response and sends it until the server has it.
     pub(super) async fn send<A: Answer>(&self, mut answer: A) -> Result<A::Reply, SendError> {
         answer.encode_payloads(self).await?;
         let mut reply = self.connection.call_with(&answer).await.map_err(SendError::from);

@@ -12,7 +12,7 @@ pub(super) enum SendError {
     Rpc(#[from] RpcError),
     #[error(transparent)]
     Codec(#[from] PayloadCodecError),
-    /// The answer is too large; the text says how large it is.
+    /// The response is too large; the text has its size.
     #[error("{0}")]
     TooLarge(String),
     /// An interceptor of the worker panicked, so the headers that it would have added are missing.

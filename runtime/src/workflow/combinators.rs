@@ -188,7 +188,7 @@ macro_rules! select {
     ($($branches:tt)*) => { $crate::__private::tokio::select! { biased; $($branches)* } };
 }
 
-/// Waits for all of several futures or calls, of any kinds; gives a tuple. Polled in written order.
+/// Waits for all of several futures or calls, of any kinds; returns a tuple. Polled in written order.
 ///
 /// ```
 /// use everloop::prelude::*;

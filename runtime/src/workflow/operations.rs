@@ -17,7 +17,7 @@ use crate::executor::{OnDrop, Outcome, Pending, Random, ScopeId, TimerRequest, W
 
 // ---- time ----
 
-/// Waits durably: the server keeps the timer, whatever happens to this process.
+/// Waits durably: the server keeps the timer, even if this process ends.
 ///
 /// The timer starts when the future is first polled, and a pending one that is dropped is cancelled. A zero-length sleep is a
 /// real timer; [`yield_now`] is not.
@@ -70,7 +70,7 @@ enum SleepState {
 }
 
 impl Sleep {
-    /// A line for people who look at the workflow.
+    /// A line for readers of the workflow's history.
     pub fn summary(mut self, text: impl Into<String>) -> Self {
         if let SleepState::New { summary, .. } = &mut self.state {
             *summary = Some(text.into());
@@ -210,7 +210,7 @@ impl Future for YieldNow {
 
 // ---- cancellation ----
 
-/// Whether the workflow, or the part of it that asks, was asked to cancel. Stays true.
+/// Whether the workflow, or the scope of the caller, was cancelled. Stays true.
 ///
 /// # Panics
 /// Outside a workflow.

@@ -60,7 +60,7 @@ impl<T> State<T> {
         self.with(T::clone)
     }
 
-    /// Changes the value in place and gives what the closure gives.
+    /// Changes the value in place and returns the closure's result.
     #[track_caller]
     pub fn update<R>(&self, write: impl FnOnce(&mut T) -> R) -> R {
         let here = Location::caller();
@@ -83,13 +83,13 @@ impl<T> State<T> {
         drop(self.replace(value));
     }
 
-    /// Changes the value and gives the old one.
+    /// Replaces the value and returns the old one.
     #[track_caller]
     pub fn replace(&self, value: T) -> T {
         self.update(|old| std::mem::replace(old, value))
     }
 
-    /// Leaves the default and gives the value.
+    /// Takes the value and leaves the default.
     #[track_caller]
     pub fn take(&self) -> T
     where
@@ -138,7 +138,7 @@ impl<T> State<Vec<T>> {
 
 /// Numbers.
 impl<T: Copy + std::ops::Add<Output = T>> State<T> {
-    /// Adds to the value and gives the sum.
+    /// Adds to the value and returns the sum.
     #[track_caller]
     pub fn add(&self, amount: T) -> T {
         self.update(|value| {

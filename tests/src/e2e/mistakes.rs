@@ -363,7 +363,7 @@ async fn an_id_that_is_taken(world: World) {
                     first.id(),
                     first.run_id().unwrap()
                 ),
-                "choose another id, or say with `.id_conflict_policy(..)` and `.id_reuse_policy(..)`",
+                "choose another id, or set `.id_conflict_policy(..)` or `.id_reuse_policy(..)`",
             ],
         );
         first.finish().await.unwrap();

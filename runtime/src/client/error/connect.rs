@@ -6,7 +6,7 @@ use super::rpc::RpcError;
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The address says nothing that this version understands.
+    /// The address is not valid.
     #[error("the address `{address}` cannot be used: {reason}")]
     Address {
         /// As it was given.
@@ -14,7 +14,7 @@ pub enum ConnectError {
         /// The problem, and the form that is accepted.
         reason: String,
     },
-    /// Nobody answers there. Start the server, or correct the address.
+    /// No server responds there. Start the server, or correct the address.
     #[error("no server answers at {address}: {cause}; is it running, and is the address right?")]
     Unreachable {
         /// The address that was tried.
@@ -32,7 +32,7 @@ pub enum ConnectError {
         /// The advice.
         advice: String,
     },
-    /// The server answers, and refuses.
+    /// The server refused the connection.
     #[error("the server at {address} refused the connection: {cause}")]
     Refused {
         /// Its address or path.
@@ -48,7 +48,7 @@ pub enum ConnectError {
         /// The problem with it.
         reason: String,
     },
-    /// The profile that the environment asks for cannot be used.
+    /// The profile that the environment names cannot be used.
     #[error("the profile file {file}: {reason}")]
     Profile {
         /// Its address or path.

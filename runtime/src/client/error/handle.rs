@@ -16,7 +16,7 @@ pub enum HandleError {
         /// The server's message.
         message: String,
     },
-    /// The activity of this token takes no answer any more.
+    /// The activity of this token has ended, and accepts no result any more.
     #[error(
         "the activity takes no answer any more: it was answered before, has timed out or was cancelled, or its workflow has \
          ended ({message})"

@@ -65,7 +65,7 @@ pub enum QueryError {
         /// The workflow.
         workflow_id: String,
     },
-    /// The answer is of another type.
+    /// The result is of another type.
     #[error("workflow `{workflow_id}` answered something else than was asked for: {cause}")]
     Decode {
         /// The workflow.
@@ -122,7 +122,7 @@ pub enum UpdateError {
         /// The server's message.
         message: String,
     },
-    /// The answer is of another type.
+    /// The result is of another type.
     #[error("workflow `{workflow_id}` answered something else than was asked for: {cause}")]
     Decode {
         /// The workflow.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A call that the server, or the way to it, did not answer as hoped.
+/// The error of a call that failed at the server, or on the way to it.
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[error("{operation}: {code}: {message}")]
 #[non_exhaustive]
@@ -25,7 +25,7 @@ impl RpcError {
 
 debug_as_display!(RpcError);
 
-/// The kinds of answers that are not results, as gRPC names them.
+/// The kinds of errors of calls, as gRPC names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "gRPC's own names")]

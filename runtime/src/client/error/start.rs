@@ -7,10 +7,10 @@ use crate::data::{EncodeError, OptionError, PayloadCodecError};
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The id is taken. Choose another one, or say with `id_conflict_policy` and `id_reuse_policy` what shall happen.
+    /// The id is taken. Choose another one, or set `id_conflict_policy` or `id_reuse_policy`.
     #[error(
-        "the workflow id `{workflow_id}` is taken by run {run_id}: {}; choose another id, or say with \
-         `.id_conflict_policy(..)` and `.id_reuse_policy(..)` what shall happen", without_ids(.message)
+        "the workflow id `{workflow_id}` is taken by run {run_id}: {}; choose another id, or set \
+         `.id_conflict_policy(..)` or `.id_reuse_policy(..)`", without_ids(.message)
     )]
     AlreadyStarted {
         /// The id.
@@ -23,7 +23,7 @@ pub enum StartError {
     /// The workflow id is empty. Leave `.id(..)` away for a fresh one.
     #[error("a workflow id must not be empty: give `.id(\"..\")` some text, or leave it away for a fresh id")]
     EmptyId,
-    /// Nothing says which workers shall run it.
+    /// The start names no task queue.
     #[error(
         "no task queue for workflow `{workflow_id}`: call `.task_queue(\"..\")` on the start, or give the client one for all \
          starts with `Client::builder(..).task_queue(\"..\")`; in a test environment, `env.worker(\"..\")` before the start does"
@@ -32,7 +32,7 @@ pub enum StartError {
         /// The id.
         workflow_id: String,
     },
-    /// An option has a value that cannot mean what it says, as a time limit of zero.
+    /// An option has a value that cannot be used, such as a time limit of zero.
     #[error("workflow `{workflow_id}` was not started: {cause}")]
     InvalidOption {
         /// The id.

@@ -80,7 +80,7 @@ impl ActivityRunner {
         std::future::pending().await
     }
 
-    /// Sends one heartbeat. Returns why the activity must stop, if the server says so.
+    /// Sends one heartbeat. Returns the reason why the activity must stop, if the server reports one.
     async fn heartbeat(
         &self,
         token: &bytes::Bytes,

@@ -1,4 +1,4 @@
-//! Activity tasks, from poll to answer.
+//! Activity tasks, from poll to response.
 
 mod answer;
 mod attempt;

@@ -1,4 +1,4 @@
-//! Workflow tasks, from poll to answer.
+//! Workflow tasks, from poll to response.
 
 mod completion;
 mod execution;
