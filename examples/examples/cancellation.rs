@@ -1,4 +1,4 @@
-//! A trip that is called off: the wait ends with an error, `?` would end the workflow, and clean-up comes before that.
+//! A cancelled trip: the wait ends with an error, `?` would end the workflow, and the clean-up comes before that.
 
 use everloop::client::ResultError;
 use everloop::prelude::*;
@@ -29,17 +29,17 @@ impl Trip {
         let booking = book_hotel(city).await?;
         self.booking.set(Some(booking));
 
-        // A month until departure. Cancelling the workflow resolves what is pending: here, this timer.
+        // A month until departure. Cancelling the workflow resolves its pending operations: here, this timer.
         if let Err(cancelled) = sleep(Duration::from_secs(30 * 24 * 3600)).await {
-            // The request is used up by that. What begins now runs as ever.
+            // The cancellation is delivered once. Operations that begin now run as usual.
             give_back_hotel(booking).await?;
-            // Returned, it makes the workflow cancelled rather than failed or completed.
+            // Returning the error makes the workflow cancelled rather than failed or completed.
             return Err(cancelled.into());
         }
         Ok(())
     }
 
-    /// An update changes and answers. This one only waits until there is something to tell.
+    /// An update changes state and returns a result. This one only waits until there is a result.
     #[update]
     async fn booked(&self) -> WorkflowResult<u32> {
         self.booking.wait(|booking| booking.is_some()).await?;

@@ -1,4 +1,4 @@
-//! An activity that fails in ways its caller tells apart: a card that is declined for good, and a bank that is away for a while.
+//! An activity with two kinds of failure: a card that is declined permanently, and a bank that is unreachable for a while.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ pub struct Order {
     pub card: String,
 }
 
-/// Why a card was not charged. The variants reach the workflow as they are.
+/// Why a card was not charged. The workflow gets the variants themselves.
 #[derive(Debug, ActivityFailure)]
 pub enum ChargeError {
-    /// The bank said no. Asking again would not help, so there is no further attempt.
+    /// The bank declined. Another attempt would not help, so there is none.
     #[failure(non_retryable)]
     Declined { code: u32 },
-    /// The bank did not answer. The retry policy decides how often it is asked again.
+    /// The bank did not respond. The retry policy decides about further attempts.
     Unreachable,
 }
 
@@ -42,7 +42,7 @@ async fn release(item: String) -> ActivityResult<()> {
     Ok(())
 }
 
-/// The bank of this example does not know card 13, never answers for card 99, and misses the first call for every other card.
+/// The bank of this example does not know card 13, never responds for card 99, and misses the first call for every other card.
 #[activity(start_to_close_timeout = "10s", retry_policy(maximum_attempts = 3))]
 async fn charge(ctx: &ActivityContext, card: String) -> Result<String, ChargeError> {
     let attempt = ctx.info().attempt;
@@ -66,7 +66,7 @@ impl Sale {
         reserve(order.item.clone()).await?;
         match charge(order.card).await {
             Ok(receipt) => Ok(receipt),
-            // An answer that the customer should see: the sale ends well, without a purchase.
+            // A result that the customer should see: the sale ends well, without a purchase.
             Err(CallError::Failed(ChargeError::Declined { code }, _)) => {
                 release(order.item).await?;
                 Ok(format!("declined, code {code}"))

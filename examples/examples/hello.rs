@@ -3,7 +3,7 @@
 use everloop::prelude::*;
 use everloop_examples::{Error, until_ctrl_c};
 
-/// Work on the outside world belongs in an activity: it may fail, and is tried again. This one cannot, and needs no `Result`.
+/// Side effects belong in an activity: it may fail, and is retried then. This one cannot fail, and needs no `Result`.
 #[activity(start_to_close_timeout = "10s")]
 fn greet(name: String) -> String {
     println!("activity: greeting {name}");

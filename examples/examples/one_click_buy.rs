@@ -1,4 +1,4 @@
-//! Three purchases with one click: one is changed and completed, one cancelled in time, one refused by the shop.
+//! Three purchases with one click: one is changed and completed, one is cancelled in time, one is rejected by the shop.
 //!
 //! ```text
 //! cargo run --example one_click_buy                                 in this process, waiting skipped
@@ -28,7 +28,7 @@ pub enum PurchaseStatus {
     Completed,
 }
 
-/// Charges the customer. Client errors are final, the rest is retried.
+/// Charges the customer. Client errors are permanent, others are retried.
 #[activity(start_to_close_timeout = "1m")]
 pub async fn do_purchase(purchase: Purchase) -> ActivityResult<()> {
     let response = reqwest::Client::new().post(shop::url()).json(&purchase).send().await?;
@@ -50,7 +50,7 @@ pub struct OneClickBuy {
 impl OneClickBuy {
     #[run]
     async fn run(&self, purchase: Purchase) -> WorkflowResult<PurchaseStatus> {
-        // A signal that came with the start has been here before.
+        // The handler of a signal that came with the start has run before.
         self.purchase.update(|p| {
             p.get_or_insert(purchase);
         });
@@ -85,7 +85,7 @@ async fn main() -> Result<(), Error> {
     worker.run_until(until_ctrl_c(story(client))).await
 }
 
-/// What a customer's clicks do.
+/// The clicks of a customer.
 async fn story(client: Client) -> Result<(), Error> {
     let began = Instant::now();
     let buy = async |id: &str, item: &str| {
@@ -113,7 +113,7 @@ async fn story(client: Client) -> Result<(), Error> {
     };
     println!("buy-3: failed: {failure}");
 
-    // How much longer it took on the engine's clock than on ours.
+    // How much more time passed on the engine's clock than on ours.
     let times = first.describe().await?.start_time().zip(third.describe().await?.close_time());
     let waited = times.and_then(|(start, end)| end.duration_since(start).ok()).unwrap_or_default();
     let skipped = waited.saturating_sub(began.elapsed()).as_secs_f64().round();

@@ -1,4 +1,4 @@
-//! A cart that is filled by signals, read by queries, and waits until somebody checks out, for years if need be.
+//! A cart that is filled by signals, read by queries, and waits until the customer checks out, for years if need be.
 
 use everloop::prelude::*;
 use everloop_examples::{Error, until_ctrl_c};
@@ -6,7 +6,7 @@ use everloop_examples::{Error, until_ctrl_c};
 #[workflow]
 #[derive(Default)]
 pub struct Cart {
-    // Handlers run between the awaits of `run`, so what they share is a `State`.
+    // Handlers run between the awaits of `run`, so shared data is in a `State`.
     items: State<Vec<String>>,
     checked_out: State<bool>,
 }
@@ -19,7 +19,7 @@ impl Cart {
         Ok(format!("{} items: {}", self.items.len(), self.items.get().join(", ")))
     }
 
-    // A signal is kept by the server before the call returns: it is not lost if no worker runs.
+    // The server stores a signal before the call returns: it is not lost if no worker runs.
     #[signal]
     fn add(&self, item: String) {
         self.items.push(item);
@@ -30,7 +30,7 @@ impl Cart {
         self.checked_out.set(true);
     }
 
-    // A query reads. It answers after the end, too.
+    // A query only reads. It also works after the end.
     #[query]
     fn items(&self) -> Vec<String> {
         self.items.get()
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn story(client: Client) -> Result<(), Error> {
-    // The first signal travels with the start: there is no cart without it.
+    // The first signal is sent with the start: no cart exists without it.
     let cart = client.start(Cart::run()).task_queue("carts").signal(|cart| cart.add("apples".into())).await?;
     println!("started with {:?}", cart.items().await?);
 

@@ -4,8 +4,8 @@
 //! cargo run --example survive_a_crash
 //! ```
 //!
-//! The program starts itself as a child, kills it as `kill -9` does, and starts it again. Everything a child knows is in one
-//! SQLite file.
+//! The program starts itself as a child, kills it as `kill -9` does, and starts it again. All state of a child is in one SQLite
+//! file.
 
 use std::env;
 use std::error::Error;
@@ -16,7 +16,7 @@ use std::time::{Instant, SystemTime};
 
 use everloop::prelude::*;
 
-/// Says, to the child, which file is its own.
+/// The environment variable that names the child's file.
 const FILE: &str = "EVERLOOP_EXAMPLE_FILE";
 const QUEUE: &str = "purchases";
 const WAITS: &str = "waits";
@@ -35,7 +35,7 @@ struct Buy;
 impl Buy {
     #[run]
     async fn run(&self, item: String) -> WorkflowResult<String> {
-        // Ten seconds to change your mind, whatever happens to the program.
+        // Ten seconds to change your mind, even if the program is killed.
         sleep(Duration::from_secs(10)).await?;
         Ok(charge(item).await?)
     }
@@ -49,12 +49,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The program that people would write: it opens its file, and its workers go on with what is in there.
+/// The program as users would write it: it opens its file, and its workers continue the runs in it.
 async fn shop(file: &Path) -> Result<(), Box<dyn Error>> {
     let client = Client::connect(&format!("sqlite:{}", file.display())).await?;
     let worker = Worker::builder(&client, QUEUE).workflow::<Buy>().activity(charge).build()?;
     let story = async {
-        // The first child starts the purchase, the second finds it.
+        // The first child starts the purchase, the second one finds it.
         let open = client.list_workflows("ExecutionStatus = 'Running'").all().await?.len();
         println!("opened the file: purchases under way: {open}");
         if open == 0 {
@@ -98,7 +98,7 @@ fn kill_and_restart() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A file of our own.
+/// Creates the path of a temporary file.
 fn file() -> Result<PathBuf, Box<dyn Error>> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos();
     let folder = env::temp_dir().join(format!("everloop-survive-a-crash-{now}"));
@@ -112,7 +112,7 @@ fn start(file: &Path) -> Result<(Child, BufReader<ChildStdout>), Box<dyn Error>>
     Ok((child, BufReader::new(output)))
 }
 
-/// Passes on the next line of a child; empty at its end.
+/// Prints the next line of a child; empty at its end.
 fn tell(who: &str, says: &mut impl BufRead) -> Result<String, Box<dyn Error>> {
     let mut line = String::new();
     says.read_line(&mut line)?;

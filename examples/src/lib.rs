@@ -1,17 +1,17 @@
-//! What the examples share: a shop to buy from, and a way to stop.
+//! Parts that the examples share: a shop to buy from, and a way to stop.
 
 use std::error::Error as StdError;
 use std::future::Future;
 
 pub mod shop;
 
-/// Whatever ends an example early.
+/// Any error that ends an example early.
 pub type Error = Box<dyn StdError + Send + Sync>;
 
-/// Runs a story to its end, or until ctrl-c.
+/// Runs an example to its end, or until ctrl-c.
 ///
 /// # Errors
-/// The story's own, or that it was stopped.
+/// The example's own error, or one that says it was stopped.
 pub async fn until_ctrl_c(story: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     tokio::select! {
         ended = story => ended,

@@ -1,4 +1,4 @@
-//! A shop that takes orders over HTTP, not very reliably.
+//! An unreliable shop that takes orders over HTTP.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Result, Write};
@@ -8,13 +8,13 @@ use std::thread;
 
 use serde_json::Value;
 
-/// The item that the shop refuses to sell, for good.
+/// The item that the shop never sells.
 pub const FORBIDDEN_ITEM: &str = "moon";
 
 static ADDRESS: OnceLock<String> = OnceLock::new();
 
-/// Opens the shop on a free port of this machine. It answers orders for an item with 500, 500 and 200 in turn, and those for
-/// [`FORBIDDEN_ITEM`] with 400. It stays open as long as the process runs.
+/// Opens the shop on a free port of this machine. Its responses to orders for an item are 500, 500 and 200 in turn, and 400 for
+/// [`FORBIDDEN_ITEM`]. It stays open as long as the process runs.
 ///
 /// # Errors
 /// If there is no free port.
@@ -32,15 +32,15 @@ pub fn open() -> Result<()> {
     ADDRESS.set(address).map_err(|_| std::io::Error::other("the shop is open already"))
 }
 
-/// Where orders go.
+/// Returns the address for orders.
 ///
 /// # Panics
-/// Before the shop is open.
+/// If the shop is not open yet.
 pub fn url() -> &'static str {
     ADDRESS.get().expect("call `shop::open()` first")
 }
 
-/// One connection, one request: enough for a shop of this size.
+/// Reads one request per connection: enough for a shop of this size.
 fn serve(mut stream: &TcpStream, orders: &mut HashMap<String, u32>) -> Result<()> {
     let order: Value = serde_json::from_slice(&read_body(stream)?)?;
     let (item, user) = (text(&order, "item_id"), text(&order, "user_id"));

@@ -1,10 +1,10 @@
-//! The examples print what they promise, in this process and with no waiting.
+//! The examples print the documented output, in this process and with time skipping.
 
 use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// What an example printed; it must have succeeded.
+/// Returns the output of an example, which must succeed.
 fn output(example: &str) -> String {
     // Cargo builds a package's examples with its tests, into a folder beside that of the tests.
     let tests = env::current_exe().expect("a test runs from a file");
@@ -21,14 +21,13 @@ fn output(example: &str) -> String {
     String::from_utf8(output.stdout).expect("examples print text")
 }
 
-/// What the README shows and the program prints, line for line, but for the timeline and the shop's port, which differ from
-/// run to run.
+/// The README shows the output line for line, except for the timeline and the shop's port, which differ from run to run.
 fn constant(text: &str) -> Vec<&str> {
     text.lines().filter(|line| line.get(..4).is_none_or(|id| id.trim_start().parse::<u32>().is_err())).collect()
 }
 
 #[test]
-fn one_click_buy_tells_the_story_of_the_readme() {
+fn one_click_buy_prints_the_output_of_the_readme() {
     let readme = include_str!("../../README.md");
     let (_, rest) = readme.split_once("```text\nbuy-1: ").expect("the README shows what it prints");
     let (shown, _) = rest.split_once("\n```").expect("the block ends");
@@ -36,9 +35,9 @@ fn one_click_buy_tells_the_story_of_the_readme() {
     assert_eq!(constant(&printed), constant(&format!("buy-1: {shown}")), "it printed:\n{printed}");
 }
 
-/// It takes the ten seconds of its purchase.
+/// Takes the ten seconds of the purchase.
 #[test]
-fn a_purchase_survives_its_program() {
+fn purchase_survives_kill_of_its_program() {
     let printed = output("survive_a_crash");
     assert!(printed.contains("first  is killed after"), "{printed}");
     assert!(printed.contains("second opened the file: purchases under way: 1"), "{printed}");
@@ -52,7 +51,7 @@ fn hello_greets() {
 }
 
 #[test]
-fn signals_fill_the_cart_and_queries_see_it() {
+fn signals_fill_cart_and_queries_see_it() {
     assert_eq!(
         output("signals_and_queries"),
         "started with [\"apples\"]\n\
@@ -63,7 +62,7 @@ fn signals_fill_the_cart_and_queries_see_it() {
 }
 
 #[test]
-fn a_declined_payment_releases_what_was_reserved() {
+fn declined_payment_releases_reservation() {
     assert_eq!(
         output("declined_payment"),
         "activity: reserved a lamp\n\
@@ -84,7 +83,7 @@ fn a_declined_payment_releases_what_was_reserved() {
 }
 
 #[test]
-fn a_cancelled_trip_is_cleaned_up() {
+fn cancelled_trip_is_cleaned_up() {
     assert_eq!(
         output("cancellation"),
         "activity: booked a hotel in Lisbon\n\

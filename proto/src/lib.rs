@@ -11,7 +11,7 @@
 //! cargo run -p everloop-proto-generator
 //! ```
 //!
-//! `cargo test -p everloop-proto-generator` fails when what is committed is not what that writes.
+//! `cargo test -p everloop-proto-generator` fails when the committed code differs from the generated code.
 
 #[allow(clippy::all, unreachable_pub, unused_qualifications, reason = "generated code follows its generator's style")]
 mod generated;
@@ -20,13 +20,13 @@ pub mod well_formed;
 
 pub use generated::{google, grpc, temporal};
 
-/// What histories, descriptions of runs and answers to queries are made of: an encoded `FileDescriptorSet` of these
-/// messages and all they reach. It is what a library needs that writes or reads their JSON.
+/// The messages of histories, descriptions of runs and query results: an encoded `FileDescriptorSet` of them and all messages they
+/// refer to, for libraries that read or write their JSON.
 #[cfg(feature = "descriptors")]
 pub const DESCRIPTORS: &[u8] = include_bytes!("generated/descriptors.binpb");
 
-/// Descriptors of the requests of the workflow service: an encoded `FileDescriptorSet` of these messages and all they
-/// reach. A test of the server needs it, to see that each field is decided upon.
+/// Descriptors of the requests of the workflow service: an encoded `FileDescriptorSet` of them and all messages they refer to. A
+/// test of the server uses it to check that every field is handled or rejected.
 #[cfg(feature = "request-descriptors")]
 pub const REQUEST_DESCRIPTORS: &[u8] = include_bytes!("generated/requests.binpb");
 
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn type_urls_are_those_other_sdks_look_for() {
+    fn type_urls_match_those_of_other_sdks() {
         assert_eq!(
             WorkflowExecutionAlreadyStartedFailure::type_url(),
             "type.googleapis.com/temporal.api.errordetails.v1.WorkflowExecutionAlreadyStartedFailure"

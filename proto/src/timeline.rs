@@ -1,4 +1,4 @@
-//! Histories as people read them, one line an event: for the client crate and for the `everloop` program.
+//! Histories as text for people, one line per event: for the client crate and for the `everloop` program.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,7 +9,7 @@ use crate::temporal::api::failure::v1::Failure;
 use crate::temporal::api::history::v1::HistoryEvent;
 use crate::temporal::api::history::v1::history_event::Attributes;
 
-/// Makes the lines of one history.
+/// Formats the lines of one history.
 ///
 /// ```text
 ///    1       0.000  WorkflowExecutionStarted         OneClickBuy
@@ -20,14 +20,14 @@ pub struct Timeline {
     start: Option<Timestamp>,
     /// Names of the activities that have not ended, by the event that scheduled them.
     activities: BTreeMap<i64, String>,
-    /// Names of the updates that were accepted and not answered, by their id.
+    /// Names of accepted updates without a result, by their id.
     updates: HashMap<String, String>,
 }
 
 impl Timeline {
-    /// The line of the next event: its number, the seconds since the first event, its name, and what it is about.
+    /// Returns the line of the next event: its number, the seconds since the first event, its name, and a summary.
     ///
-    /// `failure` says in words what went wrong. Whatever it and the event say, it stays one line.
+    /// `failure` formats a failure. Line breaks are escaped, so the result is one line.
     pub fn line(&mut self, event: &HistoryEvent, failure: impl Fn(&Failure) -> String) -> String {
         let time = event.event_time;
         self.start = self.start.or(time);
@@ -37,8 +37,8 @@ impl Timeline {
         line.trim_end().to_owned()
     }
 
-    /// A line for each activity that is still pending after the last event, such as one that is being retried: histories have
-    /// no event for that. None once the run has closed.
+    /// Returns a line for each activity that is still pending after the last event, such as one that is being retried: histories
+    /// have no event for that. Returns none once the run has closed.
     pub fn pending(&self) -> impl Iterator<Item = String> {
         self.activities.iter().map(|(scheduled, activity)| {
             let about = format!("{activity}, since event {scheduled}");
@@ -46,7 +46,7 @@ impl Timeline {
         })
     }
 
-    /// Describes an event in a few words.
+    /// Summarizes an event in a few words.
     fn about(&mut self, event: &HistoryEvent, failure: impl Fn(&Failure) -> String) -> String {
         use Attributes::*;
         let failure = |of: &Option<Failure>| of.as_ref().map(&failure).unwrap_or_default();
@@ -107,13 +107,13 @@ impl Timeline {
         }
     }
 
-    /// The name of an activity that ends.
+    /// Returns the name of an activity that ends.
     fn ended(&mut self, scheduled_event_id: i64) -> String {
         self.activities.remove(&scheduled_event_id).unwrap_or_default()
     }
 }
 
-/// Whether nothing follows an event: the run has closed.
+/// Whether the event closes the run.
 fn is_last(event: &HistoryEvent) -> bool {
     use EventType::*;
     let closes = [
@@ -127,7 +127,7 @@ fn is_last(event: &HistoryEvent) -> bool {
     closes.contains(&event.event_type())
 }
 
-/// Both, with a separator if neither is empty.
+/// Joins both, with a separator if neither is empty.
 fn joined(first: String, separator: &str, second: String) -> String {
     match (first.is_empty(), second.is_empty()) {
         (true, _) => second,
@@ -136,7 +136,7 @@ fn joined(first: String, separator: &str, second: String) -> String {
     }
 }
 
-/// `EVENT_TYPE_TIMER_STARTED` is `TimerStarted`.
+/// Shortens `EVENT_TYPE_TIMER_STARTED` to `TimerStarted`.
 #[must_use]
 pub fn event_name(event: &HistoryEvent) -> String {
     let Ok(kind) = EventType::try_from(event.event_type) else { return format!("Unknown({})", event.event_type) };
@@ -144,14 +144,14 @@ pub fn event_name(event: &HistoryEvent) -> String {
     words.map(|word| word[..1].to_owned() + &word[1..].to_lowercase()).collect()
 }
 
-/// Whether texts put an error type's name before its message. They do not where it adds nothing: every error of its kind has
-/// the name, or the message begins with it.
+/// Whether texts put an error type's name before its message. They do not where it adds nothing: every error of its kind has the
+/// name, or the message begins with it.
 #[must_use]
 pub fn is_error_type_named(name: &str, message: &str) -> bool {
     !matches!(name, "" | "Error" | "WorkflowError" | "ActivityError") && !message.starts_with(name)
 }
 
-/// Line breaks, and what would move the cursor of a terminal, become visible.
+/// Escapes line breaks and other characters that would move a terminal's cursor.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn error_types_are_named_where_they_add_something() {
+    fn error_type_is_named_only_where_it_adds_something() {
         assert!(is_error_type_named("Declined", "no money"));
         assert!(!is_error_type_named("Declined", "Declined { code: 51 }"));
         assert!(!is_error_type_named("ActivityError", "no money"));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn each_event_is_one_line() {
+    fn each_event_is_formatted_on_one_line() {
         let started = WorkflowExecutionStartedEventAttributes {
             workflow_type: Some(WorkflowType { name: "Buy".into() }),
             ..Default::default()

@@ -1,6 +1,6 @@
-//! Rules that every history keeps, whatever happened to servers and workers: for tools and tests that check histories.
+//! Rules that every history must follow, for tools and tests that check histories.
 //!
-//! It knows the events of timers, activities, signals, updates, cancellation and closing; any other event does not follow.
+//! The rules cover the events of timers, activities, signals, updates, cancellation and closing; any other event is rejected.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,11 +9,11 @@ use crate::temporal::api::enums::v1::EventType;
 use crate::temporal::api::history::v1::{HistoryEvent, history_event::Attributes};
 use crate::timeline::event_name;
 
-/// Checks that events are numbered without gaps, that each follows from one before it, that nothing happens twice, and that
-/// the end comes last. Returns what has begun and not ended.
+/// Checks that events are numbered without gaps, that each follows from an earlier one, that nothing happens twice, and that the
+/// end comes last. Returns the work that has begun and not ended.
 ///
 /// # Errors
-/// The first event that cannot follow, in words.
+/// Describes the first event that cannot follow.
 pub fn check(events: &[HistoryEvent]) -> Result<Left, String> {
     let mut open = Open::default();
     for (event, number) in events.iter().zip(1..) {
@@ -34,7 +34,7 @@ pub fn check(events: &[HistoryEvent]) -> Result<Left, String> {
     Ok(Left { is_open: !open.is_closed, has_task, timers, activities })
 }
 
-/// The work that a history has begun and not ended.
+/// The work in a history that has begun and not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Left {
@@ -49,7 +49,7 @@ pub struct Left {
 }
 
 impl Left {
-    /// Whether nothing is left: the run has closed, and all that it began has ended before.
+    /// Whether the run has closed and all its work has ended before.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self { is_open: false, has_task: false, timers: 0, activities: 0 }
@@ -64,26 +64,26 @@ impl fmt::Display for Left {
     }
 }
 
-/// Everything that has begun and not ended, by the event that began it.
+/// Pending work, by the event that began it.
 #[derive(Default)]
 struct Open {
     /// The scheduled task, and its start.
     task: Option<(i64, Option<i64>)>,
     timers: BTreeMap<i64, String>,
     timer_ids: BTreeSet<String>,
-    /// With their starts.
+    /// Pending activities, each with whether it has started.
     activities: BTreeMap<i64, Option<i64>>,
     activity_ids: BTreeSet<String>,
-    /// Updates accepted, and whether they are done.
+    /// Accepted updates, and whether they are completed.
     updates: BTreeMap<String, bool>,
-    /// The completed task whose commands come now.
+    /// The completed task whose commands follow.
     completed: Option<i64>,
     is_cancel_requested: bool,
     is_closed: bool,
 }
 
 impl Open {
-    /// Whether an event may come now.
+    /// Checks that an event may come now.
     fn take(&mut self, id: i64, event: &Attributes) -> bool {
         use Attributes as Is;
         match event {
@@ -170,7 +170,7 @@ impl Open {
                 self.is_closed = true;
                 true
             }
-            // Nothing else happens to the workflows that are checked.
+            // No other events occur in the workflows that are checked.
             _ => false,
         }
     }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_counted() {
+    fn pending_work_is_counted() {
         let history = history();
         let left = check(&history).unwrap();
         assert_eq!((left.is_open, left.has_task, left.timers, left.activities), (false, false, 1, 0));
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_is_missing_doubled_or_misplaced_is_found() {
+    fn missing_doubled_and_misplaced_events_are_found() {
         let history = history();
         for place in 0..history.len() {
             let mut missing = history.clone();

@@ -1,6 +1,6 @@
-//! The type that goes with the attributes of an event or a command: a method of the oneof of attributes.
+//! The type that belongs to the attributes of an event or a command: a method of the oneof of attributes.
 //!
-//! The protocol says it by names alone: `timer_started_event_attributes` goes with `EVENT_TYPE_TIMER_STARTED`.
+//! The protocol relates them by name: `timer_started_event_attributes` belongs to `EVENT_TYPE_TIMER_STARTED`.
 
 use std::{collections::BTreeSet, fmt::Write};
 
@@ -13,11 +13,11 @@ use crate::{Result, code::Files};
 struct Typed {
     package: &'static str,
     message: &'static str,
-    /// What the name of each member of the oneof ends with.
+    /// The suffix of the name of each member of the oneof.
     suffix: &'static str,
     enum_package: &'static str,
     r#enum: &'static str,
-    /// What the name of each value of the enum begins with.
+    /// The prefix of the name of each value of the enum.
     prefix: &'static str,
     method: &'static str,
 }
@@ -43,7 +43,7 @@ const TYPED: [Typed; 2] = [
     },
 ];
 
-/// Appends the methods, and how attributes are made from their message, to the files of their packages.
+/// Appends the methods, and the conversions of messages into attributes, to the files of their packages.
 pub(crate) fn append(files: &mut Files, set: &FileDescriptorSet) -> Result<()> {
     for typed in &TYPED {
         let code = typed.code(set)?;
@@ -76,7 +76,8 @@ impl Typed {
         Ok(code)
     }
 
-    /// The names that members and values have in common, as the members have them. An error if one of them is alone.
+    /// Returns the names that members and values have in common, as the members have them. Fails if a member or a value has no
+    /// counterpart.
     fn names(&self, set: &FileDescriptorSet) -> Result<Vec<String>> {
         let message = message(set, self.package, self.message)?;
         let members = message.field.iter().filter(|field| field.oneof_index.is_some() && !field.proto3_optional());
@@ -109,12 +110,12 @@ fn enumeration<'a>(set: &'a FileDescriptorSet, package: &str, name: &str) -> Res
     found.ok_or_else(|| format!("no enum {package}.{name}").into())
 }
 
-/// `timer_started` is `TimerStarted`.
+/// Converts `timer_started` to `TimerStarted`.
 fn camel(name: &str) -> String {
     name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
 }
 
-/// `HistoryEvent` is `history_event`.
+/// Converts `HistoryEvent` to `history_event`.
 fn snake(name: &str) -> String {
     let mut snake = String::new();
     for letter in name.chars() {

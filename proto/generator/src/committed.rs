@@ -12,7 +12,7 @@ pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/generated")
 }
 
-/// Makes `folder` hold exactly `files`.
+/// Makes `folder` contain exactly `files`.
 pub(crate) fn write(folder: &Path, files: &Files) -> Result<()> {
     fs::create_dir_all(folder)?;
     for name in names(folder)?.into_iter().filter(|name| !files.contains_key(name)) {
@@ -24,7 +24,7 @@ pub(crate) fn write(folder: &Path, files: &Files) -> Result<()> {
     Ok(())
 }
 
-/// Names of the files in `folder` that are missing, left over or different.
+/// Returns the names of files in `folder` that are missing, left over or different.
 pub(crate) fn differences(folder: &Path, files: &Files) -> Result<Vec<String>> {
     fs::create_dir_all(folder)?;
     let mut different = names(folder)?;

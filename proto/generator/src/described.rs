@@ -1,4 +1,4 @@
-//! Descriptors of some messages: those that people see as JSON, and the requests of the workflow service.
+//! Descriptors of some messages: those that are shown as JSON, and the requests of the workflow service.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::prune::keep;
 /// The file below the folder of generated code.
 pub(crate) const FILE: &str = "descriptors.binpb";
 
-/// The messages, each with all it reaches.
+/// The messages, each with all messages it refers to.
 pub(crate) const MESSAGES: &[&str] = &[
     ".temporal.api.history.v1.History",
     ".temporal.api.workflowservice.v1.DescribeWorkflowExecutionResponse",
@@ -20,22 +20,22 @@ pub(crate) const MESSAGES: &[&str] = &[
 /// The file with the requests of the workflow service, below the folder of generated code.
 pub(crate) const REQUESTS_FILE: &str = "requests.binpb";
 
-/// The requests of the services in the file `path` of `set`.
+/// Returns the requests of the services in the file `path` of `set`.
 pub(crate) fn requests<'a>(set: &'a FileDescriptorSet, path: &str) -> Vec<&'a str> {
     let services = set.file.iter().filter(|file| file.name() == path).flat_map(|file| &file.service);
     services.flat_map(|service| &service.method).map(|method| method.input_type()).collect()
 }
 
-/// The descriptors of `messages`, without anything else of `set`.
+/// Returns the descriptors of `messages` and nothing else of `set`.
 pub(crate) fn encode(set: &FileDescriptorSet, messages: &[&str]) -> Vec<u8> {
     let mut set = set.clone();
     for file in &mut set.file {
         file.service.clear();
-        // Options say nothing about the wire form or the JSON of these files.
+        // Options do not affect the wire form or the JSON of these files.
         file.options = None;
     }
     keep(&mut set, messages.iter().map(|&name| name.to_owned()).collect());
-    // A reader of the set refuses imports that are not there.
+    // A reader of the set rejects imports of missing files.
     let kept: BTreeSet<_> = set.file.iter().map(|file| file.name().to_owned()).collect();
     for file in &mut set.file {
         file.dependency.retain(|import| kept.contains(import));
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn imports_of_what_is_left_out_go_too() {
+    fn imports_of_dropped_files_are_removed() {
         let history = file("history", message("History", Some(".event.Event")), &["event.proto", "other.proto"]);
         let others = [file("event", message("Event", None), &[]), file("other", message("Other", None), &[])];
         let set = FileDescriptorSet { file: [history].into_iter().chain(others).collect() };

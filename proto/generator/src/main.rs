@@ -1,4 +1,4 @@
-//! Makes the code of `everloop-proto` from the published `.proto` files.
+//! Generates the code of `everloop-proto` from the published `.proto` files.
 //!
 //! ```text
 //! cargo run -p everloop-proto-generator      write proto/src/generated
@@ -14,7 +14,7 @@ mod source;
 
 use std::{error::Error, path::Path};
 
-/// What any step may fail with; it ends the program with a message.
+/// The error of any step; it ends the program with a message.
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
@@ -25,7 +25,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The whole way: published files, compiled, pruned, as Rust; and what some messages are made of.
+/// Runs all steps: finds, compiles and prunes the published files, and generates Rust and the descriptors.
 fn generate() -> Result<code::Files> {
     let protos = source::locate(Path::new(env!("CARGO_MANIFEST_DIR")))?;
     let mut descriptors = source::compile(&protos)?;
@@ -45,7 +45,7 @@ mod tests {
     use crate::{committed, generate};
 
     #[test]
-    fn what_is_committed_is_current() {
+    fn committed_code_is_current() {
         let files = generate().unwrap();
         if std::env::var_os("UPDATE_EXPECT").is_some() {
             committed::write(&committed::folder(), &files).unwrap();

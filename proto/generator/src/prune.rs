@@ -1,13 +1,12 @@
-//! Leaves out what nothing reaches: whole types and extensions, never a field.
+//! Removes unreachable types and extensions, but never a field.
 //!
-//! A missing field would be an unknown one, and prost drops unknown fields: data of other SDKs would be lost on
-//! the way through the engine.
+//! A missing field would be an unknown one, and prost drops unknown fields: the engine would lose data of other SDKs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
 
-/// Keeps what the files `roots` define, and what that reaches. Types nested in a kept one are kept.
+/// Keeps the definitions of the files `roots`, and all types they refer to. Types nested in a kept one are kept.
 pub(crate) fn prune(set: &mut FileDescriptorSet, roots: &[&str]) {
     let mut wanted = Vec::new();
     for file in set.file.iter_mut() {
@@ -23,7 +22,7 @@ pub(crate) fn prune(set: &mut FileDescriptorSet, roots: &[&str]) {
     set.file.iter_mut().for_each(undeprecate);
 }
 
-/// Keeps the types with those full names and what they reach, and files that have something left.
+/// Keeps the types with those full names and the types they refer to, and files that are not empty then.
 pub(crate) fn keep(set: &mut FileDescriptorSet, wanted: Vec<String>) {
     let reached = reach(set, wanted);
     for file in &mut set.file {
@@ -37,14 +36,14 @@ pub(crate) fn keep(set: &mut FileDescriptorSet, wanted: Vec<String>) {
     set.file.retain(|file| !(file.message_type.is_empty() && file.enum_type.is_empty() && file.service.is_empty()));
 }
 
-/// The full names of a file's top-level types.
+/// Returns the full names of a file's top-level types.
 fn names(file: &FileDescriptorProto) -> Vec<String> {
     let messages = file.message_type.iter().map(DescriptorProto::name);
     let enums = file.enum_type.iter().map(EnumDescriptorProto::name);
     messages.chain(enums).map(|name| format!(".{}.{name}", file.package())).collect()
 }
 
-/// The full names of all top-level types that are reached.
+/// Returns the full names of all reachable top-level types.
 fn reach(set: &FileDescriptorSet, mut pending: Vec<String>) -> BTreeSet<String> {
     let mut references = BTreeMap::new();
     for file in &set.file {
@@ -65,7 +64,7 @@ fn reach(set: &FileDescriptorSet, mut pending: Vec<String>) -> BTreeSet<String> 
     reached
 }
 
-/// The top-level type that `name` is, or is nested in. None for what only annotations name.
+/// Returns the top-level type that `name` is, or is nested in; none if only annotations refer to it.
 fn top_level<'a>(mut name: &'a str, known: &BTreeMap<String, Vec<String>>) -> Option<&'a str> {
     while !known.contains_key(name) {
         name = name.rsplit_once('.')?.0;
@@ -80,7 +79,7 @@ fn collect_references(message: &DescriptorProto, names: &mut Vec<String>) {
     }
 }
 
-/// Whoever serves old and new peers has to read and write deprecated fields; warnings about it would help nobody.
+/// Deprecated fields must be read and written to serve old and new peers, so warnings about them would not help.
 fn undeprecate(file: &mut FileDescriptorProto) {
     file.message_type.iter_mut().for_each(undeprecate_message);
     file.enum_type.iter_mut().for_each(undeprecate_enum);
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn types_behind_fields_and_methods_are_kept_and_others_go() {
+    fn types_used_by_fields_and_methods_are_kept_and_others_dropped() {
         let mut outer = message("Outer", &[]);
         outer.nested_type = vec![message("Inner", &[".types.Deep"])];
         let types = file("types", vec![message("Request", &[".types.Outer.Inner"]), outer, message("Deep", &[])]);
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn types_that_only_recursion_reaches_end() {
+    fn recursive_types_terminate() {
         let mut set = FileDescriptorSet { file: vec![file("a", vec![message("Failure", &[".a.Failure"])])] };
         prune(&mut set, &["a.proto"]);
         assert_eq!(names(&set), ["a.Failure"]);

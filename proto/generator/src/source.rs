@@ -1,4 +1,4 @@
-//! Where the `.proto` files are, and which of them count.
+//! Finds the `.proto` files, and lists those that are needed.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,15 +14,15 @@ use crate::Result;
 /// The package whose archive carries the `.proto` files.
 const PUBLISHER: &str = "temporalio-protos";
 
-/// Folders of the archive that imports are relative to.
+/// Folders of the archive to which import paths are relative.
 const INCLUDES: [&str; 3] = ["api_upstream", "testsrv_upstream", ""];
 
 /// The file of the workflow service.
 pub(crate) const WORKFLOW_SERVICE: &str = "temporal/api/workflowservice/v1/service.proto";
 
-/// Files whose services and messages are kept, with all they reach.
+/// Files whose services and messages are kept, with all types they refer to.
 ///
-/// Besides the services these are the messages that travel inside `Any` or a payload, which no field names.
+/// Besides the services these are the messages inside `Any` or a payload, to which no field refers.
 pub(crate) const ROOTS: &[&str] = &[
     WORKFLOW_SERVICE,
     "temporal/api/operatorservice/v1/service.proto",
@@ -42,7 +42,7 @@ pub(crate) const ROOTS: &[&str] = &[
     "grpc/health/v1/health.proto",
 ];
 
-/// The folder of `.proto` files in Cargo's copy of the published package; `generator` is this package's folder.
+/// Returns the folder of `.proto` files in Cargo's copy of the published package; `generator` is this package's folder.
 pub(crate) fn locate(generator: &Path) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
@@ -61,7 +61,7 @@ pub(crate) fn locate(generator: &Path) -> Result<PathBuf> {
     Ok(Path::new(manifest).with_file_name("protos"))
 }
 
-/// Compiles [`ROOTS`] and their imports. Comments are left behind.
+/// Compiles [`ROOTS`] and their imports, without comments.
 pub(crate) fn compile(protos: &Path) -> Result<FileDescriptorSet> {
     let mut compiler = Compiler::new(INCLUDES.map(|folder| protos.join(folder)))?;
     compiler.include_imports(true).include_source_info(false).open_files(ROOTS)?;

@@ -1,8 +1,8 @@
-//! How many times the workflows a second of another server?
+//! Compares the workflows per second of our server with those of another server.
 //!
-//! Ours and the other are measured in turns, A B B A, so that a machine that gets slower or faster in between favours
-//! neither. Both have the same client, worker and load; the load is under way before the measured part begins and after it
-//! ends. The side that is not measured idles: our server does nothing then, the other what it does by itself.
+//! The two servers are measured in the order A B B A, so that a machine that gets slower or faster in between favours neither. Both
+//! have the same client, worker and load; the load starts before the measured part begins and stops after it ends. The server that
+//! is not measured is idle.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ pub(crate) struct Options {
     /// The other server.
     #[arg(long, value_name = "HOST:PORT")]
     reference: String,
-    /// Its process, on this machine, whose CPU time counts too.
+    /// The other server's process on this machine, whose CPU time is counted too.
     #[arg(long, value_name = "PID")]
     reference_pid: Option<u32>,
-    /// What our engine keeps its runs in: `memory:` or `sqlite:FILE`.
+    /// The engine's store: `memory:` or `sqlite:FILE`.
     #[arg(long, default_value = "memory:")]
     address: String,
     /// Workflows under way at the same time.
@@ -36,10 +36,10 @@ pub(crate) struct Options {
     /// How long each slice is measured. A round has four slices for each of the two comparisons.
     #[arg(long, default_value = "5", value_parser = some_seconds)]
     seconds: Duration,
-    /// How long the load is on before.
+    /// How long the load runs before each measurement.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     warm_up: Duration,
-    /// How often A B B A.
+    /// Number of A B B A rounds.
     #[arg(long, default_value_t = 1, value_parser = some())]
     rounds: usize,
 }
@@ -53,11 +53,11 @@ struct Line<'a> {
     concurrency: usize,
     activities: u32,
     seconds: f64,
-    /// Workflows a second.
+    /// Workflows per second.
     ours: f64,
     reference: f64,
     ratio: f64,
-    /// Of each pair of neighbouring slices, in order.
+    /// Ratios of each pair of neighbouring slices, in order.
     ratios: Vec<f64>,
     /// Client, worker and engine.
     ours_cpu_us_per_workflow: f64,
@@ -67,7 +67,7 @@ struct Line<'a> {
     versions: Versions,
 }
 
-/// What was seen of one side.
+/// The measurements of one server.
 #[derive(Debug, Default)]
 struct Side {
     workflows: usize,

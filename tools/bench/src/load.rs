@@ -1,4 +1,4 @@
-//! What is run again and again: a workflow of some activities, and clients that each wait for one before they start the next.
+//! The load: a workflow of some activities, and clients that each wait for one workflow before they start the next.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,16 +11,16 @@ use tokio::sync::watch;
 
 use crate::Error;
 
-/// The task queue of all of them.
+/// The task queue of the load.
 pub(crate) const QUEUE: &str = "bench";
 
-/// Adds one to what it is given: the least an activity can do.
+/// Adds one to its argument: the smallest possible activity.
 #[activity(start_to_close_timeout = "1m")]
 pub(crate) async fn step(done: u32) -> ActivityResult<u32> {
     Ok(done + 1)
 }
 
-/// Activities, one after the other.
+/// Runs the activities, one after the other.
 #[workflow]
 #[derive(Default)]
 pub(crate) struct Steps {}
@@ -37,17 +37,17 @@ impl Steps {
     }
 }
 
-/// A worker of these, as it comes.
+/// Builds a worker for the load, with default options.
 pub(crate) fn worker(client: &Client) -> Result<Worker, Error> {
     Ok(Worker::builder(client, QUEUE).workflow::<Steps>().activity(step).build()?)
 }
 
-/// Clients in a closed loop.
+/// A closed loop of clients.
 #[derive(Clone)]
 pub(crate) struct Load {
     client: Client,
     activities: u32,
-    /// Tells workflow ids of one run of the program from those of others, on a server that lives longer.
+    /// Distinguishes the workflow ids of this process from those of earlier ones, on a server that outlives them.
     prefix: Arc<str>,
     started: Arc<AtomicUsize>,
     ended: Arc<watch::Sender<usize>>,
@@ -59,7 +59,7 @@ impl Load {
         Self { client: client.clone(), activities, prefix, started: Arc::default(), ended: Arc::default() }
     }
 
-    /// Runs `count` workflows, `concurrency` at a time. Gives each one's time from its start to its result, sorted.
+    /// Runs `count` workflows, `concurrency` at a time. Returns the time of each from its start to its result, sorted.
     pub(crate) async fn run(&self, count: usize, concurrency: usize) -> Result<Vec<Duration>, Error> {
         let left = Arc::new(AtomicUsize::new(count));
         self.repeat(concurrency, move || {
@@ -68,8 +68,8 @@ impl Load {
         .await
     }
 
-    /// Keeps `concurrency` workflows under way for `warm_up` and then for `measured`, and until one has ended. Gives how
-    /// many ended in the second part, and what `at_edge` gave at its start and at its end.
+    /// Keeps `concurrency` workflows under way for `warm_up` and then for `measured`, and until one has ended. Returns how many
+    /// ended in the second part, and the results of `at_edge` at its start and at its end.
     pub(crate) async fn run_for<T>(
         &self,
         concurrency: usize,
@@ -96,7 +96,7 @@ impl Load {
         Ok(slice)
     }
 
-    /// Each of so many clients runs workflows as long as there is a `next`. Gives their times, sorted.
+    /// Runs workflows on each of the clients as long as `next` returns true. Returns their times, sorted.
     async fn repeat(
         &self,
         concurrency: usize,
@@ -118,21 +118,21 @@ impl Load {
         Ok(times)
     }
 
-    /// One workflow from its start to its result, which must be right.
+    /// Runs one workflow from its start to its result, and checks the result.
     async fn one(&self) -> Result<Duration, Error> {
         let id = format!("{}-{}", self.prefix, self.started.fetch_add(1, Ordering::Relaxed));
         let since = Instant::now();
         let done = self.client.execute(Steps::run(self.activities)).id(id.as_str()).task_queue(QUEUE).await?;
         let elapsed = since.elapsed();
         if done != self.activities {
-            return Err(format!("{id} ran {} activities and says {done}", self.activities).into());
+            return Err(format!("{id} ran {} activities but returned {done}", self.activities).into());
         }
         self.ended.send_modify(|ended| *ended += 1);
         Ok(elapsed)
     }
 }
 
-/// What was seen of a load that went on before and after.
+/// The measured part of a load that ran before and after it.
 #[derive(Debug)]
 pub(crate) struct Slice<T> {
     /// Workflows that ended.

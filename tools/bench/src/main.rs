@@ -1,4 +1,4 @@
-//! `everloop-bench`: measurements, one question for each command. Each prints JSON objects, one a line.
+//! `everloop-bench`: measurements, each command for one question. Each command prints JSON objects, one per line.
 
 mod compare;
 mod cpu;
@@ -21,7 +21,7 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 
-/// Whatever ends a measurement early.
+/// Any error that ends a measurement early.
 type Error = Box<dyn StdError + Send + Sync>;
 
 /// Measures Everloop; every command prints JSON objects, one a line.
@@ -71,24 +71,24 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The error with its causes, on one line.
+/// Formats the error with its causes, on one line.
 fn explained(error: &(dyn StdError + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// A number of things to measure: one at least.
+/// Parses a number of things to measure, at least one.
 fn some() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..)
 }
 
-/// A time in seconds, as the command line has it.
+/// Parses a time in seconds.
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().map_err(|_| "write seconds, such as `5` or `0.5`".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
-/// A time to measure for.
+/// Parses a time to measure for, which is not zero.
 fn some_seconds(text: &str) -> Result<Duration, String> {
     match seconds(text)? {
         Duration::ZERO => Err("in no time nothing can be measured".to_owned()),

@@ -5,10 +5,10 @@ use std::fs;
 use crate::Error;
 use crate::report::rounded;
 
-/// What is in memory at this moment.
+/// Returns the resident memory of this process.
 ///
 /// # Errors
-/// If this is not Linux.
+/// Fails if this is not Linux.
 pub(crate) fn resident_bytes() -> Result<u64, Error> {
     let path = "/proc/self/status";
     let status = fs::read_to_string(path).map_err(|error| format!("memory is read from {path}, on Linux: {error}"))?;
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_is_found() {
+    fn resident_memory_line_is_found() {
         assert_eq!(kibibytes("Name:\ta\nVmHWM:\t    9 kB\nVmRSS:\t   1234 kB\n"), Some(1234));
         assert!(resident_bytes().unwrap() > 1 << 20);
     }

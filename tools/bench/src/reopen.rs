@@ -1,4 +1,4 @@
-//! How long does it take to open a file with many open runs again, after its process was lost?
+//! How long does it take to reopen a file with many open runs, after its process was killed?
 
 use std::env;
 use std::path::PathBuf;
@@ -15,15 +15,15 @@ use crate::report::{Versions, print, rounded};
 use crate::sleeper::{Sleeper, put_to_sleep, worker};
 use crate::{Error, some};
 
-/// Nobody waits that long here.
+/// A sleep longer than any measurement.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The file to make; there must be none.
+    /// The file to create; it must not exist.
     #[arg(long)]
     file: PathBuf,
-    /// Runs that sleep in it for a day.
+    /// Number of runs in the file, each of which sleeps for a day.
     #[arg(long, value_parser = some())]
     open: usize,
 }
@@ -33,11 +33,11 @@ struct Line {
     bench: &'static str,
     open: usize,
     file_mib: f64,
-    /// Until the engine takes calls and every timer is set.
+    /// Time until the engine accepts calls and every timer is set.
     ready_ms: f64,
-    /// Until a workflow that was started then has its result.
+    /// Time until a workflow that was started then has its result.
     first_result_ms: f64,
-    /// What the process had more when it was ready.
+    /// How much the memory of the process had grown when it was ready.
     memory_added_mib: f64,
     versions: Versions,
 }
@@ -45,7 +45,7 @@ struct Line {
 pub(crate) async fn measure(options: Options) -> Result<(), Error> {
     let Options { file, open } = options;
     if file.exists() {
-        return Err(format!("{} is there already: name a file to be made", file.display()).into());
+        return Err(format!("{} exists already: name a new file", file.display()).into());
     }
     let mut fill = Command::new(env::current_exe()?);
     let filled = fill.arg("fill").arg("--file").arg(&file).args(["--open", &open.to_string()]).status().await?;
@@ -69,12 +69,12 @@ pub(crate) async fn measure(options: Options) -> Result<(), Error> {
     })
 }
 
-/// Makes the file, and ends as a process does that is killed.
+/// Creates the file, and ends without closing it, like a process that is killed.
 pub(crate) async fn fill(options: Options) -> Result<(), Error> {
     let Options { file, open } = options;
     let client = Client::connect(address(&file)?).await?;
     worker(&client)?.run_until(put_to_sleep(&client, open, DAY)).await?;
-    // Nothing is closed.
+    // The engine and the file are left open on purpose.
     std::process::exit(0);
 }
 

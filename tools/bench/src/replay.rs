@@ -11,16 +11,16 @@ use crate::load::{QUEUE, Steps, worker};
 use crate::report::{Versions, print, rate};
 use crate::{Error, some_seconds};
 
-/// The events of a workflow with one activity, and of each activity more.
+/// Number of events of a workflow with one activity, and of each further activity.
 const SHORTEST: usize = 11;
 const EVENTS_EACH: usize = 6;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// About how many events the history has; given several times, the sizes are measured in turns.
+    /// Approximate number of events of the history; if given several times, the sizes are measured in turns.
     #[arg(long, required = true, value_parser = clap::value_parser!(u64).range(SHORTEST as u64..))]
     events: Vec<u64>,
-    /// How long to replay each of them.
+    /// How long to replay each history.
     #[arg(long, default_value = "2", value_parser = some_seconds)]
     seconds: Duration,
 }
@@ -31,14 +31,14 @@ struct Line {
     events: usize,
     bytes: usize,
     replays: usize,
-    /// From the bytes that a server sends to the run as it was.
+    /// The time from the bytes that a server sends to the recovered run.
     events_per_s: f64,
-    /// The fastest replay of all, which other programs disturbed least.
+    /// The fastest replay, which other programs disturbed least.
     best_events_per_s: f64,
     versions: Versions,
 }
 
-/// One history, and what was measured of it.
+/// One history and its measurements.
 struct Recorded {
     bytes: Vec<u8>,
     events: usize,
@@ -55,11 +55,11 @@ pub(crate) async fn measure(options: Options) -> Result<(), Error> {
     let replayer = Replayer::new().workflow::<Steps>();
     let budget = options.seconds;
     for history in &mut recorded {
-        // The first one finds cold caches.
+        // The first replay runs with cold caches.
         history.replay(&replayer)?;
         *history = Recorded::new(std::mem::take(&mut history.bytes), history.events);
     }
-    // In turns, so that all sizes see the machine in the same state.
+    // The sizes take turns, so that each sees the machine in the same state.
     while recorded.iter().any(|history| history.elapsed < budget) {
         for history in &mut recorded {
             let enough = (history.elapsed + budget / 20).min(budget);
@@ -83,7 +83,7 @@ pub(crate) async fn measure(options: Options) -> Result<(), Error> {
 }
 
 impl Recorded {
-    /// Has the engine write a history of about so many events.
+    /// Lets the engine write a history of about that many events.
     async fn of(events: usize) -> Result<Self, Error> {
         let activities = (events - SHORTEST) / EVENTS_EACH + 1;
         let client = Client::connect("memory:").await?;

@@ -1,4 +1,4 @@
-//! Lines of output, and what their figures have in common.
+//! Lines of output, and the conversions of their figures.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use tonic::transport::Endpoint;
 
 use crate::Error;
 
-/// What was measured with what.
+/// The versions and the build that were measured.
 #[derive(Debug, Serialize)]
 pub(crate) struct Versions {
     everloop: &'static str,
     /// `release`, or `debug`, whose figures mean nothing.
     build: &'static str,
     cores: usize,
-    /// What the server calls itself; not there when the engine is in this process.
+    /// The server's name and version; absent when the engine is in this process.
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<String>,
 }
@@ -31,7 +31,7 @@ impl Versions {
         }
     }
 
-    /// Asks the server, if the address is one.
+    /// Asks the server, if the address is that of one.
     pub(crate) async fn with_server(address: &str) -> Result<Self, Error> {
         let mut versions = Self::ours();
         if !is_in_process(address) {
@@ -55,17 +55,17 @@ pub(crate) fn print(line: &impl Serialize) -> Result<(), Error> {
     Ok(())
 }
 
-/// So many a second.
+/// Converts a count and a time to a rate per second.
 pub(crate) fn rate(count: usize, elapsed: Duration) -> f64 {
     rounded(count as f64 / elapsed.as_secs_f64())
 }
 
-/// A share of CPU time, in microseconds.
+/// Converts a share of CPU time to microseconds.
 pub(crate) fn micros_each(cpu: Duration, count: usize) -> f64 {
     rounded(cpu.as_secs_f64() * 1e6 / count as f64)
 }
 
-/// Four digits: more would pretend to know what a shared machine cannot tell.
+/// Rounds to four significant digits: measurements on a shared machine are not more precise.
 pub(crate) fn rounded(number: f64) -> f64 {
     if number == 0.0 || !number.is_finite() {
         return number;
@@ -80,7 +80,7 @@ pub(crate) fn rounded(number: f64) -> f64 {
     }
 }
 
-/// The value below which that share of all values lies, in milliseconds. The values are sorted, and there is one.
+/// Returns the percentile of the sorted, nonempty values, in milliseconds.
 pub(crate) fn percentile_ms(sorted: &[Duration], share: f64) -> f64 {
     let index = ((sorted.len() - 1) as f64 * share).round() as usize;
     rounded(sorted[index].as_secs_f64() * 1e3)
@@ -91,13 +91,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_keep_four_digits() {
+    fn numbers_keep_four_significant_digits() {
         let numbers = [0.0, 1.0, 1234.5, 1_234_567.0, 0.012_345_6, 99.999].map(rounded);
         assert_eq!(numbers, [0.0, 1.0, 1235.0, 1_235_000.0, 0.012_35, 100.0]);
     }
 
     #[test]
-    fn percentiles_are_values_that_were_seen() {
+    fn percentiles_are_measured_values() {
         let sorted: Vec<_> = (1..=100).map(Duration::from_millis).collect();
         assert_eq!([0.0, 0.5, 0.99, 1.0].map(|share| percentile_ms(&sorted, share)), [1.0, 51.0, 99.0, 100.0]);
         assert_eq!(percentile_ms(&sorted[..1], 0.99), 1.0);

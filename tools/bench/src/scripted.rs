@@ -1,7 +1,7 @@
-//! A server that only pretends: it hands out workflow tasks with ready-made histories, as fast as a worker takes them.
+//! A stub server: it hands out workflow tasks with ready-made histories, as fast as a worker takes them.
 //!
-//! It answers with bytes that were encoded before, and reads no more of a request than it must to tell that the worker did
-//! its task right. So what is measured is the worker.
+//! It sends responses that were encoded beforehand, and decodes only as much of a request as it needs to check that the worker did
+//! its task right. So the measurement is of the worker alone.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -26,10 +26,10 @@ use tower::Service;
 
 use crate::load::QUEUE;
 
-/// Where compression flag and length of a gRPC message stand.
+/// Offset of compression flag and length of a gRPC message.
 const FRAME: usize = 5;
 
-/// The service, as clients call it. Clones are the same.
+/// The service, as clients call it. Clones share their state.
 #[derive(Clone)]
 pub(crate) struct Scripted(Arc<Script>);
 
@@ -40,19 +40,19 @@ struct Script {
     ended: AtomicUsize,
     /// How many more runs may be open. Closed when the worker stops.
     room: Semaphore,
-    /// Runs whose activity is done and whose second task nobody has polled yet, and a permit for each.
+    /// Runs whose activity is done and whose second task is not yet polled, with one permit each.
     ready: Mutex<VecDeque<u64>>,
     ready_count: Semaphore,
-    /// What is wrong with the worker.
+    /// The first fault of the worker.
     complaint: Mutex<Option<String>>,
-    /// All runs have ended, or there is a complaint.
+    /// Notified when all runs have ended, or the worker made a mistake.
     over: Notify,
     first: Bytes,
     second: Bytes,
 }
 
 impl Scripted {
-    /// So many runs, `concurrency` open at a time.
+    /// Creates a server with `count` runs, of which `concurrency` are open at a time.
     pub(crate) fn new(runs: usize, concurrency: usize) -> Self {
         Self(Arc::new(Script {
             runs,
@@ -71,7 +71,7 @@ impl Scripted {
     /// Waits until all runs have ended.
     ///
     /// # Errors
-    /// If the worker did something else than its tasks ask for.
+    /// Fails if the worker did something other than what its tasks ask for.
     pub(crate) async fn ended(&self) -> Result<(), String> {
         self.0.over.notified().await;
         lock(&self.0.complaint).take().map_or(Ok(()), Err)
@@ -125,7 +125,7 @@ impl Script {
         }
     }
 
-    /// The first task of a run that begins now.
+    /// Returns the first task of a run that begins now.
     async fn poll_first(&self) -> Response<Body> {
         while let Ok(room) = self.room.acquire().await {
             room.forget();
@@ -137,7 +137,7 @@ impl Script {
         reply_with([])
     }
 
-    /// The second task of a run whose activity is done.
+    /// Returns the second task of a run whose activity is done.
     async fn poll_second(&self) -> Response<Body> {
         let Ok(one) = self.ready_count.acquire().await else { return reply_with([]) };
         one.forget();
@@ -177,18 +177,18 @@ impl Script {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it is held.
+    // No code panics while it holds the lock.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What it needs of a poll.
+/// The fields of a poll that the server reads.
 #[derive(Clone, PartialEq, Message)]
 struct PollRequest {
     #[prost(message, optional, tag = "2")]
     task_queue: Option<TaskQueue>,
 }
 
-/// What it needs of a completed task.
+/// The fields of a completed task that the server reads.
 #[derive(Clone, PartialEq, Message)]
 struct CompletedRequest {
     #[prost(bytes = "bytes", tag = "1")]
@@ -203,17 +203,18 @@ struct Command {
     command_type: i32,
 }
 
-/// Which task it is.
+/// Identifies a task.
 #[derive(Clone, PartialEq, Message)]
 struct TaskToken {
     #[prost(uint64, tag = "1")]
     run: u64,
-    /// The first or the second of its run.
+    /// Whether it is the first or the second task of its run.
     #[prost(uint32, tag = "2")]
     task: u32,
 }
 
-/// A task: what differs from run to run, then what does not. Encodings that follow one another are one message.
+/// An encoded task: first the part that differs from run to run, then the part that does not. Concatenated encodings are one
+/// message.
 fn task(run: u64, task: u32, constant: &Bytes) -> Response<Body> {
     let token = TaskToken { run, task };
     let differing = wire::PollWorkflowTaskQueueResponse {
@@ -310,14 +311,14 @@ fn workflow_type() -> WorkflowType {
     WorkflowType { name: "Steps".to_owned() }
 }
 
-/// One JSON value, as workflows and activities get them.
+/// Encodes one JSON value, as workflows and activities get it.
 fn payloads(json: &'static str) -> Option<Payloads> {
     let metadata = [("encoding".to_owned(), Bytes::from_static(b"json/plain"))].into();
     let payload = Payload { metadata, data: Bytes::from_static(json.as_bytes()), ..Default::default() };
     Some(Payloads { payloads: vec![payload] })
 }
 
-/// A reply that consists of these parts.
+/// Builds a response that consists of these parts.
 fn reply_with<const PARTS: usize>(parts: [&[u8]; PARTS]) -> Response<Body> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let mut frame = BytesMut::with_capacity(FRAME + length);

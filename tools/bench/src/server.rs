@@ -10,12 +10,12 @@ use tokio::process::{Child, Command};
 
 use crate::Error;
 
-/// What the first line says before the address.
+/// The prefix of the first line of output; the address follows.
 const READY: &str = "listening on ";
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// What the engine keeps its runs in: `memory:` or `sqlite:FILE`.
+    /// The engine's store: `memory:` or `sqlite:FILE`.
     #[arg(long, default_value = "memory:")]
     address: String,
     /// The port to listen on; 0 takes a free one.
@@ -23,7 +23,7 @@ pub(crate) struct Options {
     port: u16,
 }
 
-/// Serves until the standard input ends, so that no server outlives whoever measures it.
+/// Serves until the standard input ends, so that no server outlives the measuring process.
 pub(crate) async fn serve(options: Options) -> Result<(), Error> {
     let engine = match options.address.split_once(':') {
         Some(("memory", "")) => Engine::memory(ClockMode::Real)?,
@@ -37,7 +37,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// A server as a child of this process. It ends with it.
+/// A server as a child of this process. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     process: Child,
@@ -57,11 +57,11 @@ impl Server {
         let pid = process.id().ok_or("our server has ended at once")?;
         let output = process.stdout.take().ok_or("our server has no output")?;
         let line = BufReader::new(output).lines().next_line().await?.unwrap_or_default();
-        let address = line.strip_prefix(READY).ok_or("our server did not start; it says why above")?.to_owned();
+        let address = line.strip_prefix(READY).ok_or("our server did not start; see its output above")?.to_owned();
         Ok(Self { process, pid, address })
     }
 
-    /// Lets it end by itself.
+    /// Closes the child's standard input and waits for its end.
     pub(crate) async fn stop(mut self) -> Result<(), Error> {
         drop(self.process.stdin.take());
         self.process.wait().await?;

@@ -1,4 +1,4 @@
-//! Workflows that do nothing but wait.
+//! Workflows that only sleep.
 
 use everloop::prelude::*;
 use futures_util::future::try_join_all;
@@ -6,10 +6,10 @@ use futures_util::future::try_join_all;
 use crate::Error;
 use crate::load::QUEUE;
 
-/// Starts under way at the same time.
+/// Number of starts under way at the same time.
 const AT_ONCE: usize = 100;
 
-/// Sleeps for so long, then completes.
+/// Sleeps for that long, then completes.
 #[workflow]
 #[derive(Default)]
 pub(crate) struct Sleeper {}
@@ -22,7 +22,7 @@ impl Sleeper {
         Ok(())
     }
 
-    /// Answers once the timer has been asked for.
+    /// Returns once the timer has been started.
     #[query]
     fn sleeps(&self) -> bool {
         true
@@ -33,7 +33,7 @@ pub(crate) fn worker(client: &Client) -> Result<Worker, Error> {
     Ok(Worker::builder(client, QUEUE).workflow::<Sleeper>().build()?)
 }
 
-/// Starts so many of them, and gives them when all are asleep.
+/// Starts `count` sleepers, and returns their handles when all are asleep.
 pub(crate) async fn put_to_sleep(client: &Client, count: usize, time: Duration) -> Result<Vec<SleeperHandle>, Error> {
     let lanes = (0..AT_ONCE.min(count)).map(|lane| async move {
         let mut asleep = Vec::new();

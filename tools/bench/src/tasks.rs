@@ -31,7 +31,7 @@ struct Line {
     tasks: usize,
     concurrency: usize,
     tasks_per_s: f64,
-    /// The whole process, so with what the scripted server takes.
+    /// CPU time of the whole process, including the scripted server.
     cpu_us_per_task: f64,
     versions: Versions,
 }
@@ -39,7 +39,7 @@ struct Line {
 pub(crate) async fn measure(options: Options) -> Result<(), Error> {
     let Options { count, concurrency } = options;
     let runs = count.div_ceil(TASKS_EACH);
-    // The first ones find cold caches.
+    // The first tasks run with cold caches.
     run(runs.div_ceil(10), concurrency).await?;
     let processes = Processes::new([])?;
     let (used, since) = (processes.used()?, Instant::now());

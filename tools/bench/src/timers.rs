@@ -1,4 +1,4 @@
-//! How late are many timers, and what memory do they take?
+//! How late do timers fire when there are many, and how much memory do they take?
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::{Error, some, some_seconds};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Where the engine is: `memory:` or `sqlite:FILE`.
+    /// The engine's address: `memory:` or `sqlite:FILE`.
     #[arg(long)]
     address: String,
     /// Workflows that sleep at the same time.
@@ -31,11 +31,11 @@ struct Line<'a> {
     target: &'a str,
     timers: usize,
     timer_s: f64,
-    /// From the first start until all have completed.
+    /// Time from the first start until all have completed.
     all_done_s: f64,
-    /// How much of that was after the last one was due.
+    /// How much of that time was after the last deadline.
     late_ms: f64,
-    /// What the process had more when all were asleep.
+    /// How much the memory of the process had grown when all were asleep.
     memory_added_mib: f64,
     versions: Versions,
 }

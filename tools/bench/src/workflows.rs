@@ -1,4 +1,4 @@
-//! How many workflows a second?
+//! How many workflows per second, and how long does each take?
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::{Error, some};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Where the engine is: `memory:`, `sqlite:FILE`, or `http://HOST:PORT` of a server.
+    /// The engine's address: `memory:`, `sqlite:FILE`, or `http://HOST:PORT` of a server.
     #[arg(long)]
     address: String,
     /// Workflows to measure.
@@ -25,10 +25,10 @@ pub(crate) struct Options {
     /// Activities of each workflow, one after the other.
     #[arg(long, default_value_t = 1)]
     activities: u32,
-    /// Workflows to run before, not measured; a tenth of the count unless given.
+    /// Number of workflows to run before, unmeasured; a tenth of the count by default.
     #[arg(long)]
     warm_up: Option<usize>,
-    /// The server's process, on this machine, whose CPU time counts too.
+    /// The server's process on this machine, whose CPU time is counted too.
     #[arg(long)]
     pid: Option<u32>,
 }

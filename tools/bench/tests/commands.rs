@@ -1,4 +1,4 @@
-//! Every command, with counts too small to mean anything.
+//! Runs every command, with counts too small for meaningful figures.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
@@ -11,7 +11,7 @@ fn bench(arguments: &[&str]) -> Command {
     command
 }
 
-/// What a command prints: an object on each line.
+/// Runs a command, and returns the JSON objects it printed.
 fn lines(arguments: &[&str]) -> Vec<Map<String, Value>> {
     let Output { status, stdout, stderr } = bench(arguments).output().unwrap();
     let errors = String::from_utf8_lossy(&stderr);
@@ -27,14 +27,14 @@ fn line(arguments: &[&str]) -> Map<String, Value> {
     lines.remove(0)
 }
 
-/// Numbers that were measured, so more than nothing.
+/// Checks that figures were measured, so are above zero.
 fn assert_measured(line: &Map<String, Value>, names: &[&str]) {
     for name in names {
         assert!(line[*name].as_f64().is_some_and(|number| number > 0.0), "{name} in {line:?}");
     }
 }
 
-/// What a command says that does not work.
+/// Runs a command that must fail, and returns its error message.
 fn refusal(arguments: &[&str]) -> String {
     let output = bench(arguments).output().unwrap();
     assert!(!output.status.success() && output.stdout.is_empty(), "{arguments:?}: {output:?}");
@@ -52,8 +52,11 @@ impl Server {
         let mut process = bench(&["serve"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address =
-            line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("it says {line:?}")).to_owned();
+        let address = line
+            .trim()
+            .strip_prefix("listening on ")
+            .unwrap_or_else(|| panic!("unexpected first line {line:?}"))
+            .to_owned();
         Self { process, address }
     }
 }
@@ -61,7 +64,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.process.stdin.take());
-        // Whether it ended well is for tests to look at, and this may be one that failed.
+        // The exit status is ignored: a failed test drops its server too.
         let _ = self.process.wait();
     }
 }
@@ -69,7 +72,7 @@ impl Drop for Server {
 const FEW: [&str; 6] = ["--count", "3", "--concurrency", "2", "--activities", "2"];
 
 #[test]
-fn workflows_on_an_engine_in_this_process() {
+fn workflows_run_on_engine_in_process() {
     let folder = tempfile::tempdir().unwrap();
     let file = format!("sqlite:{}", folder.path().join("bench.db").display());
     for address in ["memory:", &file] {
@@ -85,7 +88,7 @@ fn workflows_on_an_engine_in_this_process() {
 }
 
 #[test]
-fn workflows_on_a_server_with_its_processor_time() {
+fn workflows_run_on_server_and_its_cpu_time_is_counted() {
     let server = Server::start();
     let address = format!("http://{}", server.address);
     let pid = server.process.id().to_string();
@@ -98,7 +101,7 @@ fn workflows_on_a_server_with_its_processor_time() {
 }
 
 #[test]
-fn replays_of_every_length() {
+fn replay_measures_every_length() {
     let lines = lines(&["replay", "--events", "11", "--events", "50", "--seconds", "0.01"]);
     let events: Vec<_> = lines.iter().map(|line| &line["events"]).collect();
     assert_eq!(events, [11, 47], "the last length of a run of activities that is not more than asked for");
@@ -108,7 +111,7 @@ fn replays_of_every_length() {
 }
 
 #[test]
-fn tasks_of_a_worker_alone() {
+fn tasks_measure_worker_alone() {
     let line = line(&["tasks", "--count", "7", "--concurrency", "2"]);
     assert_eq!(line["tasks"], 8, "two for each workflow");
     assert_measured(&line, &["tasks_per_s"]);
@@ -116,16 +119,16 @@ fn tasks_of_a_worker_alone() {
 }
 
 #[test]
-fn timers_of_many_workflows() {
+fn timers_measure_many_workflows() {
     let line = line(&["timers", "--address", "memory:", "--count", "3", "--seconds", "0.01"]);
     assert_eq!(line["timers"], 3);
     assert_measured(&line, &["timer_s", "all_done_s"]);
-    // Both may be nothing.
+    // Both may be zero.
     assert!(line["late_ms"].is_number() && line["memory_added_mib"].is_number(), "{line:?}");
 }
 
 #[test]
-fn files_that_were_lost_with_their_process() {
+fn reopen_measures_file_of_killed_process() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("open.db");
     let file = file.to_str().unwrap();
@@ -133,11 +136,11 @@ fn files_that_were_lost_with_their_process() {
     assert_eq!(line["open"], 3);
     assert_measured(&line, &["ready_ms", "first_result_ms"]);
     let refused = refusal(&["reopen", "--file", file, "--open", "3"]);
-    assert!(refused.contains("is there already: name a file to be made"), "{refused}");
+    assert!(refused.contains("exists already: name a new file"), "{refused}");
 }
 
 #[test]
-fn two_servers_in_turns() {
+fn compare_measures_two_servers_in_turns() {
     let server = Server::start();
     let pid = server.process.id().to_string();
     let lines = lines(&[
@@ -163,7 +166,7 @@ fn two_servers_in_turns() {
 }
 
 #[test]
-fn mistakes_are_named() {
+fn invalid_arguments_are_reported() {
     for (arguments, message) in [
         (&["workflows", "--address", "memory:", "--pid", "1"][..], "`memory:` is in this process"),
         (&["workflows", "--address", "memory:", "--count", "0"], "0 is not in 1.."),

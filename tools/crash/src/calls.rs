@@ -33,20 +33,20 @@ pub(crate) const SIGNAL: &str = "poke";
 pub(crate) const UPDATE: &str = "change";
 pub(crate) const QUERY: &str = "pokes";
 
-/// How an update's input begins that is to be refused.
-pub(crate) const REFUSE: &str = "refuse ";
+/// The prefix of an update's input that the validator rejects.
+pub(crate) const REJECTED_PREFIX: &str = "refuse ";
 
-/// What a worker may take for a task. Whatever a dead one had is given out again after this.
+/// Timeout of a worker's task. The engine gives the tasks of a dead worker to another one after this.
 pub(crate) const TASK: Duration = Duration::from_secs(1);
 
-/// How long to wait for an answer. What takes longer is as good as lost.
+/// How long to wait for a response. A later response counts as lost.
 const CALL: Duration = Duration::from_secs(10);
-/// The same where a worker has to answer.
+/// The same for calls that wait for a worker.
 const CALL_OF_WORKER: Duration = Duration::from_secs(2);
 
 const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
-/// The answer is lost: nobody knows whether the call came through.
+/// The response is lost: the call may have succeeded or not.
 #[derive(Debug)]
 pub(crate) struct Lost;
 
@@ -64,7 +64,7 @@ fn service_over(connection: Connection) -> Service {
     WorkflowServiceClient::new(connection).max_decoding_message_size(MESSAGE_BYTES_MAX)
 }
 
-/// Sends an operation of a client and waits for its answer.
+/// Sends an operation of a client and waits for the response.
 pub(crate) async fn perform(service: &mut Service, operation: &Operation) -> Result<Answer, Lost> {
     match try_perform(service, operation).await {
         Ok(Some(value)) => Ok(Answer::Done(value)),
@@ -78,7 +78,7 @@ pub(crate) async fn perform(service: &mut Service, operation: &Operation) -> Res
     }
 }
 
-/// What came back; nothing when the engine has not made up its mind in time.
+/// The result of an update; none if the engine has not decided in time.
 async fn try_perform(service: &mut Service, operation: &Operation) -> Result<Option<String>, Status> {
     let Operation { id, workflow_id, kind } = operation;
     let done = Ok(Some(String::new()));
@@ -103,8 +103,8 @@ async fn try_perform(service: &mut Service, operation: &Operation) -> Result<Opt
             service.signal_workflow_execution(within(CALL, request)).await?;
             done
         }
-        Kind::Update { shall_be_refused } => {
-            let request = update_request(operation, *shall_be_refused);
+        Kind::Update { must_be_rejected } => {
+            let request = update_request(operation, *must_be_rejected);
             let reply = service.update_workflow_execution(within(CALL_OF_WORKER, request)).await?.into_inner();
             match reply.outcome.and_then(|outcome| outcome.value) {
                 Some(Value::Success(payloads)) => Ok(Some(from_json(Some(&payloads)).unwrap_or_default())),
@@ -178,9 +178,9 @@ fn signal_with_start_request(id: &str, script: &Script) -> wire::SignalWithStart
     }
 }
 
-fn update_request(operation: &Operation, shall_be_refused: bool) -> wire::UpdateWorkflowExecutionRequest {
+fn update_request(operation: &Operation, must_be_rejected: bool) -> wire::UpdateWorkflowExecutionRequest {
     let id = &operation.id;
-    let input = if shall_be_refused { format!("{REFUSE}{id}") } else { id.clone() };
+    let input = if must_be_rejected { format!("{REJECTED_PREFIX}{id}") } else { id.clone() };
     let request = update::Request {
         meta: Some(update::Meta { update_id: id.clone(), ..Default::default() }),
         input: Some(update::Input { name: UPDATE.to_owned(), args: json(&input), ..Default::default() }),
@@ -217,14 +217,14 @@ pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> Option<Payloads> {
     Some(Payloads { payloads: vec![Payload { metadata, data, ..Default::default() }] })
 }
 
-/// What a workflow starts with.
+/// The input that a workflow starts with.
 pub(crate) fn arguments(script: &Script) -> Option<Payloads> {
     let (mut script, padding) = (json(script)?, json(&script.padding())?);
     script.payloads.extend(padding.payloads);
     Some(script)
 }
 
-/// The first value, if it is such a one.
+/// Decodes the first value, if it has the expected type.
 pub(crate) fn from_json<T: DeserializeOwned>(payloads: Option<&Payloads>) -> Option<T> {
     serde_json::from_slice(&payloads?.payloads.first()?.data).ok()
 }

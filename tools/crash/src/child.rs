@@ -1,4 +1,4 @@
-//! The process that is killed: an engine in a file, and sometimes all who use it.
+//! The process that is killed: an engine in a file, and sometimes its clients and worker.
 
 use std::fmt;
 use std::future::pending;
@@ -25,7 +25,7 @@ use crate::entry::{Entry, Journal};
 use crate::load::{self, Plan};
 use crate::{Error, calls, coded};
 
-/// What the first line says before the address.
+/// The prefix of the first line of output; the address follows.
 const READY: &str = "listening on ";
 
 #[derive(Debug, Args)]
@@ -34,21 +34,21 @@ pub(crate) struct Options {
     file: PathBuf,
     #[arg(long)]
     mode: Mode,
-    /// Where the process kills itself: `begin:3` is the third time that a commit begins.
+    /// The point at which the process kills itself: `begin:3` is the third time that a commit begins.
     #[arg(long)]
     kill: Option<KillAt>,
 }
 
-/// Where those are who use the engine.
+/// Where the users of the engine run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mode {
     /// In another process.
     Grpc,
-    /// With it.
+    /// In the same process.
     InProcess,
 }
 
-/// A moment of a commit.
+/// A step of a commit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KillAt {
     pub(crate) step: CommitStep,
@@ -88,7 +88,7 @@ impl KillAt {
             if step == self.step && left.fetch_sub(1, Ordering::Relaxed) == 1 {
                 let killed = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
                 killed.expect("a process may kill itself");
-                // The thread must not go on before the signal has come.
+                // The thread must not go on before the signal has arrived.
                 loop {
                     std::thread::park();
                 }
@@ -97,7 +97,7 @@ impl KillAt {
     }
 }
 
-/// Is the child, until the standard input ends or it is killed.
+/// Runs the child, until the standard input ends or it is killed.
 pub(crate) async fn serve(options: Options) -> Result<(), Error> {
     let mut builder = Engine::builder().file(&options.file);
     if let Some(kill) = options.kill {
@@ -122,7 +122,7 @@ pub(crate) async fn serve(options: Options) -> Result<(), Error> {
                 }
             }
             window.abort();
-            // It is cancelled, if it has not failed before.
+            // The server task is cancelled, unless it has failed before.
             let _ = window.await;
         }
     }
@@ -137,20 +137,20 @@ fn say_ready(address: SocketAddr) -> Result<(), Error> {
     Ok(writeln!(std::io::stdout().lock(), "{READY}{address}")?)
 }
 
-/// Lets the parent look in. The engine does not know, and so takes all its workers to be here, as they are.
+/// Serves the engine over gRPC to the parent. The engine still assumes that all its workers are in this process, as they are.
 async fn open_window(engine: &Engine) -> Result<(SocketAddr, JoinHandle<()>), Error> {
     let incoming = TcpIncoming::bind(any_port())?.with_nodelay(Some(true));
     let address = incoming.local_addr()?;
     let served = Server::builder().serve_with_incoming(engine.workflow_service(), incoming);
     let window = tokio::spawn(async move {
         if let Err(error) = served.await {
-            eprintln!("everloop-crash: nobody can look in any more: {error}");
+            eprintln!("everloop-crash: the server for the parent failed: {error}");
         }
     });
     Ok((address, window))
 }
 
-/// Clients and a worker in this process, for good.
+/// Runs clients and a worker in this process, until it is killed.
 async fn work(engine: &Engine, plan: Plan) -> Result<(), Error> {
     let journal = Arc::new(Told);
     let client = Client::builder("memory:").service(engine.workflow_service()).identity("inside").connect().await?;
@@ -163,19 +163,19 @@ async fn work(engine: &Engine, plan: Plan) -> Result<(), Error> {
     worker.run_until(for_ever).await
 }
 
-/// Tells the parent, a line for each entry. What is told before a call is told before it begins.
+/// Prints each entry on a line for the parent. The line of a call is printed before the call begins.
 struct Told;
 
 impl Journal for Told {
     fn note(&self, entry: Entry) {
         let mut line = serde_json::to_vec(&entry).expect("entries have a JSON form");
         line.push(b'\n');
-        // Nobody listens any more when the parent is gone, and then all is over anyway.
+        // If the parent has died, the output has no reader, and the process ends soon.
         let _ = std::io::stdout().lock().write_all(&line);
     }
 }
 
-/// The child as its parent has it.
+/// The child, as the parent sees it.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
@@ -184,11 +184,11 @@ pub(crate) struct Process {
     reading: Option<JoinHandle<Result<(), Error>>>,
 }
 
-/// How a child has ended.
+/// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Killed,
-    /// In order.
+    /// By itself, with success.
     Closed,
     Other(ExitStatus),
 }
@@ -217,21 +217,21 @@ impl Process {
         Ok(Self { child, orders, output, reading: None })
     }
 
-    /// Waits until it can be called, and tells where. `None` when it dies before.
+    /// Waits until the child accepts calls, and returns its address; `None` if it dies before.
     pub(crate) async fn ready(&mut self) -> Result<Option<String>, Error> {
         let output = self.output.as_mut().ok_or("a child is waited for once")?;
         let line = output.next_line().await?;
         Ok(line.and_then(|line| line.strip_prefix(READY).map(str::to_owned)))
     }
 
-    /// Has it do this in its own process, and tell the journal of it.
+    /// Lets the child run this load in its own process, and adds what it prints to the journal.
     pub(crate) async fn work(&mut self, plan: &Plan, journal: Arc<dyn Journal>) -> Result<(), Error> {
         let mut output = self.output.take().ok_or("a child works once")?;
         self.reading = Some(tokio::spawn(async move {
             while let Some(line) = output.next_line().await? {
                 match serde_json::from_str(&line) {
                     Ok(entry) => journal.note(entry),
-                    // The last line may be cut off by the death of its writer.
+                    // The last line may be cut off by the death of the child.
                     Err(error) if error.is_eof() => {}
                     Err(error) => return Err(format!("{error} in {line:?}").into()),
                 }
@@ -240,14 +240,14 @@ impl Process {
         }));
         let mut order = serde_json::to_vec(plan)?;
         order.push(b'\n');
-        // Who is dead already takes no orders; that is found out by whoever waits for its end.
+        // A dead child takes no orders; the wait for its end notices that.
         if let Some(orders) = &mut self.orders {
             let _ = orders.write_all(&order).await;
         }
         Ok(())
     }
 
-    /// Waits for its end, that long at most.
+    /// Waits for its end, up to that long.
     pub(crate) async fn end_within(&mut self, limit: Duration) -> Result<Option<End>, Error> {
         match tokio::time::timeout(limit, self.child.wait()).await {
             Ok(status) => Ok(Some(status?.into())),
@@ -255,19 +255,19 @@ impl Process {
         }
     }
 
-    /// Kills it, if it is still alive.
+    /// Kills the child, if it is still alive.
     pub(crate) async fn kill(&mut self) -> Result<End, Error> {
-        // An error means that it has ended.
+        // An error means that the child has ended.
         let _ = self.child.start_kill();
         Ok(self.child.wait().await?.into())
     }
 
-    /// Tells it to close the engine in order, and to end.
+    /// Asks the child to close the engine and to end.
     pub(crate) fn close(&mut self) {
         self.orders = None;
     }
 
-    /// Everything that it told is in the journal. It has ended before.
+    /// Waits until the journal has all that the child printed. The child must have ended.
     pub(crate) async fn all_told(&mut self) -> Result<(), Error> {
         match self.reading.take() {
             Some(reading) => reading.await?,

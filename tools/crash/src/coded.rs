@@ -1,18 +1,18 @@
-//! The load's workflow as users write it: in the process of the engine, nothing tells it from theirs.
+//! The load's workflow as users write it, in the process of the engine.
 
 use std::sync::Arc;
 
 use everloop::RetryPolicy;
 use everloop::prelude::*;
 
-use crate::calls::{QUEUE, REFUSE};
+use crate::calls::{QUEUE, REJECTED_PREFIX};
 use crate::entry::{Entry, Journal, Kind, Operation};
 use crate::script::{Script, Step};
 
-/// What the activities share.
+/// The state that the activities share.
 struct Crew {
     journal: Arc<dyn Journal>,
-    /// What the results of this life begin with.
+    /// The prefix of the results of this life.
     prefix: String,
 }
 
@@ -27,7 +27,7 @@ impl Crew {
         Ok(self.result(ctx))
     }
 
-    /// How often it may run, the caller says in its retry policy, too.
+    /// The caller's retry policy also sets the maximum number of attempts.
     #[activity(start_to_close_timeout = "1s")]
     async fn bounded(&self, ctx: &ActivityContext, maximum_attempts: u32, failures: u32) -> ActivityResult<String> {
         self.note_execution(ctx, maximum_attempts);
@@ -49,7 +49,7 @@ impl Crew {
         });
     }
 
-    /// Whether the engine gets it, only the worker knows.
+    /// Only the worker knows whether the result reaches the engine.
     fn result(&self, ctx: &ActivityContext) -> String {
         let info = ctx.info();
         let (workflow_id, activity_id, attempt) = (info.workflow_id.clone(), info.activity_id.clone(), attempt(ctx));
@@ -84,7 +84,7 @@ impl Errand {
                         activity.await?;
                     }
                 }
-                // Its attempts may all fail, or die with their workers.
+                // All attempts may fail, or die with their workers.
                 Step::Bounded { maximum_attempts, failures } => {
                     let policy = RetryPolicy::new()
                         .initial_interval(Duration::from_millis(5))
@@ -117,11 +117,11 @@ impl Errand {
     }
 
     fn may_change(&self, operation: &str) -> WorkflowResult<()> {
-        if operation.starts_with(REFUSE) { Err(WorkflowError::new("refused as asked")) } else { Ok(()) }
+        if operation.starts_with(REJECTED_PREFIX) { Err(WorkflowError::new("rejected as requested")) } else { Ok(()) }
     }
 }
 
-/// The worker of one life.
+/// Builds the worker of one life.
 pub(crate) fn worker(client: &Client, journal: Arc<dyn Journal>, prefix: &str) -> Result<Worker, crate::Error> {
     let crew = Crew { journal, prefix: format!("{prefix}-w") };
     Ok(Worker::builder(client, QUEUE).workflow::<Errand>().activities(crew).build()?)

@@ -1,17 +1,17 @@
-//! What is asked of the engine and what it answers: the model learns it from here, as it happens.
+//! The requests to the engine and its responses, from which the model learns as they happen.
 
 use serde::{Deserialize, Serialize};
 
 use crate::script::Script;
 
-/// Takes down what happens. Something sent is noted before it is sent, an answer after it has come.
+/// Records requests and responses: a request before it is sent, a response after it has arrived.
 pub(crate) trait Journal: Send + Sync + 'static {
     fn note(&self, entry: Entry);
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Entry {
-    /// It is on its way, perhaps not for the first time.
+    /// The request is being sent, perhaps again.
     Sent(Operation),
     Answered {
         workflow_id: String,
@@ -23,15 +23,15 @@ pub(crate) enum Entry {
         workflow_id: String,
         activity_id: String,
         attempt: i32,
-        /// How often the body may begin; zero means without limit.
+        /// The maximum number of attempts; zero means without limit.
         maximum_attempts: u32,
     },
 }
 
-/// One request with an effect that can be found again, or a question whose answer can be checked.
+/// One request with an effect that histories show, or a query with a result that the model can check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Operation {
-    /// In histories, where it came through: as request id, update id, reason, result or identity, whatever is there.
+    /// Identifies the operation in histories: as request id, update id, reason, result or identity, whichever exists.
     pub(crate) id: String,
     pub(crate) workflow_id: String,
     pub(crate) kind: Kind,
@@ -45,11 +45,11 @@ pub(crate) enum Kind {
         with_signal: bool,
     },
     Signal,
-    /// Its validator says no if it shall be refused.
+    /// The validator rejects the update if `must_be_rejected` is set.
     Update {
-        shall_be_refused: bool,
+        must_be_rejected: bool,
     },
-    /// How many signals there are; those acknowledged before were so many.
+    /// Returns the number of signals received, at least those acknowledged before.
     Query {
         at_least: u32,
     },
@@ -66,14 +66,14 @@ pub(crate) enum Kind {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Answer {
-    /// Acknowledged, with what came back: a run id, a result, or nothing.
+    /// Acknowledged, with the result: a run id, a result, or nothing.
     Done(String),
-    /// It has no effect, says the engine.
+    /// The engine reports that the operation has no effect.
     Refused(String),
 }
 
 impl Operation {
-    /// Whether it can be sent again under the same id, and counts once all the same.
+    /// Whether the operation can be sent again under the same id and still counts once.
     pub(crate) fn is_repeatable(&self) -> bool {
         matches!(self.kind, Kind::Start { .. } | Kind::Signal | Kind::Update { .. } | Kind::Cancel)
     }

@@ -19,26 +19,26 @@ use crate::report::{self, KillsLine};
 use crate::worker::{self, Worker};
 use crate::{Error, Planted};
 
-/// Kills of one database, but for the first: that one lives long.
+/// Kills per database. The first database is excepted: it lives long.
 const KILLS_EACH: u64 = 50;
 /// The share of the first, in percent.
 const FIRST_PERCENT: u64 = 30;
-/// After so many kills everything comes to its end.
+/// After this many kills all workflows are run to their end.
 const KILLS_BETWEEN_ENDS: u64 = 25;
-/// After so many kills closed runs are read again, too.
+/// After this many kills closed runs are read again, too.
 const KILLS_BETWEEN_FULL_READS: u64 = 10;
 const KILLS_BETWEEN_WORDS: u64 = 50;
 
-/// What each client makes up in one life.
+/// Number of operations that each client plans in one life.
 const OPERATIONS: usize = 20;
 
-/// How long it takes to wait for a commit that does not come.
+/// Timeout for a planned kill in a commit that does not happen.
 const COMMIT_PATIENCE: Duration = Duration::from_millis(300);
 /// The same for a checkpoint, which takes some megabytes.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(1500);
-/// How long a task is waited for that may not be there.
+/// How long to wait for a task that may not exist.
 const FIRST_TASK: Duration = Duration::from_millis(150);
-/// Clients end by themselves once the engine is dead.
+/// How long to wait for clients to end once the engine is dead.
 const CLIENTS_PATIENCE: Duration = Duration::from_secs(5);
 const CLOSING_PATIENCE: Duration = Duration::from_secs(20);
 /// How long the last workflow may take.
@@ -47,13 +47,13 @@ const END_PATIENCE: Duration = Duration::from_secs(60);
 /// When a process dies.
 #[derive(Clone, Copy, Debug)]
 enum Kill {
-    /// So long after its start.
+    /// That long after its start.
     Starting(Duration),
     /// Within the commit path.
     InCommit(KillAt),
-    /// So long after it got something to do.
+    /// That long after it got something to do.
     Working(Duration),
-    /// While it closes the database, so long after it got something to do: before it moves the log, or before it empties it.
+    /// While it closes the database, that long after it got something to do: before it moves the log, or before it empties it.
     Closing { after: Duration, checkpoint: u32 },
 }
 
@@ -62,7 +62,7 @@ impl Kill {
         let millis = |random: &mut Random, max: u64| Duration::from_micros(random.within(0..max * 1000));
         match random.within(0..100) {
             0..8 => Self::Starting(millis(random, 40)),
-            // Only a long log is moved while commits go on.
+            // Commits go on during the move of a long log only.
             8..10 => Self::InCommit(KillAt { step: CommitStep::Checkpoint, nth: 1 }),
             10..60 => {
                 let step = [CommitStep::Begin, CommitStep::BeforeCommit, CommitStep::Committed][random.index(3)];
@@ -77,7 +77,7 @@ impl Kill {
         matches!(self, Self::InCommit(KillAt { step: CommitStep::Checkpoint, .. }))
     }
 
-    /// What the process is told of it.
+    /// The arguments that tell the process when to die.
     fn by_itself(self) -> Option<KillAt> {
         match self {
             Self::InCommit(at) => Some(at),
@@ -87,7 +87,7 @@ impl Kill {
     }
 }
 
-/// What comes of all kills.
+/// The result of all kills.
 #[derive(Debug, Default)]
 struct Tally {
     kills: u64,
@@ -98,7 +98,7 @@ struct Tally {
     restarts: Vec<Duration>,
 }
 
-/// Why a series ends early.
+/// Why a series of kills ends early.
 #[derive(Debug)]
 enum Failed {
     /// The engine is at fault.
@@ -113,7 +113,7 @@ impl<E: Into<Error>> From<E> for Failed {
     }
 }
 
-/// Kills so often, and prints what came of it; whether nothing was wrong.
+/// Runs that many kills, and prints the result. Returns whether there was no violation.
 pub(crate) async fn run(kills: u64, seed: u64, planted: Option<Planted>) -> Result<bool, Error> {
     let mut random = Random::part(seed, 0);
     let mut tally = Tally::default();
@@ -144,7 +144,7 @@ pub(crate) async fn run(kills: u64, seed: u64, planted: Option<Planted>) -> Resu
     Ok(violations == 0)
 }
 
-/// One database and its many lives.
+/// One database and the lives of its processes.
 struct Series {
     number: u64,
     mode: Mode,
@@ -153,22 +153,22 @@ struct Series {
     folder: TempDir,
     model: Arc<SharedModel>,
     life: u64,
-    /// The last one planned.
+    /// The number of the last kill planned.
     kill: Option<Kill>,
     planted: Option<Planted>,
     restarts: Vec<Duration>,
     in_commit: u64,
 }
 
-/// A process that was looked into, and is well.
+/// A process whose engine was read and matches the model.
 struct Running {
     process: Process,
     service: Service,
-    /// A task that it has given out.
+    /// A task that the engine has given to a worker.
     first: Option<worker::WorkflowTask>,
 }
 
-/// Clients and workers outside the process.
+/// Clients and workers in the parent process.
 struct Outside {
     clients: JoinHandle<()>,
     worker: Worker,
@@ -201,8 +201,8 @@ impl Series {
             }
             let kill = Kill::random(&mut self.random);
             self.kill = Some(kill);
-            match self.live_and_die(kill).await {
-                // It was faster.
+            match self.run_life(kill).await {
+                // The process ended before the kill.
                 Ok(false) => continue,
                 Ok(true) => {}
                 Err(failed) => break Err(failed),
@@ -237,19 +237,19 @@ impl Series {
         }
     }
 
-    /// One life of the process, up to its death. Whether it was killed: it may have ended in order before that.
-    async fn live_and_die(&mut self, kill: Kill) -> Result<bool, Failed> {
+    /// Runs one life of the process, up to its death. Returns whether it was killed: it may have ended by itself before.
+    async fn run_life(&mut self, kill: Kill) -> Result<bool, Failed> {
         let started = Instant::now();
         self.life += 1;
         let mut process = Process::start(&self.file(), self.mode, kill.by_itself())?;
         if let Kill::Starting(after) = kill {
             let _ = process.end_within(after).await?;
-            return self.buried(process, false).await;
+            return self.collect_end(process, false).await;
         }
         let Some(running) = self.open(process, started).await? else { return Ok(true) };
         let Running { mut process, service, first } = running;
         let plan = self.plan(kill);
-        let outside = self.set_to_work(&mut process, service, first, plan).await?;
+        let outside = self.start_load(&mut process, service, first, plan).await?;
         let (patience, closes) = match kill {
             Kill::Starting(after) | Kill::Working(after) => (after, false),
             Kill::InCommit(_) if kill.needs_long_log() => (CHECKPOINT_PATIENCE, false),
@@ -266,11 +266,11 @@ impl Series {
         if let Some(outside) = outside {
             outside.stop().await?;
         }
-        self.buried(process, is_in_commit).await
+        self.collect_end(process, is_in_commit).await
     }
 
-    /// The end of a process, and of what it had to tell.
-    async fn buried(&mut self, mut process: Process, is_in_commit: bool) -> Result<bool, Failed> {
+    /// Waits for the end of the process, and for the rest of its output.
+    async fn collect_end(&mut self, mut process: Process, is_in_commit: bool) -> Result<bool, Failed> {
         let end = process.kill().await?;
         process.all_told().await?;
         match end {
@@ -280,12 +280,13 @@ impl Series {
             }
             End::Closed => Ok(false),
             End::Other(status) => {
-                Err(self.wrong(format!("the process of the engine ended with {status}; it says why above")))
+                Err(self.wrong(format!("the process of the engine ended with {status}; see its output above")))
             }
         }
     }
 
-    /// Waits until the engine is there, and compares what it has. `None` when it died before that was done.
+    /// Waits until the engine accepts calls, and compares its contents with the model. Returns `None` if the process died before
+    /// that was done.
     async fn open(&mut self, mut process: Process, started: Instant) -> Result<Option<Running>, Failed> {
         let Some(address) = process.ready().await? else {
             return self.died_early(process, "it does not open its file").await;
@@ -295,7 +296,7 @@ impl Series {
         };
         let mut first = None;
         if self.mode == Mode::Grpc && self.model.lock().open_count() > 0 {
-            // An error is one of the engine's death, or of no task in time.
+            // The error comes from the engine's death, or there was no task in time.
             first = worker::poll(&mut service, FIRST_TASK).await.ok().flatten();
             self.restarts.extend(first.as_ref().map(|_| started.elapsed()));
         }
@@ -306,7 +307,7 @@ impl Series {
         }
     }
 
-    /// Its death in the middle of a commit is nothing to complain of.
+    /// A death in the middle of a commit is expected.
     async fn died_early<T>(&mut self, mut process: Process, complaint: &str) -> Result<Option<T>, Failed> {
         match process.end_within(CLIENTS_PATIENCE).await? {
             Some(End::Killed) => {
@@ -318,7 +319,7 @@ impl Series {
         }
     }
 
-    /// Compares what the engine has with what it should have. The inner error is one of reading.
+    /// Compares the engine's contents with the model. The inner error is one of reading.
     async fn compare(&mut self, service: &mut Service, reads_all: bool) -> Result<Result<(), Error>, Failed> {
         let model = Arc::clone(&self.model);
         let seen = match observe(service, |row| !reads_all && model.lock().is_settled(row)).await {
@@ -337,7 +338,7 @@ impl Series {
         Ok(Ok(()))
     }
 
-    /// Lets everything end, without kills, and closes the database in order.
+    /// Runs all workflows to their end, without kills, and closes the database.
     async fn end(&mut self) -> Result<(), Failed> {
         let started = Instant::now();
         self.life += 1;
@@ -346,7 +347,7 @@ impl Series {
             return Err(self.wrong("the process was killed by somebody else".to_owned()));
         };
         let plan = self.model.lock().plan_end(self.prefix(), &mut self.random);
-        let outside = self.set_to_work(&mut process, service.clone(), first, plan).await?;
+        let outside = self.start_load(&mut process, service.clone(), first, plan).await?;
         let begun = Instant::now();
         while count_open(&mut service).await? > 0 && begun.elapsed() < END_PATIENCE {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -376,7 +377,7 @@ impl Series {
         Plan { is_heavy, ..plan }
     }
 
-    async fn set_to_work(
+    async fn start_load(
         &mut self,
         process: &mut Process,
         service: Service,

@@ -1,4 +1,4 @@
-//! Clients that start, signal, update, ask, cancel and terminate, as a plan says.
+//! Clients that start, signal, update, query, cancel and terminate workflows, following a plan.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,30 +14,30 @@ use crate::script::{Script, Weight};
 /// Clients at work at the same time.
 const CLIENTS: usize = 4;
 
-/// Answers lost in a row after which a client takes the engine for dead.
+/// Number of lost responses in a row after which a client assumes that the engine is dead.
 const LOST_MAX: u32 = 3;
 
-/// Workflows of one client that are under way, at most.
+/// Maximum number of workflows that one client has under way.
 const OPEN_MAX: usize = 6;
 
-/// What the clients of one life of the engine do.
+/// The plan of the clients for one life of the engine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Plan {
-    /// What the ids of this life begin with.
+    /// The prefix of the ids of this life.
     pub(crate) prefix: String,
     pub(crate) seed: u64,
-    /// How many operations each client makes up, besides what is given here.
+    /// Number of operations that each client makes up, besides those given here.
     pub(crate) operations: usize,
     pub(crate) is_heavy: bool,
-    /// Workflows that may be open, from earlier lives.
+    /// Workflows of earlier lives that may be open.
     pub(crate) open: Vec<String>,
-    /// Sent before, answered or not: sent again, they must count once.
+    /// Operations sent before, with or without a response. When sent again, they must count once.
     pub(crate) again: Vec<Operation>,
-    /// How many more signals each workflow gets, so that it can end.
+    /// Number of further signals for each workflow, so that it can end.
     pub(crate) wanted_signals: Vec<(String, u32)>,
 }
 
-/// Does what the plan says; returns early when the engine has gone.
+/// Follows the plan; returns early when the engine is dead.
 pub(crate) async fn run(service: Service, journal: Arc<dyn Journal>, plan: Plan) {
     let clients = (0..CLIENTS).map(|number| {
         let client = Client::new(number, &plan, service.clone(), Arc::clone(&journal));
@@ -58,7 +58,7 @@ struct Client {
     prefix: String,
     random: Random,
     weight: Weight,
-    /// Workflows that only this client has to do with in this life.
+    /// Workflows that only this client uses in this life.
     open: Vec<Target>,
     again: Vec<Operation>,
     wanted_signals: Vec<(String, u32)>,
@@ -69,11 +69,11 @@ struct Client {
 /// A workflow that may be open.
 struct Target {
     workflow_id: String,
-    /// Signals acknowledged to this client.
+    /// Number of signals acknowledged to this client.
     signals: u32,
 }
 
-/// Every `CLIENTS`th, so that each client has others.
+/// Returns every `CLIENTS`th item, so that clients share none.
 fn share<T: Clone>(all: &[T], number: usize) -> Vec<T> {
     all.iter().skip(number).step_by(CLIENTS).cloned().collect()
 }
@@ -114,7 +114,7 @@ impl Client {
         }
     }
 
-    /// Whatever comes next.
+    /// Sends the next random operation.
     fn make_up(&mut self) -> Operation {
         let starts = if self.weight == Weight::Heavy { 90 } else { 30 };
         if self.open.is_empty() || (self.open.len() < OPEN_MAX && self.random.percent(starts)) {
@@ -125,7 +125,7 @@ impl Client {
         let index = self.random.index(self.open.len());
         let kind = match self.random.within(0..100) {
             0..45 => Kind::Signal,
-            45..75 => Kind::Update { shall_be_refused: self.random.percent(20) },
+            45..75 => Kind::Update { must_be_rejected: self.random.percent(20) },
             75..90 => Kind::Query { at_least: self.open[index].signals },
             90..96 => Kind::Cancel,
             _ => Kind::Terminate,
@@ -164,7 +164,7 @@ impl Client {
             {
                 self.open.push(Target { workflow_id: workflow_id.clone(), signals: u32::from(*with_signal) });
             }
-            // Sent again, it may be one of those that were counted.
+            // If sent again, the signal may be among those counted.
             (Kind::Signal, Answer::Done(_)) if operation.id.starts_with(&self.prefix) => {
                 if let Some(target) = self.open.iter_mut().find(|target| target.workflow_id == *workflow_id) {
                     target.signals += 1;

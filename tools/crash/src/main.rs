@@ -1,8 +1,8 @@
-//! `everloop-crash`: kills the engine's process and cuts the power of its disk, again and again, and compares what is there
-//! afterwards with what was acknowledged.
+//! `everloop-crash`: kills the engine's process and cuts the power of its disk, again and again, and compares the recovered state
+//! with what was acknowledged.
 //!
-//! Everything random comes from the seed: the load, the moments of death, what a power loss leaves. How threads interleave
-//! does not, so a seed that failed may have to be tried some times; the database it failed with is kept.
+//! All random choices come from the seed: the load, the time of each kill, the outcome of a power loss. The interleaving of threads
+//! does not, so a failed seed may need several tries to reproduce; the database of the failure is kept.
 
 mod calls;
 mod child;
@@ -25,27 +25,27 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-/// Whatever keeps a test from its end, and is no fault of the engine.
+/// An error that stops a test and is not a fault of the engine.
 type Error = Box<dyn StdError + Send + Sync>;
 
 /// Kills Everloop's engine and cuts its power, and checks that nothing acknowledged is missing.
 ///
-/// Prints a JSON object for the kills and one for the power losses. The exit code is 1 when something was wrong.
+/// Prints a JSON object for the kills and one for the power losses. The exit code is 1 if there was a violation.
 #[derive(Debug, Parser)]
 #[command(name = "everloop-crash", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     role: Option<Role>,
-    /// Kills of the process.
+    /// Number of kills of the process.
     #[arg(long, value_name = "N", default_value_t = 0)]
     kills: u64,
-    /// Losses of power.
+    /// Number of power losses.
     #[arg(long, value_name = "N", default_value_t = 0)]
     power_losses: u64,
-    /// What everything random comes from; another one each time unless given.
+    /// The seed of all random choices; by default a new one each time.
     #[arg(long)]
     seed: Option<u64>,
-    /// What is to be wrong, to see that it is found.
+    /// A fault to plant, to show that it is found.
     #[arg(long, hide = true)]
     planted: Option<Planted>,
 }
@@ -62,7 +62,7 @@ enum Role {
 enum Planted {
     /// The model believes in a signal that was never sent.
     Acknowledgement,
-    /// The disk says that it has synced, and has not.
+    /// The disk reports syncs that it does not do.
     LyingSyncs,
 }
 
@@ -83,11 +83,11 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether everything was well.
+/// Whether there was no violation.
 async fn test(arguments: &Arguments) -> Result<bool, Error> {
     let Arguments { kills, power_losses, seed, planted, .. } = arguments;
     if *kills == 0 && *power_losses == 0 {
-        let message = "nothing to do: say how often, as in `--kills 100 --power-losses 1000`";
+        let message = "nothing to do: give counts, as in `--kills 100 --power-losses 1000`";
         Arguments::command().error(ErrorKind::MissingRequiredArgument, message).exit();
     }
     let seed = seed.unwrap_or_else(|| {
@@ -105,7 +105,7 @@ async fn test(arguments: &Arguments) -> Result<bool, Error> {
     Ok(is_well)
 }
 
-/// The error with its causes, on one line.
+/// Formats the error with its causes, on one line.
 fn explained(error: &(dyn StdError + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -1,4 +1,4 @@
-//! Reads what an engine has: its lists, and each workflow's description and history.
+//! Reads the state of an engine: its lists, and each workflow's description and history.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,34 +14,34 @@ use crate::calls::{NAMESPACE, Service, execution, within};
 
 const CALL: Duration = Duration::from_secs(30);
 
-/// How often a run is read again that changed while it was read.
+/// How often to read a run again that changed while it was read.
 const READS_MAX: usize = 50;
 
-/// What an engine has.
+/// The state of an engine.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) rows: Vec<Row>,
-    /// Counted by the engine.
+    /// The engine's own counts.
     pub(crate) counts: BTreeMap<String, i64>,
-    /// Those that were read, by workflow id.
+    /// The runs that were read, by workflow id.
     pub(crate) runs: BTreeMap<String, SeenRun>,
 }
 
-/// A run in a list, or as described.
+/// A run as listed or described.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
     pub(crate) workflow_id: String,
     pub(crate) run_id: String,
     pub(crate) status: Status,
     pub(crate) close_time: Option<Timestamp>,
-    /// Of an open run, lists do not tell it.
+    /// Known for open runs only; lists do not contain it.
     pub(crate) history_length: i64,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct SeenRun {
     pub(crate) described: Row,
-    /// A worker has a task, or had one when it died: what came since is not in the history yet.
+    /// A worker has a task, or had one when it died: later events are not in the history yet.
     pub(crate) has_started_task: bool,
     pub(crate) events: Vec<HistoryEvent>,
 }
@@ -54,7 +54,7 @@ impl Row {
     }
 }
 
-/// Reads everything, but of what is `known` no more than its row.
+/// Reads the whole state, but only the row of each run in `known`.
 pub(crate) async fn observe(service: &mut Service, known: impl Fn(&Row) -> bool) -> Result<Seen, Error> {
     let mut seen = Seen { rows: list(service).await?, counts: count(service).await?, runs: BTreeMap::new() };
     for row in seen.rows.iter().filter(|row| !known(row)) {
@@ -63,7 +63,7 @@ pub(crate) async fn observe(service: &mut Service, known: impl Fn(&Row) -> bool)
     Ok(seen)
 }
 
-/// How many workflows are open.
+/// Number of open workflows.
 pub(crate) async fn count_open(service: &mut Service) -> Result<i64, Error> {
     Ok(count(service).await?.get("Running").copied().unwrap_or(0))
 }
@@ -103,9 +103,9 @@ async fn read_run(service: &mut Service, workflow_id: &str) -> Result<SeenRun, E
     for _ in 0..READS_MAX {
         let (described, has_started_task) = describe(service, workflow_id).await?;
         let mut events = history(service, workflow_id).await?;
-        // A timer may have fired in between.
+        // A timer may have fired between the two reads.
         if describe(service, workflow_id).await? == (described.clone(), has_started_task) {
-            // Of a task's later attempts nothing is written; the end of the history is made up for readers.
+            // Later attempts of a task have no events; the engine makes up the end of the history for readers.
             events.truncate(usize::try_from(described.history_length)?);
             return Ok(SeenRun { described, has_started_task, events });
         }

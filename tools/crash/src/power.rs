@@ -1,7 +1,8 @@
-//! Power losses: the engine on a disk that loses and tears what was not synced.
+//! Power losses: the engine runs on a disk that loses and tears writes that were not synced.
 //!
-//! A life ends when the power is cut, at an operation of the disk that the seed chooses. What the disk had not synced may be
-//! there or not, so each cut has many outcomes: each is opened and compared, and the last one is lived on from.
+//! A life ends when the power is cut, at an operation of the disk that the seed chooses. Each change that the disk had not synced
+//! may survive or not, so each cut has many outcomes. Each outcome is opened and compared, and the next life starts from the last
+//! one.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,23 +22,23 @@ use crate::report::{self, PowerLine};
 use crate::worker::Worker;
 use crate::{Error, Planted};
 
-/// Lives of one disk.
+/// Number of lives of one disk.
 const LIVES: u64 = 5;
-/// Outcomes of one cut.
+/// Number of outcomes of one cut.
 const LOSSES_EACH: u64 = 10;
-/// In one of so many outcomes everything goes on to its end.
+/// In one of so many outcomes all workflows are run to their end.
 const LOSSES_BETWEEN_ENDS: u64 = 40;
 const LOSSES_BETWEEN_WORDS: u64 = 1000;
 
-/// What each client makes up in one life.
+/// Number of operations that each client plans in one life.
 const OPERATIONS: usize = 8;
-/// How long timers and workers go on when the clients are done.
+/// How long timers and workers go on after the clients are done.
 const AFTER_CLIENTS: Duration = Duration::from_millis(30);
 const CLIENTS_PATIENCE: Duration = Duration::from_secs(5);
 const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
 const END_PATIENCE: Duration = Duration::from_secs(60);
 
-/// When the power goes, if the life is not over before.
+/// When the power is cut, if the life does not end before.
 #[derive(Clone, Copy, Debug)]
 enum Cut {
     /// At that operation of the disk, counted from the opening of the file.
@@ -68,9 +69,9 @@ struct Tally {
     violations: u64,
 }
 
-/// Why a series ends early.
+/// Why a series of power losses ends early.
 enum Failed {
-    /// The engine is at fault, with this disk.
+    /// The engine is at fault; with the disk.
     Violations { wrong: Vec<String>, when: String, disk: Image },
     /// The test itself cannot go on.
     Test(Error),
@@ -82,7 +83,7 @@ impl<E: Into<Error>> From<E> for Failed {
     }
 }
 
-/// Loses power so often, and prints what came of it; whether nothing was wrong.
+/// Runs that many power losses, and prints the result. Returns whether there was no violation.
 pub(crate) async fn run(losses: u64, seed: u64, planted: Option<Planted>) -> Result<bool, Error> {
     let mut random = Random::part(seed, 1);
     let mut tally = Tally::default();
@@ -101,7 +102,7 @@ struct Series {
     number: u64,
     seed: u64,
     random: Random,
-    /// For the lock beside the database, which is no part of it.
+    /// The folder of the lock file beside the database, which is not on the disk.
     folder: TempDir,
     vfs: FaultyVfs,
     model: Arc<SharedModel>,
@@ -112,8 +113,8 @@ impl Series {
     fn new(number: u64, seed: u64, planted: Option<Planted>) -> Result<Self, Error> {
         let mut random = Random::new(seed);
         let sector_bytes = if random.percent(50) { 512 } else { 4096 };
-        // As SQLite's own VFSs promise, on which engines run. Without it SQLite fills up sectors, but not after a recovery: a
-        // second power loss can take what the first one left.
+        // SQLite's own VFSs make the same promise, and engines run on those. Without it SQLite fills up sectors, but not after a
+        // recovery: a second power loss can take what the first one left.
         let options = Options { sector_bytes, powersafe_overwrite: true, seed: random.seed(), trace_max: 0 };
         let folder = TempDir::with_prefix("everloop-crash-")?;
         let (vfs, model) = (FaultyVfs::register(options), Arc::default());
@@ -147,14 +148,14 @@ impl Series {
             self.live(life, cut, &when).await?;
             self.lose_power(&when, losses_max, tally).await?;
             if matches!(cut, Cut::Checkpoint(_)) {
-                // With so much on it, everything takes long.
+                // With that many workflows, everything takes long.
                 break;
             }
         }
         Ok(())
     }
 
-    /// One life, up to the cut.
+    /// Runs one life, up to the cut.
     async fn live(&mut self, life: u64, cut: Cut, when: &str) -> Result<(), Failed> {
         let disk = self.vfs.image();
         self.plant();
@@ -163,9 +164,9 @@ impl Series {
             Cut::Checkpoint(nth) => self.vfs.inject(Fault::power_cut().of(FileKind::Database).nth(nth)),
             Cut::Closing(_) => {}
         }
-        // An error is the cut: what is on the disk was opened before.
+        // An error comes from the cut: the disk's contents were opened without errors before.
         if let Ok(engine) = self.open().await {
-            let looked = self.look_and_learn(&engine).await;
+            let looked = self.read_and_learn(&engine).await;
             if looked.is_ok() {
                 let is_heavy = matches!(cut, Cut::Checkpoint(_));
                 self.work(&engine, format!("{}.{life}", self.number), is_heavy).await?;
@@ -180,8 +181,8 @@ impl Series {
         Ok(())
     }
 
-    /// What a life has read at its beginning has to be there ever after.
-    async fn look_and_learn(&self, engine: &Engine) -> Result<(), Vec<String>> {
+    /// Reads the state at the beginning of a life; the model requires it from then on.
+    async fn read_and_learn(&self, engine: &Engine) -> Result<(), Vec<String>> {
         match observe(&mut in_process(engine), |_| false).await {
             Ok(seen) => {
                 let mut model = self.model.lock();
@@ -202,7 +203,7 @@ impl Series {
         Ok(spawn_blocking(move || builder.build()).await??)
     }
 
-    /// Clients and a worker, until they are done or the power is cut.
+    /// Runs clients and a worker, until they are done or the power is cut.
     async fn work(&mut self, engine: &Engine, prefix: String, is_heavy: bool) -> Result<(), Error> {
         let plan = self.model.lock().plan(prefix, OPERATIONS, &mut self.random);
         let plan = load::Plan { is_heavy, ..plan };
@@ -226,7 +227,7 @@ impl Series {
         Ok(())
     }
 
-    /// Tries outcomes of the cut, and leaves the disk as the last one has it.
+    /// Tries outcomes of the cut, and leaves the disk with the last one.
     async fn lose_power(&mut self, when: &str, losses_max: u64, tally: &mut Tally) -> Result<(), Failed> {
         let image = self.vfs.image();
         let mut last = None;
@@ -249,9 +250,9 @@ impl Series {
         Ok(last.map_or(Ok(()), |survived| self.vfs.restore(&survived))?)
     }
 
-    /// Opens what has survived and compares it; if asked to, lets everything end. What is wrong, in words.
+    /// Opens an outcome and compares it with the model; if asked to, runs all workflows to their end. Returns the violations.
     ///
-    /// The engine goes on from there, but on this outcome alone: nothing is learnt.
+    /// The engine runs on this outcome alone, so the model learns nothing from it.
     async fn look(&mut self, ends: bool) -> Result<Vec<String>, Error> {
         let engine = match self.open().await {
             Ok(engine) => engine,
@@ -263,7 +264,7 @@ impl Series {
     }
 
     async fn compare(&mut self, engine: &Engine, ends: bool) -> Result<Vec<String>, Error> {
-        // Of runs that were closed before, some losses compare no more than the rows.
+        // For runs that were closed before, some losses compare only the rows.
         let (reads_all, model) = (ends || self.random.percent(30), Arc::clone(&self.model));
         let seen = match observe(&mut in_process(engine), |row| !reads_all && model.lock().is_settled(row)).await {
             Ok(seen) => seen,
@@ -278,7 +279,7 @@ impl Series {
         end(engine, model, &mut self.random).await
     }
 
-    /// What the disk does wrong from now on, if it is to.
+    /// Returns the planted fault of the disk, if any.
     fn plant(&self) {
         if self.planted == Some(Planted::LyingSyncs) {
             self.vfs.inject(Fault::lying_sync().for_good());
@@ -290,7 +291,7 @@ impl Series {
     }
 }
 
-/// Lets everything end on this outcome, which is not lived on from; what is wrong then.
+/// Runs all workflows to their end on this outcome, which is then dropped. Returns the violations.
 async fn end(engine: &Engine, model: Model, random: &mut Random) -> Result<Vec<String>, Error> {
     let plan = model.plan_end("end".to_owned(), random);
     let model = Arc::new(SharedModel::from(model));

@@ -1,4 +1,4 @@
-//! What is printed: violations and progress for people, the last lines for programs.
+//! Output: violations and progress for people, the last lines for programs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use crate::Error;
 #[derive(Debug, Serialize)]
 pub(crate) struct KillsLine {
     pub(crate) kills: u64,
-    /// Those in the middle of a commit.
+    /// Kills in the middle of a commit.
     pub(crate) in_commit: u64,
     pub(crate) acknowledged: u64,
     /// How often the body of an activity with a maximum of attempts has begun.
     pub(crate) bounded_attempts: u64,
     pub(crate) violations: u64,
     pub(crate) seed: u64,
-    /// From the start of the process to the first task that a worker got over gRPC, where one was waiting.
+    /// From the start of the process to the first task that a worker got over gRPC, if one was pending.
     pub(crate) restart_ms_p50: Option<f64>,
     pub(crate) restart_ms_max: Option<f64>,
 }
@@ -32,7 +32,7 @@ pub(crate) struct PowerLine {
     pub(crate) acknowledged: u64,
     /// Writes of which a part reached the disk, in all power losses.
     pub(crate) torn: u64,
-    /// Writes of which nothing did.
+    /// Writes of which no part reached the disk.
     pub(crate) dropped: u64,
     pub(crate) violations: u64,
     pub(crate) seed: u64,
@@ -43,14 +43,14 @@ pub(crate) fn print(line: &impl Serialize) -> Result<(), Error> {
     Ok(())
 }
 
-/// The middle one and the largest, in milliseconds.
+/// Returns the median and the maximum, in milliseconds.
 pub(crate) fn median_and_max_ms(mut times: Vec<Duration>) -> (Option<f64>, Option<f64>) {
     times.sort_unstable();
     let ms = |time: Option<&Duration>| time.map(|time| (time.as_secs_f64() * 10_000.0).round() / 10.0);
     (ms(times.get(times.len() / 2)), ms(times.last()))
 }
 
-/// Tells what is wrong, and where everything is to look at.
+/// Prints the violations, and the folder with the evidence.
 pub(crate) fn violations(during: &str, wrong: &[String], kept: &Path) {
     for what in wrong {
         eprintln!("everloop-crash: violation: {what}");
@@ -58,12 +58,12 @@ pub(crate) fn violations(during: &str, wrong: &[String], kept: &Path) {
     eprintln!("everloop-crash: {} violations during {during}; kept in {}", wrong.len(), kept.display());
 }
 
-/// Leaves a folder for whoever looks into what went wrong.
+/// Creates a folder to keep the evidence of a failure in.
 pub(crate) fn keep(folder: TempDir) -> PathBuf {
     folder.keep()
 }
 
-/// Writes files beside each other.
+/// Writes files into the folder.
 pub(crate) fn save<'a>(folder: &Path, files: impl Iterator<Item = (&'a str, Vec<u8>)>) -> Result<(), Error> {
     for (name, bytes) in files {
         let name = Path::new(name).file_name().ok_or("a file without a name")?;

@@ -1,4 +1,4 @@
-//! What the workflows of the load do: each gets a script with its start.
+//! The scripts of the load's workflows: each workflow gets one with its start.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::random::Random;
 pub(crate) struct Script {
     pub(crate) steps: Vec<Step>,
     pub(crate) fails: bool,
-    /// A second argument of so many bytes, which nobody needs.
+    /// A second argument of that many bytes, which is not used.
     pub(crate) padding_bytes: usize,
 }
 
@@ -18,7 +18,7 @@ pub(crate) enum Step {
     Timer {
         ms: u32,
     },
-    /// Activities side by side; each fails so often before it succeeds.
+    /// Activities that run at the same time; each fails that often before it succeeds.
     Work {
         failures: Vec<u32>,
     },
@@ -27,17 +27,17 @@ pub(crate) enum Step {
         maximum_attempts: u32,
         failures: u32,
     },
-    /// Waits until there are so many signals in all.
+    /// Waits until that many signals have arrived in all.
     Signals {
         total: u32,
     },
 }
 
-/// How much a workflow carries.
+/// How much data a workflow carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Weight {
     Light,
-    /// The log of the database gets long by a few of them.
+    /// A few of these make the log of the database long.
     Heavy,
 }
 
@@ -59,7 +59,7 @@ impl Script {
         "x".repeat(self.padding_bytes)
     }
 
-    /// How many signals it waits for.
+    /// Number of signals that the script waits for.
     pub(crate) fn signals(&self) -> u32 {
         let totals = self.steps.iter().map(|step| if let Step::Signals { total } = step { *total } else { 0 });
         totals.max().unwrap_or(0)

@@ -1,4 +1,4 @@
-//! A worker that knows no more than the protocol: it finds from the whole history what a script asks for next.
+//! A worker that uses the protocol directly: it derives the next step of a script from the whole history.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tonic::Status;
 
-use crate::calls::{NAMESPACE, REFUSE, Service, TASK, duration, execution, from_json, json, queue, within};
+use crate::calls::{NAMESPACE, REJECTED_PREFIX, Service, TASK, duration, execution, from_json, json, queue, within};
 use crate::entry::{Answer, Entry, Journal, Kind, Operation};
 use crate::script::{Script, Step};
 
 pub(crate) type WorkflowTask = wire::PollWorkflowTaskQueueResponse;
 type ActivityTask = wire::PollActivityTaskQueueResponse;
 
-/// Pollers of each kind of task.
+/// Number of pollers for each kind of task.
 const POLLERS: usize = 3;
 const POLL: Duration = Duration::from_secs(20);
 const CALL: Duration = Duration::from_secs(10);
@@ -36,10 +36,10 @@ const CALL: Duration = Duration::from_secs(10);
 const BOUNDED: &str = "bounded";
 const WORK: &str = "work";
 
-/// How an attempt after a failed one waits.
+/// The delay before an attempt after a failed one.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// A worker at work.
+/// A running worker.
 pub(crate) struct Worker {
     stops: Arc<AtomicBool>,
     pollers: JoinSet<()>,
@@ -55,7 +55,7 @@ struct Poller {
 }
 
 impl Worker {
-    /// Begins with a task that it has already, if there is one.
+    /// Starts the worker with a task that it already has, if any.
     pub(crate) fn start(
         service: Service,
         journal: Arc<dyn Journal>,
@@ -74,17 +74,17 @@ impl Worker {
         Self { stops, pollers }
     }
 
-    /// Takes no more tasks. What is under way ends, unless it waits for something that may never come.
+    /// Stops polling. Tasks under way are finished, unless they wait for something that may never come.
     pub(crate) async fn stop(mut self) {
         self.stops.store(true, Ordering::Relaxed);
         let ended = async { while self.pollers.join_next().await.is_some() {} };
-        // Most of them wait for tasks.
+        // Most pollers wait for tasks.
         let _ = tokio::time::timeout(Duration::from_millis(20), ended).await;
         self.pollers.shutdown().await;
     }
 }
 
-/// Waits that long for a workflow task.
+/// Waits up to that long for a workflow task.
 pub(crate) async fn poll(service: &mut Service, limit: Duration) -> Result<Option<WorkflowTask>, Status> {
     let request = wire::PollWorkflowTaskQueueRequest {
         namespace: NAMESPACE.to_owned(),
@@ -108,7 +108,7 @@ impl Poller {
                     Err(_) => return,
                 },
             };
-            // What is not done in time is given out again.
+            // The engine gives tasks that are not done in time to another worker.
             let _ = self.workflow_task(task).await;
         }
     }
@@ -138,7 +138,7 @@ impl Poller {
         };
         let workflow_id = task.workflow_execution.unwrap_or_default().workflow_id;
         let operation = self.operation(workflow_id, Kind::WorkflowTask);
-        // A task that did nothing but refuse updates leaves no trace.
+        // A task that only rejected updates leaves no trace.
         let leaves_trace = replies.is_empty();
         if leaves_trace {
             self.journal.note(Entry::Sent(operation.clone()));
@@ -237,7 +237,7 @@ impl Poller {
     }
 }
 
-/// What has happened to a workflow, as far as its script cares.
+/// The state of a workflow, as far as its script needs it.
 #[derive(Debug, Default)]
 struct Progress {
     script: Script,
@@ -247,7 +247,7 @@ struct Progress {
     activities: Begun<i64>,
 }
 
-/// Things that begin, in the order of their commands, and end.
+/// Items that begin, in the order of their commands, and end.
 #[derive(Debug)]
 struct Begun<Id> {
     begun: Vec<Id>,
@@ -261,7 +261,7 @@ impl<Id> Default for Begun<Id> {
 }
 
 impl<Id: Ord> Begun<Id> {
-    /// Whether the next `count` of them, after the first `before`, have begun and ended.
+    /// Whether `count` items, after the first `before`, have begun and ended.
     fn state(&self, before: usize, count: usize) -> State {
         match self.begun.get(before..before + count) {
             None => State::NotBegun,
@@ -356,7 +356,7 @@ fn start_timer(number: usize, ms: u32) -> Command {
     of(attributes)
 }
 
-/// What an activity is told with its input.
+/// The arguments of an activity.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Effort {
     /// Zero means without limit.
@@ -414,7 +414,7 @@ fn failure(message: &str) -> Option<Failure> {
     Some(Failure { message: message.to_owned(), failure_info, ..Default::default() })
 }
 
-/// What becomes of an update: accepted and done, or refused.
+/// Returns the messages for an update: accepted and completed, or rejected.
 fn replies(message: &Message) -> Vec<Message> {
     let body = message.body.as_ref().map(|body| body.value.as_slice()).unwrap_or_default();
     let request = update::Request::decode(body).unwrap_or_default();
@@ -423,12 +423,12 @@ fn replies(message: &Message) -> Vec<Message> {
         _ => 0,
     };
     let input: String = from_json(request.input.as_ref().and_then(|input| input.args.as_ref())).unwrap_or_default();
-    if input.starts_with(REFUSE) {
+    if input.starts_with(REJECTED_PREFIX) {
         let rejection = update::Rejection {
             rejected_request_message_id: message.id.clone(),
             rejected_request_sequencing_event_id: sequencing_event_id,
             rejected_request: Some(request),
-            failure: failure("refused as asked"),
+            failure: failure("rejected as requested"),
         };
         return vec![reply("reject", message, &rejection)];
     }

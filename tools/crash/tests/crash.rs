@@ -1,4 +1,4 @@
-//! As many kills and power losses as every change has to survive; and faults planted, to see that they would be found.
+//! The number of kills and power losses that every change must survive; and planted faults, to show that faults are found.
 
 use std::process::{Command, Output};
 
@@ -18,7 +18,7 @@ fn run(arguments: &[&str]) -> Run {
     Run { code: status.code(), lines, errors: String::from_utf8_lossy(&stderr).into_owned() }
 }
 
-/// The one line of a run in which nothing was wrong.
+/// Returns the one line of output of a run without violations.
 fn well(arguments: &[&str]) -> Value {
     let Run { code, mut lines, errors } = run(arguments);
     assert!(code == Some(0) && lines.len() == 1, "{arguments:?}: {code:?}, {lines:?}\n{errors}");
@@ -32,7 +32,7 @@ fn count(line: &Value, name: &str) -> u64 {
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_in_kills() {
+fn acknowledged_operations_survive_kills() {
     let line = well(&["--kills", "100", "--seed", "1"]);
     assert_eq!((count(&line, "kills"), count(&line, "seed")), (100, 1));
     assert!(count(&line, "in_commit") >= 20, "{line}");
@@ -42,7 +42,7 @@ fn nothing_acknowledged_is_lost_in_kills() {
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_with_the_power() {
+fn acknowledged_operations_survive_power_losses() {
     let line = well(&["--power-losses", "1000", "--seed", "1"]);
     assert_eq!((count(&line, "power_losses"), count(&line, "seed")), (1000, 1));
     assert!(count(&line, "acknowledged") >= 1000, "{line}");
@@ -66,13 +66,13 @@ fn found(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn a_disk_that_lies_about_syncs_is_found_out() {
+fn disk_that_lies_about_syncs_is_found() {
     let errors = found(&["--power-losses", "40", "--seed", "1", "--planted", "lying-syncs"]);
     assert!(errors.contains("power loss"), "{errors}");
 }
 
 #[test]
-fn a_lost_acknowledgement_is_found_out() {
+fn lost_acknowledged_signal_is_found() {
     for often in [["--kills", "6"], ["--power-losses", "60"]] {
         let errors = found(&[&often[..], &["--seed", "1", "--planted", "acknowledgement"]].concat());
         assert!(errors.contains("never-sent"), "{errors}");
@@ -80,9 +80,9 @@ fn a_lost_acknowledgement_is_found_out() {
 }
 
 #[test]
-fn mistakes_are_named() {
+fn invalid_arguments_are_reported() {
     for (arguments, message) in [
-        (&[][..], "nothing to do: say how often"),
+        (&[][..], "nothing to do: give counts"),
         (&["--kills", "some"], "invalid value 'some'"),
         (&["child", "--file", "x", "--mode", "grpc", "--kill", "begin:0"], "`begin:0` is no moment of a commit"),
         (&["child", "--file", "nowhere/x", "--mode", "grpc"], "nowhere/x: there is no folder"),

@@ -1,6 +1,6 @@
 //! The functions SQLite calls, and the only unsafe code: they turn pointers into values and pass them to the [`Machine`].
 //!
-//! All of them may rely on what SQLite promises a VFS (<https://www.sqlite.org/c3ref/vfs.html>, `io_methods.html`), which the
+//! All of them may rely on SQLite's guarantees for a VFS (<https://www.sqlite.org/c3ref/vfs.html>, `io_methods.html`), which the
 //! comments on unsafe blocks call by these names:
 //!
 //! * **VFS**: the first argument of a function of the VFS is the structure that was registered; [`register`] put a machine
@@ -9,8 +9,8 @@
 //!   changed or freed by others before [`close`] has returned.
 //! * **NAME**: a file name is null, or ends with a zero byte and stays unchanged during the call.
 //! * **RESULT**: a pointer to a place for a result is valid for writing it.
-//! * **BUFFER**: bytes to be read or written are valid for as many bytes as the call says, during the call, and nobody
-//!   else uses them then.
+//! * **BUFFER**: bytes to be read or written are valid for as many bytes as the call says, during the call, and no other code uses
+//!   them then.
 //! * **DEFAULT**: the default VFS stays registered, its functions do not change, and each may be called as the one of ours
 //!   that was, with the same arguments behind the first.
 //!
@@ -28,14 +28,14 @@ use std::sync::{Mutex, MutexGuard};
 use rusqlite::ffi::{self, sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs};
 
 use crate::locks::Level;
-use crate::machine::{Answer, FileId, Machine};
+use crate::machine::{FileId, Machine, SqliteResult};
 use crate::vfs::lock;
 use crate::wal_index::{Mode, REGION_BYTES};
 
 /// Longest file name, with its zero byte.
 const NAME_BYTES_MAX: usize = 1024;
 
-/// What an open file is to SQLite. Memory for it comes from there, as much as `szOsFile` says.
+/// SQLite's view of an open file. SQLite allocates its memory, `szOsFile` bytes.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct OpenFile {
@@ -67,9 +67,10 @@ static METHODS: sqlite3_io_methods = sqlite3_io_methods {
     xUnfetch: None,
 };
 
-/// Makes the machine known to SQLite, under a name of its own that is answered.
+/// Registers the machine with SQLite, and returns the unique name it is registered under.
 ///
-/// Connections hold bare pointers to their VFS and nothing tells when the last is gone, so it stays registered for ever.
+/// Connections hold bare pointers to their VFS, and SQLite does not report when the last one is closed, so it stays registered for
+/// ever.
 pub(crate) fn register(machine: &'static Mutex<Machine>) -> String {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let name = format!("faulty-vfs-{}", LAST.fetch_add(1, Ordering::Relaxed) + 1);
@@ -87,7 +88,7 @@ pub(crate) fn register(machine: &'static Mutex<Machine>) -> String {
         xFullPathname: Some(full_pathname),
         xDlOpen: Some(dl_open),
         xDlError: Some(dl_error),
-        // Only called with what `xDlOpen` gave, and it gives nothing.
+        // Only called with a result of `xDlOpen`, which never returns one.
         xDlSym: None,
         xDlClose: None,
         xRandomness: Some(randomness),
@@ -166,20 +167,20 @@ unsafe extern "C" fn full_pathname(
     if name.len() > index(out_bytes) {
         return ffi::SQLITE_CANTOPEN;
     }
-    // SAFETY: BUFFER, of `out_bytes`, which are enough. It does not overlap the name, which belongs to somebody else.
+    // SAFETY: BUFFER, of `out_bytes`, which are enough. It does not overlap the name, which is memory of the caller.
     unsafe { out.copy_from_nonoverlapping(name.as_ptr().cast(), name.len()) };
     ffi::SQLITE_OK
 }
 
-/// There are no libraries on this disk.
+/// This disk has no libraries.
 unsafe extern "C" fn dl_open(_vfs: *mut sqlite3_vfs, _name: *const c_char) -> *mut c_void {
     ptr::null_mut()
 }
 
-/// SQLite has a message of its own.
+/// SQLite has its own message.
 unsafe extern "C" fn dl_error(_vfs: *mut sqlite3_vfs, _bytes: c_int, _message: *mut c_char) {}
 
-// Time and randomness are those of SQLite's default VFS: real ones, which are not the business of a disk.
+// Time and randomness are those of SQLite's default VFS: real ones, since they are not part of a disk.
 
 unsafe extern "C" fn randomness(_vfs: *mut sqlite3_vfs, bytes: c_int, out: *mut c_char) -> c_int {
     let vfs = default_vfs();
@@ -226,7 +227,7 @@ unsafe extern "C" fn read(file: *mut sqlite3_file, buffer: *mut c_void, bytes: c
     // SAFETY: FILE.
     let file = unsafe { OpenFile::of(file) };
     let (buffer, bytes) = (buffer.cast::<u8>(), index(bytes));
-    // It may be memory nobody has written to, which a slice must not be.
+    // The memory may be uninitialized, which a slice must not be.
     // SAFETY: BUFFER.
     unsafe { buffer.write_bytes(0, bytes) };
     // SAFETY: BUFFER, and it is initialized now.
@@ -246,7 +247,7 @@ unsafe extern "C" fn write(
 ) -> c_int {
     // SAFETY: FILE.
     let file = unsafe { OpenFile::of(file) };
-    // SAFETY: BUFFER, and SQLite has initialized what it wants written.
+    // SAFETY: BUFFER, and SQLite has initialized the bytes to be written.
     let bytes = unsafe { slice::from_raw_parts(buffer.cast::<u8>(), index(bytes)) };
     code(file.machine().write(file.id, place(offset), bytes))
 }
@@ -294,7 +295,7 @@ unsafe extern "C" fn check_reserved_lock(file: *mut sqlite3_file, out: *mut c_in
     unsafe { put(answer, out) }
 }
 
-/// Nothing of what can be asked here matters to a disk.
+/// No file control applies to this disk.
 unsafe extern "C" fn file_control(_file: *mut sqlite3_file, _operation: c_int, _argument: *mut c_void) -> c_int {
     ffi::SQLITE_NOTFOUND
 }
@@ -322,8 +323,8 @@ unsafe extern "C" fn shm_map(
     let file = unsafe { OpenFile::of(file) };
     assert!(index(region_bytes) <= REGION_BYTES, "SQLite wants regions of {region_bytes} bytes");
     let answer = file.machine().map(file.id, index(region), extend != 0);
-    // SQLite uses the region until this file is unmapped or closed, and until then it is neither moved nor freed. The machine itself
-    // never looks into it, so nothing of ours races with that.
+    // SQLite uses the region until this file is unmapped or closed, and until then it is neither moved nor freed. The machine
+    // itself never reads it, so none of our code races with SQLite.
     let answer = answer.map(|region| region.map_or(ptr::null_mut(), <*mut u64>::cast));
     // SAFETY: RESULT.
     unsafe { put(answer, out) }
@@ -373,7 +374,7 @@ impl OpenFile {
 ///
 /// VFS.
 unsafe fn machine_of(vfs: *mut sqlite3_vfs) -> &'static Mutex<Machine> {
-    // SAFETY: the caller's; nobody writes to this field.
+    // SAFETY: the caller's; no code writes to this field.
     let machine = unsafe { (*vfs).pAppData };
     // SAFETY: `register` made it of a reference that lives for ever, to something that is `Sync`.
     unsafe { &*machine.cast::<Mutex<Machine>>() }
@@ -394,7 +395,7 @@ unsafe fn text(name: *const c_char) -> Option<String> {
 /// # Safety
 ///
 /// RESULT.
-unsafe fn put<T>(answer: Answer<T>, out: *mut T) -> c_int {
+unsafe fn put<T>(answer: SqliteResult<T>, out: *mut T) -> c_int {
     match answer {
         Ok(value) => {
             // SAFETY: the caller's.
@@ -413,7 +414,7 @@ fn default_vfs() -> *mut sqlite3_vfs {
     vfs
 }
 
-fn code(answer: Answer) -> c_int {
+fn code(answer: SqliteResult) -> c_int {
     answer.err().unwrap_or(ffi::SQLITE_OK)
 }
 

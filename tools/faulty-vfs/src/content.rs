@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// Copied when a clone is written to, so small enough for that and large enough that a file has few.
+/// Chunks are copied when a clone is written to, so they are small; they are large enough that a file has few.
 const CHUNK_BYTES: usize = 16 * 1024;
 
 type Chunk = [u8; CHUNK_BYTES];
@@ -37,7 +37,7 @@ impl Content {
         }
     }
 
-    /// Cuts, or grows with zeros.
+    /// Truncates the file, or extends it with zeros.
     pub(crate) fn resize(&mut self, size: usize) {
         let chunks = size.div_ceil(CHUNK_BYTES);
         if chunks > self.chunks.len() {
@@ -52,7 +52,7 @@ impl Content {
         self.size = size;
     }
 
-    /// Fills `buffer` from `offset` on, with zeros past the end, and answers how many bytes the file had for it.
+    /// Fills `buffer` from `offset` on, with zeros past the end, and returns how many bytes the file had for it.
     pub(crate) fn read(&self, offset: usize, buffer: &mut [u8]) -> usize {
         let length = self.size.saturating_sub(offset).min(buffer.len());
         let (mut rest, past) = buffer.split_at_mut(length);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clone_keeps_what_it_had() {
+    fn clone_is_unaffected_by_writes() {
         let mut content = Content::default();
         content.write(0, b"before");
         let clone = content.clone();

@@ -1,4 +1,4 @@
-//! A disk: what has reached it for good, and what is still on its way.
+//! A disk: its durable state and its pending changes.
 //!
 //! A file is known by its inode, which names point to. Contents and names both exist twice: *live*, as programs see them,
 //! and *durable*, as a power loss leaves them at least. A change is live at once and *pending* until a sync makes it
@@ -12,11 +12,11 @@ use std::sync::Arc;
 use crate::content::Content;
 use crate::random::Random;
 
-/// What names point to.
+/// Identifies a file; names point to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Inode(u64);
 
-/// What a program did that changes a disk.
+/// A change that a program made to a disk.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
     Create { name: Arc<str>, inode: Inode },
@@ -50,9 +50,9 @@ struct File {
     durable: Content,
     /// Writes and resizes.
     pending: Vec<Pending>,
-    /// A deleted file lives on until nobody has it open.
+    /// A deleted file exists until the last handle to it is closed.
     handles: usize,
-    /// Files without a name are gone after a power loss, so nothing of theirs is worth remembering.
+    /// Files without a name do not survive a power loss, so their changes are not recorded.
     nameless: bool,
 }
 
@@ -83,7 +83,7 @@ impl Disk {
         self.change_content(inode, Change::Resize { inode, size });
     }
 
-    /// Makes the contents of a file durable. Its name is another matter.
+    /// Makes the contents of a file durable, but not its name.
     pub(crate) fn sync(&mut self, inode: Inode) {
         let file = self.file_mut(inode);
         for pending in file.pending.drain(..) {
@@ -91,7 +91,8 @@ impl Disk {
         }
     }
 
-    /// What a sync that fails can do on Linux: pages that could not be written count as clean afterwards, so no later sync
+    /// A failed sync as on Linux: pages that could not be written count as clean afterwards, so no later sync tries again. Programs
+    /// see the new contents until the power fails.
     /// tries again. Programs see the new contents until the power fails.
     pub(crate) fn sync_forgetting(&mut self, inode: Inode, random: &mut Random) {
         let is_written = |pending: &Pending| matches!(pending.change, Change::Write { .. });
@@ -117,13 +118,13 @@ impl Disk {
         self.forget_unreachable();
     }
 
-    /// As if the program had ended: nothing is open, and what is pending is still on its way.
+    /// Models the end of the program: all files are closed, and pending changes stay pending.
     pub(crate) fn close_all(&mut self) {
         self.files.values_mut().for_each(|file| file.handles = 0);
         self.forget_unreachable();
     }
 
-    /// Puts a file there, durably.
+    /// Adds a file, durably.
     pub(crate) fn put(&mut self, name: &Arc<str>, bytes: &[u8]) {
         let mut content = Content::default();
         content.write(0, bytes);
@@ -132,7 +133,7 @@ impl Disk {
         self.sync_names();
     }
 
-    /// The disk when every pending change is lost.
+    /// Returns the disk as it is when every pending change is lost.
     pub(crate) fn durable(&self) -> Self {
         let mut disk = self.clone();
         disk.pending.clear();
@@ -144,7 +145,7 @@ impl Disk {
         disk
     }
 
-    /// Applies what another disk had pending, and makes it durable at once.
+    /// Applies a pending change of another disk, and makes it durable at once.
     pub(crate) fn settle(&mut self, change: &Change) {
         match change {
             Change::Create { .. } | Change::Delete { .. } => {
@@ -159,7 +160,7 @@ impl Disk {
         }
     }
 
-    /// All pending changes, in the order they were made.
+    /// Returns all pending changes, in the order they were made.
     pub(crate) fn pending(&self) -> Vec<&Pending> {
         let in_files = self.files.values().flat_map(|file| &file.pending);
         let mut pending = self.pending.iter().chain(in_files).collect::<Vec<_>>();
@@ -180,7 +181,7 @@ impl Disk {
         self.live.iter().map(|(name, inode)| (name, self.content(*inode)))
     }
 
-    /// The name of the file that a change is about, for reports: one it has, or is to have.
+    /// Returns the name of the file that a change is about, for reports: its current or future name.
     pub(crate) fn name_of(&self, change: &Change) -> Arc<str> {
         let inode = match change {
             Change::Create { name, .. } | Change::Delete { name } => return name.clone(),
@@ -194,7 +195,7 @@ impl Disk {
         current.map(|(name, _)| name).or(created).cloned().unwrap_or_default()
     }
 
-    /// The sizes of all files that take space: deleted ones too, while somebody has them open.
+    /// Returns the sizes of all files that take space, including deleted ones that are open.
     pub(crate) fn bytes(&self) -> usize {
         let is_named = |inode: &Inode| self.live.values().any(|named| named == inode);
         let takes_space = |(inode, file): &(&Inode, &File)| file.handles > 0 || is_named(inode);
@@ -265,7 +266,7 @@ impl Change {
     }
 }
 
-/// Without the name of the file, which a change of contents does not know.
+/// Describes the change without the file's name, which a change of contents does not know.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -333,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_failed_sync_forgot_no_later_sync_makes_durable() {
+    fn data_lost_by_a_failed_sync_is_not_made_durable_later() {
         let mut disk = Disk::default();
         disk.put(&"a".into(), &[b'-'; 64]);
         let inode = disk.find("a").unwrap();

@@ -1,31 +1,31 @@
-//! Operations that are counted, and the faults that wait for one of them.
+//! Operations that are counted, and the faults injected into them.
 
 use std::ops::{Index, IndexMut};
 
 use rusqlite::ffi;
 
-/// What SQLite asks of a disk, as far as it is counted and can fail.
+/// The operations of a disk that are counted and can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// A file is opened, and made when there is none.
+    /// Opens a file, and creates it if necessary.
     Open,
-    /// A name is removed.
+    /// Removes a name.
     Delete,
-    /// Bytes of a file are read.
+    /// Reads bytes of a file.
     Read,
-    /// Bytes of a file are written.
+    /// Writes bytes of a file.
     Write,
-    /// The size of a file is set.
+    /// Sets the size of a file.
     Truncate,
-    /// What was written to a file is made durable.
+    /// Makes the writes to a file durable.
     Sync,
 }
 
 impl Operation {
-    /// All there are.
+    /// All operations.
     pub const ALL: [Self; 6] = [Self::Open, Self::Delete, Self::Read, Self::Write, Self::Truncate, Self::Sync];
 
-    /// What SQLite is told when the device fails.
+    /// The result code that SQLite gets when the device fails.
     pub(crate) fn io_error(self) -> i32 {
         match self {
             Self::Open => ffi::SQLITE_CANTOPEN,
@@ -38,21 +38,21 @@ impl Operation {
     }
 }
 
-/// What SQLite keeps in a file.
+/// The purpose of a file in SQLite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// Tables and indexes.
     Database,
-    /// What a rollback needs.
+    /// The content needed for a rollback.
     Journal,
     /// Commits that are not yet in the database file.
     Wal,
-    /// Nothing that outlives its connection.
+    /// Data that is dropped with its connection.
     Temporary,
 }
 
 impl FileKind {
-    /// From the flags of an open.
+    /// Derives the kind from the flags of an open.
     pub(crate) fn from_flags(flags: i32) -> Self {
         if flags & ffi::SQLITE_OPEN_MAIN_DB != 0 {
             Self::Database
@@ -65,7 +65,7 @@ impl FileKind {
         }
     }
 
-    /// From a name alone, as SQLite makes them.
+    /// Derives the kind from a name, by SQLite's naming.
     pub(crate) fn from_name(name: &str) -> Self {
         if name.ends_with("-wal") {
             Self::Wal
@@ -77,7 +77,7 @@ impl FileKind {
     }
 }
 
-/// How often each operation was asked for. Those that failed count too.
+/// How often each operation was called, including failed calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Operations([u64; Operation::ALL.len()]);
 
@@ -107,7 +107,7 @@ impl IndexMut<Operation> for Operations {
     }
 }
 
-/// Something that goes wrong at one operation: by default the next it applies to, and only there.
+/// A fault at one operation: by default at the next one that it applies to, and only there.
 ///
 /// ```
 /// use faulty_vfs::{Fault, FaultyVfs, FileKind, Operation, Options};
@@ -119,15 +119,15 @@ impl IndexMut<Operation> for Operations {
 #[derive(Clone, Debug)]
 pub struct Fault {
     effect: Effect,
-    /// `None`: whatever changes the disk.
+    /// `None`: any operation that changes the disk.
     operation: Option<Operation>,
     file: Option<FileKind>,
-    /// How many operations it lets pass.
+    /// Number of operations to let pass.
     passes: u64,
     for_good: bool,
 }
 
-/// What a fault does.
+/// The effect of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     IoError,
@@ -139,41 +139,41 @@ pub(crate) enum Effect {
 }
 
 impl Fault {
-    /// The operation does nothing but fail: `SQLITE_CANTOPEN` for opens, the others have each a code of their own in
+    /// The operation fails without any effect: `SQLITE_CANTOPEN` for opens; the others have each a code of their own in
     /// `SQLITE_IOERR_*`.
     pub fn io_error(operation: Operation) -> Self {
         Self::new(Effect::IoError, Some(operation))
     }
 
-    /// A write finds no space: nothing is written, `SQLITE_FULL`. For a disk of some size see
+    /// A write finds no space: nothing is written, `SQLITE_FULL`. To limit the size of a disk, see
     /// [`FaultyVfs::set_capacity`](crate::FaultyVfs::set_capacity).
     pub fn disk_full() -> Self {
         Self::new(Effect::DiskFull, Some(Operation::Write))
     }
 
-    /// A write fails after its first part, `SQLITE_IOERR_WRITE`. How long the part is depends on the seed.
+    /// A write fails after its first part, `SQLITE_IOERR_WRITE`. The length of the part depends on the seed.
     pub fn short_write() -> Self {
         Self::new(Effect::ShortWrite, Some(Operation::Write))
     }
 
-    /// A sync fails, and half of what it was to make durable never will be, whatever the next sync says: as on Linux, where
-    /// pages whose writing failed count as written.
+    /// A sync fails, and half of the data never becomes durable, even if the next sync succeeds: as on Linux, where pages whose
+    /// writing failed count as written.
     ///
-    /// Programs see what they wrote until the power fails. A program that goes on after a failed sync loses data by this.
+    /// Programs see their writes until the power fails. A program that goes on after a failed sync loses data this way.
     pub fn forgetful_sync() -> Self {
         Self::new(Effect::ForgetfulSync, Some(Operation::Sync))
     }
 
-    /// A sync that answers well and makes nothing durable, as of a device that ignores the command. No database can be safe on
-    /// it: tests show by it that they would notice.
+    /// A sync that succeeds and makes nothing durable, like a device that ignores the command. No database can be safe on it: tests
+    /// use it to show that they would notice.
     pub fn lying_sync() -> Self {
         Self::new(Effect::LyingSync, Some(Operation::Sync))
     }
 
-    /// The power goes during the operation, which may be any of [`Operations::mutations`]. From there on everything fails.
+    /// The power fails during the operation, which may be any of [`Operations::mutations`]. From then on every operation fails.
     ///
-    /// What was to be written, deleted or synced is pending then: [`FaultyVfs::power_loss`](crate::FaultyVfs::power_loss)
-    /// decides how much of it was done.
+    /// The write, delete or sync of that operation is pending then: [`FaultyVfs::power_loss`](crate::FaultyVfs::power_loss) decides
+    /// how much of it was done.
     pub fn power_cut() -> Self {
         Self::new(Effect::PowerCut, None)
     }
@@ -184,7 +184,7 @@ impl Fault {
         Self { file: Some(file), ..self }
     }
 
-    /// Not at the next operation, but at the `n`th from now.
+    /// Lets the fault happen at the `n`th operation from now instead of the next one.
     ///
     /// # Panics
     ///
@@ -194,7 +194,8 @@ impl Fault {
         Self { passes: n.checked_sub(1).expect("the next operation is the first"), ..self }
     }
 
-    /// Also at every such operation after that, until [`FaultyVfs::clear_faults`](crate::FaultyVfs::clear_faults).
+    /// Lets the fault also happen at every such operation after that, until
+    /// [`FaultyVfs::clear_faults`](crate::FaultyVfs::clear_faults).
     #[must_use]
     pub fn for_good(self) -> Self {
         Self { for_good: true, ..self }
@@ -210,7 +211,7 @@ impl Fault {
     }
 }
 
-/// The faults that wait.
+/// The faults that are still to happen.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     waiting: Vec<Fault>,
@@ -226,7 +227,7 @@ impl Faults {
         self.waiting.clear();
     }
 
-    /// What goes wrong with this operation. Of several faults the one injected first happens; all count the operation.
+    /// Returns the fault of this operation. Of several faults the one injected first happens; all count the operation.
     pub(crate) fn next(&mut self, operation: Operation, file: FileKind) -> Option<Effect> {
         let mut effect = None;
         self.waiting.retain_mut(|fault| {
@@ -247,7 +248,7 @@ impl Faults {
         effect
     }
 
-    /// How many operations a fault happened to.
+    /// Number of operations that a fault happened to.
     pub(crate) fn happened(&self) -> u64 {
         self.happened
     }
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn some_faults_stay() {
+    fn permanent_faults_repeat() {
         let mut faults = Faults::default();
         faults.add(Fault::disk_full().nth(2).for_good());
         let effects = [(); 4].map(|()| faults.next(Operation::Write, FileKind::Database));
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn the_power_goes_at_any_operation_but_a_read() {
+    fn power_cut_can_hit_any_operation_but_a_read() {
         let mut faults = Faults::default();
         faults.add(Fault::power_cut().nth(2));
         assert_eq!(faults.next(Operation::Read, FileKind::Wal), None);

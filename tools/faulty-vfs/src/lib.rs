@@ -1,7 +1,7 @@
-//! An SQLite VFS for tests: what it stores is in memory, its operations fail on demand, and its power can be cut.
+//! An SQLite VFS for tests: its files are in memory, its operations fail on demand, and its power can be cut.
 //!
-//! Killing a process does not show whether a commit is durable: the operating system still has what was written. Here
-//! writes are *pending* until they are synced, and a power loss keeps, loses and tears pending writes as a seed says. What a
+//! Killing a process does not show whether a commit is durable: the operating system still has its writes. Here writes are
+//! *pending* until they are synced, and a power loss keeps, loses and tears pending writes depending on a seed. Commits that a
 //! database with `synchronous=FULL` has acknowledged must survive every seed.
 //!
 //! ```
@@ -40,8 +40,8 @@
 //! journals from its own random numbers, so their bytes differ between runs, but not how many there are. Threads that write
 //! at the same time are as unpredictable as ever: take an [`Image`] and try seeds on that.
 //!
-//! *Invariant.* Whatever is wrong with the disk, the interface is kept: SQLite never sees a broken promise that its
-//! documentation of VFSs makes, so every damage found is one that a machine could do.
+//! *Invariant.* Whatever fault is injected, the VFS keeps the guarantees of SQLite's documentation of VFSs, so a real machine could
+//! cause every damage that is found.
 
 mod callbacks;
 mod content;

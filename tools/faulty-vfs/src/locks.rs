@@ -1,11 +1,11 @@
-//! Locks on database files, as connections of different processes would have them.
+//! Locks on database files, as between connections of different processes.
 
 use std::collections::BTreeMap;
 
 use rusqlite::ffi;
 
 use crate::disk::Inode;
-use crate::machine::{Answer, FileId};
+use crate::machine::{FileId, SqliteResult};
 
 /// The states of [SQLite's file locking](https://www.sqlite.org/lockingv3.html), each including the ones before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,8 +34,8 @@ pub(crate) struct Locks(BTreeMap<(Inode, FileId), Level>);
 impl Locks {
     /// Raises the lock of a file.
     ///
-    /// Who wants to be alone and finds readers keeps a pending lock, so that no new reader comes in.
-    pub(crate) fn lock(&mut self, inode: Inode, file: FileId, level: Level) -> Answer {
+    /// A file that asks for the exclusive lock while others read keeps a pending lock, so that no new reader gets one.
+    pub(crate) fn lock(&mut self, inode: Inode, file: FileId, level: Level) -> SqliteResult {
         let others = self.others(inode, file);
         let allowed = match level {
             _ if self.0.get(&(inode, file)).is_some_and(|own| *own >= level) => return Ok(()),
@@ -56,7 +56,7 @@ impl Locks {
         Ok(())
     }
 
-    /// Lowers the lock of a file; `None` gives it up.
+    /// Lowers the lock of a file; `None` releases it.
     pub(crate) fn unlock(&mut self, inode: Inode, file: FileId, level: Option<Level>) {
         match level {
             None => {
@@ -68,12 +68,12 @@ impl Locks {
         }
     }
 
-    /// Whether somebody is about to write.
+    /// Whether another file is about to write.
     pub(crate) fn is_reserved(&self, inode: Inode) -> bool {
         self.0.iter().any(|((locked, _), level)| *locked == inode && *level >= Level::Reserved)
     }
 
-    /// The highest lock that other files have.
+    /// Returns the highest lock of other files.
     fn others(&self, inode: Inode, file: FileId) -> Option<Level> {
         let others = self.0.iter().filter(|((locked, holder), _)| *locked == inode && *holder != file);
         others.map(|(_, level)| *level).max()
@@ -87,14 +87,14 @@ mod tests {
 
     const A: FileId = FileId(1);
     const B: FileId = FileId(2);
-    const BUSY: Answer = Err(ffi::SQLITE_BUSY);
+    const BUSY: SqliteResult = Err(ffi::SQLITE_BUSY);
 
     fn locks() -> (Locks, Inode) {
         (Locks::default(), Disk::default().create(&"a".into()))
     }
 
     #[test]
-    fn many_read_and_one_prepares_to_write() {
+    fn readers_share_lock_with_one_reserved_writer() {
         let (mut locks, inode) = locks();
         assert_eq!(locks.lock(inode, A, Level::Shared), Ok(()));
         assert_eq!(locks.lock(inode, B, Level::Shared), Ok(()));

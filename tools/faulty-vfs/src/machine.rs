@@ -1,6 +1,6 @@
-//! One machine: a disk, the files that are open, their locks and shared memory, and what is about to go wrong.
+//! One machine: a disk, the open files, their locks and shared memory, and the injected faults.
 //!
-//! It does what SQLite's VFS interface asks for, in safe Rust: `callbacks` brings the calls here.
+//! It implements SQLite's VFS interface in safe Rust; `callbacks` passes the calls on.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -19,7 +19,7 @@ use crate::vfs::{Options, StillOpen};
 use crate::wal_index::{Mode, WalIndexes};
 
 /// A value, or a result code of SQLite.
-pub(crate) type Answer<T = ()> = Result<T, i32>;
+pub(crate) type SqliteResult<T = ()> = Result<T, i32>;
 
 /// One open of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +39,7 @@ pub(crate) struct Machine {
     wal_indexes: WalIndexes,
     random: Random,
     powered: bool,
-    /// Nobody can switch it on again.
+    /// Switched off for ever.
     retired: bool,
 }
 
@@ -49,7 +49,7 @@ struct OpenFile {
     name: Arc<str>,
     kind: FileKind,
     inode: Inode,
-    /// The first sync makes names durable too.
+    /// Whether the first sync makes names durable too.
     syncs_names: bool,
 }
 
@@ -72,10 +72,10 @@ impl Machine {
         }
     }
 
-    // What SQLite asks of files.
+    // Operations of SQLite's interface.
 
     /// Opens the file of that name, or a temporary one.
-    pub(crate) fn open(&mut self, name: Option<&str>, flags: i32) -> Answer<FileId> {
+    pub(crate) fn open(&mut self, name: Option<&str>, flags: i32) -> SqliteResult<FileId> {
         let kind = FileKind::from_flags(flags);
         let name = name.filter(|_| flags & ffi::SQLITE_OPEN_DELETEONCLOSE == 0).map(Arc::<str>::from);
         let traced = name.clone().unwrap_or_default();
@@ -84,8 +84,8 @@ impl Machine {
         self.disk.add_handle(inode);
         self.last_file += 1;
         let id = FileId(self.last_file);
-        // As SQLite's own VFS for Unix: what makes a commit durable is a journal or WAL, so their first sync is one of the
-        // folder too. The name of the database file becomes durable with it, and not by a sync of its own.
+        // As in SQLite's own VFS for Unix: a journal or WAL makes a commit durable, so its first sync is also one of the folder.
+        // The name of the database file becomes durable with it, and not by a sync of its own.
         let syncs_names = flags & ffi::SQLITE_OPEN_CREATE != 0 && matches!(kind, FileKind::Journal | FileKind::Wal);
         self.files.insert(id, OpenFile { name: traced, kind, inode, syncs_names });
         Ok(id)
@@ -99,15 +99,15 @@ impl Machine {
         self.forget_retired();
     }
 
-    /// Fills the buffer, with zeros past the end of the file, and answers whether the file had enough for it.
-    pub(crate) fn read(&mut self, id: FileId, offset: usize, buffer: &mut [u8]) -> Answer<bool> {
+    /// Fills the buffer, with zeros past the end of the file, and returns whether the file had enough for it.
+    pub(crate) fn read(&mut self, id: FileId, offset: usize, buffer: &mut [u8]) -> SqliteResult<bool> {
         let range = offset..offset + buffer.len();
         self.perform_on(Operation::Read, id, range, |machine, inode, _| {
             Ok(machine.disk.content(inode).read(offset, buffer) == buffer.len())
         })
     }
 
-    pub(crate) fn write(&mut self, id: FileId, offset: usize, bytes: &[u8]) -> Answer {
+    pub(crate) fn write(&mut self, id: FileId, offset: usize, bytes: &[u8]) -> SqliteResult {
         let range = offset..offset + bytes.len();
         self.perform_on(Operation::Write, id, range.clone(), |machine, inode, effect| {
             let (length, answer) = match effect {
@@ -123,16 +123,16 @@ impl Machine {
         })
     }
 
-    pub(crate) fn truncate(&mut self, id: FileId, size: usize) -> Answer {
+    pub(crate) fn truncate(&mut self, id: FileId, size: usize) -> SqliteResult {
         self.perform_on(Operation::Truncate, id, 0..size, |machine, inode, _| {
             machine.disk.resize(inode, size);
             Ok(())
         })
     }
 
-    pub(crate) fn sync(&mut self, id: FileId) -> Answer {
+    pub(crate) fn sync(&mut self, id: FileId) -> SqliteResult {
         self.perform_on(Operation::Sync, id, 0..0, |machine, inode, effect| match effect {
-            // Everything stays pending; `power_loss` says what of it was done.
+            // Everything stays pending; `power_loss` decides how much of it was done.
             Some(Effect::PowerCut | Effect::LyingSync) => Ok(()),
             Some(Effect::ForgetfulSync) => {
                 machine.disk.sync_forgetting(inode, &mut machine.random);
@@ -149,13 +149,13 @@ impl Machine {
         })
     }
 
-    pub(crate) fn size(&self, id: FileId) -> Answer<usize> {
+    pub(crate) fn size(&self, id: FileId) -> SqliteResult<usize> {
         let file = self.powered(id).ok_or(ffi::SQLITE_IOERR_FSTAT)?;
         Ok(self.disk.content(file.inode).size())
     }
 
     /// Removes a name, durably if `syncs`.
-    pub(crate) fn delete(&mut self, name: &str, syncs: bool) -> Answer {
+    pub(crate) fn delete(&mut self, name: &str, syncs: bool) -> SqliteResult {
         let name = Arc::from(name);
         self.perform(Operation::Delete, &name, FileKind::from_name(&name), 0..0, |machine, effect| {
             machine.disk.find(&name).ok_or(ffi::SQLITE_IOERR_DELETE_NOENT)?;
@@ -167,8 +167,8 @@ impl Machine {
         })
     }
 
-    /// Whether there is such a file. As SQLite's own VFS for Unix has it, an empty one may be used but does not exist.
-    pub(crate) fn access(&self, name: &str, flags: i32) -> Answer<bool> {
+    /// Whether the file exists. As in SQLite's own VFS for Unix, an empty file may be used but does not exist.
+    pub(crate) fn access(&self, name: &str, flags: i32) -> SqliteResult<bool> {
         if !self.powered {
             return Err(ffi::SQLITE_IOERR_ACCESS);
         }
@@ -178,7 +178,7 @@ impl Machine {
 
     // Locks and shared memory.
 
-    pub(crate) fn lock(&mut self, id: FileId, level: Level) -> Answer {
+    pub(crate) fn lock(&mut self, id: FileId, level: Level) -> SqliteResult {
         let inode = self.powered(id).ok_or(ffi::SQLITE_IOERR_LOCK)?.inode;
         self.locks.lock(inode, id, level)
     }
@@ -189,17 +189,17 @@ impl Machine {
         }
     }
 
-    pub(crate) fn is_reserved(&self, id: FileId) -> Answer<bool> {
+    pub(crate) fn is_reserved(&self, id: FileId) -> SqliteResult<bool> {
         let file = self.powered(id).ok_or(ffi::SQLITE_IOERR_CHECKRESERVEDLOCK)?;
         Ok(self.locks.is_reserved(file.inode))
     }
 
-    pub(crate) fn map(&mut self, id: FileId, region: usize, extend: bool) -> Answer<Option<*mut u64>> {
+    pub(crate) fn map(&mut self, id: FileId, region: usize, extend: bool) -> SqliteResult<Option<*mut u64>> {
         let inode = self.powered(id).ok_or(ffi::SQLITE_IOERR_SHMMAP)?.inode;
         Ok(self.wal_indexes.map(inode, id, region, extend))
     }
 
-    pub(crate) fn lock_memory(&mut self, id: FileId, slots: Range<usize>, mode: Mode) -> Answer {
+    pub(crate) fn lock_memory(&mut self, id: FileId, slots: Range<usize>, mode: Mode) -> SqliteResult {
         let inode = self.powered(id).ok_or(ffi::SQLITE_IOERR_SHMLOCK)?.inode;
         self.wal_indexes.lock(inode, id, slots, mode)
     }
@@ -216,7 +216,7 @@ impl Machine {
         }
     }
 
-    // What tests ask of the machine.
+    // Operations for tests.
 
     pub(crate) fn image(&self) -> Image {
         let Options { sector_bytes, powersafe_overwrite, .. } = self.options;
@@ -243,7 +243,7 @@ impl Machine {
         self.powered = false;
     }
 
-    /// Switches it off for ever.
+    /// Switches the machine off for ever.
     pub(crate) fn retire(&mut self) {
         self.powered = false;
         self.retired = true;
@@ -262,7 +262,7 @@ impl Machine {
         self.files.values().map(|file| file.name.to_string()).collect()
     }
 
-    fn find_or_create(&mut self, name: Option<&Arc<str>>, flags: i32) -> Answer<Inode> {
+    fn find_or_create(&mut self, name: Option<&Arc<str>>, flags: i32) -> SqliteResult<Inode> {
         let Some(name) = name else { return Ok(self.disk.create_nameless()) };
         let creates = flags & ffi::SQLITE_OPEN_CREATE != 0;
         match self.disk.find(name) {
@@ -289,7 +289,7 @@ impl Machine {
         self.files.get(&id).filter(|_| self.powered)
     }
 
-    /// How many bytes of a write fit on the disk. What is overwritten needs no space.
+    /// Returns how many bytes of a write fit on the disk. Overwriting needs no space.
     fn room(&self, inode: Inode, range: &Range<usize>) -> usize {
         let Some(capacity) = self.capacity_bytes else { return range.len() };
         let size = self.disk.content(inode).size();
@@ -303,24 +303,24 @@ impl Machine {
         operation: Operation,
         id: FileId,
         range: Range<usize>,
-        action: impl FnOnce(&mut Self, Inode, Option<Effect>) -> Answer<T>,
-    ) -> Answer<T> {
+        action: impl FnOnce(&mut Self, Inode, Option<Effect>) -> SqliteResult<T>,
+    ) -> SqliteResult<T> {
         let file = self.files.get(&id).ok_or(operation.io_error())?;
         let (name, kind, inode) = (file.name.clone(), file.kind, file.inode);
         self.perform(operation, &name, kind, range, |machine, effect| action(machine, inode, effect))
     }
 
-    /// Counts the operation, does it unless it is to fail, and remembers how it ended.
+    /// Counts the operation, does it unless it must fail, and records its result.
     ///
-    /// One during which the power goes is done as far as it can be on its way to the disk, but nobody is told so.
+    /// An operation during which the power fails is done as far as possible but stays pending, and its caller gets an error.
     fn perform<T>(
         &mut self,
         operation: Operation,
         name: &Arc<str>,
         kind: FileKind,
         range: Range<usize>,
-        action: impl FnOnce(&mut Self, Option<Effect>) -> Answer<T>,
-    ) -> Answer<T> {
+        action: impl FnOnce(&mut Self, Option<Effect>) -> SqliteResult<T>,
+    ) -> SqliteResult<T> {
         if !self.powered {
             return Err(operation.io_error());
         }

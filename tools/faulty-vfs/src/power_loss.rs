@@ -1,8 +1,8 @@
-//! What a power loss leaves of a disk.
+//! Chooses which changes of a disk survive a power loss.
 //!
-//! Every synced change survives. Of those still pending, each may have reached the disk or not, whatever came before or
-//! after it, and a write also in part: a device writes sector by sector in any order, and the sector it was at when the power
-//! failed holds a mixture.
+//! Every synced change survives. Each pending change may have reached the disk or not, independently of earlier and later ones, and
+//! a write also in part: a device writes sector by sector in any order, and the sector it was writing when the power failed holds a
+//! mixture.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,21 +12,21 @@ use crate::disk::{Change, Disk, Inode};
 use crate::image::Image;
 use crate::random::Random;
 
-/// What happened to every pending change: one line each when displayed, for finding out what a seed did.
+/// The outcome of every pending change: one line each when displayed, to find out what a seed did.
 #[derive(Clone, Debug)]
 pub struct PowerLoss {
-    /// Cuts the same image's power in the same way.
+    /// Reproduces the same power loss on the same image.
     pub seed: u64,
     /// Pending changes that are on the disk now.
     pub kept: usize,
     /// Writes of which parts are on the disk, or whose place holds garbage.
     pub torn: usize,
-    /// Pending changes that left no trace.
+    /// Pending changes that had no effect.
     pub lost: usize,
     fates: Vec<(Change, Arc<str>, Fate)>,
 }
 
-/// What the disk has of a pending change.
+/// How much of a pending change reached the disk.
 #[derive(Clone, Debug)]
 enum Fate {
     Kept,
@@ -43,21 +43,21 @@ struct Piece {
 
 #[derive(Clone, Copy, Debug)]
 enum Fill {
-    /// What was to be written.
+    /// The content to be written.
     Written,
     Zeros,
     Garbage,
 }
 
-/// How pending changes survive, as a whole: each is a different way to be unlucky.
+/// Chooses which pending changes survive. Each variant is a different failure pattern.
 enum Pattern {
-    /// Those before this place survive, the one there is torn.
+    /// Changes before this position survive, the one at it is torn.
     Prefix(usize),
-    /// In that many of a hundred cases.
+    /// Each change survives with this probability, in percent.
     Each { percent: usize },
 }
 
-/// Chooses the fate of every pending change.
+/// Chooses the outcome of every pending change.
 pub(crate) fn cut(image: &Image, seed: u64) -> (Disk, PowerLoss) {
     let before = &image.disk;
     let mut after = before.durable();
@@ -120,23 +120,23 @@ impl Pattern {
     }
 }
 
-/// Lost, but the file may have become longer all the same: its size reached the disk, its contents did not.
+/// The content is lost, but the file may still have grown: its size reached the disk.
 fn lengthened(inode: Inode, range: Range<usize>, after: &Disk, random: &mut Random) -> Fate {
     let new = range.start.max(after.content(inode).size())..range.end;
     if new.is_empty() || !random.percent(25) {
         return Fate::Lost;
     }
-    Fate::Torn(vec![Piece { range: new, fill: Fill::of_nothing(random) }])
+    Fate::Torn(vec![Piece { range: new, fill: Fill::random_damage(random) }])
 }
 
-/// Some sectors of a write arrived, one of them in part.
+/// Some sectors of a write reached the disk, one of them in part.
 fn tear(range: Range<usize>, file_size: usize, image: &Image, random: &mut Random) -> Fate {
     let sectors = sectors(&range, image.sector_bytes);
     let broken = random.below(sectors.len());
     let order = random.below(3);
     let mut pieces = Vec::new();
     for (index, sector) in sectors.iter().enumerate() {
-        // The device may have gone upwards, downwards or anyhow.
+        // The device may write sectors in any order.
         let arrived = match order {
             0 => index < broken,
             1 => index > broken,
@@ -153,8 +153,8 @@ fn tear(range: Range<usize>, file_size: usize, image: &Image, random: &mut Rando
     if pieces.is_empty() { Fate::Lost } else { Fate::Torn(pieces) }
 }
 
-/// A sector is written from one end to the other. What had not been reached is as before, or garbage; where the device does
-/// not promise to leave alone what was not written (`powersafe_overwrite`), garbage in the whole rest of the sector.
+/// A sector is written from one end to the other. The part not reached is unchanged, or garbage; on a device without
+/// `powersafe_overwrite`, the whole rest of the sector, including bytes outside the write, may be garbage.
 fn break_sector(
     sector: &Range<usize>,
     range: &Range<usize>,
@@ -173,7 +173,7 @@ fn break_sector(
         pieces.push(Piece { range: written, fill: Fill::Written });
     }
     if !rest.is_empty() && random.percent(50) {
-        pieces.push(Piece { range: rest, fill: Fill::of_nothing(random) });
+        pieces.push(Piece { range: rest, fill: Fill::random_damage(random) });
     }
 }
 
@@ -197,7 +197,7 @@ impl Piece {
 }
 
 impl Fill {
-    fn of_nothing(random: &mut Random) -> Self {
+    fn random_damage(random: &mut Random) -> Self {
         if random.percent(50) { Self::Zeros } else { Self::Garbage }
     }
 }
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_device_without_a_promise_damages_what_was_not_written() {
+    fn only_without_powersafe_overwrite_unwritten_bytes_are_damaged() {
         let damaged = |outcomes: &[Vec<u8>], range: Range<usize>| {
             outcomes.iter().filter(|bytes| bytes[range.clone()].iter().any(|byte| *byte != b'-')).count()
         };
@@ -308,14 +308,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_synced_survives() {
+    fn synced_changes_survive() {
         let mut image = image(false);
         let inode = image.disk.find("a").unwrap();
         image.disk.sync(inode);
         let synced = image.file("a").unwrap();
         image.disk.write(inode, 40, b"later");
         for bytes in outcomes(&image) {
-            // The rest of the sector of the later write may be damaged, which begins at its boundary.
+            // The rest of the sector of the later write may be damaged; it begins at the sector's boundary.
             assert_eq!(bytes[..32], synced[..32]);
         }
     }

@@ -1,6 +1,6 @@
-//! Random numbers that are the same for the same seed, for ever: a seed in a report has to reproduce.
+//! Random numbers that never change for a given seed: a seed in a report must reproduce the failure.
 
-/// SplitMix64, after Steele, Lea and Flood. Nothing here needs better.
+/// SplitMix64, after Steele, Lea and Flood, which is good enough for tests.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
@@ -9,13 +9,13 @@ impl Random {
         Self(seed)
     }
 
-    /// A number below `end`, which is not zero. The bias of the remainder does not matter here.
+    /// Returns a number below `end`, which is not zero. The bias of the remainder does not matter here.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end).expect("usize has at most 64 bits");
         usize::try_from(self.next() % end).expect("it is below a usize")
     }
 
-    /// True in that many of a hundred cases.
+    /// Returns true with this probability, in percent.
     pub(crate) fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }

@@ -1,4 +1,4 @@
-//! The last operations, to see what a run did.
+//! The last operations, for the analysis of a run.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use crate::faults::Operation;
 
-/// One operation, and how it ended.
+/// One operation and its result.
 #[derive(Clone, Debug)]
 pub struct TraceEntry {
     /// Its place among all operations of the disk, from 1.
     pub number: u64,
-    /// What was asked for.
+    /// The operation that was called.
     pub operation: Operation,
     /// The name of the file, empty for temporary ones.
     pub file: Arc<str>,
-    /// The bytes a read or write is about. A truncation has what remains.
+    /// The bytes of a read or write; for a truncation, the size that remains.
     pub range: Range<usize>,
-    /// The result code SQLite got when it was not `SQLITE_OK`.
+    /// The result code that SQLite got, if not `SQLITE_OK`.
     pub error: Option<i32>,
 }
 

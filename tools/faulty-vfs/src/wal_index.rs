@@ -1,4 +1,4 @@
-//! The memory that connections in WAL mode share, and its locks. It never reaches the disk.
+//! The shared memory of connections in WAL mode, and its locks. It never reaches the disk.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,14 +7,14 @@ use std::sync::atomic::AtomicU64;
 use rusqlite::ffi;
 
 use crate::disk::Inode;
-use crate::machine::{Answer, FileId};
+use crate::machine::{FileId, SqliteResult};
 
 const SLOTS: usize = ffi::SQLITE_SHM_NLOCK as usize;
 
-/// The only size SQLite asks for.
+/// The only size that SQLite requests.
 pub(crate) const REGION_BYTES: usize = 32 * 1024;
 
-/// SQLite keeps pointers into it until it unmaps, from several threads: so it is never moved, and made of atomics, which may
+/// SQLite keeps pointers into it until it unmaps, from several threads. So it is never moved, and it consists of atomics, which can
 /// be changed through shared references.
 type Region = [AtomicU64; REGION_BYTES / size_of::<u64>()];
 
@@ -25,7 +25,7 @@ pub(crate) enum Mode {
     Exclusive,
 }
 
-/// The memory next to each database file that is open in WAL mode.
+/// The shared memory of each database file that is open in WAL mode.
 #[derive(Debug, Default)]
 pub(crate) struct WalIndexes(BTreeMap<Inode, WalIndex>);
 
@@ -36,7 +36,7 @@ struct WalIndex {
 }
 
 impl WalIndexes {
-    /// The address of a region, zeroed when it is new; `None` when there is none and none should be made.
+    /// Returns the address of a region, zeroed when it is new; `None` if it does not exist and must not be created.
     pub(crate) fn map(&mut self, inode: Inode, file: FileId, region: usize, extend: bool) -> Option<*mut u64> {
         let index = self.0.entry(inode).or_default();
         index.users.entry(file).or_default();
@@ -48,8 +48,8 @@ impl WalIndexes {
         index.regions.get(region).map(|words| words.as_ptr().cast_mut().cast())
     }
 
-    /// Takes locks, all or none.
-    pub(crate) fn lock(&mut self, inode: Inode, file: FileId, slots: Range<usize>, mode: Mode) -> Answer {
+    /// Takes all of the locks, or none.
+    pub(crate) fn lock(&mut self, inode: Inode, file: FileId, slots: Range<usize>, mode: Mode) -> SqliteResult {
         let index = self.0.get_mut(&inode).ok_or(ffi::SQLITE_IOERR_SHMLOCK)?;
         let mut others = index.users.iter().filter(|(user, _)| **user != file);
         let refuses = |held: &Option<Mode>| match mode {
@@ -70,7 +70,7 @@ impl WalIndexes {
         }
     }
 
-    /// The file is done with it. The memory goes with its last user: who comes after that finds zeros and recovers from the WAL.
+    /// Releases the memory for one file. It is dropped with its last user: a later user finds zeros and recovers from the WAL.
     pub(crate) fn unmap(&mut self, inode: Inode, file: FileId) {
         if let Some(index) = self.0.get_mut(&inode) {
             index.users.remove(&file);
@@ -88,7 +88,7 @@ mod tests {
 
     const A: FileId = FileId(1);
     const B: FileId = FileId(2);
-    const BUSY: Answer = Err(ffi::SQLITE_BUSY);
+    const BUSY: SqliteResult = Err(ffi::SQLITE_BUSY);
 
     fn mapped() -> (WalIndexes, Inode) {
         let inode = Disk::default().create(&"a".into());

@@ -1,4 +1,4 @@
-//! Whether an engine has what it should have.
+//! Compares the state of an engine with the model.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use crate::calls::{arguments, from_json};
 use crate::entry::Kind;
 use crate::observe::{Row, Seen, SeenRun};
 
-/// The words the engine has for a status in counts.
+/// The engine's names of statuses in counts.
 fn name(status: Status) -> String {
     let words = status.as_str_name().trim_start_matches("WORKFLOW_EXECUTION_STATUS_").split('_');
     words.map(|word| word[..1].to_owned() + &word[1..].to_lowercase()).collect()
 }
 
 impl Model {
-    /// Everything that is wrong with what was seen, in words.
+    /// Returns a description of every violation in what was read.
     pub(crate) fn check(&self, seen: &Seen) -> Vec<String> {
         let mut wrong = self.wrong.clone();
         wrong.extend(self.check_rows(seen));
@@ -39,7 +39,7 @@ impl Model {
         wrong
     }
 
-    /// What is wrong when everything has come to rest and was learnt.
+    /// Returns the violations after all workflows have ended and were read.
     pub(crate) fn check_end(&self) -> Vec<String> {
         let open = self.open().map(|(workflow_id, flow)| {
             format!("{workflow_id}: it does not end, having\n{}", history::text(&flow.events))
@@ -62,12 +62,12 @@ impl Model {
                 wrong.push(format!("{}: it was started twice", row.workflow_id));
             }
             match self.flows.get(&row.workflow_id) {
-                None => wrong.push(format!("{}: it is listed, and nobody started it", row.workflow_id)),
+                None => wrong.push(format!("{}: it is listed, but was never started", row.workflow_id)),
                 Some(flow) => wrong.extend(flow.check_row(row).map(|what| format!("{}: {what}", row.workflow_id))),
             }
         }
         for (workflow_id, flow) in &self.flows {
-            if flow.must_be_there() && !rows.contains_key(workflow_id.as_str()) {
+            if flow.must_exist() && !rows.contains_key(workflow_id.as_str()) {
                 wrong.push(format!("{workflow_id}: it was acknowledged, and is not there"));
             }
         }
@@ -83,7 +83,7 @@ impl Model {
     }
 }
 
-/// Whether list, description and history agree.
+/// Checks that list, description and history agree.
 fn check_description(row: &Row, run: &SeenRun) -> Option<String> {
     let described = &run.described;
     let length = run.events.len() as i64;
@@ -105,8 +105,8 @@ fn check_description(row: &Row, run: &SeenRun) -> Option<String> {
 }
 
 impl Flow {
-    /// Its start was acknowledged, or something else about it, or it was seen.
-    fn must_be_there(&self) -> bool {
+    /// Whether the workflow must exist: its start or a later operation was acknowledged, or it was read before.
+    fn must_exist(&self) -> bool {
         self.run_id.is_some() || self.operations.values().any(|known| known.fate == Fate::Acknowledged)
     }
 
@@ -140,7 +140,7 @@ impl Flow {
         let mut found = BTreeMap::<String, Vec<Trace>>::new();
         for (id, trace) in traces(&run.events) {
             if !self.operations.contains_key(&id) {
-                wrong.push(format!("{trace:?} of {id}, which nobody sent"));
+                wrong.push(format!("{trace:?} of {id}, which was never sent"));
             }
             found.entry(id).or_default().push(trace);
         }
@@ -151,7 +151,7 @@ impl Flow {
         wrong
     }
 
-    /// Whether a workflow that has completed did what its script says.
+    /// Checks that a completed workflow did what its script says.
     fn check_completed(&self) -> Result<(), String> {
         let count = |kind: EventType| self.events.iter().filter(|event| event.event_type() == kind).count();
         let script = &self.script;
@@ -177,27 +177,27 @@ impl Flow {
 impl ShortAnswer {
     fn check(&self, events: &[HistoryEvent]) -> Option<String> {
         let Self { id, signals, acknowledged } = self;
-        // A workflow that was terminated never learnt of signals that no task had brought it.
+        // A terminated workflow may not have seen signals that no task delivered.
         let expected = match history::status(events) {
             Status::Terminated => history::signals_brought(events).min(*acknowledged),
             _ => *acknowledged,
         };
         (*signals < expected)
-            .then(|| format!("{id}: the answer was {signals} signals, and {acknowledged} were acknowledged before"))
+            .then(|| format!("{id}: the query returned {signals} signals, but {acknowledged} were acknowledged before"))
     }
 }
 
 impl Known {
-    /// Whether this may be all that an operation has left.
+    /// Whether this is a possible trace of the operation.
     fn check(&self, found: &[Trace], run: &SeenRun) -> Option<String> {
         let may_wait = run.has_started_task && run.described.status == Status::Running;
         let expected = match self.traces() {
             Some(expected) => expected,
-            // Only the first request to cancel is written, and none to a run that has ended.
+            // A history has the first request to cancel only, and none after the run has ended.
             None if self.operation.kind == Kind::Cancel => return self.check_cancel(found, run, may_wait),
             None => Vec::new(),
         };
-        // What comes in while a worker has a task is written after it; everything else at once.
+        // Events that arrive while a worker has a task are written after the task; all others at once.
         let may_wait = may_wait && matches!(self.operation.kind, Kind::Signal | Kind::Activity { .. });
         let is_there = found == expected;
         let is_well = match self.fate {
@@ -208,18 +208,18 @@ impl Known {
         (!is_well).then(|| format!("left {found:?}, and should {expected:?}"))
     }
 
-    /// Everything that it leaves when it comes through. `None` when that depends.
+    /// Returns the full trace of a successful operation; `None` if that depends on other operations.
     fn traces(&self) -> Option<Vec<Trace>> {
         let id = &self.operation.id;
         Some(match &self.operation.kind {
             Kind::Start { with_signal: false, .. } => vec![Trace::Start],
             Kind::Start { with_signal: true, .. } => vec![Trace::Start, Trace::Signal],
             Kind::Signal => vec![Trace::Signal],
-            Kind::Update { shall_be_refused: false } => vec![Trace::Accepted, Trace::Updated(Some(id.clone()))],
+            Kind::Update { must_be_rejected: false } => vec![Trace::Accepted, Trace::Updated(Some(id.clone()))],
             Kind::Terminate => vec![Trace::Terminate],
             Kind::Activity { activity_id, attempt } => vec![Trace::Activity(activity_id.clone(), *attempt)],
             Kind::WorkflowTask => vec![Trace::WorkflowTask],
-            Kind::Update { shall_be_refused: true } | Kind::Query { .. } => Vec::new(),
+            Kind::Update { must_be_rejected: true } | Kind::Query { .. } => Vec::new(),
             Kind::Cancel => return None,
         })
     }

@@ -1,4 +1,4 @@
-//! What every history keeps to, and what of the load can be found in it.
+//! Rules for every history, and the traces of the load in it.
 
 use everloop_proto::temporal::api::enums::v1::{EventType, WorkflowExecutionStatus as Status};
 use everloop_proto::temporal::api::history::v1::{HistoryEvent, history_event::Attributes};
@@ -7,14 +7,14 @@ use everloop_proto::well_formed;
 
 use crate::calls::from_json;
 
-/// What is wrong with a history of the load, whose workflows complete only when nothing is pending.
+/// Returns the violations in a history of the load, whose workflows complete only when nothing is pending.
 pub(crate) fn check(events: &[HistoryEvent]) -> Result<(), String> {
     let left = well_formed::check(events)?;
     let is_completed = status(events) == Status::Completed;
     if is_completed && !left.is_empty() { Err(format!("it completed and left {left}")) } else { Ok(()) }
 }
 
-/// How the last event leaves the run.
+/// Returns the status of the run after the last event.
 pub(crate) fn status(events: &[HistoryEvent]) -> Status {
     match events.last().map(HistoryEvent::event_type) {
         Some(EventType::WorkflowExecutionCompleted) => Status::Completed,
@@ -26,7 +26,7 @@ pub(crate) fn status(events: &[HistoryEvent]) -> Status {
     }
 }
 
-/// The signals that workflow tasks have brought to the workflow.
+/// Counts the signals that workflow tasks have delivered to the workflow.
 pub(crate) fn signals_brought(events: &[HistoryEvent]) -> u32 {
     let started = events.iter().rev().find_map(|event| match &event.attributes {
         Some(Attributes::WorkflowTaskCompletedEventAttributes(completed)) => Some(completed.started_event_id),
@@ -36,14 +36,14 @@ pub(crate) fn signals_brought(events: &[HistoryEvent]) -> u32 {
     before.filter(|event| event.event_type() == EventType::WorkflowExecutionSignaled).map(|_| 1).sum()
 }
 
-/// A history for people.
+/// Formats a history for reports.
 pub(crate) fn text(events: &[HistoryEvent]) -> String {
     let mut timeline = Timeline::default();
     let lines = events.iter().map(|event| timeline.line(event, |failure| failure.message.clone()));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Where an operation shows in a history.
+/// The place in a history where an operation left a trace.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Trace {
     Start,
@@ -53,12 +53,12 @@ pub(crate) enum Trace {
     Updated(Option<String>),
     Cancel,
     Terminate,
-    /// The activity and the attempt that this history has.
+    /// The activity, and its attempt according to this history.
     Activity(String, i32),
     WorkflowTask,
 }
 
-/// Everything in a history that an operation has left there, with the operation's id.
+/// Returns every trace of an operation in a history, with the operation's id.
 pub(crate) fn traces(events: &[HistoryEvent]) -> Vec<(String, Trace)> {
     events.iter().filter_map(|event| trace(event, events)).filter(|(id, _)| !id.is_empty()).collect()
 }
@@ -99,7 +99,7 @@ fn trace(event: &HistoryEvent, events: &[HistoryEvent]) -> Option<(String, Trace
             };
             (from_json(done.result.as_ref())?, Trace::Activity(activity_id, attempt))
         }
-        // The worker of the program itself has an identity of its own, and tells nothing.
+        // The worker of the program itself has another identity, which is no operation's id.
         Is::WorkflowTaskCompletedEventAttributes(done) if done.identity.contains("-w") => {
             (done.identity.clone(), Trace::WorkflowTask)
         }

@@ -1,7 +1,7 @@
-//! What was acknowledged, and so has to be there whatever happens.
+//! What was acknowledged, and so must exist after any failure.
 //!
-//! The model is told of every operation before it is sent and after it was answered. An operation without an answer may be
-//! there or not, but not twice, and once it was seen it stays. What an engine has is compared with that.
+//! The model records every operation before it is sent and after its response. An operation without a response may exist or not,
+//! but not twice, and once it was read it must stay. The state of an engine is compared with that.
 
 mod check;
 mod history;
@@ -18,7 +18,7 @@ use crate::observe::{Row, Seen};
 use crate::random::Random;
 use crate::script::Script;
 
-/// Operations that are sent again in one life although they were answered.
+/// Number of operations that are sent again in one life although they had a response.
 const AGAIN_MAX: usize = 6;
 
 #[derive(Clone, Debug, Default)]
@@ -27,11 +27,11 @@ pub(crate) struct Model {
     acknowledged: u64,
     /// How often the body of an activity with a maximum has begun.
     bounded_attempts: u64,
-    /// What was wrong already when it was told.
+    /// Violations that were found while recording.
     wrong: Vec<String>,
 }
 
-/// A workflow, as far as it is known.
+/// A workflow, as far as the model knows it.
 #[derive(Clone, Debug)]
 struct Flow {
     script: Script,
@@ -40,12 +40,12 @@ struct Flow {
     /// The attempts of each activity with a maximum whose body has begun, in that order.
     bounded_attempts: BTreeMap<String, Vec<i32>>,
     short_answers: Vec<ShortAnswer>,
-    /// What was read the last time.
+    /// The state at the last read.
     events: Arc<Vec<HistoryEvent>>,
     status: Status,
 }
 
-/// A query was answered with fewer signals than were acknowledged before. Whether that is wrong, history tells.
+/// A query returned fewer signals than were acknowledged before. The history shows whether that is a fault.
 #[derive(Clone, Debug)]
 struct ShortAnswer {
     id: String,
@@ -61,7 +61,7 @@ struct Known {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// Nobody knows.
+    /// The outcome is unknown.
     Sent,
     Acknowledged,
     Refused,
@@ -73,7 +73,7 @@ pub(crate) struct SharedModel(Mutex<Model>);
 
 impl SharedModel {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Model> {
-        // A panic while it is held ends the program.
+        // A panic while the lock is held ends the program.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -91,12 +91,12 @@ impl Journal for SharedModel {
 }
 
 impl Model {
-    /// Operations that were acknowledged, counted once each.
+    /// Number of acknowledged operations, counted once each.
     pub(crate) fn acknowledged(&self) -> u64 {
         self.acknowledged
     }
 
-    /// How often the body of an activity with a maximum has begun.
+    /// Number of attempts begun of activities with a maximum.
     pub(crate) fn bounded_attempts(&self) -> u64 {
         self.bounded_attempts
     }
@@ -124,17 +124,17 @@ impl Model {
                 let id = id.clone();
                 flow.operations.entry(id).or_insert(Known { operation, fate: Fate::Sent });
             }
-            None => self.wrong.push(format!("{workflow_id}: the engine has it, and nobody started it")),
+            None => self.wrong.push(format!("{workflow_id}: the engine has it, but it was never started")),
         }
     }
 
     fn answered(&mut self, workflow_id: &str, id: &str, answer: Answer) -> Result<(), String> {
-        let flow = self.flows.get_mut(workflow_id).ok_or("an answer for a workflow that nobody started")?;
-        let known = flow.operations.get_mut(id).ok_or("an answer to what nobody sent")?;
+        let flow = self.flows.get_mut(workflow_id).ok_or("a response for a workflow that was never started")?;
+        let known = flow.operations.get_mut(id).ok_or("a response to an operation that was never sent")?;
         let value = match answer {
             Answer::Done(value) => value,
             Answer::Refused(reason) if known.fate == Fate::Acknowledged => {
-                return Err(format!("it was acknowledged, and is refused when it is repeated: {reason}"));
+                return Err(format!("it was acknowledged, but is rejected when repeated: {reason}"));
             }
             Answer::Refused(_) => {
                 known.fate = Fate::Refused;
@@ -146,10 +146,10 @@ impl Model {
                 return Err(format!("its run was {:?}, and is {value} now", flow.run_id));
             }
             Kind::Start { .. } => flow.run_id = Some(value),
-            Kind::Update { shall_be_refused: true } => return Err("it was accepted, and should not be".to_owned()),
+            Kind::Update { must_be_rejected: true } => return Err("it was accepted, and should not be".to_owned()),
             Kind::Update { .. } if value != id => return Err(format!("its result is {value:?}")),
             Kind::Query { at_least: acknowledged } => {
-                let signals = value.parse().map_err(|_| format!("the answer was {value:?}"))?;
+                let signals = value.parse().map_err(|_| format!("the query returned {value:?}"))?;
                 if signals < *acknowledged {
                     flow.short_answers.push(ShortAnswer { id: id.to_owned(), signals, acknowledged: *acknowledged });
                 }
@@ -165,7 +165,7 @@ impl Model {
 
     fn executed(&mut self, workflow_id: &str, activity_id: &str, attempt: i32, maximum_attempts: u32) {
         let Some(flow) = self.flows.get_mut(workflow_id) else {
-            return self.wrong.push(format!("{workflow_id}: a worker has an activity of it, and nobody started it"));
+            return self.wrong.push(format!("{workflow_id}: a worker has an activity of it, but it was never started"));
         };
         if maximum_attempts > 0 {
             self.bounded_attempts += 1;
@@ -173,7 +173,7 @@ impl Model {
             let is_next = begun.last().is_none_or(|last| attempt > *last);
             begun.push(attempt);
             let is_allowed = u32::try_from(attempt).is_ok_and(|attempt| (1..=maximum_attempts).contains(&attempt));
-            // Numbers that grow and stay within the maximum are not more than the maximum.
+            // Attempts that increase and stay within the maximum are not more than the maximum.
             if !(is_next && is_allowed) {
                 self.wrong.push(format!(
                     "{workflow_id}: {activity_id} may run {maximum_attempts} times, and ran as attempts {begun:?}"
@@ -182,14 +182,14 @@ impl Model {
         }
     }
 
-    /// Whether nothing more is to be expected of a run, and it was read to its end.
+    /// Whether the run is closed and was read to its end, so that it cannot change.
     pub(crate) fn is_settled(&self, row: &Row) -> bool {
         self.flows.get(&row.workflow_id).is_some_and(|flow| {
             flow.status != Status::Running && flow.status == row.status && flow.run_id.as_ref() == Some(&row.run_id)
         })
     }
 
-    /// Takes over what an engine has that is not taken away again.
+    /// Records what the engine has, which must stay from then on.
     pub(crate) fn learn(&mut self, seen: Seen) {
         for (workflow_id, run) in seen.runs {
             if let Some(flow) = self.flows.get_mut(&workflow_id) {
@@ -200,7 +200,7 @@ impl Model {
         }
     }
 
-    /// Workflows that were started, or perhaps were, and are not known to be closed.
+    /// Returns workflows that were started, or perhaps were, and are not known to be closed.
     fn open(&self) -> impl Iterator<Item = (&String, &Flow)> {
         self.flows.iter().filter(|(_, flow)| flow.status == Status::Running && flow.run_id.is_some())
     }
@@ -209,7 +209,7 @@ impl Model {
         self.open().count()
     }
 
-    /// What the clients of the next life do: something new, and some of the old again.
+    /// Plans the next life: some new operations, and some earlier ones again.
     pub(crate) fn plan(&self, prefix: String, operations: usize, random: &mut Random) -> Plan {
         let all = self.flows.values().flat_map(|flow| flow.operations.values());
         let repeatable = all.filter(|known| known.operation.is_repeatable() && known.fate != Fate::Refused);
@@ -224,17 +224,17 @@ impl Model {
         Plan { prefix, seed: random.seed(), operations, is_heavy: false, open, again, wanted_signals: Vec::new() }
     }
 
-    /// What lets every workflow end: the signals it waits for, in any case.
+    /// Plans what lets every workflow end: the signals that it waits for.
     pub(crate) fn plan_end(&self, prefix: String, random: &mut Random) -> Plan {
         let open = self.open().map(|(workflow_id, flow)| (workflow_id.clone(), flow.script.signals()));
         let wanted_signals = open.filter(|(_, signals)| *signals > 0).collect();
         let mut plan = self.plan(prefix, 0, random);
-        // What comes to be now would want signals, too.
+        // A new workflow would wait for signals, too.
         plan.again.retain(|operation| !matches!(operation.kind, Kind::Start { .. }));
         Plan { wanted_signals, ..plan }
     }
 
-    /// Lets the model believe in a signal that was never sent. Whoever compares has to find out.
+    /// Adds a signal that was never sent to the model. The comparison must find it missing.
     pub(crate) fn doctor(&mut self) {
         let started = self.flows.iter().find(|(_, flow)| flow.run_id.is_some());
         let Some(workflow_id) = started.map(|(workflow_id, _)| workflow_id.clone()) else { return };

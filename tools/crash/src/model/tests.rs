@@ -1,4 +1,4 @@
-//! The model against engines that do one thing wrong.
+//! Checks the model against engines with one fault each.
 
 use everloop_proto::temporal::api::history::v1 as wire;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes;
@@ -10,8 +10,8 @@ use crate::observe::SeenRun;
 
 const FLOW: &str = "flow";
 
-/// One workflow that was started and got a signal, both acknowledged, and a signal that was not.
-fn told() -> Model {
+/// Returns a model of one workflow that was started and got a signal, both acknowledged, and another signal that was not.
+fn acknowledged_model() -> Model {
     let mut model = Model::default();
     let script = Script::default();
     for (id, kind) in [(FLOW, Kind::Start { script, with_signal: false }), ("s1", Kind::Signal), ("s2", Kind::Signal)] {
@@ -57,7 +57,7 @@ fn event(number: usize, attributes: Attributes) -> HistoryEvent {
     }
 }
 
-/// An engine that has one run with this history, and agrees with itself.
+/// Returns an engine that has one run with this history, and that is consistent with itself.
 fn having(events: impl IntoIterator<Item = Attributes>) -> Seen {
     let events: Vec<_> = events.into_iter().enumerate().map(|(number, it)| event(number, it)).collect();
     let status = history::status(&events);
@@ -85,32 +85,32 @@ fn assert_wrong(model: &Model, seen: &Seen, expected: &str) {
 }
 
 #[test]
-fn what_was_under_way_is_there_or_not() {
-    let model = told();
+fn unacknowledged_operation_may_exist_or_not() {
+    let model = acknowledged_model();
     assert_eq!(model.acknowledged(), 2);
     assert_eq!(model.check(&having([started(), signaled("s1")])), [""; 0]);
     assert_eq!(model.check(&having([started(), signaled("s2"), signaled("s1")])), [""; 0]);
 }
 
 #[test]
-fn what_was_acknowledged_is_there_once() {
-    let model = told();
+fn acknowledged_operation_exists_once() {
+    let model = acknowledged_model();
     assert_wrong(&model, &Seen::default(), "it was acknowledged, and is not there");
     assert_wrong(&model, &having([started()]), "s1 (Acknowledged): left []");
     assert_wrong(&model, &having([started(), signaled("s1"), signaled("s1")]), "left [Signal, Signal]");
-    assert_wrong(&model, &having([started(), signaled("s1"), signaled("s3")]), "s3, which nobody sent");
+    assert_wrong(&model, &having([started(), signaled("s1"), signaled("s3")]), "s3, which was never sent");
 }
 
 #[test]
-fn a_signal_may_wait_while_a_worker_has_a_task() {
+fn signal_may_be_buffered_while_worker_has_task() {
     let mut seen = having([started()]);
     seen.runs.get_mut(FLOW).unwrap().has_started_task = true;
-    assert_eq!(told().check(&seen), [""; 0]);
+    assert_eq!(acknowledged_model().check(&seen), [""; 0]);
 }
 
 #[test]
-fn what_was_read_stays() {
-    let mut model = told();
+fn state_read_once_must_stay() {
+    let mut model = acknowledged_model();
     model.learn(having([started(), signaled("s2"), signaled("s1")]));
     assert_wrong(&model, &having([started(), signaled("s1")]), "events that were read before are others now");
     model.learn(having([started(), signaled("s1"), terminated()]));
@@ -119,7 +119,7 @@ fn what_was_read_stays() {
 
 #[test]
 fn histories_have_no_gaps_and_one_end() {
-    let model = told();
+    let model = acknowledged_model();
     let mut seen = having([started(), signaled("s1")]);
     seen.runs.get_mut(FLOW).unwrap().events[1].event_id = 3;
     assert_wrong(&model, &seen, "event 3 at place 2, WorkflowExecutionSignaled, cannot follow");
@@ -128,8 +128,8 @@ fn histories_have_no_gaps_and_one_end() {
 }
 
 #[test]
-fn lists_and_counts_are_as_the_histories() {
-    let model = told();
+fn lists_and_counts_agree_with_histories() {
+    let model = acknowledged_model();
     let whole = || having([started(), signaled("s1")]);
     let mut seen = whole();
     seen.rows[0].status = Status::Completed;
@@ -146,14 +146,14 @@ fn lists_and_counts_are_as_the_histories() {
 }
 
 #[test]
-fn repetitions_are_answered_as_the_first_time() {
+fn repeated_operation_has_the_first_result() {
     let seen = having([started(), signaled("s1")]);
-    let mut model = told();
+    let mut model = acknowledged_model();
     answer(&mut model, FLOW, Answer::Done("another".to_owned()));
     assert_wrong(&model, &seen, "its run was Some(\"run\"), and is another now");
-    let mut model = told();
+    let mut model = acknowledged_model();
     answer(&mut model, "s1", Answer::Refused("no".to_owned()));
-    assert_wrong(&model, &seen, "is refused when it is repeated: no");
+    assert_wrong(&model, &seen, "is rejected when repeated: no");
 }
 
 fn task_completed(started_event_id: i64) -> Attributes {
@@ -162,12 +162,12 @@ fn task_completed(started_event_id: i64) -> Attributes {
 }
 
 #[test]
-fn an_answer_counts_what_was_acknowledged_unless_a_termination_came_before_the_task() {
-    let mut model = told();
+fn result_counts_acknowledged_signals_unless_terminated_before_task() {
+    let mut model = acknowledged_model();
     let query = Operation { id: "q".to_owned(), workflow_id: FLOW.to_owned(), kind: Kind::Query { at_least: 1 } };
     model.apply(Entry::Sent(query));
     answer(&mut model, "q", Answer::Done("0".to_owned()));
-    let short = "q: the answer was 0 signals, and 1 were acknowledged before";
+    let short = "q: the query returned 0 signals, but 1 were acknowledged before";
     assert_wrong(&model, &having([started(), signaled("s1")]), short);
     let found = |events: Vec<Attributes>| model.check(&having(events)).iter().any(|what| what.contains(short));
     assert!(!found(vec![started(), signaled("s1"), terminated()]), "the workflow never learnt of it");
@@ -176,10 +176,10 @@ fn an_answer_counts_what_was_acknowledged_unless_a_termination_came_before_the_t
 }
 
 #[test]
-fn attempts_that_repeat_or_exceed_their_maximum_are_found() {
+fn repeated_and_excess_attempts_are_found() {
     let seen = having([started(), signaled("s1")]);
     let after = |attempts: &[i32]| {
-        let mut model = told();
+        let mut model = acknowledged_model();
         for attempt in attempts {
             model.apply(Entry::Executed {
                 workflow_id: FLOW.to_owned(),
@@ -199,8 +199,8 @@ fn attempts_that_repeat_or_exceed_their_maximum_are_found() {
 }
 
 #[test]
-fn in_the_end_nothing_is_open() {
-    let mut model = told();
+fn no_run_is_open_at_the_end() {
+    let mut model = acknowledged_model();
     model.learn(having([started(), signaled("s1")]));
     assert!(model.check_end()[0].contains("it does not end"), "{:?}", model.check_end());
     model.learn(having([started(), signaled("s1"), terminated()]));

@@ -54,7 +54,7 @@ fn a_reader_of_a_wal_sees_one_moment() {
     change.commit().unwrap();
     assert_eq!(value(&moment), Ok(0));
     assert_eq!(value(&other), Ok(1));
-    // The WAL cannot begin anew while somebody reads from it.
+    // The WAL cannot restart while a connection reads from it.
     let checkpoint = |connection: &Connection| {
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)).unwrap()
     };
@@ -77,7 +77,7 @@ fn a_reader_of_a_rollback_database_holds_up_commits() {
     let change = writer.transaction().unwrap();
     change.execute("UPDATE counter SET value = 1", []).unwrap();
     assert_busy(change.execute_batch("COMMIT"));
-    // The writer waits, so no new reader comes in.
+    // The writer waits, so no new reader gets a lock.
     let other = open(&vfs).unwrap();
     other.busy_timeout(Duration::ZERO).unwrap();
     assert_busy(value(&other));
@@ -113,9 +113,9 @@ fn threads_take_turns() {
     }
 }
 
-/// Sorting much needs files without names.
+/// A large sort needs temporary files without names.
 #[test]
-fn temporary_files_leave_nothing() {
+fn temporary_files_are_removed() {
     let (vfs, connection) = counter(WAL);
     connection.execute_batch("PRAGMA cache_size=10").unwrap();
     let before = vfs.image().files().count();

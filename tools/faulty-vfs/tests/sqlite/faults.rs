@@ -1,10 +1,10 @@
-//! Faults become errors, and lose nothing that was acknowledged.
+//! Faults become errors, and lose no acknowledged commit.
 
 use faulty_vfs::{Fault, FaultyVfs, FileKind, Image, Operation, Options};
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
 
-use crate::workload::{Checkpoints, Found, Mode, Told, commit, inspect, open};
+use crate::workload::{Checkpoints, Found, Mode, Outcome, commit, inspect, open};
 
 const COMMITS: u32 = 12;
 const WAL: Mode = Mode::new("WAL", "FULL");
@@ -13,14 +13,14 @@ const DELETE: Mode = Mode::new("DELETE", "EXTRA");
 /// One run, and the disk after all its connections were closed.
 struct Run {
     what: String,
-    told: Told,
+    outcome: Outcome,
     image: Image,
 }
 
-/// Runs once for each operation of that kind, with the fault at it. Where there are many, some have to do.
+/// Runs once for each operation of that kind, with the fault at it. If there are many, only some are tried.
 fn each(mode: Mode, operation: Operation, fault: impl Fn() -> Fault) -> Vec<Run> {
     let vfs = FaultyVfs::register(Options::default());
-    // The pragma that gives a new database its WAL fails in silence: it answers the old mode. So that is done.
+    // The pragma that gives a new database its WAL hides failures: it returns the old mode. So the mode is set before.
     drop(mode.open(&vfs).unwrap());
     let start = vfs.image();
     let before = vfs.operations()[operation];
@@ -31,48 +31,48 @@ fn each(mode: Mode, operation: Operation, fault: impl Fn() -> Fault) -> Vec<Run>
         vfs.restore(&start).unwrap();
         vfs.inject(fault().nth(n));
         let happened = vfs.faults_happened();
-        let told = mode.run(&vfs, 0, COMMITS);
+        let outcome = mode.run(&vfs, 0, COMMITS);
         let what = format!("{mode:?}, {:?} at {operation:?} {n}", fault());
         assert_eq!(vfs.faults_happened(), happened + 1, "{what} happens");
-        Run { what, told, image: vfs.image() }
+        Run { what, outcome, image: vfs.image() }
     });
     runs.collect()
 }
 
 impl Run {
-    /// Whether there is, after a power loss, what was acknowledged.
+    /// Checks that, after a power loss, the acknowledged commits exist.
     fn survives(&self, other: &FaultyVfs, seed: u64) -> Result<(), String> {
         let (survived, loss) = self.image.power_loss(seed);
         other.restore(&survived).unwrap();
-        self.is_as_told(&inspect(other)).map_err(|error| format!("{error}, {loss}"))
+        self.has_acknowledged(&inspect(other)).map_err(|error| format!("{error}, {loss}"))
     }
 
-    fn is_as_told(&self, found: &Found) -> Result<(), String> {
-        let Told { acknowledged, .. } = self.told;
+    fn has_acknowledged(&self, found: &Found) -> Result<(), String> {
+        let Outcome { acknowledged, .. } = self.outcome;
         match found {
             Found::Commits(number) if (acknowledged..=acknowledged + 1).contains(number) => Ok(()),
-            _ => Err(format!("{}: {found:?} after {:?}", self.what, self.told)),
+            _ => Err(format!("{}: {found:?} after {:?}", self.what, self.outcome)),
         }
     }
 }
 
-/// The different result codes of the runs.
+/// The distinct result codes of the runs.
 fn codes(runs: &[Run]) -> Vec<i32> {
-    let errors = runs.iter().filter_map(|run| run.told.error.as_ref()?.sqlite_error());
+    let errors = runs.iter().filter_map(|run| run.outcome.error.as_ref()?.sqlite_error());
     let mut codes = errors.map(|error| error.extended_code).collect::<Vec<_>>();
     codes.sort_unstable();
     codes.dedup();
     codes
 }
 
-/// Whatever fails, it fails once, is told as what it is (or concerned nothing that was to be acknowledged), and the database
-/// goes on from there.
+/// A fault fails one operation, is reported with the right code (unless it concerned no acknowledged commit), and the database
+/// works from there on.
 #[test]
 fn any_operation_can_fail() {
     let other = FaultyVfs::register(Options::default());
     for (mode, operation, expected) in [
         (WAL, Operation::Open, &[ffi::SQLITE_CANTOPEN][..]),
-        // WALs are deleted while a connection closes, who has nobody to tell.
+        // WALs are deleted while a connection closes, which does not report errors.
         (WAL, Operation::Delete, &[]),
         (WAL, Operation::Read, &[ffi::SQLITE_IOERR_READ]),
         (WAL, Operation::Write, &[ffi::SQLITE_IOERR_WRITE]),
@@ -90,8 +90,8 @@ fn any_operation_can_fail() {
         for run in runs {
             other.restore(&run.image).unwrap();
             let found = inspect(&other);
-            run.is_as_told(&found).unwrap();
-            let Found::Commits(found) = found else { unreachable!("it is as told") };
+            run.has_acknowledged(&found).unwrap();
+            let Found::Commits(found) = found else { unreachable!("the check above passed") };
             assert!(mode.run(&other, found, COMMITS + 1).error.is_none(), "{}", run.what);
             assert!(matches!(inspect(&other), Found::Commits(number) if number == COMMITS + 1), "{}", run.what);
             run.survives(&other, 1).unwrap();
@@ -112,23 +112,24 @@ fn writes_can_be_short() {
 #[test]
 fn a_program_that_stops_at_a_failed_sync_loses_nothing() {
     let other = FaultyVfs::register(Options::default());
-    for mode in [Mode { checkpoints: Checkpoints::Told, ..WAL }, DELETE] {
+    for mode in [Mode { checkpoints: Checkpoints::Explicit, ..WAL }, DELETE] {
         let runs = each(mode, Operation::Sync, Fault::forgetful_sync);
         assert_eq!(codes(&runs), [ffi::SQLITE_IOERR_FSYNC]);
         for run in runs {
-            assert!(run.told.error.is_some(), "{}", run.what);
+            assert!(run.outcome.error.is_some(), "{}", run.what);
             (0..4).for_each(|seed| run.survives(&other, seed).unwrap());
         }
     }
 }
 
-/// A commit fills the last sector of the WAL and syncs it; what of its last frame is in the next sector may wait. If a
-/// checkpoint's sync forgets that, the chain of frames has a gap on the disk, and the next commit, well synced, is behind it.
+/// A commit fills the last sector of the WAL and syncs it; the part of its last frame in the next sector may stay pending. If a
+/// checkpoint's sync loses that part, the chain of frames has a gap on the disk, and the next commit, although synced, is behind
+/// the gap.
 ///
-/// SQLite tells nobody when a sync fails in an automatic checkpoint, or in the one at closing.
+/// SQLite does not report a failed sync in an automatic checkpoint, or in the one at closing.
 #[test]
 fn a_program_that_goes_on_after_a_failed_sync_loses_commits() {
-    let mode = Mode { checkpoints: Checkpoints::Told, ..WAL };
+    let mode = Mode { checkpoints: Checkpoints::Explicit, ..WAL };
     let lost = (0..8).filter(|seed| {
         let vfs = FaultyVfs::register(Options { seed: *seed, ..Options::default() });
         let mut connection = mode.open(&vfs).unwrap();
@@ -166,17 +167,17 @@ fn a_fault_can_wait_for_one_kind_of_file_and_stay() {
 }
 
 #[test]
-fn a_disk_gets_full_and_space_is_made() {
+fn full_disk_works_again_after_space_is_freed() {
     for mode in [WAL, DELETE] {
         let vfs = FaultyVfs::register(Options::default());
         vfs.set_capacity(Some(100_000));
-        let told = mode.run(&vfs, 0, 1000);
-        assert_eq!(told.error.as_ref().unwrap().sqlite_error_code(), Some(ErrorCode::DiskFull), "{told:?}");
-        assert!(told.acknowledged > 3, "{told:?}");
+        let outcome = mode.run(&vfs, 0, 1000);
+        assert_eq!(outcome.error.as_ref().unwrap().sqlite_error_code(), Some(ErrorCode::DiskFull), "{outcome:?}");
+        assert!(outcome.acknowledged > 3, "{outcome:?}");
         let bytes = vfs.image().files().map(|(_, bytes)| bytes).sum::<usize>();
         assert!(bytes <= 100_000, "{bytes}");
         let Found::Commits(found) = inspect(&vfs) else { panic!("damaged") };
-        assert_eq!(found, told.acknowledged);
+        assert_eq!(found, outcome.acknowledged);
         vfs.set_capacity(None);
         assert!(mode.run(&vfs, found, found + 5).error.is_none());
         assert!(matches!(inspect(&vfs), Found::Commits(number) if number == found + 5));
@@ -184,7 +185,7 @@ fn a_disk_gets_full_and_space_is_made() {
 }
 
 #[test]
-fn a_damaged_file_is_seen() {
+fn damaged_file_is_reported() {
     let vfs = FaultyVfs::register(Options::default());
     WAL.run(&vfs, 0, COMMITS);
     let mut image = vfs.image();
@@ -198,7 +199,7 @@ fn a_damaged_file_is_seen() {
 }
 
 #[test]
-fn the_trace_shows_what_was_done() {
+fn trace_lists_operations() {
     let vfs = FaultyVfs::register(Options { trace_max: 4, ..Options::default() });
     let mut connection = WAL.open(&vfs).unwrap();
     commit(&mut connection, 1).unwrap();
@@ -207,7 +208,7 @@ fn the_trace_shows_what_was_done() {
     let trace = vfs.trace();
     assert_eq!(trace.len(), 4);
     let last = trace.last().unwrap();
-    // The words for a code are rusqlite's, and differ from version to version.
+    // The text for a code is rusqlite's, and differs from version to version.
     let expected = format!("{} sync shop.db-wal: 1034, ", last.number);
     assert!(last.to_string().starts_with(&expected), "{last}");
     assert!(trace[2].to_string().contains(" write shop.db-wal "), "{}", trace[2]);

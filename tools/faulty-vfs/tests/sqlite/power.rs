@@ -1,4 +1,4 @@
-//! What survives a power loss, and what does not.
+//! Which commits survive a power loss, and which do not.
 
 use faulty_vfs::{Fault, FaultyVfs, FileKind, Image, Options};
 
@@ -6,14 +6,14 @@ use crate::workload::{Checkpoints, Found, Mode, inspect, open};
 
 const COMMITS: u32 = 12;
 
-/// How the outcomes of many power losses compare with what was acknowledged.
+/// How the outcomes of many power losses compare with the acknowledged commits.
 #[derive(Debug, Default)]
 struct Tally {
     outcomes: u64,
     in_commit: u64,
-    /// Something acknowledged is missing, but the rest is whole.
+    /// An acknowledged commit is missing, but the rest is whole.
     lost: Vec<String>,
-    /// The database cannot be read, or holds what no commit has made.
+    /// The database cannot be read, or has contents that no commit has made.
     damaged: Vec<String>,
 }
 
@@ -29,11 +29,11 @@ impl Tally {
         for moment in (1..=mutations).step_by(step) {
             vfs.restore(&empty).unwrap();
             vfs.inject(Fault::power_cut().nth(moment));
-            let told = mode.run(&vfs, 0, COMMITS);
+            let outcome = mode.run(&vfs, 0, COMMITS);
             assert!(!vfs.is_powered(), "moment {moment} comes");
-            tally.in_commit += u64::from(told.error.is_some());
+            tally.in_commit += u64::from(outcome.error.is_some());
             for seed in 0..seeds {
-                tally.add(&vfs.image(), moment * seeds + seed, told.acknowledged, &other);
+                tally.add(&vfs.image(), moment * seeds + seed, outcome.acknowledged, &other);
             }
         }
         tally
@@ -85,21 +85,21 @@ fn acknowledged_commits_survive_with_other_pages_and_sectors() {
     Tally::of(WAL_FULL, &small_sectors, 4, 8).assert_durable();
 }
 
-/// The same losses, on a database that does not sync: the test above could fail.
+/// The same losses, on a database that does not sync: shows that the test above can fail.
 #[test]
 fn without_syncs_commits_are_lost_and_databases_damaged() {
     let tally = Tally::of(Mode::new("WAL", "OFF"), &Options::default(), 4, 8);
     assert!(!tally.lost.is_empty() && !tally.damaged.is_empty(), "{tally:?}");
 }
 
-/// The database asks for every sync, and the disk says that it has done them.
+/// The database asks for every sync, and the disk reports success without syncing.
 #[test]
 fn on_a_disk_that_lies_about_syncs_commits_are_lost() {
     let vfs = FaultyVfs::register(Options::default());
     drop(WAL_FULL.open(&vfs).unwrap());
     vfs.inject(Fault::lying_sync().for_good());
-    let told = WAL_FULL.run(&vfs, 0, COMMITS);
-    assert_eq!((told.acknowledged, told.error.is_none()), (COMMITS, true));
+    let outcome = WAL_FULL.run(&vfs, 0, COMMITS);
+    assert_eq!((outcome.acknowledged, outcome.error.is_none()), (COMMITS, true));
     let image = vfs.image();
     let other = FaultyVfs::register(Options::default());
     let is_lost = |seed| {
@@ -121,30 +121,32 @@ fn rollback_journals_come_back_unless_their_deletion_is_synced() {
     Tally::of(Mode::new("DELETE", "FULL"), &Options::default(), 4, 8).assert_whole_but_not_durable();
 }
 
-/// Here the power also fails during recovery from the last time.
+/// Here the power also fails during recovery from the previous loss.
 #[test]
 fn a_database_survives_one_power_loss_after_the_other() {
     let vfs = FaultyVfs::register(Options::default());
     let mut commits = 0;
     for life in 0..150 {
         vfs.inject(Fault::power_cut().nth(1 + life * 7919 % 60));
-        let told = WAL_FULL.run(&vfs, commits, commits + 10);
+        let outcome = WAL_FULL.run(&vfs, commits, commits + 10);
         let loss = vfs.power_loss(life).unwrap();
         match inspect(&vfs) {
-            Found::Commits(number) if (told.acknowledged..=told.acknowledged + 1).contains(&number) => commits = number,
-            found => panic!("life {life}: {found:?} after {told:?}, {loss}"),
+            Found::Commits(number) if (outcome.acknowledged..=outcome.acknowledged + 1).contains(&number) => {
+                commits = number
+            }
+            found => panic!("life {life}: {found:?} after {outcome:?}, {loss}"),
         }
     }
     assert!(commits > 50, "only {commits} commits");
 }
 
 /// After a commit SQLite fills up the last sector of a WAL, so that no later write can damage it. But the filling is not synced:
-/// when a power loss takes it, the first write after the recovery is in the sector of the last commit, and the next loss can
-/// take that. So what has to survive several losses needs a device that leaves the rest of a sector alone.
+/// when a power loss takes it, the first write after the recovery is in the sector of the last commit, and the next loss can damage
+/// that commit. So surviving several losses requires a device that leaves the rest of a sector alone.
 #[test]
 fn two_power_losses_can_take_a_commit_unless_overwriting_is_safe() {
     let lost = |powersafe_overwrite| {
-        let mode = Mode { page_bytes: 8192, checkpoints: Checkpoints::Told, ..WAL_FULL };
+        let mode = Mode { page_bytes: 8192, checkpoints: Checkpoints::Explicit, ..WAL_FULL };
         let vfs = FaultyVfs::register(Options { powersafe_overwrite, ..Options::default() });
         assert_eq!(mode.run(&vfs, 0, 2).acknowledged, 2);
         let first = vfs.image();
@@ -177,7 +179,7 @@ fn the_same_run_has_the_same_operations_and_losses() {
 }
 
 #[test]
-fn a_killed_process_loses_nothing_whatever_it_syncs() {
+fn killed_process_loses_nothing_without_syncs() {
     let mode = Mode::new("WAL", "OFF");
     let vfs = FaultyVfs::register(Options::default());
     let connection = mode.open(&vfs).unwrap();
@@ -191,7 +193,7 @@ fn a_killed_process_loses_nothing_whatever_it_syncs() {
 }
 
 #[test]
-fn nothing_works_between_the_cut_and_the_next_life() {
+fn operations_fail_between_power_cut_and_restart() {
     let vfs = FaultyVfs::register(Options::default());
     let mut connection = WAL_FULL.open(&vfs).unwrap();
     crate::workload::commit(&mut connection, 1).unwrap();

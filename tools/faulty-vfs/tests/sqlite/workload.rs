@@ -1,4 +1,4 @@
-//! Commits whose outcome is known by their number alone.
+//! Commits whose effect is known by their number alone.
 
 use std::collections::BTreeMap;
 
@@ -15,28 +15,28 @@ pub(crate) struct Mode {
     pub(crate) checkpoints: Checkpoints,
 }
 
-/// When a WAL goes into the database.
+/// When the WAL is moved into the database.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Checkpoints {
-    /// When SQLite likes to, and at closing; it tells nobody when one fails.
+    /// When SQLite decides, and at closing; SQLite does not report failures.
     Automatic,
-    /// When the program asks for it, which then stops if one fails.
-    Told,
+    /// When the program asks for it; the program stops if it fails.
+    Explicit,
 }
 
-/// What the program was told.
+/// The results that the program got.
 #[derive(Debug)]
-pub(crate) struct Told {
-    /// The number of the last commit that was acknowledged. Commits have numbers from 1.
+pub(crate) struct Outcome {
+    /// The number of the last acknowledged commit. Commits have numbers from 1.
     pub(crate) acknowledged: u32,
-    /// Why there are no more; nobody knows then whether the next commit happened.
+    /// Why there are no more; the next commit may have happened or not.
     pub(crate) error: Option<rusqlite::Error>,
 }
 
-/// What is found in a database.
+/// The contents of a database.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// Exactly what the commits up to this one have made.
+    /// Exactly the effect of the commits up to this one.
     Commits(u32),
     Damage(String),
 }
@@ -53,9 +53,9 @@ impl Mode {
     pub(crate) fn open(&self, vfs: &FaultyVfs) -> rusqlite::Result<Connection> {
         let connection = open(vfs)?;
         let Self { journal, synchronous, page_bytes, checkpoints } = self;
-        let is_told = *checkpoints == Checkpoints::Told;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_told)?;
-        let autocheckpoint_pages = if is_told { 0 } else { 12 };
+        let are_explicit = *checkpoints == Checkpoints::Explicit;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, are_explicit)?;
+        let autocheckpoint_pages = if are_explicit { 0 } else { 12 };
         connection.execute_batch(&format!(
             "PRAGMA page_size={page_bytes};
              PRAGMA journal_mode={journal};
@@ -66,8 +66,8 @@ impl Mode {
     }
 
     /// Makes the commits after the one with the number `done`, until `last` or an error. Every fifth begins with a new connection.
-    pub(crate) fn run(&self, vfs: &FaultyVfs, done: u32, last: u32) -> Told {
-        let mut told = Told { acknowledged: done, error: None };
+    pub(crate) fn run(&self, vfs: &FaultyVfs, done: u32, last: u32) -> Outcome {
+        let mut outcome = Outcome { acknowledged: done, error: None };
         let mut all = || {
             let mut connection = self.open(vfs)?;
             for number in done + 1..=last {
@@ -76,15 +76,15 @@ impl Mode {
                     connection = self.open(vfs)?;
                 }
                 commit(&mut connection, number)?;
-                told.acknowledged = number;
-                if self.checkpoints == Checkpoints::Told && number % 3 == 0 {
+                outcome.acknowledged = number;
+                if self.checkpoints == Checkpoints::Explicit && number % 3 == 0 {
                     connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
                 }
             }
             Ok(())
         };
-        told.error = all().err();
-        told
+        outcome.error = all().err();
+        outcome
     }
 }
 
@@ -123,7 +123,7 @@ fn changes(number: u32) -> [(u32, Option<Vec<u8>>); 4] {
     ]
 }
 
-/// Looks at all of the database.
+/// Reads the whole database.
 pub(crate) fn inspect(vfs: &FaultyVfs) -> Found {
     let look = || {
         let connection = open(vfs)?;
