@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::{CommitSeq, StoreError};
+use super::commit::CommitSeq;
+use super::error::StoreError;
 
 /// How far the writing of one store has come.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::opening::explain;
+use super::explain::explain;
 use super::place::{PathError, database_path};
 use super::schema;
 

@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 
 use super::opening::{FileOptions, open_checkpointer};
 use super::version::Abilities;
-use crate::store::{CommitHook, CommitStep};
+use crate::store::commit_hook::{CommitHook, CommitStep};
 
 /// From this many pages on that only the log has, they are moved: 16 MiB.
 const PAGES_IN_BACKGROUND: i32 = 2048;

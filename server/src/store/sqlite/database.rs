@@ -6,10 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
+use super::explain::is_busy;
 use super::lock::{Lock, Written};
 use super::{opening, rows};
 use crate::model::{HistoryBatch, NamespaceKey, RunKey, VisibilityRow};
-use crate::store::{CommitHook, CommitStep, NamespaceRow, Wake, Write};
+use crate::store::commit::{Wake, Write};
+use crate::store::commit_hook::{CommitHook, CommitStep};
+use crate::store::stored::NamespaceRow;
 
 /// How many runs are dropped between two looks at the size, or in one step of retention.
 pub(super) const DROPS_PER_STEP: usize = 64;
@@ -67,7 +70,7 @@ impl Database {
         Self { connection, group: Vec::new(), kind: Kind::File { lock, written, warned: false }, hook }
     }
 
-    /// Begins a transaction that writes. [`opening::is_busy`] tells when another program has the lock: then nothing has
+    /// Begins a transaction that writes. [`is_busy`] tells when another program has the lock: then nothing has
     /// happened, and it can be tried again.
     pub(super) fn begin(&self) -> rusqlite::Result<()> {
         self.hook.reached(CommitStep::Begin);
@@ -116,7 +119,7 @@ impl Database {
         }
         match delete_runs(&self.connection, found, &mut self.kind) {
             Ok(()) => Ok(is_all),
-            Err(error) if opening::is_busy(&error) => Ok(false),
+            Err(error) if is_busy(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }

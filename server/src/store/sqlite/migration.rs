@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::opening::{OpenError, explain};
+use super::explain::explain;
+use super::open_error::OpenError;
 
 /// One step: statements that bring a file from one format to the next.
 pub(super) type Migration = &'static str;

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::rows;
 use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
-use crate::store::{DormantRun, NamespaceRow, ReadLimit, StoredRun};
+use crate::store::stored::{DormantRun, NamespaceRow, ReadLimit, StoredRun};
 use crate::visibility::{Filter, PageKey, sql};
 
 pub(super) fn open_runs(connection: &Connection) -> rusqlite::Result<Vec<DormantRun>> {

@@ -7,7 +7,8 @@ use rusqlite::types::Type;
 use rusqlite::{Row, Statement, params};
 
 use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
-use crate::store::{DormantRun, NamespaceRow, StoredRun, Wake};
+use crate::store::commit::Wake;
+use crate::store::stored::{DormantRun, NamespaceRow, StoredRun};
 use crate::visibility::PageKey;
 
 /// `run.close_time` while a run is open.

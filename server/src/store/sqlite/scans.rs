@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// Scans at the same time: the rest of the machine is for the writer and for calls.
 const THREADS_MAX: usize = 2;

@@ -9,17 +9,21 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::explain::{explain, is_busy};
 use super::lock::{Holder, last_holder};
-use super::opening::{self, BUSY_WAIT, FileOptions, OpenError};
+use super::open_error::{OpenError, sqlite_error};
+use super::opening::{self, BUSY_WAIT, FileOptions};
 use super::place::database_path;
 use super::readers::Readers;
 use super::scans::{Scan, Scans, Ticket};
 use super::{migration, reads, rows, schema, version};
 use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
-use crate::store::durable::Progress;
-use crate::store::{
-    CommitHook, CommitSeq, DormantRun, Durable, NamespaceRow, ReadLimit, Store, StoreError, StoredRun, Write,
-};
+use crate::store::commit::{CommitSeq, Write};
+use crate::store::commit_hook::CommitHook;
+use crate::store::durable::{Durable, Progress};
+use crate::store::error::StoreError;
+use crate::store::interface::Store;
+use crate::store::stored::{DormantRun, NamespaceRow, ReadLimit, StoredRun};
 use crate::visibility::{Filter, PageKey};
 
 /// The runs and namespaces of a file, as they are at each read.
@@ -68,7 +72,7 @@ impl FileView {
         };
         let readers = Readers::new(options);
         let viewed = readers.read(|connection| check(connection, &path));
-        let viewed = viewed.map_err(|error| opening::sqlite_error(&path, &error))??;
+        let viewed = viewed.map_err(|error| sqlite_error(&path, &error))??;
         let advice = advice(&path, last_holder(&path).as_ref()).into();
         let view = Self { readers: Arc::new(readers), scans: Scans::default(), progress: Arc::default(), path, advice };
         Ok((view, viewed))
@@ -141,8 +145,8 @@ fn advice(path: &Path, holder: Option<&Holder>) -> String {
 }
 
 fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
-    let reason = opening::explain(path, error).into();
-    if opening::is_busy(error) { StoreError::Locked { reason } } else { StoreError::Failed { reason } }
+    let reason = explain(path, error).into();
+    if is_busy(error) { StoreError::Locked { reason } } else { StoreError::Failed { reason } }
 }
 
 impl Store for FileView {

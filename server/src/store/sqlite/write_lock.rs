@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::database::Database;
-use super::opening;
+use super::explain::is_busy;
 use crate::unheard::print_unless_heard;
 
 /// How often a wait is warned of.
@@ -24,7 +24,7 @@ pub(super) fn begin(database: &Database, path: Option<&Path>, may_wait: impl Fn(
     loop {
         match database.begin() {
             Ok(()) => break,
-            Err(error) if opening::is_busy(&error) && may_wait() => {
+            Err(error) if is_busy(&error) && may_wait() => {
                 if warned.is_none_or(|at| at.elapsed() >= WARN_EACH) {
                     warned = Some(Instant::now());
                     warn(path.unwrap_or(Path::new("the database")), since.elapsed());

@@ -1,0 +1,35 @@
+//! What is written, and its place among all that is written.
+
+use bytes::Bytes;
+
+use crate::model::{HistoryBatch, RunKey, VisibilityRow};
+
+/// The place of one commit in the order of all commits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CommitSeq(pub(crate) u64);
+
+/// Everything one transition of one run writes.
+#[derive(Clone, Debug)]
+pub(crate) struct Write {
+    pub(crate) run: RunKey,
+    /// A transition with several batches is several writes of one commit.
+    pub(crate) history: Option<HistoryBatch>,
+    /// The whole row, when something visible changed. The first write of a run carries it.
+    pub(crate) visibility: Option<Box<VisibilityRow>>,
+    /// State that history does not tell, in the engine's own encoding. It replaces the one before and stays when the
+    /// run closes (what a closed run needs, request ids say, goes here too); empty bytes remove it.
+    pub(crate) overlay: Option<Bytes>,
+    /// When the run has to be in memory again after a restart, if that changed. A new run has to be at once.
+    pub(crate) wake: Option<Wake>,
+}
+
+/// When an open run has to be in memory, unless somebody asks for it before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// Something is to be done about it.
+    AtOnce,
+    /// At this moment, in nanoseconds since 1970.
+    At(i64),
+    /// It waits for requests alone.
+    WhenAsked,
+}

@@ -1,0 +1,102 @@
+//! The writer thread: takes what waits in the queue, and writes it as one group.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::database::{self, Database};
+use super::explain::sync_error;
+use super::shared::{LINGERING_BYTES_MAX, PAGES_PER_WRITE, Queue, Shared};
+use crate::store::error::StoreError;
+
+/// Nobody waits for the writer of a store in memory, so it lets a group gather: fewer wakes, and a run that starts and
+/// closes within the group costs one visibility row.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// What nobody waits for is left in the queue of a file: mostly something comes that takes it along. Longer than this it
+/// does not stay, nor when there is that much of it.
+const LINGER: Duration = Duration::from_millis(200);
+
+/// Starts the writer of a store. It ends when the queue is closed and, on a file, empty.
+///
+/// # Errors
+///
+/// The system has no thread for it.
+pub(super) fn start(shared: &Arc<Shared>) -> io::Result<JoinHandle<()>> {
+    let shared = Arc::clone(shared);
+    thread::Builder::new().name("everloop-writer".into()).spawn(move || {
+        let write = || match shared.file {
+            Some(_) => shared.write_to_file(),
+            None => shared.write_in_memory(),
+        };
+        // Poisoned means that a write panicked: nobody knows what of it is there.
+        if catch_unwind(AssertUnwindSafe(write)).is_err() {
+            shared.progress.fail("a write panicked");
+        }
+    })
+}
+
+impl Shared {
+    fn write_in_memory(&self) {
+        loop {
+            let mut queue = self.lock_queue();
+            while queue.items.is_empty() && !queue.closed {
+                queue.writer_rests = true;
+                queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            queue.writer_rests = false;
+            let gathered = self.wake.wait_timeout_while(queue, GATHER, |queue| !queue.closed);
+            // What a store in memory has not written when it closes, nobody can read any more.
+            if gathered.unwrap_or_else(PoisonError::into_inner).0.closed {
+                return;
+            }
+            if let Err(error) = self.caught_up() {
+                tracing::error!(%error, "nothing more is acknowledged");
+                return;
+            }
+        }
+    }
+
+    /// Writes group after group, as fast as the disk takes them; the last one when the store is closed.
+    fn write_to_file(&self) {
+        loop {
+            let mut queue = self.lock_queue();
+            queue.writer_rests = true;
+            let rests = |queue: &mut Queue| {
+                let is_much = self.queued_bytes.load(Ordering::Relaxed) > LINGERING_BYTES_MAX;
+                !(is_much || queue.closed) && queue.to_forget.is_empty() && self.progress.is_durable(queue.wanted)
+            };
+            let mut queue =
+                self.wake.wait_timeout_while(queue, LINGER, rests).unwrap_or_else(PoisonError::into_inner).0;
+            queue.writer_rests = false;
+            let is_last = queue.closed && queue.items.is_empty();
+            drop(queue);
+            if is_last {
+                return;
+            }
+            if let Err(error) = self.caught_up().and_then(|mut database| self.keep_house(&mut database)) {
+                tracing::error!(%error, "nothing more is acknowledged until the file is opened again");
+                return;
+            }
+        }
+    }
+
+    /// What the writer does between groups.
+    fn keep_house(&self, database: &mut Database) -> Result<(), StoreError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let due = self.lock_queue().to_forget.pop();
+        if let Some((namespace, before_ns)) = due {
+            file.pages_written.fetch_add(database::DROPS_PER_STEP * PAGES_PER_WRITE, Ordering::Relaxed);
+            if !database.forget_closed(namespace, before_ns).map_err(|error| self.fail(&error))? {
+                self.lock_queue().to_forget.push((namespace, before_ns));
+            }
+        }
+        let written = i32::try_from(file.pages_written.swap(0, Ordering::Relaxed)).unwrap_or(i32::MAX);
+        let pages = file.checkpoints.after_commit(&database.connection, written).map_err(|error| self.fail(&error))?;
+        let mut room = file.room.lock().unwrap_or_else(PoisonError::into_inner);
+        room.keep(pages).map_err(|error| self.fail(&sync_error(&error)))
+    }
+}
