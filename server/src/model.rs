@@ -1,29 +1,29 @@
-//! The data that the engine, the store and the lists share: keys, the status of a run, the rows of lists, batches of events.
+//! Data that the engine, the store and visibility share: keys, the status of a run, visibility rows, batches of events.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// The small integer key of one run: never reused, and larger for runs made later.
+/// The integer key of one run: never reused, and larger for later runs.
 ///
-/// So the current run of a workflow id is the one with the largest key.
+/// The current run of a workflow id is therefore the one with the largest key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RunKey(pub(crate) i64);
 
-/// The small integer key of one namespace.
+/// The integer key of one namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NamespaceKey(pub(crate) i64);
 
-/// Events written together, encoded once.
+/// Events written together, in encoded form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HistoryBatch {
     pub(crate) first_event_id: i64,
-    /// One past the last event of the batch.
+    /// The number after that of the last event.
     pub(crate) next_event_id: i64,
-    /// Which transition of the run wrote it, from 1.
+    /// The number of the transition that wrote the batch, from 1.
     pub(crate) transition: i64,
-    /// The wire form of the `events` entries of a `History` message, one after the other (tag, length, event): batches
-    /// put end to end are an encoded `History`.
+    /// The encoded `events` fields of a `History` message, one after the other (tag, length, event): concatenated
+    /// batches are an encoded `History`.
     pub(crate) events: Bytes,
 }
 
@@ -54,7 +54,7 @@ impl RunStatus {
         Self::Paused,
     ];
 
-    /// The number on the wire.
+    /// The number in the protocol.
     pub(crate) fn number(self) -> i32 {
         self as i32
     }
@@ -63,12 +63,12 @@ impl RunStatus {
         Self::ALL.into_iter().find(|status| status.number() == number)
     }
 
-    /// The status of a short name, `TimedOut`, or of the protocol's, `WORKFLOW_EXECUTION_STATUS_TIMED_OUT`.
+    /// Parses a short name, `TimedOut`, or a name of the protocol, `WORKFLOW_EXECUTION_STATUS_TIMED_OUT`.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| name == status.name() || name == status.protocol_name())
     }
 
-    /// The name of the protocol's enum.
+    /// The name in the protocol's enum.
     pub(crate) fn protocol_name(self) -> &'static str {
         match self {
             Self::Running => "WORKFLOW_EXECUTION_STATUS_RUNNING",
@@ -82,7 +82,7 @@ impl RunStatus {
         }
     }
 
-    /// The name in filters and groups.
+    /// The name in filters and groups, `TimedOut`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Running => "Running",
@@ -97,22 +97,22 @@ impl RunStatus {
     }
 }
 
-/// What lists and descriptions tell about a run. Times are nanoseconds since the Unix epoch.
+/// The data of a run in lists and descriptions. Times are nanoseconds since the Unix epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct VisibilityRow {
     pub(crate) namespace: NamespaceKey,
     pub(crate) workflow_id: Arc<str>,
     pub(crate) run_id: Arc<str>,
-    /// The request that started the run, by which its repetitions are known. Lists do not show it.
+    /// The id of the start request, used to recognize retries. Lists do not contain it.
     pub(crate) create_request_id: Arc<str>,
     pub(crate) workflow_type: Arc<str>,
     pub(crate) task_queue: Arc<str>,
     pub(crate) status: RunStatus,
     pub(crate) start_time_ns: i64,
-    /// When the first workflow task was due: the start, and the start delay after it.
+    /// When the first workflow task was due: the start time plus the start delay.
     pub(crate) execution_time_ns: i64,
     pub(crate) close_time_ns: Option<i64>,
-    /// How many events there are; like the next two, lists show it for closed runs only.
+    /// The number of events; like the next two fields, lists contain it for closed runs only.
     pub(crate) history_length: i64,
     pub(crate) history_size_bytes: i64,
     pub(crate) state_transition_count: i64,

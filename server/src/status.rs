@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 
 use crate::store::StoreError;
 
-/// A status whose first detail, the only one that clients look at, is the given message.
+/// Creates a status whose first detail, the only one that clients read, is `detail`.
 pub(crate) fn with_detail<D: Name>(code: Code, message: impl Into<String>, detail: &D) -> Status {
     let message = message.into();
     let detail = Any { type_url: D::type_url(), value: detail.encode_to_vec() };
@@ -17,7 +17,7 @@ pub(crate) fn with_detail<D: Name>(code: Code, message: impl Into<String>, detai
     Status::with_details(code, message, status.encode_to_vec().into())
 }
 
-/// Google's standard detail, as far as we fill it in.
+/// The `google.rpc.ErrorInfo` message, with the fields that we set.
 #[derive(Clone, PartialEq, Message)]
 struct ErrorInfo {
     #[prost(string, tag = "1")]
@@ -39,7 +39,7 @@ impl From<StoreError> for Status {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Failed { .. } => {
-                // Clients that know it do not try again: the engine has to be started anew.
+                // Clients that know this reason do not retry: the engine has to be restarted.
                 let detail = ErrorInfo { reason: "STORE_FAILED".to_owned(), domain: "everloop".to_owned() };
                 with_detail(Code::Unavailable, error.to_string(), &detail)
             }

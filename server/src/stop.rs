@@ -1,20 +1,20 @@
-//! The notice that a socket stops. It travels with every call that came in there, and ends the waits of that call.
+//! The stop notice of a socket. Every call carries the notice of its socket, and waiting calls end when it is given.
 
 use tokio::sync::watch;
 use tonic::{Request, Status};
 
-/// Whether, and when, the socket of a call stops. That of a call inside the process never does.
+/// Reports whether and when the socket of a call stops. In-process calls have no socket and never stop.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StopNotice(Option<watch::Receiver<bool>>);
 
 impl StopNotice {
-    /// Given when the value becomes true, and when nobody is left to say so.
+    /// The notice is given when the value becomes true, or when the sender is dropped.
     #[cfg(feature = "listen")]
     pub(crate) fn new(stopping: watch::Receiver<bool>) -> Self {
         Self(Some(stopping))
     }
 
-    /// The notice that came with a request.
+    /// The notice attached to a request.
     pub(crate) fn of<T>(request: &Request<T>) -> Self {
         request.extensions().get::<Self>().cloned().unwrap_or_default()
     }
@@ -23,7 +23,7 @@ impl StopNotice {
         self.0.as_ref().is_some_and(|stopping| *stopping.borrow() || stopping.has_changed().is_err())
     }
 
-    /// Resolves when it is given.
+    /// Resolves when the notice is given.
     pub(crate) async fn given(&self) {
         match self.0.clone() {
             // An error means that the socket is gone.
@@ -33,7 +33,7 @@ impl StopNotice {
     }
 }
 
-/// The answer to a call that waited for something that has not happened. Clients try such a call again.
+/// The status of a call whose wait was ended by the stop. Clients retry such a call.
 pub(crate) fn stopped() -> Status {
     Status::unavailable("the server is stopping")
 }

@@ -1,67 +1,67 @@
-//! What keeps a skipping clock from jumping: work under way, and locks.
+//! Holders and locks, which keep a time-skipping clock from jumping.
 
 use std::collections::BTreeMap;
 
-/// Something that stops jumps while it lasts.
+/// A kind of work that prevents jumps while it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holder {
+pub(crate) enum ClockHolder {
     /// A workflow task or an activity that a worker has.
     Task,
     /// A task on its way from a queue to a worker.
     Match,
-    /// A call that changes a run, from the moment it reads the time.
+    /// A call that changes a run, from its first reading of the time.
     Call,
     /// A query that waits for a worker.
     Query,
     /// An update that waits for a worker.
     Update,
-    /// A sleeper that has been woken and has not gone on yet.
+    /// A sleeper that has been woken and has not continued yet.
     Sleeper,
-    /// Runs of a file that have something to do and are not in memory yet.
+    /// Due runs of a file that are not loaded yet.
     Recovery,
-    /// A deadline whose consequences are being worked out.
+    /// A deadline that is being handled.
     Deadline,
-    /// A condition that is being asked, while everything else waits.
-    Asked,
-    /// A caller that lets time jump by itself, one deadline after the other.
+    /// A waiting caller that is checking its condition.
+    Condition,
+    /// A caller that makes the clock jump itself, one deadline after the other.
     Stepper,
 }
 
-const KINDS: [(Holder, &str); 10] = [
-    (Holder::Task, "tasks at workers"),
-    (Holder::Match, "tasks on their way"),
-    (Holder::Call, "calls under way"),
-    (Holder::Query, "queries waiting for a worker"),
-    (Holder::Update, "updates waiting for a worker"),
-    (Holder::Sleeper, "sleepers waking up"),
-    (Holder::Recovery, "recovery"),
-    (Holder::Deadline, "deadlines happening"),
-    (Holder::Asked, "conditions being asked"),
-    (Holder::Stepper, "callers who skip from deadline to deadline"),
+const KINDS: [(ClockHolder, &str); 10] = [
+    (ClockHolder::Task, "tasks at workers"),
+    (ClockHolder::Match, "tasks on their way to workers"),
+    (ClockHolder::Call, "running calls"),
+    (ClockHolder::Query, "queries waiting for a worker"),
+    (ClockHolder::Update, "updates waiting for a worker"),
+    (ClockHolder::Sleeper, "sleepers waking up"),
+    (ClockHolder::Recovery, "recovery"),
+    (ClockHolder::Deadline, "deadlines happening"),
+    (ClockHolder::Condition, "conditions being checked"),
+    (ClockHolder::Stepper, "callers that skip from deadline to deadline"),
 ];
 
-/// Counts what is under way. It is guarded by the lock of the deadlines: see [`Timers`](super::timers::Timers).
+/// The number of holders of each kind. The lock of the deadlines guards it: see [`Timers`](super::timers::Timers).
 #[derive(Debug, Default)]
 pub(super) struct Holders {
     counts: [i64; KINDS.len()],
 }
 
 impl Holders {
-    pub(super) fn change(&mut self, kind: Holder, by: i64) {
+    pub(super) fn change(&mut self, kind: ClockHolder, by: i64) {
         self.counts[kind as usize] += by;
     }
 
-    /// Whether nothing is under way but steppers.
+    /// Whether there are no holders except steppers.
     pub(super) fn is_settled(&self) -> bool {
-        KINDS.iter().all(|(kind, _)| *kind == Holder::Stepper || self.counts[*kind as usize] == 0)
+        KINDS.iter().all(|(kind, _)| *kind == ClockHolder::Stepper || self.counts[*kind as usize] == 0)
     }
 
-    /// Whether somebody else decides about each jump.
+    /// Whether a stepper decides about each jump.
     pub(super) fn is_stepped(&self) -> bool {
-        self.counts[Holder::Stepper as usize] != 0
+        self.counts[ClockHolder::Stepper as usize] != 0
     }
 
-    /// What is under way, in words.
+    /// Describes the holders.
     pub(super) fn explain(&self) -> String {
         let each: Vec<_> = KINDS
             .iter()
@@ -69,19 +69,19 @@ impl Holders {
             .filter(|(count, _)| *count != 0)
             .map(|(count, name)| format!("{count} {name}"))
             .collect();
-        if each.is_empty() { "nothing under way".to_owned() } else { format!("under way: {}", each.join(", ")) }
+        if each.is_empty() { "nothing in progress".to_owned() } else { format!("in progress: {}", each.join(", ")) }
     }
 }
 
-/// Who has locked a skipping clock, and who wants it to jump nevertheless.
+/// The locks of a time-skipping clock, and the waiting callers that override the first one.
 #[derive(Debug)]
 pub(super) struct Locks {
     takers: BTreeMap<String, i64>,
-    /// While somebody waits for the engine's time to go on, the lock that the clock starts with does not count.
+    /// Callers that wait for the engine's time to advance. While there are any, the initial lock does not count.
     waiting: usize,
 }
 
-/// The lock that a clock starts with.
+/// The lock that every clock starts with.
 const START: &str = "start";
 
 /// An unlock without a lock.
@@ -100,11 +100,11 @@ impl Locks {
         *self.takers.entry(taker.to_owned()).or_default() += 1;
     }
 
-    /// Takes one lock away, whoever took it.
+    /// Removes one lock, of any taker.
     pub(super) fn unlock(&mut self, taker: &str) -> Result<(), UnbalancedUnlock> {
         let label = match self.takers.get(taker) {
             Some(_) => taker.to_owned(),
-            // Locks are counted, not owned: any may be meant.
+            // Locks are counted, not owned: any lock may be meant.
             None => self.takers.keys().next().cloned().ok_or(UnbalancedUnlock)?,
         };
         if let Some(count) = self.takers.get_mut(&label) {
@@ -128,7 +128,7 @@ impl Locks {
         self.takers.keys().any(|taker| taker != START || self.waiting == 0)
     }
 
-    /// Who has locked it, in words.
+    /// Describes the locks.
     pub(super) fn explain(&self) -> String {
         let mut each: Vec<_> = self.takers.iter().map(|(taker, count)| format!("{count} by {taker}")).collect();
         if each.is_empty() {
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_caller_lifts_the_first_lock_and_no_other() {
+    fn a_waiting_caller_overrides_only_the_initial_lock() {
         let mut locks = Locks::default();
         locks.wait();
         locks.wait();

@@ -1,8 +1,8 @@
-//! Time: real, or skipping while nothing happens.
+//! Time: real, or skipped while the engine is idle.
 //!
-//! A skipping clock runs at the pace of the real one and jumps to the next deadline whenever it may: nobody has locked
-//! it, and nothing is under way that could still bring about something earlier ([`Holder`]). Deadlines, holders and locks
-//! have one lock, under which [`timers`] decides about each jump.
+//! A time-skipping clock runs at the pace of the real one and jumps to the next deadline whenever it is not locked and
+//! no holder could still cause an earlier event ([`ClockHolder`]). One lock guards deadlines, holders and locks; under it,
+//! [`timers`] decides about each jump.
 
 mod holders;
 pub(crate) mod timers;
@@ -10,35 +10,35 @@ pub(crate) mod timers;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-pub(crate) use holders::Holder;
+pub(crate) use holders::ClockHolder;
 pub use holders::UnbalancedUnlock;
 
 use crate::engine::time::Time;
 
-/// How an engine's clock runs.
+/// The mode of an engine's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClockMode {
-    /// As the wall clock does.
+    /// Follows the wall clock.
     #[default]
     Real,
-    /// As the wall clock does while locked; otherwise it jumps from deadline to deadline. Starts locked.
+    /// Follows the wall clock while locked; otherwise jumps from deadline to deadline. Starts locked.
     Skipping,
 }
 
-/// The clock of one engine. It never goes back.
+/// The clock of one engine. It never runs backwards.
 #[derive(Debug)]
 pub(crate) struct Clock {
     mode: ClockMode,
-    /// When it was started, by the machine's monotonic clock.
+    /// The start of the clock, by the machine's monotonic clock.
     started: Instant,
-    /// What it showed at `started`, in nanoseconds; more, where it has jumped ahead since. It never falls.
+    /// The time at `started`, in nanoseconds, increased by later steps of the wall clock. It never decreases.
     origin: AtomicI64,
-    /// Skipping clocks: how far they have jumped, in nanoseconds.
+    /// For time-skipping clocks: the sum of all jumps, in nanoseconds.
     skipped: AtomicI64,
 }
 
 impl Clock {
-    /// A clock that shows at least `not_before`: what has happened stays in the past.
+    /// Creates a clock that shows at least `not_before`, so that recorded events stay in the past.
     pub(crate) fn new(mode: ClockMode, not_before: Time) -> Self {
         let origin = wall_time().max(not_before);
         Self { mode, started: Instant::now(), origin: AtomicI64::new(origin.nanos()), skipped: AtomicI64::new(0) }
@@ -47,7 +47,8 @@ impl Clock {
     pub(crate) fn now(&self) -> Time {
         let elapsed = i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX);
         let origin = match self.mode {
-            // Set ahead, or asleep for a while, the wall clock is followed. Set back, it is not: time goes on.
+            // The clock follows a wall clock that was set ahead, or a machine that slept. It does not follow one that
+            // was set back.
             ClockMode::Real => {
                 let by_wall = wall_time().nanos().saturating_sub(elapsed);
                 self.origin.fetch_max(by_wall, Ordering::AcqRel).max(by_wall)
@@ -61,12 +62,12 @@ impl Clock {
         self.mode == ClockMode::Skipping
     }
 
-    /// How far it has jumped altogether.
+    /// The sum of all jumps.
     pub(crate) fn skipped(&self) -> std::time::Duration {
         std::time::Duration::from_nanos(u64::try_from(self.skipped.load(Ordering::Acquire)).unwrap_or(0))
     }
 
-    /// Jumps to a later moment. The lock of the deadlines is held.
+    /// Jumps to a later time. The caller holds the lock of the deadlines.
     fn advance_to(&self, moment: Time) {
         let ahead = moment.nanos().saturating_sub(self.now().nanos());
         if ahead > 0 {
@@ -88,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_goes_on_from_what_has_happened() {
+    fn a_new_clock_continues_after_the_last_recorded_time() {
         let ahead = wall_time() + Duration::from_secs(3600);
         for mode in [ClockMode::Real, ClockMode::Skipping] {
             let clock = Clock::new(mode, ahead);
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_is_seen_by_everyone_and_never_goes_back() {
+    fn jumps_are_visible_to_all_threads_and_never_go_back() {
         let clock = Clock::new(ClockMode::Skipping, Time::default());
         let before = clock.now();
         clock.advance_to(before + Duration::from_secs(3600));

@@ -1,9 +1,10 @@
-//! The thread that lets deadlines happen, and the one ordered set of them.
+//! The engine's set of deadlines, and the thread that fires them.
 //!
-//! It is the engine's own thread: a blocked or dropped runtime of the user cannot stop it.
+//! The thread belongs to the engine: a blocked or dropped runtime of the user cannot stop it.
 //!
-//! Deadlines, what is under way and locks change under one lock, and a skipping clock jumps under it. Work that ends and
-//! the deadline that it leads to are one step ([`Timers::settle`]): between them, the clock would jump too far.
+//! One lock guards deadlines, holders and locks of the clock, and a time-skipping clock jumps under it. Ending some
+//! work and setting the deadline that follows from it is one step ([`Timers::settle`]): between two steps the clock
+//! could jump too far.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,35 +14,35 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::holders::{Holders, Locks, UnbalancedUnlock};
-use super::{Clock, Holder};
+use super::{Clock, ClockHolder};
 use crate::engine::time::Time;
 
-/// The wall clock may be set, or the machine sleep: the thread looks up at least this often.
+/// The wall clock may be set, or the machine may sleep, so the thread checks the time at least this often.
 const LONGEST_NAP: Duration = Duration::from_secs(1);
 
-/// Something with a deadline.
+/// The handler of a deadline.
 pub(crate) trait Due: Send + Sync {
-    /// Its moment has come.
+    /// Handles the deadline.
     fn fire(self: Arc<Self>, now: Time);
 }
 
-/// Whether tasks wait that hold the clock for a moment of real time.
+/// Tasks in queues that hold the clock for a short real time.
 pub(crate) trait Backlog: Send + Sync {
-    /// How much longer they hold it; `None` when nothing does.
+    /// How much longer they hold the clock; `None` if they do not.
     fn holds_for(&self) -> Option<Duration>;
 
-    /// The same in words.
+    /// Describes the tasks that hold the clock.
     fn explain(&self) -> String;
 }
 
-/// A deadline in the set; its number makes deadlines of the same moment happen in the order they were set.
+/// The key of a deadline in the set; the number orders deadlines of the same time by when they were set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ticket {
+pub(crate) struct DeadlineKey {
     at: Time,
     number: u64,
 }
 
-impl Ticket {
+impl DeadlineKey {
     pub(crate) fn at(self) -> Time {
         self.at
     }
@@ -54,25 +55,25 @@ enum Entry {
 
 #[derive(Default)]
 struct Set {
-    entries: BTreeMap<Ticket, Entry>,
+    entries: BTreeMap<DeadlineKey, Entry>,
     holders: Holders,
     locks: Locks,
-    /// Who wants to know when nothing is under way any more.
+    /// Callers that wait until there are no holders.
     settled: Vec<oneshot::Sender<Hold>>,
-    /// Counts what may let the clock jump, or change where to: whoever decided about a jump without the lock looks again.
+    /// Counts changes that may affect jumps: a jump that was decided without the lock is decided again after a change.
     changes: u64,
-    /// When the thread's nap ends by itself.
+    /// The time until which the thread sleeps.
     naps_until: Option<Time>,
     stopped: bool,
 }
 
-/// The deadlines of one engine, and what keeps its clock from jumping to the next of them.
+/// The deadlines of one engine, and the holders that keep its clock from jumping to the next deadline.
 pub(crate) struct Timers {
     clock: Arc<Clock>,
     set: Mutex<Set>,
     changed: Condvar,
     next_number: AtomicU64,
-    /// For tests: called after each change, without the lock, as if other threads came in there.
+    /// For tests: called after each change, without the lock, to simulate other threads.
     #[cfg(test)]
     after_change: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
 }
@@ -83,14 +84,14 @@ impl std::fmt::Debug for Timers {
     }
 }
 
-/// What a wish to jump came to.
+/// The result of a requested jump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Jumped {
-    /// The clock shows the next deadline.
+    /// The clock has jumped to the next deadline.
     Yes,
-    /// Something is under way, or the clock is locked.
+    /// The clock is held or locked.
     Held,
-    /// There is no deadline to jump to.
+    /// There is no deadline.
     NoDeadline,
 }
 
@@ -107,27 +108,27 @@ impl Timers {
     }
 
     /// Sets a deadline.
-    pub(crate) fn arm(&self, at: Time, due: Arc<dyn Due>) -> Ticket {
+    pub(crate) fn arm(&self, at: Time, due: Arc<dyn Due>) -> DeadlineKey {
         self.insert(at, Entry::Due(due))
     }
 
-    pub(crate) fn disarm(&self, ticket: Ticket) {
+    pub(crate) fn disarm(&self, ticket: DeadlineKey) {
         self.set().entries.remove(&ticket);
         self.after_change();
     }
 
-    /// Replaces a deadline, and counts what has begun and ended, in one step.
+    /// Replaces a deadline and changes the counts of holders, in one step.
     ///
-    /// Work that ends often leads to a deadline, as a failed attempt does to the next one. Were it not counted any more
+    /// The end of some work often leads to a deadline, as a failed attempt leads to the next one. If the count fell
     /// before that deadline is set, the clock would jump to a later one.
     pub(crate) fn settle(
         &self,
-        armed: Option<Ticket>,
+        armed: Option<DeadlineKey>,
         next: Option<Time>,
         due: impl FnOnce() -> Arc<dyn Due>,
-        counts: [(Holder, i64); 2],
-    ) -> Option<Ticket> {
-        let moves = armed.map(Ticket::at) != next;
+        counts: [(ClockHolder, i64); 2],
+    ) -> Option<DeadlineKey> {
+        let moves = armed.map(DeadlineKey::at) != next;
         if !moves && !self.clock.is_skipping() {
             return armed;
         }
@@ -150,15 +151,15 @@ impl Timers {
         ticket
     }
 
-    /// Resolves when the clock has reached that moment; never, when the engine stops before. What it gives stops further
-    /// jumps, so that the sleeper wakes at its moment and not at a later one.
+    /// Resolves when the clock reaches `at`; never if the engine stops before. The returned hold prevents further
+    /// jumps, so that the sleeper continues at `at` and not later.
     pub(crate) fn sleep_until(&self, at: Time) -> oneshot::Receiver<Hold> {
         let (sender, receiver) = oneshot::channel();
         self.insert(at, Entry::Sleeper(sender));
         receiver
     }
 
-    fn insert(&self, at: Time, entry: Entry) -> Ticket {
+    fn insert(&self, at: Time, entry: Entry) -> DeadlineKey {
         let mut set = self.set();
         let ticket = self.insert_into(&mut set, at, entry);
         drop(set);
@@ -166,8 +167,8 @@ impl Timers {
         ticket
     }
 
-    fn insert_into(&self, set: &mut Set, at: Time, entry: Entry) -> Ticket {
-        let ticket = Ticket { at, number: self.next_number.fetch_add(1, Ordering::Relaxed) };
+    fn insert_into(&self, set: &mut Set, at: Time, entry: Entry) -> DeadlineKey {
+        let ticket = DeadlineKey { at, number: self.next_number.fetch_add(1, Ordering::Relaxed) };
         let is_first = set.entries.first_key_value().is_none_or(|(first, _)| ticket < *first);
         set.entries.insert(ticket, entry);
         if is_first {
@@ -180,8 +181,8 @@ impl Timers {
         ticket
     }
 
-    /// Counts one thing more under way until the returned value is dropped.
-    pub(crate) fn hold(self: &Arc<Self>, kind: Holder) -> Hold {
+    /// Adds a holder until the returned value is dropped.
+    pub(crate) fn hold(self: &Arc<Self>, kind: ClockHolder) -> Hold {
         let timers = self.clock.is_skipping().then(|| Arc::clone(self));
         if timers.is_some() {
             self.set().holders.change(kind, 1);
@@ -189,7 +190,7 @@ impl Timers {
         Hold { timers, kind }
     }
 
-    fn release(&self, kind: Holder) {
+    fn release(&self, kind: ClockHolder) {
         let mut set = self.set();
         set.holders.change(kind, -1);
         self.look_again(&mut set);
@@ -197,12 +198,12 @@ impl Timers {
         self.after_change();
     }
 
-    /// Stops jumps until the matching [`Timers::unlock`]. When it returns, none is under way.
+    /// Prevents jumps until the matching [`Timers::unlock`]. No jump is in progress after it returns.
     pub(crate) fn lock(&self, taker: &str) {
         self.set().locks.lock(taker);
     }
 
-    /// Takes one lock away, whoever took it.
+    /// Removes one lock, of any taker.
     pub(crate) fn unlock(&self, taker: &str) -> Result<(), UnbalancedUnlock> {
         let mut set = self.set();
         set.locks.unlock(taker)?;
@@ -210,17 +211,17 @@ impl Timers {
         Ok(())
     }
 
-    /// Lets time jump for a caller that waits, until [`Waiting::end`].
-    pub(crate) fn wait(self: &Arc<Self>) -> Arc<Waiting> {
+    /// Allows jumps for a waiting caller, until [`JumpPermit::end`].
+    pub(crate) fn wait(self: &Arc<Self>) -> Arc<JumpPermit> {
         let mut set = self.set();
         set.locks.wait();
         self.look_again(&mut set);
         drop(set);
-        Arc::new(Waiting { timers: Arc::clone(self), is_over: AtomicBool::new(false) })
+        Arc::new(JumpPermit { timers: Arc::clone(self), is_over: AtomicBool::new(false) })
     }
 
-    /// Resolves when nothing is under way, locked or not. While what it gives is kept, nothing jumps. Never, on a real
-    /// clock, and when the engine stops before.
+    /// Resolves when there are no holders, whether the clock is locked or not. The returned hold prevents jumps. Never
+    /// resolves on a real clock, or if the engine stops before.
     pub(crate) fn settled(&self) -> oneshot::Receiver<Hold> {
         let (sender, receiver) = oneshot::channel();
         let mut set = self.set();
@@ -229,10 +230,10 @@ impl Timers {
         receiver
     }
 
-    /// Jumps to the next deadline, if nothing is under way; the thread then lets it happen.
+    /// Jumps to the next deadline if there are no holders; the thread then fires the deadline.
     pub(crate) fn jump_if_settled(&self, backlog: &dyn Backlog) -> Jumped {
         let seen = self.set().changes;
-        // Asked without the lock: the answer needs locks of others.
+        // The backlog is read without the lock, because it takes other locks.
         let waits = backlog.holds_for().is_some();
         let mut set = self.set();
         if waits || set.changes != seen || set.locks.is_locked() || !set.holders.is_settled() {
@@ -249,7 +250,7 @@ impl Timers {
         }
     }
 
-    /// Something happened that may let a skipping clock jump, or keep it from jumping as far as it was about to.
+    /// Wakes the thread after a change that may allow a jump or bring the next deadline nearer.
     fn look_again(&self, set: &mut Set) {
         if self.clock.is_skipping() {
             set.changes += 1;
@@ -266,21 +267,21 @@ impl Timers {
         self.changed.notify_one();
     }
 
-    /// Lets deadlines happen until [`Timers::stop`].
+    /// Fires deadlines until [`Timers::stop`].
     pub(crate) fn run(self: &Arc<Self>, backlog: &dyn Backlog) {
         let mut set = self.set();
         while !set.stopped {
             let now = self.clock.now();
             if let Some(first) = set.entries.first_entry().filter(|first| first.key().at <= now) {
                 let entry = first.remove();
-                set.holders.change(Holder::Deadline, 1);
+                set.holders.change(ClockHolder::Deadline, 1);
                 drop(set);
                 match entry {
                     Entry::Due(due) => due.fire(now),
-                    Entry::Sleeper(sender) => drop(sender.send(self.hold(Holder::Sleeper))),
+                    Entry::Sleeper(sender) => drop(sender.send(self.hold(ClockHolder::Sleeper))),
                 }
                 set = self.set();
-                set.holders.change(Holder::Deadline, -1);
+                set.holders.change(ClockHolder::Deadline, -1);
                 set.changes += 1;
                 continue;
             }
@@ -292,7 +293,7 @@ impl Timers {
             let asks = !set.settled.is_empty();
             if self.clock.is_skipping() && (jumps.is_some() || asks) && set.holders.is_settled() {
                 drop(set);
-                // Asked without the lock: the answer needs locks of others.
+                // The backlog is read without the lock, because it takes other locks.
                 let held = backlog.holds_for();
                 set = self.set();
                 if set.changes != seen {
@@ -303,12 +304,13 @@ impl Timers {
                     (Some(held), _) => nap = nap.min(held.max(Duration::from_millis(1))),
                     (None, _) if asks => {
                         let askers = std::mem::take(&mut set.settled);
-                        // All at once: the first one that goes on must not jump before the others have looked.
-                        set.holders.change(Holder::Asked, askers.len() as i64);
+                        // All callers get holds at once: the first one must not cause a jump before the others have
+                        // checked their conditions.
+                        set.holders.change(ClockHolder::Condition, askers.len() as i64);
                         drop(set);
                         for asker in askers {
-                            // One that has gone meanwhile gives its hold back.
-                            drop(asker.send(Hold { timers: Some(Arc::clone(self)), kind: Holder::Asked }));
+                            // If the caller has gone, this drops its hold.
+                            drop(asker.send(Hold { timers: Some(Arc::clone(self)), kind: ClockHolder::Condition }));
                         }
                         set = self.set();
                         continue;
@@ -328,7 +330,7 @@ impl Timers {
         }
     }
 
-    /// Why time moves, or does not.
+    /// Describes why time advances or does not.
     pub(crate) fn explain(&self, backlog: &dyn Backlog) -> String {
         let waiting = backlog.explain();
         let now = self.clock.now();
@@ -347,13 +349,13 @@ impl Timers {
         self.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For tests: what the clock would jump to.
+    /// For tests: the time of the next deadline.
     #[cfg(test)]
     pub(crate) fn first_deadline(&self) -> Option<Time> {
         self.set().entries.first_key_value().map(|(first, _)| first.at)
     }
 
-    /// For tests: whether nothing is under way.
+    /// For tests: whether there are no holders.
     #[cfg(test)]
     pub(crate) fn is_settled(&self) -> bool {
         self.set().holders.is_settled()
@@ -370,19 +372,19 @@ impl Timers {
         }
     }
 
-    /// For tests: what other threads do after each change.
+    /// For tests: sets the changes that other threads make after each change.
     #[cfg(test)]
     pub(crate) fn interleave(&self, between: Option<Arc<dyn Fn() + Send + Sync>>) {
         *self.after_change.lock().unwrap_or_else(PoisonError::into_inner) = between;
     }
 }
 
-/// One thing under way, until it is dropped.
+/// A holder of the clock, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Hold {
-    /// `None` on a real clock, which nothing holds.
+    /// `None` on a real clock, which never jumps.
     timers: Option<Arc<Timers>>,
-    kind: Holder,
+    kind: ClockHolder,
 }
 
 impl Drop for Hold {
@@ -393,15 +395,15 @@ impl Drop for Hold {
     }
 }
 
-/// A caller for whom time jumps while it waits.
+/// Allows jumps while a caller waits.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct JumpPermit {
     timers: Arc<Timers>,
     is_over: AtomicBool,
 }
 
-impl Waiting {
-    /// What it waited for is there: time does not jump for it any more. When it returns, no such jump is under way.
+impl JumpPermit {
+    /// Ends the permit, when the caller's condition is met. No jump for it is in progress after this returns.
     pub(crate) fn end(&self) {
         if !self.is_over.swap(true, Ordering::AcqRel) {
             self.timers.set().locks.waited();
@@ -410,7 +412,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for JumpPermit {
     fn drop(&mut self) {
         self.end();
     }

@@ -1,4 +1,4 @@
-//! The request that a workflow ends itself.
+//! Requests to cancel a workflow.
 
 use crate::api::common::{Link, Payloads, WorkflowExecution};
 use crate::api::history::WorkflowExecutionCancelRequestedEventAttributes;
@@ -7,7 +7,7 @@ use crate::engine::run::Run;
 use crate::engine::subject::{Applied, Subject};
 use crate::engine::time::Time;
 
-/// A request to cancel or terminate, checked.
+/// A validated request to cancel or terminate.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StopRequest {
     pub(crate) reason: String,
@@ -32,7 +32,7 @@ impl Subject for CancelRules {
 }
 
 impl Run {
-    /// Asks the workflow to end itself. Asking again changes nothing.
+    /// Requests cancellation. A second request changes nothing.
     pub(crate) fn request_cancel(&mut self, request: StopRequest, now: Time) {
         if !self.is_open() || self.state.cancel_requested {
             return;

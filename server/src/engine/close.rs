@@ -1,4 +1,4 @@
-//! The end of a run: by its workflow, by a request, or by time.
+//! The end of a run: by a command, by a request, or by a timeout.
 
 use prost::Message as _;
 
@@ -24,7 +24,7 @@ use crate::engine::time::Time;
 use crate::limits::BLOB_BYTES_MAX;
 use crate::model::RunStatus;
 
-/// The rules of ends.
+/// The rules for ending runs.
 pub(super) struct CloseRules;
 
 impl Subject for CloseRules {
@@ -128,7 +128,7 @@ impl Run {
         Ok(())
     }
 
-    /// Ends the run at once.
+    /// Terminates the run at once.
     pub(crate) fn terminate(&mut self, request: StopRequest, now: Time) -> Result<(), Refusal> {
         if !self.is_open() {
             return Err(Refusal::closed());
@@ -148,7 +148,7 @@ impl Run {
         Ok(())
     }
 
-    /// The run took too long.
+    /// Ends the run because its timeout has expired.
     fn time_out(&mut self, retry_state: RetryState, now: Time) {
         self.force_end_workflow_task(now);
         self.append(
@@ -164,7 +164,7 @@ impl Run {
         self.set_workflow_task(None);
     }
 
-    /// What a closed run gives up; only its history and what callers wait for remains.
+    /// Clears the state that only an open run needs; the history and the outcomes that callers wait for remain.
     pub(super) fn leave_open_state(&mut self) {
         self.touch_overlay();
         self.state.buffered.clear();
@@ -179,7 +179,7 @@ impl Run {
     }
 }
 
-/// What a run is after this event, if the event ends runs.
+/// Returns the status of the run after this event, if the event ends the run.
 fn closing_status(event: &Attributes) -> Option<RunStatus> {
     match event {
         Attributes::WorkflowExecutionCompletedEventAttributes(_) => Some(RunStatus::Completed),

@@ -1,4 +1,4 @@
-//! What the history of a closed run says that its row in the lists does not.
+//! State of a closed run that its history holds and its visibility row does not.
 
 use std::collections::BTreeSet;
 
@@ -7,23 +7,23 @@ use crate::engine::fold::{Fold, Unrecoverable};
 use crate::engine::state::Info;
 use crate::engine::update::state::{UpdateState, Updates};
 
-/// A closed run, from its events.
+/// The state of a closed run, rebuilt from its events.
 #[derive(Debug)]
 pub(crate) struct ClosedState {
     pub(crate) info: Info,
     pub(crate) cancel_requested: bool,
-    /// WorkflowTaskStarted of the last completed workflow task; 0 without one.
+    /// WorkflowTaskStarted of the last completed workflow task; 0 if none completed.
     pub(crate) previous_started_event_id: EventId,
     pub(crate) signal_request_ids: BTreeSet<String>,
     updates: Updates,
 }
 
 impl Fold {
-    /// The run, whose last event has closed it.
+    /// Returns the closed run after its last event.
     ///
     /// # Errors
     ///
-    /// There was no event.
+    /// Fails if no event was applied.
     pub(crate) fn into_closed(self) -> Result<ClosedState, Unrecoverable> {
         let run = self.into_run()?;
         Ok(ClosedState {
@@ -37,7 +37,7 @@ impl Fold {
 }
 
 impl ClosedState {
-    /// How far an update of the run came, if a worker accepted it.
+    /// Returns the state of an update of this run, if a worker accepted it.
     pub(crate) fn update(&self, id: &str) -> Option<UpdateState> {
         self.updates.find(id)
     }

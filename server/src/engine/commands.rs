@@ -1,4 +1,4 @@
-//! Commands of a completion, each turned into its event.
+//! Commands of a completion; each becomes an event.
 
 use std::sync::Arc;
 
@@ -11,23 +11,23 @@ use crate::engine::event::{Attributes, EventId, HistoryEvent, event};
 use crate::engine::run::Run;
 use crate::engine::time::Time;
 
-/// One completion's commands and messages on their way into history.
+/// The commands and messages of one completion while they are applied.
 pub(super) struct Commands {
     pub(super) completed_event_id: EventId,
     pub(super) identity: String,
     pub(super) messages: Vec<Option<Message>>,
     pub(super) now: Time,
-    /// Events wait that the worker has not seen: it must not close the workflow.
+    /// Whether events are buffered that the worker has not seen: the worker must not close the workflow then.
     pub(super) has_buffered_events: bool,
-    /// An activity ended on the spot, so the workflow has something to react to.
+    /// Whether an activity was canceled before it started, so that the workflow needs another task.
     pub(super) canceled_unstarted_activity: bool,
-    /// Activities that the worker would like to start at once.
+    /// Activities that the worker requests to start eagerly.
     pub(super) wanted_eagerly: Vec<EventId>,
-    /// Of the current command.
+    /// The type of the current command.
     pub(super) kind: CommandType,
-    /// Activities that the same worker gets with the answer.
+    /// Activities that are started eagerly and returned in the response to this completion.
     pub(super) started_eagerly: Vec<EventId>,
-    /// Of the current command, for its event.
+    /// Metadata of the current command, for its event.
     user_metadata: Option<UserMetadata>,
     event_group_markers: Vec<EventGroupMarker>,
 }
@@ -59,7 +59,7 @@ impl Commands {
 }
 
 impl Run {
-    /// Applies all commands in order, then the messages no command placed.
+    /// Applies all commands in order, then the messages that no command referenced.
     pub(super) fn apply_commands(
         &mut self,
         list: Vec<Command>,
@@ -81,7 +81,7 @@ impl Run {
             for id in std::mem::take(&mut commands.wanted_eagerly) {
                 if let Some(attempt) = self.state.activities.get(&id).map(|activity| activity.attempt) {
                     let identity = commands.identity.clone();
-                    // It was scheduled a moment ago, so it is to be had.
+                    // The activity was scheduled by this completion, so it can be started.
                     if self.start_activity(id, attempt, fresh_id(), &identity, commands.now).is_ok() {
                         commands.started_eagerly.push(id);
                     }
@@ -92,7 +92,7 @@ impl Run {
     }
 }
 
-/// A command that does not fit the state, in the words that clients know.
+/// Formats the error for a command that does not fit the state, with the text of the Temporal server.
 pub(super) fn wrong_state(action: &str, what: &str) -> String {
     format!("invalid history builder state for action: {action}, {what}")
 }

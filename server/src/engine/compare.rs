@@ -1,4 +1,4 @@
-//! Compares a run with the one that its events make, for tests: after each transition both must be the same.
+//! Compares a run with the run rebuilt from its events, for tests: after each transition they must be equal.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use crate::engine::run::Run;
 use crate::engine::workflow_task::state::TaskKind;
 
 impl Run {
-    /// How the run differs from the one that the store would make of what was written of it. `None` if it does not.
+    /// Compares the run with the one that recovery would build from its written state. Returns `None` if they are
+    /// equal.
     pub(crate) fn difference_to_stored(&self) -> Option<String> {
         let compared = if self.is_open() { self.compare_open() } else { self.compare_closed() };
         match compared {
@@ -47,10 +48,10 @@ impl Run {
         }
     }
 
-    /// Everything about an open run that must not get lost, as text.
+    /// The state of an open run that recovery must restore, as text.
     pub(super) fn lasting_state(&self) -> String {
         let state = &self.state;
-        // Of the current workflow task, what is written. Its worker's own queue may be forgotten.
+        // Of the current workflow task, only the written state. The sticky queue may be lost.
         let task = state.workflow_task.as_ref().filter(|task| task.is_written()).map(|task| {
             let started = task.started.as_ref().map(|it| (it.event_id, it.time, it.request_id.clone()));
             (task.stamp, task.scheduled_event_id, task.scheduled_time, task.timeout, started)
@@ -70,7 +71,7 @@ impl Run {
         )
     }
 
-    /// Everything about a closed run that callers can ask for, as text.
+    /// The state of a closed run that callers can request, as text.
     fn final_state(&self) -> String {
         let state = &self.state;
         format!(
@@ -84,7 +85,7 @@ impl Run {
     }
 }
 
-/// The first line in which two texts differ, with those before it.
+/// The first line in which two texts differ, with the lines before it.
 fn first_difference(here: &str, stored: &str) -> String {
     let same = here.lines().zip(stored.lines()).take_while(|(one, other)| one == other).count();
     let around = |text: &str| text.lines().skip(same.saturating_sub(12)).take(18).collect::<Vec<_>>().join("\n");

@@ -1,20 +1,20 @@
-//! What happens to a run by itself when its time comes.
+//! Deadlines of a run.
 
 use std::sync::Arc;
 
 use crate::engine::activity::state::ActivityDeadline;
 use crate::engine::event::EventId;
 
-/// Something that happens by itself when its time comes. Due together, they happen in this order.
+/// A deadline of a run. Deadlines due at the same time happen in this order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Deadline {
     ExecutionTimeout,
     RunTimeout,
-    /// The start delay is over.
+    /// The end of the start delay.
     FirstTask,
     WorkflowTaskScheduleToStart,
     WorkflowTaskStartToClose,
-    /// By the event that started the timer.
+    /// A timer, identified by the event that started it.
     Timer(EventId, Arc<str>),
     Activity(EventId, ActivityDeadline),
 }

@@ -1,4 +1,4 @@
-//! What callers see of a run without its history.
+//! Descriptions of a run, without its history.
 
 use prost::Message as _;
 
@@ -13,7 +13,7 @@ use crate::engine::time::{Time, set_duration, wire_duration};
 use crate::model::{NamespaceKey, VisibilityRow};
 
 impl Run {
-    /// What lists show of the run.
+    /// The visibility row of the run.
     pub(crate) fn visibility_row(&self, namespace: NamespaceKey) -> VisibilityRow {
         let memo = Memo { fields: self.state.memo.clone().into_iter().collect() };
         VisibilityRow {
@@ -46,7 +46,7 @@ impl Run {
 ///
 /// # Errors
 ///
-/// A memo that cannot be read.
+/// Fails if the memo cannot be decoded.
 pub(crate) fn describe_closed(
     row: &VisibilityRow,
     closed: &ClosedState,
@@ -54,7 +54,7 @@ pub(crate) fn describe_closed(
     describe(row, &closed.info, closed.cancel_requested)
 }
 
-/// What is the same for open and closed runs.
+/// The part of a description that open and closed runs share.
 fn describe(
     row: &VisibilityRow,
     info: &Info,
@@ -85,11 +85,11 @@ fn describe(
     })
 }
 
-/// A run as lists show it.
+/// The run as `ListWorkflowExecutions` returns it.
 ///
 /// # Errors
 ///
-/// A memo that cannot be read.
+/// Fails if the memo cannot be decoded.
 pub(crate) fn execution_info(row: &VisibilityRow) -> Result<WorkflowExecutionInfo, Refusal> {
     let damaged = |error| Refusal::Damaged(format!("the memo of run \"{}\" is damaged: {error}", row.run_id));
     let memo = row.memo.clone().map(Memo::decode).transpose().map_err(damaged)?;
@@ -105,7 +105,7 @@ pub(crate) fn execution_info(row: &VisibilityRow) -> Result<WorkflowExecutionInf
         history_length: row.history_length,
         execution_time: Some(execution_time.into()),
         memo: Some(memo.unwrap_or_default()),
-        // Clients read the fields of this message without a look at whether it is set.
+        // Clients read the fields of this message without checking whether it is set.
         search_attributes: Some(SearchAttributes::default()),
         task_queue: row.task_queue.to_string(),
         state_transition_count: row.state_transition_count,

@@ -1,4 +1,4 @@
-//! The deadlines of a run: armed, disarmed, and what each brings about.
+//! Arming, disarming and handling deadlines of a run.
 
 use crate::engine::deadline::Deadline;
 use crate::engine::effects::Close;
@@ -6,7 +6,7 @@ use crate::engine::run::Run;
 use crate::engine::time::Time;
 
 impl Run {
-    /// Lets happen what is due, each kind in a step of its own.
+    /// Handles all due deadlines, each in its own step.
     pub(crate) fn handle_timeout(&mut self, now: Time) {
         while self.is_open()
             && let Some(deadline) = self.take_due(now)
@@ -24,12 +24,12 @@ impl Run {
         self.state.deadlines.remove(&(at, deadline));
     }
 
-    /// The next moment at which something happens by itself.
+    /// The time of the next deadline.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         self.state.deadlines.first().map(|(at, _)| *at)
     }
 
-    /// Takes the first deadline that is due.
+    /// Removes and returns the first deadline that is due.
     pub(super) fn take_due(&mut self, now: Time) -> Option<Deadline> {
         if self.next_deadline()? > now {
             return None;
@@ -37,12 +37,13 @@ impl Run {
         self.state.deadlines.pop_first().map(|(_, deadline)| deadline)
     }
 
-    /// The first deadline, when it is due.
+    /// Returns the first deadline if it is due.
     pub(super) fn first_due(&self, now: Time) -> Option<&Deadline> {
         self.state.deadlines.first().filter(|(at, _)| *at <= now).map(|(_, deadline)| deadline)
     }
 
-    /// Those that follow from what is written. The deadline of a workflow task may be another after its worker's queue is forgotten.
+    /// The deadlines that follow from written state. The deadline of a workflow task may differ after recovery, which
+    /// forgets the sticky queue.
     pub(super) fn deadlines_but_of_workflow_tasks(&self) -> Vec<&(Time, Deadline)> {
         let of_task = |deadline: &Deadline| {
             matches!(deadline, Deadline::WorkflowTaskScheduleToStart | Deadline::WorkflowTaskStartToClose)

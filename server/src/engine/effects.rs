@@ -1,4 +1,4 @@
-//! What a transition leaves for the outside to do.
+//! Effects of a transition that the service carries out.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use crate::engine::event::EventId;
 use crate::engine::update::state::UpdateNotice;
 use crate::model::HistoryBatch;
 
-/// A task for a worker, to be put on a task queue.
+/// A task for a worker, to be added to a task queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Offer {
     WorkflowTask {
         stamp: EventId,
-        /// The worker's own queue first, when the run sticks to one.
+        /// The sticky queue, which is tried first, if the run has one.
         sticky: Option<Arc<str>>,
         queue: Arc<str>,
     },
@@ -24,50 +24,50 @@ pub(crate) enum Offer {
     },
 }
 
-/// Something a waiting caller wants to hear.
+/// A notice for a waiting caller.
 #[derive(Clone, Debug)]
 pub(crate) enum Notice {
     Update {
         id: Arc<str>,
         notice: UpdateNotice,
     },
-    /// A query that rode on a workflow task got its answer.
+    /// The worker answered a query that was attached to a workflow task.
     QueryAnswered {
         id: u64,
         result: Box<WorkflowQueryResult>,
     },
-    /// No workflow task is left for the query to ride on; it can be asked by itself.
+    /// The query's workflow task is gone; the service should send the query as a direct query task.
     QueryReleased {
         id: u64,
     },
 }
 
-/// What the outside has to do after a transition.
+/// Effects that the service carries out after a transition.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    /// New history, in order.
+    /// New history batches, in order.
     pub(crate) batches: Vec<HistoryBatch>,
     pub(crate) offers: Vec<Offer>,
     pub(crate) notices: Vec<Notice>,
-    /// Whether lists show something else than before.
+    /// Whether the visibility row changed.
     pub(crate) visible: bool,
-    /// Whether the run's overlay may be another than before.
+    /// Whether the run's overlay may have changed.
     pub(crate) overlay_changed: bool,
-    /// The transition was refused after all, and the run terminated instead: its history would be too long.
+    /// Set when the history would have become too long: the transition was undone and the run terminated instead.
     pub(crate) refusal: Option<Refusal>,
 }
 
 /// How a transition ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Close {
-    /// As usual.
+    /// Writes every pending event.
     Write,
-    /// A speculative workflow task may stay speculative.
+    /// Allows a speculative workflow task to stay speculative.
     KeepSpeculative,
 }
 
 impl Effects {
-    /// Adds what a following step wants done.
+    /// Adds the effects of a later step.
     pub(super) fn append(&mut self, mut later: Self) {
         self.batches.append(&mut later.batches);
         self.offers.append(&mut later.offers);

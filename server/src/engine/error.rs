@@ -1,19 +1,19 @@
-//! Why the engine refuses a request. The service knows the gRPC code of each.
+//! Reasons why the engine refuses a request. The service maps each to a gRPC code.
 
 use std::sync::Arc;
 
 use crate::api::enums::WorkflowTaskFailedCause;
 
-/// A request that changed nothing, and why.
+/// The reason why a request was refused; the request changed nothing.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// What the request names does not exist, or is closed.
+    /// The named run, task or activity does not exist or is closed.
     #[error("{0}")]
     NotFound(String),
-    /// The request itself is wrong, whatever the state.
+    /// The request is invalid in every state.
     #[error("{0}")]
     InvalidArgument(String),
-    /// The request is not possible in this state.
+    /// The request is not possible in the current state.
     #[error("{0}")]
     FailedPrecondition(String),
     /// The workflow cannot answer yet, or its worker keeps failing.
@@ -22,22 +22,22 @@ pub(crate) enum Refusal {
     /// The workflow is about to close; the caller should try again.
     #[error("{0}")]
     Busy(String),
-    /// Too many of something at once in one run.
+    /// A limit of the run on concurrent operations is reached.
     #[error("{0}")]
     TooMany(String),
-    /// A feature this engine does not have.
+    /// The engine does not support the feature.
     #[error("{0} is not supported by this server")]
     Unsupported(&'static str),
-    /// The request asks for what is switched off.
+    /// The request needs a feature that is switched off.
     #[error("{0}")]
     Denied(String),
-    /// Nothing is wrong with the request, but it did not happen; trying again helps.
+    /// The request is valid but was not carried out; the caller should retry.
     #[error("{0}")]
     Unavailable(String),
-    /// The store has lost something of the run.
+    /// The stored data of the run is damaged.
     #[error("{0}")]
     Damaged(String),
-    /// A start whose workflow id is taken.
+    /// The workflow id of a start is already in use.
     #[error("{message}")]
     AlreadyStarted { message: String, start_request_id: String, run_id: Arc<str>, first_run_id: Arc<str> },
 }
@@ -72,12 +72,12 @@ impl Refusal {
     }
 }
 
-/// Why a completion is not accepted.
+/// The reason why a completion is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rejected {
     pub(super) cause: WorkflowTaskFailedCause,
     pub(super) detail: String,
-    /// The workflow cannot go on from here, whatever the worker does.
+    /// Whether the run must be terminated, since no other completion could help.
     pub(super) terminates: bool,
 }
 
@@ -96,7 +96,7 @@ impl Rejected {
     }
 }
 
-/// `BAD_START_TIMER_ATTRIBUTES` is shown as `BadStartTimerAttributes`.
+/// Formats `BAD_START_TIMER_ATTRIBUTES` as `BadStartTimerAttributes`.
 fn cause_name(cause: WorkflowTaskFailedCause) -> String {
     let name = cause.as_str_name();
     let name = name.strip_prefix("WORKFLOW_TASK_FAILED_CAUSE_").unwrap_or(name);

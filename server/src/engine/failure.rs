@@ -1,16 +1,16 @@
-//! Failures with very many causes.
+//! Failures with very long chains of causes.
 //!
-//! A failure holds its cause, and that the next: as deep as a chain of errors is long. Readers of the protocol give up at
-//! some depth (100 messages within each other, in most languages), so a longer chain could be written and never read again.
+//! A failure contains its cause, which contains the next one. Protobuf decoders reject messages that are nested too
+//! deeply (100 levels in most languages), so a longer chain could be written but never read again.
 
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{Failure, ServerFailureInfo};
 use crate::limits::FAILURE_CHAIN_MAX;
 
-/// Cuts a chain of causes that is too long to be read again. The outer ones stay; in the place of the rest is one that
-/// says how many there were, and what the innermost said.
+/// Cuts a chain of causes that is too long to be decoded. The outer causes stay; one failure replaces the rest, with
+/// their number and the message of the innermost.
 ///
-/// It does not recurse, nor does it drop anything that would: a chain of any length is safe here.
+/// Neither this function nor the drops in it recurse, so a chain of any length is safe.
 pub(crate) fn cut_causes(failure: &mut Failure) {
     let mut last = failure;
     for _ in 1..FAILURE_CHAIN_MAX {
@@ -28,7 +28,7 @@ pub(crate) fn cut_causes(failure: &mut Failure) {
         innermost = std::mem::take(&mut cause.message);
         count += 1;
     }
-    // The last one makes room for this.
+    // The last failure that stays is replaced by the summary.
     *last = Failure {
         message: format!("{} causes were cut off here; the innermost: {innermost}", count + 1),
         source: "Server".to_owned(),
@@ -50,7 +50,7 @@ mod tests {
     use crate::api::update::{Outcome, outcome::Value};
     use crate::api::workflowservice::PollWorkflowTaskQueueResponse;
 
-    /// `length` failures, each the cause of the one before: `1` is the outermost.
+    /// Builds a chain of `length` failures; `1` is the outermost.
     fn chain(length: usize) -> Failure {
         let mut payload = Payload::default();
         payload.metadata.insert("encoding".to_owned(), b"json/plain".to_vec().into());
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_that_fits_stays() {
+    fn a_short_chain_of_causes_is_unchanged() {
         for length in [1, 2, FAILURE_CHAIN_MAX] {
             let mut failure = chain(length);
             cut_causes(&mut failure);
@@ -79,8 +79,8 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_chain_keeps_its_outer_causes_and_tells_of_the_rest() {
-        // So many would overflow any stack that they are dropped or encoded on.
+    fn a_long_chain_keeps_its_outer_causes_and_a_summary_of_the_rest() {
+        // Dropping or encoding so long a chain recursively would overflow any stack.
         for length in [FAILURE_CHAIN_MAX + 1, 1_000_000] {
             let mut failure = chain(length);
             cut_causes(&mut failure);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_chain_can_be_read_wherever_it_is() {
+    fn the_longest_chain_can_be_decoded_in_every_message() {
         let outcome = Outcome {
             value: Some(Value::Failure(Failure {
                 cause: Some(Box::new(chain(FAILURE_CHAIN_MAX))),

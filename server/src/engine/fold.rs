@@ -1,7 +1,7 @@
-//! A run, open or closed, from its events.
+//! Rebuilds a run, open or closed, from its events.
 //!
-//! An event changes the state in one way, whoever applies it ([`Run::apply`]): an event that is written is applied at once, also
-//! when it waits in the buffer; a run from the store is its events applied one after the other.
+//! Every event changes the state through [`Run::apply`]: a written event is applied at once, even if it is buffered,
+//! and recovery applies the stored events one after the other.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::engine::event::HistoryEvent;
 use crate::engine::run::Run;
 use crate::model::VisibilityRow;
 
-/// What tells a run from all others. The first event names only some of it.
+/// The ids of a run. The first event holds only some of them.
 #[derive(Clone, Debug)]
 pub(crate) struct RunIds {
     pub(crate) namespace: Arc<str>,
@@ -19,7 +19,7 @@ pub(crate) struct RunIds {
 }
 
 impl RunIds {
-    /// Those of a run with this row, whose namespace has this name.
+    /// The ids of the run with this row, whose namespace has this name.
     pub(crate) fn of(row: &VisibilityRow, namespace: &Arc<str>) -> Self {
         Self {
             namespace: Arc::clone(namespace),
@@ -30,7 +30,7 @@ impl RunIds {
     }
 }
 
-/// A history from which no run can be made: the store is damaged, or of another program.
+/// A history that no run can be rebuilt from: the store is damaged, or another program wrote it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("history of run {run_id}: {problem}")]
 pub(crate) struct Unrecoverable {
@@ -38,7 +38,7 @@ pub(crate) struct Unrecoverable {
     pub(super) problem: String,
 }
 
-/// A run that is rebuilt from its events.
+/// A run while it is rebuilt from its events.
 #[derive(Debug)]
 pub(crate) struct Fold {
     ids: RunIds,
@@ -54,7 +54,7 @@ impl Fold {
     ///
     /// # Errors
     ///
-    /// An event that contradicts those before it.
+    /// Fails if the event contradicts those before it.
     pub(crate) fn apply(&mut self, event: &HistoryEvent) -> Result<(), Unrecoverable> {
         let applied = match &mut self.run {
             None => Run::begin(&self.ids, event).map(|run| self.run = Some(run)),
@@ -65,11 +65,11 @@ impl Fold {
         applied.map_err(|problem| self.unrecoverable(problem))
     }
 
-    /// The run after all of its events. Its history is empty: whoever has read the events has that.
+    /// Returns the run after all of its events. Its history is empty: the caller has read the events already.
     ///
     /// # Errors
     ///
-    /// There was no event.
+    /// Fails if no event was applied.
     pub(crate) fn into_run(mut self) -> Result<Run, Unrecoverable> {
         let run = self.run.take();
         run.ok_or_else(|| self.unrecoverable("it does not begin with WorkflowExecutionStarted".to_owned()))

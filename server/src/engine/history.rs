@@ -1,7 +1,7 @@
 //! The events of one open run, each encoded once.
 //!
-//! A batch holds what one transaction wrote, in the wire form of a `History` message: what is stored, what a poll
-//! sends and what a reader gets are the same bytes.
+//! A batch holds the events that one transaction wrote, in the wire form of a `History` message: the same bytes are
+//! stored and sent to workers and readers.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::Message;
@@ -13,7 +13,7 @@ use crate::model::HistoryBatch;
 /// Key of `History.events` on the wire: field 1, length delimited.
 const EVENTS_KEY: u8 = 0x0a;
 
-/// An event that cannot be read: the store is damaged, or of another program.
+/// An event that cannot be read: the store is damaged, or another program wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("event {event_id} cannot be read: {problem}")]
 pub(crate) struct DamagedEvent {
@@ -22,12 +22,12 @@ pub(crate) struct DamagedEvent {
 }
 
 impl DamagedEvent {
-    /// The event is not there.
+    /// The event is missing.
     pub(crate) fn missing(event_id: EventId) -> Self {
         Self { event_id, problem: "it is missing".to_owned() }
     }
 
-    /// The event is of another kind than what refers to it says.
+    /// The event is of another type than the reference to it expects.
     pub(crate) fn other_than(event_id: EventId, expected: &str) -> Self {
         Self { event_id, problem: format!("it is not {expected}") }
     }
@@ -37,7 +37,7 @@ impl DamagedEvent {
 ///
 /// # Errors
 ///
-/// The first event that cannot be read. What comes before it is in `into`.
+/// Returns the first event that cannot be read. The events before it are in `into`.
 pub(crate) fn decode(
     batch: &HistoryBatch,
     first: EventId,
@@ -60,7 +60,7 @@ pub(crate) fn decode(
     Ok(())
 }
 
-/// Takes the bytes of the next event off a batch.
+/// Removes the bytes of the next event from a batch.
 fn take_event(rest: &mut Bytes) -> Result<Bytes, String> {
     if !rest.has_remaining() {
         return Err("its batch ends before it".to_owned());
@@ -75,11 +75,11 @@ fn take_event(rest: &mut Bytes) -> Result<Bytes, String> {
     }
 }
 
-/// Decodes all events of some batches, which follow one another.
+/// Decodes all events of consecutive batches.
 ///
 /// # Errors
 ///
-/// The first event that cannot be read or is missing.
+/// Returns the first event that cannot be read or is missing.
 pub(crate) fn decode_all(batches: &[HistoryBatch]) -> Result<Vec<HistoryEvent>, DamagedEvent> {
     let mut events = Vec::new();
     let mut next = batches.first().map_or(1, |batch| batch.first_event_id);
@@ -93,7 +93,7 @@ pub(crate) fn decode_all(batches: &[HistoryBatch]) -> Result<Vec<HistoryEvent>, 
     Ok(events)
 }
 
-/// Where a history stood before a transition that may have to be taken back.
+/// The end of a history before a transition that may have to be undone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark {
     batches: usize,
@@ -106,12 +106,12 @@ pub(crate) struct Mark {
 #[derive(Debug)]
 pub(crate) struct History {
     batches: Vec<HistoryBatch>,
-    /// How many batches have been handed out for writing.
+    /// How many batches have been returned for writing.
     handed_out: usize,
     open: BytesMut,
     next_event_id: EventId,
     size_bytes: i64,
-    /// How many transitions have written something.
+    /// How many transitions have written events.
     transitions: i64,
 }
 
@@ -127,7 +127,7 @@ impl History {
         }
     }
 
-    /// A history that was written before.
+    /// Creates a history from stored batches.
     pub(crate) fn recovered(batches: Vec<HistoryBatch>) -> Self {
         Self {
             handed_out: batches.len(),
@@ -139,12 +139,12 @@ impl History {
         }
     }
 
-    /// Adds an event and gives it its number.
+    /// Appends an event and numbers it.
     pub(crate) fn append(&mut self, mut event: HistoryEvent) -> EventId {
         let id = self.next_event_id;
         self.next_event_id += 1;
         event.event_id = id;
-        // Any number that grows will do; nothing reads it.
+        // The number must grow; no client reads it.
         event.task_id = 1_048_576 + id;
         let length = event.encoded_len();
         self.open.reserve(length + 6);
@@ -154,7 +154,7 @@ impl History {
         id
     }
 
-    /// Ends the current batch: what follows is written as another one.
+    /// Ends the current batch: later events go into another one.
     pub(crate) fn cut(&mut self) {
         if self.open.is_empty() {
             return;
@@ -168,7 +168,7 @@ impl History {
         });
     }
 
-    /// Ends the transition and returns the batches nobody has seen yet.
+    /// Ends the transition and returns the batches that have not been returned before.
     pub(crate) fn hand_out(&mut self) -> &[HistoryBatch] {
         self.cut();
         let new = &self.batches[self.handed_out..];
@@ -188,8 +188,8 @@ impl History {
         }
     }
 
-    /// Forgets what was appended since `mark`, which must be of the current transition. Batches that its steps handed out must
-    /// not have been written.
+    /// Removes the events appended since `mark`, which must belong to the current transition. The batches of its steps
+    /// must not have been written yet.
     pub(crate) fn roll_back(&mut self, mark: Mark) {
         self.batches.truncate(mark.batches);
         self.open.clear();
@@ -199,23 +199,23 @@ impl History {
         self.transitions = mark.transitions;
     }
 
-    /// Number of the next event.
+    /// The number of the next event.
     pub(crate) fn next_event_id(&self) -> EventId {
         self.next_event_id
     }
 
-    /// Encoded size of everything handed out.
+    /// The encoded size of all returned batches.
     pub(crate) fn size_bytes(&self) -> i64 {
         self.size_bytes
     }
 
-    /// Encoded size of everything appended and not handed out yet.
+    /// The encoded size of the events that have not been returned yet.
     pub(crate) fn pending_bytes(&self) -> i64 {
         let cut = self.batches[self.handed_out..].iter().map(|batch| batch.events.len()).sum::<usize>();
         (cut + self.open.len()) as i64
     }
 
-    /// How many transitions have written something.
+    /// How many transitions have written events.
     pub(crate) fn transitions(&self) -> i64 {
         self.transitions
     }
@@ -224,7 +224,7 @@ impl History {
         &self.batches
     }
 
-    /// The batches from the one that holds `event_id` on.
+    /// The batches from the one that contains `event_id`.
     pub(crate) fn batches_from(&self, event_id: EventId) -> &[HistoryBatch] {
         let start = self.batches.partition_point(|batch| batch.next_event_id <= event_id);
         &self.batches[start..]
@@ -256,7 +256,7 @@ impl History {
         found.pop().ok_or_else(|| DamagedEvent::missing(event_id))
     }
 
-    /// Gives up the history, as batches, when the run closes.
+    /// Converts the history into its batches when the run closes.
     pub(crate) fn into_batches(self) -> Vec<HistoryBatch> {
         self.batches
     }
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(history.event(3), Err(DamagedEvent::missing(3)));
     }
 
-    /// A batch with a wrong length panicked, and an event that could not be read was left out.
+    /// A wrong length in a batch used to panic, and an unreadable event used to be skipped.
     #[test]
     fn every_damage_to_a_batch_is_an_error() {
         let mut history = History::new();
@@ -329,7 +329,7 @@ mod tests {
             "event 2 cannot be read: event 1 is in its place"
         );
         for at in 0..whole.events.len() {
-            // Whatever it is taken for: it does not panic, and leaves nothing out.
+            // Any change of a byte must not panic and must not skip an event.
             let mut bytes = whole.events.to_vec();
             bytes[at] ^= 0xff;
             let batch = HistoryBatch { events: bytes.into(), ..whole.clone() };

@@ -1,4 +1,4 @@
-//! Markers: what a workflow notes in its history.
+//! Markers: notes of a workflow in its history.
 
 use crate::api::command::command::Attributes as CommandAttributes;
 use crate::api::enums::{CommandType, WorkflowTaskFailedCause as Cause};
@@ -15,7 +15,7 @@ use crate::engine::commands::Commands;
 use crate::engine::error::Rejected;
 use crate::engine::run::Run;
 
-/// The rules of markers. They change nothing that the engine decides by.
+/// The rules of markers. Markers do not change the state.
 pub(super) struct MarkerRules;
 
 impl Subject for MarkerRules {

@@ -69,7 +69,7 @@ impl Run {
         Ok(())
     }
 
-    /// Sets the entries of the memo; null ones are removed.
+    /// Sets entries of the memo; entries with null values are removed.
     fn apply_properties_modified(&mut self, modified: &WorkflowPropertiesModifiedEventAttributes) {
         self.touch_visibility();
         for (key, value) in modified.upserted_memo.iter().flat_map(|memo| &memo.fields) {
@@ -82,7 +82,7 @@ impl Run {
     }
 }
 
-/// Whether a payload stands for "remove this".
+/// Whether a payload is null, which removes the entry.
 pub(super) fn is_null(payload: &Payload) -> bool {
     payload.data.is_empty() || &*payload.data == b"null"
 }

@@ -1,11 +1,11 @@
-//! The rules of durable workflows: `(state, request or moment, fresh ids) -> (events, effects)`.
+//! The rules of durable workflows: `(state, request or deadline, fresh ids) -> (events, effects)`.
 //!
-//! [`run::Run`] is one open run. Each sibling module adds the transitions of one subject; the text of a transition
-//! reads like the events it writes. Numbers of events, tasks for workers and news for callers come out of
-//! [`run::Run::close_transaction`].
+//! [`run::Run`] is one open run. Each sibling module adds the transitions of one subject; the code of a transition
+//! reads like the events it writes. [`run::Run::close_transaction`] returns the numbered events, the tasks for workers
+//! and the notices for callers.
 //!
-//! *Invariant.* Nothing in here has a clock, a thread, a socket or a store: time and fresh ids are arguments. So every
-//! sequence of events can be told as a test. `clippy.toml` names what is denied.
+//! *Invariant.* The engine has no clock, thread, socket or store: time and fresh ids are arguments. Tests can therefore
+//! run any sequence of events. `clippy.toml` lists the denied items.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 

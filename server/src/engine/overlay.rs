@@ -1,7 +1,7 @@
-//! What history does not tell of a run, and has to outlive the process all the same.
+//! State of a run that its history does not hold and that must survive the process.
 //!
-//! Attempts of activities and workflow tasks write no events until they come to something, and events that came while a
-//! worker had a workflow task have no numbers yet. Most runs have nothing of the kind most of the time; then there is
+//! Attempts of activities and workflow tasks write no events until they succeed or fail for good, and events that
+//! arrive while a worker has a workflow task have no numbers yet. Most runs usually have no such state; then there is
 //! no overlay.
 
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::engine::activity::state::{Activity, Attempt};
 use crate::engine::event::{EventId, HistoryEvent};
 use crate::engine::time::Time;
 
-/// State of a run beside its history. A message, so that later versions can add to it.
+/// The state of a run beside its history. A protobuf message, so that later versions can add fields.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Overlay {
     #[prost(string, repeated, tag = "1")]
     pub(crate) attached_request_ids: Vec<String>,
-    /// Of the current workflow task; unset for the first.
+    /// Attempt of the current workflow task; unset for the first.
     #[prost(int32, tag = "2")]
     pub(super) workflow_task_attempt: i32,
     #[prost(message, repeated, tag = "3")]
@@ -29,7 +29,7 @@ pub(crate) struct Overlay {
     pub(super) buffered: Vec<HistoryEvent>,
 }
 
-/// What the scheduled event does not tell of an activity.
+/// The state of an activity that its scheduled event does not hold.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ActivityOverlay {
     #[prost(int64, tag = "1")]
@@ -54,7 +54,7 @@ pub(super) struct ActivityOverlay {
     last_attempt_complete_ns: Option<i64>,
 }
 
-/// An attempt that a worker has.
+/// An attempt that a worker has started.
 #[derive(Clone, PartialEq, Message)]
 struct AttemptOverlay {
     #[prost(int64, tag = "1")]
@@ -66,7 +66,7 @@ struct AttemptOverlay {
 }
 
 impl Overlay {
-    /// The stored form; empty when there is nothing to keep.
+    /// The stored form; empty when the overlay is empty.
     pub(crate) fn to_bytes(&self) -> Bytes {
         self.encode_to_vec().into()
     }
@@ -96,7 +96,7 @@ impl ActivityOverlay {
         })
     }
 
-    /// Brings an activity, as its scheduled event tells it, to where it was.
+    /// Restores an activity that was rebuilt from its scheduled event.
     pub(super) fn restore(self, activity: &mut Activity) {
         activity.attempt = self.attempt;
         activity.scheduled = Time::from_nanos(self.scheduled_ns);

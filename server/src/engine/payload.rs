@@ -1,7 +1,7 @@
-//! Payloads that outlive their request.
+//! Payloads that are kept longer than their request.
 //!
-//! A decoded payload is a window into the buffer its request came in. Kept for the life of a run, it would keep the
-//! whole buffer; so what is kept is copied.
+//! A decoded payload shares the buffer of its request. Keeping it for the life of a run would keep the whole buffer, so
+//! kept payloads are copied.
 
 use bytes::Bytes;
 
@@ -26,7 +26,7 @@ pub(super) fn own_metadata(metadata: &UserMetadata) -> UserMetadata {
     UserMetadata { summary: metadata.summary.as_ref().map(own), details: metadata.details.as_ref().map(own) }
 }
 
-/// A text as the SDKs' default conversion has it.
+/// Encodes a text as the default converter of the SDKs does.
 pub(crate) fn text_payload(text: &str) -> Payloads {
     let mut payload = Payload { data: format!("\"{text}\"").into_bytes().into(), ..Default::default() };
     payload.metadata.insert("encoding".to_owned(), b"json/plain".to_vec().into());
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_owned_payload_leaves_the_buffer_alone() {
+    fn an_owned_payload_does_not_keep_the_request_buffer() {
         let buffer = Bytes::from(vec![7; 10_000]);
         let payload = Payload { data: buffer.slice(..10), ..Payload::default() };
         let owned = own(&payload);

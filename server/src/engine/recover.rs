@@ -1,8 +1,8 @@
-//! A run, from what the store has of it.
+//! Recovers a run from the store.
 //!
-//! State is rebuilt from history alone, event by event, and completed from the [`Overlay`]. What neither has is gone, and
-//! may go: queries and unaccepted updates, whose callers ask again; a worker's own queue, which the next task passes
-//! over; speculative workflow tasks, which left nothing.
+//! State is rebuilt from the history, event by event, and completed from the [`Overlay`]. The rest may be lost: callers
+//! repeat queries and unaccepted updates, the next task replaces the sticky queue, and speculative workflow tasks have
+//! written nothing.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::engine::run::Run;
 use crate::engine::time::Time;
 use crate::model::HistoryBatch;
 
-/// What the store has of an open run.
+/// The stored data of an open run.
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) ids: RunIds,
@@ -23,7 +23,7 @@ pub(crate) struct Stored {
 }
 
 impl Run {
-    /// Rebuilds an open run as it was when the store last heard of it. [`Run::resume`] sets it going.
+    /// Rebuilds an open run as it was at its last commit. [`Run::resume`] activates it.
     pub(crate) fn recover(stored: Stored) -> Result<Self, Unrecoverable> {
         let Stored { ids, batches, overlay } = stored;
         let run_id = Arc::clone(&ids.run_id);
@@ -47,17 +47,17 @@ impl Run {
         Ok(run)
     }
 
-    /// Sets a recovered run going: what waited for a worker is offered again.
+    /// Activates a recovered run: pending tasks are offered to workers again.
     ///
-    /// `workers_are_gone` means that all workers lived in the process that is no more: the workflow task and the attempts of
-    /// activities that they had count as timed out at once.
+    /// `workers_are_gone` means that all workers lived in the process that has ended: the workflow task and the
+    /// activity attempts they had time out at once.
     pub(crate) fn resume(&mut self, workers_are_gone: bool, now: Time) {
         self.queries.number_from(now);
         match &self.state.workflow_task {
             Some(task) if task.started.is_none() => self.offer_workflow_task(),
             Some(_) if workers_are_gone => self.workflow_task_start_to_close(now),
             Some(_) => {}
-            // Of the second and later attempts nothing is written.
+            // The second and later attempts have no written events.
             None if self.state.workflow_task_attempt > 1 || !self.state.buffered.is_empty() => {
                 self.want_workflow_task(now);
             }

@@ -1,4 +1,4 @@
-//! When a failed attempt is tried again, and when not.
+//! Retry policies: whether and when a failed attempt is retried.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use crate::api::failure::Failure;
 use crate::api::failure::failure::FailureInfo;
 use crate::engine::time::{Time, duration, wire_duration};
 
-/// Marks, among the error types that are not retried, the name of a timeout.
+/// Prefix of a timeout type in the list of non-retryable error types.
 const TIMEOUT_PREFIX: &str = "TemporalTimeout:";
 
-/// A retry policy with nothing left unset.
+/// A retry policy with defaults for unset fields.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RetryPolicy {
     pub(crate) initial_interval: Duration,
     pub(crate) backoff_coefficient: f64,
-    /// Zero means without limit.
+    /// Zero means no limit.
     pub(crate) maximum_interval: Duration,
-    /// Zero means without limit.
+    /// Zero means no limit.
     pub(crate) maximum_attempts: i32,
     pub(crate) non_retryable_error_types: Vec<String>,
 }
@@ -36,11 +36,11 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Reads a policy, fills in what is unset and checks the rest.
+    /// Reads a policy, sets defaults for unset fields and validates the others.
     ///
     /// # Errors
     ///
-    /// The sentence that says which part is wrong.
+    /// Returns a sentence that names the invalid field.
     pub(crate) fn read(wire: Option<&common::RetryPolicy>) -> Result<Self, String> {
         let Some(wire) = wire else { return Ok(Self::default()) };
         let initial = duration(wire.initial_interval.as_ref())
@@ -62,7 +62,7 @@ impl RetryPolicy {
 
     fn check(&self) -> Result<(), String> {
         if self.maximum_attempts == 1 {
-            // Nothing else of the policy matters.
+            // With one attempt, the other fields have no effect.
             return Ok(());
         }
         if self.backoff_coefficient.is_nan() || self.backoff_coefficient < 1.0 {
@@ -84,7 +84,7 @@ impl RetryPolicy {
         Ok(())
     }
 
-    /// The policy as events and polls carry it.
+    /// The policy as events and poll responses hold it.
     pub(crate) fn to_wire(&self) -> common::RetryPolicy {
         common::RetryPolicy {
             initial_interval: wire_duration(self.initial_interval),
@@ -95,7 +95,7 @@ impl RetryPolicy {
         }
     }
 
-    /// How long to wait before the attempt after `attempt`, or why there is none.
+    /// Returns the delay before the attempt after `attempt`, or the reason why there is none.
     pub(crate) fn next_attempt(
         &self,
         attempt: i32,
@@ -115,7 +115,7 @@ impl RetryPolicy {
             return Err(RetryState::MaximumAttemptsReached);
         }
         let interval = match asked_delay(failure) {
-            // What the activity asked for goes beyond the policy's longest interval.
+            // A delay that the activity requested may exceed the policy's maximum interval.
             Some(delay) => delay,
             None => self.interval(attempt),
         };
@@ -130,7 +130,7 @@ impl RetryPolicy {
         match Duration::try_from_secs_f64(grown) {
             Ok(interval) if self.maximum_interval.is_zero() => interval,
             Ok(interval) => interval.min(self.maximum_interval),
-            // Too long to count: the limit, if there is one.
+            // The interval overflows: the maximum interval applies, if there is one.
             Err(_) if self.maximum_interval.is_zero() => Duration::MAX,
             Err(_) => self.maximum_interval,
         }
@@ -150,7 +150,7 @@ impl RetryPolicy {
     }
 }
 
-/// The name of a timeout type in messages and policies.
+/// The name of a timeout type in messages and retry policies.
 pub(crate) fn timeout_name(timeout: TimeoutType) -> &'static str {
     match timeout {
         TimeoutType::Unspecified => "Unspecified",
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_asked_delay_may_exceed_the_limit_but_not_the_expiration() {
+    fn a_requested_delay_may_exceed_the_maximum_interval_but_not_the_expiration() {
         let policy = RetryPolicy::default();
         let start = Time::from_nanos(0);
         let failure = application("E", Some(500));
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_final_is_not_tried_again() {
+    fn final_failures_are_not_retried() {
         let policy = RetryPolicy {
             maximum_attempts: 3,
             non_retryable_error_types: vec!["Fatal".to_owned(), "TemporalTimeout:Heartbeat".to_owned()],
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn unset_parts_are_filled_in_and_wrong_ones_named() {
+    fn unset_fields_of_a_retry_policy_get_defaults_and_invalid_ones_are_named() {
         let read = |policy: common::RetryPolicy| RetryPolicy::read(Some(&policy));
         let seconds = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
         let filled = read(common::RetryPolicy { initial_interval: seconds(3), ..Default::default() }).unwrap();

@@ -1,8 +1,8 @@
 //! One run: its state, and the transaction around every transition.
 //!
-//! A transition is a method of [`Run`] in one of the sibling modules; it checks first and changes afterwards. The
-//! caller ends it with [`Run::close_transaction`], which numbers what is left in the buffer and returns what the outside
-//! has to do. Nothing in here knows a clock, a thread or a socket.
+//! A transition is a method of [`Run`] in one of the sibling modules; it validates first and changes the state
+//! afterwards. The caller ends it with [`Run::close_transaction`], which numbers the buffered events and returns the
+//! effects that the service must carry out. The run has no clock, thread or socket.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,9 +28,9 @@ pub(crate) struct Run {
     pub(crate) signal_count: usize,
     pub(crate) queries: Queries,
     pub(super) notices: Vec<Notice>,
-    /// Of the steps of the current transition that have ended.
+    /// Effects of the completed steps of the current transition.
     pub(super) effects: Effects,
-    /// What the run was before the current transition, where that may make the history too long.
+    /// A snapshot before the current transition, if the transition may make the history too long.
     pub(super) before_excess: Option<Box<Snapshot>>,
 }
 
@@ -51,7 +51,7 @@ impl Run {
         }
     }
 
-    /// Ends a transition; returns what the outside has to do.
+    /// Ends a transition; returns its effects.
     pub(crate) fn close_transaction(&mut self, now: Time, close: Close) -> Effects {
         self.close_step(now, close);
         if self.is_open() {
@@ -64,7 +64,7 @@ impl Run {
         std::mem::take(&mut self.effects)
     }
 
-    /// Ends one step of a transition: what follows is written as another one.
+    /// Ends one step of a transition: later events go into another batch.
     pub(super) fn close_step(&mut self, now: Time, close: Close) {
         if self.is_open() {
             if close == Close::Write {
@@ -90,13 +90,13 @@ impl Run {
         });
     }
 
-    /// Adds an event: to the history when it is born of a workflow task, else to the buffer, which
+    /// Adds an event: to the history if a workflow task produced it, otherwise to the buffer, which
     /// [`Run::close_transaction`] empties unless a workflow task is in progress.
     pub(super) fn append(&mut self, time: Time, attributes: impl Into<Attributes>) -> EventId {
         self.append_event(event(time, attributes))
     }
 
-    /// As [`Run::append`], for an event that carries more than its attributes.
+    /// As [`Run::append`], for an event with fields besides its attributes.
     pub(super) fn append_event(&mut self, event: HistoryEvent) -> EventId {
         let waits = Self::order(&event) != Order::Now;
         let id = if waits { BUFFERED } else { self.history.next_event_id() };
@@ -110,7 +110,7 @@ impl Run {
         self.history.append(event)
     }
 
-    /// Numbers the waiting events. Those that end something go last, so that they follow its start.
+    /// Numbers the buffered events. Events that end something go last, so that they follow its start.
     pub(super) fn flush_buffer(&mut self) {
         if self.state.buffered.is_empty() {
             return;
@@ -138,7 +138,7 @@ impl Run {
         }
     }
 
-    /// Remembers the state before a transition that may have to be taken back.
+    /// Takes a snapshot before a transition that may have to be undone.
     pub(super) fn snapshot(&self) -> Snapshot {
         (self.state.clone(), self.history.mark())
     }
@@ -153,12 +153,12 @@ impl Run {
         self.state.offers.push(offer);
     }
 
-    /// Takes back the offers of workflow tasks that this transition made.
+    /// Withdraws the offers of workflow tasks that this transition made.
     pub(super) fn withdraw_workflow_task_offers(&mut self) {
         self.state.offers.retain(|offer| !matches!(offer, Offer::WorkflowTask { .. }));
     }
 
-    /// Takes back the offer of an activity that this transition made.
+    /// Withdraws the offer of an activity that this transition made.
     pub(super) fn withdraw_activity_offers(&mut self, id: EventId) {
         self.state.offers.retain(
             |offer| !matches!(offer, Offer::ActivityTask { scheduled_event_id, .. } if *scheduled_event_id == id),
@@ -169,12 +169,12 @@ impl Run {
         self.notices.push(notice);
     }
 
-    /// Lists show something else than before.
+    /// Marks the visibility row as changed.
     pub(super) fn touch_visibility(&mut self) {
         self.state.visible = true;
     }
 
-    /// What the store has beside the history is not what it was.
+    /// Marks the overlay as changed.
     pub(super) fn touch_overlay(&mut self) {
         self.state.overlay_changed = true;
     }
@@ -183,16 +183,16 @@ impl Run {
         self.state.close_time.is_none()
     }
 
-    /// How many tasks of this run a worker has: they stop the skipping clock.
+    /// The number of started tasks of this run; they stop the time-skipping clock.
     pub(crate) fn tasks_in_progress(&self) -> usize {
         let workflow_task = usize::from(self.has_started_workflow_task());
         workflow_task + self.state.activities.values().filter(|activity| activity.started.is_some()).count()
     }
 
-    /// Whether nothing is to be done about the run before its next deadline, or a request.
-    pub(crate) fn rests(&self) -> bool {
+    /// Whether the run is idle: nothing happens before its next deadline or a request.
+    pub(crate) fn is_idle(&self) -> bool {
         let task = self.state.workflow_task.as_ref();
-        // A speculative task is lost with its callers.
+        // A speculative task is dropped; its callers retry.
         task.is_none_or(|task| task.kind == TaskKind::Speculative)
             && self.state.activities.values().all(|activity| activity.backing_off)
             && self.state.buffered.is_empty()

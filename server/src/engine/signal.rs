@@ -9,7 +9,7 @@ use crate::engine::subject::{Applied, Subject};
 use crate::engine::time::Time;
 use crate::limits::SIGNALS_MAX;
 
-/// A signal, checked.
+/// A validated signal.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Signal {
     pub(crate) name: String,
@@ -36,7 +36,7 @@ impl Subject for SignalRules {
 }
 
 impl Run {
-    /// Takes in a signal. One that came before, by its request id, is taken as done.
+    /// Records a signal. A signal with a known request id is a repeat and is ignored.
     pub(crate) fn signal(&mut self, signal: Signal, now: Time) -> Result<(), Refusal> {
         if !self.record_signal(signal, now)? {
             return Ok(());
@@ -47,7 +47,7 @@ impl Run {
         Ok(())
     }
 
-    /// As [`Run::signal`], but ends a start delay.
+    /// As [`Run::signal`], but also ends a start delay.
     pub(crate) fn signal_with_start(&mut self, signal: Signal, now: Time) -> Result<(), Refusal> {
         if self.record_signal(signal, now)? {
             self.want_workflow_task(now);

@@ -1,4 +1,4 @@
-//! How a run begins.
+//! The start of a run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,10 +26,10 @@ use crate::engine::time::{Time, duration, set_duration, wire_duration};
 use crate::engine::workflow_task::state::TaskKind;
 use crate::limits::{BLOB_BYTES_MAX, ID_BYTES_MAX, TASK_TIMEOUT_MAX};
 
-/// A workflow task takes this long unless the start says otherwise.
+/// The default timeout of workflow tasks.
 const TASK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
-/// What a start request asks for, whichever call it came by.
+/// The fields of a start request, shared by all calls that start a run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StartFields {
     pub(crate) workflow_id: String,
@@ -51,7 +51,7 @@ pub(crate) struct StartFields {
     pub(crate) last_completion_result: Option<Payloads>,
 }
 
-/// A start request that was checked: everything unset filled in.
+/// A validated start request, with defaults for unset fields.
 #[derive(Clone, Debug)]
 pub(crate) struct Start {
     fields: StartFields,
@@ -63,7 +63,7 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    /// Checks a request.
+    /// Validates a request.
     pub(crate) fn check(fields: StartFields) -> Result<Self, Refusal> {
         check_name("WorkflowId", &fields.workflow_id)?;
         check_name("WorkflowType", &fields.workflow_type)?;
@@ -115,7 +115,7 @@ impl Start {
     }
 }
 
-/// Checks a name that must be there and not be too long.
+/// Checks that a name is set and not too long.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Refusal> {
     if name.is_empty() {
         return Err(Refusal::invalid(format!("{what} is not set on request.")));
@@ -126,7 +126,7 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// When the execution as a whole and when the run have to end, if ever.
+/// The deadlines of the execution as a whole and of the run, if they have any.
 pub(super) fn expirations(
     execution_timeout: Duration,
     run_timeout: Duration,
@@ -142,16 +142,16 @@ pub(super) fn expirations(
     (execution, run)
 }
 
-/// Who takes the first workflow task at once.
+/// The worker that receives the first workflow task in the response to the start.
 #[derive(Clone, Debug)]
 pub(crate) struct Eager {
     pub(crate) request_id: Arc<str>,
 }
 
-/// What a start leaves with the open run it finds.
+/// Data that a start adds to the open run it finds.
 #[derive(Clone, Debug)]
 pub(crate) struct Attachment {
-    /// Whether its request id counts as one of the run's.
+    /// Whether the request id of the start is added to the run's ids.
     pub(crate) request_id: bool,
     pub(crate) links: Vec<Link>,
 }
@@ -170,7 +170,7 @@ impl Subject for StartRules {
 
     fn apply(run: &mut Run, _: EventId, _: Time, event: &Attributes) -> Option<Applied> {
         match event {
-            // The run is begun by it.
+            // `Run::begin` has consumed this event.
             Attributes::WorkflowExecutionStartedEventAttributes(_) => Some(Err("a run starts once")),
             Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(updated) => {
                 run.apply_options_updated(updated);
@@ -202,12 +202,12 @@ impl Subject for StartRules {
 }
 
 impl Run {
-    /// Notes a start that found this run.
+    /// Records a start request that found this run open.
     pub(crate) fn attach(&mut self, attachment: Attachment, start: &Start, now: Time) {
         let attached_request_id = if attachment.request_id { start.request_id().to_owned() } else { String::new() };
         self.append_event(HistoryEvent {
             links: attachment.links,
-            // Workers that do not know the event lose nothing by leaving it out.
+            // Workers that do not know the event can ignore it.
             worker_may_ignore: true,
             ..event(now, WorkflowExecutionOptionsUpdatedEventAttributes { attached_request_id, ..Default::default() })
         });
@@ -215,7 +215,7 @@ impl Run {
 
     /// Begins a run; the caller ends the transition.
     ///
-    /// `signal` goes into the same transition. `eager` starts the first workflow task for the caller.
+    /// `signal` is recorded in the same transition. `eager` starts the first workflow task for the caller.
     pub(crate) fn start(
         namespace: Arc<str>,
         start: Start,
@@ -279,11 +279,11 @@ impl Run {
         Ok(run)
     }
 
-    /// The run that a first event begins, without that event in its history.
+    /// Creates a run from its first event, which is not added to the history.
     ///
     /// # Errors
     ///
-    /// What is wrong with the event.
+    /// Returns a description of the invalid field.
     pub(super) fn begin(ids: &RunIds, first: &HistoryEvent) -> Result<Self, String> {
         let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = &first.attributes else {
             return Err("it does not begin with WorkflowExecutionStarted".to_owned());
@@ -339,7 +339,7 @@ impl Run {
         }
     }
 
-    /// The start delay is over, or something ended it early.
+    /// Ends the start delay, at its deadline or early.
     pub(super) fn end_start_delay(&mut self) {
         if let Some(due) = self.state.first_task_due.take() {
             self.disarm(due, Deadline::FirstTask);

@@ -1,4 +1,4 @@
-//! What a run is, between its transitions.
+//! The state of a run between its transitions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::engine::update::state::Updates;
 use crate::engine::workflow_task::state::WorkflowTask;
 use crate::model::RunStatus;
 
-/// What is fixed when a run starts.
+/// The part of the state that is fixed when a run starts.
 #[derive(Debug)]
 pub(crate) struct Info {
     pub(crate) namespace: Arc<str>,
@@ -26,12 +26,12 @@ pub(crate) struct Info {
     pub(crate) first_run_id: Arc<str>,
     pub(crate) workflow_type: Arc<str>,
     pub(crate) task_queue: Arc<str>,
-    /// Zero means without limit, here and in the next one.
+    /// Zero means no timeout, here and in the next field.
     pub(crate) execution_timeout: Duration,
     pub(crate) run_timeout: Duration,
     pub(crate) task_timeout: Duration,
     pub(crate) start_time: Time,
-    /// When the first workflow task is due: the start, and the start delay after it.
+    /// When the first workflow task is due: the start time plus the start delay.
     pub(crate) execution_time: Time,
     pub(crate) run_expiration: Option<Time>,
     pub(crate) execution_expiration: Option<Time>,
@@ -41,26 +41,26 @@ pub(crate) struct Info {
 }
 
 impl Info {
-    /// The run's own task queue, as messages name it.
+    /// The run's normal task queue, as messages hold it.
     pub(super) fn normal_task_queue(&self) -> TaskQueue {
         TaskQueue { name: self.task_queue.to_string(), kind: TaskQueueKind::Normal as i32, normal_name: String::new() }
     }
 }
 
-/// A worker's own queue, where it has the run's state already.
+/// A worker's own queue; the worker has the run cached.
 #[derive(Clone, Debug)]
 pub(crate) struct Sticky {
     pub(crate) queue: Arc<str>,
     pub(crate) schedule_to_start: Duration,
 }
 
-/// What changes while a run goes on, and is taken back when a completion turns out to be wrong.
+/// The part of the state that changes, and that is rolled back when a completion is rejected.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) status: RunStatus,
     pub(crate) close_time: Option<Time>,
     pub(crate) workflow_task: Option<WorkflowTask>,
-    /// Attempt of the current or next workflow task. From the second on, tasks are *transient*: nothing is written
+    /// Attempt of the current or next workflow task. From the second on, tasks are *transient*: no events are written
     /// until one of them completes.
     pub(crate) workflow_task_attempt: i32,
     /// WorkflowTaskStarted of the last completed workflow task; 0 before the first.
@@ -69,16 +69,16 @@ pub(crate) struct State {
     pub(crate) activities: BTreeMap<EventId, Arc<Activity>>,
     pub(crate) activity_ids: BTreeMap<Arc<str>, EventId>,
     pub(crate) timers: BTreeMap<Arc<str>, UserTimer>,
-    /// Events without numbers yet.
+    /// Events without numbers.
     pub(crate) buffered: Vec<HistoryEvent>,
     pub(crate) cancel_requested: bool,
-    /// The workflow tried to close while events waited; its next task may.
+    /// The workflow tried to close while events were buffered; its next task may close it.
     pub(crate) close_attempted: bool,
-    /// When the first workflow task becomes due, while the run waits for that.
+    /// The end of the start delay, while the run waits for it.
     pub(crate) first_task_due: Option<Time>,
     pub(crate) updates: Updates,
     pub(crate) memo: BTreeMap<String, common::Payload>,
-    /// Start requests that found this run and left their id with it.
+    /// Ids of start requests that found this run open and were attached to it.
     pub(crate) attached_request_ids: BTreeSet<String>,
     pub(super) deadlines: BTreeSet<(Time, Deadline)>,
     pub(super) offers: Vec<Offer>,
@@ -93,5 +93,5 @@ pub(crate) struct UserTimer {
     pub(crate) expiry: Time,
 }
 
-/// A run at the beginning of a transition.
+/// The state of a run at the beginning of a transition.
 pub(super) type Snapshot = (State, Mark);

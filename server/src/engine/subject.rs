@@ -1,7 +1,7 @@
-//! What the rules are about: timers, activities, signals and so on.
+//! The subjects of the rules: timers, activities, signals and so on.
 //!
-//! Each subject has its commands, its events, its deadlines, and its parts of the overlay and of descriptions, in a file or
-//! folder of its own. The table in `subjects.rs` lists them all.
+//! Each subject has its commands, its events, its deadlines, and its parts of the overlay and of descriptions, in its
+//! own file or folder. The table in `subjects.rs` lists all subjects.
 
 use crate::api::command::command::Attributes as CommandAttributes;
 use crate::api::enums::{CommandType, WorkflowTaskFailedCause};
@@ -16,12 +16,12 @@ use crate::engine::time::Time;
 
 /// The rules of one subject.
 ///
-/// Commands and deadlines of other subjects are given back; events of other subjects are `None`.
+/// Methods return commands and deadlines of other subjects unchanged, and `None` for events of other subjects.
 pub(super) trait Subject {
-    /// Its types of commands, each with the cause of the failure of a task whose command has no attributes.
+    /// The command types, each with the failure cause for a command without attributes.
     const COMMANDS: &'static [(CommandType, WorkflowTaskFailedCause)] = &[];
 
-    /// Checks a command and writes its events.
+    /// Validates a command and writes its events.
     #[expect(clippy::result_large_err, reason = "a command that is given back is on its way to its subject")]
     fn command(
         _run: &mut Run,
@@ -31,38 +31,38 @@ pub(super) trait Subject {
         Err(command)
     }
 
-    /// Where an event stands among those that happen while a worker has a workflow task.
+    /// The order of an event among those that are buffered during a workflow task.
     fn order(_event: &Attributes) -> Option<Order> {
         None
     }
 
-    /// Where an event that ends something names the event that started it.
+    /// The field of an event that refers to the event that started the operation it ends.
     fn started_event_id(_event: &mut Attributes) -> Option<&mut EventId> {
         None
     }
 
-    /// Changes the state as an event says. `id` is [`BUFFERED`](super::event::BUFFERED) for an event that waits.
+    /// Applies an event to the state. `id` is [`BUFFERED`](super::event::BUFFERED) for a buffered event.
     ///
     /// # Errors
     ///
-    /// How the event contradicts the state. An event of this engine does not.
+    /// Returns how the event contradicts the state. An event that this engine wrote does not.
     fn apply(_run: &mut Run, _id: EventId, _time: Time, _event: &Attributes) -> Option<Applied> {
         None
     }
 
-    /// Does what a deadline brings about. The caller ends the step.
+    /// Handles a deadline. The caller ends the step.
     fn due(_run: &mut Run, deadline: Deadline, _now: Time) -> Result<(), Deadline> {
         Err(deadline)
     }
 
-    /// Adds to the overlay what history does not tell.
+    /// Adds to the overlay the state that the history does not hold.
     fn keep(_run: &Run, _overlay: &mut Overlay) {}
 
-    /// Brings a recovered run, as its history tells it, to where it was.
+    /// Restores a run that was rebuilt from its history.
     ///
     /// # Errors
     ///
-    /// How the overlay contradicts the history.
+    /// Returns how the overlay contradicts the history.
     fn restore(_run: &mut Run, _overlay: &mut Overlay) -> Result<(), String> {
         Ok(())
     }
@@ -71,5 +71,5 @@ pub(super) trait Subject {
     fn describe(_run: &Run, _described: &mut DescribeWorkflowExecutionResponse) {}
 }
 
-/// Whether an event fits the state, or how it contradicts it.
+/// Whether an event fits the state; the error is the contradiction.
 pub(super) type Applied = Result<(), &'static str>;

@@ -1,4 +1,4 @@
-//! The table of subjects. A new one is a file beside this one and a line here.
+//! The table of subjects. A new subject is a file beside this one and a line in the table.
 
 use crate::api::command::command::Attributes as CommandAttributes;
 use crate::api::enums::{CommandType, WorkflowTaskFailedCause as Cause};
@@ -28,11 +28,11 @@ macro_rules! subjects {
                 Err(Rejected::new(Cause::FeatureDisabled, detail))
             }
 
-            /// Changes the state as the event says. `id` is [`BUFFERED`](super::event::BUFFERED) for an event that waits.
+            /// Applies an event to the state. `id` is [`BUFFERED`](super::event::BUFFERED) for a buffered event.
             ///
             /// # Errors
             ///
-            /// How the event contradicts the state. An event of this engine does not.
+            /// Returns how the event contradicts the state. An event that this engine wrote does not.
             pub(super) fn apply(&mut self, id: EventId, event: &HistoryEvent) -> Applied {
                 let Some(attributes) = &event.attributes else { return Err("it has no attributes") };
                 let time = event.event_time.as_ref().map(Time::from).unwrap_or_default();
@@ -44,7 +44,7 @@ macro_rules! subjects {
                 Err("this engine has no such event")
             }
 
-            /// Does what a deadline brings about.
+            /// Handles a deadline.
             pub(super) fn due(&mut self, deadline: Deadline, now: Time) {
                 $(
                     let deadline = match <$subject>::due(self, deadline, now) {
@@ -55,26 +55,26 @@ macro_rules! subjects {
                 debug_assert!(false, "{deadline:?} is of no subject");
             }
 
-            /// What history does not tell of the run, and has to outlive the process.
+            /// The state of the run that its history does not hold and that must survive the process.
             pub(crate) fn overlay(&self) -> Overlay {
                 let mut overlay = Overlay { buffered: self.state.buffered.clone(), ..Overlay::default() };
                 $(<$subject>::keep(self, &mut overlay);)*
                 overlay
             }
 
-            /// Brings a recovered run, as its history tells it, to where it was.
+            /// Restores a run that was rebuilt from its history.
             pub(super) fn restore_subjects(&mut self, overlay: &mut Overlay) -> Result<(), String> {
                 $(<$subject>::restore(self, overlay)?;)*
                 Ok(())
             }
 
-            /// Adds what the subjects say of an open run.
+            /// Adds the descriptions of all subjects to that of an open run.
             pub(super) fn describe_subjects(&self, described: &mut DescribeWorkflowExecutionResponse) {
                 $(<$subject>::describe(self, described);)*
             }
         }
 
-        /// Where an event stands among those that happen while a worker has a workflow task.
+        /// The order of an event among those that are buffered during a workflow task.
         fn order(event: &Attributes) -> Order {
             let order = None$(.or_else(|| <$subject>::order(event)))*;
             order.unwrap_or(Order::Later)
@@ -107,17 +107,17 @@ subjects! {
 }
 
 impl Run {
-    /// Where an event stands among those that happen while a worker has a workflow task.
+    /// The order of an event among those that are buffered during a workflow task.
     pub(super) fn order(event: &HistoryEvent) -> Order {
         event.attributes.as_ref().map_or(Order::Later, order)
     }
 
-    /// Where an event that ends something names the event that started it.
+    /// The field of an event that refers to the event that started the operation it ends.
     pub(super) fn started_event_id(event: &mut HistoryEvent) -> Option<&mut EventId> {
         event.attributes.as_mut().and_then(started_event_id)
     }
 
-    /// A command of this type has no attributes.
+    /// The rejection of a command without attributes.
     pub(super) fn missing_attributes(kind: CommandType) -> Rejected {
         let mut causes = COMMANDS.iter().copied().flatten().filter(|(of, _)| *of == kind).map(|(_, cause)| *cause);
         let cause = causes.next().unwrap_or(Cause::FeatureDisabled);

@@ -1,4 +1,4 @@
-//! Rules that no script of requests reaches in reasonable time. The ordinary course of events is in `tests/histories`.
+//! Rules that scripts of requests cannot test in reasonable time. `tests/histories` tests the ordinary ones.
 
 mod recovery;
 
@@ -32,7 +32,7 @@ struct Story {
     run: Run,
     now: Time,
     offers: Vec<Offer>,
-    /// Why the last transition was refused after all.
+    /// The refusal of the last transition that was undone.
     refusal: Option<Refusal>,
 }
 
@@ -41,7 +41,7 @@ impl Story {
         Self::begin_after(Duration::ZERO)
     }
 
-    /// With a start delay.
+    /// Begins a run with a start delay.
     fn begin_after(start_delay: Duration) -> Self {
         let now = Time::from_nanos(1_000_000_000);
         let fields = StartFields {
@@ -64,7 +64,7 @@ impl Story {
         (self.offers, self.refusal) = (effects.offers, effects.refusal);
     }
 
-    /// A worker takes the workflow task.
+    /// Starts the workflow task for a worker.
     fn take(&mut self) -> TaskRef {
         let stamp = self.run.state.workflow_task.as_ref().unwrap().stamp;
         self.run.start_workflow_task(stamp, "poll".into(), "worker", None, self.now).unwrap();
@@ -131,7 +131,7 @@ fn complete_workflow() -> Command {
 }
 
 #[test]
-fn too_many_waiting_events_end_the_task() {
+fn too_many_buffered_events_fail_the_workflow_task() {
     let mut story = Story::begin();
     story.take();
     for _ in 0..100 {
@@ -155,7 +155,7 @@ fn signals_cannot_keep_a_workflow_from_closing() {
     story.signal().unwrap();
     let refused = story.complete(task, vec![complete_workflow()]);
     assert_eq!(refused.refusal, Some(Refusal::InvalidArgument("UnhandledCommand".to_owned())));
-    // The task that follows is only scheduled: signals are still let in.
+    // The next task is only scheduled, so signals are still accepted.
     story.signal().unwrap();
     let task = story.take();
     assert_eq!(story.signal(), Err(Refusal::closing()));
@@ -164,7 +164,7 @@ fn signals_cannot_keep_a_workflow_from_closing() {
 }
 
 #[test]
-fn a_wrong_command_takes_back_the_right_ones_before_it() {
+fn an_invalid_command_rolls_back_the_valid_ones_before_it() {
     let mut story = Story::begin();
     let task = story.take();
     let refused = story.complete(task, vec![timer("a"), activity("b"), timer("a")]);
@@ -179,7 +179,7 @@ fn a_wrong_command_takes_back_the_right_ones_before_it() {
 }
 
 #[test]
-fn a_worker_that_keeps_failing_is_given_longer_and_longer() {
+fn workflow_task_timeouts_grow_with_repeated_failures() {
     let mut story = Story::begin();
     let mut timeouts = Vec::new();
     for _ in 0..14 {
@@ -196,7 +196,7 @@ fn a_worker_that_keeps_failing_is_given_longer_and_longer() {
 }
 
 #[test]
-fn a_task_that_only_says_it_is_busy_ends_after_half_an_hour() {
+fn a_heartbeating_workflow_task_times_out_after_half_an_hour() {
     let mut story = Story::begin();
     let mut task = story.take();
     let busy = || RespondWorkflowTaskCompletedRequest {
@@ -217,7 +217,7 @@ fn a_task_that_only_says_it_is_busy_ends_after_half_an_hour() {
 }
 
 #[test]
-fn a_run_takes_ten_updates_at_a_time() {
+fn a_run_accepts_at_most_ten_concurrent_updates() {
     let mut story = Story::begin();
     let update = |id: usize| Request {
         meta: Some(Meta { update_id: id.to_string(), ..Default::default() }),
@@ -231,9 +231,9 @@ fn a_run_takes_ten_updates_at_a_time() {
     assert!(matches!(refused, Err(Refusal::TooMany(_))), "{refused:?}");
 }
 
-/// The task of the update ended the start delay. It left no trace, so no other task ever came.
+/// Regression: the task of the update used to end the start delay. It wrote nothing, so the run never got another task.
 #[test]
-fn a_rejected_update_leaves_the_start_delay_as_it_is() {
+fn a_rejected_update_does_not_end_the_start_delay() {
     let mut story = Story::begin_after(Duration::from_secs(60));
     let admit = |story: &mut Story| {
         let request = Request { input: Some(Input::default()), ..Default::default() };
@@ -253,7 +253,7 @@ fn a_rejected_update_leaves_the_start_delay_as_it_is() {
     story.signal().unwrap();
     assert!(story.run.state.workflow_task.is_none(), "a signal does not end the delay");
 
-    // The delay ends while another update is with the worker.
+    // The start delay ends while a worker has another update.
     story.now = story.now + Duration::from_secs(55);
     let task = admit(&mut story);
     story.now = story.now + Duration::from_secs(5);
@@ -286,7 +286,7 @@ fn markers(count: usize, bytes: usize) -> Vec<Command> {
     vec![marker; count]
 }
 
-/// Completes tasks with so many markers until one is refused; returns with what.
+/// Completes tasks with `count` markers each until a completion is refused; returns the refusal.
 fn until_refused(story: &mut Story, count: usize, bytes: usize) -> Refusal {
     loop {
         let task = story.take();
@@ -303,7 +303,7 @@ fn until_refused(story: &mut Story, count: usize, bytes: usize) -> Refusal {
 }
 
 #[test]
-fn a_run_whose_history_gets_too_long_is_terminated() {
+fn a_run_with_too_long_a_history_is_terminated() {
     for (count, bytes, reason) in
         [(997, 0, "Workflow history count exceeds limit."), (2, 1 << 20, "Workflow history size exceeds limit.")]
     {
@@ -325,9 +325,9 @@ fn a_run_whose_history_gets_too_long_is_terminated() {
 }
 
 #[test]
-fn what_comes_from_outside_counts_for_the_length_of_a_history() {
+fn signals_count_towards_the_length_of_a_history() {
     let mut story = Story::begin();
-    // Each round is a marker less than a thousand, and the three events of its task.
+    // Each round adds 999 markers and the three events of its task.
     for _ in 0..51 {
         let task = story.take();
         let request = RespondWorkflowTaskCompletedRequest {
@@ -352,7 +352,7 @@ fn what_comes_from_outside_counts_for_the_length_of_a_history() {
 }
 
 #[test]
-fn one_completion_that_makes_a_short_history_too_long_is_left_out() {
+fn a_completion_that_makes_a_short_history_too_long_is_undone() {
     let mut story = Story::begin();
     let refusal = until_refused(&mut story, 60_000, 0);
     assert_eq!(refusal, Refusal::invalid("Workflow history count exceeds limit."));
@@ -364,7 +364,7 @@ fn one_completion_that_makes_a_short_history_too_long_is_left_out() {
 }
 
 #[test]
-fn time_never_fires_what_is_gone() {
+fn a_closed_run_has_no_deadlines() {
     let mut story = Story::begin();
     let task = story.take();
     story.complete(task, vec![timer("a"), activity("b")]);
@@ -379,9 +379,10 @@ fn time_never_fires_what_is_gone() {
     assert!(effects.batches.is_empty());
 }
 
-/// Its own worker was not seen lately, so the task went to all; a limit for its own worker was left behind, and hit it later.
+/// Regression: the task was offered to all workers because its sticky worker had not polled lately. Its
+/// schedule-to-start timeout remained, and expired after another worker had started the task.
 #[test]
-fn a_task_that_another_worker_takes_no_longer_waits_for_its_own() {
+fn a_sticky_task_started_by_another_worker_has_no_schedule_to_start_timeout() {
     let mut story = Story::begin();
     let first = story.take();
     let sticky_attributes = Some(StickyExecutionAttributes {

@@ -1,12 +1,12 @@
-//! Moments and durations as the engine counts them.
+//! Timestamps and durations of the engine.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// The longest duration a request may ask for; longer ones are cut to it.
+/// The longest duration of a request; longer ones are clamped to it.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// A moment of the engine's clock, in nanoseconds since 1970 (UTC).
+/// A timestamp of the engine's clock, in nanoseconds since 1970 (UTC).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Time(i64);
 
@@ -19,7 +19,7 @@ impl Time {
         self.0
     }
 
-    /// How long after `earlier` this is; zero when it is not after it.
+    /// The duration since `earlier`; zero if `earlier` is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -53,12 +53,12 @@ impl From<&prost_types::Timestamp> for Time {
     }
 }
 
-/// Why a duration on the wire means nothing.
+/// The error for a negative duration in a request.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("negative duration")]
 pub(crate) struct NegativeDuration;
 
-/// Reads a duration as requests carry it: unset is zero, which everywhere means "none given".
+/// Reads a duration of a request; an unset duration is zero, which means "none".
 pub(crate) fn duration(wire: Option<&prost_types::Duration>) -> Result<Duration, NegativeDuration> {
     let Some(wire) = wire else { return Ok(Duration::ZERO) };
     let seconds = u64::try_from(wire.seconds).map_err(|_| NegativeDuration)?;
@@ -66,7 +66,7 @@ pub(crate) fn duration(wire: Option<&prost_types::Duration>) -> Result<Duration,
     Ok((Duration::from_secs(seconds).saturating_add(Duration::from_nanos(u64::from(nanos)))).min(LONGEST))
 }
 
-/// Writes a duration the way events carry it: always present, zero included.
+/// Encodes a duration as events hold it: always present, even if zero.
 pub(crate) fn wire_duration(duration: Duration) -> Option<prost_types::Duration> {
     Some(prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
@@ -74,7 +74,7 @@ pub(crate) fn wire_duration(duration: Duration) -> Option<prost_types::Duration>
     })
 }
 
-/// Writes a duration that is left out when it is zero.
+/// Encodes a duration, or returns `None` if it is zero.
 pub(crate) fn set_duration(duration: Duration) -> Option<prost_types::Duration> {
     if duration.is_zero() { None } else { wire_duration(duration) }
 }
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_read_or_refused() {
+    fn negative_durations_are_rejected_and_long_ones_clamped() {
         let wire = |seconds, nanos| prost_types::Duration { seconds, nanos };
         assert_eq!(duration(None), Ok(Duration::ZERO));
         assert_eq!(duration(Some(&wire(1, 5))), Ok(Duration::new(1, 5)));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_before_1970_have_positive_nanos() {
+    fn timestamps_before_1970_have_positive_nanos() {
         let stamp = prost_types::Timestamp::from(Time::from_nanos(-1));
         assert_eq!((stamp.seconds, stamp.nanos), (-1, 999_999_999));
         assert_eq!(Time::from(&stamp), Time::from_nanos(-1));

@@ -106,13 +106,14 @@ impl Run {
         self.arm(expiry, Deadline::Timer(id, timer_id.clone()));
         let timer = UserTimer { started_event_id: id, expiry };
         if let Some(earlier) = self.state.timers.insert(timer_id.clone(), timer) {
-            // It has fired; that event follows, since it waited for the workflow task that started this one.
+            // The earlier timer has fired; its event was buffered during the workflow task that started this timer, and
+            // follows.
             self.disarm(earlier.expiry, Deadline::Timer(earlier.started_event_id, timer_id));
         }
         Ok(())
     }
 
-    /// The timer has fired or is canceled. Its id may name a later timer by now, which stays.
+    /// Removes a timer that has fired or is canceled. A later timer may have the same id by now; it is kept.
     fn apply_timer_finished(&mut self, timer_id: &str, started_event_id: EventId) {
         let is_it = |timer: &UserTimer| timer.started_event_id == started_event_id;
         if self.state.timers.get(timer_id).is_some_and(is_it)
@@ -134,7 +135,7 @@ impl Run {
         let timer_id = attributes.timer_id.as_str();
         let started_event_id = match self.state.timers.get(timer_id) {
             Some(timer) => timer.started_event_id,
-            // It has fired, but the workflow does not know yet: it never did.
+            // The timer has fired, but its event is still buffered: the event is dropped.
             None => self
                 .unfire_timer(timer_id)
                 .ok_or_else(|| bad(wrong_state("add-timer-canceled-event", &format!("TimerID: {timer_id}"))))?,
@@ -152,7 +153,7 @@ impl Run {
         Ok(())
     }
 
-    /// Takes the firing of a timer out of the buffer; returns the event that started it.
+    /// Removes the fired event of a timer from the buffer; returns the event that started the timer.
     fn unfire_timer(&mut self, timer_id: &str) -> Option<EventId> {
         let fired = |event: &HistoryEvent| match &event.attributes {
             Some(Attributes::TimerFiredEventAttributes(fired)) if fired.timer_id == timer_id => {
@@ -165,7 +166,7 @@ impl Run {
         fired(&self.state.buffered.remove(at))
     }
 
-    /// Fires a timer and all others that are due, in order of their moments.
+    /// Fires a timer and all others that are due, in the order of their deadlines.
     fn fire_timers(&mut self, started_event_id: i64, id: Arc<str>, now: Time) {
         let mut next = Some((started_event_id, id));
         while let Some((started_event_id, id)) = next {

@@ -14,14 +14,14 @@ use tonic::{Request, Response, Status};
 
 use crate::stop::StopNotice;
 
-/// Says that the workflow service is served, until it stops.
+/// Reports that the workflow service is serving, until the socket stops.
 #[derive(Clone, Debug)]
 pub(crate) struct HealthService {
     stop: StopNotice,
 }
 
 impl HealthService {
-    /// Serving until the notice is given.
+    /// Serving until the stop notice.
     pub(super) fn new(stop: StopNotice) -> Self {
         Self { stop }
     }
@@ -31,7 +31,7 @@ impl HealthService {
     }
 }
 
-/// Of the whole server, or of the service that matters.
+/// Whether `service` is the whole server or the workflow service.
 fn is_known(service: &str) -> bool {
     ["", WORKFLOW_SERVICE].contains(&service)
 }
@@ -62,7 +62,7 @@ impl Health for HealthService {
     }
 }
 
-/// The status now, and the one change that can come.
+/// The current status, followed by the change at the stop.
 struct Changes {
     now: Option<HealthCheckResponse>,
     stops: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,

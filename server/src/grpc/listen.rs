@@ -1,4 +1,4 @@
-//! A socket that serves an engine to others.
+//! A socket that serves an engine to other processes.
 
 use std::convert::Infallible;
 use std::io;
@@ -18,41 +18,42 @@ use super::services::{Services, configured};
 use crate::limits::STREAMS_MAX;
 use crate::{Engine, EngineError};
 
-/// How much of one message, and of one connection, may be under way: a history of some megabytes without a stop.
+/// The flow control window of a stream and of a connection: large enough for a history of some megabytes without a
+/// pause.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 
-/// How long calls may take to end after the stop. Those that wait for something end at once.
+/// The time that running calls get to end after the stop. Waiting calls end at once.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Who can reach the socket.
+/// The clients that can reach the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
-    /// This machine only; other addresses are refused.
+    /// Clients on this machine; other addresses are refused.
     Loopback,
-    /// Whoever can reach the address. There is no encryption and there are no keys.
+    /// All clients that can reach the address. There is no encryption and no authentication.
     Anyone,
 }
 
-/// Why nothing listens.
+/// The reason why a socket could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListenError {
-    /// Others could reach the address, and there is nothing to keep them out: no encryption, no keys.
+    /// Other machines could reach the address, and there is neither encryption nor authentication.
     #[error("{address} can be reached from other machines, and this server has neither encryption nor keys")]
     NotLoopback { address: SocketAddr },
-    /// Something else listens there already, often an earlier start of the same server.
+    /// Another program listens on the address, often an earlier instance of this server.
     #[error("{address} is in use by another program")]
     InUse { address: SocketAddr },
-    /// The address is not one of this machine, or may not be used.
+    /// The address does not belong to this machine, or may not be used.
     #[error("cannot listen on {address}")]
     Bind { address: SocketAddr, source: io::Error },
-    /// The engine cannot serve others.
+    /// The engine cannot be served.
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
 
-/// A listening socket; it accepts until it is stopped or dropped.
+/// A listening socket; it accepts connections until it is stopped or dropped.
 #[derive(Debug)]
 pub struct Listening {
     address: SocketAddr,
@@ -61,39 +62,39 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Where it listens; when port 0 was asked for, with the port it got.
+    /// The socket's address; for port 0, with the port that the system chose.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Accepts no more connections and calls, and waits for the calls under way, three seconds at most.
+    /// Stops accepting connections and calls, and waits at most three seconds for running calls.
     ///
-    /// Polls for tasks that wait are answered empty, and reads that wait for new events with what there is. Updates and
-    /// queries that wait for a worker fail as unavailable. What takes longer, like a client that does not read its
-    /// answers, is left to the runtime.
+    /// Waiting polls return without a task, and reads that wait for new events return the events so far. Updates and
+    /// queries that wait for a worker fail as unavailable. Calls that take longer, for instance those of a client that
+    /// does not read its responses, are left to the runtime.
     pub async fn stop(self) {
         self.stopping.send_replace(true);
-        // Whatever takes longer, the caller need not wait for; a panic of the server is already reported.
+        // The caller need not wait for slower calls; a panic of the server has been reported already.
         let _ = tokio::time::timeout(STOP_PATIENCE, self.served).await;
     }
 }
 
 impl Engine {
-    /// Serves the engine to other processes of this machine. Port 0 takes a free one.
+    /// Serves the engine to other processes of this machine. Port 0 chooses a free port.
     ///
     /// # Errors
     ///
-    /// The address can be reached by others, is in use, or is none of this machine.
+    /// Fails if other machines can reach the address, if it is in use, or if it does not belong to this machine.
     pub async fn listen(&self, address: SocketAddr) -> Result<Listening, ListenError> {
         self.listen_within(address, Reach::Loopback).await
     }
 
-    /// Serves the engine to whoever can reach the address, without encryption and keys.
+    /// Serves the engine to all clients that can reach the address, without encryption and authentication.
     ///
     /// # Errors
     ///
-    /// The address is in use, or is none of this machine.
+    /// Fails if the address is in use or does not belong to this machine.
     pub async fn listen_insecure(&self, address: SocketAddr) -> Result<Listening, ListenError> {
         self.listen_within(address, Reach::Anyone).await
     }
@@ -107,8 +108,8 @@ impl Engine {
     }
 }
 
-/// Listens on the address with the service. The sender tells everybody who has its receiver when it stops; `bound` is
-/// told the address before anybody is served there, `ended` when nobody is any more.
+/// Serves `service` on the address. Receivers of the sender are notified when the socket stops; `bound` gets the
+/// address before the first client is served, and `ended` is called after the last.
 async fn listen<S>(
     address: SocketAddr,
     reach: Reach,
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_serves_on_the_port_it_got_and_a_watcher_sees_it_stop() {
+    async fn a_health_watcher_gets_the_stop_of_a_server_on_a_free_port() {
         let listening = start(LOCAL, Reach::Loopback).await.unwrap();
         assert_ne!(listening.address().port(), 0);
         let mut client = connect(listening.address()).await.unwrap();
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_port_in_use_is_named_and_free_again_after_the_stop() {
+    async fn a_port_in_use_is_named_in_the_error_and_free_after_the_stop() {
         let first = start(LOCAL, Reach::Loopback).await.unwrap();
         let address = first.address();
         let error = start(address, Reach::Loopback).await.unwrap_err();
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_machines_are_let_in_only_when_told_so() {
+    async fn addresses_of_other_machines_need_listen_insecure() {
         let everywhere = "0.0.0.0:0".parse().unwrap();
         let error = start(everywhere, Reach::Loopback).await.unwrap_err();
         assert!(matches!(error, ListenError::NotLoopback { .. }), "{error:?}");

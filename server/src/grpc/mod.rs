@@ -1,6 +1,6 @@
-//! Everything that gRPC adds to the engine's services: the small services around them, and a socket.
+//! The gRPC parts around the engine's services: health, operator and test services, and the socket.
 //!
-//! In process nothing here is needed: there the generated client calls the generated server directly.
+//! In process none of them is needed: the generated client calls the generated server directly.
 
 #[cfg(feature = "listen")]
 mod health;

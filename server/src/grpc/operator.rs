@@ -1,4 +1,5 @@
-//! `temporal.api.operatorservice.v1`: what search attributes there are; all else is refused by name.
+//! `temporal.api.operatorservice.v1`: lists search attributes; all other calls are rejected, and the error names the
+//! feature.
 
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ impl Operator {
     }
 }
 
-/// The service, with the calls that are refused and what each would be.
+/// Implements the service, with the unsupported calls and the feature that each belongs to.
 macro_rules! operator_service {
     ($($call:ident($request:ident) -> $response:ident: $what:literal;)*) => {
         #[tonic::async_trait]

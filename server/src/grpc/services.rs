@@ -1,4 +1,4 @@
-//! All services of one engine behind one entrance, as the socket needs them.
+//! All services of one engine as one service, as the socket needs them.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -22,19 +22,19 @@ use crate::limits::MESSAGE_BYTES_MAX;
 use crate::service::calls::handover::Handover;
 use crate::stop::StopNotice;
 
-/// Dispatches on the service in the path.
+/// Dispatches calls by the service in the path.
 #[derive(Clone, Debug)]
 pub(crate) struct Services<W, T> {
     workflow: W,
     operator: OperatorServiceServer<Operator>,
-    /// Only where time can be skipped.
+    /// `None` on a real clock.
     test: Option<T>,
     health: HealthServer<HealthService>,
-    /// Goes with every request: what waits there must not hold up a stop.
+    /// Attached to every request, so that waiting calls end when the socket stops.
     stop: StopNotice,
 }
 
-/// The settings of a generated server; the types of servers have nothing in common.
+/// Sets the limits of a generated server; the generated types share no trait.
 macro_rules! configured {
     ($server:expr) => {
         $server
@@ -46,7 +46,7 @@ macro_rules! configured {
 pub(crate) use configured;
 
 impl<W, T> Services<W, T> {
-    /// The workflow and test services come [`configured`].
+    /// The caller has applied [`configured`] to the workflow and test services.
     pub(crate) fn new(
         workflow: W,
         operator: OperatorServiceServer<Operator>,
@@ -59,7 +59,7 @@ impl<W, T> Services<W, T> {
     }
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 impl<W, T> Service<Request<Body>> for Services<W, T>
 where
@@ -68,21 +68,22 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answer;
+    type Future = ResponseFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Answer {
-        // Who sends plain requests gets plain answers: packing costs more than the bytes it saves on a local network.
+    fn call(&mut self, mut request: Request<Body>) -> ResponseFuture {
+        // Uncompressed requests get uncompressed responses: compression costs more than the saved bytes on a local
+        // network.
         if request.headers().get("grpc-encoding").is_none_or(|encoding| encoding != "gzip") {
             request.headers_mut().remove("grpc-accept-encoding");
         }
         request.extensions_mut().insert(self.stop.clone());
         let handover = Handover::travelling();
         request.extensions_mut().insert(handover.clone());
-        let answer: Answer = match (service_of(request.uri().path()), &mut self.test) {
+        let answer: ResponseFuture = match (service_of(request.uri().path()), &mut self.test) {
             (workflow_service_server::SERVICE_NAME, _) => Box::pin(self.workflow.call(request)),
             (operator_service_server::SERVICE_NAME, _) => self.operator.call(request),
             (health_server::SERVICE_NAME, _) => self.health.call(request),
@@ -96,13 +97,13 @@ where
     }
 }
 
-/// The service in `/service/Method`.
+/// Returns the service in `/service/Method`.
 fn service_of(path: &str) -> &str {
     path.strip_prefix('/').and_then(|path| path.split_once('/')).map_or("", |(service, _)| service)
 }
 
-/// Has the tasks of a response count as taken once all of it was handed to the connection. A caller that goes before
-/// that drops the body, and with it the handover.
+/// Completes the handover of the tasks in a response once the connection has taken its whole body. If the caller
+/// disconnects earlier, the body is dropped, and the handover with it.
 fn delivered(answer: Response<Body>, handover: Handover) -> Response<Body> {
     if handover.is_empty() {
         return answer;
@@ -117,8 +118,8 @@ fn delivered(answer: Response<Body>, handover: Handover) -> Response<Body> {
     })
 }
 
-/// Clients give up on a message that is too large, or that cannot be decoded, only when they are told in the words of the
-/// usual server.
+/// Replaces the messages of some errors by those of the Temporal server. Clients stop retrying a message that is too
+/// large, or that cannot be decoded, only if they recognize the error.
 fn in_usual_words(answer: Response<Body>) -> Response<Body> {
     let may_change = |code: &HeaderValue| code == "8" || code == "11" || code == "13";
     let is_candidate = answer.headers().get("grpc-status").is_some_and(may_change);
@@ -131,7 +132,7 @@ fn in_usual_words(answer: Response<Body>) -> Response<Body> {
             format!("grpc: received message after decompression larger than max ({MESSAGE_BYTES_MAX} bytes)")
         }
         Some((Code::Internal, message)) if message.starts_with("failed to decode Protobuf message") => {
-            // Between the first and the last words are all the fields on the way: a hundred, in a failure that is too deep.
+            // The first and the last part enclose the path of fields, a hundred of them for a failure that is too deep.
             let reason = message.rsplit(": ").next().unwrap_or(message);
             return Status::invalid_argument(format!("cannot decode the request: {reason}")).into_http();
         }
@@ -159,7 +160,7 @@ mod tests {
     use crate::store::SqliteStore;
     use crate::{ClockMode, Engine};
 
-    /// Calls a method of a workflow service that does what is given, with a socket that may stop.
+    /// Calls a workflow service whose method runs `serve`, through a socket that may stop.
     async fn call<F>(
         method: &str,
         headers: &[(&'static str, &'static str)],
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_packed_answer_is_asked_for_by_a_packed_request() {
+    async fn only_compressed_requests_get_compressed_responses() {
         let (stopping, _) = watch::channel(false);
         let echo = async |request: Request<Body>| {
             let asked = request.headers().contains_key("grpc-accept-encoding");
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_request_knows_when_its_socket_stops() {
+    async fn every_request_carries_the_stop_notice_of_its_socket() {
         let (stopping, _) = watch::channel(false);
         let until_stopped = async |request: Request<Body>| {
             let stop = request.extensions().get::<StopNotice>().cloned().unwrap();
@@ -230,7 +231,7 @@ mod tests {
         assert_eq!(status(&answer), None);
     }
 
-    /// Polls the engine's workflow task over its services, as a connection would.
+    /// Polls for the engine's workflow task through its services, as a connection does.
     async fn poll(engine: &Engine, stopping: &watch::Sender<bool>) -> Response<Body> {
         let services = Services::new(
             engine.workflow_service(),
@@ -252,13 +253,13 @@ mod tests {
             format!("http://localhost/{}/PollWorkflowTaskQueue", workflow_service_server::SERVICE_NAME)
                 .parse()
                 .unwrap();
-        // A poll that waits in vain ends soon.
+        // A poll without a task ends soon.
         request.headers_mut().insert("grpc-timeout", HeaderValue::from_static("1S"));
         services.oneshot(request).await.unwrap()
     }
 
     #[tokio::test]
-    async fn a_task_is_offered_again_until_its_response_was_sent_to_its_end() {
+    async fn a_task_is_offered_again_unless_its_whole_response_was_sent() {
         let (stopping, _) = watch::channel(false);
         let engine = Engine::memory(ClockMode::Real).unwrap();
         let start = StartWorkflowExecutionRequest {
@@ -270,7 +271,7 @@ mod tests {
             ..Default::default()
         };
         engine.workflows().start_workflow_execution(tonic::Request::new(start)).await.unwrap();
-        // The connection breaks before anything of the response was sent, and after its message.
+        // The connection breaks before any part of the response was sent, and after its message.
         drop(poll(&engine, &stopping).await);
         let mut cut = poll(&engine, &stopping).await;
         assert!(cut.body_mut().frame().await.unwrap().unwrap().data_ref().unwrap().len() > 5, "it has the task");
@@ -282,12 +283,12 @@ mod tests {
         assert_eq!(empty.to_bytes().len(), 5, "the worker has it");
     }
 
-    /// A worker tried again and again to report a failure with so many causes: it was told of an internal error.
+    /// Regression: a worker retried the report of a failure with too many causes, because it got an internal error.
     #[tokio::test]
-    async fn a_request_that_cannot_be_decoded_is_the_callers_mistake() {
+    async fn a_request_that_cannot_be_decoded_is_an_invalid_argument() {
         let engine = Engine::memory(ClockMode::Real).unwrap();
         let (stopping, _) = watch::channel(false);
-        // `Failure.cause` within itself, then `RespondActivityTaskFailedRequest.failure`.
+        // `Failure.cause`, nested, then `RespondActivityTaskFailedRequest.failure`.
         let mut message = Vec::new();
         for key in std::iter::repeat_n(0x22, 120).chain([0x12]) {
             let mut outer = vec![key];
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_errors_keep_their_words() {
+    async fn other_errors_keep_their_messages() {
         let (stopping, _) = watch::channel(false);
         for refusal in [
             Status::out_of_range("a newer build exists"),

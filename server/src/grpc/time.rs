@@ -1,4 +1,4 @@
-//! `temporal.api.testservice.v1`: tests of other SDKs look at the clock, and let it skip.
+//! `temporal.api.testservice.v1`: lets tests of other SDKs read the clock and skip time.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::service::host::Awake;
 use crate::stop::{StopNotice, stopped};
 use crate::{Engine, UnbalancedUnlock};
 
-/// The test service of one engine with a skipping clock.
+/// The test service of one engine with a time-skipping clock.
 ///
-/// A lock outlives the connection that took it: healing it silently would hide the leak.
+/// A lock outlives the connection that took it: releasing it silently would hide the leak.
 #[derive(Clone, Debug)]
 pub struct TestTime {
     engine: Engine,
@@ -62,12 +62,12 @@ impl TestService for TestTime {
         request: Request<SleepRequest>,
     ) -> Result<Response<SleepResponse>, Status> {
         let taker = taker(&request);
-        // The end is set before the clock may jump.
+        // The deadline is set before the clock may jump.
         let sleep = self.engine.sleep(duration(request.get_ref())?);
         self.engine.unlock_time(&taker).map_err(refusal)?;
         let locks_again = LocksAgain { engine: &self.engine, taker: &taker };
         let awake = slept(sleep, &StopNotice::of(&request)).await?;
-        // In this order: nothing jumps between the end of the sleep and the lock.
+        // The order matters: no jump can happen between the end of the sleep and the lock.
         drop(locks_again);
         drop(awake);
         Ok(Response::new(SleepResponse {}))
@@ -76,13 +76,13 @@ impl TestService for TestTime {
     async fn get_current_time(&self, _: Request<()>) -> Result<Response<GetCurrentTimeResponse>, Status> {
         let now = self.engine.now();
         let seconds = i64::try_from(now.as_secs()).map_err(|_| Status::out_of_range("the time is too far"))?;
-        // Less than a second of nanoseconds always fits.
+        // Nanoseconds below one second always fit.
         let time = Timestamp { seconds, nanos: now.subsec_nanos().cast_signed() };
         Ok(Response::new(GetCurrentTimeResponse { time: Some(time) }))
     }
 }
 
-/// Waits for the end of the sleep, or of the socket.
+/// Waits until the sleep ends or the socket stops.
 async fn slept(sleep: impl Future<Output = Awake>, stop: &StopNotice) -> Result<Awake, Status> {
     tokio::select! {
         awake = sleep => Ok(awake),
@@ -90,7 +90,7 @@ async fn slept(sleep: impl Future<Output = Awake>, stop: &StopNotice) -> Result<
     }
 }
 
-/// Takes the lock back when the sleep ends, and when its caller goes away before.
+/// Takes the lock again when the sleep ends, or when its caller disconnects before.
 struct LocksAgain<'a> {
     engine: &'a Engine,
     taker: &'a str,
@@ -102,7 +102,7 @@ impl Drop for LocksAgain<'_> {
     }
 }
 
-/// Who is named when somebody asks why time does not move.
+/// The name of the taker in explanations of a clock that does not advance.
 fn taker<T>(request: &Request<T>) -> String {
     let client = request.metadata().get("client-name").and_then(|name| name.to_str().ok());
     format!("test service, {}", client.unwrap_or("unnamed client"))
@@ -133,16 +133,16 @@ mod tests {
 
     const HOUR_SECONDS: i64 = 60 * 60;
 
-    /// A client without a network.
-    type Client = TestServiceClient<TestServiceServer<TestTime>>;
+    /// An in-process client.
+    type TestClient = TestServiceClient<TestServiceServer<TestTime>>;
 
-    fn start() -> (Engine, Client) {
+    fn start() -> (Engine, TestClient) {
         let engine = Engine::memory(ClockMode::Skipping).unwrap();
         let client = TestServiceClient::new(engine.test_service().unwrap());
         (engine, client)
     }
 
-    async fn now(client: &mut Client) -> i64 {
+    async fn now(client: &mut TestClient) -> i64 {
         client.get_current_time(()).await.unwrap().into_inner().time.unwrap().seconds
     }
 
@@ -158,7 +158,7 @@ mod tests {
         let after = now(&mut client).await;
         assert!((HOUR_SECONDS..HOUR_SECONDS + 60).contains(&(after - before)), "from {before} to {after}");
 
-        // Were it not locked again, this would be over at once.
+        // If time were not locked again, this sleep would end at once.
         let mut sleep = Box::pin(client.sleep(of(HOUR_SECONDS)));
         assert!(poll_once(sleep.as_mut()).await.is_none());
         engine.unlock_time("test").unwrap();
@@ -166,9 +166,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sleeper_that_goes_away_locks_time_again() {
+    async fn a_dropped_sleep_locks_time_again() {
         let (engine, mut client) = start();
-        // Nothing jumps while there is a second lock.
+        // The second lock prevents jumps.
         client.lock_time_skipping(LockTimeSkippingRequest {}).await.unwrap();
         let mut sleep = Box::pin(client.unlock_time_skipping_with_sleep(of(HOUR_SECONDS)));
         assert!(poll_once(sleep.as_mut()).await.is_none());
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sleeping_until_a_moment_that_is_over_does_not_wait() {
+    async fn sleeping_until_a_past_time_does_not_wait() {
         let (_engine, mut client) = start();
         let past = Timestamp { seconds: 1, nanos: 0 };
         client.sleep_until(SleepUntilRequest { timestamp: Some(past) }).await.unwrap();
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wrong_times_are_refused() {
+    async fn invalid_times_are_rejected() {
         let (_engine, mut client) = start();
         for request in [SleepRequest { duration: None }, of(-1)] {
             assert_eq!(client.sleep(request).await.unwrap_err().code(), Code::InvalidArgument);
@@ -207,7 +207,7 @@ mod tests {
         assert!(Engine::memory(ClockMode::Real).unwrap().test_service().is_none());
     }
 
-    /// What the future has to say now.
+    /// Polls the future once.
     async fn poll_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
         std::future::poll_fn(|context| {
             std::task::Poll::Ready(match std::pin::Pin::new(&mut future).poll(context) {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::clock::Holder;
+use crate::clock::ClockHolder;
 use crate::clock::timers::{Backlog, Hold, Timers};
 use crate::engine::time::Time;
 use crate::limits::POLLERS_MAX;
@@ -195,7 +195,7 @@ impl<T: QueuedTask> Matching<T> {
         let queue = queues.get_or_make(key);
         if key.kind == QueueKind::Sticky && queue.waiting.iter().all(Delivery::is_closed) {
             // Until it waits elsewhere, the clock must not jump past it.
-            let _hold = self.timers.hold(Holder::Match);
+            let _hold = self.timers.hold(ClockHolder::Match);
             drop(queues);
             return task.leave_sticky_queue(key);
         }
@@ -223,7 +223,7 @@ impl<T: QueuedTask> Matching<T> {
                 continue;
             }
             let Some((task, since)) = queue.tasks.pop_front() else { break };
-            let matched = Matched { task, backlog: queue.tasks.len(), _hold: self.timers.hold(Holder::Match) };
+            let matched = Matched { task, backlog: queue.tasks.len(), _hold: self.timers.hold(ClockHolder::Match) };
             match delivery.send(matched) {
                 Ok(()) => queue.limit.take(now),
                 Err(back) => queue.tasks.push_front((back.task, since)),
@@ -266,7 +266,7 @@ impl<T: QueuedTask> Matching<T> {
             && let Some((task, _)) = queue.tasks.pop_front()
         {
             queue.limit.take(moment);
-            let hold = self.timers.hold(Holder::Match);
+            let hold = self.timers.hold(ClockHolder::Match);
             return Poll::Ready(Matched { task, backlog: queue.tasks.len(), _hold: hold });
         }
         let (delivery, receiver) = Delivery::channel(by.worker);
@@ -301,7 +301,7 @@ impl<T: QueuedTask> Matching<T> {
         queue.last_poll = None;
         queue.waiting.clear();
         // Until they wait elsewhere, the clock must not jump past them.
-        let _hold = self.timers.hold(Holder::Match);
+        let _hold = self.timers.hold(ClockHolder::Match);
         let left: Vec<_> = queue.tasks.drain(..).collect();
         drop(queues);
         left.into_iter().for_each(|(task, _)| task.leave_sticky_queue(key));

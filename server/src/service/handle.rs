@@ -8,7 +8,7 @@ use std::thread;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::clock::Holder;
+use crate::clock::ClockHolder;
 use crate::service::core::Core;
 use crate::service::error::EngineError;
 use crate::service::runs::recovery;
@@ -52,7 +52,7 @@ impl Handle {
         self.open_runs = open_runs;
         if !busy.is_empty() {
             let core = Arc::downgrade(&self.core);
-            let hold = self.core.timers.hold(Holder::Recovery);
+            let hold = self.core.timers.hold(ClockHolder::Recovery);
             self.spawn("everloop-recovery", move || recovery::load_all(&core, busy, hold))?;
         }
         if self.core.store.outlives_process() {

@@ -8,8 +8,8 @@ use everloop_proto::temporal::api::operatorservice::v1::operator_service_server:
 use everloop_proto::temporal::api::testservice::v1::test_service_server::TestServiceServer;
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::WorkflowServiceServer;
 
-use crate::clock::timers::{Hold, Jumped, Waiting};
-use crate::clock::{Holder, UnbalancedUnlock};
+use crate::clock::timers::{Hold, JumpPermit, Jumped};
+use crate::clock::{ClockHolder, UnbalancedUnlock};
 use crate::grpc::{Operator, TestTime};
 use crate::service::calls::workflow::Workflows;
 use crate::service::error::EngineError;
@@ -137,7 +137,7 @@ impl Engine {
     pub fn sleep(&self, duration: Duration) -> impl Future<Output = Awake> + Send + use<> {
         let handle = Arc::clone(&self.handle);
         // Between the moment that it reads and the end that it sets, the clock must not jump.
-        let hold = handle.core.timers.hold(Holder::Sleeper);
+        let hold = handle.core.timers.hold(ClockHolder::Sleeper);
         let slept = handle.core.timers.sleep_until(handle.core.clock.now() + duration);
         drop(hold);
         async move {
@@ -155,7 +155,7 @@ impl Engine {
     /// Takes the clock over, to skip from deadline to deadline and look at what happens at each.
     #[must_use]
     pub fn step(&self) -> Stepper {
-        Stepper { _hold: self.handle.core.timers.hold(Holder::Stepper), jumping: self.let_time_jump() }
+        Stepper { _hold: self.handle.core.timers.hold(ClockHolder::Stepper), jumping: self.let_time_jump() }
     }
 
     /// Why time moves, or does not: locks with their takers, what is under way, the next ten deadlines.
@@ -176,7 +176,7 @@ pub struct Awake {
 #[derive(Debug)]
 #[must_use = "time jumps only while it is kept"]
 pub struct Jumping {
-    time: Arc<Waiting>,
+    time: Arc<JumpPermit>,
     _handle: Arc<Handle>,
 }
 

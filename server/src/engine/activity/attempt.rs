@@ -1,4 +1,4 @@
-//! Attempts on their way to a worker.
+//! Starting attempts of activities, and returning those that no worker received.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use crate::engine::run::Run;
 use crate::engine::time::{Time, wire_duration};
 
 impl Run {
-    /// A worker takes the attempt.
+    /// Starts the attempt for the worker that polled it.
     ///
-    /// The event is written when the attempt finishes the activity, so that retries do not fill the history.
+    /// The event is written when the activity finishes, so that retries do not fill the history.
     pub(crate) fn start_activity(
         &mut self,
         scheduled_event_id: EventId,
@@ -35,8 +35,8 @@ impl Run {
         Ok(task)
     }
 
-    /// The attempt did not reach its worker: it is offered again, as the same attempt. One that the workflow has canceled
-    /// meanwhile is finished instead.
+    /// Returns an attempt that did not reach its worker: the same attempt is offered again. If the workflow has
+    /// requested cancellation meanwhile, the activity finishes as canceled instead.
     pub(crate) fn return_activity(
         &mut self,
         scheduled_event_id: EventId,
@@ -61,7 +61,8 @@ impl Run {
         Ok(())
     }
 
-    /// What a worker needs to run the started attempt; the token is the caller's. `None` when no attempt is started.
+    /// Builds the task that a worker needs to run the started attempt; the caller adds the token. Returns `None` when
+    /// no attempt is started.
     pub(crate) fn activity_task(
         &self,
         scheduled_event_id: EventId,

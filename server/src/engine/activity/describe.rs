@@ -1,4 +1,4 @@
-//! What callers see of an activity that has not finished.
+//! The description of an activity that has not finished.
 
 use crate::api::common::ActivityType;
 use crate::api::enums::PendingActivityState;

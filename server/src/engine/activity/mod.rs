@@ -72,7 +72,7 @@ impl Subject for ActivityRules {
             Attributes::ActivityTaskScheduledEventAttributes(it) => {
                 return Some(run.apply_activity_scheduled(id, time, it));
             }
-            // Attempts change nothing that the engine decides by.
+            // Starts of attempts do not change the state.
             Attributes::ActivityTaskStartedEventAttributes(_) => {}
             Attributes::ActivityTaskCancelRequestedEventAttributes(it) => {
                 run.apply_activity_cancel_requested(id, it.scheduled_event_id);
@@ -130,12 +130,12 @@ impl Run {
         Ok(())
     }
 
-    /// The activity may have finished, unknown to the workflow.
+    /// The activity may have finished already, before the workflow learned of it.
     fn apply_activity_cancel_requested(&mut self, id: EventId, scheduled_event_id: EventId) {
         self.change_activity(scheduled_event_id, |activity| activity.cancel_requested = Some(id));
     }
 
-    /// The id of the activity may name a later one by now, which stays.
+    /// A later activity may have the same id by now; it is kept.
     fn apply_activity_finished(&mut self, scheduled_event_id: EventId) {
         let Some(activity) = self.state.activities.remove(&scheduled_event_id) else { return };
         if self.state.activity_ids.get(&activity.activity_id) == Some(&scheduled_event_id) {
@@ -159,7 +159,7 @@ impl Run {
         }
     }
 
-    /// Changes an activity and moves its deadlines along.
+    /// Changes an activity and updates its deadlines.
     pub(in crate::engine) fn change_activity(
         &mut self,
         scheduled_event_id: EventId,

@@ -1,4 +1,4 @@
-//! What workers report about attempts.
+//! Reports of workers about attempts.
 
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ use crate::limits::BLOB_BYTES_MAX;
 pub(crate) enum ActivityRef {
     /// By the token of one attempt.
     Attempt { scheduled_event_id: EventId, attempt: i32 },
-    /// By id, whichever attempt it is.
+    /// By id; the current attempt is meant.
     Id(String),
 }
 
 impl Run {
-    /// The worker reports a result.
+    /// Completes the activity with the worker's result.
     pub(crate) fn complete_activity(
         &mut self,
         which: &ActivityRef,
@@ -44,7 +44,7 @@ impl Run {
             return self.fail_activity(which, failure, None, identity, now).map(drop);
         }
         if self.state.activities.get(&id).is_some_and(|activity| activity.started.is_none()) {
-            // Completed by id before a worker took it: whoever completed it counts as having started it.
+            // The activity was completed by id before a worker started it: its caller is recorded as the starter.
             let by: Arc<str> = identity.as_str().into();
             self.change_activity(id, |activity| {
                 activity.started = Some(Attempt { time: now, request_id: "".into(), identity: by });
@@ -65,7 +65,7 @@ impl Run {
         Ok(())
     }
 
-    /// The worker reports a failure; returns whether another attempt follows.
+    /// Records the failure that a worker reports; returns whether another attempt follows.
     pub(crate) fn fail_activity(
         &mut self,
         which: &ActivityRef,
@@ -107,7 +107,7 @@ impl Run {
         Ok(false)
     }
 
-    /// The worker reports that the attempt ended because the workflow asked for it.
+    /// Ends the activity as canceled, on the report of its worker.
     pub(crate) fn cancel_activity(
         &mut self,
         which: &ActivityRef,
@@ -124,7 +124,7 @@ impl Run {
         Ok(())
     }
 
-    /// Finishes an activity as canceled, without asking for a workflow task.
+    /// Finishes an activity as canceled, without scheduling a workflow task.
     pub(in crate::engine) fn write_activity_canceled(
         &mut self,
         id: EventId,
@@ -147,7 +147,7 @@ impl Run {
         );
     }
 
-    /// The worker is alive; returns whether the workflow wants the activity canceled.
+    /// Records a heartbeat; returns whether the workflow has requested cancellation.
     pub(crate) fn heartbeat_activity(
         &mut self,
         which: &ActivityRef,
@@ -167,7 +167,7 @@ impl Run {
         Ok(self.state.activities.get(&id).is_some_and(|activity| activity.cancel_requested.is_some()))
     }
 
-    /// Writes the start of an attempt that is about to finish; 0 when no worker had taken it.
+    /// Writes the start of an attempt that is about to finish; returns 0 if no worker had started it.
     pub(super) fn write_activity_started(&mut self, id: EventId) -> EventId {
         let Some(activity) = self.state.activities.get(&id).cloned() else { return 0 };
         let Some(attempt) = &activity.started else { return 0 };
@@ -183,7 +183,7 @@ impl Run {
         BUFFERED
     }
 
-    /// The activity a report is about.
+    /// Finds the activity of a report.
     fn reported_activity(&self, which: &ActivityRef, unstarted: bool) -> Result<EventId, Refusal> {
         if !self.is_open() {
             return Err(Refusal::closed());
@@ -203,7 +203,7 @@ impl Run {
     }
 }
 
-/// Whether a worker may report this failure.
+/// Checks that a worker may report this failure.
 pub(crate) fn check_reported_failure(failure: Option<&Failure>) -> Result<(), Refusal> {
     match failure.and_then(|failure| failure.failure_info.as_ref()) {
         Some(FailureInfo::ApplicationFailureInfo(_)) => Ok(()),
@@ -212,7 +212,7 @@ pub(crate) fn check_reported_failure(failure: Option<&Failure>) -> Result<(), Re
     }
 }
 
-/// A final failure that the server itself decides on.
+/// A failure that the server decides on and that is not retried.
 fn server_failure(message: &str) -> Failure {
     Failure {
         message: message.to_owned(),

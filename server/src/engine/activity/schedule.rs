@@ -16,7 +16,7 @@ use crate::engine::run::Run;
 use crate::engine::time::{duration, wire_duration};
 use crate::limits::{BLOB_BYTES_MAX, ID_BYTES_MAX, PENDING_ACTIVITIES_MAX};
 
-/// What the event says of an activity that is canceled before any worker took it.
+/// The text in the event of an activity that is canceled before a worker started it.
 pub(in crate::engine) const NOT_STARTED: &str = "ACTIVITY_ID_NOT_STARTED";
 
 impl Run {
@@ -104,7 +104,7 @@ impl Run {
     }
 }
 
-/// An activity as its event will have it: everything unset filled in.
+/// The attributes of an activity's scheduled event, with defaults for unset fields.
 struct ActivityWanted {
     task_queue: TaskQueue,
     schedule_to_close: std::time::Duration,

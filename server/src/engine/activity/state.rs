@@ -1,4 +1,4 @@
-//! An activity that has not finished, and the attempt that a worker has.
+//! The state of an activity that has not finished, and of its started attempt.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::engine::event::{Attributes, EventId};
 use crate::engine::retry::RetryPolicy;
 use crate::engine::time::{Time, duration};
 
-/// The times that matter to an activity. Due together, they happen in this order.
+/// Deadlines of an activity. Deadlines due at the same time happen in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ActivityDeadline {
-    /// The pause before the next attempt is over.
+    /// The backoff before the next attempt ends.
     Retry,
     StartToClose,
     ScheduleToStart,
@@ -21,7 +21,7 @@ pub(crate) enum ActivityDeadline {
     Heartbeat,
 }
 
-/// An attempt that a worker has.
+/// An attempt that a worker has started.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
     pub(crate) time: Time,
@@ -36,7 +36,7 @@ pub(crate) struct Activity {
     pub(crate) activity_id: Arc<str>,
     pub(crate) activity_type: Arc<str>,
     pub(crate) task_queue: Arc<str>,
-    /// Zero means none, for all four.
+    /// Zero means no timeout, for all four.
     pub(crate) schedule_to_close: Duration,
     pub(crate) schedule_to_start: Duration,
     pub(crate) start_to_close: Duration,
@@ -44,13 +44,13 @@ pub(crate) struct Activity {
     pub(crate) retry: Arc<RetryPolicy>,
     pub(crate) priority: Option<Priority>,
     pub(crate) first_scheduled: Time,
-    /// Of the current attempt; in the future while it waits for its time.
+    /// When the current attempt is due; in the future while the activity backs off.
     pub(crate) scheduled: Time,
-    /// Whether the current attempt waits for its time.
+    /// Whether the current attempt waits for the end of its backoff.
     pub(crate) backing_off: bool,
     pub(crate) attempt: i32,
     pub(crate) started: Option<Attempt>,
-    /// The event that asked for cancellation.
+    /// The event that requested cancellation.
     pub(crate) cancel_requested: Option<EventId>,
     pub(crate) heartbeat_details: Option<Payloads>,
     pub(crate) last_heartbeat: Option<Time>,
@@ -60,11 +60,11 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
-    /// The activity that a scheduled event tells of, waiting for its first attempt.
+    /// Creates an activity from its scheduled event; it waits for its first attempt.
     ///
     /// # Errors
     ///
-    /// What is wrong with the event's retry policy or timeouts.
+    /// Returns a description of the invalid retry policy or timeout.
     pub(in crate::engine) fn of_event(
         id: EventId,
         time: Time,
@@ -99,7 +99,7 @@ impl Activity {
         })
     }
 
-    /// After this moment there is no further attempt.
+    /// The time after which no attempt starts.
     pub(crate) fn expiration(&self) -> Option<Time> {
         (!self.schedule_to_close.is_zero()).then(|| self.first_scheduled + self.schedule_to_close)
     }
@@ -123,7 +123,7 @@ impl Activity {
     }
 }
 
-/// The scheduled event of the activity that an event finishes.
+/// Returns the scheduled event of the activity that `event` finishes.
 pub(super) fn finished_activity(event: &Attributes) -> Option<EventId> {
     match event {
         Attributes::ActivityTaskCompletedEventAttributes(it) => Some(it.scheduled_event_id),

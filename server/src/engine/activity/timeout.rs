@@ -1,4 +1,4 @@
-//! Attempts whose time is over, and the attempts after them.
+//! Timeouts of attempts, and retries.
 
 use prost::Message as _;
 
@@ -14,7 +14,7 @@ use crate::engine::time::Time;
 use crate::limits::KEPT_FAILURE_BYTES_MAX;
 
 impl Run {
-    /// An activity's time has come.
+    /// Handles a deadline of an activity.
     pub(in crate::engine) fn activity_deadline(&mut self, id: EventId, kind: ActivityDeadline, now: Time) {
         let timeout = match kind {
             ActivityDeadline::Retry => {
@@ -30,7 +30,7 @@ impl Run {
         self.time_out_attempt(id, timeout, format!("activity {} timeout", timeout_name(timeout)), now);
     }
 
-    /// Counts the started attempt as timed out, because the process that ran it has ended.
+    /// Ends the started attempt as timed out, because the process that ran it has ended.
     pub(in crate::engine) fn lose_attempt(&mut self, id: EventId, now: Time) {
         let Some(activity) = self.state.activities.get(&id) else { return };
         let message = format!(
@@ -41,7 +41,7 @@ impl Run {
         self.time_out_attempt(id, TimeoutType::StartToClose, message, now);
     }
 
-    /// Ends the current attempt as timed out, and the activity with it when the attempt was the last.
+    /// Ends the current attempt as timed out; if it was the last one, the activity finishes.
     fn time_out_attempt(&mut self, id: EventId, timeout: TimeoutType, message: String, now: Time) {
         let mut failure = timeout_failure(message, timeout);
         let Err(retry_state) = self.retry_activity(id, &failure, now) else { return };
@@ -70,7 +70,7 @@ impl Run {
         self.want_workflow_task(now);
     }
 
-    /// Plans the next attempt, or says why there is none.
+    /// Schedules the next attempt, or returns the reason why there is none.
     pub(super) fn retry_activity(&mut self, id: EventId, failure: &Failure, now: Time) -> Result<(), RetryState> {
         let Some(activity) = self.state.activities.get(&id).cloned() else {
             return Err(RetryState::InternalServerError);
@@ -105,7 +105,7 @@ fn timeout_failure(message: String, timeout: TimeoutType) -> Failure {
     }
 }
 
-/// The part of a failure that is kept for the next attempt: large ones lose all but message and type.
+/// Shortens a failure for keeping until the next attempt: a large failure loses everything except its message and type.
 pub(super) fn shortened(failure: &Failure) -> Failure {
     if failure.encoded_len() <= KEPT_FAILURE_BYTES_MAX {
         return failure.clone();

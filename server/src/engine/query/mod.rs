@@ -1,4 +1,4 @@
-//! Queries that ride on a workflow task, because an answer has to reflect what the task brings.
+//! Queries that are attached to a workflow task, because the answer has to reflect the new events of the task.
 
 pub(crate) mod state;
 
@@ -13,14 +13,14 @@ use crate::model::RunStatus;
 /// How a query reaches a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum QueryRoute {
-    /// In a task of its own.
+    /// In a query task of its own.
     Direct,
-    /// On the workflow task that is pending anyway, under this number.
+    /// Attached to the pending workflow task, under this number.
     Riding(u64),
 }
 
 impl Run {
-    /// Decides how a query reaches a worker, and lets it wait if it rides.
+    /// Chooses how a query reaches a worker; an attached query is added to the waiting ones.
     pub(crate) fn route_query(&mut self, query: &WorkflowQuery) -> Result<QueryRoute, Refusal> {
         if self.worker_is_failing() {
             return Err(Refusal::NotReady("Unable to query workflow due to Workflow Task in failed state.".to_owned()));
@@ -46,7 +46,7 @@ impl Run {
         Ok(QueryRoute::Riding(id))
     }
 
-    /// Hands out the answers a completion brought.
+    /// Sends the query results of a completion to the waiting callers.
     pub(in crate::engine) fn answer_queries(
         &mut self,
         results: impl IntoIterator<Item = (String, WorkflowQueryResult)>,
@@ -59,7 +59,7 @@ impl Run {
         }
     }
 
-    /// Lets the waiting queries be asked by themselves.
+    /// Detaches the waiting queries, so that the service sends them as direct query tasks.
     pub(in crate::engine) fn release_queries(&mut self) {
         for id in std::mem::take(&mut self.queries.waiting).into_keys() {
             self.notify(Notice::QueryReleased { id });
@@ -67,7 +67,7 @@ impl Run {
     }
 }
 
-/// Whether the caller does not want an answer from a run in this state.
+/// Whether the caller's condition rejects a query of a run with this status.
 pub(crate) fn rejects(condition: QueryRejectCondition, status: RunStatus) -> bool {
     match condition {
         QueryRejectCondition::Unspecified | QueryRejectCondition::None => false,

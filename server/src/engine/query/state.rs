@@ -1,4 +1,4 @@
-//! Queries that wait for a workflow task to ride on.
+//! Queries that wait for a workflow task.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,12 @@ impl Queries {
         self.waiting.iter().map(|(id, query)| (*id, query))
     }
 
-    /// Goes on with numbers that no process before this one has given out: a worker may still have queries of it.
+    /// Starts with numbers that no earlier process has used: a worker may still have queries of such a process.
     pub(in crate::engine) fn number_from(&mut self, now: Time) {
         self.next_id = u64::try_from(now.nanos()).unwrap_or(0);
     }
 
-    /// The caller has gone.
+    /// Removes the query of a caller that has gone.
     pub(crate) fn forget(&mut self, id: u64) {
         self.waiting.remove(&id);
     }

@@ -1,4 +1,4 @@
-//! A run that comes back from the store is the run that went.
+//! A run recovered from the store equals the run that was stored.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,9 +17,9 @@ use crate::engine::recover::Stored;
 use crate::engine::start::Attachment;
 use crate::engine::workflow_task::end::TaskFailure;
 
-/// Something that happens to a run, as far as it can at that moment.
+/// A step of a random sequence; steps that are not possible in the current state are skipped.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum RandomStep {
     Take,
     CompleteWithTimer,
     CompleteWithActivity { attempts: i32 },
@@ -37,23 +37,23 @@ enum Step {
     Pass { seconds: u64 },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = RandomStep> {
     prop_oneof![
-        4 => Just(Step::Take),
-        2 => Just(Step::CompleteWithTimer),
-        3 => (0..3).prop_map(|attempts| Step::CompleteWithActivity { attempts }),
-        1 => Just(Step::CancelSomething),
-        1 => Just(Step::CompleteAndAskAgain),
-        1 => Just(Step::FailTask),
-        3 => Just(Step::StartActivity),
-        1 => Just(Step::FinishActivity),
-        2 => Just(Step::FailActivity),
-        1 => Just(Step::Heartbeat),
-        2 => Just(Step::Signal),
-        1 => Just(Step::Update),
-        1 => Just(Step::Attach),
-        1 => Just(Step::Cancel),
-        2 => (0..200u64).prop_map(|seconds| Step::Pass { seconds }),
+        4 => Just(RandomStep::Take),
+        2 => Just(RandomStep::CompleteWithTimer),
+        3 => (0..3).prop_map(|attempts| RandomStep::CompleteWithActivity { attempts }),
+        1 => Just(RandomStep::CancelSomething),
+        1 => Just(RandomStep::CompleteAndAskAgain),
+        1 => Just(RandomStep::FailTask),
+        3 => Just(RandomStep::StartActivity),
+        1 => Just(RandomStep::FinishActivity),
+        2 => Just(RandomStep::FailActivity),
+        1 => Just(RandomStep::Heartbeat),
+        2 => Just(RandomStep::Signal),
+        1 => Just(RandomStep::Update),
+        1 => Just(RandomStep::Attach),
+        1 => Just(RandomStep::Cancel),
+        2 => (0..200u64).prop_map(|seconds| RandomStep::Pass { seconds }),
     ]
 }
 
@@ -61,7 +61,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn whatever_happened_the_store_has_it(steps in vec(step(), 1..60)) {
+    fn a_run_equals_the_run_rebuilt_from_the_store_after_every_step(steps in vec(step(), 1..60)) {
         let mut story = Story::begin();
         for (number, step) in steps.into_iter().enumerate() {
             story.happen(step, number);
@@ -73,20 +73,20 @@ proptest! {
     }
 }
 
-/// A workflow may give the id of what has finished to something new before it hears of the end.
+/// A workflow may reuse the id of an operation that has finished, before it learns of the end.
 #[test]
-fn an_id_that_is_used_again_names_the_later_one() {
+fn a_reused_id_refers_to_the_later_operation() {
     let mut story = Story::begin();
     let task = story.take();
     story.complete(task, vec![timer("x"), activity("x")]);
-    story.happen(Step::Pass { seconds: 55 }, 0);
+    story.happen(RandomStep::Pass { seconds: 55 }, 0);
     story.signal().unwrap();
     let task = story.take();
     story.start_activity(0);
     let which = story.started_activity().unwrap();
     story.run.complete_activity(&which, None, "worker".to_owned(), story.now).unwrap();
     story.close(Close::Write);
-    story.happen(Step::Pass { seconds: 5 }, 0);
+    story.happen(RandomStep::Pass { seconds: 5 }, 0);
     assert_eq!(story.run.difference_to_stored(), None, "both ends wait");
 
     story.complete(task, vec![timer("x"), activity("x")]);
@@ -95,7 +95,7 @@ fn an_id_that_is_used_again_names_the_later_one() {
 }
 
 #[test]
-fn what_waited_for_a_worker_is_offered_again() {
+fn pending_tasks_are_offered_again_after_recovery() {
     let mut story = Story::begin();
     let mut run = story.recovered();
     let offers = resume(&mut run, true, story.now).offers;
@@ -110,7 +110,7 @@ fn what_waited_for_a_worker_is_offered_again() {
 }
 
 #[test]
-fn an_attempt_counts_that_ended_with_its_process() {
+fn an_attempt_that_ended_with_its_process_is_counted() {
     for maximum_attempts in [0, 2] {
         let mut story = Story::begin();
         let task = story.take();
@@ -139,7 +139,7 @@ fn an_attempt_counts_that_ended_with_its_process() {
 }
 
 #[test]
-fn the_last_attempt_ends_its_activity_when_it_ended_with_its_process() {
+fn a_last_attempt_that_ended_with_its_process_fails_the_activity() {
     let mut story = Story::begin();
     let task = story.take();
     story.complete(task, vec![activity_of("a", 1)]);
@@ -164,7 +164,7 @@ fn the_last_attempt_ends_its_activity_when_it_ended_with_its_process() {
 }
 
 #[test]
-fn a_workflow_task_ends_with_the_process_that_had_it() {
+fn a_workflow_task_times_out_when_the_process_of_its_worker_ended() {
     let mut story = Story::begin();
     let task = story.take();
     story.signal().unwrap();
@@ -183,11 +183,11 @@ fn a_workflow_task_ends_with_the_process_that_had_it() {
 }
 
 #[test]
-fn later_attempts_of_a_workflow_task_go_on_counting() {
+fn workflow_task_attempts_continue_counting_after_recovery() {
     let mut story = Story::begin();
     for _ in 0..4 {
         story.take();
-        story.happen(Step::FailTask, 0);
+        story.happen(RandomStep::FailTask, 0);
     }
     let mut run = story.recovered();
     resume(&mut run, true, story.now);
@@ -196,7 +196,7 @@ fn later_attempts_of_a_workflow_task_go_on_counting() {
 }
 
 #[test]
-fn a_damaged_history_is_told_where() {
+fn the_error_for_a_damaged_history_names_the_event() {
     let mut story = Story::begin();
     let task = story.take();
     story.complete(task, vec![timer("t")]);
@@ -235,7 +235,7 @@ impl Story {
         Run::recover(self.stored(overlay)).unwrap()
     }
 
-    /// Starts the activity with that place among those that wait for a worker.
+    /// Starts the activity at index `place` among those that wait for a worker.
     fn start_activity(&mut self, place: usize) -> bool {
         let waits = |it: &&Arc<crate::engine::activity::state::Activity>| it.started.is_none() && !it.backing_off;
         let Some((id, attempt)) =
@@ -265,28 +265,28 @@ impl Story {
         }
     }
 
-    fn happen(&mut self, step: Step, number: usize) {
+    fn happen(&mut self, step: RandomStep, number: usize) {
         let id = number.to_string();
-        // A workflow may give the id of what has finished to something new, before it hears of the end.
+        // A workflow may reuse the id of an operation that has finished, before it learns of the end.
         let used_again = (number % 3).to_string();
         match step {
-            Step::Take => {
+            RandomStep::Take => {
                 if self.run.state.workflow_task.as_ref().is_some_and(|task| task.started.is_none()) {
                     self.take();
                 }
             }
-            Step::CompleteWithTimer => self.complete_started(vec![timer(&used_again)], false),
-            Step::CompleteWithActivity { attempts } => {
+            RandomStep::CompleteWithTimer => self.complete_started(vec![timer(&used_again)], false),
+            RandomStep::CompleteWithActivity { attempts } => {
                 self.complete_started(vec![activity_of(&used_again, attempts)], false);
             }
-            Step::CancelSomething => {
+            RandomStep::CancelSomething => {
                 let timers = self.run.state.timers.keys().next().map(|id| cancel_timer(id));
                 let activities = self.run.state.activities.values().filter(|it| it.cancel_requested.is_none());
                 let activities = activities.map(|it| cancel_activity(it.scheduled_event_id)).next();
                 self.complete_started(timers.into_iter().chain(activities).collect(), false);
             }
-            Step::CompleteAndAskAgain => self.complete_started(vec![], true),
-            Step::FailTask => {
+            RandomStep::CompleteAndAskAgain => self.complete_started(vec![], true),
+            RandomStep::FailTask => {
                 if self.run.has_started_workflow_task() {
                     let cause = WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure;
                     let identity = "worker".to_owned();
@@ -295,39 +295,39 @@ impl Story {
                     self.close(Close::Write);
                 }
             }
-            Step::StartActivity => drop(self.start_activity(0)),
-            Step::FinishActivity => {
+            RandomStep::StartActivity => drop(self.start_activity(0)),
+            RandomStep::FinishActivity => {
                 if let Some(which) = self.started_activity() {
                     self.run.complete_activity(&which, None, "worker".to_owned(), self.now).unwrap();
                     self.close(Close::Write);
                 }
             }
-            Step::FailActivity => {
+            RandomStep::FailActivity => {
                 if let Some(which) = self.started_activity() {
                     self.run.fail_activity(&which, failure(&id), None, "worker".to_owned(), self.now).unwrap();
                     self.close(Close::Write);
                 }
             }
-            Step::Heartbeat => {
+            RandomStep::Heartbeat => {
                 if let Some(which) = self.started_activity() {
                     let details = Some(Payloads { payloads: vec![Default::default()] });
                     self.run.heartbeat_activity(&which, details, self.now).unwrap();
                     self.close(Close::Write);
                 }
             }
-            Step::Signal => {
+            RandomStep::Signal => {
                 let signal = Signal { name: "go".to_owned(), request_id: id, ..Signal::default() };
                 if self.run.signal(signal, self.now).is_ok() {
                     self.close(Close::Write);
                 }
             }
-            Step::Update => {
+            RandomStep::Update => {
                 let request = Request { input: Some(Input::default()), ..Default::default() };
                 if self.run.admit_update(&id, request, self.now).is_ok() {
                     self.close(Close::KeepSpeculative);
                 }
             }
-            Step::Attach => {
+            RandomStep::Attach => {
                 let fields = StartFields {
                     workflow_id: "w".to_owned(),
                     workflow_type: "Flow".to_owned(),
@@ -339,11 +339,11 @@ impl Story {
                 self.run.attach(Attachment { request_id: true, links: vec![] }, &start, self.now);
                 self.close(Close::Write);
             }
-            Step::Cancel => {
+            RandomStep::Cancel => {
                 self.run.request_cancel(Default::default(), self.now);
                 self.close(Close::Write);
             }
-            Step::Pass { seconds } => {
+            RandomStep::Pass { seconds } => {
                 self.now = self.now + Duration::from_secs(seconds);
                 self.run.handle_timeout(self.now);
                 self.close(Close::KeepSpeculative);
@@ -352,7 +352,7 @@ impl Story {
     }
 }
 
-/// Sets a recovered run going.
+/// Activates a recovered run.
 fn resume(run: &mut Run, workers_are_gone: bool, now: Time) -> Effects {
     run.resume(workers_are_gone, now);
     run.close_transaction(now, Close::Write)

@@ -1,4 +1,4 @@
-//! What workers reply about updates, in the messages of a completion.
+//! Messages about updates in a worker's completion.
 
 use prost::{Message as _, Name};
 use prost_types::Any;
@@ -8,12 +8,12 @@ use crate::api::protocol::Message;
 use crate::api::update::{Acceptance, Rejection, Response, outcome};
 use crate::engine::failure::cut_causes;
 
-/// Whether a message only says no.
+/// Whether a message is a rejection.
 pub(in crate::engine) fn is_rejection(message: &Message) -> bool {
     message.body.as_ref().is_some_and(|body| type_name(body) == Rejection::full_name())
 }
 
-/// What a worker replies about an update.
+/// A worker's message about an update.
 pub(super) enum MessageBody {
     Acceptance(Acceptance),
     Rejection(Rejection),
@@ -35,7 +35,7 @@ impl MessageBody {
         };
         let mut read = read.map_err(|error| format!("unable to unmarshal request: {error}"))?;
         if let Some(failure) = read.failure() {
-            // Read here, it must be readable in an event, too.
+            // A failure that can be decoded here must also be decodable inside an event.
             cut_causes(failure);
         }
         Ok(read)

@@ -1,6 +1,6 @@
-//! Updates of one run: admitted, sent on a workflow task, accepted, completed; or rejected, without a trace.
+//! Updates of one run: admitted, sent with a workflow task, accepted, completed; or rejected, which writes nothing.
 //!
-//! Until a worker accepts one, an update is nothing but a waiting caller: it is not written, and lost with the process.
+//! Until a worker accepts it, an update is only a waiting caller: it is not written, and is lost with the process.
 
 pub(crate) mod message;
 pub(crate) mod state;
@@ -65,7 +65,7 @@ impl Subject for UpdateRules {
 }
 
 impl Run {
-    /// How far an update has come, if the run knows it.
+    /// Returns the progress of an update, if the run knows the update.
     pub(crate) fn update_progress(&self, id: &str) -> Result<Option<UpdateProgress>, Refusal> {
         let damaged = |problem: DamagedEvent| Refusal::damaged(&self.info.run_id, &problem);
         Ok(match self.state.updates.find(id) {
@@ -79,7 +79,7 @@ impl Run {
         })
     }
 
-    /// Takes in a new update and sees to it that a worker gets it.
+    /// Admits a new update and makes sure that a worker receives it.
     pub(crate) fn admit_update(&mut self, id: &str, request: Request, now: Time) -> Result<(), Refusal> {
         if self.worker_is_failing() {
             return Err(Refusal::NotReady(
@@ -134,7 +134,7 @@ impl Run {
             )));
         };
         match body {
-            // The rest of this module ends what a closing run leaves open.
+            // Updates that a closing run leaves open are ended further down in this module.
             _ if !self.is_open() && !matches!(body, MessageBody::Rejection(_)) => Ok(()),
             MessageBody::Acceptance(acceptance) => self.accept_update(id, &update, acceptance, now).map_err(bad),
             MessageBody::Response(response) => self.complete_update(id, &update, response, now).map_err(bad),
@@ -150,7 +150,7 @@ impl Run {
         }
     }
 
-    /// Takes an update in again that an earlier process had sent: the worker's reply holds the request.
+    /// Admits again an update that an earlier process had sent: the worker's reply contains the request.
     fn resurrect(&mut self, id: &Arc<str>, body: &MessageBody) -> Result<(), Refusal> {
         let request = match body {
             MessageBody::Acceptance(acceptance) => acceptance.accepted_request.clone(),
@@ -248,7 +248,7 @@ impl Run {
         self.notify(Notice::Update { id, notice: UpdateNotice::Completed(Box::new(outcome)) });
     }
 
-    /// Rejects what the worker got and did not answer: it would be sent again and again otherwise.
+    /// Rejects updates that the worker received and did not answer; otherwise they would be sent again and again.
     pub(in crate::engine) fn reject_unanswered_updates(&mut self) {
         for id in self.updates_in(|stage| stage == Stage::Sent) {
             self.reject_update(
@@ -262,7 +262,7 @@ impl Run {
         }
     }
 
-    /// The server rejected a completion: callers whose update no worker has accepted hear of it.
+    /// Aborts the unaccepted updates after the server rejected a completion; their callers get an error.
     pub(in crate::engine) fn abort_updates_of_failed_task(&mut self) {
         for id in self.updates_in(|stage| !matches!(stage, Stage::Accepted { .. })) {
             let sent = self.state.updates.live.remove(&id).is_some_and(|update| update.stage == Stage::Sent);
@@ -277,7 +277,7 @@ impl Run {
         }
     }
 
-    /// The run is closed: accepted updates fail, the others never happened.
+    /// Ends the updates of a closed run: accepted ones fail, the others are dropped.
     pub(in crate::engine) fn abort_updates_of_closed_run(&mut self) {
         for (id, update) in std::mem::take(&mut self.state.updates.live) {
             let notice = match update.stage {
@@ -295,11 +295,11 @@ impl Run {
     }
 }
 
-/// The outcome that an event holds.
+/// Returns the outcome in an event.
 ///
 /// # Errors
 ///
-/// It is no event that completes an update.
+/// Fails if the event does not complete an update.
 pub(crate) fn outcome_of(event: HistoryEvent) -> Result<Outcome, DamagedEvent> {
     match event.attributes {
         Some(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(completed)) => {
@@ -309,7 +309,7 @@ pub(crate) fn outcome_of(event: HistoryEvent) -> Result<Outcome, DamagedEvent> {
     }
 }
 
-/// The outcome of an update that was accepted, but not completed when its run closed.
+/// The outcome of an update that was accepted, but not completed, when its run closed.
 pub(crate) fn cut_off_by_close() -> Outcome {
     let failure = application_failure(
         "AcceptedUpdateCompletedWorkflow",

@@ -13,7 +13,7 @@ use crate::engine::error::Refusal;
 use crate::engine::event::EventId;
 use crate::limits::{UPDATES_IN_FLIGHT_BYTES_MAX, UPDATES_IN_FLIGHT_MAX, UPDATES_MANY, UPDATES_MAX};
 
-/// How far an update has come.
+/// The progress of an update.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum UpdateProgress {
     Admitted,
@@ -21,16 +21,16 @@ pub(crate) enum UpdateProgress {
     Completed(Box<Outcome>),
 }
 
-/// Where the state has an update.
+/// The state of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UpdateState {
     Admitted,
     Accepted,
-    /// The event holds the outcome.
+    /// The event that contains the outcome.
     Completed(EventId),
 }
 
-/// News of an update for those who wait for it.
+/// A notice for the callers that wait for an update.
 #[derive(Clone, Debug)]
 pub(crate) enum UpdateNotice {
     Accepted,
@@ -41,7 +41,7 @@ pub(crate) enum UpdateNotice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Admitted,
-    /// A worker has it.
+    /// A worker has received it.
     Sent,
     Accepted {
         event_id: EventId,
@@ -50,7 +50,7 @@ pub(super) enum Stage {
 
 #[derive(Clone, Debug)]
 pub(super) struct Update {
-    /// Order of admission.
+    /// The order of admission.
     number: u64,
     pub(super) request: Arc<Request>,
     pub(super) stage: Stage,
@@ -60,7 +60,7 @@ pub(super) struct Update {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Updates {
     pub(super) live: BTreeMap<Arc<str>, Update>,
-    /// The completed ones, by the event that holds the outcome.
+    /// The completed updates, with the event that contains the outcome.
     pub(super) completed: BTreeMap<Arc<str>, EventId>,
     next_number: u64,
 }
@@ -78,12 +78,12 @@ impl Updates {
         }
     }
 
-    /// Whether an update waits to be sent, or for the worker's answer to that.
+    /// Whether an update waits to be sent or for the worker's reply to the request.
     pub(crate) fn wait_to_be_sent(&self) -> bool {
         self.live.values().any(|update| matches!(update.stage, Stage::Admitted | Stage::Sent))
     }
 
-    /// The messages that go with a started workflow task, in order of admission.
+    /// Returns the messages for a started workflow task, in the order of admission.
     pub(crate) fn send(&mut self, started_event_id: EventId, again: bool) -> Vec<Message> {
         let mut sent: Vec<_> = self
             .live
@@ -128,12 +128,12 @@ impl Updates {
         Ok(())
     }
 
-    /// Those that have an outcome, with the events that hold it.
+    /// The completed updates, with the event that contains the outcome.
     pub(in crate::engine) fn completed(&self) -> &BTreeMap<Arc<str>, EventId> {
         &self.completed
     }
 
-    /// Those that history knows.
+    /// The updates that the history contains.
     pub(in crate::engine) fn written(&self) -> impl std::fmt::Debug + use<> {
         let accepted = |update: &Update| matches!(update.stage, Stage::Accepted { .. }).then_some(update.stage);
         let live: Vec<_> = self.live.iter().filter_map(|(id, it)| Some((id.clone(), accepted(it)?))).collect();

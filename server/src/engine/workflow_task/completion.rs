@@ -1,7 +1,7 @@
-//! A worker completes a workflow task.
+//! Completions of workflow tasks.
 //!
-//! Everything of one completion happens or nothing does: state and history are remembered first, and when a command
-//! turns out to be wrong they are put back and the task counts as failed.
+//! A completion is applied as a whole or not at all: a snapshot of state and history is taken first, and restored if a
+//! command is invalid; the task then counts as failed.
 
 use std::sync::Arc;
 
@@ -21,28 +21,28 @@ use crate::engine::workflow_task::end::{TaskFailure, rejected_completion};
 use crate::engine::workflow_task::state::{TaskKind, TaskRef, WorkflowTask};
 use crate::limits::HEARTBEAT_CHAIN_MAX;
 
-/// The request id of a task that was handed out with the answer to the one before.
+/// The request id of a task that was returned in the response to the previous completion.
 const INLINE_REQUEST_ID: &str = "request-from-RespondWorkflowTaskCompleted";
-/// A speculative task that shipped more events than this is written even if all its updates are rejected.
+/// A speculative task that sent more events than this is written even if all its updates are rejected.
 const DISCARDED_EVENTS_MAX: EventId = 10;
 
-/// What a completion came to.
+/// The result of a completion.
 #[derive(Debug, Default)]
 pub(crate) struct Completed {
-    /// The next task, already started, goes back with the answer.
+    /// Whether the response contains the next task, already started.
     pub(crate) next_task: bool,
-    /// Updates that were sent before go with the next task again.
+    /// Whether updates that were sent before are sent again with the next task.
     pub(crate) resend_updates: bool,
-    /// Activities that go back with the answer.
+    /// Activities in the response.
     pub(crate) eager_activities: Vec<EventId>,
-    /// The task left no trace: the worker forgets what follows this event. 0 otherwise.
+    /// If the task was discarded, the event after which the worker must drop its state; otherwise 0.
     pub(crate) reset_history_event_id: EventId,
-    /// What the worker is told instead, although something did change.
+    /// An error for the worker, although the state did change.
     pub(crate) refusal: Option<Refusal>,
 }
 
 impl Run {
-    /// The started task that a worker means, if it is still the current one.
+    /// Returns the started task that `which` refers to, if it is still the current one.
     pub(crate) fn current_workflow_task(&self, which: TaskRef) -> Result<&WorkflowTask, Refusal> {
         self.state
             .workflow_task
@@ -52,16 +52,16 @@ impl Run {
             .ok_or_else(Refusal::unknown_workflow_task)
     }
 
-    /// The current workflow task, if a worker has it.
+    /// Returns the current workflow task, if a worker has it.
     pub(crate) fn started_workflow_task(&self) -> Option<TaskRef> {
         let task = self.state.workflow_task.as_ref()?;
         let started_time = task.started.as_ref()?.time;
         Some(TaskRef { stamp: task.stamp, attempt: task.attempt, started_time })
     }
 
-    /// Applies a completion. It ends its steps itself; the caller ends the transition, which may stay speculative.
+    /// Applies a completion and ends its steps; the caller ends the transition, which may stay speculative.
     ///
-    /// `fresh_id` makes request ids for activities that start at once.
+    /// `fresh_id` creates request ids for activities that start eagerly.
     pub(crate) fn complete_workflow_task(
         &mut self,
         which: TaskRef,
@@ -95,7 +95,7 @@ impl Run {
             self.roll_back(before);
             return Ok(self.reject_completion(&task, rejected, identity, binary_checksum, now));
         }
-        // Its commands may add any number of events.
+        // The commands may add any number of events.
         self.before_excess.get_or_insert_with(|| Box::new(before));
         if self.is_open() && !request.force_create_new_workflow_task {
             self.reject_unanswered_updates();
@@ -142,7 +142,7 @@ impl Run {
         Ok(completed)
     }
 
-    /// Writes the completion; `None` when the task leaves no trace.
+    /// Writes the completion; returns `None` if the task is discarded.
     fn write_completed(
         &mut self,
         task: &WorkflowTask,
@@ -182,14 +182,14 @@ impl Run {
         self.state.previous_started_event_id = completed.started_event_id;
     }
 
-    /// The task is done; the next one is a first attempt.
+    /// Removes the completed task; the next one is a first attempt.
     fn leave_workflow_task(&mut self) {
         self.state.workflow_task_attempt = 1;
         self.state.close_attempted = false;
         self.set_workflow_task(None);
     }
 
-    /// Whether a speculative task did nothing but reject updates.
+    /// Whether a speculative task only rejected updates.
     fn leaves_no_trace(&self, task: &WorkflowTask, request: &RespondWorkflowTaskCompletedRequest) -> bool {
         let may_ship_events = request
             .capabilities
@@ -203,7 +203,7 @@ impl Run {
             && request.messages.iter().all(is_rejection)
     }
 
-    /// Nothing of the completion counts; the task failed.
+    /// Drops the completion and ends the task as failed.
     fn reject_completion(
         &mut self,
         task: &WorkflowTask,
@@ -214,7 +214,7 @@ impl Run {
     ) -> Completed {
         let message = rejected.message();
         self.abort_updates_of_failed_task();
-        // A worker that fails again and again is not told apart by history: the task times out, later and later.
+        // Repeated failures write no events: the task times out, later each time.
         let drop_silently = task.attempt > 1 && rejected.cause != WorkflowTaskFailedCause::UnhandledCommand;
         if !drop_silently {
             let failure = Some(rejected_completion(message.clone()));
@@ -251,7 +251,7 @@ fn check_supported(request: &RespondWorkflowTaskCompletedRequest) -> Result<(), 
     Ok(())
 }
 
-/// The worker's own queue, if it has one for this run.
+/// The worker's sticky queue, if the request has one.
 fn sticky(request: &RespondWorkflowTaskCompletedRequest) -> Result<Option<Sticky>, Refusal> {
     let Some(attributes) = &request.sticky_attributes else { return Ok(None) };
     let Some(queue) = &attributes.worker_task_queue else { return Ok(None) };
@@ -260,7 +260,7 @@ fn sticky(request: &RespondWorkflowTaskCompletedRequest) -> Result<Option<Sticky
     Ok(Some(Sticky { queue: queue.name.as_str().into(), schedule_to_start }))
 }
 
-/// At most one command closes the workflow, and none follows it.
+/// Checks that no command follows one that closes the workflow.
 fn check_sequence(commands: &[Command]) -> Result<(), Refusal> {
     use CommandType as T;
     let mut closing = None;

@@ -10,18 +10,18 @@ use crate::engine::run::Run;
 use crate::engine::time::Time;
 use crate::engine::workflow_task::state::{TaskKind, TaskRef};
 
-/// Why a workflow task fails, and who says so.
+/// The cause of a workflow task's failure, and its reporter.
 #[derive(Debug, Default)]
 pub(crate) struct TaskFailure {
     pub(crate) cause: WorkflowTaskFailedCause,
     pub(crate) failure: Option<Failure>,
     pub(crate) identity: String,
-    /// Of the worker's program.
+    /// Checksum of the worker's binary.
     pub(crate) binary_checksum: String,
 }
 
 impl TaskFailure {
-    /// The server ends the task, so that its run can go on or close.
+    /// The server ends the task, so that its run can continue or close.
     fn forced() -> Self {
         Self {
             cause: WorkflowTaskFailedCause::ForceCloseCommand,
@@ -32,7 +32,7 @@ impl TaskFailure {
 }
 
 impl Run {
-    /// The worker gives the task back.
+    /// Ends the task as failed, on the report of its worker.
     pub(crate) fn fail_workflow_task(&mut self, failure: TaskFailure, now: Time) {
         self.end_failed_task(failure, now);
         self.want_workflow_task(now);
@@ -61,8 +61,8 @@ impl Run {
         self.state.close_attempted = cause == WorkflowTaskFailedCause::UnhandledCommand;
     }
 
-    /// The task did not reach its worker: it ends as if that worker had never answered, counts as no failure, and the next
-    /// one is offered to every worker of the run's queue.
+    /// Returns a task that did not reach its worker: it ends as if the worker had not responded, counts as no failure,
+    /// and the next task is offered on the normal queue.
     pub(crate) fn return_workflow_task(&mut self, which: TaskRef, now: Time) -> Result<(), Refusal> {
         self.current_workflow_task(which)?;
         let (attempt, close_attempted) = (self.state.workflow_task_attempt, self.state.close_attempted);
@@ -72,13 +72,13 @@ impl Run {
         Ok(())
     }
 
-    /// Too much waits for the task to end: it is failed, so that the worker sees what waits.
+    /// Fails the task because too many events are buffered, so that the worker sees them.
     pub(in crate::engine) fn fail_overflowing_workflow_task(&mut self, now: Time) {
         self.end_failed_task(TaskFailure::forced(), now);
         self.want_workflow_task(now);
     }
 
-    /// Ends a started task because the run closes under it. What waited for its end is written first.
+    /// Ends a started task because the run closes. The buffered events are written first.
     pub(in crate::engine) fn force_end_workflow_task(&mut self, now: Time) {
         if self.has_started_workflow_task() {
             self.end_failed_task(TaskFailure::forced(), now);
@@ -86,7 +86,7 @@ impl Run {
         }
     }
 
-    /// No worker finished the task in time.
+    /// Ends the task because no worker finished it in time.
     pub(in crate::engine) fn workflow_task_start_to_close(&mut self, now: Time) {
         self.time_out_started_task(now);
         self.want_workflow_task(now);
@@ -102,7 +102,7 @@ impl Run {
         self.count_failure(true);
     }
 
-    /// No worker took the task in time: it goes to every worker of the run's queue.
+    /// Offers the task on the normal queue, because the worker of the sticky queue did not start it in time.
     pub(in crate::engine) fn workflow_task_schedule_to_start(&mut self, now: Time) {
         let Some(mut task) = self.state.workflow_task.clone() else { return };
         if task.kind == TaskKind::Speculative {
@@ -113,9 +113,9 @@ impl Run {
         self.want_workflow_task(now);
     }
 
-    /// Removes the task and decides on the attempt of the next one.
+    /// Removes the task and sets the attempt of the next one.
     ///
-    /// A failure on a worker's own queue may be that worker's fault alone, so it counts as none.
+    /// A failure on a sticky queue may be the fault of that worker alone, so it is not counted.
     fn count_failure(&mut self, counts: bool) {
         let was_sticky = self.state.sticky.take().is_some();
         let counts = counts && !was_sticky;
@@ -126,7 +126,7 @@ impl Run {
     }
 }
 
-/// The failure of a task that the server itself rejects.
+/// The failure of a task whose completion the server rejects.
 pub(in crate::engine) fn rejected_completion(message: String) -> Failure {
     Failure {
         message,

@@ -1,13 +1,13 @@
-//! Workflow tasks: scheduled, started, failed, timed out. Completion has its own module.
+//! Workflow tasks: scheduled, started, failed, timed out. Completions have their own module.
 //!
-//! At most one exists per run. Three kinds differ in what is written:
+//! A run has at most one. Three kinds differ in the events they write:
 //! - a *normal* task writes each of its events when it happens;
-//! - a *transient* one (second and later attempts) writes nothing until it completes, so that a worker that fails for
+//! - a *transient* task (second and later attempts) writes nothing until it completes, so that a worker that fails for
 //!   hours does not fill the history;
-//! - a *speculative* one carries updates to an idle run and leaves no trace if all of them are rejected.
+//! - a *speculative* task carries updates to an idle run and writes nothing if all of them are rejected.
 //!
-//! The last two have their event numbers ahead of time. They hold as long as nothing else is written in between; when
-//! something is, the task becomes a normal one.
+//! Transient and speculative tasks have preliminary event numbers. The numbers are valid until another event is
+//! written; then the task becomes a normal one.
 
 pub(crate) mod completion;
 pub(crate) mod end;
@@ -35,7 +35,7 @@ use crate::limits::{SUGGEST_CONTINUE_BYTES, SUGGEST_CONTINUE_EVENTS};
 
 /// A speculative task on a normal queue waits this long for a worker.
 const SPECULATIVE_WAIT: Duration = Duration::from_secs(5);
-/// Attempts up to this one have the plain timeout; later ones wait longer and longer.
+/// Up to this attempt the timeout is constant; later attempts have longer timeouts.
 const PLAIN_ATTEMPTS: i32 = 3;
 const RETRY_BACKOFF_FIRST: Duration = Duration::from_secs(5);
 const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(600);
@@ -109,14 +109,14 @@ impl Run {
         self.state.workflow_task_attempt >= FAILING_FROM_ATTEMPT
     }
 
-    /// Sees to it that a worker looks at the run.
+    /// Schedules a workflow task unless there is one.
     pub(in crate::engine) fn want_workflow_task(&mut self, now: Time) {
         if self.is_open() && self.state.workflow_task.is_none() {
             self.schedule_workflow_task(TaskKind::Normal, now, now);
         }
     }
 
-    /// Schedules a task; there must be none.
+    /// Schedules a task; the run must have none.
     pub(in crate::engine) fn schedule_workflow_task(
         &mut self,
         kind: TaskKind,
@@ -126,7 +126,7 @@ impl Run {
         debug_assert!(self.state.workflow_task.is_none());
         let mut kind = kind;
         if !self.state.buffered.is_empty() {
-            // New events: the next task is not just another attempt, nor one that may leave no trace.
+            // New events make the next task a normal first attempt, not a transient or speculative one.
             self.state.workflow_task_attempt = 1;
             kind = TaskKind::Normal;
             self.flush_buffer();
@@ -150,7 +150,7 @@ impl Run {
         self.offer_workflow_task();
     }
 
-    /// Puts the scheduled task on its task queue.
+    /// Adds the scheduled task to its task queue.
     pub(in crate::engine) fn offer_workflow_task(&mut self) {
         if let Some(task) = &self.state.workflow_task {
             let offer = Offer::WorkflowTask {
@@ -162,9 +162,9 @@ impl Run {
         }
     }
 
-    /// A worker takes the task. `None` when it is not there any more.
+    /// Starts the task for a worker. Returns `None` when the task is gone.
     ///
-    /// `sticky_queue` is the worker's own queue, when that is where it was taken from.
+    /// `sticky_queue` is the sticky queue that the task was polled from, if any.
     pub(crate) fn start_workflow_task(
         &mut self,
         stamp: EventId,
@@ -182,7 +182,8 @@ impl Run {
             Some(queue) if sticks_to != Some(queue) => return None,
             Some(_) => {}
             None => {
-                // A task for a worker that nobody saw lately is taken by another: nothing waits for that one any more.
+                // The sticky worker has not polled lately and another worker takes the task: its schedule-to-start
+                // timeout is removed.
                 if let Some((at, deadline)) = self.workflow_task_deadline() {
                     self.disarm(at, deadline);
                 }
@@ -193,7 +194,7 @@ impl Run {
         Some(Started { sticky: sticky_queue.is_some() })
     }
 
-    /// Starts the task that was scheduled a moment ago, for the worker that is talking to us.
+    /// Starts the task that was just scheduled, for the worker whose request is being handled.
     pub(in crate::engine) fn start_inline(&mut self, request_id: Arc<str>, identity: &str, now: Time) {
         self.mark_started(request_id, identity, now);
         self.withdraw_workflow_task_offers();
@@ -214,7 +215,7 @@ impl Run {
         if written {
             self.write_task_started(&mut task, identity);
         } else if task.scheduled_event_id != self.history.next_event_id() {
-            // Something was written since: its numbers are taken, so it becomes a normal task.
+            // Events were written since, so the preliminary numbers are taken: the task becomes a normal one.
             task.attempt = 1;
             task.kind = TaskKind::Normal;
             self.state.workflow_task_attempt = 1;
@@ -266,7 +267,7 @@ impl Run {
         Some((task.scheduled_time + wait, Deadline::WorkflowTaskScheduleToStart))
     }
 
-    /// Stops sticking to a worker's own queue. A task that waits there is offered to every worker.
+    /// Clears the sticky queue. A task that waits there is offered on the normal queue.
     pub(crate) fn clear_sticky(&mut self) {
         if let Some((at, deadline)) = self.workflow_task_deadline() {
             self.disarm(at, deadline);
@@ -280,7 +281,7 @@ impl Run {
         }
     }
 
-    /// What the worker gets that has taken the task: everything but history, token and what matching knows.
+    /// Builds the poll response for the worker that started the task, without history, token and backlog counts.
     pub(crate) fn workflow_task_response(&mut self, resend_updates: bool) -> Option<PollWorkflowTaskQueueResponse> {
         let task = self.state.workflow_task.clone()?;
         let started = task.started?;
@@ -319,20 +320,20 @@ impl Run {
         })
     }
 
-    /// A worker's own queue is not served any more.
+    /// Whether the run's sticky queue is `queue`.
     pub(crate) fn sticks_to(&self, queue: &str) -> bool {
         self.state.sticky.as_ref().is_some_and(|sticky| &*sticky.queue == queue)
     }
 }
 
-/// A task that was just handed out.
+/// A task that was just started.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Started {
-    /// The worker has the run's state: it needs only what is new.
+    /// Whether the worker has the run cached and needs only the new events.
     pub(crate) sticky: bool,
 }
 
-/// How much longer than usual an attempt may take: a failing worker that does not answer is asked more and more rarely.
+/// Additional timeout of an attempt: a failing worker that does not respond gets its tasks less and less often.
 fn retry_backoff(attempt: i32) -> Duration {
     if attempt <= PLAIN_ATTEMPTS {
         return Duration::ZERO;

@@ -16,23 +16,24 @@ pub(crate) enum TaskKind {
 /// The current workflow task.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkflowTask {
-    /// With attempt and start, tells it from every other workflow task of the run: the number its scheduling had when the
-    /// task was offered. It follows from history, so that a worker's token outlives the process that made it.
+    /// Identifies the task among all workflow tasks of the run, together with attempt and start: the number of its
+    /// scheduled event when the task was offered. It follows from history, so that a worker's token stays valid after a
+    /// restart.
     pub(crate) stamp: EventId,
     pub(crate) kind: TaskKind,
     pub(crate) attempt: i32,
-    /// Ahead of time for transient and speculative tasks.
+    /// Preliminary for transient and speculative tasks.
     pub(crate) scheduled_event_id: EventId,
     pub(crate) scheduled_time: Time,
-    /// When the first of a chain of heartbeating tasks was scheduled.
+    /// When the first task of a chain of heartbeating tasks was scheduled.
     pub(crate) original_scheduled_time: Time,
     pub(crate) timeout: Duration,
-    /// Whether it waits on the worker's own queue.
+    /// Whether the task waits on the sticky queue.
     pub(crate) sticky: bool,
     pub(crate) started: Option<StartedTask>,
 }
 
-/// The part of a workflow task that exists once a worker has it.
+/// The part of a workflow task that exists after a worker has started it.
 #[derive(Clone, Debug)]
 pub(crate) struct StartedTask {
     pub(crate) event_id: EventId,
@@ -44,13 +45,13 @@ pub(crate) struct StartedTask {
 }
 
 impl WorkflowTask {
-    /// Whether its events are written as they happen.
+    /// Whether the events of the task are written as they happen.
     pub(in crate::engine) fn is_written(&self) -> bool {
         self.attempt == 1 && self.kind == TaskKind::Normal
     }
 }
 
-/// The task a worker means by its token.
+/// The task that a worker's token identifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TaskRef {
     pub(crate) stamp: EventId,

@@ -18,17 +18,17 @@ impl Run {
             return;
         }
         if task.scheduled_event_id != self.history.next_event_id() {
-            // Something is written already; the task becomes normal when it starts or ends.
+            // The scheduled event is written already; the task becomes normal when it starts or ends.
             return;
         }
         task.kind = TaskKind::Normal;
         task.scheduled_event_id = self.write_task_scheduled(&task);
-        // Who has the task is not written here: the real server does not tell either.
+        // The identity of the worker is left out, as on the Temporal server.
         self.write_task_started(&mut task, "");
         self.set_workflow_task(Some(task));
     }
 
-    /// Writes the events a speculative task has not written so far.
+    /// Writes the events of a speculative task that are not written yet.
     pub(super) fn write_speculative_task(&mut self, task: &mut WorkflowTask, identity: &str) {
         if task.kind == TaskKind::Speculative {
             task.scheduled_event_id = self.write_task_scheduled(task);
@@ -36,7 +36,7 @@ impl Run {
         }
     }
 
-    /// Writes the first two events of a task whose kind does not write them as they happen.
+    /// Writes the scheduled and started events of a task whose kind does not write them as they happen.
     pub(in crate::engine) fn write_late_task(&mut self, task: &mut WorkflowTask, identity: &str) {
         if !task.is_written() {
             task.scheduled_event_id = self.write_task_scheduled(task);
@@ -44,7 +44,7 @@ impl Run {
         }
     }
 
-    /// Ends a start delay, too: a speculative task, which may leave no trace, does not.
+    /// Also ends a start delay; a speculative task, which may write nothing, does not.
     pub(in crate::engine) fn apply_task_scheduled(
         &mut self,
         id: EventId,
@@ -53,7 +53,7 @@ impl Run {
     ) -> Result<(), &'static str> {
         self.end_start_delay();
         if let Some(task) = self.state.workflow_task.as_mut().filter(|task| !task.is_written()) {
-            // Its events are written late.
+            // The events of the task are written late.
             task.scheduled_event_id = id;
             return Ok(());
         }
@@ -79,7 +79,7 @@ impl Run {
     ) -> Result<(), &'static str> {
         let mut task = self.state.workflow_task.clone().ok_or("no workflow task was scheduled")?;
         match &mut task.started {
-            // Its events are written late.
+            // The events of the task are written late.
             Some(started) => started.event_id = id,
             None => {
                 let reasons = started.suggest_continue_as_new_reasons.iter();
@@ -112,7 +112,7 @@ impl Run {
         }
     }
 
-    /// Writes the start, which always ends a batch.
+    /// Writes the started event, which always ends a batch.
     pub(super) fn write_task_started(&mut self, task: &mut WorkflowTask, identity: &str) {
         let Some(attributes) = task_started(task, identity) else { return };
         let Some(started) = &mut task.started else { return };
@@ -137,7 +137,7 @@ impl Run {
         );
     }
 
-    /// Where the next task goes: the worker's own queue if the run sticks to one.
+    /// The queue of the next task: the sticky queue if the run has one.
     fn current_task_queue(&self) -> TaskQueue {
         let normal = self.info.task_queue.to_string();
         match &self.state.sticky {
@@ -148,7 +148,7 @@ impl Run {
         }
     }
 
-    /// The events of a pending task that are not part of the history, or not yet.
+    /// The events of a pending task that are not written, or not yet.
     pub(crate) fn unwritten_task_events(&self) -> Vec<HistoryEvent> {
         let Some(task) = self.state.workflow_task.as_ref().filter(|task| !task.is_written()) else {
             return Vec::new();

@@ -9,7 +9,7 @@ use tokio::time::timeout_at;
 use tonic::Request;
 use tonic::metadata::MetadataMap;
 
-use crate::clock::timers::{Timers, Waiting};
+use crate::clock::timers::{JumpPermit, Timers};
 use crate::service::calls::handover::Handover;
 use crate::service::core::Core;
 use crate::service::runs::slot::lock;
@@ -38,7 +38,7 @@ pub(crate) struct Call {
     /// Of a call that lets time jump while it waits.
     timers: Option<Arc<Timers>>,
     /// Lets time jump until what the call waits for is there, or the call ends.
-    time: Arc<Mutex<Option<Arc<Waiting>>>>,
+    time: Arc<Mutex<Option<Arc<JumpPermit>>>>,
 }
 
 /// In the extensions of a request: a skipping clock may jump while the call waits. For callers in this process.
@@ -62,7 +62,7 @@ impl Call {
 
     /// Lets time jump from now on, if the call is one that does so. What it gives is for those who know when the call has
     /// what it waits for; while something that holds the clock lasts, nothing jumps before they have it.
-    pub(crate) fn time(&self) -> Option<Weak<Waiting>> {
+    pub(crate) fn time(&self) -> Option<Weak<JumpPermit>> {
         let waiting = self.timers.as_ref()?.wait();
         let time = Arc::downgrade(&waiting);
         *lock(&self.time) = Some(waiting);

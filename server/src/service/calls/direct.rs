@@ -65,7 +65,7 @@ impl DirectQuery {
 
 /// The caller's end of a query; when it goes, so does the query.
 #[derive(Debug)]
-pub(in crate::service) struct Asked {
+pub(in crate::service) struct PendingQuery {
     core: Arc<Core>,
     /// Where the query waits for a worker, or has waited.
     queue: QueueKey,
@@ -73,7 +73,7 @@ pub(in crate::service) struct Asked {
     pub(in crate::service) answer: oneshot::Receiver<RespondQueryTaskCompletedRequest>,
 }
 
-impl Asked {
+impl PendingQuery {
     pub(in crate::service) fn new(
         core: &Arc<Core>,
         queue: QueueKey,
@@ -91,7 +91,7 @@ impl Asked {
     }
 }
 
-impl Drop for Asked {
+impl Drop for PendingQuery {
     fn drop(&mut self) {
         lock(&self.core.direct_queries.waiting).remove(&self.query.id);
         if self.query.is_answered() {

@@ -114,7 +114,7 @@ impl Page {
 }
 
 /// What one look at a run came to.
-enum Look {
+enum ReadOutcome {
     Page(Page),
     /// Nothing yet; worth looking again when this resolves.
     Wait(tokio::sync::oneshot::Receiver<()>),
@@ -150,24 +150,24 @@ impl Core {
                         Located::Closed(closed) => {
                             token.run_id = closed.row.run_id.to_string();
                             let page = look_at_closed(closed, &token, close_only, batches_max)?;
-                            (Look::Page(page), false, closed.seq)
+                            (ReadOutcome::Page(page), false, closed.seq)
                         }
                     })
                 })
                 .await?;
             run_id.clone_from(&token.run_id);
             match look {
-                Look::Page(page) => {
+                ReadOutcome::Page(page) => {
                     self.durable(seq).await?;
                     return answer(page, &token, open && wait);
                 }
-                Look::Nothing => {
+                ReadOutcome::Nothing => {
                     return Ok(GetWorkflowExecutionHistoryResponse {
                         history: Some(History::default()),
                         ..Default::default()
                     });
                 }
-                Look::Wait(news) => {
+                ReadOutcome::Wait(news) => {
                     if !matches!(call.wait(until, news).await, Waited::For(_)) {
                         let page = Page { first: token.event_id, ..Page::default() };
                         return answer(page, &token, true);
@@ -239,9 +239,9 @@ fn look_at_open(
     wait: bool,
     batches_max: usize,
     call: &Call,
-) -> Look {
+) -> ReadOutcome {
     if close_only {
-        return if wait { Look::Wait(open.wait_for_close(call.time())) } else { Look::Nothing };
+        return if wait { ReadOutcome::Wait(open.wait_for_close(call.time())) } else { ReadOutcome::Nothing };
     }
     let end = if token.end_event_id > 0 { token.end_event_id } else { EventId::MAX };
     let mut page = Page::of_open(open, token.event_id, end, batches_max);
@@ -249,9 +249,9 @@ fn look_at_open(
         page.suffix.clear();
     }
     if wait && page.batches.is_empty() {
-        return Look::Wait(open.wait_for_events());
+        return ReadOutcome::Wait(open.wait_for_events());
     }
-    Look::Page(page)
+    ReadOutcome::Page(page)
 }
 
 fn look_at_closed(

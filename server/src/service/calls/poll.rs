@@ -127,7 +127,7 @@ impl Core {
         let Ok(((task, handed, seq), _)) = taken else { return Ok(None) };
         handover.add(handed);
         self.durable(seq).await?;
-        task.map(StartedTask::response).transpose()
+        task.map(TaskResponse::response).transpose()
     }
 
     /// Hands a query to a worker.
@@ -285,13 +285,13 @@ fn closed_query(closed: &crate::service::runs::closed::ClosedRun, sticky: bool) 
 }
 
 /// A started workflow task whose history is not decoded yet: that happens without the run's lock.
-pub(in crate::service) struct StartedTask {
+pub(in crate::service) struct TaskResponse {
     response: PollWorkflowTaskQueueResponse,
     page: Page,
     run_id: Arc<str>,
 }
 
-impl StartedTask {
+impl TaskResponse {
     pub(in crate::service) fn response(self) -> Result<PollWorkflowTaskQueueResponse, Status> {
         let (history, next_page_token) = self.page.decode(&self.run_id)?;
         Ok(PollWorkflowTaskQueueResponse { history: Some(history), next_page_token, ..self.response })
@@ -299,7 +299,7 @@ impl StartedTask {
 }
 
 /// The started task of a run, as its worker gets it.
-pub(in crate::service) fn started_task(open: &mut OpenRun, sticky: bool, resend_updates: bool) -> Option<StartedTask> {
+pub(in crate::service) fn started_task(open: &mut OpenRun, sticky: bool, resend_updates: bool) -> Option<TaskResponse> {
     let response = open.run.workflow_task_response(resend_updates)?;
     let task = open.run.state.workflow_task.as_ref()?;
     let info = &open.run.info;
@@ -314,7 +314,7 @@ pub(in crate::service) fn started_task(open: &mut OpenRun, sticky: bool, resend_
     let first = if sticky { response.previous_started_event_id + 1 } else { 1 };
     let page = Page::of_open(open, first, response.started_event_id + 1, FIRST_PAGE_BATCHES);
     let response = PollWorkflowTaskQueueResponse { task_token: token, ..response };
-    Some(StartedTask { response, page, run_id: Arc::clone(&info.run_id) })
+    Some(TaskResponse { response, page, run_id: Arc::clone(&info.run_id) })
 }
 
 pub(in crate::service) fn activity_token(open: &OpenRun, scheduled_event_id: EventId, attempt: i32) -> bytes::Bytes {

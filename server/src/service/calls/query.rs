@@ -12,7 +12,7 @@ use crate::api::errordetails::QueryFailedFailure;
 use crate::api::failure::Failure;
 use crate::api::query::{QueryRejected, WorkflowQuery};
 use crate::api::workflowservice::{QueryWorkflowRequest, QueryWorkflowResponse};
-use crate::clock::Holder;
+use crate::clock::ClockHolder;
 use crate::engine::error::Refusal;
 use crate::engine::query::{QueryRoute, rejects};
 use crate::engine::start::check_name;
@@ -21,7 +21,7 @@ use crate::matching::{QueueKey, QueueKind};
 use crate::model::RunStatus;
 use crate::namespaces::Namespace;
 use crate::service::calls::call::{Call, Waited};
-use crate::service::calls::direct::Asked;
+use crate::service::calls::direct::PendingQuery;
 use crate::service::calls::history::execution;
 use crate::service::core::Core;
 use crate::service::runs::lookup::Located;
@@ -58,7 +58,7 @@ impl Core {
         check_name("QueryType", &query.query_type)?;
         crate::service::calls::signal::check_input(query.query_args.as_ref())?;
         let until = call.deadline.call();
-        let _hold = self.timers.hold(Holder::Query);
+        let _hold = self.timers.hold(ClockHolder::Query);
         loop {
             let plan = self
                 .with_run(&namespace, &workflow_id, &run_id, |located| {
@@ -116,7 +116,7 @@ impl Core {
         let run_id = route.run_id.to_string();
         let new = |queue: &QueueKey, query| {
             let namespace = Arc::clone(&namespace.name);
-            Asked::new(self, queue.clone(), namespace, workflow_id.to_owned(), run_id.clone(), query)
+            PendingQuery::new(self, queue.clone(), namespace, workflow_id.to_owned(), run_id.clone(), query)
         };
         let key = |kind, name| QueueKey { namespace: namespace.key, kind, name };
         if let Some(sticky) = &route.sticky {

@@ -92,7 +92,7 @@ impl Core {
             return Err(refusal.into());
         }
         Ok(RespondWorkflowTaskCompletedResponse {
-            workflow_task: next.map(crate::service::calls::poll::StartedTask::response).transpose()?,
+            workflow_task: next.map(crate::service::calls::poll::TaskResponse::response).transpose()?,
             activity_tasks,
             reset_history_event_id: completed.reset_history_event_id,
         })

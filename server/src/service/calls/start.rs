@@ -23,7 +23,7 @@ use crate::model::RunStatus;
 use crate::namespaces::Namespace;
 use crate::service::calls::call::Call;
 use crate::service::calls::handover::Handed;
-use crate::service::calls::poll::{StartedTask, is_versioned, started_task};
+use crate::service::calls::poll::{TaskResponse, is_versioned, started_task};
 use crate::service::core::Core;
 use crate::service::runs::closed::ClosedRun;
 use crate::service::runs::open::OpenRun;
@@ -37,13 +37,13 @@ struct Policies {
     reuse: WorkflowIdReusePolicy,
 }
 
-/// The run a request got.
-struct Got {
+/// The run a request outcome.
+struct StartOutcome {
     run_id: Arc<str>,
     first_run_id: Arc<str>,
     started: bool,
     status: RunStatus,
-    task: Option<StartedTask>,
+    task: Option<TaskResponse>,
     /// That task, until the caller has it.
     handed: Option<Handed>,
     seq: Option<CommitSeq>,
@@ -63,15 +63,15 @@ impl Core {
         let wants_task = request.request_eager_execution;
         let start = Start::check(fields_of_start(request))?;
         let eager = (wants_task && !start.is_delayed()).then(|| Eager { request_id: start.request_id().into() });
-        let got = self.start(&namespace, start, policies, None, eager, attachment)?;
-        call.handover.add(got.handed);
-        self.durable(got.seq).await?;
+        let outcome = self.start(&namespace, start, policies, None, eager, attachment)?;
+        call.handover.add(outcome.handed);
+        self.durable(outcome.seq).await?;
         Ok(StartWorkflowExecutionResponse {
-            run_id: got.run_id.to_string(),
-            first_execution_run_id: got.first_run_id.to_string(),
-            started: got.started,
-            status: WorkflowExecutionStatus::try_from(got.status.number()).unwrap_or_default() as i32,
-            eager_workflow_task: got.task.map(StartedTask::response).transpose()?,
+            run_id: outcome.run_id.to_string(),
+            first_execution_run_id: outcome.first_run_id.to_string(),
+            started: outcome.started,
+            status: WorkflowExecutionStatus::try_from(outcome.status.number()).unwrap_or_default() as i32,
+            eager_workflow_task: outcome.task.map(TaskResponse::response).transpose()?,
             ..Default::default()
         })
     }
@@ -90,12 +90,12 @@ impl Core {
         let policies = Policies::of_signal_with_start(&start)?;
         let start = Start::check(fields_of_start(start))?;
         signal.request_id = start.request_id().to_owned();
-        let got = self.start(&namespace, start, policies, Some(signal), None, None)?;
-        self.durable(got.seq).await?;
+        let outcome = self.start(&namespace, start, policies, Some(signal), None, None)?;
+        self.durable(outcome.seq).await?;
         Ok(SignalWithStartWorkflowExecutionResponse {
-            run_id: got.run_id.to_string(),
-            first_execution_run_id: got.first_run_id.to_string(),
-            started: got.started,
+            run_id: outcome.run_id.to_string(),
+            first_execution_run_id: outcome.first_run_id.to_string(),
+            started: outcome.started,
             ..Default::default()
         })
     }
@@ -108,7 +108,7 @@ impl Core {
         signal: Option<Signal>,
         eager: Option<Eager>,
         attachment: Option<Attachment>,
-    ) -> Result<Got, Status> {
+    ) -> Result<StartOutcome, Status> {
         self.store.admit()?;
         let key = SlotKey { namespace: namespace.key, workflow_id: start.workflow_id().into() };
         loop {
@@ -120,11 +120,11 @@ impl Core {
             }
             let new_run_id = Uuid::now_v7().to_string().into();
             let starter = Starter { core: self, namespace, slot: &slot, policies, new_run_id };
-            let got = starter.decide(&mut state, start, signal, eager, attachment);
+            let outcome = starter.decide(&mut state, start, signal, eager, attachment);
             if was_empty && !matches!(state.current, Some(Current::Open(_))) {
                 self.tidy(&slot, state);
             }
-            return got;
+            return outcome;
         }
     }
 }
@@ -146,14 +146,14 @@ impl Starter<'_> {
         signal: Option<Signal>,
         eager: Option<Eager>,
         attachment: Option<Attachment>,
-    ) -> Result<Got, Status> {
-        let got = match &mut state.current {
+    ) -> Result<StartOutcome, Status> {
+        let outcome = match &mut state.current {
             Some(Current::Open(open)) => self.meet_open(open, &start, signal.as_ref(), attachment)?,
             Some(Current::Closed(closed)) => self.meet_closed(closed, &start, signal.as_ref())?,
             None => None,
         };
-        match got {
-            Some(got) => Ok(got),
+        match outcome {
+            Some(outcome) => Ok(outcome),
             None => Ok(self.create(state, start, signal, eager)?),
         }
     }
@@ -165,17 +165,17 @@ impl Starter<'_> {
         start: &Start,
         signal: Option<&Signal>,
         attachment: Option<Attachment>,
-    ) -> Result<Option<Got>, Refusal> {
+    ) -> Result<Option<StartOutcome>, Refusal> {
         let same_request = *open.run.info.create_request_id == *start.request_id();
         if same_request && signal.is_none_or(|signal| open.run.signal_request_ids.contains(&signal.request_id)) {
             // The answer to the first request was lost: so was the task in it, perhaps.
             let task = self.eager_task_again(open);
             let handed = task.as_ref().and_then(|_| Handed::workflow_task(self.slot, open));
-            let got = Got { task, handed, ..self.got(open, true) };
-            return Ok(Some(got));
+            let outcome = StartOutcome { task, handed, ..self.outcome(open, true) };
+            return Ok(Some(outcome));
         }
         if open.run.state.attached_request_ids.contains(start.request_id()) {
-            return Ok(Some(self.got(open, false)));
+            return Ok(Some(self.outcome(open, false)));
         }
         match self.policies.conflict {
             WorkflowIdConflictPolicy::UseExisting => {}
@@ -201,17 +201,22 @@ impl Starter<'_> {
             }
             Ok::<_, Refusal>(((), close))
         })?;
-        Ok(Some(self.got(open, same_request)))
+        Ok(Some(self.outcome(open, same_request)))
     }
 
     /// The id belonged to a run that has closed. `None` when it may be used again.
-    fn meet_closed(&self, closed: &ClosedRun, start: &Start, signal: Option<&Signal>) -> Result<Option<Got>, Status> {
+    fn meet_closed(
+        &self,
+        closed: &ClosedRun,
+        start: &Start,
+        signal: Option<&Signal>,
+    ) -> Result<Option<StartOutcome>, Status> {
         let same_request = *closed.row.create_request_id == *start.request_id();
         let seen = same_request
             || closed.attached_request_ids.contains(start.request_id())
             || (signal.is_some() && closed.state()?.signal_request_ids.contains(start.request_id()));
         if seen {
-            return Ok(Some(Got {
+            return Ok(Some(StartOutcome {
                 run_id: Arc::clone(&closed.row.run_id),
                 first_run_id: Arc::clone(&closed.state()?.info.first_run_id),
                 started: same_request,
@@ -254,7 +259,7 @@ impl Starter<'_> {
         start: Start,
         signal: Option<Signal>,
         eager: Option<Eager>,
-    ) -> Result<Got, Refusal> {
+    ) -> Result<StartOutcome, Refusal> {
         let now = self.core.clock.now();
         let run_id = Arc::clone(&self.new_run_id);
         let run = Run::start(Arc::clone(&self.namespace.name), start, run_id, signal, eager.as_ref(), now)?;
@@ -275,13 +280,13 @@ impl Starter<'_> {
         }
         let task = eager.and_then(|_| started_task(&mut open, false, true));
         let handed = task.as_ref().and_then(|_| Handed::workflow_task(slot, &open));
-        let got = Got { task, handed, ..self.got(&open, true) };
+        let outcome = StartOutcome { task, handed, ..self.outcome(&open, true) };
         state.current = Some(Current::Open(open));
-        Ok(got)
+        Ok(outcome)
     }
 
     /// The first task, when the starter has it and has not answered yet.
-    fn eager_task_again(&self, open: &mut OpenRun) -> Option<StartedTask> {
+    fn eager_task_again(&self, open: &mut OpenRun) -> Option<TaskResponse> {
         let task = open.run.state.workflow_task.as_ref()?;
         let started = task.started.as_ref()?;
         let is_its_own =
@@ -292,8 +297,8 @@ impl Starter<'_> {
         started_task(open, false, true)
     }
 
-    fn got(&self, open: &OpenRun, started: bool) -> Got {
-        Got {
+    fn outcome(&self, open: &OpenRun, started: bool) -> StartOutcome {
+        StartOutcome {
             run_id: Arc::clone(&open.run.info.run_id),
             first_run_id: Arc::clone(&open.run.info.first_run_id),
             started,

@@ -14,7 +14,7 @@ use crate::api::workflowservice::{
     PollWorkflowExecutionUpdateRequest, PollWorkflowExecutionUpdateResponse, UpdateWorkflowExecutionRequest,
     UpdateWorkflowExecutionResponse,
 };
-use crate::clock::Holder;
+use crate::clock::ClockHolder;
 use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
 use crate::engine::start::check_name;
@@ -29,15 +29,15 @@ use crate::service::runs::open::OpenRun;
 use crate::stop::stopped;
 
 /// Where an update stands, and how to hear more.
-struct Standing {
+struct UpdateWait {
     run_id: String,
     progress: UpdateProgress,
     news: Option<oneshot::Receiver<UpdateNotice>>,
     seq: Option<crate::store::CommitSeq>,
 }
 
-/// What a caller is told.
-struct Told {
+/// The state of an update that a call returns.
+struct UpdateReply {
     run_id: String,
     stage: Stage,
     outcome: Option<Outcome>,
@@ -67,34 +67,34 @@ impl Core {
         if update.encoded_len() > BLOB_BYTES_MAX {
             return Err(Refusal::invalid("Blob data size exceeds limit.").into());
         }
-        let changing = self.timers.hold(Holder::Call);
-        let standing = self
+        let changing = self.timers.hold(ClockHolder::Call);
+        let wait = self
             .with_run(&namespace, &workflow_id, &run_id, |located| {
                 check_chain(&located, &request.first_execution_run_id)?;
                 match located {
                     Located::Open(slot, open) => {
                         if let Some(progress) = open.run.update_progress(&id)? {
-                            return Ok(stand(open, &id, progress, wanted, &call));
+                            return Ok(update_wait(open, &id, progress, wanted, &call));
                         }
                         self.change(slot, open, |open, now| {
                             open.run.admit_update(&id, update, now)?;
                             Ok::<_, Refusal>(((), Close::KeepSpeculative))
                         })?;
-                        Ok(stand(open, &id, UpdateProgress::Admitted, wanted, &call))
+                        Ok(update_wait(open, &id, UpdateProgress::Admitted, wanted, &call))
                     }
                     Located::Closed(closed) => {
                         let progress = closed.update_progress(&id)?.ok_or_else(Refusal::closed)?;
-                        Ok(Standing { run_id: closed.row.run_id.to_string(), progress, news: None, seq: closed.seq })
+                        Ok(UpdateWait { run_id: closed.row.run_id.to_string(), progress, news: None, seq: closed.seq })
                     }
                 }
             })
             .await?;
         drop(changing);
-        let told = self.wait_for_update(standing, call).await?;
+        let reply = self.wait_for_update(wait, call).await?;
         Ok(UpdateWorkflowExecutionResponse {
-            update_ref: Some(update_ref(workflow_id, told.run_id, id)),
-            outcome: told.outcome,
-            stage: told.stage as i32,
+            update_ref: Some(update_ref(workflow_id, reply.run_id, id)),
+            outcome: reply.outcome,
+            stage: reply.stage as i32,
             ..Default::default()
         })
     }
@@ -111,29 +111,29 @@ impl Core {
         let id = which.update_id;
         let wanted = wanted_stage(request.wait_policy.as_ref(), Stage::Unspecified)?;
         let unknown = || Refusal::NotFound(format!("update \"{id}\" not found"));
-        let standing = self
+        let wait = self
             .with_run(&namespace, &workflow_id, &run_id, |located| match located {
                 Located::Open(_, open) => {
                     let progress = open.run.update_progress(&id)?.ok_or_else(unknown)?;
-                    Ok(stand(open, &id, progress, wanted, &call))
+                    Ok(update_wait(open, &id, progress, wanted, &call))
                 }
                 Located::Closed(closed) => {
                     let progress = closed.update_progress(&id)?.ok_or_else(unknown)?;
-                    Ok(Standing { run_id: closed.row.run_id.to_string(), progress, news: None, seq: closed.seq })
+                    Ok(UpdateWait { run_id: closed.row.run_id.to_string(), progress, news: None, seq: closed.seq })
                 }
             })
             .await?;
-        let told = self.wait_for_update(standing, call).await?;
+        let reply = self.wait_for_update(wait, call).await?;
         Ok(PollWorkflowExecutionUpdateResponse {
-            outcome: told.outcome,
-            stage: told.stage as i32,
-            update_ref: Some(update_ref(workflow_id, told.run_id, id)),
+            outcome: reply.outcome,
+            stage: reply.stage as i32,
+            update_ref: Some(update_ref(workflow_id, reply.run_id, id)),
         })
     }
 
     /// Waits until the update has come as far as wanted, or the caller's time is over.
-    async fn wait_for_update(&self, standing: Standing, call: Call) -> Result<Told, Status> {
-        let Standing { run_id, mut progress, news, seq } = standing;
+    async fn wait_for_update(&self, wait: UpdateWait, call: Call) -> Result<UpdateReply, Status> {
+        let UpdateWait { run_id, mut progress, news, seq } = wait;
         self.durable(seq).await?;
         if let Some(news) = news {
             let news = call.wait(call.deadline.read_poll(), news).await;
@@ -152,21 +152,23 @@ impl Core {
             }
         }
         Ok(match progress {
-            UpdateProgress::Admitted => Told { run_id, stage: Stage::Admitted, outcome: None },
-            UpdateProgress::Accepted => Told { run_id, stage: Stage::Accepted, outcome: None },
-            UpdateProgress::Completed(outcome) => Told { run_id, stage: Stage::Completed, outcome: Some(*outcome) },
+            UpdateProgress::Admitted => UpdateReply { run_id, stage: Stage::Admitted, outcome: None },
+            UpdateProgress::Accepted => UpdateReply { run_id, stage: Stage::Accepted, outcome: None },
+            UpdateProgress::Completed(outcome) => {
+                UpdateReply { run_id, stage: Stage::Completed, outcome: Some(*outcome) }
+            }
         })
     }
 }
 
-fn stand(open: &mut OpenRun, id: &str, progress: UpdateProgress, wanted: Stage, call: &Call) -> Standing {
+fn update_wait(open: &mut OpenRun, id: &str, progress: UpdateProgress, wanted: Stage, call: &Call) -> UpdateWait {
     let waits = match (&progress, wanted) {
         (UpdateProgress::Completed(_), _) | (_, Stage::Unspecified | Stage::Admitted) => false,
         (UpdateProgress::Accepted, wanted) => wanted == Stage::Completed,
         (UpdateProgress::Admitted, _) => true,
     };
     let news = waits.then(|| open.wait_for_update(id, wanted == Stage::Completed, call.time()));
-    Standing { run_id: open.run.info.run_id.to_string(), progress, news, seq: open.seq }
+    UpdateWait { run_id: open.run.info.run_id.to_string(), progress, news, seq: open.seq }
 }
 
 fn wanted_stage(policy: Option<&WaitPolicy>, default: Stage) -> Result<Stage, Refusal> {

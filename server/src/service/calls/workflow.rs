@@ -10,13 +10,13 @@ use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server:
 use tonic::{Request, Response, Status};
 
 use crate::api::workflowservice::*;
-use crate::clock::Holder;
+use crate::clock::ClockHolder;
 use crate::service::calls::call::Call;
 use crate::service::calls::failures::CarriesFailures as _;
 use crate::service::handle::Handle;
 
 /// A call under way.
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'a>>;
+type CallFuture<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'a>>;
 
 /// Serves the calls of one engine.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ macro_rules! serve {
         fn $call<'life, 'call>(
             &'life self,
             #[allow(unused_mut, reason = "only some requests are changed")] mut request: Request<$request>,
-        ) -> Answer<'call, $response>
+        ) -> CallFuture<'call, $response>
         where
             'life: 'call,
             Self: 'call,
@@ -57,7 +57,7 @@ macro_rules! serve {
                 core.store.check()?;
                 let handover = call.handover.clone();
                 // Between the moment that it reads and the tasks that come of it, the clock must not jump.
-                let _changing = CHANGES.contains(&stringify!($call)).then(|| core.timers.hold(Holder::Call));
+                let _changing = CHANGES.contains(&stringify!($call)).then(|| core.timers.hold(ClockHolder::Call));
                 let answer = core.$call(request.into_inner(), call).await;
                 // It may tell what the store will not have.
                 let answer = core.store.check().map_err(Status::from).and(answer);
@@ -74,7 +74,7 @@ macro_rules! serve {
 /// The methods of features that are not there.
 macro_rules! refuse {
     ($($call:ident($request:ident) -> $response:ident,)*) => {$(
-        fn $call<'life, 'call>(&'life self, _: Request<$request>) -> Answer<'call, $response>
+        fn $call<'life, 'call>(&'life self, _: Request<$request>) -> CallFuture<'call, $response>
         where
             'life: 'call,
             Self: 'call,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::clock::Holder;
+use crate::clock::ClockHolder;
 use crate::clock::timers::Due;
 use crate::engine::effects::{Close, Effects, Offer};
 use crate::engine::error::Refusal;
@@ -129,15 +129,18 @@ impl Core {
     }
 
     /// What has begun and ended to hold a skipping clock.
-    fn changed_holders(&self, open: &mut OpenRun, closed: bool) -> [(Holder, i64); 2] {
+    fn changed_holders(&self, open: &mut OpenRun, closed: bool) -> [(ClockHolder, i64); 2] {
         if !self.clock.is_skipping() {
-            return [(Holder::Task, 0), (Holder::Update, 0)];
+            return [(ClockHolder::Task, 0), (ClockHolder::Update, 0)];
         }
         let in_progress = if closed { 0 } else { open.run.tasks_in_progress() };
         let before = std::mem::replace(&mut open.in_progress, in_progress);
         let waiting = !closed && open.run.state.updates.wait_to_be_sent();
         let waited = std::mem::replace(&mut open.updates_waiting, waiting);
-        [(Holder::Task, in_progress as i64 - before as i64), (Holder::Update, i64::from(waiting) - i64::from(waited))]
+        [
+            (ClockHolder::Task, in_progress as i64 - before as i64),
+            (ClockHolder::Update, i64::from(waiting) - i64::from(waited)),
+        ]
     }
 
     fn offer(&self, slot: &Arc<Slot>, open: &OpenRun, offer: Offer) {

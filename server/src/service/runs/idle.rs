@@ -23,24 +23,24 @@ pub(in crate::service) struct IdleRuns {
     bytes: usize,
     bytes_max: usize,
     /// Runs that rested when they were put here, the first first.
-    resting: VecDeque<Weak<Slot>>,
+    idle_slots: VecDeque<Weak<Slot>>,
     /// At this length, those that have gone are taken off the list.
-    resting_max: usize,
+    idle_slots_max: usize,
 }
 
 impl Default for IdleRuns {
     fn default() -> Self {
-        Self { bytes: 0, bytes_max: IDLE_RUNS_BYTES_MAX, resting: VecDeque::new(), resting_max: 1024 }
+        Self { bytes: 0, bytes_max: IDLE_RUNS_BYTES_MAX, idle_slots: VecDeque::new(), idle_slots_max: 1024 }
     }
 }
 
 impl IdleRuns {
     fn list(&mut self, slot: &Arc<Slot>) {
-        if self.resting.len() >= self.resting_max {
-            self.resting.retain(|slot| slot.strong_count() > 0);
-            self.resting_max = 1024.max(2 * self.resting.len());
+        if self.idle_slots.len() >= self.idle_slots_max {
+            self.idle_slots.retain(|slot| slot.strong_count() > 0);
+            self.idle_slots_max = 1024.max(2 * self.idle_slots.len());
         }
-        self.resting.push_back(Arc::downgrade(slot));
+        self.idle_slots.push_back(Arc::downgrade(slot));
     }
 }
 
@@ -54,12 +54,12 @@ impl Core {
         let bytes = if is_open { RUN_BYTES + usize::try_from(open.run.history.size_bytes()).unwrap_or(0) } else { 0 };
         let mut idle = lock(&self.runs.idle);
         idle.bytes = (idle.bytes + bytes).saturating_sub(std::mem::replace(&mut open.counted_bytes, bytes));
-        if is_open && open.run.rests() && !std::mem::replace(&mut open.is_listed_idle, true) {
+        if is_open && open.run.is_idle() && !std::mem::replace(&mut open.is_listed_idle, true) {
             idle.list(slot);
         }
     }
 
-    /// Lets some resting runs go, if there is too much in memory. No run's lock is held.
+    /// Lets some idle runs go, if there is too much in memory. No run's lock is held.
     pub(in crate::service) fn let_idle_runs_go(self: &Arc<Self>) {
         for _ in 0..LOOKS_PER_CHANGE {
             let slot = {
@@ -67,7 +67,7 @@ impl Core {
                 if idle.bytes <= idle.bytes_max {
                     return;
                 }
-                idle.resting.pop_front()
+                idle.idle_slots.pop_front()
             };
             match slot {
                 Some(slot) => slot.upgrade().iter().for_each(|slot| self.let_go(slot)),
@@ -76,12 +76,12 @@ impl Core {
         }
     }
 
-    /// Lets a run go that was seen resting, if it still does and nobody waits for it.
+    /// Lets a run go that was seen idle, if it still does and nobody waits for it.
     fn let_go(self: &Arc<Self>, slot: &Arc<Slot>) {
         let Some(mut state) = slot.lock() else { return };
         let Some(Current::Open(open)) = &mut state.current else { return };
         open.is_listed_idle = false;
-        if !open.run.rests() {
+        if !open.run.is_idle() {
             // It is put on the list again when it rests again.
             return;
         }

@@ -26,8 +26,8 @@ impl Core {
         let key = SlotKey { namespace: namespace.key, workflow_id: workflow_id.into() };
         loop {
             let other_run = match self.with_run_in_memory(&key, run_id, act) {
-                Look::Done(result) => return result,
-                Look::Missed { act: back, other_run } => {
+                Lookup::Done(result) => return result,
+                Lookup::Missed { act: back, other_run } => {
                     act = back;
                     other_run
                 }
@@ -58,7 +58,7 @@ impl Core {
         key: &SlotKey,
         run_id: &str,
         act: A,
-    ) -> Look<R, A>
+    ) -> Lookup<R, A>
     where
         A: FnOnce(Located<'_>) -> Result<R, Status>,
     {
@@ -70,17 +70,17 @@ impl Core {
                     self.settle(&slot, &mut state);
                     drop(state);
                     self.let_idle_runs_go();
-                    return Look::Done(result);
+                    return Lookup::Done(result);
                 }
                 Some(Current::Closed(closed)) if run_id.is_empty() || *closed.row.run_id == *run_id => {
                     let closed = Arc::clone(closed);
                     drop(state);
-                    return Look::Done(act(Located::Closed(&closed)));
+                    return Lookup::Done(act(Located::Closed(&closed)));
                 }
-                current => return Look::Missed { act, other_run: current.is_some() },
+                current => return Lookup::Missed { act, other_run: current.is_some() },
             }
         }
-        Look::Missed { act, other_run: false }
+        Lookup::Missed { act, other_run: false }
     }
 
     /// Whether there may be a run of that workflow id in the store, though not in memory.
@@ -98,7 +98,7 @@ impl Core {
 }
 
 /// What looking for a run in memory came to.
-pub(in crate::service) enum Look<R, A> {
+pub(in crate::service) enum Lookup<R, A> {
     Done(Result<R, Status>),
     /// It is not there; another run of the same workflow id may be.
     Missed {

@@ -21,7 +21,7 @@ use std::sync::Mutex;
 use self::closed_runs::ClosedRuns;
 use self::idle::IdleRuns;
 use self::slots::Slots;
-use crate::clock::timers::Ticket;
+use crate::clock::timers::DeadlineKey;
 use crate::model::RunKey;
 
 /// The runs of one engine.
@@ -31,7 +31,7 @@ pub(crate) struct Runs {
     closed: Mutex<ClosedRuns>,
     idle: Mutex<IdleRuns>,
     /// Open runs that are in the store alone and have a deadline.
-    dormant: Mutex<HashMap<RunKey, Ticket>>,
+    dormant: Mutex<HashMap<RunKey, DeadlineKey>>,
 }
 
 impl Runs {

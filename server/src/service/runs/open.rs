@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 
 use crate::api::query::WorkflowQueryResult;
-use crate::clock::timers::{Ticket, Waiting};
+use crate::clock::timers::{DeadlineKey, JumpPermit};
 use crate::engine::effects::Notice;
 use crate::engine::run::Run;
 use crate::engine::update::state::UpdateNotice;
@@ -32,7 +32,7 @@ pub(crate) struct OpenRun {
     pub(in crate::service) is_listed_idle: bool,
     /// The log says that the history gets long.
     pub(super) is_known_as_long: bool,
-    pub(in crate::service) armed: Option<Ticket>,
+    pub(in crate::service) armed: Option<DeadlineKey>,
     pub(super) in_progress: usize,
     pub(super) updates_waiting: bool,
     pub(super) event_waiters: Vec<oneshot::Sender<()>>,
@@ -45,7 +45,7 @@ pub(crate) struct OpenRun {
 pub(super) struct CloseWaiter {
     pub(super) sender: oneshot::Sender<()>,
     /// Lets time jump while it waits.
-    pub(super) time: Option<Weak<Waiting>>,
+    pub(super) time: Option<Weak<JumpPermit>>,
 }
 
 #[derive(Debug)]
@@ -55,7 +55,7 @@ struct UpdateWaiter {
     for_completion: bool,
     sender: oneshot::Sender<UpdateNotice>,
     /// Lets time jump while it waits.
-    time: Option<Weak<Waiting>>,
+    time: Option<Weak<JumpPermit>>,
 }
 
 /// News of a query that rode on a workflow task.
@@ -124,14 +124,14 @@ impl OpenRun {
     /// When the run has to be in memory, if nobody asks for it before.
     pub(in crate::service) fn wake(&self) -> Wake {
         match self.run.next_deadline() {
-            _ if !self.run.rests() => Wake::AtOnce,
+            _ if !self.run.is_idle() => Wake::AtOnce,
             Some(at) => Wake::At(at.nanos()),
             None => Wake::WhenAsked,
         }
     }
 
     /// Resolves when the run closes. From then on time does not jump for the caller any more.
-    pub(crate) fn wait_for_close(&mut self, time: Option<Weak<Waiting>>) -> oneshot::Receiver<()> {
+    pub(crate) fn wait_for_close(&mut self, time: Option<Weak<JumpPermit>>) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         self.close_waiters.retain(|waiter| !waiter.sender.is_closed());
         self.close_waiters.push(CloseWaiter { sender, time });
@@ -143,7 +143,7 @@ impl OpenRun {
         &mut self,
         id: &str,
         for_completion: bool,
-        time: Option<Weak<Waiting>>,
+        time: Option<Weak<JumpPermit>>,
     ) -> oneshot::Receiver<UpdateNotice> {
         let (sender, receiver) = oneshot::channel();
         self.update_waiters.retain(|waiter| !waiter.sender.is_closed());
@@ -189,7 +189,7 @@ impl OpenRun {
 }
 
 /// What a caller waited for is there: time does not jump for it any more.
-pub(super) fn end_wait(time: Option<Weak<Waiting>>) {
+pub(super) fn end_wait(time: Option<Weak<JumpPermit>>) {
     if let Some(time) = time.and_then(|time| time.upgrade()) {
         time.end();
     }

@@ -15,7 +15,7 @@ use crate::api::enums::{EventType, RetryState};
 use crate::api::history::history_event::Attributes;
 use crate::api::workflowservice::DescribeNamespaceRequest;
 use crate::model::NamespaceKey;
-use crate::service::runs::lookup::{Located, Look};
+use crate::service::runs::lookup::{Located, Lookup};
 use crate::service::runs::slot::SlotKey;
 use crate::{CommitStep, EngineError};
 
@@ -184,9 +184,9 @@ async fn an_answer_from_before_a_restart_is_no_answer_to_a_query_after_it() {
     assert_eq!(riding.await.unwrap().unwrap().query_result, Some(text("new")));
 }
 
-type Asked = tokio::task::JoinHandle<Result<QueryWorkflowResponse, Status>>;
+type QueryCall = tokio::task::JoinHandle<Result<QueryWorkflowResponse, Status>>;
 
-fn ask(bench: &Bench, id: &str) -> Asked {
+fn ask(bench: &Bench, id: &str) -> QueryCall {
     let mut client = bench.client.clone();
     let request = QueryWorkflowRequest {
         namespace: "default".to_owned(),
@@ -206,7 +206,7 @@ async fn until_waiting(bench: &Bench, id: &str) {
             Located::Open(_, open) => Ok(open.run.queries.waiting().count() > 0),
             Located::Closed(_) => Ok(false),
         });
-        matches!(look, Look::Done(Ok(true)))
+        matches!(look, Lookup::Done(Ok(true)))
     };
     while !is_waiting() {
         tokio::task::yield_now().await;

@@ -6,7 +6,7 @@ use super::*;
 use crate::CommitStep;
 use crate::model::NamespaceKey;
 use crate::service::calls::handover::Handover;
-use crate::service::runs::lookup::{Located, Look};
+use crate::service::runs::lookup::{Located, Lookup};
 use crate::service::runs::open::OpenRun;
 use crate::service::runs::slot::SlotKey;
 
@@ -62,7 +62,7 @@ async fn until_run(bench: &Bench, id: &str, is_so: impl Fn(&OpenRun) -> bool) {
             Located::Closed(_) => Ok(false),
         })
     };
-    while !matches!(looked(), Look::Done(Ok(true))) {
+    while !matches!(looked(), Lookup::Done(Ok(true))) {
         tokio::task::yield_now().await;
     }
 }
