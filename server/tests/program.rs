@@ -1,4 +1,4 @@
-//! The program, as others start it.
+//! Tests of the program as other programs start it.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -22,14 +22,14 @@ use tonic::codec::CompressionEncoding::Gzip;
 use tonic::transport::Channel;
 
 /// A started program, killed when a test fails.
-struct Server {
+struct ServerProcess {
     process: Child,
     output: BufReader<ChildStdout>,
     address: String,
 }
 
-impl Server {
-    /// Waits until it says that it listens.
+impl ServerProcess {
+    /// Waits until the program announces its address.
     fn start(arguments: &[&str]) -> Self {
         let mut process = program(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
@@ -53,9 +53,9 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
-        // It may have ended already, as some tests ask it to.
+        // The program may have ended already, in tests that stop it.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -67,7 +67,7 @@ fn program(arguments: &[&str]) -> Command {
     command
 }
 
-/// What it says on the standard error when it does not start.
+/// The output on standard error of a program that does not start.
 fn refusal(arguments: &[&str]) -> String {
     let output = program(arguments).output().unwrap();
     assert!(!output.status.success());
@@ -76,8 +76,8 @@ fn refusal(arguments: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn it_serves_health_namespaces_and_search_attributes() {
-    let server = Server::development(&["--namespace", "shop"]);
+async fn the_program_serves_health_namespaces_and_search_attributes() {
+    let server = ServerProcess::development(&["--namespace", "shop"]);
     let channel = server.connect().await;
     let mut health = HealthClient::new(channel.clone());
     let service = "temporal.api.workflowservice.v1.WorkflowService".to_owned();
@@ -100,8 +100,8 @@ async fn it_serves_health_namespaces_and_search_attributes() {
 }
 
 #[tokio::test]
-async fn packed_requests_get_packed_answers() {
-    let server = Server::development(&[]);
+async fn compressed_requests_get_compressed_responses() {
+    let server = ServerProcess::development(&[]);
     let channel = server.connect().await;
     let mut plain = WorkflowServiceClient::new(channel.clone()).accept_compressed(Gzip);
     let mut packed = plain.clone().send_compressed(Gzip);
@@ -115,8 +115,8 @@ async fn packed_requests_get_packed_answers() {
 }
 
 #[tokio::test]
-async fn messages_that_are_too_large_are_refused_in_the_words_that_clients_know() {
-    let server = Server::development(&[]);
+async fn too_large_messages_are_rejected_with_the_message_of_the_temporal_server() {
+    let server = ServerProcess::development(&[]);
     let channel = server.connect().await;
     let request = SignalWorkflowExecutionRequest { identity: "x".repeat(5 << 20), ..Default::default() };
     let mut plain = WorkflowServiceClient::new(channel);
@@ -130,27 +130,27 @@ async fn messages_that_are_too_large_are_refused_in_the_words_that_clients_know(
 }
 
 #[tokio::test]
-async fn a_test_server_tells_its_time() {
+async fn a_test_server_returns_its_time() {
     for arguments in [&["0"][..], &["0", "--enable-time-skipping"]] {
-        let server = Server::start(arguments);
+        let server = ServerProcess::start(arguments);
         let time = TestServiceClient::new(server.connect().await).get_current_time(()).await.unwrap();
         assert!(time.into_inner().time.unwrap().seconds > 1_700_000_000);
     }
 }
 
 #[test]
-fn what_cannot_be_is_said_and_ends_it() {
-    let server = Server::development(&[]);
+fn impossible_settings_end_the_program_with_an_error() {
+    let server = ServerProcess::development(&[]);
     let in_use = refusal(&["server", "start-dev", "--port", server.port()]);
     assert_eq!(in_use, format!("everloop: 127.0.0.1:{} is in use by another program\n", server.port()));
     let reachable = refusal(&["server", "start-dev", "--ip", "0.0.0.0"]);
     assert!(reachable.contains("--insecure"), "{reachable}");
 }
 
-/// Root may do everything, so the program runs as somebody who may not.
+/// Root has all permissions, so the program runs as an unprivileged user.
 #[cfg(unix)]
 #[test]
-fn a_file_that_may_not_be_written_is_refused_with_what_to_do() {
+fn a_file_without_write_permission_is_rejected_with_the_remedy() {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::os::unix::process::CommandExt;
@@ -159,9 +159,9 @@ fn a_file_that_may_not_be_written_is_refused_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let is_root = fs::metadata(folder.path()).unwrap().uid() == 0;
     let file = folder.path().join("shop.db");
-    // The program itself has to be where everybody may run it.
+    // The program itself must be executable for all users.
     let everloop = folder.path().join("everloop");
-    // A copy made by this process would be open for writing in whatever other tests start meanwhile.
+    // If this process wrote the copy, processes that other tests start meanwhile would inherit it open for writing.
     let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_everloop")).arg(&everloop).status().unwrap();
     assert!(copied.success());
     let refusal = |file: &std::path::Path| {
@@ -186,18 +186,18 @@ fn a_file_that_may_not_be_written_is_refused_with_what_to_do() {
     let no_permission = refusal(&file);
     assert!(no_permission.starts_with(&denied), "{no_permission}");
 
-    // The same file, once it may be used: it was the permission alone.
+    // The same file with permission: only the permission was missing.
     fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
     let _ = fs::remove_file(folder.path().join("shop.db.lock"));
-    let server = Server::development(&["--db-filename", file.to_str().unwrap()]);
+    let server = ServerProcess::development(&["--db-filename", file.to_str().unwrap()]);
     drop(server);
 }
 
 #[tokio::test]
-async fn what_is_in_a_file_is_there_after_the_program_was_killed() {
+async fn the_data_of_a_file_survives_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("shop.db").display().to_string();
-    let server = Server::development(&["--db-filename", &file]);
+    let server = ServerProcess::development(&["--db-filename", &file]);
     let mut client = WorkflowServiceClient::new(server.connect().await);
     let start = StartWorkflowExecutionRequest {
         namespace: "default".to_owned(),
@@ -217,21 +217,21 @@ async fn what_is_in_a_file_is_there_after_the_program_was_killed() {
     );
     assert_eq!(second, expected);
 
-    // A copy of it, made while the server has it, is another server's database.
+    // A copy made while the server has the file open works with another server.
     let copy = folder.path().join("copy.db").display().to_string();
     let backup = ["backup", "--db-filename", &file, &copy];
     let said = String::from_utf8(program(&backup).output().unwrap().stdout).unwrap();
     assert!(said.starts_with(&format!("{copy} holds all of {file}: ")), "{said}");
     assert!(refusal(&backup).contains("copy.db is there already"));
-    let twin = Server::development(&["--db-filename", &copy]);
+    let twin = ServerProcess::development(&["--db-filename", &copy]);
     let mut at_twin = WorkflowServiceClient::new(twin.connect().await);
     let known = at_twin.start_workflow_execution(start.clone()).await.unwrap().into_inner();
     assert_eq!(known.run_id, first.run_id);
     drop(twin);
 
-    // Killed, not asked.
+    // Dropping kills the server without a signal to stop.
     drop(server);
-    let mut server = Server::development(&["--db-filename", &file]);
+    let mut server = ServerProcess::development(&["--db-filename", &file]);
     let mut said = String::new();
     for _ in 0..3 {
         server.output.read_line(&mut said).unwrap();
@@ -242,9 +242,9 @@ async fn what_is_in_a_file_is_there_after_the_program_was_killed() {
     assert_eq!((again.run_id, again.started), (first.run_id, true), "the same request has the same answer");
 }
 
-/// Its output goes to a program that has ended, as with `everloop server start-dev 2>&1 | head -1`.
+/// Standard error is a closed pipe, as with `everloop server start-dev 2>&1 | head -1`.
 #[tokio::test]
-async fn it_serves_on_when_nobody_reads_its_warnings() {
+async fn a_server_keeps_running_when_its_standard_error_is_closed() {
     let closed = || {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -257,7 +257,7 @@ async fn it_serves_on_when_nobody_reads_its_warnings() {
         .spawn()
         .unwrap();
     let output = BufReader::new(process.stdout.take().unwrap());
-    let mut server = Server { process, output, address: String::new() };
+    let mut server = ServerProcess { process, output, address: String::new() };
     let mut line = String::new();
     server.output.read_line(&mut line).unwrap();
     server.address = line.trim().strip_prefix("listening on ").expect("it has started").to_owned();
@@ -272,8 +272,8 @@ async fn it_serves_on_when_nobody_reads_its_warnings() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn asked_to_terminate_it_answers_waiting_polls_and_ends_well() {
-    let mut server = Server::development(&[]);
+async fn sigterm_ends_waiting_polls_and_exits_successfully() {
+    let mut server = ServerProcess::development(&[]);
     let mut client = WorkflowServiceClient::new(server.connect().await);
     let queue = TaskQueue { name: "shop".to_owned(), ..Default::default() };
     let poll = tokio::spawn({
@@ -292,7 +292,7 @@ async fn asked_to_terminate_it_answers_waiting_polls_and_ends_well() {
     while client.describe_task_queue(describe.clone()).await.unwrap().into_inner().pollers.is_empty() {
         tokio::task::yield_now().await;
     }
-    // The shell's own `kill`: the program of that name is not everywhere.
+    // The shell's built-in `kill`: the program of that name is not installed everywhere.
     let killed = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", server.process.id())).status().unwrap();
     assert!(killed.success());
     assert!(poll.await.unwrap().unwrap().into_inner().task_token.is_empty());

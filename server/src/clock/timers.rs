@@ -144,7 +144,7 @@ impl Timers {
             for (kind, by) in counts {
                 set.holders.change(kind, by);
             }
-            self.look_again(&mut set);
+            self.recheck(&mut set);
         }
         drop(set);
         self.after_change();
@@ -193,7 +193,7 @@ impl Timers {
     fn release(&self, kind: ClockHolder) {
         let mut set = self.set();
         set.holders.change(kind, -1);
-        self.look_again(&mut set);
+        self.recheck(&mut set);
         drop(set);
         self.after_change();
     }
@@ -207,7 +207,7 @@ impl Timers {
     pub(crate) fn unlock(&self, taker: &str) -> Result<(), UnbalancedUnlock> {
         let mut set = self.set();
         set.locks.unlock(taker)?;
-        self.look_again(&mut set);
+        self.recheck(&mut set);
         Ok(())
     }
 
@@ -215,7 +215,7 @@ impl Timers {
     pub(crate) fn wait(self: &Arc<Self>) -> Arc<JumpPermit> {
         let mut set = self.set();
         set.locks.wait();
-        self.look_again(&mut set);
+        self.recheck(&mut set);
         drop(set);
         Arc::new(JumpPermit { timers: Arc::clone(self), is_over: AtomicBool::new(false) })
     }
@@ -226,7 +226,7 @@ impl Timers {
         let (sender, receiver) = oneshot::channel();
         let mut set = self.set();
         set.settled.push(sender);
-        self.look_again(&mut set);
+        self.recheck(&mut set);
         receiver
     }
 
@@ -244,14 +244,14 @@ impl Timers {
             Some(at) if at <= self.clock.now() => Jumped::Held,
             Some(at) => {
                 self.clock.advance_to(at);
-                self.look_again(&mut set);
+                self.recheck(&mut set);
                 Jumped::Yes
             }
         }
     }
 
     /// Wakes the thread after a change that may allow a jump or bring the next deadline nearer.
-    fn look_again(&self, set: &mut Set) {
+    fn recheck(&self, set: &mut Set) {
         if self.clock.is_skipping() {
             set.changes += 1;
             self.changed.notify_one();

@@ -49,6 +49,6 @@ impl Run {
                 },
             )
         });
-        self.want_workflow_task(now);
+        self.ensure_workflow_task(now);
     }
 }

@@ -25,7 +25,7 @@ impl Run {
     }
 
     /// Takes a snapshot of the run if its next transition may exceed the limit.
-    pub(super) fn keep_if_nearly_too_long(&mut self) {
+    pub(super) fn snapshot_if_nearly_too_long(&mut self) {
         let events = self.history.next_event_id() - 1;
         let is_near =
             events > HISTORY_EVENTS_MAX - EVENTS_NEAR || self.history.size_bytes() > HISTORY_BYTES_MAX - BYTES_NEAR;
@@ -37,7 +37,7 @@ impl Run {
     pub(super) fn end_if_too_long(&mut self, now: Time) -> Option<Refusal> {
         let reason = self.excess()?;
         if let Some(before) = self.before_excess.take() {
-            self.take_back(*before);
+            self.undo_transition(*before);
         }
         let request =
             StopRequest { reason: reason.to_owned(), identity: HISTORY_SERVICE.to_owned(), ..StopRequest::default() };
@@ -47,7 +47,7 @@ impl Run {
     }
 
     /// Undoes all steps of the current transition.
-    fn take_back(&mut self, before: Snapshot) {
+    fn undo_transition(&mut self, before: Snapshot) {
         let notices = std::mem::take(&mut self.effects).notices.into_iter().chain(std::mem::take(&mut self.notices));
         // Notices of queries are kept: the worker has answered these queries or they become direct ones; neither
         // changed the run.

@@ -59,7 +59,7 @@ impl Run {
             Some(_) => {}
             // The second and later attempts have no written events.
             None if self.state.workflow_task_attempt > 1 || !self.state.buffered.is_empty() => {
-                self.want_workflow_task(now);
+                self.ensure_workflow_task(now);
             }
             None => {}
         }

@@ -60,7 +60,7 @@ impl Run {
                 self.close_step(now, Close::Write);
             }
         }
-        self.keep_if_nearly_too_long();
+        self.snapshot_if_nearly_too_long();
         std::mem::take(&mut self.effects)
     }
 

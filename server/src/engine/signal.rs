@@ -42,7 +42,7 @@ impl Run {
             return Ok(());
         }
         if self.state.first_task_due.is_none() {
-            self.want_workflow_task(now);
+            self.ensure_workflow_task(now);
         }
         Ok(())
     }
@@ -50,7 +50,7 @@ impl Run {
     /// As [`Run::signal`], but also ends a start delay.
     pub(crate) fn signal_with_start(&mut self, signal: Signal, now: Time) -> Result<(), Refusal> {
         if self.record_signal(signal, now)? {
-            self.want_workflow_task(now);
+            self.ensure_workflow_task(now);
         }
         Ok(())
     }

@@ -184,7 +184,7 @@ impl Subject for StartRules {
         match deadline {
             Deadline::FirstTask => {
                 run.state.first_task_due = None;
-                run.want_workflow_task(now);
+                run.ensure_workflow_task(now);
                 Ok(())
             }
             other => Err(other),

@@ -179,6 +179,6 @@ impl Run {
                 _ => None,
             };
         }
-        self.want_workflow_task(now);
+        self.ensure_workflow_task(now);
     }
 }

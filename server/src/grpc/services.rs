@@ -93,7 +93,7 @@ where
                 return Box::pin(async { Ok(refusal) });
             }
         };
-        Box::pin(async move { answer.await.map(|answer| delivered(in_usual_words(answer), handover)) })
+        Box::pin(async move { answer.await.map(|answer| delivered(with_temporal_message(answer), handover)) })
     }
 }
 
@@ -120,7 +120,7 @@ fn delivered(answer: Response<Body>, handover: Handover) -> Response<Body> {
 
 /// Replaces the messages of some errors by those of the Temporal server. Clients stop retrying a message that is too
 /// large, or that cannot be decoded, only if they recognize the error.
-fn in_usual_words(answer: Response<Body>) -> Response<Body> {
+fn with_temporal_message(answer: Response<Body>) -> Response<Body> {
     let may_change = |code: &HeaderValue| code == "8" || code == "11" || code == "13";
     let is_candidate = answer.headers().get("grpc-status").is_some_and(may_change);
     let refusal = is_candidate.then(|| Status::from_header_map(answer.headers())).flatten();

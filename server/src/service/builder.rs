@@ -1,4 +1,4 @@
-//! How an engine is started.
+//! Building and starting an engine.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::service::handle::Handle;
 use crate::service::host::Engine;
 use crate::store::{BUSY_WAIT, CommitHook, CommitStep, FileOptions, FileView, OpenError, Opened, SqliteStore, Store};
 
-/// What an engine is started with.
+/// The configuration of an engine.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct EngineBuilder {
@@ -29,68 +29,68 @@ pub struct EngineBuilder {
 }
 
 impl EngineBuilder {
-    /// How time passes; as the wall clock does unless set.
+    /// Sets the clock mode; [`ClockMode::Real`] by default.
     pub fn clock(mut self, mode: ClockMode) -> Self {
         self.clock = mode;
         self
     }
 
-    /// A namespace to have from the start, beside `default`.
+    /// Adds a namespace beside `default`.
     pub fn namespace(mut self, name: impl Into<String>) -> Self {
         self.namespaces.push(name.into());
         self
     }
 
-    /// Where to keep everything: an SQLite file, which is made if there is none, and a few files beside it with the same
-    /// name and an ending more. In memory unless set.
+    /// Stores all data in an SQLite file, which is created if missing, and in a few files beside it whose names add an
+    /// extension. By default the data is in memory.
     ///
-    /// One process at a time has a file open.
+    /// Only one process at a time can open a file.
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.file = Some(path.into());
         self
     }
 
-    /// SQLite's way to the disk, by the name it is registered under: tests use one that fails.
+    /// Sets the SQLite VFS by its registered name: tests use a faulty one.
     #[doc(hidden)]
     pub fn vfs(mut self, name: impl Into<String>) -> Self {
         self.vfs = Some(name.into());
         self
     }
 
-    /// Called between the steps of every commit to the file, on the thread that writes it: crash tests end the process
-    /// there.
+    /// Sets a hook that is called between the steps of every commit to the file, on the writer thread: crash tests end
+    /// the process there.
     #[doc(hidden)]
     pub fn on_commit(mut self, hook: impl Fn(CommitStep) + Send + Sync + 'static) -> Self {
         self.hook = CommitHook::new(hook);
         self
     }
 
-    /// How many pages the file may have, for tests: past that, the disk counts as full.
+    /// Limits the number of pages of the file, for tests: beyond it the disk counts as full.
     #[doc(hidden)]
     pub fn pages_max(mut self, pages: u32) -> Self {
         self.pages_max = Some(pages);
         self
     }
 
-    /// After each transition, compares the run with the one that its events make, as long as it has at most so many events. A
-    /// difference is a fault of the engine, and a panic: for tests.
+    /// After each transition, compares the run with the one rebuilt from its events, if it has at most `events_max`
+    /// events. A difference is a fault of the engine and panics: for tests.
     #[doc(hidden)]
     pub fn compare_with_stored(mut self, events_max: i64) -> Self {
         self.compares_up_to = events_max;
         self
     }
 
-    /// Starts the engine. With a file, what was under way in it goes on.
+    /// Starts the engine. With a file, its open runs continue.
     ///
     /// # Errors
     ///
-    /// A file that cannot be used, a wrong namespace name, or a system out of memory or threads.
+    /// Fails if the file cannot be used, a namespace name is invalid, or the system is out of memory or threads.
     pub fn build(self) -> Result<Engine, EngineError> {
         let (store, opened) = self.store()?;
         self.build_on(store, opened)
     }
 
-    /// Starts the engine on a store that is open.
+    /// Starts the engine on an opened store.
     pub(super) fn build_on(self, store: Arc<dyn Store>, opened: Opened) -> Result<Engine, EngineError> {
         let namespaces = Namespaces::open(Arc::clone(&store), &self.namespaces).map_err(|error| match error {
             NamespaceError::Store(error) => EngineError::Store(error.to_string()),
@@ -98,7 +98,7 @@ impl EngineBuilder {
         })?;
         let namespaces = Arc::new(namespaces);
         let last_event = opened.last_batch.as_ref().and_then(last_event_time).unwrap_or_default();
-        tell_if_clock_was_set_back(self.clock, last_event);
+        warn_if_clock_was_set_back(self.clock, last_event);
         let clock = Clock::new(self.clock, last_event);
         let core = Core::new(clock, store, namespaces, opened.workers_are_gone, self.compares_up_to);
         Engine::start(core)
@@ -132,37 +132,37 @@ impl EngineBuilder {
 }
 
 impl Engine {
-    /// Says what the engine is to be like.
+    /// Returns a builder.
     pub fn builder() -> EngineBuilder {
         EngineBuilder::default()
     }
 
-    /// Starts an engine that keeps everything in memory.
+    /// Starts an engine that stores all data in memory.
     ///
     /// # Errors
     ///
-    /// A system out of memory or threads.
+    /// Fails if the system is out of memory or threads.
     pub fn memory(clock: ClockMode) -> Result<Self, EngineError> {
         Self::builder().clock(clock).build()
     }
 
-    /// Opens the engine in an SQLite file, which is made if there is none: what was under way in it goes on. See
+    /// Starts an engine on an SQLite file, which is created if missing; its open runs continue. See
     /// [`EngineBuilder::file`].
     ///
     /// # Errors
     ///
-    /// What is wrong with the file, and what to do about it; or a system out of memory or threads.
+    /// The error describes the fault of the file and its remedy; or the system is out of memory or threads.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, EngineError> {
         Self::builder().file(path).build()
     }
 
-    /// Opens the engine in a file to look at it, also while another process has it open: what lists, descriptions and
-    /// histories say is in the file. Nothing goes on here, and calls that change something fail. A run that was asked for
-    /// stays as it was then, so that an engine like this is for a few calls.
+    /// Opens a file for reading, even while another process has it open: lists, descriptions and histories come from
+    /// the file. Its runs do not continue here, and calls that change something fail. A run that was read once does not
+    /// change afterwards, so such an engine should serve only a few calls.
     ///
     /// # Errors
     ///
-    /// What is wrong with the file, and what to do about it.
+    /// The error describes the fault of the file and its remedy.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, EngineError> {
         let (view, viewed) = FileView::open(path.as_ref()).map_err(|error| EngineError::Store(error.to_string()))?;
         let store: Arc<dyn Store> = Arc::new(view);
@@ -180,7 +180,7 @@ impl Engine {
     }
 }
 
-/// When the last event of a batch happened.
+/// The time of the last event of a batch.
 fn last_event_time(batch: &HistoryBatch) -> Option<Time> {
     let events = history::decode_all(std::slice::from_ref(batch)).inspect_err(|error| {
         tracing::warn!(
@@ -191,10 +191,10 @@ fn last_event_time(batch: &HistoryBatch) -> Option<Time> {
     last.event_time.as_ref().map(Time::from)
 }
 
-/// A moment that is off by less needs no words: clocks are set all the time.
+/// Smaller differences are not logged: clocks are set all the time.
 const CLOCK_SET_BACK_MIN: Duration = Duration::from_secs(5);
 
-fn tell_if_clock_was_set_back(mode: ClockMode, last_event: Time) {
+fn warn_if_clock_was_set_back(mode: ClockMode, last_event: Time) {
     let behind = last_event.since(wall_time());
     if mode == ClockMode::Real && behind > CLOCK_SET_BACK_MIN {
         tracing::warn!(

@@ -1,4 +1,4 @@
-//! What the parts of one engine share.
+//! The parts of one engine, in one shared struct.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,7 +15,7 @@ use crate::service::runs::Runs;
 use crate::service::runs::task::Task;
 use crate::store::{CommitSeq, Store};
 
-/// Everything one engine shares.
+/// The shared parts of one engine.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) clock: Arc<Clock>,
@@ -23,12 +23,12 @@ pub(crate) struct Core {
     pub(crate) matching: Arc<Matching<Task>>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) namespaces: Arc<Namespaces>,
-    /// What the store was opened with: who had a task then is gone with the process before.
+    /// Whether the workers lived in the process that has ended, so that the tasks they had are lost.
     pub(in crate::service) workers_are_gone: bool,
-    /// Nobody has the engine any more.
+    /// Whether the last handle of the engine was dropped.
     pub(in crate::service) is_stopping: AtomicBool,
     pub(crate) runs: Runs,
-    /// Runs with at most so many events are compared with what the store has of them.
+    /// Runs with at most this many events are compared with their stored form.
     pub(in crate::service) compares_up_to: EventId,
     pub(super) direct_queries: DirectQueries,
 }
@@ -59,7 +59,7 @@ impl Core {
         })
     }
 
-    /// Waits until what a reply tells is as durable as it gets.
+    /// Waits until the state in a response is committed.
     pub(crate) async fn durable(&self, seq: Option<CommitSeq>) -> Result<(), Status> {
         if let Some(seq) = seq {
             self.store.durable(seq).await?;

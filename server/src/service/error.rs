@@ -1,21 +1,21 @@
-//! Why an engine does not start.
+//! Reasons why an engine does not start.
 
 use std::io;
 
-/// Why an engine does not start.
+/// The reason why an engine does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The storage cannot be opened. The text says what is wrong and what to do about it.
+    /// The storage cannot be opened. The text describes the fault and its remedy.
     #[error("{0}")]
     Store(String),
-    /// Another process has the file open, or another engine of this one. The text says which, and what to do.
+    /// Another process, or another engine of this process, has the file open. The text names it and the remedy.
     #[error("{message}")]
     InUse { pid: Option<u32>, message: String },
-    /// A name that cannot be a namespace.
+    /// The name is not a valid namespace name.
     #[error("cannot use namespace: {0}")]
     Namespace(String),
-    /// The system gives no thread.
+    /// The system cannot start a thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
 }

@@ -1,4 +1,4 @@
-//! The threads of an engine, and what keeps them going.
+//! The threads of an engine, and the handle that keeps them running.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -13,22 +13,22 @@ use crate::service::core::Core;
 use crate::service::error::EngineError;
 use crate::service::runs::recovery;
 
-/// How often runs are looked for whose retention is over.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// The interval between searches for runs whose retention is over.
+const EVICTION_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Lets go of runs that have been closed for longer than their namespace keeps them, until the sender is dropped.
-fn keep_house(core: &Weak<Core>, ended: &mpsc::Receiver<()>) {
+/// Evicts runs whose retention is over, until the sender is dropped.
+fn evict_expired_runs(core: &Weak<Core>, ended: &mpsc::Receiver<()>) {
     loop {
         let Some(core) = core.upgrade() else { return };
         core.forget_expired();
         drop(core);
-        if ended.recv_timeout(HOUSEKEEPING) != Err(RecvTimeoutError::Timeout) {
+        if ended.recv_timeout(EVICTION_INTERVAL) != Err(RecvTimeoutError::Timeout) {
             return;
         }
     }
 }
 
-/// Keeps an engine going.
+/// Keeps an engine running.
 #[derive(Debug)]
 pub(in crate::service) struct Handle {
     pub(in crate::service) core: Arc<Core>,
@@ -38,12 +38,12 @@ pub(in crate::service) struct Handle {
 }
 
 impl Handle {
-    /// A handle on an engine without threads: nothing goes on in it.
+    /// Creates a handle of an engine without threads, whose runs do not continue.
     pub(in crate::service) fn idle(core: Arc<Core>) -> Self {
         Self { core, open_runs: 0, keeping_house: None, threads: Vec::new() }
     }
 
-    /// Starts the engine's threads, and what its file has to go on with.
+    /// Starts the engine's threads and the recovery of its file.
     pub(in crate::service) fn start(&mut self) -> Result<(), EngineError> {
         let timers = Arc::clone(&self.core.timers);
         let backlog = Arc::clone(&self.core.matching);
@@ -58,7 +58,7 @@ impl Handle {
         if self.core.store.outlives_process() {
             let (end, ended) = mpsc::channel();
             let core = Arc::downgrade(&self.core);
-            self.spawn("everloop-housekeeping", move || keep_house(&core, &ended))?;
+            self.spawn("everloop-housekeeping", move || evict_expired_runs(&core, &ended))?;
             self.keeping_house = Some(end);
         }
         Ok(())
@@ -70,7 +70,7 @@ impl Handle {
     }
 }
 
-/// When the last handle is dropped, so is the store, and its file can be opened again.
+/// Dropping the last handle drops the store, and its file can be opened again.
 impl Drop for Handle {
     fn drop(&mut self) {
         self.core.is_stopping.store(true, Ordering::Relaxed);
@@ -78,7 +78,7 @@ impl Drop for Handle {
         self.keeping_house = None;
         for thread in self.threads.drain(..) {
             if thread.thread().id() != thread::current().id() {
-                // It ends early only by a panic, which its own thread has reported.
+                // The thread ends early only by a panic, which the panic hook has reported.
                 let _ = thread.join();
             }
         }

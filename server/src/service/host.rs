@@ -1,4 +1,4 @@
-//! An engine and its threads.
+//! The public type of an engine.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,15 +18,15 @@ use crate::store::StoreError;
 
 /// A server of durable workflows inside this process.
 ///
-/// A cheap handle: clones mean the same engine, and it stops when the last of them, and the last service made from one,
-/// is dropped. Its timers and its writer have threads of their own, so no runtime has to be there for them.
+/// A cheap handle: clones refer to the same engine, which stops when the last clone and the last service made from one
+/// are dropped. Its timers and its writer have their own threads and need no runtime.
 #[derive(Clone, Debug)]
 pub struct Engine {
     pub(in crate::service) handle: Arc<Handle>,
 }
 
 impl Engine {
-    /// Why calls that change something fail, and what to do instead; `None` unless the engine was opened with
+    /// The reason why calls that change something fail, and the remedy; `None` unless the engine was opened with
     /// [`Engine::open_read_only`].
     #[must_use]
     pub fn read_only_advice(&self) -> Option<String> {
@@ -34,71 +34,71 @@ impl Engine {
         store.is_read_only().then(|| store.admit().err().map(|refusal| refusal.to_string())).flatten()
     }
 
-    /// Others will reach the engine at this address.
+    /// Records that other processes can reach the engine at this address.
     #[cfg_attr(not(feature = "listen"), expect(dead_code, reason = "only a socket has an address"))]
     pub(crate) fn listens_on(&self, address: SocketAddr) -> Result<(), EngineError> {
         let core = &self.handle.core;
         core.store.listens_on(&address.to_string()).map_err(|error| EngineError::Store(error.to_string()))
     }
 
-    /// What takes back that others will reach the engine at an address.
+    /// Returns a function that removes an address recorded by `listens_on`.
     #[cfg_attr(not(feature = "listen"), expect(dead_code, reason = "only a socket has an address"))]
     pub(crate) fn on_stop_listening(&self) -> impl FnOnce(SocketAddr) + Send + use<> {
         let store = Arc::clone(&self.handle.core.store);
         move |address| store.stops_listening_on(&address.to_string())
     }
 
-    /// Makes sure that there is a namespace of that name.
+    /// Creates the namespace `name` unless it exists.
     ///
     /// # Errors
     ///
-    /// A name that cannot be a namespace, or an engine that has failed.
+    /// Fails if the name is invalid or the engine has failed.
     pub fn ensure_namespace(&self, name: &str) -> Result<(), EngineError> {
         let ensured = self.handle.core.namespaces.ensure(name);
         ensured.map_err(|error| EngineError::Namespace(error.to_string()))
     }
 
-    /// Resolves when the engine cannot go on, with the reason: a write to its file has failed. From then on every call
-    /// is answered UNAVAILABLE; what was acknowledged before is in the file.
+    /// Resolves when the engine cannot continue, with the reason: a write to its file has failed. From then on every
+    /// call fails with UNAVAILABLE; all acknowledged changes are in the file.
     pub fn failed(&self) -> impl Future<Output = String> + Send + use<> {
         let failed = self.handle.core.store.failed();
         async move {
             match failed.await {
                 Err(StoreError::Failed { reason }) => reason.to_string(),
-                // It waits for a commit that never comes.
+                // Waits for a commit that never comes.
                 Ok(()) | Err(_) => std::future::pending().await,
             }
         }
     }
 
-    /// How many runs were open in the engine's file when it was opened.
+    /// The number of runs that were open when the engine's file was opened.
     #[must_use]
     pub fn recovered_runs(&self) -> usize {
         self.handle.open_runs
     }
 
-    /// The calls of the workflow service, for callers in this process: messages are handed over as they are.
+    /// The calls of the workflow service, for in-process callers: messages are passed without encoding.
     #[must_use]
     pub fn workflows(&self) -> Workflows {
         Workflows { handle: Arc::clone(&self.handle) }
     }
 
-    /// The workflow service, to be put on a network.
+    /// The workflow service, for a network server.
     #[must_use]
     pub fn workflow_service(&self) -> WorkflowServiceServer<Workflows> {
         WorkflowServiceServer::new(self.workflows())
-            // What has come this far is in memory already.
+            // The request is in memory already.
             .max_decoding_message_size(usize::MAX)
             .max_encoding_message_size(usize::MAX)
     }
 
-    /// The operator service, as [`Engine::workflow_service`].
+    /// The operator service, for a network server.
     #[must_use]
     pub fn operator_service(&self) -> OperatorServiceServer<Operator> {
         OperatorServiceServer::new(Operator::new(Arc::clone(&self.handle.core.namespaces)))
     }
 
-    /// The test service, which looks at the clock and lets it skip; none on a real clock.
+    /// The test service, which reads the clock and lets it skip time; `None` on a real clock.
     #[must_use]
     pub fn test_service(&self) -> Option<TestServiceServer<TestTime>> {
         self.handle.core.clock.is_skipping().then(|| TestServiceServer::new(TestTime::new(self.clone())))
@@ -110,69 +110,69 @@ impl Engine {
         Duration::from_nanos(u64::try_from(self.handle.core.clock.now().nanos()).unwrap_or(0))
     }
 
-    /// How far the clock has jumped altogether; nothing on a real clock.
+    /// The sum of all jumps of the clock; zero on a real clock.
     #[must_use]
     pub fn skipped(&self) -> Duration {
         self.handle.core.clock.skipped()
     }
 
-    /// Stops jumps of a skipping clock until the matching [`Engine::unlock_time`]. `taker` is named when somebody asks
-    /// why time does not move.
+    /// Prevents jumps of a time-skipping clock until the matching [`Engine::unlock_time`]. `taker` names the lock in
+    /// [`Engine::explain_time`].
     pub fn lock_time(&self, taker: &str) {
         self.handle.core.timers.lock(taker);
     }
 
-    /// Takes one lock away; the last one gone, a skipping clock jumps whenever nothing is under way. An engine starts
-    /// with one lock.
+    /// Removes one lock; without locks, a time-skipping clock jumps whenever the engine is idle. An engine starts with
+    /// one lock.
     ///
     /// # Errors
     ///
-    /// There is no lock.
+    /// Fails if there is no lock.
     pub fn unlock_time(&self, taker: &str) -> Result<(), UnbalancedUnlock> {
         self.handle.core.timers.unlock(taker)
     }
 
-    /// Resolves when the engine's clock has gone on by `duration`, counted from this call. While what it gives is kept, a
-    /// skipping clock does not jump on.
+    /// Resolves when the engine's clock has advanced by `duration` from this call. While the returned value is kept, a
+    /// time-skipping clock does not jump.
     pub fn sleep(&self, duration: Duration) -> impl Future<Output = Awake> + Send + use<> {
         let handle = Arc::clone(&self.handle);
-        // Between the moment that it reads and the end that it sets, the clock must not jump.
+        // The clock must not jump between the reading of the time and the setting of the deadline.
         let hold = handle.core.timers.hold(ClockHolder::Sleeper);
         let slept = handle.core.timers.sleep_until(handle.core.clock.now() + duration);
         drop(hold);
         async move {
-            // The sender goes only with the engine, and this handle keeps that.
+            // The sender is dropped only with the engine, which this handle keeps alive.
             let hold = slept.await.ok();
             Awake { _hold: hold, _handle: handle }
         }
     }
 
-    /// Lets a skipping clock jump while what it gives is kept, as if the lock that an engine starts with were not there.
+    /// Lets a time-skipping clock jump while the returned value is kept, as if the initial lock did not exist.
     pub fn let_time_jump(&self) -> Jumping {
         Jumping { time: self.handle.core.timers.wait(), _handle: Arc::clone(&self.handle) }
     }
 
-    /// Takes the clock over, to skip from deadline to deadline and look at what happens at each.
+    /// Takes control of the clock, to skip from deadline to deadline and inspect the state at each.
     #[must_use]
     pub fn step(&self) -> Stepper {
         Stepper { _hold: self.handle.core.timers.hold(ClockHolder::Stepper), jumping: self.let_time_jump() }
     }
 
-    /// Why time moves, or does not: locks with their takers, what is under way, the next ten deadlines.
+    /// Describes why time advances or does not: the locks with their takers, the holders, the next ten deadlines.
     #[must_use]
     pub fn explain_time(&self) -> String {
         self.handle.core.timers.explain(&*self.handle.core.matching)
     }
 }
 
-/// A sleeper has woken: a skipping clock waits for it before it jumps on. See [`Engine::sleep`].
+/// A sleeper that has woken: a time-skipping clock does not jump while this is kept. See [`Engine::sleep`].
 #[derive(Debug)]
 pub struct Awake {
     _hold: Option<Hold>,
     _handle: Arc<Handle>,
 }
 
-/// A skipping clock may jump while this is kept. See [`Engine::let_time_jump`].
+/// A time-skipping clock may jump while this is kept. See [`Engine::let_time_jump`].
 #[derive(Debug)]
 #[must_use = "time jumps only while it is kept"]
 pub struct Jumping {
@@ -188,33 +188,33 @@ impl Drop for Jumping {
 
 /// Skips from deadline to deadline, and stops at each. See [`Engine::step`].
 ///
-/// While it is kept, the clock jumps for nobody else.
+/// While it is kept, only this stepper makes the clock jump.
 #[derive(Debug)]
 pub struct Stepper {
-    // In this order: nothing jumps by itself when the stepper goes.
+    // The order of the fields matters: the clock must not jump by itself while the stepper is dropped.
     jumping: Jumping,
     _hold: Hold,
 }
 
-/// Nothing is under way, and nothing jumps while this is kept. See [`Stepper::settled`].
+/// The engine is idle, and the clock does not jump while this is kept. See [`Stepper::settled`].
 #[derive(Debug)]
 pub struct Settled {
     _hold: Hold,
 }
 
-/// What a step came to.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The clock shows the next deadline, which happens now.
+    /// The clock has jumped to the next deadline, which is handled now.
     Jumped,
-    /// Something is under way again, or the clock is locked.
+    /// The engine is not idle any more, or the clock is locked.
     Held,
-    /// There is no deadline: nothing happens any more, unless somebody calls.
+    /// There is no deadline: the engine stays idle until the next call.
     NoDeadline,
 }
 
 impl Stepper {
-    /// Resolves when nothing is under way any more; never on a real clock.
+    /// Resolves when the engine is idle; never on a real clock.
     pub fn settled(&self) -> impl Future<Output = Settled> + Send + use<> {
         let handle = Arc::clone(&self.jumping._handle);
         let settled = handle.core.clock.is_skipping().then(|| handle.core.timers.settled());
@@ -222,13 +222,13 @@ impl Stepper {
             let Some(settled) = settled else { return std::future::pending().await };
             match settled.await {
                 Ok(hold) => Settled { _hold: hold },
-                // The sender goes only with the engine, and this handle keeps that.
+                // The sender is dropped only with the engine, which this handle keeps alive.
                 Err(_) => std::future::pending().await,
             }
         }
     }
 
-    /// Jumps to the next deadline, unless something has begun since everything was settled.
+    /// Jumps to the next deadline, unless work has begun since the engine became idle.
     pub fn step(&self, settled: Settled) -> Step {
         drop(settled);
         let core = &self.jumping._handle.core;

@@ -1,7 +1,8 @@
-//! The services of an engine: requests in, answers out, around the transitions of [`crate::engine`].
+//! The services of an engine: they turn requests into transitions of [`crate::engine`], and their results into
+//! responses.
 //!
-//! [`runs`] has the runs and their locks, [`calls`] the calls of the protocol, [`builder`] and [`host`] an engine
-//! and its threads, and [`core`] what all of them share.
+//! [`runs`] contains the runs and their locks, [`calls`] the calls of the protocol, [`builder`] and [`host`] the engine
+//! and its threads, and [`core`] their shared parts.
 
 pub(crate) mod builder;
 pub(crate) mod calls;

@@ -1,4 +1,4 @@
-//! The service as its callers use it: a client and a hand-driven worker in one process.
+//! Tests of the service as callers use it: a client and a hand-driven worker in one process.
 
 mod clients;
 mod closed;
@@ -255,7 +255,7 @@ async fn a_skipping_clock_jumps_over_a_timer_once_unlocked() {
 }
 
 #[tokio::test]
-async fn a_query_rides_on_the_pending_task_and_is_asked_alone_after_the_end() {
+async fn a_query_is_attached_to_the_pending_task_and_direct_after_the_run_has_closed() {
     let mut bench = Bench::new(ClockMode::Real);
     bench.start("q").await;
     let ask = |mut client: Client| async move {
@@ -274,7 +274,7 @@ async fn a_query_rides_on_the_pending_task_and_is_asked_alone_after_the_end() {
         if !task.queries.is_empty() {
             break task;
         }
-        // The query came too late for this task; the next one has it.
+        // The query came too late for this task; it is attached to the next one.
         let request =
             RespondWorkflowTaskCompletedRequest { force_create_new_workflow_task: true, ..completion(&task, vec![]) };
         bench.client.respond_workflow_task_completed(request).await.unwrap();
@@ -304,7 +304,7 @@ async fn a_query_rides_on_the_pending_task_and_is_asked_alone_after_the_end() {
 }
 
 #[tokio::test]
-async fn a_poll_is_answered_empty_before_its_caller_gives_up() {
+async fn a_poll_returns_empty_before_the_deadline_of_its_caller() {
     let mut bench = Bench::new(ClockMode::Real);
     let mut request = Request::new(PollWorkflowTaskQueueRequest {
         namespace: "default".to_owned(),
@@ -316,7 +316,7 @@ async fn a_poll_is_answered_empty_before_its_caller_gives_up() {
     assert!(task.task_token.is_empty());
 }
 
-/// Asks what is given over a socket that stops meanwhile. Time that stands still shows that nobody waited it out.
+/// Sends a request over a socket that stops meanwhile. The paused time shows that no timeout was waited for.
 async fn at_a_stop<R, F>(request: R, ask: impl FnOnce(Request<R>) -> F) -> F::Output
 where
     F: Future,
@@ -334,7 +334,7 @@ where
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_answers_polls_empty_and_readers_with_what_there_is() {
+async fn a_stop_ends_polls_empty_and_reads_with_the_events_so_far() {
     let mut bench = Bench::new(ClockMode::Real);
     bench.start("w").await;
     let read = |client: &Client, token: bytes::Bytes| {
@@ -372,7 +372,7 @@ async fn a_stop_answers_polls_empty_and_readers_with_what_there_is() {
 }
 
 #[tokio::test]
-async fn a_worker_gets_no_task_once_its_socket_stops() {
+async fn a_poll_returns_no_task_after_its_socket_stops() {
     let mut bench = Bench::new(ClockMode::Real);
     bench.start("w").await;
     let (stopping, stops) = tokio::sync::watch::channel(true);
@@ -389,7 +389,7 @@ async fn a_worker_gets_no_task_once_its_socket_stops() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_fails_updates_and_queries_so_that_they_are_tried_again() {
+async fn a_stop_fails_updates_and_queries_with_a_retryable_status() {
     let mut bench = Bench::new(ClockMode::Real);
     bench.start("w").await;
     let query = || QueryWorkflowRequest {
@@ -423,7 +423,7 @@ async fn a_stop_fails_updates_and_queries_so_that_they_are_tried_again() {
 }
 
 #[tokio::test]
-async fn a_sticky_worker_gets_only_what_is_new() {
+async fn a_sticky_worker_gets_only_new_events() {
     let mut bench = Bench::new(ClockMode::Real);
     bench.start("s").await;
     let task = bench.poll().await;
@@ -435,7 +435,7 @@ async fn a_sticky_worker_gets_only_what_is_new() {
     let mut client = bench.client.clone();
     let polled = sticky.clone();
     let waiting = tokio::spawn(async move { client.poll_workflow_task_queue(polled).await.unwrap().into_inner() });
-    // A worker's own queue is used only once it is served.
+    // A sticky queue is used only when it has a poller.
     tokio::task::yield_now().await;
     let request = RespondWorkflowTaskCompletedRequest {
         sticky_attributes: Some(StickyExecutionAttributes {
@@ -450,7 +450,7 @@ async fn a_sticky_worker_gets_only_what_is_new() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_refused_by_name() {
+async fn unsupported_calls_are_rejected_and_named() {
     let mut bench = Bench::new(ClockMode::Real);
     let request = StartWorkflowExecutionRequest { cron_schedule: "@daily".to_owned(), ..start_request("c") };
     let error = bench.client.start_workflow_execution(request).await.unwrap_err();
@@ -469,7 +469,7 @@ async fn a_skipping_clock_waits_while_a_worker_has_an_activity_and_jumps_over_it
     bench.complete(&task, vec![run_activity()]).await;
     bench.engine.unlock_time("start").unwrap();
     let activity = bench.poll_activity().await;
-    // The attempt may take 60 s, but a worker has it: its timeout is not jumped to.
+    // The attempt may take 60 s, but a worker has it: the clock does not jump to its timeout.
     assert!(bench.engine.explain_time().contains("1 tasks at workers"), "{}", bench.engine.explain_time());
     assert!(bench.engine.skipped() < Duration::from_secs(1));
     let failed = RespondActivityTaskFailedRequest {
@@ -485,7 +485,7 @@ async fn a_skipping_clock_waits_while_a_worker_has_an_activity_and_jumps_over_it
 }
 
 #[tokio::test]
-async fn a_task_nobody_polls_for_holds_the_clock_for_a_moment_only() {
+async fn a_task_without_a_poller_holds_the_clock_only_briefly() {
     let mut bench = Bench::new(ClockMode::Skipping);
     let request = StartWorkflowExecutionRequest {
         workflow_run_timeout: Some(prost_types::Duration { seconds: 3600, nanos: 0 }),
@@ -498,7 +498,7 @@ async fn a_task_nobody_polls_for_holds_the_clock_for_a_moment_only() {
 }
 
 #[tokio::test]
-async fn a_sleeper_is_a_deadline_too() {
+async fn a_sleep_is_a_deadline_of_the_clock() {
     let bench = Bench::new(ClockMode::Skipping);
     let asleep = bench.engine.sleep(Duration::from_secs(7 * 86_400));
     bench.engine.unlock_time("start").unwrap();
@@ -507,7 +507,7 @@ async fn a_sleeper_is_a_deadline_too() {
 }
 
 #[tokio::test]
-async fn a_long_history_comes_in_pages_both_ways() {
+async fn a_long_history_is_paged_forward_and_backward() {
     let mut bench = Bench::new(ClockMode::Real);
     bench.start("l").await;
     for _ in 0..5 {
@@ -554,7 +554,7 @@ async fn a_long_history_comes_in_pages_both_ways() {
 }
 
 #[tokio::test]
-async fn a_reader_that_waits_hears_of_new_events() {
+async fn a_waiting_reader_gets_new_events() {
     let mut bench = Bench::new(ClockMode::Real);
     bench.start("w").await;
     let read = |token: bytes::Bytes| GetWorkflowExecutionHistoryRequest {
@@ -581,7 +581,7 @@ async fn a_reader_that_waits_hears_of_new_events() {
 }
 
 #[tokio::test]
-async fn a_taken_workflow_id_follows_the_policies() {
+async fn a_workflow_id_in_use_follows_the_policies() {
     let mut bench = Bench::new(ClockMode::Real);
     let first = bench.start("p").await;
     let again = |reuse: i32, request_id: &str| StartWorkflowExecutionRequest {

@@ -1,4 +1,4 @@
-//! Wrong commands, and what they leave behind.
+//! Invalid commands, and the events that follow from them.
 
 use everloop_proto::temporal::api::command::v1::{Command, ModifyWorkflowPropertiesCommandAttributes, command};
 use everloop_proto::temporal::api::common::v1::Memo;
@@ -8,7 +8,7 @@ use tonic::Code;
 
 use crate::script::*;
 
-/// Completes the first task with these commands, which are refused.
+/// Completes the first task with these commands, which are rejected.
 async fn refused(commands: Vec<Command>) -> (Script, String) {
     let mut script = Script::new().await;
     script.start().await;

@@ -1,12 +1,12 @@
-//! What a script of requests leaves in the history, event by event, attributes included.
+//! Compares the history that a script of requests produces with a recorded one, event by event, attributes included.
 //!
-//! The recorded histories come from a real Temporal server. To record them again, with one listening at HOST:PORT:
+//! The recorded histories come from a real Temporal server. To record them again, with a server listening at HOST:PORT:
 //!
 //! ```text
 //! EVERLOOP_TEST_TARGET=HOST:PORT UPDATE_EXPECT=1 cargo test -p everloop-server --test histories
 //! ```
 //!
-//! Without the first variable the scripts run on an engine of this process.
+//! Without the first variable the scripts run on an in-process engine.
 
 mod activities;
 mod basics;

@@ -1,4 +1,4 @@
-//! Histories as text that is the same whenever the same happens: without times, sizes and made-up ids.
+//! Histories as normalized text: without times, sizes and generated ids.
 
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes;
@@ -28,7 +28,7 @@ fn line(mut event: HistoryEvent) -> String {
     line
 }
 
-/// Blanks what differs from run to run.
+/// Clears fields that differ from run to run.
 fn scrub(attributes: &mut Attributes) {
     match attributes {
         Attributes::WorkflowExecutionStartedEventAttributes(a) => {
@@ -60,7 +60,7 @@ fn mark_uuid(id: &str) -> String {
     if looks_made_up { "uuid".to_owned() } else { id.to_owned() }
 }
 
-/// Drops what is not set from the text of a value.
+/// Removes unset fields from the text of a value.
 fn brief(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -68,7 +68,7 @@ fn brief(text: &str) -> String {
         let (before, after) = rest.split_at(at);
         out.push_str(before);
         rest = after;
-        // A field goes on to the next comma or brace of the same depth; only simple ones are dropped.
+        // A field ends at the next comma or brace of the same depth; only simple ones are removed.
         let field_end = rest[1..].find([',', '{', '}', '[', '(']).map_or(rest.len(), |end| end + 1);
         let field = rest[1..field_end].trim();
         let empty = [": None", ": \"\"", ": 0", ": 0.0", ": false", ": Unspecified"];

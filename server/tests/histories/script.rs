@@ -28,7 +28,7 @@ use tonic::{Request, Status};
 use tower::util::BoxCloneService;
 use tower::{ServiceBuilder, ServiceExt};
 
-pub(crate) type Task = PollWorkflowTaskQueueResponse;
+pub(crate) type PolledTask = PollWorkflowTaskQueueResponse;
 type Service = BoxCloneService<http::Request<Body>, http::Response<Body>, Status>;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -93,15 +93,15 @@ impl Script {
         }
     }
 
-    pub(crate) async fn poll(&mut self) -> Task {
+    pub(crate) async fn poll(&mut self) -> PolledTask {
         self.poll_from(self.queue()).await
     }
 
-    pub(crate) async fn poll_sticky(&mut self) -> Task {
+    pub(crate) async fn poll_sticky(&mut self) -> PolledTask {
         self.poll_from(self.sticky_queue()).await
     }
 
-    pub(crate) async fn poll_from(&mut self, queue: TaskQueue) -> Task {
+    pub(crate) async fn poll_from(&mut self, queue: TaskQueue) -> PolledTask {
         for _ in 0..3 {
             let request = PollWorkflowTaskQueueRequest {
                 namespace: namespace(),
@@ -120,7 +120,11 @@ impl Script {
     }
 
     /// A completion; its activities go to the script's queue.
-    pub(crate) fn completion(&self, task: &Task, mut commands: Vec<Command>) -> RespondWorkflowTaskCompletedRequest {
+    pub(crate) fn completion(
+        &self,
+        task: &PolledTask,
+        mut commands: Vec<Command>,
+    ) -> RespondWorkflowTaskCompletedRequest {
         for command in &mut commands {
             if let Some(Attributes::ScheduleActivityTaskCommandAttributes(activity)) = &mut command.attributes {
                 activity.task_queue = Some(self.queue());
@@ -144,7 +148,7 @@ impl Script {
 
     pub(crate) async fn complete(
         &mut self,
-        task: &Task,
+        task: &PolledTask,
         commands: Vec<Command>,
     ) -> RespondWorkflowTaskCompletedResponse {
         let request = self.completion(task, commands);
@@ -158,7 +162,7 @@ impl Script {
         self.client.respond_workflow_task_completed(request).await.map(tonic::Response::into_inner)
     }
 
-    pub(crate) async fn fail_task(&mut self, task: &Task) {
+    pub(crate) async fn fail_task(&mut self, task: &PolledTask) {
         let request = RespondWorkflowTaskFailedRequest {
             task_token: task.task_token.clone(),
             namespace: namespace(),
@@ -254,7 +258,7 @@ impl Script {
         self.client.terminate_workflow_execution(request).await.unwrap();
     }
 
-    /// Sends an update and returns when its answer is here.
+    /// Sends an update; the handle resolves when the call returns.
     pub(crate) fn update(&self) -> tokio::task::JoinHandle<Result<UpdateWorkflowExecutionResponse, Status>> {
         let mut client = self.client.clone();
         let request = UpdateWorkflowExecutionRequest {
@@ -304,7 +308,7 @@ impl Script {
         history.unwrap().events
     }
 
-    /// Waits until the history has that many events.
+    /// Waits until the history has `events` events.
     pub(crate) async fn reaches(&mut self, events: usize) {
         for _ in 0..200 {
             if self.history().await.len() >= events {
@@ -413,7 +417,7 @@ pub(crate) fn place(message_id: &str) -> Command {
 }
 
 /// The worker accepts the update that came with the task.
-pub(crate) fn acceptance(task: &Task) -> Message {
+pub(crate) fn acceptance(task: &PolledTask) -> Message {
     let request = &task.messages[0];
     message(
         "accept",
@@ -439,7 +443,7 @@ pub(crate) fn response(update: &str) -> Message {
 }
 
 /// The worker rejects the update that came with the task.
-pub(crate) fn rejection(task: &Task) -> Message {
+pub(crate) fn rejection(task: &PolledTask) -> Message {
     let request = &task.messages[0];
     message(
         "reject",

@@ -1,4 +1,4 @@
-//! Workflow tasks that fail, time out, or go to a worker's own queue.
+//! Workflow tasks that fail, time out, or go to a sticky queue.
 
 use expect_test::expect_file;
 
@@ -66,7 +66,7 @@ async fn a_sticky_queue_that_nobody_serves() {
     let mut script = Script::new().await;
     script.start().await;
     let task = script.poll().await;
-    // The queue has to be known to be waited for.
+    // The server waits only for a sticky queue that has been polled.
     let mut other = script.clone();
     let polling = tokio::spawn(async move { other.poll_sticky().await });
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;

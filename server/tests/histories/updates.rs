@@ -1,4 +1,4 @@
-//! Updates, and the workflow tasks that exist only for them.
+//! Updates, and the workflow tasks that carry only updates.
 
 use everloop_proto::temporal::api::update::v1::outcome::Value;
 use everloop_proto::temporal::api::workflowservice::v1::respond_workflow_task_completed_request::Capabilities;
@@ -6,7 +6,7 @@ use expect_test::expect_file;
 
 use crate::script::*;
 
-/// A run that has nothing to do.
+/// An idle run.
 async fn idle() -> Script {
     let mut script = Script::new().await;
     script.start().await;

@@ -10,18 +10,18 @@ use std::time::{Duration, Instant};
 use everloop_server::{ClockMode, Engine, ListenError};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::arguments::server::{LogLevel, Settings, Time};
+use crate::arguments::server::{LogLevel, Settings, TimeMode};
 use crate::signals::stop_signal;
 
-/// How long connections may take to go at the end. The calls that were under way have had their time.
+/// The time that connections get to close at the end. Running calls have had their time before.
 const CUT_OFF: Duration = Duration::from_secs(1);
 
-/// Serves until a signal comes.
+/// Serves until a signal arrives.
 pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt()
         .with_max_level(level(settings.log_level))
         .with_writer(io::stderr)
-        // A line that cannot be written would end the thread that logs it: the error is reported with `eprintln!`.
+        // If a log line cannot be written, the subscriber would report it with `eprintln!`, which panics.
         .log_internal_errors(false)
         .init();
     for remark in &settings.remarks {
@@ -29,16 +29,16 @@ pub(crate) fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve(settings));
-    // A client that does not read its answers would keep its connection, and that the engine.
+    // A client that does not read its responses would keep its connection open, and with it the engine.
     runtime.shutdown_timeout(CUT_OFF);
     served
 }
 
 async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
-    // Before anybody can know that we run: a signal that comes right after is not missed.
+    // Installed before the server announces itself, so that no signal after that is missed.
     let stopped = stop_signal()?;
     let began = Instant::now();
-    let clock = if settings.time == Time::Real { ClockMode::Real } else { ClockMode::Skipping };
+    let clock = if settings.time == TimeMode::Real { ClockMode::Real } else { ClockMode::Skipping };
     let mut builder =
         settings.namespaces.iter().fold(Engine::builder().clock(clock), |builder, name| builder.namespace(name));
     if let Some(database) = &settings.database {
@@ -46,7 +46,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     }
     let engine = builder.build()?;
     let (open_runs, opening) = (engine.recovered_runs(), began.elapsed());
-    if settings.time == Time::Skipping {
+    if settings.time == TimeMode::Skipping {
         engine.unlock_time("start")?;
     }
     let listening = match settings.is_insecure {
@@ -58,14 +58,14 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         error => Box::<dyn Error>::from(error),
     })?;
     let Settings { time, database, .. } = settings;
-    let start = Start { address: listening.address(), database, time, open_runs, opening };
-    // A server whose output nobody reads serves all the same.
+    let start = StartAnnouncement { address: listening.address(), database, time, open_runs, opening };
+    // The server runs even if its standard output is closed.
     let _ = io::stdout().write_all(start.to_string().as_bytes());
     let failed = engine.failed();
-    // It would keep the file open.
+    // The engine would keep the file open.
     drop(engine);
     tokio::select! {
-        // An error means that the thread of signals is at its end, and then so is the server.
+        // An error means that the signal thread has ended, so the server ends too.
         _ = stopped => {
             listening.stop().await;
             Ok(())
@@ -77,24 +77,24 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The server ends because it cannot keep what it acknowledges. What it has acknowledged is there.
+/// The server ends because it cannot store further changes. All acknowledged changes are stored.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}; nothing that was acknowledged is lost")]
 pub(crate) struct StoreFailed {
     reason: String,
 }
 
-/// What is said at the start. Launchers look for its first line.
-struct Start {
+/// The announcement at the start. Launchers parse its first line.
+struct StartAnnouncement {
     address: SocketAddr,
-    /// The file with the data; none in memory.
+    /// The file with the data; `None` for memory.
     database: Option<PathBuf>,
-    time: Time,
+    time: TimeMode,
     open_runs: usize,
     opening: Duration,
 }
 
-impl fmt::Display for Start {
+impl fmt::Display for StartAnnouncement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "listening on {}", self.address)?;
         match &self.database {
@@ -102,13 +102,13 @@ impl fmt::Display for Start {
             None => writeln!(f, "  data  in memory, gone when the server stops")?,
         }
         let mode = match self.time {
-            Time::Real => "development server, real time",
-            Time::Locked => "test server, time is skipped when a client asks for it",
-            Time::Skipping => "test server, time is skipped whenever nothing else can happen",
+            TimeMode::Real => "development server, real time",
+            TimeMode::Locked => "test server, time is skipped when a client asks for it",
+            TimeMode::Skipping => "test server, time is skipped whenever nothing else can happen",
         };
         writeln!(f, "  mode  {mode}")?;
         writeln!(f, "  runs  {} open, opened in {:.1} ms", self.open_runs, self.opening.as_secs_f64() * 1e3)?;
-        // What runs on every address has no one address to give to others.
+        // A server on all interfaces has no single address to recommend.
         if !self.address.ip().is_unspecified() {
             writeln!(f, "  use   TEMPORAL_ADDRESS={} for workers, clients and `everloop workflow`", self.address)?;
         }
@@ -132,16 +132,16 @@ mod tests {
 
     use super::*;
 
-    fn check(start: Start, expected: Expect) {
+    fn check(start: StartAnnouncement, expected: Expect) {
         expected.assert_eq(&start.to_string());
     }
 
     #[test]
-    fn the_start_says_where_what_and_how_long() {
-        let start = Start {
+    fn the_start_announces_address_data_mode_and_runs() {
+        let start = StartAnnouncement {
             address: "127.0.0.1:7233".parse().unwrap(),
             database: None,
-            time: Time::Real,
+            time: TimeMode::Real,
             open_runs: 0,
             opening: Duration::from_micros(1234),
         };
@@ -155,10 +155,10 @@ mod tests {
               use   TEMPORAL_ADDRESS=127.0.0.1:7233 for workers, clients and `everloop workflow`
         "#]],
         );
-        let start = Start {
+        let start = StartAnnouncement {
             address: "[::]:7001".parse().unwrap(),
             database: Some("shop.db".into()),
-            time: Time::Locked,
+            time: TimeMode::Locked,
             open_runs: 17,
             opening: Duration::from_millis(412),
         };

@@ -1,4 +1,4 @@
-//! Signals: the first ends the program well, the second at once.
+//! Signals: the first one stops the program gracefully, the second one at once.
 
 use std::io;
 use std::{process, thread};
@@ -6,10 +6,9 @@ use std::{process, thread};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
-/// Resolves at ctrl-c or, where there is such a thing, when the process is asked to terminate. From this call on no
-/// signal is missed.
+/// Resolves at ctrl-c or, on Unix, at SIGTERM. No signal after this call is missed.
 ///
-/// They have a thread of their own: the second one works also while the server's runtime is at its end.
+/// Signals have their own thread, so that the second one works even while the server's runtime shuts down.
 pub(crate) fn stop_signal() -> io::Result<oneshot::Receiver<()>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let mut signals = {
@@ -21,7 +20,7 @@ pub(crate) fn stop_signal() -> io::Result<oneshot::Receiver<()>> {
         runtime.block_on(async move {
             signals.next().await;
             crate::warn("stopping; a second signal ends it at once");
-            // Whoever waited has ended by itself.
+            // The server may have ended by itself.
             let _ = stop.send(());
             let code = signals.next().await;
             process::exit(code);
@@ -43,7 +42,7 @@ impl Signals {
         Ok(Self { interrupted: signal(SignalKind::interrupt())?, terminated: signal(SignalKind::terminate())? })
     }
 
-    /// The exit code that shells give to a process which that signal ended.
+    /// Waits for a signal; returns the exit code that shells use for a process ended by it.
     async fn next(&mut self) -> i32 {
         tokio::select! {
             _ = self.interrupted.recv() => 130,

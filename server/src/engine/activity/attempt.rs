@@ -54,7 +54,7 @@ impl Run {
             Some(requested) => {
                 let (details, identity) = (Some(text_payload(NOT_STARTED)), HISTORY_SERVICE.to_owned());
                 self.write_activity_canceled(scheduled_event_id, requested, details, identity, now);
-                self.want_workflow_task(now);
+                self.ensure_workflow_task(now);
             }
             None => self.offer_activity(scheduled_event_id),
         }

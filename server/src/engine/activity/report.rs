@@ -61,7 +61,7 @@ impl Run {
                 ..Default::default()
             },
         );
-        self.want_workflow_task(now);
+        self.ensure_workflow_task(now);
         Ok(())
     }
 
@@ -103,7 +103,7 @@ impl Run {
                 ..Default::default()
             },
         );
-        self.want_workflow_task(now);
+        self.ensure_workflow_task(now);
         Ok(false)
     }
 
@@ -120,7 +120,7 @@ impl Run {
             return Err(Refusal::invalid("ActivityTask cancellation was not requested."));
         };
         self.write_activity_canceled(id, requested, details, identity, now);
-        self.want_workflow_task(now);
+        self.ensure_workflow_task(now);
         Ok(())
     }
 

@@ -67,7 +67,7 @@ impl Run {
                 retry_state: retry_state as i32,
             },
         );
-        self.want_workflow_task(now);
+        self.ensure_workflow_task(now);
     }
 
     /// Schedules the next attempt, or returns the reason why there is none.

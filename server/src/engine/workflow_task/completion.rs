@@ -230,7 +230,7 @@ impl Run {
                     },
                 );
             } else {
-                self.want_workflow_task(now);
+                self.ensure_workflow_task(now);
             }
         }
         let close = if drop_silently { Close::KeepSpeculative } else { Close::Write };

@@ -35,7 +35,7 @@ impl Run {
     /// Ends the task as failed, on the report of its worker.
     pub(crate) fn fail_workflow_task(&mut self, failure: TaskFailure, now: Time) {
         self.end_failed_task(failure, now);
-        self.want_workflow_task(now);
+        self.ensure_workflow_task(now);
     }
 
     /// Ends the started task as failed and counts the attempt.
@@ -68,14 +68,14 @@ impl Run {
         let (attempt, close_attempted) = (self.state.workflow_task_attempt, self.state.close_attempted);
         self.time_out_started_task(now);
         (self.state.workflow_task_attempt, self.state.close_attempted) = (attempt, close_attempted);
-        self.want_workflow_task(now);
+        self.ensure_workflow_task(now);
         Ok(())
     }
 
     /// Fails the task because too many events are buffered, so that the worker sees them.
     pub(in crate::engine) fn fail_overflowing_workflow_task(&mut self, now: Time) {
         self.end_failed_task(TaskFailure::forced(), now);
-        self.want_workflow_task(now);
+        self.ensure_workflow_task(now);
     }
 
     /// Ends a started task because the run closes. The buffered events are written first.
@@ -89,7 +89,7 @@ impl Run {
     /// Ends the task because no worker finished it in time.
     pub(in crate::engine) fn workflow_task_start_to_close(&mut self, now: Time) {
         self.time_out_started_task(now);
-        self.want_workflow_task(now);
+        self.ensure_workflow_task(now);
     }
 
     pub(in crate::engine) fn time_out_started_task(&mut self, now: Time) {
@@ -110,7 +110,7 @@ impl Run {
         }
         self.write_task_timed_out(&task, 0, TimeoutType::ScheduleToStart, now);
         self.count_failure(false);
-        self.want_workflow_task(now);
+        self.ensure_workflow_task(now);
     }
 
     /// Removes the task and sets the attempt of the next one.

@@ -110,7 +110,7 @@ impl Run {
     }
 
     /// Schedules a workflow task unless there is one.
-    pub(in crate::engine) fn want_workflow_task(&mut self, now: Time) {
+    pub(in crate::engine) fn ensure_workflow_task(&mut self, now: Time) {
         if self.is_open() && self.state.workflow_task.is_none() {
             self.schedule_workflow_task(TaskKind::Normal, now, now);
         }
@@ -177,9 +177,9 @@ impl Run {
         if !self.is_open() || task.stamp != stamp || task.started.is_some() {
             return None;
         }
-        let sticks_to = self.state.sticky.as_ref().map(|sticky| &*sticky.queue);
+        let run_queue = self.state.sticky.as_ref().map(|sticky| &*sticky.queue);
         match sticky_queue {
-            Some(queue) if sticks_to != Some(queue) => return None,
+            Some(queue) if run_queue != Some(queue) => return None,
             Some(_) => {}
             None => {
                 // The sticky worker has not polled lately and another worker takes the task: its schedule-to-start
@@ -321,7 +321,7 @@ impl Run {
     }
 
     /// Whether the run's sticky queue is `queue`.
-    pub(crate) fn sticks_to(&self, queue: &str) -> bool {
+    pub(crate) fn has_sticky_queue(&self, queue: &str) -> bool {
         self.state.sticky.as_ref().is_some_and(|sticky| &*sticky.queue == queue)
     }
 }

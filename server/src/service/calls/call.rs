@@ -1,5 +1,4 @@
-//! What a call says beside its request: above all, how long it may wait. That is always real time, whatever the
-//! engine's clock does.
+//! The context of a call beside its request: above all its deadline, which is always in real time, in every clock mode.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, Weak};
@@ -16,32 +15,32 @@ use crate::service::runs::slot::lock;
 use crate::stop::StopNotice;
 use crate::store::Store;
 
-/// A poll for a task waits this long at most.
+/// The longest wait of a poll for a task.
 const TASK_POLL: Duration = Duration::from_secs(60);
-/// A read that waits for news waits this long at most.
+/// The longest wait of a read for new events.
 const READ_POLL: Duration = Duration::from_secs(20);
-/// An empty answer leaves this much before the caller's deadline, so that it arrives in time.
+/// An empty response is sent this long before the caller's deadline, so that it arrives in time.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// What a call says beside its request.
+/// The context of a call beside its request.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) deadline: CallDeadline,
     /// Ends the call's waits when its socket stops.
     pub(crate) stop: StopNotice,
-    /// Ends them too, when it fails.
+    /// Ends the call's waits when the store fails.
     store: Arc<dyn Store>,
-    /// Whether its reader is shown events that are not part of the history yet: tools are not.
+    /// Whether responses contain events that are not part of the history yet: not for tools.
     pub(crate) shows_unwritten_events: bool,
-    /// The tasks that the response hands to a worker.
+    /// The tasks that the response hands over to a worker.
     pub(crate) handover: Handover,
-    /// Of a call that lets time jump while it waits.
+    /// Set if the clock may jump while the call waits.
     timers: Option<Arc<Timers>>,
-    /// Lets time jump until what the call waits for is there, or the call ends.
+    /// Allows jumps until the call's condition is met or the call ends.
     time: Arc<Mutex<Option<Arc<JumpPermit>>>>,
 }
 
-/// In the extensions of a request: a skipping clock may jump while the call waits. For callers in this process.
+/// A request extension: a time-skipping clock may jump while the call waits. For in-process callers.
 #[derive(Clone, Copy, Debug)]
 pub struct LetsTimeJump;
 
@@ -60,8 +59,8 @@ impl Call {
         }
     }
 
-    /// Lets time jump from now on, if the call is one that does so. What it gives is for those who know when the call has
-    /// what it waits for; while something that holds the clock lasts, nothing jumps before they have it.
+    /// Allows jumps from now on, if the call asked for that. The returned permit is for the code that knows when the
+    /// call's condition is met; the caller must keep a holder of the clock until that code has the permit.
     pub(crate) fn time(&self) -> Option<Weak<JumpPermit>> {
         let waiting = self.timers.as_ref()?.wait();
         let time = Arc::downgrade(&waiting);
@@ -69,10 +68,10 @@ impl Call {
         Some(time)
     }
 
-    /// Waits for news, until that moment at the latest.
+    /// Waits for `news`, at most until `until`.
     pub(crate) async fn wait<F: Future>(&self, until: Instant, news: F) -> Waited<F::Output> {
         tokio::select! {
-            // What has happened already is told, whatever else there is.
+            // News that has arrived already takes precedence.
             biased;
             news = timeout_at(until.into(), news) => news.map_or(Waited::InVain, Waited::For),
             () = self.stop.given() => Waited::Stopped,
@@ -81,7 +80,7 @@ impl Call {
     }
 }
 
-/// What a wait came to.
+/// The result of a wait.
 #[derive(Debug)]
 pub(crate) enum Waited<T> {
     For(T),
@@ -91,28 +90,28 @@ pub(crate) enum Waited<T> {
     Stopped,
 }
 
-/// When a call has to be answered, as its caller said.
+/// The deadline of a call, as set by its caller.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallDeadline(Option<Instant>);
 
 impl CallDeadline {
-    /// Reads the caller's `grpc-timeout`.
+    /// Reads the `grpc-timeout` of the caller.
     fn of(metadata: &MetadataMap) -> Self {
         let timeout = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(parse);
         Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
     }
 
-    /// When a poll for a task is answered empty.
+    /// When a poll for a task returns empty.
     pub(crate) fn task_poll(self) -> Instant {
         self.within(TASK_POLL)
     }
 
-    /// When a read that waits is answered with what there is.
+    /// When a waiting read returns the events so far.
     pub(crate) fn read_poll(self) -> Instant {
         self.within(READ_POLL)
     }
 
-    /// When a call without an answer of its own fails.
+    /// When a call without an empty response fails.
     pub(crate) fn call(self) -> Instant {
         self.0.unwrap_or_else(|| Instant::now() + TASK_POLL)
     }
@@ -126,7 +125,7 @@ impl CallDeadline {
     }
 }
 
-/// `"100m"` is 100 milliseconds, `"3S"` 3 seconds.
+/// Parses `"100m"` as 100 milliseconds, `"3S"` as 3 seconds.
 fn parse(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let count: u64 = digits.parse().ok()?;
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_poll_ends_before_its_caller_gives_up() {
+    fn a_poll_ends_before_the_deadline_of_its_caller() {
         let soon = CallDeadline(Some(Instant::now() + Duration::from_secs(10)));
         assert!(soon.task_poll() < soon.call());
         let never = CallDeadline(None);

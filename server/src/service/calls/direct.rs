@@ -1,4 +1,4 @@
-//! Queries that reach a worker in a task of their own.
+//! Queries that reach a worker in a query task of their own.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use crate::service::core::Core;
 use crate::service::runs::slot::lock;
 use crate::service::runs::task::Task;
 
-/// The queries that wait for an answer in a task of their own, by number.
+/// The direct queries that wait for an answer, by number.
 #[derive(Debug)]
 pub(crate) struct DirectQueries {
     waiting: Mutex<HashMap<u64, Arc<DirectQuery>>>,
@@ -22,7 +22,7 @@ pub(crate) struct DirectQueries {
 }
 
 impl DirectQueries {
-    /// Without any. Workers may still have queries of a process before this one, whose numbers lie before `now`.
+    /// Creates an empty set. Workers may still have queries of an earlier process, whose numbers are below `now`.
     pub(in crate::service) fn new(now: Time) -> Self {
         Self { waiting: Mutex::default(), next_id: AtomicU64::new(u64::try_from(now.nanos()).unwrap_or(0)) }
     }
@@ -32,7 +32,7 @@ impl DirectQueries {
     }
 }
 
-/// A query on its way to a worker and back.
+/// A direct query, from its offer to its answer.
 #[derive(Debug)]
 pub(crate) struct DirectQuery {
     pub(crate) id: u64,
@@ -44,12 +44,12 @@ pub(crate) struct DirectQuery {
 }
 
 impl DirectQuery {
-    /// Whether somebody still waits for the answer.
+    /// Whether the caller still waits for the answer.
     pub(crate) fn is_wanted(&self) -> bool {
         lock(&self.reply).as_ref().is_some_and(|reply| !reply.is_closed())
     }
 
-    /// No worker will answer here: the caller asks elsewhere, or fails.
+    /// Ends the wait: no worker of this queue will answer. The caller tries another queue, or fails.
     pub(crate) fn release(&self) {
         lock(&self.reply).take();
     }
@@ -63,11 +63,11 @@ impl DirectQuery {
     }
 }
 
-/// The caller's end of a query; when it goes, so does the query.
+/// The caller's side of a query; dropping it withdraws the query.
 #[derive(Debug)]
 pub(in crate::service) struct PendingQuery {
     core: Arc<Core>,
-    /// Where the query waits for a worker, or has waited.
+    /// The queue of the query.
     queue: QueueKey,
     pub(in crate::service) query: Arc<DirectQuery>,
     pub(in crate::service) answer: oneshot::Receiver<RespondQueryTaskCompletedRequest>,
@@ -97,7 +97,7 @@ impl Drop for PendingQuery {
         if self.query.is_answered() {
             return;
         }
-        // No worker may ever look into the queue again.
+        // No worker may ever poll the queue again.
         let id = self.query.id;
         self.core.matching.withdraw(&self.queue, |task| matches!(task, Task::Query(query) if query.id == id));
     }

@@ -1,18 +1,18 @@
-//! Requests that carry failures, at the engine's entrance.
+//! Cuts deep failures in incoming requests.
 //!
-//! A request over a socket was decoded, so it is not deeper than decoders go. One from this process comes as it was made,
-//! with a chain of causes of any length: cloning, encoding or even dropping a long one would overflow the stack.
+//! A request from a socket was decoded, so its depth is limited. An in-process request can contain a chain of causes of
+//! any length: cloning, encoding or even dropping a long one would overflow the stack.
 
 use crate::api::command::command::Attributes;
 use crate::api::failure::Failure;
 use crate::api::workflowservice::*;
 use crate::engine::failure::cut_causes;
 
-/// A request that may carry failures.
+/// A request that may contain failures.
 pub(in crate::service) trait CarriesFailures {
     fn failures(&mut self) -> impl Iterator<Item = &mut Failure>;
 
-    /// Cuts every chain of causes that could be written and not be read again.
+    /// Cuts every chain of causes that is too long to be decoded again.
     fn cut_causes(&mut self) {
         self.failures().for_each(cut_causes);
     }

@@ -1,8 +1,8 @@
-//! Tasks on their way to a worker.
+//! Handovers of tasks to workers.
 //!
-//! A task counts as started before its worker has it: the poll still waits for a commit, and the response travels. A
-//! task whose response does not arrive must not wait for its timeout, so each call notes the tasks that it hands out,
-//! and returns them to their queues unless its response was taken.
+//! A task counts as started before the worker has received it: the poll still waits for a commit, and the response has
+//! to arrive. A task whose response is lost must not wait for its timeout, so each call records the tasks in its
+//! response, and returns them to their queues unless the response was delivered.
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -15,19 +15,20 @@ use crate::service::runs::open::OpenRun;
 use crate::service::runs::slot::{Slot, lock};
 use crate::service::runs::task::Task;
 
-/// The tasks that one call hands to a worker. When the last clone is dropped before [`Handover::taken`], they return to
-/// their queues.
+/// The tasks that one call hands over to a worker. If the last clone is dropped before [`Handover::taken`], the tasks
+/// return to their queues.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Handover {
     tasks: Arc<HandedTasks>,
-    /// Whether the transport says when the response was taken. Otherwise it is taken when the call returns it.
+    /// Whether the transport reports the delivery of the response. Otherwise the response counts as delivered when the
+    /// call returns it.
     travels: bool,
 }
 
 #[derive(Debug, Default)]
 struct HandedTasks(Mutex<Vec<Handed>>);
 
-/// A task that counts as started, or a query that has left its queue.
+/// A task that counts as started, or a query that was removed from its queue.
 #[derive(Debug)]
 pub(in crate::service) enum Handed {
     Workflow { slot: Arc<Slot>, run_id: Arc<str>, task: TaskRef },
@@ -36,18 +37,18 @@ pub(in crate::service) enum Handed {
 }
 
 impl Handover {
-    /// Of a call whose response travels: the transport says when it was taken.
+    /// Creates the handover of a call whose transport reports the delivery.
     #[cfg(feature = "listen")]
     pub(crate) fn travelling() -> Self {
         Self { travels: true, ..Self::default() }
     }
 
-    /// The handover that came with a request, or a new one.
+    /// Returns the handover attached to the request, or a new one.
     pub(in crate::service) fn of<T>(request: &tonic::Request<T>) -> Self {
         request.extensions().get::<Self>().cloned().unwrap_or_default()
     }
 
-    /// Notes a task that was started for this call.
+    /// Records tasks that were started for this call.
     pub(in crate::service) fn add(&self, task: impl IntoIterator<Item = Handed>) {
         lock(&self.tasks.0).extend(task);
     }
@@ -57,19 +58,20 @@ impl Handover {
         lock(&self.tasks.0).is_empty()
     }
 
-    /// The worker has the response.
+    /// Records that the worker has received the response.
     pub(crate) fn taken(&self) {
         lock(&self.tasks.0).clear();
     }
 
-    /// The call has a response: unless that travels, the worker has it now.
+    /// Records that the call returned its response, which completes the handover unless the transport reports the
+    /// delivery.
     pub(in crate::service) fn returned(&self) {
         if !self.travels {
             self.taken();
         }
     }
 
-    /// The call fails: its tasks return to their queues at once.
+    /// Records that the call failed: its tasks return to their queues at once.
     pub(in crate::service) fn failed(&self) {
         self.tasks.return_all();
     }
@@ -89,13 +91,13 @@ impl Drop for HandedTasks {
 }
 
 impl Handed {
-    /// The workflow task of a run that a worker was given a moment ago.
+    /// The workflow task of a run that was just started for a worker.
     pub(in crate::service) fn workflow_task(slot: &Arc<Slot>, open: &OpenRun) -> Option<Self> {
         let task = open.run.started_workflow_task()?;
         Some(Self::Workflow { slot: Arc::clone(slot), run_id: Arc::clone(&open.run.info.run_id), task })
     }
 
-    /// The attempt of an activity that a worker was given a moment ago.
+    /// The activity attempt that was just started for a worker.
     pub(in crate::service) fn activity(slot: &Arc<Slot>, open: &OpenRun, scheduled_event_id: EventId) -> Option<Self> {
         let activity = open.run.state.activities.get(&scheduled_event_id)?;
         Some(Self::Activity {
@@ -107,7 +109,7 @@ impl Handed {
         })
     }
 
-    /// Offers the task again. One that has ended meanwhile, or belongs to an engine that has stopped, is left alone.
+    /// Offers the task again, unless it has ended or the engine has stopped.
     fn return_to_queue(self) {
         match self {
             Self::Workflow { slot, run_id, task } => {

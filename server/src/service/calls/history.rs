@@ -28,20 +28,20 @@ use crate::service::runs::lookup::Located;
 use crate::service::runs::open::OpenRun;
 use crate::store::ReadLimit;
 
-/// Some of a history, not decoded yet.
+/// A part of a history, not decoded yet.
 #[derive(Debug, Default)]
 pub(in crate::service) struct Page {
     batches: Vec<HistoryBatch>,
     first: EventId,
     end: EventId,
-    /// Events that are not part of the history (yet), at its end.
+    /// Events at the end that are not part of the history, or not yet.
     suffix: Vec<HistoryEvent>,
-    /// The event the next page begins with; `None` at the end.
+    /// The first event of the next page; `None` at the end.
     next: Option<EventId>,
 }
 
 impl Page {
-    /// The events from `first` up to `end` of an open run, with those of an unwritten task at the end.
+    /// The events from `first` up to `end` of an open run, followed by those of an unwritten task.
     pub(in crate::service) fn of_open(open: &OpenRun, first: EventId, end: EventId, batches_max: usize) -> Self {
         let mut page = Self { first, end, ..Self::default() };
         page.take(open.run.history.batches_from(first), batches_max);
@@ -86,11 +86,11 @@ impl Page {
         self.next = (reached < self.end.min(next_event_id) && !self.batches.is_empty()).then_some(reached);
     }
 
-    /// Decodes the page; where it goes on, as a token for `GetWorkflowExecutionHistory`.
+    /// Decodes the page; returns it with a token for the next page of `GetWorkflowExecutionHistory`.
     ///
     /// # Errors
     ///
-    /// DATA_LOSS, when an event is missing or cannot be read.
+    /// Returns DATA_LOSS if an event is missing or cannot be read.
     pub(in crate::service) fn decode(self, run_id: &str) -> Result<(History, Bytes), Status> {
         let mut events = Vec::new();
         let mut next = self.first;
@@ -113,10 +113,10 @@ impl Page {
     }
 }
 
-/// What one look at a run came to.
+/// The result of one read of a run.
 enum ReadOutcome {
     Page(Page),
-    /// Nothing yet; worth looking again when this resolves.
+    /// No new events; the reader should read again when this resolves.
     Wait(tokio::sync::oneshot::Receiver<()>),
     Nothing,
 }
@@ -220,7 +220,7 @@ impl Core {
             oldest = batch.first_event_id;
         }
         if oldest == before && before > 1 {
-            // Of every run there is a beginning.
+            // Every run has a first event.
             return Err(Refusal::damaged(&run_id, &DamagedEvent::missing(1)).into());
         }
         let token = (oldest > 1)
@@ -268,13 +268,13 @@ fn look_at_closed(
     Page::of_closed(closed, token.event_id, end, batches_max)
 }
 
-/// `goes_on` keeps the reader reading although it has seen everything so far.
+/// `goes_on` returns a token even if the reader has seen all events so far.
 fn answer(mut page: Page, token: &HistoryToken, goes_on: bool) -> Result<GetWorkflowExecutionHistoryResponse, Status> {
     if goes_on && page.next.is_none() {
         page.next = Some(page.batches.last().map_or(page.first, |batch| batch.next_event_id));
     }
     if token.end_event_id == 0 {
-        // The token must not fix an end: the history may grow.
+        // The token must not fix an end, because the history may grow.
         let (first, end) = (page.first, page.end);
         let next = page.next.take();
         let (history, _) = Page { first, end, ..page }.decode(&token.run_id)?;
@@ -327,7 +327,7 @@ impl ClosedRun {
     }
 }
 
-/// The execution a request names; the run id may be empty.
+/// Reads the execution of a request; the run id may be empty.
 pub(in crate::service) fn execution(execution: Option<&WorkflowExecution>) -> Result<(String, String), Refusal> {
     let Some(execution) = execution else { return Err(Refusal::invalid("Execution is not set on request.")) };
     check_name("WorkflowId", &execution.workflow_id)?;
@@ -335,7 +335,7 @@ pub(in crate::service) fn execution(execution: Option<&WorkflowExecution>) -> Re
     Ok((execution.workflow_id.clone(), execution.run_id.clone()))
 }
 
-/// A run id is empty or a UUID.
+/// Checks that a run id is empty or a UUID.
 pub(in crate::service) fn check_run_id(run_id: &str) -> Result<(), Refusal> {
     if run_id.is_empty() || uuid::Uuid::try_parse(run_id).is_ok() {
         return Ok(());
@@ -343,7 +343,7 @@ pub(in crate::service) fn check_run_id(run_id: &str) -> Result<(), Refusal> {
     Err(Refusal::invalid("Invalid RunId."))
 }
 
-/// The namespace a task's token was made in, which the request may leave out.
+/// Finds the namespace of a task token, which the request may omit.
 pub(in crate::service) fn namespace_of(core: &Core, asked: &str, token: &str) -> Result<Arc<Namespace>, Status> {
     if !asked.is_empty() && asked != token {
         return Err(Status::invalid_argument("Operation requested with a token from a different namespace."));

@@ -1,4 +1,4 @@
-//! What callers can see: runs and the server itself.
+//! Calls that read runs and server information.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ use crate::service::core::Core;
 use crate::service::runs::lookup::Located;
 use crate::visibility::{Grouping, PageKey, parse_count, parse_list};
 
-/// The Temporal server whose behaviour this engine follows, and whose histories the tests compare with ours. Clients and
-/// the web UI decide by this number which of their features a server has.
+/// The version of the Temporal server whose behaviour this engine follows, and whose histories the tests compare.
+/// Clients and the web UI use it to detect the features of a server.
 const COMPATIBLE_VERSION: &str = "1.32.1";
 
 impl Core {
@@ -49,7 +49,7 @@ impl Core {
                 eager_workflow_start: true,
                 sdk_metadata: true,
                 count_group_by_execution_status: true,
-                // Not there: schedules, versioning by build id, Nexus, deployments run by the server.
+                // Not supported: schedules, versioning by build id, Nexus, server-run deployments.
                 ..Default::default()
             }),
         })
@@ -140,7 +140,7 @@ impl Core {
         let shown = |row: &crate::model::VisibilityRow| {
             let mut info = execution_info(row)?;
             if row.close_time_ns.is_none() {
-                // Of open runs these change all the time; lists tell them at the end.
+                // These values of open runs change all the time; lists contain them after the end.
                 (info.history_length, info.history_size_bytes, info.state_transition_count) = (0, 0, 0);
             }
             Ok(info)
@@ -170,7 +170,8 @@ impl Core {
         Ok(CountWorkflowExecutionsResponse { count, groups })
     }
 
-    /// The worker goes: its open polls end without a task, and what waits on its own queue is offered to all others.
+    /// Shuts a worker down: its open polls return without a task, and tasks of its sticky queue are offered on the
+    /// normal queue.
     pub(in crate::service) async fn shutdown_worker(
         self: &Arc<Self>,
         request: ShutdownWorkerRequest,

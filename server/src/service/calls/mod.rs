@@ -1,4 +1,5 @@
-//! The calls of the workflow service, one module a subject: each checks its request, lets the engine decide, and answers.
+//! The calls of the workflow service, one module per subject: each validates its request, calls the engine and builds
+//! the response.
 
 pub(crate) mod call;
 pub(super) mod direct;

@@ -1,4 +1,4 @@
-//! Workers ask for tasks.
+//! Polls of workers for tasks.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,7 +33,7 @@ use crate::service::runs::open::OpenRun;
 use crate::service::runs::slot::Slot;
 use crate::service::runs::task::Task;
 
-/// Batches of history that come with a task; the worker asks for the rest.
+/// Batches of history in the response to a poll; the worker reads the rest with further calls.
 const FIRST_PAGE_BATCHES: usize = 256;
 
 impl Core {
@@ -71,7 +71,7 @@ impl Core {
                 response.backlog_count_hint = backlog as i64;
                 return Ok(response);
             }
-            // What was not to be had any more is not on its way.
+            // A task that is gone needs no handover.
             call.handover.taken();
         }
     }
@@ -84,7 +84,7 @@ impl Core {
         call: &Call,
     ) -> Option<Matched<Task>> {
         if call.stop.is_given() {
-            // Whoever took a task now could not report on it.
+            // A worker whose socket stops could not report on a task.
             return None;
         }
         match self.matching.poll(key, by, self.clock.now()) {
@@ -97,7 +97,7 @@ impl Core {
         }
     }
 
-    /// Starts a workflow task; `None` when it is not to be had any more.
+    /// Starts a workflow task; returns `None` if it is gone.
     async fn take_workflow_task(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
@@ -109,7 +109,7 @@ impl Core {
     ) -> Result<Option<PollWorkflowTaskQueueResponse>, Status> {
         let request_id: Arc<str> = Uuid::new_v4().to_string().into();
         let start = |open: &mut OpenRun, now| {
-            // The task was written when it was scheduled; its start may be written later.
+            // The scheduled task was committed; its start may be committed later.
             let seq = open.seq;
             let started = open
                 .run
@@ -130,7 +130,7 @@ impl Core {
         task.map(TaskResponse::response).transpose()
     }
 
-    /// Hands a query to a worker.
+    /// Builds the query task for a worker.
     async fn take_query(
         self: &Arc<Self>,
         query: &Arc<DirectQuery>,
@@ -157,11 +157,11 @@ impl Core {
         });
         let found = found.await;
         let Ok(found) = found else {
-            // A run that has gone meanwhile has no answer.
+            // A run that is gone cannot be queried.
             query.release();
             return Ok(None);
         };
-        // Nor has one that cannot be read, whichever worker asks.
+        // Neither can a run that cannot be read, by any worker.
         let found = found.inspect_err(|_| query.release());
         let (page, workflow_type, task_queue, previous_started_event_id) = found?;
         let decoded = page.unwrap_or_default().decode(&query.run_id).inspect_err(|_| query.release());
@@ -224,21 +224,22 @@ impl Core {
                 Ok(taken) => taken,
                 Err(damaged @ Refusal::Damaged(_)) => return Err(damaged.into()),
                 Err(_) => {
-                    // It is not to be had any more.
+                    // The task is gone.
                     self.matching.uncount(&key);
                     continue;
                 }
             };
             call.handover.add(handed);
-            // Where attempts are counted, a worker must not run one that a crash would forget. Elsewhere the start is
-            // written with the next commit, and an attempt whose start is lost runs again under its number.
+            // Where attempts are counted, a worker must not run an attempt that a crash would forget. Otherwise the
+            // start is written with the next commit, and an attempt whose start is lost runs again under the same
+            // number.
             self.durable(if is_bounded { seq } else { scheduled }).await?;
             return Ok(response);
         }
     }
 
-    /// Waits in vain: there are no Nexus operations. SDKs poll for them before they know whether there are any, and their
-    /// workers end when that is refused.
+    /// Waits without ever returning a task, since Nexus is not supported. SDKs poll for Nexus tasks before they know
+    /// whether the server has any, and their workers stop if the poll is rejected.
     pub(in crate::service) async fn poll_nexus_task_queue(
         self: &Arc<Self>,
         request: PollNexusTaskQueueRequest,
@@ -256,7 +257,7 @@ impl Core {
     }
 }
 
-/// Refuses workers that want the tasks of one version alone: they would get those of all versions.
+/// Rejects workers that poll for the tasks of one version only: they would receive the tasks of all versions.
 fn check_unversioned(
     capabilities: Option<&WorkerVersionCapabilities>,
     deployment: Option<&WorkerDeploymentOptions>,
@@ -270,7 +271,7 @@ fn check_unversioned(
     Ok(())
 }
 
-/// Whether a worker wants the tasks of its version alone.
+/// Whether a worker polls for the tasks of its version only.
 pub(in crate::service) fn is_versioned(options: &WorkerDeploymentOptions) -> bool {
     options.worker_versioning_mode() == WorkerVersioningMode::Versioned
 }
@@ -284,7 +285,7 @@ fn closed_query(closed: &crate::service::runs::closed::ClosedRun, sticky: bool) 
     Ok((page, closed.row.workflow_type.to_string(), closed.row.task_queue.to_string(), previous))
 }
 
-/// A started workflow task whose history is not decoded yet: that happens without the run's lock.
+/// The response for a started workflow task, whose history is decoded later, without the run's lock.
 pub(in crate::service) struct TaskResponse {
     response: PollWorkflowTaskQueueResponse,
     page: Page,
@@ -298,7 +299,7 @@ impl TaskResponse {
     }
 }
 
-/// The started task of a run, as its worker gets it.
+/// Builds the response for the started workflow task of a run.
 pub(in crate::service) fn started_task(open: &mut OpenRun, sticky: bool, resend_updates: bool) -> Option<TaskResponse> {
     let response = open.run.workflow_task_response(resend_updates)?;
     let task = open.run.state.workflow_task.as_ref()?;
@@ -334,7 +335,7 @@ impl From<&ActivityTaskToken> for ActivityRef {
     }
 }
 
-/// The queue a worker asks for, and whether it is its own.
+/// Returns the queue of a poll, and whether it is a sticky queue.
 pub(in crate::service) fn queue_name(queue: Option<&TaskQueue>, identity: &str) -> Result<(Arc<str>, bool), Refusal> {
     let Some(queue) = queue else { return Err(Refusal::invalid("TaskQueue is not set on request.")) };
     check_name("TaskQueue", &queue.name)?;

@@ -1,4 +1,4 @@
-//! Queries from callers, by whichever route reaches a worker.
+//! Queries of callers, by every route to a worker.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,14 +31,14 @@ use crate::service::runs::task::Task;
 use crate::status::with_detail;
 use crate::stop::stopped;
 
-/// What to do about a query, decided under the run's lock.
+/// The route of a query, chosen under the run's lock.
 enum Plan {
     Rejected(RunStatus),
     Ride { run_id: Arc<str>, id: u64, news: oneshot::Receiver<QueryNotice> },
     Ask(Route),
 }
 
-/// How a query with a task of its own reaches a worker.
+/// The queues for a direct query.
 struct Route {
     run_id: Arc<str>,
     task_queue: Arc<str>,
@@ -79,7 +79,7 @@ impl Core {
                 }
                 Plan::Ask(route) => {
                     let answer = self.ask(&namespace, &workflow_id, route, query, until, &call).await;
-                    // The worker may know of what is still on its way to the store.
+                    // The worker may have seen state that is not committed yet.
                     self.store.caught_up().await?;
                     return answer;
                 }
@@ -103,7 +103,7 @@ impl Core {
         }
     }
 
-    /// Asks a worker in a task of its own: the one that has the run first, then any.
+    /// Sends a direct query: first to the worker that has the run cached, then to any worker.
     async fn ask(
         self: &Arc<Self>,
         namespace: &Arc<Namespace>,
@@ -130,7 +130,7 @@ impl Core {
                         return reply(kind, answer.query_result, answer.error_message, answer.failure);
                     }
                     Waited::InVain if limit == until => return Err(expired()),
-                    // The worker has gone, or does not answer.
+                    // The worker has gone or does not answer.
                     Waited::For(Err(_)) | Waited::InVain => {}
                     Waited::Stopped => return Err(stopped()),
                 }
@@ -151,15 +151,15 @@ impl Core {
         }
     }
 
-    /// The worker that had the run does not answer: the next tasks go to every worker.
+    /// Clears the sticky queue, because its worker does not answer: the next tasks go to the normal queue.
     async fn forget_sticky(self: &Arc<Self>, namespace: &Namespace, workflow_id: &str, run_id: &str, queue: &str) {
         let forgotten = self.change_run(namespace, workflow_id, run_id, |open, _| {
-            if open.run.sticks_to(queue) {
+            if open.run.has_sticky_queue(queue) {
                 open.run.clear_sticky();
             }
             Ok(())
         });
-        // A run that has closed meanwhile has nothing to forget.
+        // A run that has closed meanwhile has no sticky queue.
         drop(forgotten.await);
     }
 }
@@ -191,7 +191,7 @@ fn plan(located: Located<'_>, query: &WorkflowQuery) -> Result<Plan, Status> {
     }
 }
 
-/// A query that rides on a workflow task; when its caller goes, so does the query.
+/// A query that is attached to a workflow task; dropping it withdraws the query.
 struct Ride<'a> {
     core: &'a Arc<Core>,
     namespace: &'a Namespace,
@@ -203,7 +203,7 @@ struct Ride<'a> {
 impl Drop for Ride<'_> {
     fn drop(&mut self) {
         let key = SlotKey { namespace: self.namespace.key, workflow_id: self.workflow_id.into() };
-        // A run that is gone has forgotten it already.
+        // A run that is gone has dropped the query already.
         let _ = self.core.with_run_in_memory(&key, self.run_id, |located| {
             if let Located::Open(_, open) = located {
                 open.forget_query(self.id);

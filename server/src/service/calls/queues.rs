@@ -1,4 +1,4 @@
-//! What callers can see of task queues.
+//! Descriptions of task queues.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::service::calls::call::Call;
 use crate::service::calls::poll::queue_name;
 use crate::service::core::Core;
 
-/// The key of workers without a version in a description by build ids.
+/// The key of unversioned workers in a description by build ids.
 const UNVERSIONED: &str = "";
 
 impl Core {
@@ -48,7 +48,7 @@ impl Core {
         let status = request.include_task_queue_status.then(|| TaskQueueStatus {
             backlog_count_hint: described.stats.approximate_backlog_count,
             rate_per_second: rate,
-            // Tasks are derived from the state of runs: they have no ids that levels could be about.
+            // Tasks are derived from the state of runs and have no ids, so there are no levels to report.
             task_id_block: Some(TaskIdBlock::default()),
             ..Default::default()
         });
@@ -64,8 +64,8 @@ impl Core {
         })
     }
 
-    /// Describes the queues of one name for each build id that is asked for. Workers of a versioned deployment are
-    /// refused, so there is one entry: that of the workers without a version.
+    /// Describes the queues of one name for each requested build id. Versioned workers are rejected, so there is one
+    /// entry: that of the unversioned workers.
     fn describe_by_build_ids(
         &self,
         namespace: &Namespace,
@@ -122,13 +122,13 @@ impl Core {
     }
 }
 
-/// The rate that stands for no limit, as the real server reports it.
+/// The rate that means no limit, as the Temporal server reports it.
 const RATE_UNLIMITED: f64 = 100_000.0;
 
 struct DescribedQueue {
     pollers: Vec<PollerInfo>,
     stats: TaskQueueStats,
-    /// The limit of the queue.
+    /// The rate limit of the queue.
     tasks_per_second: Option<f64>,
 }
 

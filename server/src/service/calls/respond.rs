@@ -1,4 +1,4 @@
-//! Workers report what became of their tasks.
+//! Reports of workers about their tasks.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl From<&WorkflowTaskToken> for TaskRef {
     }
 }
 
-/// The activity a report is about.
+/// The activity of a report.
 struct Reported {
     namespace: Arc<Namespace>,
     workflow_id: String,
@@ -83,7 +83,7 @@ impl Core {
             })
             .await;
         let (completed, next, activity_tasks, seq) = answer.map_err(|status| match status.code() {
-            // The run is gone: for the worker, so is its task.
+            // If the run is gone, the worker's task is gone too.
             Code::NotFound => Refusal::unknown_workflow_task().into(),
             _ => status,
         })?;
@@ -279,7 +279,7 @@ impl Core {
         self.change_activity(reported, |open, now| open.run.heartbeat_activity(&reported.activity, details, now)).await
     }
 
-    /// Changes an open run and ends the transition as usual.
+    /// Changes an open run and ends the transition with [`Close::Write`].
     pub(in crate::service) async fn change_run<R>(
         self: &Arc<Self>,
         namespace: &Namespace,

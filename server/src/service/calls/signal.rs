@@ -1,4 +1,4 @@
-//! Signals, cancellation and termination from outside.
+//! Signals, and requests to cancel or terminate.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl Core {
                     })?;
                     Ok(open.seq)
                 }
-                // A signal that came through before the run closed is acknowledged again.
+                // A signal that was recorded before the run closed is acknowledged again.
                 Located::Closed(closed) if closed.state()?.signal_request_ids.contains(&signal.request_id) => {
                     Ok(closed.seq)
                 }
@@ -74,7 +74,7 @@ impl Core {
         let seq = self
             .with_run(&namespace, &workflow_id, &run_id, |located| {
                 check_chain(&located, first_run_id)?;
-                // Canceling a closed run is what the caller wants: it does not run any more.
+                // Canceling a closed run succeeds: the run has ended, as the caller wanted.
                 let (slot, open) = match located {
                     Located::Open(slot, open) => (slot, open),
                     Located::Closed(closed) => return Ok(closed.seq),
@@ -119,7 +119,7 @@ impl Core {
     }
 }
 
-/// A caller that names the first run of a chain means no other chain.
+/// Checks that the run belongs to the chain whose first run the caller names.
 pub(in crate::service) fn check_chain(located: &Located<'_>, first_run_id: &str) -> Result<(), Status> {
     let belongs = match located {
         _ if first_run_id.is_empty() => true,

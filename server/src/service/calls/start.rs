@@ -1,4 +1,4 @@
-//! Starting runs: which run a request gets, when its workflow id is taken.
+//! Starts of runs, and the policies for a workflow id that is already in use.
 
 use std::sync::Arc;
 
@@ -30,21 +30,21 @@ use crate::service::runs::open::OpenRun;
 use crate::service::runs::slot::{Changed, Current, Slot, SlotKey, SlotState};
 use crate::store::CommitSeq;
 
-/// What to do when the workflow id is taken.
+/// The policies for a workflow id that is already in use.
 #[derive(Clone, Copy, Debug)]
 struct Policies {
     conflict: WorkflowIdConflictPolicy,
     reuse: WorkflowIdReusePolicy,
 }
 
-/// The run a request outcome.
+/// The run that a request started or found.
 struct StartOutcome {
     run_id: Arc<str>,
     first_run_id: Arc<str>,
     started: bool,
     status: RunStatus,
     task: Option<TaskResponse>,
-    /// That task, until the caller has it.
+    /// The handover of that task, until the caller has received it.
     handed: Option<Handed>,
     seq: Option<CommitSeq>,
 }
@@ -129,7 +129,7 @@ impl Core {
     }
 }
 
-/// Decides about one start, under its workflow id's lock.
+/// Handles one start, under the lock of its workflow id.
 struct Starter<'a> {
     core: &'a Arc<Core>,
     namespace: &'a Arc<Namespace>,
@@ -148,8 +148,8 @@ impl Starter<'_> {
         attachment: Option<Attachment>,
     ) -> Result<StartOutcome, Status> {
         let outcome = match &mut state.current {
-            Some(Current::Open(open)) => self.meet_open(open, &start, signal.as_ref(), attachment)?,
-            Some(Current::Closed(closed)) => self.meet_closed(closed, &start, signal.as_ref())?,
+            Some(Current::Open(open)) => self.handle_open(open, &start, signal.as_ref(), attachment)?,
+            Some(Current::Closed(closed)) => self.handle_closed(closed, &start, signal.as_ref())?,
             None => None,
         };
         match outcome {
@@ -158,8 +158,8 @@ impl Starter<'_> {
         }
     }
 
-    /// The id belongs to an open run. `None` when that has to go.
-    fn meet_open(
+    /// Handles a workflow id with an open run. Returns `None` if that run has to be replaced.
+    fn handle_open(
         &self,
         open: &mut OpenRun,
         start: &Start,
@@ -168,7 +168,7 @@ impl Starter<'_> {
     ) -> Result<Option<StartOutcome>, Refusal> {
         let same_request = *open.run.info.create_request_id == *start.request_id();
         if same_request && signal.is_none_or(|signal| open.run.signal_request_ids.contains(&signal.request_id)) {
-            // The answer to the first request was lost: so was the task in it, perhaps.
+            // The response to the first request was lost, and possibly the task in it.
             let task = self.eager_task_again(open);
             let handed = task.as_ref().and_then(|_| Handed::workflow_task(self.slot, open));
             let outcome = StartOutcome { task, handed, ..self.outcome(open, true) };
@@ -204,8 +204,8 @@ impl Starter<'_> {
         Ok(Some(self.outcome(open, same_request)))
     }
 
-    /// The id belonged to a run that has closed. `None` when it may be used again.
-    fn meet_closed(
+    /// Handles a workflow id whose last run has closed. Returns `None` if the id may be reused.
+    fn handle_closed(
         &self,
         closed: &ClosedRun,
         start: &Start,
@@ -241,7 +241,7 @@ impl Starter<'_> {
             .into())
     }
 
-    /// Ends the open run, so that another can begin. The caller ends the transition.
+    /// Terminates the open run, so that another can begin. The caller ends the transition.
     fn terminate(&self, open: &mut OpenRun, now: Time) -> Result<(), Refusal> {
         let request = StopRequest {
             reason: "TerminateIfRunning WorkflowIdReusePolicy".to_owned(),
@@ -252,7 +252,8 @@ impl Starter<'_> {
         open.run.terminate(request, now)
     }
 
-    /// Begins a run. One that is open ends in the same commit: after a crash the workflow id has the one or the other.
+    /// Begins a run. An open run is terminated in the same commit: after a crash, the workflow id has either the old or
+    /// the new run.
     fn create(
         &self,
         state: &mut SlotState,
@@ -270,7 +271,7 @@ impl Starter<'_> {
         match &mut state.current {
             Some(Current::Open(old)) => {
                 self.terminate(old, now)?;
-                // The end of a run is never refused, nor is a beginning.
+                // Neither the end of a run nor the start of one is refused.
                 let _none = self.core.commit(now, [Changed { slot, open: old, close }, begun]);
                 self.core.settle(slot, state);
             }
@@ -285,7 +286,7 @@ impl Starter<'_> {
         Ok(outcome)
     }
 
-    /// The first task, when the starter has it and has not answered yet.
+    /// Returns the first workflow task again, if it was started for the caller of the start and has not ended.
     fn eager_task_again(&self, open: &mut OpenRun) -> Option<TaskResponse> {
         let task = open.run.state.workflow_task.as_ref()?;
         let started = task.started.as_ref()?;
@@ -354,7 +355,7 @@ impl Policies {
     }
 }
 
-/// Refuses what a start may ask for but this engine does not do.
+/// Rejects unsupported fields of a start.
 fn check_supported(request: &StartWorkflowExecutionRequest) -> Result<(), Refusal> {
     let asks = [
         (request.retry_policy.is_some(), "retry_policy of a workflow"),
@@ -377,7 +378,7 @@ fn check_supported(request: &StartWorkflowExecutionRequest) -> Result<(), Refusa
     }
 }
 
-/// What a start leaves with the run it finds.
+/// Reads the data that a start attaches to the open run it finds.
 fn attachment(request: &mut StartWorkflowExecutionRequest) -> Result<Option<Attachment>, Refusal> {
     let Some(options) = request.on_conflict_options else { return Ok(None) };
     if options.attach_completion_callbacks {
@@ -431,7 +432,7 @@ fn fields_of_start(request: StartWorkflowExecutionRequest) -> StartFields {
     }
 }
 
-/// A signal with start is a start and a signal.
+/// Splits a signal-with-start into a start and a signal.
 fn split(request: SignalWithStartWorkflowExecutionRequest) -> (StartWorkflowExecutionRequest, Signal) {
     let signal = Signal {
         name: request.signal_name,

@@ -1,5 +1,5 @@
-//! Tokens: what callers hand back to us unread. A version and a kind go first, so that a token of another kind or age
-//! is told from a damaged one.
+//! Tokens that callers return to the server unread. A version and a kind come first, so that a token of another kind or
+//! version is distinguished from a damaged one.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
@@ -9,11 +9,11 @@ use crate::engine::error::Refusal;
 const VERSION: u8 = 1;
 
 /// A kind of token.
-pub(crate) trait Token: Message + Default {
+pub(crate) trait WireToken: Message + Default {
     const KIND: u8;
 }
 
-/// The workflow task a worker has.
+/// Identifies the workflow task of a worker.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct WorkflowTaskToken {
     #[prost(string, tag = "1")]
@@ -30,11 +30,11 @@ pub(crate) struct WorkflowTaskToken {
     pub(crate) started_time_ns: i64,
 }
 
-impl Token for WorkflowTaskToken {
+impl WireToken for WorkflowTaskToken {
     const KIND: u8 = 1;
 }
 
-/// The attempt of an activity that a worker has.
+/// Identifies the activity attempt of a worker.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct ActivityTaskToken {
     #[prost(string, tag = "1")]
@@ -49,11 +49,11 @@ pub(crate) struct ActivityTaskToken {
     pub(crate) attempt: i32,
 }
 
-impl Token for ActivityTaskToken {
+impl WireToken for ActivityTaskToken {
     const KIND: u8 = 2;
 }
 
-/// The query a worker has.
+/// Identifies the query task of a worker.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct QueryTaskToken {
     #[prost(string, tag = "1")]
@@ -62,30 +62,30 @@ pub(crate) struct QueryTaskToken {
     pub(crate) query: u64,
 }
 
-impl Token for QueryTaskToken {
+impl WireToken for QueryTaskToken {
     const KIND: u8 = 3;
 }
 
-/// Where a reader of a history has got to.
+/// The position of a reader in a history.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct HistoryToken {
     #[prost(string, tag = "1")]
     pub(crate) run_id: String,
-    /// Forward: the next event to read. Backward: one past it.
+    /// Forward: the next event to read. Backward: the number after it.
     #[prost(int64, tag = "2")]
     pub(crate) event_id: i64,
-    /// The page goes on to here at most; 0 for as far as there is.
+    /// The event before which the reader stops; 0 for the end of the history.
     #[prost(int64, tag = "3")]
     pub(crate) end_event_id: i64,
     #[prost(bool, tag = "4")]
     pub(crate) reverse: bool,
 }
 
-impl Token for HistoryToken {
+impl WireToken for HistoryToken {
     const KIND: u8 = 4;
 }
 
-pub(crate) fn encode<T: Token>(token: &T) -> Bytes {
+pub(crate) fn encode<T: WireToken>(token: &T) -> Bytes {
     let mut bytes = BytesMut::with_capacity(2 + token.encoded_len());
     bytes.put_u8(VERSION);
     bytes.put_u8(T::KIND);
@@ -93,8 +93,8 @@ pub(crate) fn encode<T: Token>(token: &T) -> Bytes {
     bytes.freeze()
 }
 
-/// Reads a token; `what` names it in the refusal.
-pub(crate) fn decode<T: Token>(what: &str, bytes: &[u8]) -> Result<T, Refusal> {
+/// Decodes a token; `what` names the token in the error.
+pub(crate) fn decode<T: WireToken>(what: &str, bytes: &[u8]) -> Result<T, Refusal> {
     let bad = || Refusal::invalid(format!("Invalid {what}."));
     if bytes.is_empty() {
         return Err(Refusal::invalid(format!("{what} not set on request.")));
@@ -121,7 +121,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_a_token_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn arbitrary_bytes_are_decoded_or_rejected(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let _ = decode::<WorkflowTaskToken>("TaskToken", &bytes);
             let _ = decode::<HistoryToken>("NextPageToken", &bytes);
         }

@@ -1,4 +1,4 @@
-//! Updates: asked for, and asked after.
+//! Updates: sending one, and polling for its outcome.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use crate::service::runs::lookup::Located;
 use crate::service::runs::open::OpenRun;
 use crate::stop::stopped;
 
-/// Where an update stands, and how to hear more.
+/// The progress of an update, and a receiver for further news.
 struct UpdateWait {
     run_id: String,
     progress: UpdateProgress,
@@ -131,13 +131,13 @@ impl Core {
         })
     }
 
-    /// Waits until the update has come as far as wanted, or the caller's time is over.
+    /// Waits until the update has reached the wanted stage, or the caller's deadline.
     async fn wait_for_update(&self, wait: UpdateWait, call: Call) -> Result<UpdateReply, Status> {
         let UpdateWait { run_id, mut progress, news, seq } = wait;
         self.durable(seq).await?;
         if let Some(news) = news {
             let news = call.wait(call.deadline.read_poll(), news).await;
-            // What the notice tells is on its way to the store.
+            // The content of the notice may not be committed yet.
             self.store.caught_up().await?;
             match news {
                 Waited::For(Ok(UpdateNotice::Accepted)) => progress = UpdateProgress::Accepted,
@@ -146,7 +146,7 @@ impl Core {
                 Waited::For(Err(_)) => {
                     return Err(Refusal::Unavailable("workflow update was aborted".to_owned()).into());
                 }
-                // Not an error: the caller asks again.
+                // Not an error: the caller polls again.
                 Waited::InVain => {}
                 Waited::Stopped => return Err(stopped()),
             }

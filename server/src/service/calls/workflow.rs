@@ -1,6 +1,6 @@
 //! The workflow service: wire types in, wire types out.
 //!
-//! One line per call. What this engine does not do is refused by its name.
+//! One line per call. Unsupported calls are rejected, and the error names them.
 
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use crate::service::calls::call::Call;
 use crate::service::calls::failures::CarriesFailures as _;
 use crate::service::handle::Handle;
 
-/// A call under way.
+/// The future of a call.
 type CallFuture<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'a>>;
 
 /// Serves the calls of one engine.
@@ -24,8 +24,9 @@ pub struct Workflows {
     pub(in crate::service) handle: Arc<Handle>,
 }
 
-/// Calls that change a run and do not wait: a skipping clock waits for them. Answers of workers are not among them, because
-/// their tasks hold the clock already; updates wait, and hold it for as long as they change something.
+/// Calls that change a run without waiting: a time-skipping clock does not jump during them. Responses of workers are
+/// not in the list, because their tasks hold the clock already; updates wait, and hold the clock only while they change
+/// something.
 const CHANGES: [&str; 5] = [
     "start_workflow_execution",
     "signal_with_start_workflow_execution",
@@ -34,8 +35,8 @@ const CHANGES: [&str; 5] = [
     "terminate_workflow_execution",
 ];
 
-/// The methods that [`Core`](crate::service::core::Core) has under the same name. Requests `with failures` have their chains of
-/// causes cut before anything else happens.
+/// Implements methods by the methods of [`Core`](crate::service::core::Core) with the same name. Requests marked `with
+/// failures` have their chains of causes cut before anything else happens.
 macro_rules! serve {
     (with, $request:ident) => {
         $request.get_mut().cut_causes()
@@ -49,17 +50,17 @@ macro_rules! serve {
             'life: 'call,
             Self: 'call,
         {
-            // At once: a call that is dropped before it begins drops its request.
+            // Done before the future is polled: dropping a call that has not begun drops its request.
             $(serve!($and, request);)?
             let core = Arc::clone(&self.handle.core);
             Box::pin(async move {
                 let call = Call::of(&request, &core);
                 core.store.check()?;
                 let handover = call.handover.clone();
-                // Between the moment that it reads and the tasks that come of it, the clock must not jump.
+                // The clock must not jump between the reading of the time and the tasks that follow from it.
                 let _changing = CHANGES.contains(&stringify!($call)).then(|| core.timers.hold(ClockHolder::Call));
                 let answer = core.$call(request.into_inner(), call).await;
-                // It may tell what the store will not have.
+                // The response may contain state that a failed store will never have.
                 let answer = core.store.check().map_err(Status::from).and(answer);
                 match &answer {
                     Ok(_) => handover.returned(),
@@ -71,7 +72,7 @@ macro_rules! serve {
     )*};
 }
 
-/// The methods of features that are not there.
+/// Implements the methods of unsupported features.
 macro_rules! refuse {
     ($($call:ident($request:ident) -> $response:ident,)*) => {$(
         fn $call<'life, 'call>(&'life self, _: Request<$request>) -> CallFuture<'call, $response>

@@ -1,4 +1,4 @@
-//! Closed runs: what remains of them in memory for a while, and how they are found again later.
+//! Closed runs, in memory or read from the store.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
@@ -23,7 +23,7 @@ use crate::store::{CommitSeq, ReadLimit, Store, StoreError, StoredRun};
 pub(crate) struct ClosedRun {
     pub(crate) key: RunKey,
     pub(crate) row: VisibilityRow,
-    /// Covers everything the run has written, unless that is long since durable.
+    /// The commit of the run's last write; `None` if that has long been durable.
     pub(crate) seq: Option<CommitSeq>,
     pub(crate) attached_request_ids: BTreeSet<String>,
     /// The whole history, while it is in memory.
@@ -68,12 +68,12 @@ impl ClosedRun {
         })
     }
 
-    /// Roughly what it takes in memory.
+    /// The approximate size in memory.
     pub(in crate::service) fn size(&self) -> usize {
         500 + self.batches.iter().flatten().map(|batch| batch.events.len() + 64).sum::<usize>()
     }
 
-    /// Batches from the one that holds `event_id`.
+    /// The batches from the one that contains `event_id`.
     pub(crate) fn batches_from(&self, event_id: EventId, limit: ReadLimit) -> Result<Vec<HistoryBatch>, StoreError> {
         let Some(batches) = &self.batches else { return self.store.read_history(self.key, event_id, limit) };
         let start = batches.partition_point(|batch| batch.next_event_id <= event_id);
@@ -116,16 +116,16 @@ impl ClosedRun {
         self.store.read_history_back(self.key, before, limit)
     }
 
-    /// One past the last event.
+    /// The number after that of the last event.
     pub(crate) fn next_event_id(&self) -> EventId {
         self.row.history_length + 1
     }
 
-    /// What the history says; read once.
+    /// Returns the state that the history holds; it is read once.
     ///
     /// # Errors
     ///
-    /// `DATA_LOSS` for a history that is damaged, or an error of the store.
+    /// Returns `DATA_LOSS` for a damaged history, or an error of the store.
     pub(crate) fn state(&self) -> Result<&ClosedState, Status> {
         if let Some(state) = self.state.get() {
             return Ok(state);
@@ -145,7 +145,7 @@ impl ClosedRun {
         Ok(self.state.get_or_init(|| state))
     }
 
-    /// How far an update of the run came, if a worker accepted it.
+    /// Returns the progress of an update of this run, if a worker accepted it.
     ///
     /// # Errors
     ///

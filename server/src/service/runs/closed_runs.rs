@@ -1,7 +1,8 @@
-//! Which closed runs are in memory, and when they leave it.
+//! The closed runs in memory, and their eviction.
 //!
-//! A run that closes stays in memory for a while, since its result is read soon. It leaves when there are too many, or when
-//! its namespace's retention is over, but never before the store has all of it: until then it can be found nowhere else.
+//! A closed run stays in memory for a while, since its result is often read soon. It is evicted when there are too
+//! many, or when the retention of its namespace is over, but never before it is committed: until then only memory has
+//! it.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, TryLockError};
@@ -12,22 +13,22 @@ use crate::service::core::Core;
 use crate::service::runs::closed::ClosedRun;
 use crate::service::runs::slot::{Current, Slot, SlotKey, SlotState, lock};
 
-/// How many runs leave memory, at most, when one more closes.
+/// The number of runs that are evicted, at most, when a run closes.
 const EVICTIONS_PER_CLOSE: usize = 4;
-/// From so many stored workflow ids on, those that the store has forgotten are looked for.
+/// From this number of stored workflow ids on, ids that the store no longer has are searched for.
 const STORED_MIN: usize = 1 << 16;
 
-/// The closed runs in memory, the first closed first.
+/// The closed runs in memory, in the order in which they closed.
 #[derive(Debug)]
 pub(in crate::service) struct ClosedRuns {
     in_memory: VecDeque<Kept>,
     bytes: usize,
     runs_max: usize,
-    /// Workflow ids whose last run is in the store alone. `None` where the store has more than this process put there.
+    /// Workflow ids whose last run is only in the store. `None` if the store has runs of earlier processes.
     stored: Option<StoredIds>,
 }
 
-/// A closed run that was counted.
+/// A closed run in the count.
 #[derive(Debug)]
 struct Kept {
     slot: Arc<Slot>,
@@ -35,32 +36,32 @@ struct Kept {
     close_time_ns: i64,
 }
 
-/// Hashes of workflow ids. They spare most starts a look into the store.
+/// Hashes of workflow ids. They save most starts a read of the store.
 #[derive(Debug)]
 struct StoredIds {
     hashes: HashSet<u64>,
-    /// At this number, the hashes of what the store has forgotten are dropped.
+    /// At this number, the hashes of ids that the store no longer has are dropped.
     refresh_at: usize,
     refresh_min: usize,
 }
 
-/// What became of an attempt to let a run go.
+/// The result of an attempt to evict a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Eviction {
-    /// Nothing of it is left in memory, or its workflow id has another run by now.
+    /// The run is not in memory any more, or its workflow id has another run.
     Done,
-    /// The store does not have all of it, or another thread is at work there.
+    /// The run is not committed, or another thread has its lock.
     NotYet,
 }
 
 impl ClosedRuns {
-    /// `remembers_stored`: the store has nothing but what this process puts there, so it is worth knowing what that is.
+    /// `remembers_stored`: the store contains only runs of this process, so their ids can be remembered.
     pub(in crate::service) fn new(remembers_stored: bool) -> Self {
         let ids = || StoredIds { hashes: HashSet::new(), refresh_at: STORED_MIN, refresh_min: STORED_MIN };
         Self { in_memory: VecDeque::new(), bytes: 0, runs_max: CLOSED_RUNS_MAX, stored: remembers_stored.then(ids) }
     }
 
-    /// Whether there may be a run with a workflow id of that hash in the store, though not in memory.
+    /// Whether the store may have a run of a workflow id with this hash that is not in memory.
     pub(in crate::service) fn may_be_stored(&self, hash: u64) -> bool {
         self.stored.as_ref().is_none_or(|stored| stored.hashes.contains(&hash))
     }
@@ -70,7 +71,7 @@ impl ClosedRuns {
         self.in_memory.push_back(kept);
     }
 
-    /// Takes the run that closed first, if there are too many.
+    /// Removes and returns the run that closed first, if there are too many.
     fn take_surplus(&mut self) -> Option<Kept> {
         if self.bytes <= CLOSED_RUNS_BYTES_MAX && self.in_memory.len() <= self.runs_max {
             return None;
@@ -80,7 +81,7 @@ impl ClosedRuns {
         Some(kept)
     }
 
-    /// Takes the runs of a namespace that closed before a moment.
+    /// Removes and returns the runs of a namespace that closed before `before_ns`.
     fn take_closed_before(&mut self, namespace: NamespaceKey, before_ns: i64) -> Vec<Kept> {
         let is_expired = |kept: &Kept| kept.slot.key.namespace == namespace && kept.close_time_ns < before_ns;
         let (expired, others) = std::mem::take(&mut self.in_memory).into_iter().partition::<VecDeque<_>, _>(is_expired);
@@ -89,7 +90,7 @@ impl ClosedRuns {
         expired.into()
     }
 
-    /// As [`ClosedRuns::add`], for a run that could not go.
+    /// As [`ClosedRuns::add`], for a run that could not be evicted.
     fn put_back(&mut self, kept: Kept) {
         self.bytes += kept.bytes;
         self.in_memory.push_front(kept);
@@ -97,7 +98,7 @@ impl ClosedRuns {
 }
 
 impl Core {
-    /// Replaces an open run that has closed by what remains of it. The run's lock is held.
+    /// Replaces an open run that has closed by its closed form. The caller holds the run's lock.
     pub(in crate::service) fn settle(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut SlotState) {
         match state.current.take() {
             Some(Current::Open(open)) if !open.run.is_open() => {
@@ -111,19 +112,19 @@ impl Core {
         }
     }
 
-    /// Lets closed runs go while there are too many, `runs_max` at most.
+    /// Evicts closed runs while there are too many, at most `runs_max`.
     fn evict_surplus(&self, runs_max: usize) {
         for _ in 0..runs_max {
             let Some(kept) = lock(&self.runs.closed).take_surplus() else { return };
             if self.evict(&kept.slot, |_| true) == Eviction::NotYet {
-                // The others closed later, so the store does not have them either.
+                // The others closed later, so they are not committed either.
                 lock(&self.runs.closed).put_back(kept);
                 return;
             }
         }
     }
 
-    /// Lets go of runs that have been closed for longer than their namespace keeps them, and of closed runs that are too many.
+    /// Evicts runs whose retention is over, and surplus closed runs.
     pub(in crate::service) fn forget_expired(&self) {
         let now = self.clock.now();
         for namespace in self.namespaces.all() {
@@ -140,9 +141,9 @@ impl Core {
         self.evict_surplus(usize::MAX);
     }
 
-    /// Lets a closed run go that `may_go`, if the store has all of it.
+    /// Evicts a closed run that `may_go`, if it is committed.
     fn evict(&self, slot: &Arc<Slot>, may_go: impl Fn(&ClosedRun) -> bool) -> Eviction {
-        // The caller may hold a run's lock, so waiting for another one could be for ever.
+        // The caller may hold a run's lock, so waiting for another lock could deadlock.
         let state = match slot.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -161,7 +162,7 @@ impl Core {
         Eviction::Done
     }
 
-    /// Notes that a workflow id has a run in the store.
+    /// Remembers that the store has a run of a workflow id.
     fn remember_stored(&self, key: &SlotKey) {
         let mut closed = lock(&self.runs.closed);
         let Some(stored) = &mut closed.stored else { return };
@@ -173,14 +174,14 @@ impl Core {
         let read = self.store.workflow_ids(&mut |namespace, workflow_id| {
             hashes.insert(self.runs.slots.hash(&SlotKey { namespace, workflow_id: workflow_id.into() }));
         });
-        // A store that cannot be read has failed, and the next call says so.
+        // A store that cannot be read has failed, and the next call reports it.
         if read.is_ok() {
             stored.hashes = hashes;
         }
         stored.refresh_at = stored.refresh_min.max(2 * stored.hashes.len());
     }
 
-    /// For tests: how many closed runs may be in memory, and how many stored workflow ids are known before a refresh.
+    /// For tests: limits the closed runs in memory and the remembered workflow ids before a refresh.
     #[cfg(test)]
     pub(in crate::service) fn limit_closed_runs(&self, runs_max: usize, stored_min: usize) {
         let mut closed = lock(&self.runs.closed);
@@ -190,7 +191,7 @@ impl Core {
         }
     }
 
-    /// For tests: closed runs in memory, slots in memory, and known ids of stored runs.
+    /// For tests: closed runs in memory, slots in memory, and remembered ids of stored runs.
     #[cfg(test)]
     pub(in crate::service) fn count_closed(&self) -> (usize, usize, usize) {
         let slots = self.runs.slots.count();

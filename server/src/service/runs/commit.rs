@@ -1,4 +1,4 @@
-//! What follows from a transition: its commit, tasks, timers, and news for those who wait.
+//! Carries out the effects of a transition: its commit, tasks, timers, and notices for waiting callers.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::service::runs::task::Task;
 use crate::store::{Wake, Write};
 
 impl Core {
-    /// Changes an open run: one transition, with all that follows from it. The run's lock is held.
+    /// Changes an open run: one transition with all its effects. The caller holds the run's lock.
     ///
-    /// `transition` returns its result and how it ends. One that fails has changed nothing. One that would make the history too
-    /// long fails too, after the run has been terminated instead.
+    /// `transition` returns its result and how the transition is closed. A failed transition has changed nothing. A
+    /// transition that would make the history too long fails as well, after the run has been terminated instead.
     pub(in crate::service) fn change<R>(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
@@ -33,10 +33,10 @@ impl Core {
         refusal.map_or(Ok(result), Err)
     }
 
-    /// Ends the transition of one or several runs and does what follows from it: what they write is one commit, which a crash
-    /// cannot divide. Runs are written in the given order. The locks of all are held.
+    /// Ends the transition of one or several runs and carries out its effects: all writes are one commit, which a crash
+    /// cannot divide. Runs are written in the given order. The caller holds the locks of all runs.
     ///
-    /// Returns for each run why it was terminated instead, if its history would have been too long.
+    /// Returns for each run the refusal, if it was terminated because its history would have been too long.
     pub(in crate::service) fn commit<const RUNS: usize>(
         self: &Arc<Self>,
         now: Time,
@@ -66,7 +66,7 @@ impl Core {
         })
     }
 
-    /// Does what a written transition wants done outside of the store.
+    /// Carries out the effects of a written transition outside of the store.
     fn follow(self: &Arc<Self>, slot: &Arc<Slot>, open: &mut OpenRun, effects: Effects) {
         let closed = !open.run.is_open();
         let wrote = !effects.batches.is_empty();
@@ -74,9 +74,9 @@ impl Core {
             self.offer(slot, open, offer);
         }
         for notice in effects.notices {
-            open.tell(notice);
+            open.notify(notice);
         }
-        if wrote && open.run.is_long() && !std::mem::replace(&mut open.is_known_as_long, true) {
+        if wrote && open.run.is_long() && !std::mem::replace(&mut open.has_warned_of_length, true) {
             let info = &open.run.info;
             tracing::warn!(
                 namespace = &*info.namespace,
@@ -89,27 +89,27 @@ impl Core {
         }
         if wrote {
             for waiter in open.event_waiters.drain(..) {
-                // Whoever waited may have gone.
+                // The waiting caller may have gone.
                 let _ = waiter.send(());
             }
         }
         if closed {
             for CloseWaiter { sender, time } in open.close_waiters.drain(..) {
                 end_wait(time);
-                // A waiter may have gone.
+                // The waiting caller may have gone.
                 let _ = sender.send(());
             }
         }
         self.count_open(slot, open);
         let next = if closed { None } else { open.run.next_deadline() };
         let counts = self.changed_holders(open, closed);
-        // Last, when tasks are in their queues and waiting callers know: from here on the clock may jump.
+        // Done last, when tasks are in their queues and waiting callers are notified: from here on the clock may jump.
         open.armed = self.timers.settle(open.armed, next, || Arc::clone(slot) as Arc<dyn Due>, counts);
     }
 
-    /// What the store has to know beside the history, if that is not what it knows.
+    /// Returns the overlay if it differs from the stored one.
     fn changed_overlay(&self, open: &mut OpenRun, effects: &Effects) -> Option<Bytes> {
-        // Of an open run, memory tells as long as the process lives.
+        // The overlay of an open run in a memory store is not needed.
         let is_asked = effects.overlay_changed && (self.store.outlives_process() || !open.run.is_open());
         if !is_asked {
             return None;
@@ -119,7 +119,7 @@ impl Core {
         (had || open.has_overlay).then_some(overlay)
     }
 
-    /// When the run has to be in memory after a restart, if that is not what the store knows.
+    /// Returns the time at which the run must be loaded after a restart, if it differs from the stored one.
     fn changed_wake(&self, open: &mut OpenRun) -> Option<Wake> {
         if !self.store.outlives_process() || !open.run.is_open() {
             return None;
@@ -128,7 +128,7 @@ impl Core {
         (std::mem::replace(&mut open.stored_wake, wake) != wake).then_some(wake)
     }
 
-    /// What has begun and ended to hold a skipping clock.
+    /// The changes of the counts of holders of the clock.
     fn changed_holders(&self, open: &mut OpenRun, closed: bool) -> [(ClockHolder, i64); 2] {
         if !self.clock.is_skipping() {
             return [(ClockHolder::Task, 0), (ClockHolder::Update, 0)];
@@ -167,7 +167,7 @@ impl Core {
     }
 }
 
-/// What a transition writes: one write per batch, the first with everything else.
+/// The writes of a transition: one per batch, the first with everything else.
 fn writes(
     open: &OpenRun,
     effects: &Effects,

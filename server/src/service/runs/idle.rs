@@ -1,6 +1,6 @@
-//! Open runs that wait for something far away leave memory when there is little of it; the store has them.
+//! Evicts idle open runs from memory when they take too much of it; the store has them.
 //!
-//! Only a store that outlives the process lets runs go: one in memory would keep them in memory.
+//! Only a store that outlives the process allows that: a store in memory would keep the runs in memory.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -12,19 +12,19 @@ use crate::service::runs::open::OpenRun;
 use crate::service::runs::slot::{Current, Slot, lock};
 use crate::store::Wake;
 
-/// What an open run takes besides its history, roughly.
+/// The approximate size of an open run without its history.
 const RUN_BYTES: usize = 2048;
-/// How many runs one change looks at: each change pays for a little of the work.
-const LOOKS_PER_CHANGE: usize = 4;
+/// The number of runs that one change checks: each change does a little of the work.
+const CHECKS_PER_CHANGE: usize = 4;
 
-/// The open runs in memory: how large they are, and which rest.
+/// The open runs in memory: their total size, and the idle ones.
 #[derive(Debug)]
 pub(in crate::service) struct IdleRuns {
     bytes: usize,
     bytes_max: usize,
-    /// Runs that rested when they were put here, the first first.
+    /// Runs that were idle when they were added, oldest first.
     idle_slots: VecDeque<Weak<Slot>>,
-    /// At this length, those that have gone are taken off the list.
+    /// At this length, slots that are gone are removed.
     idle_slots_max: usize,
 }
 
@@ -45,7 +45,7 @@ impl IdleRuns {
 }
 
 impl Core {
-    /// Counts a run after a change. Its lock is held.
+    /// Counts a run after a change. The caller holds its lock.
     pub(in crate::service) fn count_open(self: &Arc<Self>, slot: &Arc<Slot>, open: &mut OpenRun) {
         if !self.store.outlives_process() {
             return;
@@ -59,9 +59,9 @@ impl Core {
         }
     }
 
-    /// Lets some idle runs go, if there is too much in memory. No run's lock is held.
-    pub(in crate::service) fn let_idle_runs_go(self: &Arc<Self>) {
-        for _ in 0..LOOKS_PER_CHANGE {
+    /// Evicts some idle runs if the open runs take too much memory. The caller holds no run's lock.
+    pub(in crate::service) fn evict_idle_runs(self: &Arc<Self>) {
+        for _ in 0..CHECKS_PER_CHANGE {
             let slot = {
                 let mut idle = lock(&self.runs.idle);
                 if idle.bytes <= idle.bytes_max {
@@ -70,19 +70,19 @@ impl Core {
                 idle.idle_slots.pop_front()
             };
             match slot {
-                Some(slot) => slot.upgrade().iter().for_each(|slot| self.let_go(slot)),
+                Some(slot) => slot.upgrade().iter().for_each(|slot| self.evict_idle(slot)),
                 None => return,
             }
         }
     }
 
-    /// Lets a run go that was seen idle, if it still does and nobody waits for it.
-    fn let_go(self: &Arc<Self>, slot: &Arc<Slot>) {
+    /// Evicts a run that was idle, if it still is and no caller waits for it.
+    fn evict_idle(self: &Arc<Self>, slot: &Arc<Slot>) {
         let Some(mut state) = slot.lock() else { return };
         let Some(Current::Open(open)) = &mut state.current else { return };
         open.is_listed_idle = false;
         if !open.run.is_idle() {
-            // It is put on the list again when it rests again.
+            // The run is listed again when it becomes idle.
             return;
         }
         let is_written = open.seq.is_none_or(|seq| self.store.is_durable(seq));
@@ -93,16 +93,16 @@ impl Core {
         }
         lock(&self.runs.idle).bytes -= open.counted_bytes;
         if let Wake::At(moment) = open.wake() {
-            self.lie_dormant(slot.key.clone(), open.key, Time::from_nanos(moment));
+            self.keep_dormant(slot.key.clone(), open.key, Time::from_nanos(moment));
         }
-        // Not before: a skipping clock would jump over the deadline.
+        // Only now, so that a time-skipping clock cannot jump past the deadline.
         if let Some(ticket) = open.armed.take() {
             self.timers.disarm(ticket);
         }
         self.tidy(slot, state);
     }
 
-    /// For tests: how much may be in memory.
+    /// For tests: limits the memory of open runs.
     #[cfg(test)]
     pub(in crate::service) fn limit_open_bytes(&self, bytes_max: usize) {
         lock(&self.runs.idle).bytes_max = bytes_max;

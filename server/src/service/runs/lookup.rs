@@ -1,4 +1,4 @@
-//! How a call finds its run, in memory or in the store.
+//! Lookup of runs, in memory or in the store.
 
 use std::sync::{Arc, MutexGuard};
 
@@ -12,7 +12,7 @@ use crate::service::runs::open::OpenRun;
 use crate::service::runs::slot::{Current, Slot, SlotKey, SlotState, lock};
 
 impl Core {
-    /// Looks up a run, the current one without a run id, and does something with it under its lock.
+    /// Looks up a run (the current one without a run id) and calls `act` with it under its lock.
     pub(crate) async fn with_run<R, A>(
         self: &Arc<Self>,
         namespace: &Namespace,
@@ -33,7 +33,7 @@ impl Core {
                 }
             };
             if other_run {
-                // The one that is asked for may have been replaced a moment ago.
+                // The requested run may have just been replaced.
                 self.store.caught_up().await?;
             }
             let asked = (!run_id.is_empty()).then_some(run_id);
@@ -69,7 +69,7 @@ impl Core {
                     let result = act(Located::Open(&slot, open));
                     self.settle(&slot, &mut state);
                     drop(state);
-                    self.let_idle_runs_go();
+                    self.evict_idle_runs();
                     return Lookup::Done(result);
                 }
                 Some(Current::Closed(closed)) if run_id.is_empty() || *closed.row.run_id == *run_id => {
@@ -83,12 +83,12 @@ impl Core {
         Lookup::Missed { act, other_run: false }
     }
 
-    /// Whether there may be a run of that workflow id in the store, though not in memory.
+    /// Whether the store may have a run of this workflow id that is not in memory.
     pub(in crate::service) fn may_be_stored(&self, key: &SlotKey) -> bool {
         lock(&self.runs.closed).may_be_stored(self.runs.slots.hash(key))
     }
 
-    /// Lets go of a slot that has no open run and is not counted among the closed ones in memory.
+    /// Removes a slot that has no open run and is not counted among the closed runs in memory.
     pub(in crate::service) fn tidy(&self, slot: &Arc<Slot>, mut state: MutexGuard<'_, SlotState>) {
         state.current = None;
         state.retired = true;
@@ -97,17 +97,17 @@ impl Core {
     }
 }
 
-/// What looking for a run in memory came to.
+/// The result of a lookup in memory.
 pub(in crate::service) enum Lookup<R, A> {
     Done(Result<R, Status>),
-    /// It is not there; another run of the same workflow id may be.
+    /// The run is not in memory; another run of the same workflow id may be.
     Missed {
         act: A,
         other_run: bool,
     },
 }
 
-/// A run that was looked up.
+/// A run that was found.
 pub(crate) enum Located<'a> {
     Open(&'a Arc<Slot>, &'a mut OpenRun),
     Closed(&'a Arc<ClosedRun>),

@@ -1,8 +1,8 @@
-//! Runs: the ones in memory, with one lock per workflow id, and the ones that only the store has.
+//! Runs: those in memory, with one lock per workflow id, and those that only the store has.
 //!
-//! Every call that changes a run is one synchronous section under its workflow id's lock: transition, commit queue,
-//! tasks, timers, news for waiting callers. A caller whose future is dropped before has changed nothing, after it
-//! everything.
+//! Every call that changes a run is one synchronous section under the lock of its workflow id: transition, commit
+//! queue, tasks, timers, notices for waiting callers. A call whose future is dropped before the section has changed
+//! nothing; after it, everything.
 
 pub(super) mod closed;
 pub(super) mod closed_runs;
@@ -30,12 +30,12 @@ pub(crate) struct Runs {
     pub(in crate::service) slots: Slots,
     closed: Mutex<ClosedRuns>,
     idle: Mutex<IdleRuns>,
-    /// Open runs that are in the store alone and have a deadline.
+    /// Open runs that are only in the store and have a deadline.
     dormant: Mutex<HashMap<RunKey, DeadlineKey>>,
 }
 
 impl Runs {
-    /// Without any in memory. `remembers_stored`: the store has nothing but what this process puts there.
+    /// Creates an empty set. `remembers_stored`: the store contains only runs of this process.
     pub(super) fn new(remembers_stored: bool) -> Self {
         Self {
             slots: Slots::new(),

@@ -1,4 +1,4 @@
-//! An open run in memory, and those who wait for it.
+//! An open run in memory, and the callers that wait for it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -14,24 +14,24 @@ use crate::model::RunKey;
 use crate::namespaces::Namespace;
 use crate::store::{CommitSeq, Wake};
 
-/// An open run and those who wait for it.
+/// An open run and the callers that wait for it.
 #[derive(Debug)]
 pub(crate) struct OpenRun {
     pub(crate) run: Run,
     pub(crate) key: RunKey,
     pub(crate) namespace: Arc<Namespace>,
-    /// Covers everything the run has written.
+    /// The commit of the run's last write.
     pub(crate) seq: Option<CommitSeq>,
-    /// What the store knows of the run's next deadline.
+    /// The stored time of the run's next deadline.
     pub(super) stored_wake: Wake,
     /// Whether the store has an overlay of the run.
     pub(super) has_overlay: bool,
-    /// What the run was counted as among those in memory.
+    /// The size with which the run was counted among those in memory.
     pub(in crate::service) counted_bytes: usize,
-    /// Whether the run is on the list of those that rest.
+    /// Whether the run is on the list of idle runs.
     pub(in crate::service) is_listed_idle: bool,
-    /// The log says that the history gets long.
-    pub(super) is_known_as_long: bool,
+    /// Whether a warning about the long history was logged.
+    pub(super) has_warned_of_length: bool,
     pub(in crate::service) armed: Option<DeadlineKey>,
     pub(super) in_progress: usize,
     pub(super) updates_waiting: bool,
@@ -44,25 +44,25 @@ pub(crate) struct OpenRun {
 #[derive(Debug)]
 pub(super) struct CloseWaiter {
     pub(super) sender: oneshot::Sender<()>,
-    /// Lets time jump while it waits.
+    /// Allows jumps while the caller waits.
     pub(super) time: Option<Weak<JumpPermit>>,
 }
 
 #[derive(Debug)]
 struct UpdateWaiter {
     id: Arc<str>,
-    /// Acceptance is not enough.
+    /// Whether the caller waits for completion, not just for acceptance.
     for_completion: bool,
     sender: oneshot::Sender<UpdateNotice>,
-    /// Lets time jump while it waits.
+    /// Allows jumps while the caller waits.
     time: Option<Weak<JumpPermit>>,
 }
 
-/// News of a query that rode on a workflow task.
+/// A notice about a query that was attached to a workflow task.
 #[derive(Debug)]
 pub(crate) enum QueryNotice {
     Answered(Box<WorkflowQueryResult>),
-    /// Ask it by itself.
+    /// The query should be sent as a direct query.
     Released,
 }
 
@@ -77,7 +77,7 @@ impl OpenRun {
             has_overlay: false,
             counted_bytes: 0,
             is_listed_idle: false,
-            is_known_as_long: false,
+            has_warned_of_length: false,
             armed: None,
             in_progress: 0,
             updates_waiting: false,
@@ -88,7 +88,7 @@ impl OpenRun {
         }
     }
 
-    /// A run as the store has it.
+    /// Creates a run recovered from the store.
     pub(in crate::service) fn recovered(
         run: Run,
         key: RunKey,
@@ -99,7 +99,7 @@ impl OpenRun {
         Self { stored_wake: wake, has_overlay, ..Self::new(run, key, namespace) }
     }
 
-    /// Whether somebody would miss the run in memory.
+    /// Whether a caller waits for the run, so that it must stay in memory.
     pub(in crate::service) fn is_waited_for(&mut self) -> bool {
         self.event_waiters.retain(|waiter| !waiter.is_closed());
         self.close_waiters.retain(|waiter| !waiter.sender.is_closed());
@@ -109,7 +109,7 @@ impl OpenRun {
             && self.close_waiters.is_empty()
             && self.update_waiters.is_empty()
             && self.query_waiters.is_empty())
-            // The worker has the update, or is about to.
+            // A worker has the update, or will soon.
             || self.run.state.workflow_task.is_some()
     }
 
@@ -121,7 +121,7 @@ impl OpenRun {
         receiver
     }
 
-    /// When the run has to be in memory, if nobody asks for it before.
+    /// The time at which the run must be loaded, if no request loads it before.
     pub(in crate::service) fn wake(&self) -> Wake {
         match self.run.next_deadline() {
             _ if !self.run.is_idle() => Wake::AtOnce,
@@ -130,7 +130,7 @@ impl OpenRun {
         }
     }
 
-    /// Resolves when the run closes. From then on time does not jump for the caller any more.
+    /// Resolves when the run closes, and ends the caller's permit for jumps.
     pub(crate) fn wait_for_close(&mut self, time: Option<Weak<JumpPermit>>) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         self.close_waiters.retain(|waiter| !waiter.sender.is_closed());
@@ -138,7 +138,7 @@ impl OpenRun {
         receiver
     }
 
-    /// Resolves when there is news of an update. From then on time does not jump for the caller any more.
+    /// Resolves when there is news of an update, and ends the caller's permit for jumps.
     pub(crate) fn wait_for_update(
         &mut self,
         id: &str,
@@ -157,13 +157,13 @@ impl OpenRun {
         receiver
     }
 
-    /// The caller of a riding query has gone.
+    /// Drops an attached query whose caller has gone.
     pub(crate) fn forget_query(&mut self, id: u64) {
         self.run.queries.forget(id);
         self.query_waiters.remove(&id);
     }
 
-    pub(super) fn tell(&mut self, notice: Notice) {
+    pub(super) fn notify(&mut self, notice: Notice) {
         match notice {
             Notice::Update { id, notice } => {
                 let accepted_only = matches!(notice, UpdateNotice::Accepted);
@@ -176,19 +176,19 @@ impl OpenRun {
                     }
                 }
             }
-            Notice::QueryAnswered { id, result } => self.tell_query(id, QueryNotice::Answered(result)),
-            Notice::QueryReleased { id } => self.tell_query(id, QueryNotice::Released),
+            Notice::QueryAnswered { id, result } => self.notify_query(id, QueryNotice::Answered(result)),
+            Notice::QueryReleased { id } => self.notify_query(id, QueryNotice::Released),
         }
     }
 
-    fn tell_query(&mut self, id: u64, notice: QueryNotice) {
+    fn notify_query(&mut self, id: u64, notice: QueryNotice) {
         if let Some(sender) = self.query_waiters.remove(&id) {
             drop(sender.send(notice));
         }
     }
 }
 
-/// What a caller waited for is there: time does not jump for it any more.
+/// Ends the permit for jumps of a caller whose condition is met.
 pub(super) fn end_wait(time: Option<Weak<JumpPermit>>) {
     if let Some(time) = time.and_then(|time| time.upgrade()) {
         time.end();

@@ -1,7 +1,8 @@
-//! Runs that are in the store and come to memory: when somebody asks for them, or when their time has come.
+//! Loading runs from the store: when a request names them, or when their deadline comes.
 //!
-//! After a start, only a line per open run is read. A run that has something to do is loaded by a thread of its own while
-//! the engine serves already; a run that waits for a timer when the timer is due; any run when a request names it.
+//! At the start, only one row per open run is read. A separate thread loads runs with pending work while the engine
+//! already serves; a run that waits for a timer is loaded when the timer is due; any run is loaded when a request names
+//! it.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -24,10 +25,10 @@ use crate::service::runs::open::OpenRun;
 use crate::service::runs::slot::{Changed, Current, Slot, SlotKey, SlotState, lock};
 use crate::store::{ReadLimit, StoreError, StoredRun, Wake};
 
-/// How much history one read of a recovery takes.
+/// The limit of one read of a history during recovery.
 const READ: ReadLimit = ReadLimit { batches_max: 4096, bytes_max: 16 << 20 };
 
-/// An open run that is in the store alone.
+/// An open run that is only in the store.
 struct Dormant {
     core: Weak<Core>,
     key: SlotKey,
@@ -38,12 +39,13 @@ impl Due for Dormant {
     fn fire(self: Arc<Self>, _now: Time) {
         let Some(core) = self.core.upgrade() else { return };
         lock(&core.runs.dormant).remove(&self.run);
-        // What is due happens next: the run sets its own deadline.
+        // The loaded run sets its own deadline, which is due at once.
         core.wake(&self.key);
     }
 }
 
-/// Brings runs to memory one after the other, while the engine serves already. `hold` stops a skipping clock meanwhile.
+/// Loads runs one after the other, while the engine already serves. `hold` keeps a time-skipping clock from jumping
+/// meanwhile.
 pub(in crate::service) fn load_all(core: &Weak<Core>, runs: Vec<SlotKey>, hold: Hold) {
     for key in runs {
         match core.upgrade() {
@@ -55,7 +57,7 @@ pub(in crate::service) fn load_all(core: &Weak<Core>, runs: Vec<SlotKey>, hold: 
 }
 
 impl Core {
-    /// Takes over the open runs of a store that was opened; returns how many there are, and which have something to do.
+    /// Registers the open runs of an opened store; returns their number and the runs with pending work.
     pub(in crate::service) fn take_over(self: &Arc<Self>) -> Result<(usize, Vec<SlotKey>), StoreError> {
         let runs = self.store.open_runs()?;
         let count = runs.len();
@@ -64,28 +66,28 @@ impl Core {
             let key = SlotKey { namespace: run.namespace, workflow_id: run.workflow_id };
             match run.wake {
                 Wake::AtOnce => busy.push(key),
-                Wake::At(moment) => self.lie_dormant(key, run.run, Time::from_nanos(moment)),
+                Wake::At(moment) => self.keep_dormant(key, run.run, Time::from_nanos(moment)),
                 Wake::WhenAsked => {}
             }
         }
         Ok((count, busy))
     }
 
-    /// Lets an open run be in the store alone until its next deadline.
-    pub(in crate::service) fn lie_dormant(self: &Arc<Self>, key: SlotKey, run: RunKey, at: Time) {
+    /// Keeps an open run only in the store until its next deadline.
+    pub(in crate::service) fn keep_dormant(self: &Arc<Self>, key: SlotKey, run: RunKey, at: Time) {
         let mut dormant = lock(&self.runs.dormant);
         let ticket = self.timers.arm(at, Arc::new(Dormant { core: Arc::downgrade(self), key, run }));
         dormant.insert(run, ticket);
     }
 
-    /// Brings a run to memory for its own sake. What fails is told; somebody who asks for the run hears it too.
+    /// Loads a due run; logs failures. A request that names the run gets the error too.
     fn wake(self: &Arc<Self>, key: &SlotKey) {
         if let Err(status) = self.load(key) {
             tracing::error!(workflow_id = &*key.workflow_id, "cannot recover a run: {}", status.message());
         }
     }
 
-    /// Brings the current run of a workflow id to memory, if it is open and not there yet.
+    /// Loads the current run of a workflow id, if it is open and not in memory.
     pub(in crate::service) fn load(self: &Arc<Self>, key: &SlotKey) -> Result<(), Status> {
         loop {
             let slot = self.runs.slots.get_or_make(key, self);
@@ -101,7 +103,7 @@ impl Core {
         }
     }
 
-    /// Fills an empty slot with what the store has as the current run of its workflow id. The slot's lock is held.
+    /// Loads the current run of a workflow id into its empty slot. The caller holds the slot's lock.
     pub(in crate::service) fn load_into(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
@@ -117,7 +119,7 @@ impl Core {
         }
         let mut open = Box::new(self.recover(stored)?);
         if self.store.is_read_only() {
-            // It is shown as it is; what is to be done about it, another process does.
+            // The run is only read; another process carries out its pending work.
             state.current = Some(Current::Open(open));
             return Ok(());
         }
@@ -125,7 +127,7 @@ impl Core {
         let now = self.clock.now();
         open.run.resume(self.workers_are_gone, now);
         self.commit(now, [Changed { slot, open: &mut open, close: Close::Write }]);
-        // Not before: a skipping clock would jump over the deadline that the run sets again.
+        // Only now, so that a time-skipping clock cannot jump past the deadline that the run has just set.
         if let Some(ticket) = dormant {
             self.timers.disarm(ticket);
         }

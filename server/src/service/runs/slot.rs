@@ -13,7 +13,7 @@ use crate::service::runs::closed::ClosedRun;
 use crate::service::runs::open::OpenRun;
 use crate::store::CommitSeq;
 
-/// Which workflow id of which namespace.
+/// A workflow id and its namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SlotKey {
     pub(crate) namespace: NamespaceKey,
@@ -28,11 +28,11 @@ pub(crate) struct Slot {
     pub(in crate::service) state: Mutex<SlotState>,
 }
 
-/// What a slot guards.
+/// The state that a slot guards.
 #[derive(Debug, Default)]
 pub(crate) struct SlotState {
     pub(crate) current: Option<Current>,
-    /// The slot has left the map; whoever locks it looks it up again.
+    /// Whether the slot was removed from the map; callers that lock it must look it up again.
     pub(super) retired: bool,
 }
 
@@ -47,14 +47,14 @@ impl Slot {
         Self { key, core: Arc::downgrade(core), state: Mutex::default() }
     }
 
-    /// Locks the slot; `None` when it is not the workflow id's slot any more.
+    /// Locks the slot; returns `None` if the slot was removed from the map.
     pub(in crate::service) fn lock(&self) -> Option<MutexGuard<'_, SlotState>> {
         let state = lock(&self.state);
         (!state.retired).then_some(state)
     }
 
-    /// Whether the run with that id is not open any more, or has not what `has` looks for. A run that another thread is at
-    /// work on counts as having it.
+    /// Whether the run is not open any more, or `has` is false for it. A run whose lock another thread holds counts as
+    /// having it.
     pub(super) fn no_longer_has(&self, run_id: &str, has: impl FnOnce(&Run) -> bool) -> bool {
         let Ok(state) = self.state.try_lock() else { return false };
         match &state.current {
@@ -63,9 +63,9 @@ impl Slot {
         }
     }
 
-    /// Changes the run with that id, if it is still open: one transition, with all that follows from it.
+    /// Changes the run with that id, if it is still open: one transition with all its effects.
     ///
-    /// `transition` returns what it came to and how it ends; `read` makes the answer, from the run as it is then.
+    /// `transition` returns its result and how the transition is closed; `read` builds the answer from the changed run.
     pub(in crate::service) fn change<R, A>(
         self: &Arc<Self>,
         run_id: &str,
@@ -81,12 +81,12 @@ impl Slot {
         let answer = core.change(self, open, transition).map(|result| (read(open, result), open.seq));
         core.settle(self, &mut state);
         drop(state);
-        core.let_idle_runs_go();
+        core.evict_idle_runs();
         answer
     }
 }
 
-/// One run's part in a transition, which ends with it.
+/// The part of one run in a transition.
 pub(in crate::service) struct Changed<'a> {
     pub(in crate::service) slot: &'a Arc<Slot>,
     pub(in crate::service) open: &'a mut OpenRun,
@@ -98,12 +98,12 @@ impl Due for Slot {
         let Some(core) = self.core.upgrade() else { return };
         let Some(mut state) = self.lock() else { return };
         let Some(Current::Open(open)) = &mut state.current else { return };
-        // The ticket is spent; what comes next gets a new one.
+        // The deadline has fired; the next one gets a new key.
         if open.armed.is_some_and(|ticket| ticket.at() <= now) {
             open.armed = None;
         }
         open.run.handle_timeout(now);
-        // Nobody asked for it, so nobody is told that it was refused.
+        // No caller waits, so the refusal is not reported.
         let _refused = core.commit(now, [Changed { slot: &self, open, close: Close::KeepSpeculative }]);
         core.settle(&self, &mut state);
     }

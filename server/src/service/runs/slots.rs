@@ -1,4 +1,4 @@
-//! The workflow ids that have something in memory.
+//! The workflow ids with runs in memory.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use crate::service::core::Core;
 use crate::service::runs::slot::{Slot, SlotKey, lock};
 
-/// Calls for different workflow ids seldom wait for each other.
+/// With this many shards, calls for different workflow ids seldom wait for each other.
 const SHARDS: usize = 64;
 
-/// One slot for each workflow id.
+/// One slot per workflow id.
 #[derive(Debug)]
 pub(in crate::service) struct Slots {
     shards: Vec<Mutex<HashMap<SlotKey, Arc<Slot>>>>,
@@ -22,12 +22,12 @@ impl Slots {
         Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
     }
 
-    /// The slot of a workflow id that has a run in memory.
+    /// Returns the slot of a workflow id with a run in memory.
     pub(super) fn find(&self, key: &SlotKey) -> Option<Arc<Slot>> {
         lock(self.shard(key)).get(key).cloned()
     }
 
-    /// The slot of a workflow id, made when there is none.
+    /// Returns the slot of a workflow id; creates it if there is none.
     pub(in crate::service) fn get_or_make(&self, key: &SlotKey, core: &Arc<Core>) -> Arc<Slot> {
         let mut shard = lock(self.shard(key));
         Arc::clone(shard.entry(key.clone()).or_insert_with(|| Arc::new(Slot::new(key.clone(), core))))
@@ -37,7 +37,7 @@ impl Slots {
         lock(self.shard(key)).remove(key);
     }
 
-    /// A number by which a workflow id is known for as long as the engine lives. Different ids seldom have the same.
+    /// A hash of a workflow id, stable for the life of the engine. Different ids seldom have the same hash.
     pub(super) fn hash(&self, key: &SlotKey) -> u64 {
         self.hasher.hash_one(key)
     }
@@ -46,7 +46,7 @@ impl Slots {
         &self.shards[(self.hash(key) % SHARDS as u64) as usize]
     }
 
-    /// For tests: how many workflow ids have something in memory.
+    /// For tests: the number of workflow ids with slots in memory.
     #[cfg(test)]
     pub(in crate::service) fn count(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).len()).sum()

@@ -1,4 +1,4 @@
-//! Tasks in the queues, and what they are about.
+//! Tasks in the queues.
 
 use std::sync::Arc;
 
@@ -21,16 +21,16 @@ impl QueuedTask for Task {
         match self {
             Self::Workflow { slot, run_id, .. } => {
                 let clear = |open: &mut OpenRun, _| {
-                    if open.run.sticks_to(&queue.name) {
+                    if open.run.has_sticky_queue(&queue.name) {
                         open.run.clear_sticky();
                     }
                     Ok(((), Close::KeepSpeculative))
                 };
                 let unstuck = slot.change(&run_id, clear, |_, ()| ());
-                // A run that has closed sticks to nothing.
+                // A run that has closed has no sticky queue.
                 drop(unstuck);
             }
-            // Its caller asks the workers of the normal queue.
+            // The caller offers the query on the normal queue.
             Self::Query(query) => query.release(),
             Self::Activity { .. } => {}
         }

@@ -1,4 +1,4 @@
-//! What SDKs of other languages, Temporal's program and its web pages send and read without being asked to.
+//! Requests that SDKs of other languages, the Temporal CLI and its web UI send by themselves, and the fields they read.
 
 use std::collections::HashMap;
 
@@ -71,7 +71,7 @@ async fn a_poll_for_nexus_tasks_ends_empty_before_its_deadline() {
 }
 
 #[tokio::test]
-async fn the_status_of_a_queue_is_described_when_it_is_asked_for() {
+async fn the_status_of_a_queue_is_described_on_request() {
     let mut bench = Bench::new(ClockMode::Real);
     bench.start("wf").await;
     assert_eq!(bench.describe_queue(DescribeTaskQueueRequest::default()).await.task_queue_status, None);
@@ -126,12 +126,12 @@ async fn queues_are_described_by_build_ids_in_enhanced_mode() {
 }
 
 #[tokio::test]
-async fn the_server_version_is_that_of_the_server_it_follows() {
+async fn the_server_version_is_that_of_the_followed_temporal_server() {
     let mut bench = Bench::new(ClockMode::Real);
     let system = bench.client.get_system_info(GetSystemInfoRequest {}).await.unwrap().into_inner();
     let cluster = bench.client.get_cluster_info(GetClusterInfoRequest {}).await.unwrap().into_inner();
     assert_eq!(system.server_version, cluster.server_version);
-    // Web pages show what came with 1.23 to 1.27 only from there on.
+    // The web UI shows features of 1.23 to 1.27 only from these versions on.
     let numbers: Vec<u32> = system.server_version.split('.').map(|number| number.parse().unwrap()).collect();
     assert!(numbers >= vec![1, 27, 0], "{numbers:?}");
     let ours = cluster.version_info.unwrap().current.unwrap();
@@ -139,7 +139,7 @@ async fn the_server_version_is_that_of_the_server_it_follows() {
 }
 
 #[tokio::test]
-async fn workers_with_a_version_are_refused_by_name() {
+async fn versioned_workers_are_rejected_and_the_field_is_named() {
     let mut bench = Bench::new(ClockMode::Real);
     bench.start("wf").await;
     let versioned = WorkerDeploymentOptions {
@@ -181,7 +181,7 @@ async fn workers_with_a_version_are_refused_by_name() {
         assert!(named.iter().any(|name| refused.message().contains(name)), "{}", refused.message());
     }
 
-    // A build id alone merely says what the worker runs.
+    // A build id alone only describes the worker.
     let unversioned =
         WorkerDeploymentOptions { worker_versioning_mode: WorkerVersioningMode::Unversioned as i32, ..versioned };
     let task = bench.client.poll_workflow_task_queue(poll(unversioned)).await.unwrap().into_inner();
@@ -232,7 +232,7 @@ async fn polls_limit_the_rate_of_their_queue_and_the_last_one_wins() {
     );
     assert!(described.stats.unwrap().rate_limiting_active);
 
-    // Go's workers ask for that when their user sets no limit.
+    // Workers of the Go SDK send this rate when their user sets no limit.
     let second = bench.client.poll_activity_task_queue(poll(100_000.0)).await.unwrap().into_inner();
     assert_eq!(second.activity_id, "2");
     let limit = bench.describe_queue(activities).await.effective_rate_limit.unwrap();

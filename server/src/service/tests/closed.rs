@@ -1,4 +1,4 @@
-//! Runs that close: what replaces them, and when they leave memory.
+//! Closed runs: their replacement, and their eviction from memory.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +18,8 @@ fn replacing(id: &str) -> StartWorkflowExecutionRequest {
     }
 }
 
-/// The run that was terminated and the one in its place were two commits, and a crash between them left none.
+/// Regression: the termination of a run and the start of its replacement were two commits, and a crash between them
+/// left no open run.
 #[tokio::test]
 async fn a_crash_never_leaves_a_terminated_run_without_the_one_that_replaces_it() {
     for commits in 0.. {
@@ -64,7 +65,7 @@ async fn terminate(bench: &mut Bench, id: &str) {
 }
 
 #[tokio::test]
-async fn a_run_leaves_memory_when_its_retention_is_over() {
+async fn a_closed_run_is_evicted_after_its_retention() {
     let folder = tempfile::tempdir().unwrap();
     let builder = Engine::builder().clock(ClockMode::Skipping).file(folder.path().join("shop.db"));
     let mut bench = Bench::of(builder.build().unwrap());
@@ -82,7 +83,7 @@ async fn a_run_leaves_memory_when_its_retention_is_over() {
     drop(bench.engine.sleep(Duration::from_secs(15 * 24 * 3600)).await);
     core.forget_expired();
     assert!(!is_in_memory("old") && is_in_memory("young"));
-    // The store lets go of it between two commits.
+    // The store deletes the run between two commits.
     let request = StartWorkflowExecutionRequest {
         request_id: "again".to_owned(),
         workflow_id_reuse_policy: WorkflowIdReusePolicy::RejectDuplicate as i32,
@@ -91,9 +92,9 @@ async fn a_run_leaves_memory_when_its_retention_is_over() {
     while bench.client.start_workflow_execution(request.clone()).await.is_err() {}
 }
 
-/// A closed run that was not on the disk yet, when it was its turn to leave memory, stayed there for ever.
+/// Regression: a closed run that was not committed when it should have been evicted stayed in memory for ever.
 #[tokio::test]
-async fn runs_that_close_faster_than_the_disk_takes_them_leave_memory_later() {
+async fn closed_runs_are_evicted_only_after_their_commit() {
     let folder = tempfile::tempdir().unwrap();
     let builder = Engine::builder().file(folder.path().join("shop.db"));
     let (inner, opened) = builder.store().unwrap();
@@ -115,9 +116,9 @@ async fn runs_that_close_faster_than_the_disk_takes_them_leave_memory_later() {
     assert_eq!(core.count_closed(), (10, 10, 0));
 }
 
-/// Of every workflow id that had left memory, a trace was kept for ever.
+/// Regression: a hash of every evicted workflow id was kept for ever.
 #[tokio::test]
-async fn what_is_known_of_stored_runs_stays_in_proportion_to_the_store() {
+async fn remembered_ids_of_stored_runs_stay_in_proportion_to_the_store() {
     let store = Arc::new(SqliteStore::memory_of(256 << 10).unwrap());
     let opened = Opened { workers_are_gone: true, last_batch: None };
     let mut bench = Bench::of(Engine::builder().build_on(store, opened).unwrap());
@@ -141,9 +142,9 @@ async fn what_is_known_of_stored_runs_stays_in_proportion_to_the_store() {
     assert_eq!(refused.code(), Code::AlreadyExists, "a run that the store has is known");
 }
 
-/// The callers of queries had gone, and the queries stayed in queues that no worker polls.
+/// Regression: queries whose callers had gone stayed in queues that no worker polls.
 #[tokio::test]
-async fn a_query_leaves_its_queue_with_its_caller() {
+async fn a_query_whose_caller_has_gone_is_withdrawn() {
     let mut bench = Bench::new(ClockMode::Real);
     bench.start("flow").await;
     let task = bench.poll().await;
@@ -169,9 +170,9 @@ async fn a_query_leaves_its_queue_with_its_caller() {
     assert_eq!(bench.engine.handle.core.matching.describe(&key).backlog, 0);
 }
 
-/// Runs that were terminated before any worker came left their tasks behind.
+/// Regression: runs that were terminated before a worker polled left their tasks behind.
 #[tokio::test]
-async fn tasks_of_closed_runs_do_not_pile_up_in_a_queue_nobody_polls() {
+async fn tasks_of_closed_runs_are_dropped_from_queues_without_pollers() {
     let mut bench = Bench::new(ClockMode::Real);
     for id in 0..1500 {
         bench.start(&id.to_string()).await;
@@ -189,7 +190,7 @@ async fn tasks_of_closed_runs_do_not_pile_up_in_a_queue_nobody_polls() {
     assert_eq!(task.workflow_execution.unwrap().workflow_id, "open");
 }
 
-/// The signal was written, and acknowledged, in the very run that was terminated for it.
+/// Regression: the signal was written and acknowledged in the run that was terminated for it.
 #[tokio::test]
 async fn a_signal_that_makes_a_history_too_long_is_refused_and_never_acknowledged() {
     let mut bench = Bench::new(ClockMode::Real);

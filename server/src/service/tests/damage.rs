@@ -1,4 +1,4 @@
-//! What cannot be read: failures too deep for any reader, at each entrance; and batches that were damaged in the file.
+//! Data that cannot be decoded: too deep failures, at each entrance; and damaged batches in the file.
 
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_server::WorkflowService as _;
 use rusqlite::Connection;
@@ -11,7 +11,7 @@ use crate::api::failure::{ApplicationFailureInfo, Failure};
 use crate::api::history::history_event::Attributes;
 use crate::limits::FAILURE_CHAIN_MAX;
 
-/// So many causes that encoding or dropping them would overflow the stack of any thread.
+/// Encoding or dropping this many causes recursively would overflow the stack of any thread.
 const DEEP: usize = 200_000;
 
 fn deep() -> Failure {
@@ -31,7 +31,7 @@ fn length(failure: Option<&Failure>) -> usize {
 #[tokio::test]
 async fn a_failure_of_any_depth_is_cut_at_every_entrance() {
     let mut bench = Bench::new(ClockMode::Real);
-    // Called as the program calls that the engine is in: nothing is encoded on the way.
+    // In-process calls, which encode nothing.
     let service = bench.engine.workflows();
     let request = StartWorkflowExecutionRequest { continued_failure: Some(deep()), ..start_request("flow") };
     service.start_workflow_execution(Request::new(request)).await.unwrap();
@@ -58,7 +58,7 @@ async fn a_failure_of_any_depth_is_cut_at_every_entrance() {
     let request = completion(&task, vec![marker, run_activity()]);
     service.respond_workflow_task_completed(Request::new(request)).await.unwrap();
 
-    // The first attempt by token, the second by id.
+    // The first attempt is reported by token, the second by id.
     let task = bench.poll_activity().await;
     let request = RespondActivityTaskFailedRequest {
         namespace: "default".to_owned(),
@@ -136,7 +136,7 @@ async fn a_call_that_is_dropped_before_it_begins_drops_a_failure_of_any_depth() 
     bench.start("flow").await;
 }
 
-/// Events that could not be read were left out, so a history had holes that nobody saw.
+/// Regression: events that could not be decoded were skipped, so histories had unnoticed holes.
 #[tokio::test]
 async fn a_damaged_history_is_data_loss_for_every_reader() {
     let folder = tempfile::tempdir().unwrap();
@@ -150,7 +150,7 @@ async fn a_damaged_history_is_data_loss_for_every_reader() {
     bench.complete(&task, vec![complete_workflow()]).await;
     drop(bench);
     for damage in [
-        // An event of a kind that nobody knows how to read, in the place of the one with the completion.
+        // An event of an unknown type replaces the one with the completion.
         "UPDATE history SET events = x'0a03ffffff' WHERE first_event = 4",
         "DELETE FROM history WHERE first_event = 3",
         "DELETE FROM history",

@@ -1,4 +1,4 @@
-//! Engines in files: going on after a restart, and what happens when the disk fails or a file is damaged.
+//! Engines in files: recovery after a restart, failures of the disk, and damaged files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::service::runs::lookup::{Located, Lookup};
 use crate::service::runs::slot::SlotKey;
 use crate::{CommitStep, EngineError};
 
-/// A folder with a database file, and perhaps a disk that fails.
+/// A folder with a database file, optionally on a faulty disk.
 struct Shelf {
     folder: TempDir,
     vfs: Option<FaultyVfs>,
@@ -74,7 +74,7 @@ fn check_store_failed(status: &Status, reason: &str) {
 }
 
 #[tokio::test]
-async fn a_restart_at_any_moment_leaves_no_trace_in_a_history() {
+async fn restarts_leave_no_trace_in_a_history() {
     let shelf = Shelf::new();
     let mut bench = shelf.open();
     let run_id = bench.start("flow").await.run_id;
@@ -95,7 +95,7 @@ async fn a_restart_at_any_moment_leaves_no_trace_in_a_history() {
 }
 
 #[tokio::test]
-async fn runs_that_rest_leave_memory_and_come_back_when_they_are_wanted() {
+async fn idle_runs_are_evicted_and_loaded_again() {
     let shelf = Shelf::new();
     let mut bench = shelf.open_as(ClockMode::Skipping).unwrap();
     let core = Arc::clone(&bench.engine.handle.core);
@@ -111,7 +111,7 @@ async fn runs_that_rest_leave_memory_and_come_back_when_they_are_wanted() {
         };
         bench.complete(&task, commands).await;
     }
-    // Each change lets some go, once they are written.
+    // Each change evicts some runs, once they are committed.
     while in_memory("sleeps") || in_memory("waits") {
         bench.history("busy").await;
     }
@@ -133,18 +133,18 @@ async fn runs_that_rest_leave_memory_and_come_back_when_they_are_wanted() {
     assert!(bench.engine.skipped() >= Duration::from_secs(3590));
 }
 
-/// The engine closed and opened again.
+/// Closes the engine and opens it again.
 fn reopened(bench: Bench, shelf: &Shelf) -> Bench {
     drop(bench);
     shelf.open()
 }
 
-/// Numbered from the beginning again, a query was answered by a worker that still had one of the process before.
+/// Regression: query numbers restarted, so a worker of the earlier process answered the wrong query.
 #[tokio::test]
-async fn an_answer_from_before_a_restart_is_no_answer_to_a_query_after_it() {
+async fn an_answer_to_a_query_before_a_restart_is_rejected_after_it() {
     let shelf = Shelf::new();
     let mut bench = shelf.open();
-    // Workers elsewhere keep their tasks.
+    // Workers in other processes keep their tasks.
     let listening = bench.engine.listen(([127, 0, 0, 1], 0).into()).await.unwrap();
     bench.start("idle").await;
     let task = bench.poll().await;
@@ -197,7 +197,7 @@ fn ask(bench: &Bench, id: &str) -> QueryCall {
     tokio::spawn(async move { client.query_workflow(request).await.map(tonic::Response::into_inner) })
 }
 
-/// Returns when a query waits for a workflow task of that run.
+/// Waits until a query of that run is attached to a workflow task.
 async fn until_waiting(bench: &Bench, id: &str) {
     let core = &bench.engine.handle.core;
     let key = SlotKey { namespace: NamespaceKey(1), workflow_id: id.into() };
@@ -227,13 +227,13 @@ fn text(text: &str) -> Payloads {
 }
 
 #[tokio::test]
-async fn a_timer_that_was_due_while_nobody_ran_fires_at_the_start() {
+async fn a_timer_that_expired_while_the_engine_was_down_fires_at_the_start() {
     let shelf = Shelf::new();
     let mut bench = shelf.open_as(ClockMode::Skipping).unwrap();
     bench.start("flow").await;
     let task = bench.poll().await;
     bench.complete(&task, vec![start_timer(60)]).await;
-    // Another run carries the file's time beyond the timer, which is dormant all the while.
+    // Another run advances the file's time past the timer, whose run is not loaded meanwhile.
     bench.start("other").await;
     let task = bench.poll().await;
     bench.complete(&task, vec![start_timer(3600)]).await;
@@ -247,17 +247,17 @@ async fn a_timer_that_was_due_while_nobody_ran_fires_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_full_disk_ends_all_acknowledgement_and_loses_nothing() {
+async fn a_full_disk_fails_all_calls_and_loses_no_acknowledged_change() {
     let shelf = Shelf::faulty();
     let mut bench = shelf.open();
     bench.start("before").await;
     shelf.vfs().inject(Fault::disk_full().for_good());
     check_store_failed(&try_start(&mut bench, "after").await.unwrap_err(), "no space is left");
     assert!(bench.engine.failed().await.contains("no space is left"));
-    // What clients ask to see whether the server is healthy.
+    // Clients call this to check whether the server is healthy.
     let namespace = DescribeNamespaceRequest { namespace: "default".to_owned(), ..Default::default() };
     check_store_failed(&bench.client.describe_namespace(namespace).await.unwrap_err(), "no space is left");
-    // Reads, too: what memory has may be what the file has not.
+    // Reads fail too: memory may contain changes that the file does not.
     let describe =
         DescribeWorkflowExecutionRequest { namespace: "default".to_owned(), execution: Some(execution("before")) };
     check_store_failed(&bench.client.describe_workflow_execution(describe).await.unwrap_err(), "no space is left");
@@ -270,7 +270,7 @@ async fn a_full_disk_ends_all_acknowledgement_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_that_may_not_grow_is_a_full_disk() {
+async fn a_file_size_limit_counts_as_a_full_disk() {
     let shelf = Shelf::new();
     let full = Engine::builder().file(shelf.file()).pages_max(40).build().unwrap();
     let mut bench = Bench::of(full);
@@ -295,7 +295,7 @@ async fn a_file_that_may_not_grow_is_a_full_disk() {
 }
 
 #[tokio::test]
-async fn a_commit_is_told_of_step_by_step_and_acknowledged_after_the_last() {
+async fn a_commit_is_acknowledged_after_its_last_step() {
     let shelf = Shelf::new();
     let (told, steps) = std::sync::mpsc::channel();
     let builder = Engine::builder().file(shelf.file()).on_commit(move |step| told.send(step).unwrap());
@@ -310,7 +310,7 @@ async fn a_commit_is_told_of_step_by_step_and_acknowledged_after_the_last() {
 }
 
 #[tokio::test]
-async fn waiting_calls_hear_of_a_failure_at_once() {
+async fn waiting_calls_fail_at_once_when_the_store_fails() {
     let shelf = Shelf::faulty();
     let mut bench = shelf.open();
     let mut poller = Bench::of(bench.engine.clone());
@@ -328,13 +328,13 @@ async fn waiting_calls_hear_of_a_failure_at_once() {
 }
 
 #[tokio::test]
-async fn a_failed_sync_is_never_taken_for_a_commit() {
+async fn a_failed_sync_is_not_a_commit() {
     let shelf = Shelf::faulty();
     let mut bench = shelf.open();
     bench.start("before").await;
     shelf.vfs().inject(Fault::forgetful_sync().of(FileKind::Wal));
     check_store_failed(&try_start(&mut bench, "lost").await.unwrap_err(), "check the disk");
-    // The disk works again, but the engine does not go on with what it cannot know.
+    // The disk works again, but the engine does not continue with an unknown file state.
     check_store_failed(&try_start(&mut bench, "later").await.unwrap_err(), "check the disk");
     drop(bench);
     shelf.vfs().cut_power();
@@ -344,7 +344,7 @@ async fn a_failed_sync_is_never_taken_for_a_commit() {
 }
 
 #[tokio::test]
-async fn a_damaged_beginning_is_no_database() {
+async fn a_file_with_a_damaged_header_is_rejected() {
     let shelf = Shelf::new();
     let mut bench = shelf.open();
     bench.start("flow").await;
@@ -354,10 +354,10 @@ async fn a_damaged_beginning_is_no_database() {
 }
 
 #[tokio::test]
-async fn a_damaged_page_concerns_those_who_need_it() {
+async fn a_damaged_page_fails_only_the_calls_that_read_it() {
     let shelf = Shelf::new();
     let mut bench = shelf.open();
-    // Enough that histories fill pages of their own.
+    // Enough runs to fill pages with histories alone.
     for number in 0..200 {
         let mut request = start_request(&format!("flow-{number}"));
         let payload = Payload { data: vec![7; 2000].into(), ..Default::default() };
@@ -379,7 +379,8 @@ async fn a_damaged_page_concerns_those_who_need_it() {
     let damaged = bench.client.get_workflow_execution_history(request("flow-0")).await.unwrap_err();
     assert!(damaged.message().contains("is damaged"), "{damaged}");
     assert!(damaged.message().contains("restore a backup"), "{damaged}");
-    // What was asked for before would be in the history; that it cannot be read does not mean that it is not there.
+    // Repeats of earlier requests would be found in the history; an unreadable history does not mean that there were
+    // none.
     let signal = SignalWorkflowExecutionRequest {
         namespace: "default".to_owned(),
         workflow_execution: Some(execution("flow-0")),
@@ -401,10 +402,10 @@ async fn a_damaged_page_concerns_those_who_need_it() {
     assert_eq!(whole.history.unwrap().events.len(), 3, "other runs are as they were");
 }
 
-/// What a closed run knew of repeated requests counted as nothing when it could not be read: a repeated request was done
-/// again.
+/// Regression: request ids of a closed run that could not be read counted as none, so a repeated request was carried
+/// out again.
 #[tokio::test]
-async fn a_closed_run_whose_state_is_damaged_is_not_taken_for_one_without() {
+async fn a_closed_run_with_damaged_state_is_data_loss() {
     let shelf = Shelf::new();
     let mut bench = shelf.open();
     for id in ["damaged", "whole"] {
@@ -431,33 +432,34 @@ async fn terminate(bench: &mut Bench, id: &str) {
     bench.client.terminate_workflow_execution(request).await.unwrap();
 }
 
-/// Fills part of a file with what makes no sense.
+/// Overwrites part of a file with garbage.
 fn overwrite(file: &Path, offset: usize, length: usize) {
     let mut bytes = fs::read(file).unwrap();
     bytes[offset..offset + length].fill(0xa5);
     fs::write(file, bytes).unwrap();
 }
 
-/// The place, in pages, of the page that holds the first batch of a run.
+/// The number of the page that contains the first batch of a run.
 fn page_of_history(file: &Path, run: i64) -> usize {
     let bytes = fs::read(file).unwrap();
     let connection = Connection::open(file).unwrap();
     let read = "SELECT events FROM history WHERE run = ?1 AND first_event = 1";
     let events: Vec<u8> = connection.query_row(read, [run], |row| row.get(0)).unwrap();
-    // The last one: where the table began, there are remains of rows that have moved.
+    // The last occurrence: the first pages of the table still contain remains of moved rows.
     let at = bytes.windows(64).rposition(|window| window == &events[..64]).unwrap();
     at / 8192
 }
 
-/// Under a link, lock and log had other names: two engines had one file, and after a crash its log was not found.
+/// Regression: opened through a link, the lock and the log had other names: two engines opened one file, and after a
+/// crash its log was not found.
 #[cfg(unix)]
 #[tokio::test]
-async fn a_file_is_one_file_by_whatever_name_it_is_opened() {
+async fn a_file_opened_through_links_is_the_same_file() {
     let shelf = Shelf::new();
     let link = shelf.folder.path().join("link.db");
     std::os::unix::fs::symlink("shop.db", &link).unwrap();
     let refusal = |path: &Path| Engine::open(path).unwrap_err();
-    // The file is not there yet.
+    // The file does not exist yet.
     let mut bench = Bench::of(Engine::open(&link).unwrap());
     bench.start("flow").await;
     for name in [&link, &shelf.file()] {
@@ -481,7 +483,7 @@ async fn a_file_is_one_file_by_whatever_name_it_is_opened() {
 }
 
 #[tokio::test]
-async fn names_that_sqlite_reads_in_its_own_way_are_refused_with_what_to_write() {
+async fn names_with_a_special_meaning_in_sqlite_are_rejected_with_the_remedy() {
     for (name, advice) in [("file:shop.db", "write `shop.db`"), (":memory:", "`memory:`")] {
         let refusal = Engine::open(name).unwrap_err().to_string();
         assert!(refusal.contains(advice), "{refusal}");
@@ -492,7 +494,7 @@ async fn names_that_sqlite_reads_in_its_own_way_are_refused_with_what_to_write()
 }
 
 #[tokio::test]
-async fn a_log_that_is_missing_is_missed_and_one_that_was_torn_is_read_as_far_as_it_goes() {
+async fn a_missing_log_is_an_error_and_a_torn_log_is_read_up_to_the_tear() {
     let shelf = Shelf::new();
     let mut bench = shelf.open();
     bench.start("first").await;
@@ -500,7 +502,7 @@ async fn a_log_that_is_missing_is_missed_and_one_that_was_torn_is_read_as_far_as
     bench.start("second").await;
     let both = copies(&shelf.file());
 
-    // As if the process had been killed here: the files as they are, and the lock's own notes.
+    // Copies the files as they are at a kill, with the contents of the lock file.
     let crashed = Shelf::new();
     put(&both, &crashed.file());
     fs::remove_file(beside(&crashed.file(), "-wal")).unwrap();
@@ -509,7 +511,7 @@ async fn a_log_that_is_missing_is_missed_and_one_that_was_torn_is_read_as_far_as
 
     let crashed = Shelf::new();
     put(&both, &crashed.file());
-    // The log of both commits, cut in the middle of what the second one wrote.
+    // The log of both commits, cut in the middle of the second one.
     let log = fs::read(beside(&crashed.file(), "-wal")).unwrap();
     let first_log = first.iter().find(|(ending, _)| *ending == "-wal").map(|(_, bytes)| written(bytes)).unwrap();
     assert!(written(&log) > first_log + 100, "the second commit is in the log");
@@ -519,9 +521,9 @@ async fn a_log_that_is_missing_is_missed_and_one_that_was_torn_is_read_as_far_as
     assert!(try_start(&mut bench, "second").await.unwrap().started, "as if it had never been");
 }
 
-/// Commits find room that was made for them, which whoever reads the log after a crash takes for its end.
+/// The log is preallocated for later commits; recovery must take the preallocated part for its end.
 #[tokio::test]
-async fn a_log_with_room_for_more_is_read_as_far_as_it_is_written() {
+async fn a_preallocated_log_is_read_up_to_the_last_commit() {
     let shelf = Shelf::new();
     let mut bench = shelf.open();
     bench.start("first").await;
@@ -547,10 +549,10 @@ async fn a_log_with_room_for_more_is_read_as_far_as_it_is_written() {
     }
 }
 
-/// An idle program was killed, and its database could not be opened any more: closed in order, it had an empty log, which the
-/// new owner did not write to before there was something to write; so the next one missed the log.
+/// Regression: the database of an idle program that was killed could not be opened: after an orderly close its log was
+/// empty, the new owner did not write to it before its first commit, and the next owner reported the log as missing.
 #[tokio::test]
-async fn whoever_dies_before_the_first_write_leaves_a_database_that_opens() {
+async fn a_database_opens_after_a_kill_before_the_first_write() {
     let shelf = Shelf::new();
     let mut bench = shelf.open();
     bench.start("flow").await;
@@ -565,9 +567,9 @@ async fn whoever_dies_before_the_first_write_leaves_a_database_that_opens() {
     }
 }
 
-/// Killed while it closed, after the log was emptied and before that was noted, it left a log that was missed.
+/// Regression: a kill between the emptying of the log and the note about it left a log that was reported as missing.
 #[tokio::test]
-async fn whoever_dies_while_closing_leaves_a_database_that_opens() {
+async fn a_database_opens_after_a_kill_while_closing() {
     let shelf = Shelf::new();
     let (told, files) = std::sync::mpsc::channel();
     let file = shelf.file();
@@ -589,9 +591,9 @@ async fn whoever_dies_while_closing_leaves_a_database_that_opens() {
     }
 }
 
-/// Attempts were forgotten with the process that ran them, so an activity that may run twice ran once in every process.
+/// Regression: attempts were forgotten with their process, so an activity with two attempts ran once in every process.
 #[tokio::test]
-async fn an_activity_runs_no_more_often_than_its_maximum_though_its_processes_die() {
+async fn an_activity_keeps_its_maximum_attempts_across_crashes() {
     let mut shelf = Shelf::new();
     let mut bench = shelf.open();
     bench.start("flow").await;
@@ -604,7 +606,7 @@ async fn an_activity_runs_no_more_often_than_its_maximum_though_its_processes_di
     bench.complete(&task, vec![command]).await;
     for attempt in 1..=2 {
         assert_eq!(bench.poll_activity().await.attempt, attempt);
-        // The process dies when the worker has the task.
+        // The process dies while the worker has the task.
         let crashed = Shelf::new();
         put(&copies(&shelf.file()), &crashed.file());
         drop(bench);
@@ -622,7 +624,7 @@ async fn an_activity_runs_no_more_often_than_its_maximum_though_its_processes_di
     }
 }
 
-/// What commits have written of a log, before the room for more.
+/// The part of a log that commits have written, before the preallocated part.
 fn written(log: &[u8]) -> usize {
     log.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
@@ -646,7 +648,7 @@ fn put(copies: &[(&str, Vec<u8>)], file: &Path) {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_set_back_goes_on_from_what_has_happened() {
+async fn a_clock_that_was_set_back_continues_from_the_last_event() {
     let shelf = Shelf::new();
     let bench = shelf.open_as(ClockMode::Skipping).unwrap();
     bench.engine.unlock_time("start").unwrap();
@@ -656,7 +658,7 @@ async fn a_clock_that_was_set_back_goes_on_from_what_has_happened() {
     bench.start("flow").await;
     let ahead = bench.engine.now();
     drop(bench);
-    // For the real clock, the file is a day ahead: the machine's clock was set back by a day.
+    // For a real clock, the file is a day ahead: the machine's clock was set back by a day.
     let connection = Connection::open(shelf.file()).unwrap();
     connection.execute("UPDATE meta SET value = 'real' WHERE name = 'clock'", []).unwrap();
     drop(connection);
@@ -669,7 +671,7 @@ async fn a_clock_that_was_set_back_goes_on_from_what_has_happened() {
 }
 
 #[tokio::test]
-async fn a_file_of_another_program_or_clock_is_left_alone() {
+async fn a_file_of_another_program_or_clock_mode_is_rejected() {
     let shelf = Shelf::new();
     let connection = Connection::open(shelf.file()).unwrap();
     connection.execute_batch("CREATE TABLE bills (amount INTEGER)").unwrap();

@@ -1,4 +1,4 @@
-//! A task whose response does not reach its worker returns to its queue at once, wherever the response was lost.
+//! A task whose response is lost returns to its queue at once, wherever the response was lost.
 
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -10,20 +10,20 @@ use crate::service::runs::lookup::{Located, Lookup};
 use crate::service::runs::open::OpenRun;
 use crate::service::runs::slot::SlotKey;
 
-/// Commits wait while it is closed.
+/// Commits wait while the gate is closed.
 #[derive(Debug, Default)]
 struct Gate {
     is_closed: Mutex<bool>,
     opened: Condvar,
 }
 
-/// Opens the gate when dropped, however a test ends.
-struct Closed<'a>(&'a Gate);
+/// Opens the gate when dropped, however the test ends.
+struct ClosedGate<'a>(&'a Gate);
 
 impl Gate {
-    fn close(&self) -> Closed<'_> {
+    fn close(&self) -> ClosedGate<'_> {
         *self.is_closed.lock().unwrap() = true;
-        Closed(self)
+        ClosedGate(self)
     }
 
     fn pass(&self) {
@@ -32,7 +32,7 @@ impl Gate {
     }
 }
 
-impl Drop for Closed<'_> {
+impl Drop for ClosedGate<'_> {
     fn drop(&mut self) {
         *self.0.is_closed.lock().unwrap() = false;
         self.0.opened.notify_all();
@@ -52,7 +52,7 @@ fn gated(folder: &tempfile::TempDir) -> (Bench, Arc<Gate>) {
     (Bench::of(engine), gate)
 }
 
-/// A run in memory meets a condition.
+/// Waits until a run in memory meets a condition.
 async fn until_run(bench: &Bench, id: &str, is_so: impl Fn(&OpenRun) -> bool) {
     let core = &bench.engine.handle.core;
     let key = SlotKey { namespace: NamespaceKey(1), workflow_id: id.into() };
@@ -67,7 +67,7 @@ async fn until_run(bench: &Bench, id: &str, is_so: impl Fn(&OpenRun) -> bool) {
     }
 }
 
-/// The next activity task, for a worker that waits a few seconds: an empty one says that it was lost.
+/// Polls for an activity task for a few seconds: an empty response means that the task was lost.
 async fn next_activity(bench: &Bench) -> PollActivityTaskQueueResponse {
     let mut request =
         Request::new(PollActivityTaskQueueRequest { worker_instance_key: String::new(), ..activity_poll() });
@@ -75,7 +75,7 @@ async fn next_activity(bench: &Bench) -> PollActivityTaskQueueResponse {
     bench.client.clone().poll_activity_task_queue(request).await.unwrap().into_inner()
 }
 
-/// The next workflow task, for a worker that waits a few seconds: an empty one says that it was lost.
+/// Polls for a workflow task for a few seconds: an empty response means that the task was lost.
 async fn next_task(bench: &Bench) -> PollWorkflowTaskQueueResponse {
     let poll = workflow_poll(queue(QUEUE));
     let mut request = Request::new(PollWorkflowTaskQueueRequest { worker_instance_key: String::new(), ..poll });
@@ -114,7 +114,7 @@ fn sticky_attributes() -> Option<StickyExecutionAttributes> {
     })
 }
 
-/// A request whose response travels: it is lost when the handover is dropped.
+/// A request whose transport reports the delivery of the response: dropping the handover loses it.
 fn travelling<T>(request: T) -> (Request<T>, Handover) {
     let handover = Handover::travelling();
     let mut request = Request::new(request);
@@ -265,7 +265,7 @@ async fn a_query_on_the_queue_of_a_worker_that_shuts_down_goes_to_another_at_onc
     let mut bench = Bench::new(ClockMode::Real);
     bench.start("w").await;
     let task = bench.poll().await;
-    // The worker's own queue counts as served for a while.
+    // The sticky queue counts as polled for a while.
     let mut client = bench.client.clone();
     let polls = tokio::spawn(async move { client.poll_workflow_task_queue(workflow_poll(sticky())).await });
     tokio::task::yield_now().await;

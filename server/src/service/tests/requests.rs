@@ -1,4 +1,4 @@
-//! Nothing that a request asks for is ignored: `requests.txt` decides about every field.
+//! No field of a request is silently ignored: `requests.txt` has a decision for every field.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -37,7 +37,7 @@ enum Decision {
     Kept,
     Informs,
     Rejected,
-    /// With the end of the name of an enum's value, if it is about that alone.
+    /// With the suffix of an enum value's name, if only that value is rejected.
     Refused(Option<&'static str>),
     Disabled,
 }
@@ -70,12 +70,12 @@ fn descriptor(request: &str) -> MessageDescriptor {
     message.unwrap_or_else(|| panic!("{request}: the protocol has no such request"))
 }
 
-/// The message that a field holds, if it has fields of its own.
+/// The message type of a field, if it has fields.
 fn inner(field: &FieldDescriptor) -> Option<MessageDescriptor> {
     field.kind().as_message().filter(|_| !field.is_map()).cloned()
 }
 
-/// Adds a line for each field of `message` that nothing is decided about.
+/// Adds a line for each field of `message` without a decision.
 fn find_undecided(message: &MessageDescriptor, prefix: &str, decided: &BTreeSet<&str>, findings: &mut Vec<String>) {
     for field in message.fields() {
         let path = format!("{prefix}{}", field.name());
@@ -97,7 +97,7 @@ fn exists(message: &MessageDescriptor, path: &str) -> bool {
 }
 
 #[test]
-fn every_field_of_every_request_is_decided_upon() {
+fn every_field_of_every_request_has_a_decision() {
     let mut findings = Vec::new();
     for Decided { request, fields } in &*DECISIONS {
         let message = descriptor(request);
@@ -119,7 +119,7 @@ fn every_field_of_every_request_is_decided_upon() {
 }
 
 #[test]
-fn a_field_that_is_new_or_gone_is_noticed() {
+fn new_and_removed_fields_are_reported() {
     let message = descriptor("SignalWorkflowExecutionRequest");
     let mut findings = Vec::new();
     let all_but_one = ["namespace", "workflow_execution.workflow_id", "signal_name", "input", "identity", "request_id"];
@@ -136,7 +136,7 @@ fn fields_that_are_honoured_or_kept_occur_in_the_sources() {
     for Decided { request, fields } in &*DECISIONS {
         for (path, decision) in fields {
             let name = path.rsplit('.').next().unwrap_or(path);
-            // Of commands, the generated enum has the names of the fields in its own spelling.
+            // The generated enum of commands has the names of the fields in camel case.
             let in_rust = if name.ends_with("_command_attributes") { camel_case(name) } else { name.to_owned() };
             let read = matches!(decision, Decision::Honoured | Decision::Kept);
             assert!(!read || words.contains(&in_rust), "{request}: nothing reads {path}");
@@ -144,7 +144,7 @@ fn fields_that_are_honoured_or_kept_occur_in_the_sources() {
     }
 }
 
-/// The words of all sources in the folder, without those of tests and of the program.
+/// Collects the words of all sources in the folder, except those of tests and of the program.
 fn read_words(folder: &Path, words: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -183,7 +183,7 @@ async fn calls_without_decisions_are_not_served() {
 }
 
 #[tokio::test]
-async fn fields_without_support_are_refused_by_name() {
+async fn unsupported_fields_are_rejected_and_named() {
     let mut bench = Bench::new(ClockMode::Real);
     for Decided { request, fields } in &*DECISIONS {
         for (path, decision) in fields {
@@ -224,13 +224,13 @@ async fn valid_requests_are_not_refused_before_a_field_is_set() {
         if fields.iter().any(is_tried) {
             let message = valid(&mut bench, request).await;
             let answer = call(&bench, &message).await;
-            // Nobody answers the update.
+            // The update has no worker that answers it.
             assert!(answer.is_ok() || *request == "UpdateWorkflowExecutionRequest", "{request}: {answer:?}");
         }
     }
 }
 
-/// A request of that name to which nothing is wrong. Polls find no task.
+/// A valid request of that type. Polls find no task.
 async fn valid(bench: &mut Bench, request: &str) -> DynamicMessage {
     let fresh = uuid::Uuid::new_v4().to_string();
     let namespace = "default".to_owned();
@@ -296,7 +296,7 @@ fn dynamic<M: Message + Name>(message: &M) -> DynamicMessage {
     dynamic
 }
 
-/// Sets a field, which may lie in others, to something that is not its default.
+/// Sets a field, possibly nested, to a value other than its default.
 fn set(message: &mut DynamicMessage, path: &[&str], value: Option<&str>) {
     let field = message.descriptor().get_field_by_name(path[0]).unwrap();
     let content = match (path, message.get_field(&field).into_owned()) {
@@ -343,7 +343,7 @@ fn one(kind: &Kind, value: Option<&str>) -> Value {
     }
 }
 
-/// Calls the method whose request that is.
+/// Calls the method with that request type.
 async fn call(bench: &Bench, request: &DynamicMessage) -> Result<Bytes, Status> {
     let name = request.descriptor().name().trim_end_matches("Request").to_owned();
     let path: PathAndQuery = format!("/{PACKAGE}.WorkflowService/{name}").parse().unwrap();
@@ -354,7 +354,7 @@ async fn call(bench: &Bench, request: &DynamicMessage) -> Result<Bytes, Status> 
     Ok(client.unary(request, path, Encoded).await?.into_inner())
 }
 
-/// Messages that are encoded already.
+/// The codec of messages that are encoded already.
 struct Encoded;
 
 impl Codec for Encoded {

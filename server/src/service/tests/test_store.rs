@@ -1,4 +1,4 @@
-//! A store that dies between two commits, or whose disk does not keep up.
+//! A store that dies between two commits, or whose disk is slow.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,10 +14,10 @@ use crate::visibility::{Filter, PageKey};
 #[derive(Debug)]
 pub(super) struct TestStore {
     pub(super) inner: Arc<dyn Store>,
-    /// So many commits reach the store; the process dies before the next.
+    /// This many commits reach the store; the process dies before the next one.
     pub(super) commits_left: AtomicUsize,
     pub(super) died: Notify,
-    /// What is written stays on its way to the disk.
+    /// Writes stay queued and do not reach the disk.
     pub(super) is_stuck: AtomicBool,
 }
 

@@ -1,4 +1,4 @@
-//! A skipping clock that looks for a jump after every single change, as if its thread always came in there.
+//! A time-skipping clock that tries to jump after every single change, as if its thread ran at each point.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use crate::{LetsTimeJump, Step};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// While it is kept, the clock jumps wherever it may.
+/// While this is kept, the clock jumps whenever it may.
 struct Interleaved(Engine);
 
 impl Interleaved {
@@ -50,12 +50,12 @@ async fn a_failed_attempt_holds_the_clock_until_its_retry_is_armed() {
     bench.client.respond_activity_task_failed(failed).await.unwrap();
     drop(interleaved);
     assert_eq!(bench.poll_activity().await.attempt, 2);
-    // The retry comes after a second; the attempt that failed had a minute.
+    // The retry is due after one second; the failed attempt had a timeout of a minute.
     assert!(bench.engine.skipped() < Duration::from_secs(2), "{:?}", bench.engine.skipped());
 }
 
 #[tokio::test]
-async fn a_run_that_leaves_memory_and_comes_back_has_its_deadline_all_the_time() {
+async fn a_run_keeps_its_deadline_while_it_is_evicted_and_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let engine = Engine::builder().file(folder.path().join("it.db")).clock(ClockMode::Skipping).build().unwrap();
     let mut bench = Bench::of(engine);
@@ -75,7 +75,7 @@ async fn a_run_that_leaves_memory_and_comes_back_has_its_deadline_all_the_time()
     })));
     core.limit_open_bytes(0);
     let key = SlotKey { namespace: NamespaceKey(1), workflow_id: "sleeps".into() };
-    // Each change lets some go, once they are written.
+    // Each change evicts some runs, once they are committed.
     while core.is_in_memory(&key) {
         bench.history("other").await;
     }
@@ -85,7 +85,7 @@ async fn a_run_that_leaves_memory_and_comes_back_has_its_deadline_all_the_time()
 }
 
 #[tokio::test]
-async fn time_stops_when_what_a_caller_waits_for_is_there() {
+async fn jumps_end_when_the_condition_of_the_waiting_caller_is_met() {
     let mut bench = Bench::new(ClockMode::Skipping);
     bench.start("w").await;
     let task = bench.poll().await;
@@ -104,7 +104,7 @@ async fn time_stops_when_what_a_caller_waits_for_is_there() {
     assert!(bench.engine.explain_time().contains("1 callers let time jump"), "{}", bench.engine.explain_time());
     let _interleaved = Interleaved::new(&bench.engine);
     bench.complete(&task, vec![complete_workflow()]).await;
-    // The caller has not even looked yet.
+    // The caller has not checked its condition yet.
     assert!(bench.engine.skipped() < HOUR, "{:?}", bench.engine.skipped());
     closed.await.unwrap();
     assert!(bench.engine.skipped() < HOUR, "{:?}", bench.engine.skipped());
@@ -112,7 +112,7 @@ async fn time_stops_when_what_a_caller_waits_for_is_there() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_lets_nothing_jump_any_more() {
+async fn a_dropped_call_ends_its_permit_to_jump() {
     let bench = Bench::new(ClockMode::Skipping);
     drop(bench.engine.let_time_jump());
     let mut sleep = Box::pin(bench.engine.sleep(HOUR));
@@ -127,14 +127,14 @@ async fn a_stepper_stops_at_each_deadline() {
     let bench = Bench::new(ClockMode::Skipping);
     let stepper = bench.engine.step();
     let (first, second) = (bench.engine.sleep(HOUR), bench.engine.sleep(HOUR * 2));
-    // Somebody else wants time to jump, and waits for the stepper.
+    // Another caller allows jumps, and waits for the stepper.
     let _jumping = bench.engine.let_time_jump();
     let settled = stepper.settled().await;
     assert!(bench.engine.skipped() < HOUR / 2);
     assert_eq!(stepper.step(settled), Step::Jumped);
     let awake = first.await;
     assert!(bench.engine.skipped() <= HOUR, "{:?}", bench.engine.skipped());
-    // What the first deadline woke is still at it.
+    // The work that the first deadline caused is not finished.
     let mut settled = Box::pin(stepper.settled());
     assert!(poll_once(settled.as_mut()).await.is_none());
     drop(awake);
@@ -145,7 +145,7 @@ async fn a_stepper_stops_at_each_deadline() {
     assert!(bench.engine.skipped() <= HOUR * 2, "{:?}", bench.engine.skipped());
 }
 
-/// What the future has to say now.
+/// Polls the future once.
 async fn poll_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
     std::future::poll_fn(|context| {
         std::task::Poll::Ready(match std::pin::Pin::new(&mut future).poll(context) {

@@ -27,9 +27,9 @@ enum Program {
     /// Run a server.
     #[command(subcommand)]
     Server(Server),
-    /// Look at the workflows of a server, and talk to them.
+    /// Show the workflows of a server, and send messages to them.
     Workflow(WorkflowArguments),
-    /// Copy a database, also while a server or another program has it open.
+    /// Copy a database, even while a server or another program has it open.
     Backup(BackupArguments),
 }
 
@@ -38,31 +38,31 @@ pub(crate) struct BackupArguments {
     /// The database: the file that `server start-dev --db-filename` or a `sqlite:` address names.
     #[arg(short = 'f', long, value_name = "FILE")]
     pub(crate) db_filename: PathBuf,
-    /// The copy to make.
+    /// The file to create.
     pub(crate) file: PathBuf,
 }
 
-/// What the program is to do.
+/// The command to run.
 #[derive(Debug)]
-pub(crate) enum Task {
+pub(crate) enum ProgramCommand {
     Serve(Settings),
     Workflow(WorkflowArguments),
     Backup(BackupArguments),
 }
 
 impl Arguments {
-    /// The command line that the program was started with. A mistake in it ends the program, with what to write.
+    /// Parses the command line of the program. An error in it ends the program with a message.
     pub(crate) fn of_program() -> Self {
         Self::read(std::env::args_os()).unwrap_or_else(|error| error.exit())
     }
 
-    /// A first word that is neither a command nor a number is a command that does not exist, though the test server takes a port
-    /// in its place.
+    /// Parses a command line. A first word that is neither a command nor a number is reported as an unknown command,
+    /// although the test server takes a port in that place.
     pub(crate) fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let line: Vec<_> = line.into_iter().collect();
         let first = line.get(1).map(|first| first.to_string_lossy().into_owned()).unwrap_or_default();
         let mut command = Self::command();
-        // It adds `help`.
+        // Adds the `help` command.
         command.build();
         let is_command = command.get_subcommands().any(|known| known.get_name() == first);
         if is_command || first.is_empty() || first.starts_with('-') || first.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -73,12 +73,12 @@ impl Arguments {
         Err(command.error(ErrorKind::InvalidSubcommand, message))
     }
 
-    pub(crate) fn task(self) -> Task {
+    pub(crate) fn into_command(self) -> ProgramCommand {
         match (self.program, self.test_server) {
-            (Some(Program::Server(server)), _) => Task::Serve(server.settings()),
-            (Some(Program::Workflow(arguments)), _) => Task::Workflow(arguments),
-            (Some(Program::Backup(arguments)), _) => Task::Backup(arguments),
-            (None, Some(test_server)) => Task::Serve(test_server.settings()),
+            (Some(Program::Server(server)), _) => ProgramCommand::Serve(server.settings()),
+            (Some(Program::Workflow(arguments)), _) => ProgramCommand::Workflow(arguments),
+            (Some(Program::Backup(arguments)), _) => ProgramCommand::Backup(arguments),
+            (None, Some(test_server)) => ProgramCommand::Serve(test_server.settings()),
             (None, None) => unreachable!("no arguments at all show the help"),
         }
     }
@@ -93,15 +93,15 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_does_not_exist_is_no_port() {
+    fn an_unknown_command_is_not_taken_for_a_port() {
         let refused = refusal(&["everloop", "workflows", "list"]);
         let message = "there is no command `workflows`; there are `server`, `workflow`, `backup`, `help`";
         assert!(refused.contains(message) && !refused.to_lowercase().contains("invalid value"), "{refused}");
         let unknown = refusal(&["everloop", "workflow", "list-all"]);
         assert!(unknown.contains("unrecognized subcommand 'list-all'"), "{unknown}");
-        // A port is the test server's.
+        // The port of the test server.
         assert!(refusal(&["everloop", "70000"]).contains("70000 is not in 0..=65535"));
-        let test_server = Arguments::read(["everloop", "7233"].map(OsString::from)).unwrap().task();
-        assert!(matches!(test_server, Task::Serve(settings) if settings.address.port() == 7233));
+        let test_server = Arguments::read(["everloop", "7233"].map(OsString::from)).unwrap().into_command();
+        assert!(matches!(test_server, ProgramCommand::Serve(settings) if settings.address.port() == 7233));
     }
 }

@@ -1,4 +1,4 @@
-//! What runs a server: the development server's command line and the test server's, as other SDKs call them.
+//! The command lines of the development server and of the test server, as launchers of other SDKs write them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -30,19 +30,19 @@ pub(crate) struct StartDev {
     /// The address to listen on.
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     ip: IpAddr,
-    /// Listen where other machines can reach it, without encryption and keys.
+    /// Allow addresses that other machines can reach, without encryption and authentication.
     #[arg(long)]
     insecure: bool,
-    /// A namespace to add to `default`; can be given several times.
+    /// A namespace to create beside `default`; can be given several times.
     #[arg(short, long)]
     namespace: Vec<String>,
-    /// The SQLite file to keep everything in, made if there is none; in memory unless given.
+    /// The SQLite file for all data, created if missing; without it, data is kept in memory.
     #[arg(short = 'f', long, value_name = "FILE", value_parser = clap::builder::OsStringValueParser::new().map(PathBuf::from))]
     db_filename: Option<PathBuf>,
-    /// Has no effect: there are no pages.
+    /// Has no effect: there is no web UI.
     #[arg(long, value_name = "PORT")]
     ui_port: Option<u16>,
-    /// Serve no pages.
+    /// Has no effect: there is no web UI.
     #[arg(long)]
     headless: bool,
     /// Has no effect: there are no custom search attributes.
@@ -51,10 +51,10 @@ pub(crate) struct StartDev {
     /// Has no effect: there is no dynamic configuration.
     #[arg(long, value_name = "KEY=VALUE")]
     dynamic_config_value: Vec<String>,
-    /// What is logged, on the standard error.
+    /// The lowest level of log lines, which go to standard error.
     #[arg(long, value_enum, default_value_t = LogLevel::Warn)]
     log_level: LogLevel,
-    /// How it is logged; `json` has no effect.
+    /// The format of log lines; `json` has no effect.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
@@ -75,28 +75,28 @@ enum LogFormat {
     Json,
 }
 
-/// What to run.
+/// The settings of a server.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) address: SocketAddr,
-    /// Whether others may reach the address.
+    /// Whether other machines may reach the address.
     pub(crate) is_insecure: bool,
     pub(crate) namespaces: Vec<String>,
-    pub(crate) time: Time,
-    /// Where everything is kept; in memory if nowhere.
+    pub(crate) time: TimeMode,
+    /// The file for all data; `None` for memory.
     pub(crate) database: Option<PathBuf>,
     pub(crate) log_level: LogLevel,
-    /// What was asked for and has no effect, one line each.
+    /// A warning for each flag without effect.
     pub(crate) remarks: Vec<String>,
 }
 
 /// How time passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Time {
+pub(crate) enum TimeMode {
     Real,
-    /// Skipped when a client unlocks it.
+    /// Real until a client unlocks time skipping.
     Locked,
-    /// Skipped until a client locks it.
+    /// Skipped until a client locks time skipping.
     Skipping,
 }
 
@@ -126,8 +126,8 @@ impl StartDev {
             address: SocketAddr::new(self.ip, self.port),
             is_insecure: self.insecure,
             namespaces: self.namespace,
-            time: Time::Real,
-            // Other launchers say with an empty name that there is to be no file.
+            time: TimeMode::Real,
+            // Other launchers pass an empty name for no file.
             database: self.db_filename.filter(|file| !file.as_os_str().is_empty()),
             log_level: self.log_level,
             remarks: ignored.into_iter().filter(|(is_set, _)| *is_set).map(|(_, remark)| remark.to_owned()).collect(),
@@ -141,7 +141,7 @@ impl TestServer {
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.port),
             is_insecure: false,
             namespaces: Vec::new(),
-            time: if self.enable_time_skipping { Time::Skipping } else { Time::Locked },
+            time: if self.enable_time_skipping { TimeMode::Skipping } else { TimeMode::Locked },
             database: None,
             log_level: LogLevel::Warn,
             remarks: Vec::new(),
@@ -154,16 +154,16 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::arguments::{Arguments, Task};
+    use crate::arguments::{Arguments, ProgramCommand};
 
-    fn parse(arguments: &str) -> Result<Task, clap::Error> {
+    fn parse(arguments: &str) -> Result<ProgramCommand, clap::Error> {
         let arguments = ["everloop"].into_iter().chain(arguments.split_whitespace());
-        Arguments::try_parse_from(arguments).map(Arguments::task)
+        Arguments::try_parse_from(arguments).map(Arguments::into_command)
     }
 
     fn settings(arguments: &str) -> Settings {
         match parse(arguments) {
-            Ok(Task::Serve(settings)) => settings,
+            Ok(ProgramCommand::Serve(settings)) => settings,
             other => panic!("{other:?}"),
         }
     }
@@ -173,12 +173,12 @@ mod tests {
     }
 
     #[test]
-    fn a_development_server_listens_on_the_usual_port() {
+    fn a_development_server_listens_on_the_default_port() {
         let expected = Settings {
             address: "127.0.0.1:7233".parse().unwrap(),
             is_insecure: false,
             namespaces: vec![],
-            time: Time::Real,
+            time: TimeMode::Real,
             database: None,
             log_level: LogLevel::Warn,
             remarks: vec![],
@@ -194,7 +194,7 @@ mod tests {
             address: "[::1]:7001".parse().unwrap(),
             is_insecure: false,
             namespaces: vec!["shop".to_owned(), "bar".to_owned()],
-            time: Time::Real,
+            time: TimeMode::Real,
             database: None,
             log_level: LogLevel::Never,
             remarks: vec![],
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_effect_is_said_once_each() {
+    fn flags_without_effect_are_reported_once_each() {
         let flags = "server start-dev --ui-port 8233 --search-attribute A=Text --search-attribute B=Int \
             --dynamic-config-value a=1 --log-format json";
         let remarks = settings(flags).remarks;
@@ -212,21 +212,21 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_in_a_file_or_in_memory() {
+    fn data_is_in_a_file_or_in_memory() {
         assert_eq!(settings("server start-dev --db-filename shop.db").database, Some("shop.db".into()));
         assert_eq!(settings("server start-dev -f shop.db").database, Some("shop.db".into()));
         assert_eq!(settings("server start-dev --db-filename=").database, None);
     }
 
     #[test]
-    fn a_test_server_skips_time_at_once_or_when_asked() {
+    fn a_test_server_skips_time_at_once_or_after_an_unlock() {
         let locked = settings("7001");
-        assert_eq!((locked.address, locked.time), ("127.0.0.1:7001".parse().unwrap(), Time::Locked));
-        assert_eq!(settings("7001 --enable-time-skipping").time, Time::Skipping);
+        assert_eq!((locked.address, locked.time), ("127.0.0.1:7001".parse().unwrap(), TimeMode::Locked));
+        assert_eq!(settings("7001 --enable-time-skipping").time, TimeMode::Skipping);
     }
 
     #[test]
-    fn wrong_command_lines_are_named() {
+    fn errors_name_the_wrong_part_of_the_command_line() {
         assert!(refusal("server start-dev --colour red").contains("--colour"));
         assert!(refusal("server start-dev --port 70000").contains("70000"));
         assert!(refusal("server start").contains("start"));

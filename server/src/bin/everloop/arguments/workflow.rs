@@ -1,4 +1,4 @@
-//! What looks at workflows and talks to them, with the flags of Temporal's own program.
+//! The commands about workflows, with the flags of the Temporal CLI.
 
 use std::path::PathBuf;
 
@@ -12,28 +12,28 @@ use crate::workflow::address::Address;
 pub(crate) struct WorkflowArguments {
     #[command(flatten)]
     pub(crate) server: ServerArguments,
-    /// How to print what comes back; `json` is the protocol's own JSON.
-    #[arg(short, long, global = true, value_enum, default_value_t = Output::Text)]
-    pub(crate) output: Output,
+    /// The output format; `json` is the protocol's JSON.
+    #[arg(short, long, global = true, value_enum, default_value_t = OutputFormat::Text)]
+    pub(crate) output: OutputFormat,
     #[command(subcommand)]
     pub(crate) command: WorkflowCommand,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ServerArguments {
-    /// Where the server is: HOST:PORT. Else TEMPORAL_ADDRESS says so, else it is 127.0.0.1:7233.
+    /// The address of the server, HOST:PORT; default: TEMPORAL_ADDRESS or 127.0.0.1:7233.
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub(crate) address: Option<Address>,
-    /// Look into a database instead, also while a program or server has it open: list, count, describe and show.
+    /// Read a database instead, even while a program or server has it open: list, count, describe and show.
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "address")]
     pub(crate) db_filename: Option<PathBuf>,
-    /// The namespace of the workflows. Else TEMPORAL_NAMESPACE says so, else it is `default`.
+    /// The namespace of the workflows; default: TEMPORAL_NAMESPACE or `default`.
     #[arg(short, long, global = true)]
     pub(crate) namespace: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
+pub(crate) enum OutputFormat {
     Text,
     Json,
 }
@@ -43,48 +43,48 @@ pub(crate) enum WorkflowCommand {
     /// List workflows, open ones first.
     List(List),
     /// Count workflows.
-    Count(Count),
-    /// Say what is known of a workflow.
+    Count(CountArguments),
+    /// Describe a workflow.
     Describe(Execution),
-    /// Show a workflow's history; as JSON it can be imported elsewhere.
+    /// Show a workflow's history; its JSON can be imported elsewhere.
     Show(Show),
     /// Send a signal to a workflow.
     Signal(Message),
-    /// Ask a workflow, also a closed one; a worker answers.
+    /// Query a workflow, open or closed; a worker answers.
     Query(Message),
-    /// Ask a workflow to cancel itself.
-    Cancel(Close),
-    /// End a workflow by force: its code does not get to know.
-    Terminate(Close),
+    /// Request cancellation of a workflow.
+    Cancel(CloseArguments),
+    /// Terminate a workflow without running its code.
+    Terminate(CloseArguments),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Which ones: a filter like `ExecutionStatus = "Running" AND WorkflowType = "OneClickBuy"`.
+    /// A filter like `ExecutionStatus = "Running" AND WorkflowType = "OneClickBuy"`.
     #[arg(short, long, default_value = "", hide_default_value = true, value_name = "FILTER")]
     pub(crate) query: String,
-    /// How many to show at most.
+    /// The maximum number of workflows to show.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
-    /// How many to ask for at a time.
+    /// The number of workflows per request.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) page_size: Option<u32>,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Count {
-    /// Which ones: a filter as for `list`, which may end with `GROUP BY ExecutionStatus`.
+pub(crate) struct CountArguments {
+    /// A filter as for `list`, which may end with `GROUP BY ExecutionStatus`.
     #[arg(short, long, default_value = "", hide_default_value = true, value_name = "FILTER")]
     pub(crate) query: String,
 }
 
-/// Which run.
+/// Selects a run.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Execution {
     /// The workflow's id.
     #[arg(short, long, value_name = "ID")]
     pub(crate) workflow_id: String,
-    /// One run of that id; the latest one if not given.
+    /// The id of a run; the latest run by default.
     #[arg(short, long, default_value = "", hide_default_value = true, value_name = "ID")]
     pub(crate) run_id: String,
 }
@@ -93,7 +93,7 @@ pub(crate) struct Execution {
 pub(crate) struct Show {
     #[command(flatten)]
     pub(crate) execution: Execution,
-    /// Go on until the workflow closes.
+    /// Wait for new events until the workflow closes.
     #[arg(short, long)]
     pub(crate) follow: bool,
 }
@@ -111,18 +111,18 @@ pub(crate) struct Message {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Close {
+pub(crate) struct CloseArguments {
     #[command(flatten)]
     pub(crate) execution: Execution,
-    /// Why, for the history.
+    /// The reason, for the history.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
 }
 
-/// The text, if it is JSON.
+/// Returns the text if it is JSON.
 fn json(text: &str) -> Result<String, String> {
     let Err(error) = serde_json::from_str::<serde_json::Value>(text) else { return Ok(text.to_owned()) };
-    // People forget the quotes that are part of the JSON, or the shell takes them away.
+    // Users forget the quotes that are part of the JSON, or the shell removes them.
     let is_bare = error.classify() == Category::Syntax && !text.starts_with(['{', '[', '"']);
     let hint = if is_bare { format!("; a text needs quotes of its own: '\"{text}\"'") } else { String::new() };
     Err(format!("this is not JSON: {error}{hint}"))
@@ -134,12 +134,12 @@ mod tests {
     use expect_test::{Expect, expect};
 
     use super::*;
-    use crate::arguments::{Arguments, Task};
+    use crate::arguments::{Arguments, ProgramCommand};
 
     fn parse(arguments: &[&str]) -> Result<WorkflowArguments, clap::Error> {
         let arguments = [&["everloop", "workflow"], arguments].concat();
-        Arguments::try_parse_from(arguments).map(|arguments| match arguments.task() {
-            Task::Workflow(arguments) => arguments,
+        Arguments::try_parse_from(arguments).map(|arguments| match arguments.into_command() {
+            ProgramCommand::Workflow(arguments) => arguments,
             other => panic!("{other:?}"),
         })
     }
@@ -147,12 +147,12 @@ mod tests {
     fn check_refusal(arguments: &[&str], expected: Expect) {
         let error = parse(arguments).unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        // How to get help stands under every message.
+        // Every message ends with instructions for help.
         expected.assert_eq(error.to_string().split("\n\nUsage").next().unwrap_or_default().trim_end());
     }
 
     #[test]
-    fn flags_are_those_of_the_usual_program() {
+    fn flags_are_those_of_the_temporal_cli() {
         let arguments =
             parse(&["query", "-w", "buy-1", "-r", "run", "--type", "status", "-i", "1", "-i", "-2"]).unwrap();
         let WorkflowCommand::Query(query) = arguments.command else { panic!("{arguments:?}") };
@@ -169,12 +169,12 @@ mod tests {
     }
 
     #[test]
-    fn the_server_stands_before_or_after_the_command() {
+    fn server_flags_may_precede_or_follow_the_command() {
         let before = parse(&["--address", "shop:7233", "-n", "shop", "-o", "json", "list"]).unwrap();
         let after = parse(&["list", "--address", "shop:7233", "--namespace", "shop", "--output", "json"]).unwrap();
         for arguments in [before, after] {
             assert_eq!(arguments.server.address.unwrap().to_string(), "shop:7233");
-            assert_eq!((arguments.server.namespace.as_deref(), arguments.output), (Some("shop"), Output::Json));
+            assert_eq!((arguments.server.namespace.as_deref(), arguments.output), (Some("shop"), OutputFormat::Json));
         }
     }
 
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn input_that_is_no_json_is_shown_with_the_place() {
+    fn the_error_for_invalid_json_input_shows_the_position() {
         let signal = |input| ["signal", "-w", "a", "--name", "b", "--input", input];
         check_refusal(
             &signal("green lamp"),

@@ -1,4 +1,4 @@
-//! Where a server is, as people write it.
+//! Addresses of servers, as users write them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,10 +7,10 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address(String);
 
-/// A text that is no address of a server.
+/// The error for a text that is not the address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AddressError {
-    /// The address of an engine in a program, as its own client writes it.
+    /// The address of an in-process engine, as its client writes it.
     #[error(
         "`{address}` is an engine inside one program: --db-filename FILE shows what its file has, and with \
          `client.serve(\"HOST:PORT\")` in that program, --address HOST:PORT reaches it"
@@ -25,14 +25,14 @@ pub(crate) enum AddressError {
 }
 
 impl Address {
-    /// For the transport.
+    /// The address as a URI, for the transport.
     pub(crate) fn uri(&self) -> String {
         format!("http://{}", self.0)
     }
 }
 
 impl Default for Address {
-    /// Where `everloop server start-dev` listens.
+    /// The default address of `everloop server start-dev`.
     fn default() -> Self {
         Self("127.0.0.1:7233".to_owned())
     }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read_as_people_write_them() {
+    fn addresses_are_parsed_in_common_forms() {
         for (text, address) in
             [("localhost:7233", "localhost:7233"), ("http://10.0.0.1:80/", "10.0.0.1:80"), ("[::1]:7233", "[::1]:7233")]
         {
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused_with_what_to_write() {
+    fn the_error_for_an_invalid_address_shows_the_valid_form() {
         for (text, reason) in [
             ("memory:", "inside one program"),
             ("sqlite:shop.db", "inside one program"),

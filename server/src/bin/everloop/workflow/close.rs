@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 use super::connection::{Connection, identity, user};
 use super::error::CommandError;
-use crate::arguments::workflow::{Close, Output};
+use crate::arguments::workflow::{CloseArguments, OutputFormat};
 
 pub(super) async fn cancel(
     server: &Connection,
-    close: Close,
-    output: Output,
+    close: CloseArguments,
+    output: OutputFormat,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
     let request = RequestCancelWorkflowExecutionRequest {
@@ -27,7 +27,7 @@ pub(super) async fn cancel(
         ..Default::default()
     };
     server.call(request, WorkflowServiceClient::request_cancel_workflow_execution).await?;
-    if output == Output::Text {
+    if output == OutputFormat::Text {
         writeln!(out, "{}: asked to cancel itself", close.execution.workflow_id)?;
     }
     Ok(())
@@ -35,8 +35,8 @@ pub(super) async fn cancel(
 
 pub(super) async fn terminate(
     server: &Connection,
-    close: Close,
-    output: Output,
+    close: CloseArguments,
+    output: OutputFormat,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
     let reason = match close.reason.as_str() {
@@ -51,7 +51,7 @@ pub(super) async fn terminate(
         ..Default::default()
     };
     server.call(request, WorkflowServiceClient::terminate_workflow_execution).await?;
-    if output == Output::Text {
+    if output == OutputFormat::Text {
         writeln!(out, "{}: terminated", close.execution.workflow_id)?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Which server and namespace are meant, and calls to it.
+//! The target of a command, and calls to its server.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -18,28 +18,28 @@ use super::error::{CommandError, innermost};
 use super::place::Place;
 use crate::arguments::workflow::ServerArguments;
 
-/// How long it may take until somebody answers at all.
+/// The timeout of connecting to the server.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long a call may take.
+/// The timeout of a call.
 const CALL: Duration = Duration::from_secs(10);
-/// How long a call may take that waits for something to happen.
+/// The timeout of a call that waits for an event.
 const LONG_CALL: Duration = Duration::from_secs(70);
-/// Histories may be long.
+/// Responses with histories can be large.
 const LARGEST_REPLY_BYTES: usize = 128 << 20;
-/// Servers know tools by this name, and show them nothing that is not part of a history yet.
+/// Servers recognize tools by this name, and omit events that are not part of the history yet.
 const CLIENT_NAME: &str = "temporal-cli";
 
-/// Which server and namespace are meant.
+/// The server and namespace of a command.
 #[derive(Debug)]
 pub(crate) struct Target {
     place: Place,
     namespace: String,
-    /// What the server asks for, if it asks for a key.
+    /// The value of the `authorization` header, if the server needs a key.
     authorization: Option<AsciiMetadataValue>,
 }
 
 impl Target {
-    /// What flags do not say, the standard variables do.
+    /// Combines the flags with the standard environment variables; flags take precedence.
     pub(super) fn new(
         arguments: &ServerArguments,
         environment: &BTreeMap<String, String>,
@@ -76,25 +76,25 @@ impl Target {
     }
 }
 
-/// Calls go through a socket, or to an engine in this program that reads a file.
+/// Calls go through a socket, or to an in-process engine that reads a file.
 pub(super) type Transport = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
 
 /// A method of the generated client.
-pub(super) trait Call<Q, A>:
+pub(super) trait ClientMethod<Q, A>:
     AsyncFnOnce(&mut WorkflowServiceClient<Transport>, Request<Q>) -> Result<Response<A>, Status>
 {
 }
 
-impl<Q, A, C> Call<Q, A> for C where
+impl<Q, A, C> ClientMethod<Q, A> for C where
     C: AsyncFnOnce(&mut WorkflowServiceClient<Transport>, Request<Q>) -> Result<Response<A>, Status>
 {
 }
 
-/// A server that answers.
+/// A connection to a server that responds.
 pub(super) struct Connection {
     client: WorkflowServiceClient<Transport>,
     target: Target,
-    /// Why nothing can be changed, if the place is a file.
+    /// The reason why nothing can be changed, if a file is read.
     read_only: Option<String>,
 }
 
@@ -113,7 +113,7 @@ impl Connection {
         Ok(Self { client, target, read_only })
     }
 
-    /// Checks that the place can do more than tell what is there.
+    /// Checks that the target allows more than reading.
     pub(super) fn check_can(&self, what: &'static str) -> Result<(), CommandError> {
         match &self.read_only {
             Some(advice) => Err(CommandError::ReadOnly { what, advice: advice.clone() }),
@@ -121,7 +121,7 @@ impl Connection {
         }
     }
 
-    /// Whether a file is read, without the engine that may have it open.
+    /// Whether a file is read directly, not through the engine that may have it open.
     pub(super) fn is_file(&self) -> bool {
         matches!(self.target.place, Place::File(_))
     }
@@ -131,21 +131,21 @@ impl Connection {
     }
 
     /// Makes a call: `server.call(request, WorkflowServiceClient::describe_workflow_execution)`.
-    pub(super) async fn call<Q, A>(&self, request: Q, call: impl Call<Q, A>) -> Result<A, CommandError> {
+    pub(super) async fn call<Q, A>(&self, request: Q, call: impl ClientMethod<Q, A>) -> Result<A, CommandError> {
         self.call_within(CALL, request, call).await.map_err(|status| self.failure(status))
     }
 
-    /// The same for a call that is answered when something happens.
-    pub(super) async fn long_call<Q, A>(&self, request: Q, call: impl Call<Q, A>) -> Result<A, CommandError> {
+    /// As [`Connection::call`], for a call that waits for an event.
+    pub(super) async fn long_call<Q, A>(&self, request: Q, call: impl ClientMethod<Q, A>) -> Result<A, CommandError> {
         self.call_within(LONG_CALL, request, call).await.map_err(|status| self.failure(status))
     }
 
-    /// The same for who knows better what a failure means.
-    pub(super) async fn try_call<Q, A>(&self, request: Q, call: impl Call<Q, A>) -> Result<A, Status> {
+    /// As [`Connection::call`], for callers that interpret the status themselves.
+    pub(super) async fn try_call<Q, A>(&self, request: Q, call: impl ClientMethod<Q, A>) -> Result<A, Status> {
         self.call_within(CALL, request, call).await
     }
 
-    async fn call_within<Q, A>(&self, limit: Duration, request: Q, call: impl Call<Q, A>) -> Result<A, Status> {
+    async fn call_within<Q, A>(&self, limit: Duration, request: Q, call: impl ClientMethod<Q, A>) -> Result<A, Status> {
         let mut request = Request::new(request);
         request.set_timeout(limit);
         let metadata = request.metadata_mut();
@@ -160,7 +160,7 @@ impl Connection {
         CommandError::of_call(status, &self.target.namespace, &self.target.place)
     }
 
-    /// An answer without what the protocol demands.
+    /// The error for a response without a field that the protocol requires.
     pub(super) fn without(&self, missing: &'static str) -> CommandError {
         CommandError::Incomplete { place: self.target.place.clone(), missing }
     }
@@ -176,14 +176,14 @@ async fn connect(address: &Address) -> Result<Transport, CommandError> {
     Ok(Transport::new(channel.map_err(|error| Status::from_error(error.into()))))
 }
 
-/// Who asks, for histories.
+/// The identity for histories.
 pub(super) fn identity() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
     let host = host.as_deref().map(str::trim).filter(|host| !host.is_empty()).unwrap_or("localhost");
     format!("everloop-cli:{}@{host}", user())
 }
 
-/// Who has the terminal, as far as can be told.
+/// The name of the user, as far as it is known.
 pub(super) fn user() -> String {
     let names = ["USER", "LOGNAME", "USERNAME"].into_iter().filter_map(|name| std::env::var(name).ok());
     names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| "unknown-user".to_owned())
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_variables_and_variables_over_what_is_usual() {
+    fn flags_override_variables_and_variables_override_defaults() {
         let usual = target(None, &[("TEMPORAL_ADDRESS", ""), ("TEMPORAL_TLS", "false")]).unwrap();
         assert_eq!((usual.place, usual.namespace.as_str()), (Place::Server(Address::default()), "default"));
         let variables = [("TEMPORAL_ADDRESS", "shop:1"), ("TEMPORAL_NAMESPACE", "shop"), ("TEMPORAL_API_KEY", "k")];
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_cannot_be_honoured_are_named() {
+    fn errors_name_unsupported_variables() {
         let tls = target(None, &[("TEMPORAL_TLS_SERVER_NAME", "shop")]).unwrap_err();
         assert_eq!(tls, "TEMPORAL_TLS_SERVER_NAME is set: this version does not support TLS; unset it");
         let key = target(None, &[("TEMPORAL_API_KEY", "a\nb")]).unwrap_err();

@@ -12,12 +12,12 @@ use super::connection::Connection;
 use super::error::CommandError;
 use super::print::table::facts;
 use super::print::{json, text};
-use crate::arguments::workflow::{Count, Output};
+use crate::arguments::workflow::{CountArguments, OutputFormat};
 
 pub(super) async fn count(
     server: &Connection,
-    count: Count,
-    output: Output,
+    count: CountArguments,
+    output: OutputFormat,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
     let request = CountWorkflowExecutionsRequest { namespace: server.namespace(), query: count.query };
@@ -25,8 +25,12 @@ pub(super) async fn count(
     print(&counted, output, out)
 }
 
-fn print(counted: &CountWorkflowExecutionsResponse, output: Output, out: &mut impl Write) -> Result<(), CommandError> {
-    if output == Output::Json {
+fn print(
+    counted: &CountWorkflowExecutionsResponse,
+    output: OutputFormat,
+    out: &mut impl Write,
+) -> Result<(), CommandError> {
+    if output == OutputFormat::Json {
         return json::write(&protocol_json(counted)?, out);
     }
     let name = |values: &[_]| values.iter().map(text::payload).collect::<Vec<_>>().join(", ");
@@ -36,7 +40,7 @@ fn print(counted: &CountWorkflowExecutionsResponse, output: Output, out: &mut im
     Ok(facts(&rows, out)?)
 }
 
-/// The protocol's JSON, in which such numbers are strings.
+/// The protocol's JSON, which writes 64-bit numbers as strings.
 fn protocol_json(counted: &CountWorkflowExecutionsResponse) -> Result<Value, CommandError> {
     let mut value = json!({ "count": counted.count.to_string() });
     let mut groups = Vec::new();
@@ -77,7 +81,7 @@ mod tests {
             Running    2
             Completed  40
         "#]]
-        .assert_eq(&printed(Output::Text));
+        .assert_eq(&printed(OutputFormat::Text));
         expect![[r#"
             {
               "count": "42",
@@ -97,6 +101,6 @@ mod tests {
               ]
             }
         "#]]
-        .assert_eq(&printed(Output::Json));
+        .assert_eq(&printed(OutputFormat::Json));
     }
 }

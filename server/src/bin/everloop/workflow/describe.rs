@@ -20,28 +20,28 @@ use everloop_proto::temporal::api::workflowservice::v1::{
 
 use super::connection::Connection;
 use super::error::CommandError;
-use super::history::{Pages, close_event, outcome};
+use super::history::{HistoryPages, close_event, outcome};
 use super::print::table::{Table, facts};
 use super::print::{json, text};
-use crate::arguments::workflow::{Execution, Output};
+use crate::arguments::workflow::{Execution, OutputFormat};
 
 pub(super) async fn describe(
     server: &Connection,
     execution: Execution,
-    output: Output,
+    output: OutputFormat,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
     let request = DescribeWorkflowExecutionRequest { namespace: server.namespace(), execution: Some(execution.into()) };
     let described = server.call(request, WorkflowServiceClient::describe_workflow_execution).await?;
     let info = described.workflow_execution_info.as_ref().ok_or_else(|| server.without("a description"))?;
-    // Of the described run: another one may have begun meanwhile.
+    // The event of the described run: another run may have begun meanwhile.
     let closed = match info.status() {
         WorkflowExecutionStatus::Running => None,
         _ => Some(close_event(server, info.execution.clone().unwrap_or_default()).await?),
     };
     match output {
-        Output::Json => as_json(&described, closed.as_ref(), out),
-        Output::Text => {
+        OutputFormat::Json => as_json(&described, closed.as_ref(), out),
+        OutputFormat::Text => {
             as_text(&described, info, closed.as_ref(), out)?;
             for warning in unpolled(server, &described).await? {
                 writeln!(out, "\n{warning}")?;
@@ -51,7 +51,7 @@ pub(super) async fn describe(
     }
 }
 
-/// The description, with how the run ended.
+/// The description with the outcome of the run.
 fn as_json(
     described: &DescribeWorkflowExecutionResponse,
     closed: Option<&HistoryEvent>,
@@ -81,7 +81,7 @@ fn as_text(
     let extended = described.workflow_extended_info.clone().unwrap_or_default();
     let wants_to_cancel = extended.cancel_requested && closed.is_none();
     let status = text::status(info.status) + if wants_to_cancel { ", asked to cancel itself" } else { "" };
-    // A run with a start delay executes later than it starts.
+    // A run with a start delay has an execution time later than its start time.
     let execution_time = info.execution_time.filter(|time| Some(time) != info.start_time.as_ref());
     let mut told = vec![
         ("WorkflowId", execution.workflow_id),
@@ -103,7 +103,7 @@ fn as_text(
         ),
         ("WorkflowTask", described.pending_workflow_task.as_ref().map(workflow_task).unwrap_or_default()),
     ];
-    // The status is told already.
+    // The status has been added already.
     told.extend(closed.and_then(outcome).into_iter().flatten().filter(|(name, _)| *name != "Status"));
     facts(&told, out)?;
     pending_activities(described, out)?;
@@ -126,7 +126,7 @@ fn pending_activities(described: &DescribeWorkflowExecutionResponse, out: &mut i
     Ok(())
 }
 
-/// What the history of an open run does not show: activities that are tried, and queues that no worker polls.
+/// State of an open run that its history does not show: pending activities, and queues without pollers.
 pub(super) async fn still_pending(
     server: &Connection,
     execution: WorkflowExecution,
@@ -141,8 +141,8 @@ pub(super) async fn still_pending(
     Ok(())
 }
 
-/// A warning for each task queue that the run waits for and that no worker polls. None for a file: it does not say who polls,
-/// and workers may do so in the program that has it open.
+/// A warning for each task queue that the run waits for and that no worker polls. None for a file: it does not contain
+/// pollers, and workers may poll in the program that has it open.
 async fn unpolled(
     server: &Connection,
     described: &DescribeWorkflowExecutionResponse,
@@ -169,7 +169,7 @@ async fn unpolled(
     Ok(warnings)
 }
 
-/// Where activities that wait for a worker are: the history has it, descriptions do not on every server.
+/// The queues of activities that wait for a worker: read from the history, since not every server describes them.
 async fn activity_queues(
     server: &Connection,
     described: &DescribeWorkflowExecutionResponse,
@@ -182,7 +182,7 @@ async fn activity_queues(
     if waiting.is_empty() {
         return Ok(queues);
     }
-    let mut pages = Pages::new(server, execution, false);
+    let mut pages = HistoryPages::new(server, execution, false);
     while let Some(events) = pages.next().await? {
         for event in events {
             let Some(Attributes::ActivityTaskScheduledEventAttributes(scheduled)) = event.attributes else { continue };
@@ -209,7 +209,7 @@ fn in_words(execution: &WorkflowExecution) -> String {
     format!("{}, run {}", execution.workflow_id, execution.run_id)
 }
 
-/// In the order of their names: that of a map changes from call to call.
+/// Sorted by name, since the order of a map changes from call to call.
 fn named(values: &HashMap<String, Payload>) -> String {
     let values: BTreeMap<_, _> = values.iter().collect();
     let each = values.into_iter().map(|(name, value)| format!("{name} = {}", text::payload(value)));

@@ -1,4 +1,4 @@
-//! Why a command does not succeed, in words that say what to do.
+//! Errors of commands, which describe the remedy.
 
 use std::error::Error;
 use std::io;
@@ -8,15 +8,15 @@ use tonic::{Code, Status};
 use super::address::{Address, AddressError};
 use super::place::Place;
 
-/// Why a command does not succeed.
+/// The reason why a command fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
-    /// A variable holds what cannot be used.
+    /// A variable has an unusable value.
     #[error("{variable} is set: {reason}")]
     Environment { variable: String, reason: String },
     #[error("TEMPORAL_ADDRESS: {0}")]
     Address(#[from] AddressError),
-    /// Nothing listens there, or nothing that is a server of the protocol.
+    /// No server of the protocol listens there.
     #[error(
         "cannot reach a server at {address}: {reason}; `everloop server start-dev` starts one on this machine, --address \
          or TEMPORAL_ADDRESS names another"
@@ -24,21 +24,21 @@ pub(crate) enum CommandError {
     Unreachable { address: Address, reason: String },
     #[error("{0}")]
     File(String),
-    /// The place is a file, and this takes more.
+    /// The target is a file, and the command needs a server.
     #[error("cannot {what}: {advice}")]
     ReadOnly { what: &'static str, advice: String },
-    /// What listens there went away, or speaks something else.
+    /// The server closed the connection, or does not speak the protocol.
     #[error("the call to {place} broke off: {reason}; is a server of workflows listening there?")]
     BrokenOff { place: Place, reason: String },
     #[error("{message}; asked in namespace `{namespace}` at {place}")]
     NotFound { message: String, namespace: String, place: Place },
-    /// A worker answered that it cannot, or no worker could.
+    /// A worker failed the query, or no worker answered it.
     #[error("query `{name}` failed: {message}")]
     Query { name: String, message: String },
-    /// The server refuses, in its own words.
+    /// The server rejected the call; the text is the server's.
     #[error("{message}")]
     Refused { message: String },
-    /// It answered with less than the protocol demands.
+    /// The response lacks a field that the protocol requires.
     #[error("the server at {place} answered without {missing}")]
     Incomplete { place: Place, missing: &'static str },
     #[error("cannot show the answer as JSON: {0}")]
@@ -48,14 +48,14 @@ pub(crate) enum CommandError {
 }
 
 impl CommandError {
-    /// What a call came to.
+    /// Converts the status of a call.
     pub(super) fn of_call(status: Status, namespace: &str, place: &Place) -> Self {
         let message = match status.message() {
             "" => format!("the server refuses: {:?}", status.code()),
-            // More follows it here.
+            // The sentence continues here.
             message => message.trim_end_matches('.').to_owned(),
         };
-        // Only what broke on this side has a cause.
+        // Only errors on the client's side have a source.
         if let Some(cause) = status.source() {
             return Self::BrokenOff { place: place.clone(), reason: innermost(cause) };
         }
@@ -66,7 +66,7 @@ impl CommandError {
     }
 }
 
-/// What it comes down to: what is around it says that something failed, and this says why.
+/// The innermost cause: the outer errors only say that something failed.
 pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     causes.last().map(ToString::to_string).unwrap_or_default()

@@ -18,15 +18,15 @@ impl From<Execution> for WorkflowExecution {
     }
 }
 
-/// The pages of a history, one after the other.
-pub(super) struct Pages<'a> {
+/// Reads the pages of a history one after the other.
+pub(super) struct HistoryPages<'a> {
     server: &'a Connection,
-    /// For the next page; none at the end.
+    /// The request for the next page; `None` at the end.
     request: Option<GetWorkflowExecutionHistoryRequest>,
 }
 
-impl<'a> Pages<'a> {
-    /// `follow` waits for what happens until the run closes.
+impl<'a> HistoryPages<'a> {
+    /// With `follow`, waits for new events until the run closes.
     pub(super) fn new(server: &'a Connection, execution: WorkflowExecution, follow: bool) -> Self {
         let request = GetWorkflowExecutionHistoryRequest {
             namespace: server.namespace(),
@@ -37,7 +37,7 @@ impl<'a> Pages<'a> {
         Self { server, request: Some(request) }
     }
 
-    /// The next events; a page may have none. None at the end.
+    /// Returns the next events, possibly none; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<HistoryEvent>>, CommandError> {
         let Some(request) = self.request.take() else { return Ok(None) };
         let get = WorkflowServiceClient::get_workflow_execution_history;
@@ -70,7 +70,7 @@ pub(super) async fn close_event(
         .ok_or_else(|| server.without("a close event"))
 }
 
-/// How a run ended, as facts; none when the event is not its last.
+/// The outcome of a run, as facts; `None` if the event does not close a run.
 pub(super) fn outcome(event: &HistoryEvent) -> Option<Vec<(&'static str, String)>> {
     use Attributes::*;
     let fact = match event.attributes.as_ref()? {

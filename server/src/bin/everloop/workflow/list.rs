@@ -10,15 +10,15 @@ use super::connection::Connection;
 use super::error::CommandError;
 use super::print::table::Table;
 use super::print::{json, text};
-use crate::arguments::workflow::{List, Output};
+use crate::arguments::workflow::{List, OutputFormat};
 
-/// Servers take no larger pages.
+/// The largest page that servers return.
 const PAGE_SIZE_MAX: u64 = 1000;
 
 pub(super) async fn list(
     server: &Connection,
     list: List,
-    output: Output,
+    output: OutputFormat,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
     let mut printer = Printer { output, printed: 0, table: Table::new("") };
@@ -42,14 +42,14 @@ pub(super) async fn list(
     }
 }
 
-/// Nobody needs more than what is shown; 0 leaves it to the server.
+/// The number of runs that are still needed; 0 leaves the size to the server.
 fn page_size(list: &List) -> i32 {
     let sizes = list.page_size.map(u64::from).into_iter().chain(list.limit);
     sizes.min().filter(|size| *size <= PAGE_SIZE_MAX).map_or(0, |size| size as i32)
 }
 
 struct Printer {
-    output: Output,
+    output: OutputFormat,
     printed: usize,
     table: Table<5>,
 }
@@ -57,13 +57,13 @@ struct Printer {
 impl Printer {
     fn print(&mut self, runs: &[WorkflowExecutionInfo], out: &mut impl Write) -> Result<(), CommandError> {
         match self.output {
-            Output::Text => {
+            OutputFormat::Text => {
                 let is_first = self.printed == 0 && !runs.is_empty();
                 let head = is_first.then(|| ["Status", "WorkflowId", "Type", "StartTime", "RunId"].map(str::to_owned));
                 let rows: Vec<_> = head.into_iter().chain(runs.iter().map(row)).collect();
                 self.table.print(&rows, out)?;
             }
-            Output::Json => {
+            OutputFormat::Json => {
                 for (index, run) in runs.iter().enumerate() {
                     write!(out, "{}", if self.printed + index == 0 { "[\n" } else { ",\n" })?;
                     serde_json::to_writer_pretty(&mut *out, &json::value(run)?)?;
@@ -76,10 +76,10 @@ impl Printer {
 
     fn finish(self, out: &mut impl Write) -> Result<(), CommandError> {
         match (self.output, self.printed) {
-            (Output::Text, 0) => writeln!(out, "no workflows")?,
-            (Output::Text, _) => {}
-            (Output::Json, 0) => writeln!(out, "[]")?,
-            (Output::Json, _) => writeln!(out, "\n]")?,
+            (OutputFormat::Text, 0) => writeln!(out, "no workflows")?,
+            (OutputFormat::Text, _) => {}
+            (OutputFormat::Json, 0) => writeln!(out, "[]")?,
+            (OutputFormat::Json, _) => writeln!(out, "\n]")?,
         }
         Ok(())
     }

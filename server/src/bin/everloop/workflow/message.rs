@@ -12,12 +12,12 @@ use uuid::Uuid;
 use super::connection::{Connection, identity};
 use super::error::CommandError;
 use super::print::{json, text};
-use crate::arguments::workflow::{Message, Output};
+use crate::arguments::workflow::{Message, OutputFormat};
 
 pub(super) async fn signal(
     server: &Connection,
     message: Message,
-    output: Output,
+    output: OutputFormat,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
     let Message { execution, name, input } = message;
@@ -31,7 +31,7 @@ pub(super) async fn signal(
         ..Default::default()
     };
     server.call(request, WorkflowServiceClient::signal_workflow_execution).await?;
-    if output == Output::Text {
+    if output == OutputFormat::Text {
         writeln!(out, "{}: got the signal {name}", execution.workflow_id)?;
     }
     Ok(())
@@ -40,7 +40,7 @@ pub(super) async fn signal(
 pub(super) async fn query(
     server: &Connection,
     message: Message,
-    output: Output,
+    output: OutputFormat,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
     let Message { execution, name, input } = message;
@@ -52,19 +52,19 @@ pub(super) async fn query(
     };
     let answer = server.try_call(request, WorkflowServiceClient::query_workflow).await;
     let answer = answer.map_err(|status| match status.code() {
-        // What the worker said; unknown names come with the known ones.
+        // The worker's message; for an unknown query, it lists the known names.
         Code::InvalidArgument => CommandError::Query { name, message: status.message().to_owned() },
-        // Cancelled by this side, when its clock is the faster one.
+        // The client cancels the call if its own deadline expires first.
         Code::DeadlineExceeded | Code::Cancelled => CommandError::Query { name, message: NO_WORKER.to_owned() },
         _ => server.failure(status),
     })?;
     match output {
-        Output::Json => json::write(&json::value(&answer)?, out),
-        Output::Text => Ok(writeln!(out, "{}", text::payloads(answer.query_result.as_ref()))?),
+        OutputFormat::Json => json::write(&json::value(&answer)?, out),
+        OutputFormat::Text => Ok(writeln!(out, "{}", text::payloads(answer.query_result.as_ref()))?),
     }
 }
 
-/// Queries are answered by workers, and only there can they take long.
+/// Only calls of queries wait for workers for long.
 const NO_WORKER: &str = "no worker answered in time; is one polling the workflow's task queue?";
 
 fn payloads(input: Vec<String>) -> Option<Payloads> {

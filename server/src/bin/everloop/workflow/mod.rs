@@ -1,7 +1,7 @@
-//! `everloop workflow`: what a server knows of its workflows, for people and for scripts.
+//! `everloop workflow`: shows the workflows of a server, to people and to scripts.
 //!
-//! Everything goes through the protocol, so it works with any server that speaks it. One module per question; [`print`]
-//! has how things look.
+//! All commands use the protocol, so they work with any server that speaks it. Each command has its own module;
+//! [`print`] formats the output.
 
 pub(crate) mod address;
 mod close;
@@ -25,18 +25,18 @@ use self::connection::{Connection, Target};
 use self::error::CommandError;
 use crate::arguments::workflow::{WorkflowArguments, WorkflowCommand};
 
-/// Does what the command line says and prints what comes back.
+/// Runs the command and prints its result.
 pub(crate) fn run(arguments: WorkflowArguments) -> Result<(), Box<dyn Error>> {
     let target = Target::new(&arguments.server, &std::env::vars().collect())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(execute(arguments, target, &mut io::stdout().lock())) {
-        // Whoever read it has had enough, as `head` has.
+        // The reader of the output has ended, for instance `head`.
         Err(CommandError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         done => Ok(done?),
     }
 }
 
-/// What a command needs that a file alone cannot give.
+/// The part of a command that a file alone cannot serve.
 fn beyond_a_file(command: &WorkflowCommand) -> Option<&'static str> {
     match command {
         WorkflowCommand::List(_) | WorkflowCommand::Count(_) | WorkflowCommand::Describe(_) => None,

@@ -1,15 +1,15 @@
-//! Where workflows are looked for.
+//! The place where a command reads workflows.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::address::Address;
 
-/// Where the workflows are.
+/// A server or a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Server(Address),
-    /// A database, which is only read.
+    /// A database, opened for reading only.
     File(PathBuf),
 }
 

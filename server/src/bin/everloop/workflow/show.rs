@@ -9,35 +9,35 @@ use everloop_proto::timeline::Timeline;
 use super::connection::Connection;
 use super::describe::still_pending;
 use super::error::CommandError;
-use super::history::{Pages, outcome};
+use super::history::{HistoryPages, outcome};
 use super::print::table::facts;
 use super::print::{json, text};
-use crate::arguments::workflow::{Output, Show};
+use crate::arguments::workflow::{OutputFormat, Show};
 
 pub(super) async fn show(
     server: &Connection,
     show: Show,
-    output: Output,
+    output: OutputFormat,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
     let execution = WorkflowExecution::from(show.execution);
-    let mut pages = Pages::new(server, execution.clone(), show.follow);
+    let mut pages = HistoryPages::new(server, execution.clone(), show.follow);
     match output {
-        Output::Json => {
+        OutputFormat::Json => {
             let mut history = History::default();
             while let Some(events) = pages.next().await? {
                 history.events.extend(events);
             }
             json::write_whole(&history, out)
         }
-        Output::Text => {
+        OutputFormat::Text => {
             let mut timeline = Timeline::default();
             let mut last = None;
             while let Some(events) = pages.next().await? {
                 for event in &events {
                     writeln!(out, "{}", timeline.line(event, text::failure))?;
                 }
-                // Who follows it sees what happens when it happens.
+                // A user who follows the history sees each event at once.
                 out.flush()?;
                 last = events.into_iter().next_back().or(last);
             }

@@ -1,4 +1,4 @@
-//! The commands, on an engine that listens.
+//! Tests of the commands, with an engine that listens.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -19,7 +19,7 @@ use serde_json::Value;
 use tonic::transport::Channel;
 
 use super::*;
-use crate::arguments::{Arguments, Task};
+use crate::arguments::{Arguments, ProgramCommand};
 
 /// A server with one workflow, `buy-1`.
 struct Shop {
@@ -50,13 +50,13 @@ impl Shop {
         WorkflowServiceClient::new(endpoint.connect().await.unwrap())
     }
 
-    /// What a command prints, or why it fails.
+    /// Returns the output of a command, or its error.
     async fn workflow(&self, command: &str) -> Result<String, String> {
         let address = self.listening.address().to_string();
         workflow_at(&address, command).await.map_err(|error| error.replace(&address, "HOST:PORT"))
     }
 
-    /// The same for a command that works, without what differs from run to run.
+    /// Returns the output of a command that succeeds, without the parts that differ from run to run.
     async fn says(&self, command: &str) -> String {
         let said = self.workflow(command).await.unwrap();
         said.replace(&self.run_id, "RUN")
@@ -70,14 +70,16 @@ async fn workflow_at(address: &str, command: &str) -> Result<String, String> {
 async fn workflow_with(place: [&str; 2], command: &str) -> Result<String, String> {
     let arguments = ["everloop", "workflow"].into_iter().chain(command.split_whitespace());
     let arguments = arguments.chain(place);
-    let Task::Workflow(arguments) = Arguments::try_parse_from(arguments).unwrap().task() else { panic!("{command}") };
+    let ProgramCommand::Workflow(arguments) = Arguments::try_parse_from(arguments).unwrap().into_command() else {
+        panic!("{command}")
+    };
     let target = Target::new(&arguments.server, &BTreeMap::new()).unwrap();
     let mut out = Vec::new();
     execute(arguments, target, &mut out).await.map_err(|error| error.to_string())?;
     Ok(String::from_utf8(out).unwrap())
 }
 
-/// The events that a history shows, by name.
+/// The names of the events in the output of `show`.
 fn events(shown: &str) -> Vec<&str> {
     let names = shown.lines().filter_map(|line| line.split_whitespace().nth(2));
     names.filter(|name| name.starts_with("Workflow")).collect()
@@ -108,9 +110,9 @@ async fn a_workflow_is_listed_described_and_shown() {
     assert_eq!(history["events"][1]["workflowTaskScheduledEventAttributes"]["taskQueue"]["name"], "shop");
 }
 
-/// A worker has scheduled an activity in another queue, and goes on polling its own.
+/// A worker has scheduled an activity on another queue, and continues to poll its own.
 #[tokio::test(flavor = "multi_thread")]
-async fn activities_that_wait_are_shown_with_the_queue_that_nobody_polls() {
+async fn pending_activities_are_shown_with_their_unpolled_queue() {
     let shop = Shop::open().await;
     let mut worker = shop.client().await;
     let queue = |name: &str| Some(TaskQueue { name: name.to_owned(), ..Default::default() });
@@ -150,7 +152,7 @@ async fn activities_that_wait_are_shown_with_the_queue_that_nobody_polls() {
         let row = said.lines().find(|line| line.split_whitespace().take(4).eq(["1", "pack", "Scheduled", "1"]));
         assert!(row.is_some(), "{command}: {said}");
     }
-    // Nothing waits for a worker once the workflow has ended.
+    // A workflow that has ended waits for no worker.
     shop.workflow("terminate -w buy-1").await.unwrap();
     for command in ["describe -w buy-1", "show -w buy-1"] {
         let said = shop.says(command).await;
@@ -159,7 +161,7 @@ async fn activities_that_wait_are_shown_with_the_queue_that_nobody_polls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signals_and_requests_to_cancel_arrive_and_terminating_ends_it() {
+async fn signal_and_cancel_are_recorded_and_terminate_closes_the_run() {
     let shop = Shop::open().await;
     shop.workflow(r#"signal -w buy-1 --name change -i "lamp" -i 2"#).await.unwrap();
     shop.workflow("cancel -w buy-1 --reason sold").await.unwrap();
@@ -178,7 +180,7 @@ async fn signals_and_requests_to_cancel_arrive_and_terminating_ends_it() {
     expect!["workflow execution already completed; asked in namespace `default` at HOST:PORT"].assert_eq(&closed);
 }
 
-/// A start of `buy-1` as the engine of a program has it, which does not listen.
+/// Starts `buy-1` on an in-process engine that does not listen.
 async fn start(engine: &Engine) {
     let mut client = WorkflowServiceClient::new(engine.workflow_service());
     let start = StartWorkflowExecutionRequest {
@@ -192,7 +194,7 @@ async fn start(engine: &Engine) {
     client.start_workflow_execution(start).await.unwrap();
 }
 
-/// All files of a folder, with what is in them but for SQLite's own index of the log.
+/// All files of a folder with their contents, except SQLite's index of the log.
 fn files(folder: &std::path::Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
     let files = files.filter(|file| file.extension().is_none_or(|extension| extension != "db-shm"));
@@ -200,7 +202,7 @@ fn files(folder: &std::path::Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_is_shown_while_a_program_has_it_open_and_when_none_has() {
+async fn a_file_can_be_read_whether_or_not_a_program_has_it_open() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().canonicalize().unwrap().join("shop.db");
     let name = file.to_str().unwrap().to_owned();
@@ -225,7 +227,7 @@ async fn a_file_is_shown_while_a_program_has_it_open_and_when_none_has() {
         let described = shown("describe -w buy-1").await.unwrap();
         assert!(described.contains("shop") && described.contains("Running"), "{described}");
         let history = shown("show -w buy-1").await.unwrap();
-        // Who polls is not in the file.
+        // The file does not contain pollers.
         assert!(!described.contains("polls") && !history.contains("polls"), "{described}\n{history}");
         assert_eq!(events(&history), ["WorkflowExecutionStarted", "WorkflowTaskScheduled"], "{history}");
         let unknown = shown("describe -w buy-9").await.unwrap_err();
@@ -265,7 +267,7 @@ async fn a_file_is_shown_while_a_program_has_it_open_and_when_none_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_goes_wrong_is_said_with_what_to_do() {
+async fn errors_name_the_target_and_the_remedy() {
     let shop = Shop::open().await;
     let unknown = shop.workflow("describe -w buy-9").await.unwrap_err();
     expect!["workflow not found for ID: buy-9; asked in namespace `default` at HOST:PORT"].assert_eq(&unknown);

@@ -1,7 +1,7 @@
-//! Messages as the protocol's own JSON.
+//! Messages as the protocol's JSON.
 //!
-//! Histories are written whole, so that every SDK can read them back. Elsewhere payloads that hold JSON stand for
-//! themselves, as Temporal's own program writes them: `"Pending"` and not its bytes in base 64.
+//! Histories are written in full, so that every SDK can read them. Elsewhere, payloads that contain JSON are replaced
+//! by it, as in the Temporal CLI: `"Pending"` instead of its bytes in base 64.
 
 use std::io::Write;
 use std::sync::LazyLock;
@@ -17,7 +17,7 @@ static MESSAGES: LazyLock<DescriptorPool> = LazyLock::new(|| {
     DescriptorPool::decode(everloop_proto::DESCRIPTORS).expect("a test reads the committed descriptors")
 });
 
-/// Writes the message with nothing left out, on several lines.
+/// Writes the whole message, on several lines.
 pub(crate) fn write_whole(message: &impl Name, out: &mut impl Write) -> Result<(), CommandError> {
     let mut serializer = serde_json::Serializer::pretty(&mut *out);
     reflect(message).serialize_with_options(&mut serializer, &SerializeOptions::new())?;
@@ -30,7 +30,7 @@ pub(crate) fn write(value: &Value, out: &mut impl Write) -> Result<(), CommandEr
     Ok(writeln!(out)?)
 }
 
-/// The message, with payloads that stand for themselves.
+/// Converts the message, with JSON in place of payloads that contain it.
 pub(crate) fn value(message: &impl Name) -> Result<Value, CommandError> {
     let message = reflect(message);
     let options = SerializeOptions::new();
@@ -47,7 +47,7 @@ fn reflect<M: Message + Name>(message: &M) -> DynamicMessage {
     dynamic
 }
 
-/// Replaces the payloads in the JSON of that message.
+/// Replaces the payloads in the JSON of a message.
 fn shorten(value: &mut Value, message: &DynamicMessage) {
     match message.descriptor().full_name() {
         "temporal.api.common.v1.Payload" => {
@@ -58,7 +58,7 @@ fn shorten(value: &mut Value, message: &DynamicMessage) {
             return;
         }
         "temporal.api.common.v1.Payloads" => {
-            // All of them or none: a reader must be able to tell which it has.
+            // All of them or none, so that a reader can tell the two forms apart.
             let payloads: Payloads = message.transcode_to().unwrap_or_default();
             if let Some(short) = payloads.payloads.iter().map(short).collect() {
                 *value = Value::Array(short);
@@ -67,7 +67,7 @@ fn shorten(value: &mut Value, message: &DynamicMessage) {
         }
         _ => {}
     }
-    // Types with a JSON of their own, like times, are no objects.
+    // Types with their own JSON form, such as timestamps, are not objects.
     let Value::Object(fields) = value else { return };
     for (field, content) in message.fields() {
         match (fields.get_mut(field.json_name()), content) {
@@ -92,7 +92,7 @@ fn shorten(value: &mut Value, message: &DynamicMessage) {
     }
 }
 
-/// What a payload holds, if that and the way back are JSON.
+/// The content of a payload, if it can be converted to JSON and back.
 fn short(payload: &Payload) -> Option<Value> {
     let text = |name: &str| payload.metadata.get(name).and_then(|value| str::from_utf8(value).ok());
     match (text("encoding")?, payload.metadata.len()) {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_history_is_written_as_others_read_it_and_comes_back() {
+    fn a_history_round_trips_through_the_protocol_json() {
         let mut out = Vec::new();
         write_whole(&history(), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn payloads_that_hold_json_stand_for_themselves() {
+    fn payloads_that_contain_json_are_shown_as_json() {
         let check = |payloads: &[Payload], expected: &str| {
             let query_result = Some(Payloads { payloads: payloads.to_vec() });
             let value = value(&QueryWorkflowResponse { query_result, ..Default::default() }).unwrap();

@@ -1,4 +1,4 @@
-//! How things look: as text for people, as JSON for programs.
+//! OutputFormat formats: text for people, JSON for programs.
 
 pub(super) mod json;
 pub(super) mod table;

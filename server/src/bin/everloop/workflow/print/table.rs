@@ -1,10 +1,10 @@
-//! Texts in columns.
+//! Tables of texts.
 
 use std::io::{self, Write};
 
 use everloop_proto::timeline::one_line;
 
-/// Rows whose cells stand under each other. The last column may be of any width.
+/// Rows with aligned columns. The last column may have any width.
 pub(crate) struct Table<const COLUMNS: usize> {
     widths: [usize; COLUMNS],
     indent: &'static str,
@@ -15,7 +15,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         Self { widths: [0; COLUMNS], indent }
     }
 
-    /// Prints more rows, under those before.
+    /// Prints more rows, aligned with earlier ones where possible.
     pub(crate) fn print(&mut self, rows: &[[String; COLUMNS]], out: &mut impl Write) -> io::Result<()> {
         let rows: Vec<_> = rows.iter().map(|row| row.each_ref().map(|cell| one_line(cell))).collect();
         for row in &rows {
@@ -32,7 +32,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
     }
 }
 
-/// Facts with their names, one a line. Those that say nothing are left out.
+/// Prints named facts, one per line. Empty facts are omitted.
 pub(crate) fn facts(facts: &[(&str, String)], out: &mut impl Write) -> io::Result<()> {
     let told = facts.iter().filter(|(_, value)| !value.is_empty());
     let rows: Vec<_> = told.map(|(name, value)| [(*name).to_owned(), value.clone()]).collect();
@@ -46,13 +46,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn later_rows_stand_under_earlier_ones_and_a_cell_is_one_line() {
+    fn rows_printed_later_keep_the_columns_and_cells_are_one_line() {
         let mut out = Vec::new();
         let row = |one: &str, two: &str, three: &str| [one, two, three].map(str::to_owned);
         let mut table = Table::new("  ");
         table.print(&[row("Status", "Id", "Type"), row("Running", "é-1", "Buy")], &mut out).unwrap();
         table.print(&[row("Failed", "a\nb\u{1b}[31m", ""), row("", "c", "Sell")], &mut out).unwrap();
-        // The first line keeps the others indented.
+        // The first line keeps the indentation of the others.
         expect![[r#"
             table
               Status   Id   Type
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_that_say_nothing_are_left_out() {
+    fn empty_facts_are_omitted() {
         let mut out = Vec::new();
         let told = [("WorkflowId", "a".to_owned()), ("Memo", String::new()), ("Type", "Buy".to_owned())];
         facts(&told, &mut out).unwrap();

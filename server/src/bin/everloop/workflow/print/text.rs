@@ -1,4 +1,4 @@
-//! Values, failures, times and names of the protocol as people read them.
+//! Values, failures, times and names of the protocol, formatted for people.
 
 use everloop_proto::temporal::api::common::v1::{Payload, Payloads};
 use everloop_proto::temporal::api::enums::v1::WorkflowExecutionStatus;
@@ -8,13 +8,13 @@ use everloop_proto::timeline::is_error_type_named;
 use prost_types::Timestamp;
 use serde_json::Value;
 
-/// Values one after the other; nothing when there are none.
+/// The values, separated by commas; empty if there are none.
 pub(crate) fn payloads(payloads: Option<&Payloads>) -> String {
     let each = payloads.map(|payloads| payloads.payloads.iter().map(payload).collect::<Vec<_>>());
     each.unwrap_or_default().join(", ")
 }
 
-/// JSON as it came; of anything else only what it is.
+/// JSON unchanged; of other payloads only the encoding and size.
 pub(crate) fn payload(payload: &Payload) -> String {
     let encoding = String::from_utf8_lossy(payload.metadata.get("encoding").map_or(&[], |encoding| encoding));
     let size = payload.data.len();
@@ -28,7 +28,7 @@ pub(crate) fn payload(payload: &Payload) -> String {
     }
 }
 
-/// The failure and its causes, in one line.
+/// The failure and its causes, on one line.
 pub(crate) fn failure(failure: &Failure) -> String {
     let hidden = failure.encoded_attributes.as_ref().and_then(hidden_message);
     let message = hidden.as_ref().unwrap_or(&failure.message);
@@ -52,7 +52,7 @@ pub(crate) fn failure(failure: &Failure) -> String {
     }
 }
 
-/// The message of a failure that was encoded as a whole, if it was not encrypted too.
+/// The message of a failure that was encoded as a whole, unless it is encrypted.
 fn hidden_message(attributes: &Payload) -> Option<String> {
     let attributes: Value = serde_json::from_slice(&attributes.data).ok()?;
     Some(attributes.get("message")?.as_str()?.to_owned())
@@ -65,7 +65,7 @@ pub(crate) fn time(time: Option<Timestamp>) -> String {
     format!("{}.{:03}Z", whole.trim_end_matches('Z'), nanos / 1_000_000)
 }
 
-/// `WORKFLOW_EXECUTION_STATUS_TIMED_OUT` is `TimedOut`, as filters write it.
+/// Formats `WORKFLOW_EXECUTION_STATUS_TIMED_OUT` as `TimedOut`, as filters write it.
 pub(crate) fn status(status: i32) -> String {
     value(status, WorkflowExecutionStatus::as_str_name, "WORKFLOW_EXECUTION_STATUS_")
 }
@@ -78,7 +78,7 @@ pub(crate) fn value<E: TryFrom<i32>>(value: i32, as_str_name: fn(&E) -> &'static
     }
 }
 
-/// A name of the protocol without its prefix, as people write it.
+/// A name of the protocol without its prefix, in camel case.
 fn name(name: &str, prefix: &str) -> String {
     let words = name.strip_prefix(prefix).unwrap_or(name).split('_').filter(|word| !word.is_empty());
     words.map(|word| word[..1].to_owned() + &word[1..].to_lowercase()).collect()
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_shown_as_json_or_only_as_what_they_are() {
+    fn payloads_other_than_json_are_shown_by_encoding_and_size() {
         let values = [
             encoded("json/plain", br#"{"item":"lamp"}"#),
             encoded("binary/null", b""),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_name_what_failed_and_why() {
+    fn failures_name_the_failed_operation_and_the_cause() {
         let refused = Failure {
             message: "Encoded failure".into(),
             encoded_attributes: Some(encoded("json/plain", br#"{"message":"status 400","stack_trace":""}"#)),
