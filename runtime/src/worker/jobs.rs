@@ -20,6 +20,8 @@ pub(super) struct WorkflowJob {
     pub(super) updates: Vec<Update>,
     /// The start of the last task that a cached run must have seen.
     pub(super) previous_started_event_id: i64,
+    /// The start of this task.
+    pub(super) started_event_id: i64,
     /// Whether the job completes a task; a query alone does not.
     pub(super) completes_task: bool,
     pub(super) queries: Vec<Query>,
@@ -48,6 +50,8 @@ pub(super) enum JobReply {
     CacheMiss,
     /// The task failed, and the run is dropped.
     Failed(TaskFailure),
+    /// The history goes on after the start of the task: the server has ended the task, and takes no answer to it.
+    Ended,
 }
 
 /// A job for a workflow thread.

@@ -30,7 +30,8 @@ pub(super) enum RunState {
     Idle(IdlePeriod),
     /// Between the beginning of a job and its reply. The run may wait for a page of history, or for its next turn.
     Working {
-        completes_task: bool,
+        /// The start of the task that the work completes; a query alone completes none.
+        task: Option<i64>,
         queries: Vec<Query>,
         reply: Option<oneshot::Sender<JobReply>>,
     },

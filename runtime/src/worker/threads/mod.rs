@@ -218,6 +218,7 @@ mod tests {
             more: false,
             updates: Vec::new(),
             previous_started_event_id: 0,
+            started_event_id: 3,
             completes_task: true,
             queries: Vec::new(),
         };
@@ -301,6 +302,7 @@ mod tests {
             more: false,
             updates: Vec::new(),
             previous_started_event_id: 3,
+            started_event_id: 8,
             completes_task: true,
             queries: Vec::new(),
         };

@@ -109,14 +109,25 @@ impl RunThread {
                 self.remove(runs, run_id);
             }
         }
-        let WorkflowJob { definition, options, mut events, mut more, updates, completes_task, queries, .. } = *job;
+        let WorkflowJob {
+            definition,
+            options,
+            mut events,
+            mut more,
+            updates,
+            started_event_id,
+            completes_task,
+            queries,
+            ..
+        } = *job;
         if !runs.entries.contains_key(run_id) && events.first().is_none_or(|event| event.event_id != 1) {
             // The task may not come back, so a run that is not there leaves no owner behind.
             self.owners.release(run_id, self.seat);
             send(Some(reply), JobReply::CacheMiss);
             return;
         }
-        let working = RunState::Working { completes_task, queries, reply: Some(reply) };
+        let task = completes_task.then_some(started_event_id);
+        let working = RunState::Working { task, queries, reply: Some(reply) };
         let entry = match runs.entries.entry(run_id.clone()) {
             hash_map::Entry::Occupied(entry) => {
                 if !completes_task {
@@ -153,8 +164,8 @@ impl RunThread {
 
     fn stepped(&self, runs: &mut CachedRuns, run_id: &Arc<str>, step: Step) {
         let Some(entry) = runs.entries.get_mut(run_id) else { return };
-        let RunState::Working { completes_task, queries, reply } = &mut entry.state else { return };
-        let completes_task = *completes_task;
+        let RunState::Working { task, queries, reply } = &mut entry.state else { return };
+        let task = *task;
         match step {
             Step::Yielded => runs.yielded.push_back(run_id.clone()),
             Step::NeedHistory => {
@@ -165,7 +176,12 @@ impl RunThread {
                 self.remove(runs, run_id);
                 send(reply, JobReply::Failed(failure));
             }
-            Step::Settled if completes_task => {
+            Step::Settled if task.is_some_and(|started| entry.run.next_event_id() > started + 1) => {
+                let reply = reply.take();
+                self.remove(runs, run_id);
+                send(reply, JobReply::Ended);
+            }
+            Step::Settled if task.is_some() => {
                 let reason = "the history that came with the task has no task to complete";
                 let failure =
                     ReplayError::InvalidHistory { event_id: entry.run.next_event_id(), reason: reason.into() };
@@ -183,7 +199,7 @@ impl RunThread {
                 let (reply, queries) = (reply.take(), std::mem::take(queries));
                 let answers = self.answer(run_id, entry, queries);
                 let headers = entry.run.headers();
-                if !completes_task {
+                if task.is_none() {
                     // The history of a query included a task that another poll has: the run must not keep what it did for it.
                     send(reply, JobReply::Queried(answers));
                     return self.remove(runs, run_id);
@@ -295,6 +311,8 @@ mod tests {
     use std::task::{Context, Wake, Waker};
     use std::time::Duration;
 
+    use everloop_proto::temporal::api::history::v1::{HistoryEvent, WorkflowTaskFailedEventAttributes};
+
     use super::super::{ThreadOptions, WorkflowThreads};
     use super::*;
     use crate::executor::install_hook;
@@ -341,6 +359,7 @@ mod tests {
                 more: false,
                 updates: Vec::new(),
                 previous_started_event_id,
+                started_event_id: last_event_id as i64,
                 completes_task: true,
                 queries: Vec::new(),
             }
@@ -365,6 +384,21 @@ mod tests {
         fn undo(&self, idle_period: IdlePeriod, undo: Undo) {
             self.threads.send(&self.run_id, Job::Undo { run_id: self.run_id.clone(), idle_period, undo });
         }
+    }
+
+    /// The server ended the task while its history was fetched, because too many events waited for it, say.
+    #[test]
+    fn task_that_the_server_has_ended_fails_nothing() {
+        let bench = Bench::new();
+        let mut job = bench.job(1, 8, 3);
+        let failed =
+            WorkflowTaskFailedEventAttributes { scheduled_event_id: 7, started_event_id: 8, ..Default::default() };
+        job.events.push(HistoryEvent { event_id: 9, attributes: Some(failed.into()), ..Default::default() });
+        assert!(matches!(bench.work(job), JobReply::Ended));
+        let mut job = bench.job(1, 7, 3);
+        job.started_event_id = 8;
+        assert!(matches!(bench.work(job), JobReply::Failed(_)), "a history without the task is reported");
+        assert!(matches!(bench.work(bench.job(1, 8, 3)), JobReply::Completed { .. }), "the run can be done again");
     }
 
     #[test]

@@ -18,9 +18,19 @@ use crate::worker::threads::{RunningCode, Unavailable};
 
 /// The outcome of a workflow task, before the server has it.
 pub(super) enum TaskOutcome {
-    Completed { completion: Completion, answers: QueryAnswers, headers: Headers, idle_period: IdlePeriod },
+    Completed {
+        completion: Completion,
+        answers: QueryAnswers,
+        headers: Headers,
+        idle_period: IdlePeriod,
+    },
     Queried(QueryAnswers),
-    Failed { cause: WorkflowTaskFailedCause, failure: Failure },
+    Failed {
+        cause: WorkflowTaskFailedCause,
+        failure: Failure,
+    },
+    /// The server has ended the task already.
+    Ended,
 }
 
 /// The outcome of a job.
@@ -80,6 +90,7 @@ impl Shell {
                 more: !page_token.is_empty(),
                 updates: updates.clone(),
                 previous_started_event_id: task.previous_started_event_id,
+                started_event_id: task.started_event_id,
                 completes_task: task.query.is_none(),
                 queries: queries(&task),
             });
@@ -131,6 +142,7 @@ impl Shell {
                     let (cause, failure) = (failure.cause(), failure.to_failure());
                     return Ok(JobOutcome::Done(TaskOutcome::Failed { cause, failure }.into()));
                 }
+                Some(JobReply::Ended) => return Ok(JobOutcome::Done(TaskOutcome::Ended.into())),
                 Some(JobReply::CacheMiss) => return Ok(JobOutcome::StartOver),
                 Some(JobReply::NeedHistory) => {
                     let (events, next) = self.page(identity, page_token).await?;

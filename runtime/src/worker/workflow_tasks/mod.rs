@@ -47,6 +47,11 @@ impl Shell {
                     }
                 }
                 TaskOutcome::Queried(answers) => self.answer_query(token, answers).await.map(|()| None),
+                TaskOutcome::Ended => {
+                    let TaskIdentity { workflow_id, .. } = &identity;
+                    tracing::debug!(workflow_id, %run_id, "the server ended a workflow task while it was under way");
+                    Ok(None)
+                }
                 TaskOutcome::Failed { failure, .. } if is_query => {
                     self.warn_failed(&identity, &failure, false);
                     let error = QueryFailure { failure: failure.into() };

@@ -221,6 +221,7 @@ impl World {
             more: !pages.is_empty(),
             updates: if is_task && !is_cut { now.updates.clone() } else { Vec::new() },
             previous_started_event_id: now.previous_started_event_id,
+            started_event_id: now.history.len() as i64,
             completes_task: is_task,
             queries: queries.into_iter().collect(),
         };
@@ -302,6 +303,7 @@ impl World {
                     }
                 }
             }
+            JobReply::Ended => panic!("this history ends with its task"),
             JobReply::Failed(failure) => {
                 assert!(call.is_cut, "task {} of run {} failed: {failure}", call.offer, call.run);
                 if is_wanted {
