@@ -1,4 +1,4 @@
-//! What is refused, by message. That each stands at the right token is tested by `ui-tests`.
+//! Rejected programs, by message. `ui-tests` checks that each message is at the right token.
 
 use expect_test::{Expect, expect};
 use proc_macro2::TokenStream;
@@ -11,7 +11,7 @@ fn check(expansion: TokenStream, expected: Expect) {
     expected.assert_eq(&messages(expansion).join("\n"));
 }
 
-/// One method of a block that is right otherwise.
+/// One method of a block that is otherwise correct.
 fn method(method: TokenStream) -> TokenStream {
     workflow::expand(TokenStream::new(), quote!(impl Order { #[run] async fn run(&self) {} #method }))
 }
@@ -100,16 +100,18 @@ fn names_are_the_user_s_own() {
     );
 }
 
-/// A method added to the handle later would be hidden by a handler of its name, without a word.
+/// A method added to the handle later would be silently hidden by a handler of its name.
 #[test]
 fn every_method_of_a_handle_is_reserved() {
-    let handle = include_str!("../../../runtime/src/client/handle.rs");
-    let signatures = handle
-        .lines()
-        .map(str::trim)
+    let sources =
+        [include_str!("../../../runtime/src/client/handle.rs"), include_str!("../../../runtime/src/client/outcome.rs")];
+    let blocks = sources.iter().flat_map(|source| source.split("\nimpl").skip(1));
+    let signatures = blocks
+        .filter(|block| block.lines().next().is_some_and(|head| head.contains("WorkflowHandle<")))
+        .flat_map(|block| block.lines().map(str::trim))
         .filter_map(|line| line.strip_prefix("pub fn ").or_else(|| line.strip_prefix("pub async fn ")));
     let names: Vec<&str> = signatures.filter_map(|signature| signature.split(['(', '<']).next()).collect();
-    assert!(names.contains(&"result"), "the methods are found: {names:?}");
+    assert!(names.contains(&"result") && names.contains(&"cancel"), "the methods are found: {names:?}");
     let free: Vec<_> = names.iter().filter(|name| !workflow::RESERVED.contains(name)).collect();
     assert!(free.is_empty(), "add to `RESERVED`: {free:?}");
 }
