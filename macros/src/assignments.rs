@@ -8,7 +8,7 @@ use syn::{BinOp, Expr, ExprField, FnArg, Item, Member, Receiver, ReceiverKind, p
 use crate::diagnostics::Errors;
 use crate::impl_block::ImplBlock;
 
-/// Reports each assignment to a field in the methods that take `&self`, and takes it out of the body, so that the compiler does not
+/// Reports each assignment to a field in the methods that take `&self`, and removes it from the body, so that the compiler does not
 /// report it, too.
 pub(crate) fn refuse(block: &mut ImplBlock, errors: &Errors) {
     for (_, method) in block.methods_mut() {
@@ -39,7 +39,7 @@ impl VisitMut for Assignments<'_> {
             }
             _ => None,
         };
-        let Some((Field { name, whole, inner }, operator)) = field else {
+        let Some((AssignedField { name, whole, inner }, operator)) = field else {
             return visit_mut::visit_expr_mut(self, expression);
         };
         let instead = match (inner.is_empty(), operator.to_string().as_str()) {
@@ -59,28 +59,28 @@ impl VisitMut for Assignments<'_> {
         });
     }
 
-    /// `self` is another one there.
+    /// `self` has another meaning in nested items.
     fn visit_item_mut(&mut self, _: &mut Item) {}
 }
 
 /// `self.name`, or a field in it.
-struct Field {
+struct AssignedField {
     name: String,
     /// As written.
     whole: TokenStream,
-    /// The path to the field below `name`; empty for itself.
+    /// The path to the field below `name`; empty for the field itself.
     inner: String,
 }
 
-fn field_of_self(expression: &Expr) -> Option<Field> {
+fn field_of_self(expression: &Expr) -> Option<AssignedField> {
     let Expr::Field(ExprField { base, member: Member::Named(member), .. }) = expression else { return None };
     let whole = expression.to_token_stream();
     if matches!(&**base, Expr::Path(path) if path.path.is_ident("self")) {
-        return Some(Field { name: member.to_string(), whole, inner: String::new() });
+        return Some(AssignedField { name: member.to_string(), whole, inner: String::new() });
     }
     let outer = field_of_self(base)?;
     let inner = if outer.inner.is_empty() { member.to_string() } else { format!("{}.{member}", outer.inner) };
-    Some(Field { name: outer.name, whole, inner })
+    Some(AssignedField { name: outer.name, whole, inner })
 }
 
 fn is_assignment(operator: &BinOp) -> bool {

@@ -5,15 +5,15 @@ use syn::{Attribute, Meta, Path, Token};
 
 use crate::diagnostics::Errors;
 
-/// An item's attributes by what happens to them.
+/// An item's attributes, by destination.
 #[derive(Default)]
 pub(crate) struct Attributes {
-    /// Shown on what the user calls.
+    /// For the item that the user calls.
     pub(crate) docs: Vec<Attribute>,
-    /// On everything that is made from the item.
+    /// For everything generated from the item.
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) deprecated: Vec<Attribute>,
-    /// Everything else stays with the body.
+    /// All others stay with the body.
     pub(crate) others: Vec<Attribute>,
 }
 

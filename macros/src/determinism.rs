@@ -13,8 +13,8 @@ use crate::signature::mentions;
 
 const ALLOW: &str = "allow_nondeterminism";
 
-/// Checks the bodies of methods that work on the workflow, and takes `#[allow_nondeterminism]` off. A body that does not parse
-/// is left to the compiler, which reports its syntax error.
+/// Checks the bodies of methods that run in the workflow, and removes `#[allow_nondeterminism]`. A body that does not parse is left
+/// to the compiler, which reports its syntax error.
 pub(crate) fn lint(block: &mut ImplBlock, root: &Path, errors: &Errors) {
     for (_, method) in block.methods_mut() {
         let mut lint = Lint { root, errors, allowed: 0 };
@@ -30,7 +30,7 @@ pub(crate) fn lint(block: &mut ImplBlock, root: &Path, errors: &Errors) {
     }
 }
 
-/// The tokens without `#[allow_nondeterminism(..)]`, which the compiler does not know on a statement.
+/// Returns the tokens without `#[allow_nondeterminism(..)]`, which the compiler does not know on a statement.
 fn without_allowances(tokens: TokenStream, root: &Path) -> TokenStream {
     let mut kept: Vec<TokenTree> = Vec::new();
     for token in tokens {
@@ -52,13 +52,13 @@ fn without_allowances(tokens: TokenStream, root: &Path) -> TokenStream {
     kept.into_iter().collect()
 }
 
-/// Our attribute, of which this is `[..]`.
+/// Whether `[..]` is our attribute.
 fn allowance(attribute: &Group, root: &Path) -> Option<Meta> {
     let meta = (attribute.delimiter() == Delimiter::Bracket).then(|| syn::parse2::<Meta>(attribute.stream()).ok());
     meta.flatten().filter(|meta| is_ours(meta.path(), ALLOW, root))
 }
 
-/// The group with other tokens in it, at the same place.
+/// Returns the group with other tokens in it, at the same span.
 fn with_stream(group: &Group, tokens: TokenStream) -> Group {
     let mut with = Group::new(group.delimiter(), tokens);
     with.set_span(group.span());
@@ -68,12 +68,12 @@ fn with_stream(group: &Group, tokens: TokenStream) -> Group {
 struct Lint<'a> {
     root: &'a Path,
     errors: &'a Errors,
-    /// Within how many allowances the visitor is.
+    /// Number of enclosing allowances.
     allowed: usize,
 }
 
 impl Lint<'_> {
-    /// Takes our attribute off. Whether there was one with a reason.
+    /// Removes our attribute. Returns whether there was one with a reason.
     fn take_allowance(&self, attributes: &mut Vec<Attribute>) -> bool {
         let taken = take_ours(attributes, &[ALLOW], self.root);
         for (_, attribute) in &taken {
@@ -116,7 +116,7 @@ impl Lint<'_> {
         allowance.as_ref().map(|allowance| self.check_reason(allowance, group)).is_some()
     }
 
-    /// The paths in the arguments of a macro, which have no syntax tree.
+    /// Returns the paths in the arguments of a macro, which have no syntax tree.
     fn scan(&self, tokens: TokenStream) {
         let mut tokens = tokens.into_iter().peekable();
         let (mut path, mut written) = (Vec::new(), TokenStream::new());
@@ -140,7 +140,7 @@ impl Lint<'_> {
                     }
                 }
                 TokenTree::Punct(hash) if hash.as_char() == '#' && self.allows(tokens.peek()) => {
-                    // The statement that the attribute stands on.
+                    // The statement that the attribute belongs to.
                     let ends = |token: &TokenTree| matches!(token, TokenTree::Punct(end) if end.as_char() == ';');
                     while tokens.next_if(|token| !ends(token)).is_some() {}
                     (joined, after_dot) = (false, false);
@@ -163,7 +163,7 @@ impl VisitMut for Lint<'_> {
         let allowed = match statement {
             Stmt::Local(local) => self.take_allowance(&mut local.attrs),
             Stmt::Macro(call) => self.take_allowance(&mut call.attrs),
-            // An attribute in front of `a = b` is parsed as `a`'s own, and means the whole statement all the same.
+            // An attribute before `a = b` is parsed as belonging to `a`, but applies to the whole statement.
             Stmt::Expr(expression, _) => leftmost_attributes(expression).is_some_and(|it| self.take_allowance(it)),
             Stmt::Item(_) => false,
         };
@@ -318,7 +318,7 @@ pub(crate) fn refuse_writes(body: &Body, what: &str, errors: &Errors) {
                 Expr::Field(field) if is_self(&field.base) => Some(&field.member),
                 _ => None,
             };
-            // With as many arguments as `State`'s own, so that `str::replace` is none.
+            // With as many arguments as `State`'s own methods, so that `str::replace` is not reported.
             let writes = [("set", 1), ("update", 1), ("replace", 1), ("take", 0)];
             let writes = writes.iter().any(|(name, arguments)| call.method == name && call.args.len() == *arguments);
             if let Some(Member::Named(field)) = field.filter(|_| writes) {
@@ -343,7 +343,7 @@ fn is_self(expression: &Expr) -> bool {
     matches!(expression, Expr::Path(path) if path.path.is_ident("self"))
 }
 
-/// Whether the body may mean one of our macros by a bare `select!` or `join!`.
+/// Whether the body may refer to one of our macros by a bare `select!` or `join!`.
 pub(crate) fn mentions_our_macros(tokens: TokenStream) -> bool {
     let mut before = None;
     for token in tokens {
@@ -363,7 +363,7 @@ pub(crate) fn mentions_our_macros(tokens: TokenStream) -> bool {
     false
 }
 
-/// The attributes in front of a statement, wherever the parser has put them.
+/// Returns the attributes before a statement, wherever the parser has put them.
 fn leftmost_attributes(expression: &mut Expr) -> Option<&mut Vec<Attribute>> {
     match expression {
         Expr::Assign(assign) => leftmost_attributes(&mut assign.left),

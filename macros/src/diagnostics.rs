@@ -1,7 +1,7 @@
 //! Collects every mistake of an item, so that a user sees all of them at once.
 //!
-//! A mistake should stay one error also in a program that uses the item. So stubs are generated for everything that callers name, and a
-//! type that a mistake leaves unknown becomes [`Errors::unknown_type`].
+//! A mistake should stay one error even in a program that uses the item. So stubs are generated for everything that callers name,
+//! and a type that is unknown because of a mistake becomes [`Errors::unknown_type`].
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
@@ -14,9 +14,9 @@ use syn::{Error, Path};
 /// The mistakes found so far. Dropping it unread is a bug of this crate and panics.
 pub(crate) struct Errors {
     found: RefCell<Option<Vec<Error>>>,
-    /// How many of them leave something that cannot be generated.
+    /// Number of fatal mistakes: the item cannot be generated as intended.
     fatal: Cell<usize>,
-    /// The first of these.
+    /// The first fatal mistake.
     first_fatal: RefCell<Option<Error>>,
 }
 
@@ -25,24 +25,24 @@ impl Errors {
         Self { found: RefCell::new(Some(Vec::new())), fatal: Cell::new(0), first_fatal: RefCell::new(None) }
     }
 
-    /// A mistake in these tokens, which the message is shown at. What they stand in cannot be generated as it is meant.
+    /// Adds a fatal mistake, reported at these tokens.
     pub(crate) fn at(&self, tokens: impl ToTokens, message: impl Display) {
         self.fatal(Error::new_spanned(tokens, message));
     }
 
-    /// The same, already put into words.
+    /// Adds a fatal mistake with its message.
     pub(crate) fn fatal(&self, error: Error) {
         self.fatal.set(self.fatal.get() + 1);
         self.first_fatal.borrow_mut().get_or_insert_with(|| error.clone());
         self.push(error);
     }
 
-    /// A mistake that leaves a program that makes sense: code is generated all the same, so that it stays the only error.
+    /// Adds a mistake that is not fatal: code is still generated, so that it stays the only error.
     pub(crate) fn minor(&self, tokens: impl ToTokens, message: impl Display) {
         self.push(Error::new_spanned(tokens, message));
     }
 
-    /// The same at one place.
+    /// The same at one span.
     pub(crate) fn minor_at(&self, span: Span, message: impl Display) {
         self.push(Error::new(span, message));
     }
@@ -59,13 +59,13 @@ impl Errors {
         }
     }
 
-    /// How many mistakes leave something that cannot be generated.
+    /// Number of fatal mistakes.
     pub(crate) fn count_fatal(&self) -> usize {
         self.fatal.get()
     }
 
-    /// The first fatal mistake as a type. No use of it is an error, because the compiler does not report what follows from another
-    /// error; and it prints equal messages of one place once.
+    /// Returns the first fatal mistake as a type. No use of the type is an error, because the compiler does not report consequences
+    /// of another error; and it prints equal messages at one span once.
     pub(crate) fn unknown_type(&self, root: &Path) -> Option<TokenStream> {
         let error = self.first_fatal.borrow().as_ref()?.to_compile_error();
         Some(quote!(#root::__private::ReturnsOf<(), { #error }>))

@@ -1,4 +1,4 @@
-//! `#[derive(ActivityFailure)]`: an enum whose variants travel from an activity to its caller.
+//! `#[derive(ActivityFailure)]`: an enum whose variants are sent from an activity to its caller.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -12,7 +12,7 @@ use crate::signature::{MAXIMUM_INPUTS, made_at};
 
 const DERIVE: &str = "`#[derive(ActivityFailure)]`";
 
-/// An enum that can travel.
+/// A checked enum.
 struct Failure {
     root: Path,
     name: Ident,
@@ -24,10 +24,10 @@ struct Variant {
     /// The failure's type on the wire.
     name: String,
     non_retryable: bool,
-    fields: Vec<Field>,
+    fields: Vec<VariantField>,
 }
 
-struct Field {
+struct VariantField {
     member: Member,
     /// Its name in the generated code.
     local: Ident,
@@ -68,7 +68,7 @@ fn read_root(item: &DeriveInput, errors: &Errors) -> Path {
     root::everloop(given)
 }
 
-/// `None` after a fatal mistake.
+/// Returns `None` after a fatal mistake.
 fn check(item: &DeriveInput, root: &Path, errors: &Errors) -> Option<Failure> {
     let Data::Enum(DataEnum { variants, .. }) = &item.data else {
         errors.at(
@@ -151,7 +151,7 @@ fn check_variant(variant: &Written, errors: &Errors) -> Variant {
             );
         }
         let local = format_ident!("field_{}", index + 1, span = Span::mixed_site());
-        fields.push(Field { member, local, ty: field.ty.clone() });
+        fields.push(VariantField { member, local, ty: field.ty.clone() });
     }
     let name = name.as_ref().map_or_else(|| variant.ident.unraw().to_string(), LitStr::value);
     Variant { ident: variant.ident.clone(), name, non_retryable, fields }
@@ -217,14 +217,14 @@ fn generate(failure: &Failure) -> TokenStream {
 }
 
 /// `(field_1, field_2,)`, as a value or a pattern.
-fn locals(fields: &[Field]) -> TokenStream {
+fn locals(fields: &[VariantField]) -> TokenStream {
     let locals = fields.iter().map(|it| &it.local);
     quote!((#(#locals,)*))
 }
 
 /// `&(codec::<A>("a"),)`, each at the field's type.
-fn codecs(private: &TokenStream, fields: &[Field]) -> TokenStream {
-    let codecs = fields.iter().map(|Field { member, ty, .. }| {
+fn codecs(private: &TokenStream, fields: &[VariantField]) -> TokenStream {
+    let codecs = fields.iter().map(|VariantField { member, ty, .. }| {
         let label = member.to_token_stream().to_string();
         let label = label.trim_start_matches("r#");
         quote_spanned!(made_at(ty)=> #private::codec::<#ty>(#label))

@@ -1,5 +1,5 @@
-//! An `impl` block whose method bodies are left unread. A body that does not parse yet costs the block nothing: the compiler
-//! finds it in the output as the user wrote it, and reports the syntax error there.
+//! An `impl` block whose method bodies are not parsed. A body with a syntax error does not affect the block: the macro emits it as
+//! the user wrote it, and the compiler reports the error there.
 
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -12,7 +12,8 @@ use syn::{
     Visibility, braced, parse_quote, token,
 };
 
-/// The name that stands for a type the user has not finished, until [`crate::signature::Checked::replace_unknown_types`] replaces it.
+/// The placeholder of a type that the user has not finished, until [`crate::signature::Checked::replace_unknown_types`] replaces
+/// it.
 pub(crate) const UNFINISHED: &str = "__Unfinished";
 
 /// A block as written.
@@ -32,7 +33,7 @@ pub(crate) enum Member {
     Unread(TokenStream),
 }
 
-/// A method with its body unread.
+/// A method with its body unparsed.
 #[derive(Clone)]
 pub(crate) struct Method {
     pub(crate) attrs: Vec<Attribute>,
@@ -50,12 +51,12 @@ pub(crate) enum Body {
     Unread(TokenStream),
     /// The compiler reports a method of an `impl` that has no body.
     Semicolon(Token![;]),
-    /// Neither. The compiler has reported it: it parses an item before it hands the tokens to a macro.
+    /// Neither a body nor a semicolon. The compiler has reported it: it parses an item before it passes the tokens to a macro.
     Missing,
 }
 
 impl Body {
-    /// The syntax tree, unless there is none yet.
+    /// Returns the syntax tree, if the body parses.
     pub(crate) fn read(&self) -> Option<Block> {
         let Self::Unread(body) = self else { return None };
         let block = |input: ParseStream<'_>| {
@@ -67,7 +68,7 @@ impl Body {
         block.parse2(body.clone()).ok()
     }
 
-    /// Puts these statements in place of those of the body.
+    /// Replaces the statements of the body.
     pub(crate) fn replace(&mut self, block: &Block) {
         let Self::Unread(body) = self else { return };
         let attributes = |input: ParseStream<'_>| {
@@ -107,7 +108,7 @@ impl Body {
     }
 }
 
-/// Whether the item is an `impl` block. Reads no further than to that word.
+/// Whether the item is an `impl` block. Parses only up to that word.
 pub(crate) fn is_impl(item: &TokenStream) -> bool {
     let head = |input: ParseStream<'_>| {
         input.call(Attribute::parse_outer)?;
@@ -120,7 +121,7 @@ pub(crate) fn is_impl(item: &TokenStream) -> bool {
 }
 
 impl ImplBlock {
-    /// Fails only where the part before the braces cannot be read.
+    /// Fails only if the part before the braces cannot be parsed.
     pub(crate) fn parse(item: TokenStream) -> Result<Self> {
         let mut tokens: Vec<TokenTree> = item.into_iter().collect();
         match tokens.pop() {
@@ -135,7 +136,7 @@ impl ImplBlock {
                 let members = members.parse2(group.stream())?;
                 Ok(Self { head, members })
             }
-            // A macro's fragment comes in a group that nobody has written.
+            // A macro's fragment is in an invisible group.
             Some(TokenTree::Group(group)) if tokens.is_empty() && group.delimiter() == Delimiter::None => {
                 Self::parse(group.stream())
             }
@@ -143,7 +144,7 @@ impl ImplBlock {
         }
     }
 
-    /// The methods, with their places among the members.
+    /// Returns the methods, with their positions among the members.
     pub(crate) fn methods(&self) -> impl Iterator<Item = (usize, &Method)> {
         self.members.iter().enumerate().filter_map(|(index, member)| match member {
             Member::Method(method) => Some((index, &**method)),
@@ -162,7 +163,7 @@ impl ImplBlock {
         self.methods().find_map(|(at, method)| (at == index).then_some(method))
     }
 
-    /// Puts this type in place of those that are not finished.
+    /// Replaces unfinished types by this type.
     pub(crate) fn finish(&mut self, unknown: &TokenStream) {
         self.methods_mut().for_each(|(_, method)| method.finish(unknown));
     }
@@ -174,7 +175,7 @@ impl ImplBlock {
 
 impl ToTokens for ImplBlock {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        // The compiler skips the rest of a block after a syntax error, so what may have one comes last.
+        // The compiler skips the rest of a block after a syntax error, so members that may have one come last.
         let (unread, read): (Vec<_>, Vec<_>) =
             self.members.iter().partition(|member| matches!(member, Member::Unread(_)));
         let mut item = self.head.clone();
@@ -199,7 +200,7 @@ impl Method {
         self.broken.as_ref()
     }
 
-    /// Whether it has a body, though maybe one that does not parse.
+    /// Whether it has a body, possibly one that does not parse.
     pub(crate) fn has_body(&self) -> bool {
         !matches!(self.body, Body::Semicolon(_))
     }
@@ -262,7 +263,7 @@ impl Parse for Method {
     }
 }
 
-/// The members of a block. Tokens that are no member by any syntax are left out: the compiler has reported them.
+/// Parses the members of a block. Tokens that can be no member are left out: the compiler has reported them.
 fn members(input: ParseStream<'_>) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     while !input.is_empty() {
@@ -305,7 +306,7 @@ fn starts_method(input: ParseStream<'_>) -> bool {
     input.fork().parse::<Method>().is_ok_and(|method| method.broken.is_none())
 }
 
-/// Whether a signature may end here: at its body, or where that is missing.
+/// Whether a signature may end here: before its body, or where the body is missing.
 fn ends_well(input: ParseStream<'_>) -> Result<()> {
     let at_body = input.is_empty() || input.peek(token::Brace) || input.peek(Token![;]);
     if at_body || input.peek(Token![#]) || starts_method(input) {
@@ -314,7 +315,7 @@ fn ends_well(input: ParseStream<'_>) -> Result<()> {
     Err(input.error("expected `{`"))
 }
 
-/// As much of a signature as can be read.
+/// Parses as much of a signature as possible.
 fn broken_signature(input: ParseStream<'_>) -> Result<Signature> {
     let mut qualifiers = TokenStream::new();
     while !input.peek(Token![fn]) {
@@ -345,7 +346,7 @@ fn broken_signature(input: ParseStream<'_>) -> Result<Signature> {
     syn::parse2(quote!(#qualifiers #fn_token #name #generics (#inputs) #output))
 }
 
-/// The parameters, with a type in place of what cannot be read.
+/// Parses the parameters, with the placeholder in place of types that cannot be parsed.
 fn readable_inputs(input: ParseStream<'_>) -> Result<Punctuated<FnArg, Token![,]>> {
     let mut inputs = Punctuated::new();
     while !input.is_empty() {

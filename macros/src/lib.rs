@@ -1,7 +1,7 @@
 //! The attribute macros of `everloop`, and its one derive. Users meet them as `everloop::workflow`, `everloop::activity` and so on, where they
 //! are documented; this crate is an implementation detail.
 //!
-//! Each macro goes parse -> check -> generate, and reports every mistake it finds.
+//! Each macro parses, checks and generates, and reports every mistake it finds.
 
 mod activity;
 mod assignments;
@@ -22,7 +22,7 @@ mod tests;
 
 use proc_macro::TokenStream;
 
-// The documentation of each stands where `everloop` exports it: its examples compile there.
+// The documentation of each is where `everloop` re-exports it: its examples compile there.
 
 #[proc_macro_attribute]
 pub fn workflow(options: TokenStream, item: TokenStream) -> TokenStream {

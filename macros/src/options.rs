@@ -51,8 +51,8 @@ pub(crate) struct WrittenDuration {
     pub(crate) text: LitStr,
 }
 
-/// The value itself where a macro's fragment brought it, as in `name = $name` with `$name:literal`: such a fragment comes in a
-/// group that nobody has written.
+/// Returns the value itself if it is a macro's fragment, as in `name = $name` with `$name:literal`: such a fragment is in an
+/// invisible group.
 fn bare(mut value: Expr) -> Expr {
     while let Expr::Group(group) = value {
         value = *group.expr;
@@ -60,7 +60,7 @@ fn bare(mut value: Expr) -> Expr {
     value
 }
 
-/// The options of one attribute. Each is taken once, by key; what is left at the end is refused.
+/// The options of one attribute. Each is taken once, by key; options left at the end are rejected.
 pub(crate) struct Options<'a> {
     given: Vec<Given>,
     errors: &'a Errors,
@@ -122,7 +122,7 @@ impl<'a> Options<'a> {
         text
     }
 
-    /// `name = "text"`: what the item is called on the wire.
+    /// `name = "text"`: the item's name on the wire.
     pub(crate) fn name(&mut self) -> Option<LitStr> {
         let name = self.text("name", "\"charge\"")?;
         match name.value() {
@@ -137,7 +137,7 @@ impl<'a> Options<'a> {
         None
     }
 
-    /// `key = "1h 30m"`, longer than nothing.
+    /// `key = "1h 30m"`, above zero.
     pub(crate) fn duration(&mut self, key: &str) -> Option<WrittenDuration> {
         let text = self.text(key, "\"1m\"")?;
         match humantime::parse_duration(text.value().trim()) {
@@ -152,7 +152,7 @@ impl<'a> Options<'a> {
         None
     }
 
-    /// `key = a_word`, one of these.
+    /// `key = a_word`, one of a list.
     pub(crate) fn word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<T> {
         let value = self.value(key, words[0].0)?;
         let written = match &value {
@@ -167,7 +167,7 @@ impl<'a> Options<'a> {
         found.map(|(_, meaning)| *meaning)
     }
 
-    /// `key`, alone.
+    /// `key`, without a value.
     pub(crate) fn flag(&mut self, key: &str) -> bool {
         let Some(given) = self.take(key) else { return false };
         if !matches!(given.value, Value::Nothing) {
@@ -263,14 +263,14 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// Refuses a key that will have a meaning in a later version.
+    /// Rejects a key that is reserved for a later version.
     pub(crate) fn not_yet(&mut self, key: &str, instead: &str) {
         if let Some(given) = self.take(key) {
             self.errors.minor(&given.key, format!("`{key}` is not supported yet; {instead}"));
         }
     }
 
-    /// Refuses a key that belongs elsewhere.
+    /// Rejects a key that belongs elsewhere.
     pub(crate) fn elsewhere(&mut self, key: &str, place: &str) {
         if let Some(given) = self.take(key) {
             self.errors.minor(&given.key, format!("`{key}` stands {place}; move it there"));

@@ -4,17 +4,17 @@ use proc_macro_crate::FoundCrate;
 use proc_macro2::Span;
 use syn::{Ident, Path, parse_quote};
 
-/// The path to everloop: as given by `crate = path`, else what the dependency is called in `Cargo.toml`.
+/// Returns the path to everloop: that of `crate = path`, otherwise the name of the dependency in `Cargo.toml`.
 pub(crate) fn everloop(given: Option<Path>) -> Path {
     if let Some(path) = given {
         return path;
     }
     let name = match proc_macro_crate::crate_name("everloop") {
-        // Its own tests and doctests see it under its own name, too.
+        // Its own tests and doctests use its own name, too.
         Ok(FoundCrate::Itself) | Err(_) => "everloop".to_owned(),
         Ok(FoundCrate::Name(name)) => name,
     };
-    // The call site's hygiene: a path to a crate means the same everywhere.
+    // With the call site's hygiene: a path to a crate means the same everywhere.
     let name = Ident::new(&name, Span::call_site());
     parse_quote!(::#name)
 }

@@ -1,4 +1,4 @@
-//! Signatures of handlers and activities: what they may look like, and what they mean.
+//! Signatures of handlers and activities: which are allowed, and what they mean.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
@@ -14,20 +14,20 @@ use syn::{
 use crate::diagnostics::Errors;
 use crate::impl_block::UNFINISHED;
 
-/// As many inputs as there are implementations of `Arguments`.
+/// The maximum number of inputs for which `Arguments` is implemented.
 pub(crate) const MAXIMUM_INPUTS: usize = 8;
 
 /// The name of [`Errors::unknown_type`] among the generated items.
 pub(crate) const UNKNOWN: &str = "__Unknown";
 
-/// One input: a parameter that crosses the wire.
+/// One input: a parameter that is serialized.
 pub(crate) struct Input {
     /// Its name in the caller's function: the user's own, if there is one.
     pub(crate) name: Ident,
     /// Its name in the code that calls the body: it shadows nothing and is not shadowed.
     pub(crate) passed: Ident,
     pub(crate) ty: Type,
-    /// Whether its type may stand in generated code.
+    /// Whether its type may be used in generated code.
     known: bool,
 }
 
@@ -43,7 +43,7 @@ impl Input {
         Self { name, passed, ty: (*parameter.ty).clone(), known }
     }
 
-    /// The name in messages and tools.
+    /// Its name in messages and tools.
     pub(crate) fn label(&self) -> String {
         self.name.unraw().to_string().trim_start_matches('_').to_owned()
     }
@@ -53,14 +53,14 @@ impl Input {
 pub(crate) struct Checked {
     pub(crate) is_async: bool,
     pub(crate) inputs: Vec<Input>,
-    /// `()` where nothing is written.
+    /// `()` if none is written.
     pub(crate) output: Type,
-    /// Whether that type may stand in generated code.
+    /// Whether that type may be used in generated code.
     output_known: bool,
 }
 
 impl Checked {
-    /// The inputs that there is an implementation of `Arguments` for; more of them are a mistake.
+    /// The inputs for which `Arguments` is implemented; further ones are a mistake.
     fn sent(&self) -> impl Iterator<Item = &Input> {
         self.inputs.iter().take(MAXIMUM_INPUTS)
     }
@@ -96,7 +96,7 @@ impl Checked {
         quote!(#(#parameters),*)
     }
 
-    /// `&(codec::<A>("a"),)`: the one place where each input type is checked, so each stands at the user's type.
+    /// `&(codec::<A>("a"),)`: the only place where each input type is checked, with the span of the user's type.
     pub(crate) fn codecs(&self, private: &TokenStream) -> TokenStream {
         let codecs = self.sent().map(|input| {
             let (ty, label) = (&input.ty, input.label());
@@ -113,7 +113,7 @@ impl Checked {
         quote_spanned!(made_at(output)=> #private::ReturnsOf<#output, #fallible>)
     }
 
-    /// The one place where the output type is checked.
+    /// The only place where the output type is checked.
     pub(crate) fn output_codec(&self, private: &TokenStream) -> TokenStream {
         let (output, fallible) = (&self.output, self.fallible(private));
         quote_spanned!(made_at(output)=> #private::output::<#output, #fallible>())
@@ -122,7 +122,7 @@ impl Checked {
     /// The settled return value of a call of the body; the one place where the error type is checked. The function is named with
     /// its types before it is called: rustc then blames the type and not the call.
     ///
-    /// `typed` says whether the error's variants are kept.
+    /// `typed`: whether the error's variants are kept.
     pub(crate) fn settled(
         &self,
         private: &TokenStream,
@@ -135,7 +135,7 @@ impl Checked {
         self.settled_by(&settle, call)
     }
 
-    /// The same for something that must return nothing.
+    /// The same for a body that must return nothing.
     pub(crate) fn settled_nothing(&self, private: &TokenStream, call: &TokenStream) -> TokenStream {
         let (output, fallible) = (&self.output, self.fallible(private));
         self.settled_by(&quote_spanned!(made_at(output)=> #private::settle_signal::<#output, #fallible>), call)
@@ -153,13 +153,13 @@ impl Checked {
         quote_spanned!(made_at(output)=> { #private::Returned::<#output>::FALLIBLE })
     }
 
-    /// Whether the error travels by its variants, for activities.
+    /// Whether the error is sent as its variants, for activities.
     pub(crate) fn typed(&self, private: &TokenStream) -> TokenStream {
         let output = &self.output;
         quote_spanned!(made_at(output)=> { #private::Returned::<#output>::TYPED })
     }
 
-    /// The error type of a call whose activity does not succeed.
+    /// The error type of a call whose activity fails.
     pub(crate) fn call_error_type(&self, private: &TokenStream) -> TokenStream {
         let (output, typed) = (&self.output, self.typed(private));
         quote_spanned!(made_at(output)=> #private::CallErrorOf<#output, #typed>)
@@ -172,8 +172,8 @@ impl Checked {
         spell_out.visit_type_mut(&mut self.output);
     }
 
-    /// Puts `unknown` in place of each type that cannot stand in generated code: it was refused, is not finished, or names one of
-    /// these type parameters, which mean nothing outside the user's code.
+    /// Puts `unknown` in place of each type that cannot be used in generated code: it was rejected, is not finished, or names one
+    /// of these type parameters, which have no meaning outside the user's code.
     pub(crate) fn replace_unknown_types<'a>(
         &mut self,
         unknown: &TokenStream,
@@ -209,12 +209,12 @@ pub(crate) fn mentions(tokens: TokenStream, meant: &dyn Fn(&Ident) -> bool) -> b
     })
 }
 
-/// A span of ours where a message belongs to the user's tokens.
+/// A span of our own for messages that belong to the user's tokens.
 pub(crate) fn made_at(tokens: &impl Spanned) -> Span {
     Span::mixed_site().located_at(tokens.span())
 }
 
-/// The same tokens where a message belongs to the user's.
+/// The same tokens, with spans for messages that belong to the user's tokens.
 pub(crate) fn moved_to(tokens: &TokenStream, span: Span) -> TokenStream {
     let moved = tokens.clone().into_iter().map(|mut token| {
         token.set_span(token.span().located_at(span));
@@ -292,7 +292,7 @@ fn check_output(signature: &Signature, errors: &Errors) -> (Type, bool) {
         let span = Span::mixed_site().located_at(signature.ident.span());
         return (parse_quote_spanned!(span=> ()), true);
     };
-    // The error of a `Result` may be anything that converts; what is sent is the type itself or its first argument.
+    // The error of a `Result` may be any type that converts; the type itself or its first argument is sent.
     let known = match bare(ty) {
         Type::Path(path) => match path.path.segments.last().map(|segment| &segment.arguments) {
             Some(PathArguments::AngleBracketed(arguments)) => match arguments.args.first() {
@@ -307,7 +307,7 @@ fn check_output(signature: &Signature, errors: &Errors) -> (Type, bool) {
     ((**ty).clone(), known)
 }
 
-/// The type itself where a macro's fragment brought it: `$ty:ty` comes in a group that nobody has written.
+/// Returns the type itself if it is a macro's fragment: `$ty:ty` is in an invisible group.
 pub(crate) fn bare(mut ty: &Type) -> &Type {
     while let Type::Group(group) = ty {
         ty = &group.elem;
@@ -315,7 +315,7 @@ pub(crate) fn bare(mut ty: &Type) -> &Type {
     ty
 }
 
-/// Refuses references, lifetimes and `impl Trait` anywhere in a type that crosses the wire. Returns whether there are none.
+/// Rejects references, lifetimes and `impl Trait` anywhere in a type that is serialized. Returns whether there are none.
 pub(crate) fn refuse_unowned(ty: &Type, what: &'static str, errors: &Errors) -> bool {
     struct Finder<'a>(&'static str, &'a Errors);
     impl<'ast> Visit<'ast> for Finder<'_> {
@@ -336,7 +336,7 @@ pub(crate) fn refuse_unowned(ty: &Type, what: &'static str, errors: &Errors) -> 
         fn visit_type_impl_trait(&mut self, opaque: &'ast TypeImplTrait) {
             self.1.at(opaque, format!("{} has one type on the wire; write it in place of `impl ..`", self.0));
         }
-        // A function pointer's own types are not sent; that it cannot be sent either is the codec's to say.
+        // A function pointer's own types are not sent; the codec reports that it cannot be sent either.
         fn visit_type_fn_ptr(&mut self, _: &'ast syn::TypeFnPtr) {}
     }
     let before = errors.count_fatal();
@@ -344,7 +344,7 @@ pub(crate) fn refuse_unowned(ty: &Type, what: &'static str, errors: &Errors) -> 
     errors.count_fatal() == before
 }
 
-/// Whether the type's name says that it is a context. It selects the words of a message; the type checker decides.
+/// Whether the type's name looks like a context. It only selects the message; the type checker decides.
 pub(crate) fn is_called_context(ty: &Type) -> bool {
     match bare(ty) {
         Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident.to_string().ends_with("Context")),

@@ -1,8 +1,8 @@
-//! Tokens as a person would write them, for documentation.
+//! Formats tokens as a person would write them, for documentation.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
-/// `Option<Purchase>` where `TokenStream` prints `Option < Purchase >`.
+/// Formats `Option<Purchase>` where `TokenStream` prints `Option < Purchase >`.
 pub(crate) fn readable(tokens: TokenStream) -> String {
     let mut text = String::new();
     write(tokens, &mut text);

@@ -15,21 +15,21 @@ use crate::options::Options;
 use crate::root;
 use crate::signature::{UNKNOWN, check_receiver};
 
-/// A block as written, its `#[activity]` attributes taken off.
-pub(crate) struct Written {
+/// A block as written, without its `#[activity]` attributes.
+pub(crate) struct WrittenBlock {
     root: Path,
     block: ImplBlock,
-    activities: Vec<Marked>,
+    activities: Vec<MarkedMethod>,
 }
 
 /// A method with `#[activity]`.
-struct Marked {
+struct MarkedMethod {
     /// Its index among the members of the block.
     index: usize,
     options: ActivityOptions,
 }
 
-/// A block of methods that are activities, maybe with mistakes.
+/// A block of methods that are activities, possibly with mistakes.
 pub(crate) struct Block {
     root: Path,
     /// The user's block, with the bodies under other names.
@@ -37,12 +37,12 @@ pub(crate) struct Block {
     self_type: Path,
     /// Generics of the generated items: those of the block, which are a mistake.
     generics: Generics,
-    activities: Vec<Activity>,
+    activities: Vec<CheckedMethod>,
     /// The first mistake, as a type.
     unknown: Option<TokenStream>,
 }
 
-struct Activity {
+struct CheckedMethod {
     name: Ident,
     /// The name of the body.
     body: Ident,
@@ -54,7 +54,7 @@ struct Activity {
 
 const WHY_SHARED: &str = "its value is shared by all attempts, which run at the same time";
 
-pub(crate) fn parse(options: TokenStream, item: TokenStream, errors: &Errors) -> Option<Written> {
+pub(crate) fn parse(options: TokenStream, item: TokenStream, errors: &Errors) -> Option<WrittenBlock> {
     let mut options = Options::parse(options, errors);
     let root = root::everloop(options.crate_path());
     options.finish("#[activities]", &["crate"]);
@@ -77,17 +77,17 @@ pub(crate) fn parse(options: TokenStream, item: TokenStream, errors: &Errors) ->
             if let Some(path) = options.root.take() {
                 errors.minor(path, "`crate` is given once, on the block: `#[activities(crate = ..)]`");
             }
-            activities.push(Marked { index, options });
+            activities.push(MarkedMethod { index, options });
         }
         for again in taken {
             errors.minor(again, "`#[activity]` stands here twice; remove one");
         }
     }
-    Some(Written { root, block, activities })
+    Some(WrittenBlock { root, block, activities })
 }
 
-/// `None` where nothing can be generated: the block is not that of a struct.
-pub(crate) fn check(written: &Written, errors: &Errors) -> Option<Block> {
+/// Returns `None` if nothing can be generated: the block is not that of a struct.
+pub(crate) fn check(written: &WrittenBlock, errors: &Errors) -> Option<Block> {
     let mut block = written.block.clone();
     let self_type = check_impl(&block.head, "#[activities]", errors);
     let mut marked: Vec<_> = written.activities.iter().map(|it| (it.index, it.options.clone())).collect();
@@ -97,7 +97,7 @@ pub(crate) fn check(written: &Written, errors: &Errors) -> Option<Block> {
     }
     let self_type = self_type?;
     let generics = self_type.generics(&block.head);
-    let mut activities: Vec<Activity> = Vec::new();
+    let mut activities: Vec<CheckedMethod> = Vec::new();
     for (index, options) in marked {
         let (block_generics, of_trait) = (block.head.generics.clone(), block.head.trait_.is_some());
         let Some(method) = block.method_mut(index) else { continue };
@@ -124,7 +124,7 @@ pub(crate) fn check(written: &Written, errors: &Errors) -> Option<Block> {
         }
         activities.push(activity);
     }
-    // After all checks: it is the first mistake of any of them.
+    // After all checks, so that it is the first mistake of any of them.
     let unknown = errors.unknown_type(&written.root);
     if let Some(unknown) = &unknown {
         block.finish(unknown);
@@ -132,7 +132,7 @@ pub(crate) fn check(written: &Written, errors: &Errors) -> Option<Block> {
     Some(Block { root: written.root.clone(), block, self_type: self_type.path, generics, activities, unknown })
 }
 
-/// The methods that were probably meant, in a block where none is marked.
+/// Returns the methods that were probably meant, in a block without marked methods.
 fn probable_activities(block: &ImplBlock) -> Vec<(usize, ActivityOptions)> {
     let meant = block
         .methods()
@@ -160,7 +160,7 @@ impl SelfType {
     }
 }
 
-/// Checks that the block is one of a plain path, and of no trait. `None` where it is not that of a path.
+/// Checks that the block's type is a plain path, and that the block implements no trait. Returns `None` if it is no path.
 ///
 /// For a workflow, its struct reports that it is generic.
 pub(crate) fn check_impl(item: &ItemImpl, attribute: &str, errors: &Errors) -> Option<SelfType> {
@@ -203,7 +203,7 @@ pub(crate) fn check_impl(item: &ItemImpl, attribute: &str, errors: &Errors) -> O
 }
 
 /// Checks a method and renames its body.
-fn check_method(method: &mut Method, options: ActivityOptions, of_trait: bool, errors: &Errors) -> Activity {
+fn check_method(method: &mut Method, options: ActivityOptions, of_trait: bool, errors: &Errors) -> CheckedMethod {
     let before = errors.count_fatal();
     check_receiver(&method.signature, "an activity of a block", WHY_SHARED, errors);
     let mut parameters = check::check(&method.signature, errors);
@@ -223,17 +223,17 @@ fn check_method(method: &mut Method, options: ActivityOptions, of_trait: bool, e
     method.vis = Visibility::Inherited;
     let Attributes { cfgs, others, .. } = &attributes;
     method.attrs = cfgs.iter().chain(others).cloned().chain([parse_quote!(#[doc(hidden)])]).collect();
-    Activity { name, body, visibility, attributes, options, parameters }
+    CheckedMethod { name, body, visibility, attributes, options, parameters }
 }
 
-impl Activity {
+impl CheckedMethod {
     fn wire_name(&self) -> String {
         self.options.name.as_ref().map_or_else(|| self.name.unraw().to_string(), syn::LitStr::value)
     }
 }
 
 /// The block as written, without our attributes.
-pub(crate) fn untouched(written: &Written) -> TokenStream {
+pub(crate) fn untouched(written: &WrittenBlock) -> TokenStream {
     written.block.to_token_stream()
 }
 
@@ -272,8 +272,8 @@ pub(crate) fn generate(block: &Block) -> TokenStream {
             use #private::Plain as _;
             #unknown
 
-            // A type for each activity, as visible as the type of the block. Outside a module of their own they would hide
-            // modules of the user that the methods' types name.
+            // A type for each activity, as visible as the type of the block. The types have a module of their own, because they
+            // would otherwise hide modules of the user that the methods' types name.
             #[doc(hidden)]
             #[allow(non_camel_case_types, dead_code, unreachable_pub)]
             #[allow(missing_debug_implementations, missing_copy_implementations)]
@@ -299,8 +299,13 @@ pub(crate) fn generate(block: &Block) -> TokenStream {
 }
 
 /// `impl Activity` and `impl MethodActivity`.
-fn implementation(private: &TokenStream, self_type: &Path, generics: &Generics, activity: &Activity) -> TokenStream {
-    let Activity { name, body, attributes, options, parameters, .. } = activity;
+fn implementation(
+    private: &TokenStream,
+    self_type: &Path,
+    generics: &Generics,
+    activity: &CheckedMethod,
+) -> TokenStream {
+    let CheckedMethod { name, body, attributes, options, parameters, .. } = activity;
     let cfgs = &attributes.cfgs;
     let ty = quote!(__activities::#name<#self_type>);
     let blocking = !parameters.checked.is_async;

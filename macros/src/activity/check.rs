@@ -45,8 +45,8 @@ pub(crate) fn check(signature: &Signature, errors: &Errors) -> Parameters {
     Parameters { checked, context, callable: errors.count_fatal() == before }
 }
 
-/// Whether the type is `ActivityContext` is the type checker's to say, as it may have another name here. A second
-/// reference of another type is an input.
+/// Whether the type is `ActivityContext` is decided by the type checker, as it may have another name here. A second reference of
+/// another type is an input.
 fn may_be_context(reference: &TypeReference, is_first: bool) -> bool {
     match bare(&reference.elem) {
         Type::Path(path) => match path.path.segments.last() {

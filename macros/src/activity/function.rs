@@ -16,13 +16,13 @@ use crate::root;
 use crate::signature::UNKNOWN;
 
 /// A function as written.
-pub(crate) struct Written {
+pub(crate) struct WrittenFunction {
     options: ActivityOptions,
     function: Method,
 }
 
-/// A function that is an activity, maybe with mistakes.
-pub(crate) struct Activity {
+/// A function that is an activity, possibly with mistakes.
+pub(crate) struct CheckedFunction {
     root: Path,
     attributes: Attributes,
     function: Method,
@@ -32,10 +32,10 @@ pub(crate) struct Activity {
     unknown: Option<TokenStream>,
 }
 
-pub(crate) fn parse(options: TokenStream, item: TokenStream, errors: &Errors) -> Option<Written> {
+pub(crate) fn parse(options: TokenStream, item: TokenStream, errors: &Errors) -> Option<WrittenFunction> {
     let options = ActivityOptions::read(Options::parse(options, errors), errors);
     match syn::parse2(item.clone()) {
-        Ok(function) => Some(Written { options, function }),
+        Ok(function) => Some(WrittenFunction { options, function }),
         Err(_) => {
             let first: TokenStream = item.into_iter().take(1).collect();
             errors.at(
@@ -47,9 +47,9 @@ pub(crate) fn parse(options: TokenStream, item: TokenStream, errors: &Errors) ->
     }
 }
 
-/// `None` where nothing can be generated: the function is a method.
-pub(crate) fn check(written: Written, errors: &Errors) -> Option<Activity> {
-    let Written { options, mut function } = written;
+/// Returns `None` if nothing can be generated: the function is a method.
+pub(crate) fn check(written: WrittenFunction, errors: &Errors) -> Option<CheckedFunction> {
+    let WrittenFunction { options, mut function } = written;
     let signature = &function.signature;
     if let Some(FnArg::Receiver(receiver)) = signature.inputs.first() {
         errors
@@ -74,16 +74,16 @@ pub(crate) fn check(written: Written, errors: &Errors) -> Option<Activity> {
     if let Some(unknown) = &unknown {
         function.finish(unknown);
     }
-    Some(Activity { root, attributes: Attributes::of(&function.attrs), function, options, parameters, unknown })
+    Some(CheckedFunction { root, attributes: Attributes::of(&function.attrs), function, options, parameters, unknown })
 }
 
-/// Holds the activity's type. In a module of its own: beside the function it would take the name of a user's `mod charge`.
+/// Holds the activity's type, in a module of its own: beside the function it would take the name of a user's `mod charge`.
 fn module(name: &Ident) -> Ident {
     format_ident!("__activity_{}", name.unraw(), span = Span::mixed_site())
 }
 
-pub(crate) fn generate(activity: &Activity) -> TokenStream {
-    let Activity { root, attributes, function, options, parameters, unknown } = activity;
+pub(crate) fn generate(activity: &CheckedFunction) -> TokenStream {
+    let CheckedFunction { root, attributes, function, options, parameters, unknown } = activity;
     let private = quote!(#root::__private);
     let (name, visibility) = (&function.signature.ident, &function.vis);
     let module = module(name);
@@ -96,7 +96,7 @@ pub(crate) fn generate(activity: &Activity) -> TokenStream {
     let Attributes { cfgs, others, .. } = attributes;
     let body = function.has_body().then(|| {
         let executes = executes(&private, name, parameters, &marker_type);
-        // As written, with all other attributes. It hides the constructor in this block only, so nobody else can run it.
+        // As written, with all other attributes. It hides the constructor in this block only, so that no other code can run it.
         let mut function = function.clone();
         function.attrs = others.clone();
         function.vis = Visibility::Inherited;
@@ -152,7 +152,7 @@ fn executes(private: &TokenStream, name: &Ident, parameters: &Parameters, marker
     }
 }
 
-/// The same visibility, written one module further down: a private input is no mistake of a private activity.
+/// Returns the same visibility, written one module further down: a private activity may have a private input.
 fn from_below(visibility: &Visibility) -> Visibility {
     match visibility {
         Visibility::Inherited => parse_quote!(pub(super)),

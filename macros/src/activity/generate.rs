@@ -1,4 +1,4 @@
-//! The parts that functions and methods have in common.
+//! Code common to functions and methods.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -10,7 +10,7 @@ use super::options::ActivityOptions;
 use crate::attributes::Attributes;
 use crate::signature::{made_at, moved_to};
 
-/// The annotated function as its callers see it: it makes a call.
+/// The annotated function as its callers see it: it creates a call.
 pub(crate) fn constructor(
     private: &TokenStream,
     attributes: &Attributes,
@@ -60,7 +60,7 @@ pub(crate) fn signature(
     let (arguments, codecs) = (checked.tuple_type(), checked.codecs(private));
     let (output, output_codec) = (checked.output_type(private), checked.output_codec(private));
     let options = options.builder(private);
-    // A private type in a public signature is reported on the whole item, so that stands where the type stands.
+    // rustc reports a private type in a public signature on the whole item, so the item gets the span of the type.
     let place = checked.inputs.first().map_or(Span::mixed_site(), |input| made_at(&input.ty));
     let arguments = quote_spanned!(place=> type Args = #arguments;);
     let output = quote_spanned!(made_at(&checked.output)=> type Output = #output;);
@@ -82,7 +82,7 @@ pub(crate) fn signature(
     }
 }
 
-/// The body of `execute_activity`, where `args` and `context` are what it was given: the user's function, called and settled. A
+/// The body of `execute_activity`, with its parameters `args` and `context`: calls the user's function and settles the result. A
 /// function with a mistake is not called.
 pub(crate) fn execute(
     private: &TokenStream,
@@ -100,7 +100,7 @@ pub(crate) fn execute(
     let mut arguments: Vec<TokenStream> =
         checked.inputs.iter().map(|input| &input.passed).map(|it| quote!(#it)).collect();
     if let Some((index, refers_to)) = &parameters.context {
-        // By type: `str` has no `Context` and is told so, at the user's `str`.
+        // By type, so that rustc reports a `str`, which has no `Context`, at the user's `str`.
         let given = quote_spanned!(made_at(refers_to)=> <#refers_to as #private::Context>::context(&#context));
         arguments.insert(*index, given);
     }
@@ -110,7 +110,7 @@ pub(crate) fn execute(
     }
     let ending = quote!(#private::ActivityError);
     let settled = checked.settled(private, &checked.typed(private), &ending, &call);
-    // A future that cannot move between threads is reported where the function has its name.
+    // rustc reports a future that cannot move between threads at the function's name.
     let place = Span::mixed_site().located_at(name.span());
     let private = moved_to(private, place);
     quote_spanned!(place=> #private::Box::pin(async move #settled))

@@ -29,13 +29,13 @@ const CANCELLATION_TYPES: &[(&str, &str)] = &[
     ("abandon", "Abandon"),
 ];
 
-/// The server's, where no other is given.
+/// The server's defaults.
 const DEFAULT_INITIAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The options of an activity's attribute.
 #[derive(Clone, Default)]
 pub(crate) struct ActivityOptions {
-    /// On the wire, if it is not the function's own.
+    /// The name on the wire, if it is not the function's own.
     pub(crate) name: Option<LitStr>,
     pub(crate) root: Option<Path>,
     /// Calls on the builder: the option's name and its value.
@@ -75,7 +75,7 @@ impl ActivityOptions {
         self.timeouts.iter().find_map(|(name, limit)| (*name == key).then_some(limit))
     }
 
-    /// Refuses limits that can never pass, because a shorter one does.
+    /// Rejects limits that can never be reached, because a shorter one ends the activity first.
     fn check_timeouts(&self, errors: &Errors) {
         let within = [
             ("start_to_close_timeout", "schedule_to_close_timeout", "which all attempts share"),
@@ -99,7 +99,7 @@ impl ActivityOptions {
         }
     }
 
-    /// Refuses a limit on heartbeats where there is nothing to send them with.
+    /// Rejects a heartbeat limit on an activity that cannot send heartbeats.
     pub(crate) fn check_heartbeat(&self, has_context: bool, errors: &Errors) {
         if let (Some(limit), false) = (self.timeout("heartbeat_timeout"), has_context) {
             errors.minor(
@@ -140,7 +140,7 @@ impl RetryPolicy {
         read
     }
 
-    /// Refuses a longest interval that is shorter than the first: the server does, too.
+    /// Rejects a maximum interval that is shorter than the initial one, as the server does.
     fn check_intervals(&self, errors: &Errors) {
         let Some(maximum) = &self.maximum_interval else { return };
         match &self.initial_interval {

@@ -1,4 +1,4 @@
-//! What each kind of item becomes.
+//! The expansion of each kind of item.
 
 use expect_test::expect_file;
 use proc_macro2::TokenStream;
@@ -118,7 +118,7 @@ fn a_small_mistake_leaves_the_whole_expansion() {
     assert!(expansion.to_string().contains("execute_workflow"), "{expansion}");
 }
 
-/// What callers name is generated all the same; what would call a method with a mistake is not.
+/// Items that callers name are still generated; code that would call a method with a mistake is not.
 #[test]
 fn a_block_with_mistakes() {
     let expansion = workflow::expand(

@@ -1,4 +1,4 @@
-//! Expansions as text, and every mistake at once. What the compiler makes of them is tested by `ui-tests`.
+//! Expansions as text, and every mistake at once. `ui-tests` checks the compiler's output for them.
 
 mod expansions;
 mod mistakes;
@@ -12,7 +12,8 @@ fn printed(expansion: TokenStream) -> String {
     prettyplease::unparse(&syn::parse2(expansion).unwrap_or_else(|error| panic!("{error}: {text}")))
 }
 
-/// The messages in an expansion, in order. Not those in `ReturnsOf<(), { .. }>`, a type that repeats the first fatal one.
+/// Returns the messages in an expansion, in order, except those in `ReturnsOf<(), { .. }>`, a type that repeats the first fatal
+/// one.
 fn messages(expansion: TokenStream) -> Vec<String> {
     let mut messages = Vec::new();
     let (mut follows, mut in_type) = (false, false);

@@ -1,4 +1,4 @@
-//! Code that is not finished: what is there is kept, and its callers do not notice.
+//! Unfinished code: the finished parts are kept, and callers get no errors.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -120,7 +120,7 @@ fn method_without_a_body_keeps_its_signature() {
     );
 }
 
-/// The compiler has reported it before it calls the macro; it gets back what might be an item to it.
+/// The compiler reports the syntax error before it calls the macro; the macro returns tokens that may be an item to the compiler.
 #[test]
 fn what_is_no_member_takes_no_other_member_with_it() {
     for (written, kept) in [

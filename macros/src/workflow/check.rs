@@ -5,7 +5,7 @@ use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::{Generics, PatType, Path, ReturnType, Signature, Type};
 
-use super::parse::{Marked, Role, Written};
+use super::parse::{MethodRole, Role, WrittenWorkflow};
 use crate::activity::check_impl;
 use crate::attributes::Attributes;
 use crate::determinism;
@@ -15,7 +15,7 @@ use crate::signature::{
     Checked, Input, UNKNOWN, bare, check_inputs, check_receiver, check_shape, check_types, is_called_context, typed,
 };
 
-/// A block that is a workflow, maybe with mistakes in its methods.
+/// A block that is a workflow, possibly with mistakes in its methods.
 pub(crate) struct Workflow {
     pub(crate) root: Path,
     pub(crate) block: ImplBlock,
@@ -24,13 +24,13 @@ pub(crate) struct Workflow {
     pub(crate) generics: Generics,
     /// On the wire.
     pub(crate) name: String,
-    /// `None` where no method can be it, which has been reported.
+    /// `None` if no method can be it, which has been reported.
     pub(crate) run: Option<Run>,
     pub(crate) init: Option<Init>,
     pub(crate) handlers: Vec<Handler>,
     /// The first mistake, as a type.
     pub(crate) unknown: Option<TokenStream>,
-    /// Whether the block itself is without mistake, as far as that is not in its methods.
+    /// Whether the block itself, apart from its methods, has no mistake.
     pub(crate) is_right: bool,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Run {
     pub(crate) callable: bool,
 }
 
-/// The function that makes the initial state.
+/// The function that creates the initial state.
 pub(crate) struct Init {
     pub(crate) name: Ident,
     pub(crate) inputs: Vec<Input>,
@@ -75,7 +75,7 @@ pub(crate) enum Kind {
         unfinished: &'static str,
         validator: Option<Box<Validator>>,
     },
-    /// The method is marked as more than one of them, which has been reported.
+    /// The method has several roles, which has been reported.
     Unclear,
 }
 
@@ -109,8 +109,8 @@ pub(crate) const RESERVED: &[&str] = &[
 const WHY_SHARED: &str =
     "`run` and all handlers work on one value by turns; what changes is held in fields of type `State<..>`";
 
-/// `None` where nothing can be generated: the block is not that of a struct.
-pub(crate) fn check(written: &Written, errors: &Errors) -> Option<Workflow> {
+/// Returns `None` if nothing can be generated: the block is not that of a struct.
+pub(crate) fn check(written: &WrittenWorkflow, errors: &Errors) -> Option<Workflow> {
     let block = &written.block;
     let self_type = check_impl(&block.head, "#[workflow]", errors)?;
     let (mut run, mut init) = (None, None);
@@ -151,7 +151,7 @@ pub(crate) fn check(written: &Written, errors: &Errors) -> Option<Workflow> {
 }
 
 impl Workflow {
-    /// Makes the types of all signatures fit to stand in generated code.
+    /// Replaces types in all signatures that cannot be used in generated code.
     fn fit_signatures(&mut self) {
         if let Some(unknown) = &self.unknown {
             self.block.finish(unknown);
@@ -180,7 +180,7 @@ impl Workflow {
     }
 }
 
-fn refuse_second(marked: &Marked, method: &Method, errors: &Errors) {
+fn refuse_second(marked: &MethodRole, method: &Method, errors: &Errors) {
     let role = marked.role.helper();
     errors.minor(
         &method.signature.ident,
@@ -189,7 +189,7 @@ fn refuse_second(marked: &Marked, method: &Method, errors: &Errors) {
 }
 
 /// Reports that no method is marked, and returns the one that was probably meant.
-fn missing_run(written: &Written, errors: &Errors) -> Option<Run> {
+fn missing_run(written: &WrittenWorkflow, errors: &Errors) -> Option<Run> {
     errors.at(
         &written.block.head.self_ty,
         "this block has no `#[run]`: write `#[run] async fn run(&self, ..) -> WorkflowResult<..>`; \
@@ -207,14 +207,14 @@ fn missing_run(written: &Written, errors: &Errors) -> Option<Run> {
     Some(check_run(method, index, errors))
 }
 
-/// `cfg` on what a workflow cannot do without.
+/// Rejects `cfg` on required methods.
 fn refuse_cfg(attributes: &Attributes, role: &str, errors: &Errors) {
     if let Some(cfg) = attributes.cfgs.first() {
         errors.at(cfg, format!("there is no workflow without its `#[{role}]`; put `#[cfg(..)]` on the whole block"));
     }
 }
 
-/// The parameters without the receiver, and without references to contexts: their callers would not pass them.
+/// Returns the parameters without the receiver and without references to contexts, which callers would not pass.
 fn inputs<'a>(signature: &'a Signature, errors: &Errors) -> Vec<&'a PatType> {
     let mut inputs: Vec<_> = typed(signature).collect();
     inputs.retain(|parameter| {
@@ -281,7 +281,7 @@ fn is_self(ty: &Type, self_type: &Path) -> bool {
     }
 }
 
-fn check_handler(method: &Method, marked: &Marked, written: &Written, errors: &Errors) -> Handler {
+fn check_handler(method: &Method, marked: &MethodRole, written: &WrittenWorkflow, errors: &Errors) -> Handler {
     let before = errors.count_fatal();
     let signature = &method.signature;
     let role = marked.role.helper();
@@ -342,7 +342,7 @@ fn written_signature(signature: &Signature) -> String {
 fn check_validator(
     name: &Ident,
     update: &Method,
-    written: &Written,
+    written: &WrittenWorkflow,
     updates: &Checked,
     errors: &Errors,
 ) -> Option<Validator> {

@@ -56,7 +56,7 @@ pub(crate) fn generate(workflow: &Workflow) -> TokenStream {
     }
 }
 
-/// The user's block. Handlers stay what they are, plain methods, for unit tests too.
+/// The user's block. Handlers stay plain methods, for unit tests too.
 fn item(workflow: &Workflow, private: &TokenStream) -> TokenStream {
     let mut block = workflow.block.clone();
     for handler in &workflow.handlers {
@@ -80,13 +80,13 @@ fn item(workflow: &Workflow, private: &TokenStream) -> TokenStream {
     quote!(#block)
 }
 
-/// Nothing of ours may be called `run` and take `self`: rustc would offer it to who calls `workflow.run(..)`.
+/// None of our items may be called `run` and take `self`: rustc would suggest it for `workflow.run(..)`.
 fn body_name(name: &Ident) -> Ident {
     format_ident!("__everloop_{}", name.unraw(), span = name.span())
 }
 
-/// In a workflow, a bare `select!` or `join!` is ours, also where the file imports tokio's, whose order is random. What the
-/// body itself imports wins, and has been looked at.
+/// In a workflow, a bare `select!` or `join!` is ours, even if the file imports tokio's, whose order is random. An import in the
+/// body itself takes precedence, and has been checked.
 fn prefer_our_macros(method: &mut Method, private: &TokenStream) {
     if matches!(&method.body, Body::Unread(body) if mentions_our_macros(body.clone())) {
         method.body.precede(&quote! {
@@ -96,7 +96,7 @@ fn prefer_our_macros(method: &mut Method, private: &TokenStream) {
     }
 }
 
-/// The type of what a mistake leaves unknown. A mistake that the struct reports stands in its handle.
+/// The type of parts that are unknown because of a mistake. For a mistake that the struct reports, the handle has the type.
 fn unknown(workflow: &Workflow, handle: &Ident, private: &TokenStream) -> Option<TokenStream> {
     let unknown = match &workflow.unknown {
         Some(unknown) => unknown.clone(),
@@ -110,7 +110,7 @@ fn unknown(workflow: &Workflow, handle: &Ident, private: &TokenStream) -> Option
     })
 }
 
-/// `OneClickBuy::run(purchase)`: makes a call.
+/// `OneClickBuy::run(purchase)`: creates a call.
 fn constructor(workflow: &Workflow, private: &TokenStream) -> Option<TokenStream> {
     let Workflow { self_type, run, generics, .. } = workflow;
     let (impl_generics, _, clause) = generics.split_for_impl();
@@ -154,7 +154,7 @@ fn message(handler: &Handler, private: &TokenStream) -> Option<TokenStream> {
     let cfgs = &attributes.cfgs;
     let (arguments, codecs) = (checked.tuple_type(), checked.codecs(private));
     let (output, codec) = match kind {
-        // Whatever is written; `settle_signal` checks it.
+        // Any result type; `settle_signal` checks it.
         Kind::Signal { .. } => (quote!(()), quote!(#private::codec("result"))),
         Kind::Query | Kind::Update { .. } => (checked.output_type(private), checked.output_codec(private)),
         Kind::Unclear => return None,
@@ -222,7 +222,7 @@ fn implementation(workflow: &Workflow, handle: &Ident, private: &TokenStream) ->
 fn signature(checked: &Checked, private: &TokenStream) -> TokenStream {
     let (arguments, codecs) = (checked.tuple_type(), checked.codecs(private));
     let (output, output_codec) = (checked.output_type(private), checked.output_codec(private));
-    // A private type in a public signature is reported on the whole item, so that stands where the type stands.
+    // rustc reports a private type in a public signature on the whole item, so the item gets the span of the type.
     let place = checked.inputs.first().map_or(Span::mixed_site(), |input| made_at(&input.ty));
     let arguments = quote_spanned!(place=> type Args = #arguments;);
     let output = quote_spanned!(made_at(&checked.output)=> type Output = #output;);
@@ -253,7 +253,7 @@ fn new(init: Option<&Init>, workflow: &Workflow, private: &TokenStream) -> Token
     let (unused, body) = match init {
         None if !workflow.is_right => (Some(quote!(#[allow(unused_variables)])), quote!(loop {})),
         None => {
-            // No `Default` is reported at the type of the block.
+            // rustc reports a missing `Default` at the type of the block.
             let state = quote_spanned!(made_at(self_type)=> <#self_type as #private::InitialState>::initial_state());
             (Some(quote!(#[allow(unused_variables)])), quote!(#private::Ok(#state)))
         }
@@ -338,7 +338,7 @@ fn validating(validator: &Validator, self_type: &Path, update: &Checked, private
     quote!(#private::Some(|#value, #passed| #settled))
 }
 
-/// The path with another last segment.
+/// Returns the path with another last segment.
 fn with_last(path: &Path, last: Ident) -> Path {
     let mut path = path.clone();
     if let Some(segment) = path.segments.last_mut() {

@@ -20,7 +20,7 @@ pub(crate) fn methods(handlers: &[Handler], handle: &Ident, private: &TokenStrea
     })
 }
 
-/// Bounds stand on the method, not on the block: then the message of an unmet one is ours.
+/// Bounds are on the method, not on the block: then the message of an unmet one is ours.
 fn method(handler: &Handler, private: &TokenStream) -> TokenStream {
     let Handler { name, wire_name, attributes, checked, kind, signature, .. } = handler;
     let Attributes { docs, cfgs, deprecated, .. } = attributes;
@@ -42,7 +42,7 @@ fn method(handler: &Handler, private: &TokenStream) -> TokenStream {
         }
     };
     let gap = (!docs.is_empty()).then(|| quote!(#[doc = ""]));
-    // The generated signature says `QueryCall<ReturnsOf<..>>`, which helps nobody.
+    // The generated signature would show `QueryCall<ReturnsOf<..>>`, which is not helpful.
     let what = format!(" {verb} `{wire_name}`: `{signature}`.");
     let (parameters, tuple) = (checked.parameters(), checked.tuple());
     quote! {

@@ -47,7 +47,7 @@ fn expand_impl(options: Options<'_>, item: TokenStream, errors: &Errors) -> Toke
     }
 }
 
-/// The struct; or another item, which is a mistake.
+/// The struct; any other item is a mistake.
 fn expand_struct(options: Options<'_>, item: TokenStream, errors: &Errors) -> TokenStream {
     let written = match syn::parse2::<Item>(item.clone()) {
         Ok(written) => written,

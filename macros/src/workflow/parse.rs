@@ -12,7 +12,7 @@ use crate::root;
 /// The attributes that give a method its role.
 pub(crate) const HELPERS: &[&str] = &["run", "init", "signal", "query", "update"];
 
-/// The last of them that a block has once.
+/// The index of the last attribute that a block has once.
 const ONCE: usize = 1;
 
 const UNFINISHED: &[(&str, &str)] = &[("warn", "Warn"), ("abandon", "Abandon")];
@@ -22,7 +22,7 @@ pub(crate) enum Role {
     Run,
     Init,
     Signal {
-        /// On the wire, if it is not the method's own.
+        /// The name on the wire, if it is not the method's own.
         name: Option<LitStr>,
         /// A variant of `UnfinishedPolicy`.
         unfinished: &'static str,
@@ -38,7 +38,7 @@ pub(crate) enum Role {
 }
 
 /// A method with a role.
-pub(crate) struct Marked {
+pub(crate) struct MethodRole {
     pub(crate) role: Role,
     /// Whether it has other roles, too, which is a mistake.
     pub(crate) has_others: bool,
@@ -46,15 +46,15 @@ pub(crate) struct Marked {
     pub(crate) index: usize,
 }
 
-/// A block as written, our attributes taken off.
-pub(crate) struct Written {
+/// A block as written, without our attributes.
+pub(crate) struct WrittenWorkflow {
     pub(crate) root: Path,
     pub(crate) name: Option<LitStr>,
     pub(crate) block: ImplBlock,
-    pub(crate) marked: Vec<Marked>,
+    pub(crate) marked: Vec<MethodRole>,
 }
 
-pub(crate) fn parse(mut options: Options<'_>, mut block: ImplBlock, errors: &Errors) -> Written {
+pub(crate) fn parse(mut options: Options<'_>, mut block: ImplBlock, errors: &Errors) -> WrittenWorkflow {
     let root = root::everloop(options.crate_path());
     let name = options.name();
     options.not_yet("versioning", "leave it out");
@@ -68,7 +68,7 @@ pub(crate) fn parse(mut options: Options<'_>, mut block: ImplBlock, errors: &Err
         taken.sort_by_key(|(role, _)| *role > ONCE);
         let mut taken = taken.into_iter();
         let Some((role, attribute)) = taken.next() else { continue };
-        let mut found = Marked { role: read_role(HELPERS[role], &attribute, errors), has_others: false, index };
+        let mut found = MethodRole { role: read_role(HELPERS[role], &attribute, errors), has_others: false, index };
         for (again, attribute) in taken {
             if again == role {
                 errors.minor(attribute, format!("`#[{}]` stands here twice; remove one", HELPERS[again]));
@@ -79,7 +79,7 @@ pub(crate) fn parse(mut options: Options<'_>, mut block: ImplBlock, errors: &Err
         }
         marked.push(found);
     }
-    Written { root, name, block, marked }
+    WrittenWorkflow { root, name, block, marked }
 }
 
 fn read_role(helper: &str, attribute: &Attribute, errors: &Errors) -> Role {

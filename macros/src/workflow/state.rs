@@ -16,11 +16,11 @@ pub(crate) struct State<'a> {
     cfgs: Vec<Attribute>,
     visibility: &'a Visibility,
     name: &'a Ident,
-    /// In place of the workflow's type, which has parameters.
+    /// The stand-in for the workflow's type if that has parameters.
     unknown: Option<TokenStream>,
 }
 
-/// `None` where the item is no type. For an enum there is a handle, too, so that its mistake stays the only error.
+/// `None` if the item is no type. An enum gets a handle, too, so that its mistake stays the only error.
 pub(crate) fn check<'a>(mut options: Options<'_>, item: &'a Item, errors: &Errors) -> Option<State<'a>> {
     let root = root::everloop(options.crate_path());
     let (attributes, visibility, name, generics) = match item {
@@ -39,7 +39,7 @@ pub(crate) fn check<'a>(mut options: Options<'_>, item: &'a Item, errors: &Error
     Some(State { root, item, cfgs: Attributes::of(attributes).cfgs, visibility, name, unknown })
 }
 
-/// Returns what stands for the type if it has parameters.
+/// Returns the stand-in for the type if it has parameters.
 fn refuse_generics(generics: &Generics, root: &Path, errors: &Errors) -> Option<TokenStream> {
     if let Some(clause) = &generics.where_clause {
         errors.minor(clause, "a workflow has no generics, so `where` says nothing; remove it");
