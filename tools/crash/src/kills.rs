@@ -89,7 +89,7 @@ impl Kill {
 
 /// The result of all kills.
 #[derive(Debug, Default)]
-struct Tally {
+struct KillTally {
     kills: u64,
     in_commit: u64,
     acknowledged: u64,
@@ -100,14 +100,14 @@ struct Tally {
 
 /// Why a series of kills ends early.
 #[derive(Debug)]
-enum Failed {
+enum KillFailure {
     /// The engine is at fault.
     Violations(Vec<String>),
     /// The test itself cannot go on.
     Test(Error),
 }
 
-impl<E: Into<Error>> From<E> for Failed {
+impl<E: Into<Error>> From<E> for KillFailure {
     fn from(error: E) -> Self {
         Self::Test(error.into())
     }
@@ -116,21 +116,21 @@ impl<E: Into<Error>> From<E> for Failed {
 /// Runs that many kills, and prints the result. Returns whether there was no violation.
 pub(crate) async fn run(kills: u64, seed: u64, planted: Option<Planted>) -> Result<bool, Error> {
     let mut random = Random::part(seed, 0);
-    let mut tally = Tally::default();
+    let mut tally = KillTally::default();
     let mut mode = if random.percent(50) { Mode::Grpc } else { Mode::InProcess };
     let mut number = 0;
     let mut left = kills;
     while left > 0 {
         let share = if number == 0 { (kills * FIRST_PERCENT / 100).max(KILLS_EACH.min(kills / 4)) } else { KILLS_EACH };
         let share = share.clamp(1, left);
-        let series = Series::new(number, mode, random.seed(), planted)?;
+        let series = KillSeries::new(number, mode, random.seed(), planted)?;
         series.run(share, &mut tally).await?;
         left -= share;
         number += 1;
         mode = if mode == Mode::Grpc { Mode::InProcess } else { Mode::Grpc };
     }
     let (restart_ms_p50, restart_ms_max) = report::median_and_max_ms(tally.restarts);
-    let Tally { kills, in_commit, acknowledged, bounded_attempts, violations, .. } = tally;
+    let KillTally { kills, in_commit, acknowledged, bounded_attempts, violations, .. } = tally;
     report::print(&KillsLine {
         kills,
         in_commit,
@@ -145,7 +145,7 @@ pub(crate) async fn run(kills: u64, seed: u64, planted: Option<Planted>) -> Resu
 }
 
 /// One database and the lives of its processes.
-struct Series {
+struct KillSeries {
     number: u64,
     mode: Mode,
     seed: u64,
@@ -174,7 +174,7 @@ struct Outside {
     worker: Worker,
 }
 
-impl Series {
+impl KillSeries {
     fn new(number: u64, mode: Mode, seed: u64, planted: Option<Planted>) -> Result<Self, Error> {
         let folder = TempDir::with_prefix("everloop-crash-")?;
         let random = Random::new(seed);
@@ -193,7 +193,7 @@ impl Series {
         })
     }
 
-    async fn run(mut self, kills: u64, tally: &mut Tally) -> Result<(), Error> {
+    async fn run(mut self, kills: u64, tally: &mut KillTally) -> Result<(), Error> {
         let mut done = 0;
         let result = loop {
             if done == kills {
@@ -225,8 +225,8 @@ impl Series {
         tally.restarts.append(&mut self.restarts);
         match result {
             Ok(()) => Ok(()),
-            Err(Failed::Test(error)) => Err(error),
-            Err(Failed::Violations(wrong)) => {
+            Err(KillFailure::Test(error)) => Err(error),
+            Err(KillFailure::Violations(wrong)) => {
                 tally.violations += wrong.len() as u64;
                 let Self { life, number, mode, seed, kill, .. } = &self;
                 let during =
@@ -238,7 +238,7 @@ impl Series {
     }
 
     /// Runs one life of the process, up to its death. Returns whether it was killed: it may have ended by itself before.
-    async fn run_life(&mut self, kill: Kill) -> Result<bool, Failed> {
+    async fn run_life(&mut self, kill: Kill) -> Result<bool, KillFailure> {
         let started = Instant::now();
         self.life += 1;
         let mut process = Process::start(&self.file(), self.mode, kill.by_itself())?;
@@ -270,7 +270,7 @@ impl Series {
     }
 
     /// Waits for the end of the process, and for the rest of its output.
-    async fn collect_end(&mut self, mut process: Process, is_in_commit: bool) -> Result<bool, Failed> {
+    async fn collect_end(&mut self, mut process: Process, is_in_commit: bool) -> Result<bool, KillFailure> {
         let end = process.kill().await?;
         process.all_told().await?;
         match end {
@@ -287,7 +287,7 @@ impl Series {
 
     /// Waits until the engine accepts calls, and compares its contents with the model. Returns `None` if the process died before
     /// that was done.
-    async fn open(&mut self, mut process: Process, started: Instant) -> Result<Option<Running>, Failed> {
+    async fn open(&mut self, mut process: Process, started: Instant) -> Result<Option<Running>, KillFailure> {
         let Some(address) = process.ready().await? else {
             return self.died_early(process, "it does not open its file").await;
         };
@@ -308,7 +308,7 @@ impl Series {
     }
 
     /// A death in the middle of a commit is expected.
-    async fn died_early<T>(&mut self, mut process: Process, complaint: &str) -> Result<Option<T>, Failed> {
+    async fn died_early<T>(&mut self, mut process: Process, complaint: &str) -> Result<Option<T>, KillFailure> {
         match process.end_within(CLIENTS_PATIENCE).await? {
             Some(End::Killed) => {
                 self.in_commit += 1;
@@ -320,7 +320,7 @@ impl Series {
     }
 
     /// Compares the engine's contents with the model. The inner error is one of reading.
-    async fn compare(&mut self, service: &mut Service, reads_all: bool) -> Result<Result<(), Error>, Failed> {
+    async fn compare(&mut self, service: &mut Service, reads_all: bool) -> Result<Result<(), Error>, KillFailure> {
         let model = Arc::clone(&self.model);
         let seen = match observe(service, |row| !reads_all && model.lock().is_settled(row)).await {
             Ok(seen) => seen,
@@ -329,7 +329,7 @@ impl Series {
         let mut model = self.model.lock();
         let wrong = model.check(&seen);
         if !wrong.is_empty() {
-            return Err(Failed::Violations(wrong));
+            return Err(KillFailure::Violations(wrong));
         }
         model.learn(seen);
         if self.planted == Some(Planted::Acknowledgement) {
@@ -339,7 +339,7 @@ impl Series {
     }
 
     /// Runs all workflows to their end, without kills, and closes the database.
-    async fn end(&mut self) -> Result<(), Failed> {
+    async fn end(&mut self) -> Result<(), KillFailure> {
         let started = Instant::now();
         self.life += 1;
         let process = Process::start(&self.file(), self.mode, None)?;
@@ -358,7 +358,7 @@ impl Series {
         self.compare(&mut service, true).await??;
         let wrong = self.model.lock().check_end();
         if !wrong.is_empty() {
-            return Err(Failed::Violations(wrong));
+            return Err(KillFailure::Violations(wrong));
         }
         process.close();
         let end = process.end_within(CLOSING_PATIENCE).await?;
@@ -383,7 +383,7 @@ impl Series {
         service: Service,
         first: Option<worker::WorkflowTask>,
         plan: Plan,
-    ) -> Result<Option<Outside>, Failed> {
+    ) -> Result<Option<Outside>, KillFailure> {
         let journal: Arc<dyn Journal> = self.model.clone();
         if self.mode == Mode::InProcess {
             process.work(&plan, journal).await?;
@@ -402,8 +402,8 @@ impl Series {
         self.folder.path().join("crash.db")
     }
 
-    fn wrong(&self, what: String) -> Failed {
-        Failed::Violations(vec![what])
+    fn wrong(&self, what: String) -> KillFailure {
+        KillFailure::Violations(vec![what])
     }
 }
 

@@ -61,7 +61,7 @@ impl Cut {
 }
 
 #[derive(Debug, Default)]
-struct Tally {
+struct PowerTally {
     losses: u64,
     acknowledged: u64,
     torn: u64,
@@ -70,14 +70,14 @@ struct Tally {
 }
 
 /// Why a series of power losses ends early.
-enum Failed {
+enum PowerFailure {
     /// The engine is at fault; with the disk.
     Violations { wrong: Vec<String>, when: String, disk: Image },
     /// The test itself cannot go on.
     Test(Error),
 }
 
-impl<E: Into<Error>> From<E> for Failed {
+impl<E: Into<Error>> From<E> for PowerFailure {
     fn from(error: E) -> Self {
         Self::Test(error.into())
     }
@@ -86,19 +86,19 @@ impl<E: Into<Error>> From<E> for Failed {
 /// Runs that many power losses, and prints the result. Returns whether there was no violation.
 pub(crate) async fn run(losses: u64, seed: u64, planted: Option<Planted>) -> Result<bool, Error> {
     let mut random = Random::part(seed, 1);
-    let mut tally = Tally::default();
+    let mut tally = PowerTally::default();
     let mut number = 0;
     while tally.losses < losses {
-        Series::new(number, random.seed(), planted)?.run(losses, &mut tally).await?;
+        DiskSeries::new(number, random.seed(), planted)?.run(losses, &mut tally).await?;
         number += 1;
     }
-    let Tally { losses, acknowledged, torn, dropped, violations } = tally;
+    let PowerTally { losses, acknowledged, torn, dropped, violations } = tally;
     report::print(&PowerLine { power_losses: losses, acknowledged, torn, dropped, violations, seed })?;
     Ok(violations == 0)
 }
 
 /// One disk and its lives.
-struct Series {
+struct DiskSeries {
     number: u64,
     seed: u64,
     random: Random,
@@ -109,7 +109,7 @@ struct Series {
     planted: Option<Planted>,
 }
 
-impl Series {
+impl DiskSeries {
     fn new(number: u64, seed: u64, planted: Option<Planted>) -> Result<Self, Error> {
         let mut random = Random::new(seed);
         let sector_bytes = if random.percent(50) { 512 } else { 4096 };
@@ -121,13 +121,13 @@ impl Series {
         Ok(Self { number, seed, random, folder, vfs, model, planted })
     }
 
-    async fn run(mut self, losses_max: u64, tally: &mut Tally) -> Result<(), Error> {
+    async fn run(mut self, losses_max: u64, tally: &mut PowerTally) -> Result<(), Error> {
         let result = self.lives(losses_max, tally).await;
         tally.acknowledged += self.model.lock().acknowledged();
         match result {
             Ok(()) => Ok(()),
-            Err(Failed::Test(error)) => Err(error),
-            Err(Failed::Violations { wrong, when, disk }) => {
+            Err(PowerFailure::Test(error)) => Err(error),
+            Err(PowerFailure::Violations { wrong, when, disk }) => {
                 tally.violations += wrong.len() as u64;
                 let files = disk.files().map(|(name, _)| (name, disk.file(name).unwrap_or_default()));
                 report::save(self.folder.path(), files)?;
@@ -138,7 +138,7 @@ impl Series {
         }
     }
 
-    async fn lives(&mut self, losses_max: u64, tally: &mut Tally) -> Result<(), Failed> {
+    async fn lives(&mut self, losses_max: u64, tally: &mut PowerTally) -> Result<(), PowerFailure> {
         for life in 1..=LIVES {
             if tally.losses == losses_max {
                 break;
@@ -156,7 +156,7 @@ impl Series {
     }
 
     /// Runs one life, up to the cut.
-    async fn live(&mut self, life: u64, cut: Cut, when: &str) -> Result<(), Failed> {
+    async fn live(&mut self, life: u64, cut: Cut, when: &str) -> Result<(), PowerFailure> {
         let disk = self.vfs.image();
         self.plant();
         match cut {
@@ -175,7 +175,7 @@ impl Series {
                 }
             }
             close(engine, &self.vfs).await?;
-            looked.map_err(|wrong| Failed::Violations { wrong, when: when.to_owned(), disk })?;
+            looked.map_err(|wrong| PowerFailure::Violations { wrong, when: when.to_owned(), disk })?;
         }
         self.vfs.cut_power();
         Ok(())
@@ -228,7 +228,7 @@ impl Series {
     }
 
     /// Tries outcomes of the cut, and leaves the disk with the last one.
-    async fn lose_power(&mut self, when: &str, losses_max: u64, tally: &mut Tally) -> Result<(), Failed> {
+    async fn lose_power(&mut self, when: &str, losses_max: u64, tally: &mut PowerTally) -> Result<(), PowerFailure> {
         let image = self.vfs.image();
         let mut last = None;
         for _ in 0..LOSSES_EACH.min(losses_max - tally.losses) {
@@ -243,7 +243,11 @@ impl Series {
             let ends = tally.losses.is_multiple_of(LOSSES_BETWEEN_ENDS);
             let wrong = self.look(ends).await?;
             if !wrong.is_empty() {
-                return Err(Failed::Violations { wrong, when: format!("{when}, after its {loss},"), disk: survived });
+                return Err(PowerFailure::Violations {
+                    wrong,
+                    when: format!("{when}, after its {loss},"),
+                    disk: survived,
+                });
             }
             last = Some(survived);
         }

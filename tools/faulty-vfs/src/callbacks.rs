@@ -30,7 +30,7 @@ use rusqlite::ffi::{self, sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlit
 use crate::locks::Level;
 use crate::machine::{FileId, Machine, SqliteResult};
 use crate::vfs::lock;
-use crate::wal_index::{Mode, REGION_BYTES};
+use crate::wal_index::{LockMode, REGION_BYTES};
 
 /// Longest file name, with its zero byte.
 const NAME_BYTES_MAX: usize = 1024;
@@ -38,7 +38,7 @@ const NAME_BYTES_MAX: usize = 1024;
 /// SQLite's view of an open file. SQLite allocates its memory, `szOsFile` bytes.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct OpenFile {
+struct FileHandle {
     base: sqlite3_file,
     machine: &'static Mutex<Machine>,
     id: FileId,
@@ -77,7 +77,7 @@ pub(crate) fn register(machine: &'static Mutex<Machine>) -> String {
     let c_name = CString::new(name.clone()).expect("there is no zero byte in it");
     let vfs = Box::leak(Box::new(sqlite3_vfs {
         iVersion: 2,
-        szOsFile: length(size_of::<OpenFile>()),
+        szOsFile: length(size_of::<FileHandle>()),
         mxPathname: length(NAME_BYTES_MAX),
         pNext: ptr::null_mut(),
         zName: c_name.into_raw(),
@@ -124,9 +124,9 @@ unsafe extern "C" fn open(
     let name = unsafe { text(name) };
     match lock(machine).open(name.as_deref(), flags) {
         Ok(id) => {
-            let opened = OpenFile { base: sqlite3_file { pMethods: &raw const METHODS }, machine, id };
-            // SAFETY: as above; `szOsFile` is the size of an `OpenFile`.
-            unsafe { file.cast::<OpenFile>().write(opened) };
+            let opened = FileHandle { base: sqlite3_file { pMethods: &raw const METHODS }, machine, id };
+            // SAFETY: as above; `szOsFile` is the size of a `FileHandle`.
+            unsafe { file.cast::<FileHandle>().write(opened) };
             if !out_flags.is_null() {
                 // SAFETY: RESULT; it may be null, but is not.
                 unsafe { out_flags.write(flags) };
@@ -218,14 +218,14 @@ unsafe extern "C" fn current_time_int64(_vfs: *mut sqlite3_vfs, out: *mut sqlite
 
 unsafe extern "C" fn close(file: *mut sqlite3_file) -> c_int {
     // SAFETY: FILE.
-    let file = unsafe { OpenFile::of(file) };
+    let file = unsafe { FileHandle::of(file) };
     file.machine().close(file.id);
     ffi::SQLITE_OK
 }
 
 unsafe extern "C" fn read(file: *mut sqlite3_file, buffer: *mut c_void, bytes: c_int, offset: sqlite3_int64) -> c_int {
     // SAFETY: FILE.
-    let file = unsafe { OpenFile::of(file) };
+    let file = unsafe { FileHandle::of(file) };
     let (buffer, bytes) = (buffer.cast::<u8>(), index(bytes));
     // The memory may be uninitialized, which a slice must not be.
     // SAFETY: BUFFER.
@@ -246,7 +246,7 @@ unsafe extern "C" fn write(
     offset: sqlite3_int64,
 ) -> c_int {
     // SAFETY: FILE.
-    let file = unsafe { OpenFile::of(file) };
+    let file = unsafe { FileHandle::of(file) };
     // SAFETY: BUFFER, and SQLite has initialized the bytes to be written.
     let bytes = unsafe { slice::from_raw_parts(buffer.cast::<u8>(), index(bytes)) };
     code(file.machine().write(file.id, place(offset), bytes))
@@ -254,19 +254,19 @@ unsafe extern "C" fn write(
 
 unsafe extern "C" fn truncate(file: *mut sqlite3_file, size: sqlite3_int64) -> c_int {
     // SAFETY: FILE.
-    let file = unsafe { OpenFile::of(file) };
+    let file = unsafe { FileHandle::of(file) };
     code(file.machine().truncate(file.id, place(size)))
 }
 
 unsafe extern "C" fn sync(file: *mut sqlite3_file, _flags: c_int) -> c_int {
     // SAFETY: FILE.
-    let file = unsafe { OpenFile::of(file) };
+    let file = unsafe { FileHandle::of(file) };
     code(file.machine().sync(file.id))
 }
 
 unsafe extern "C" fn file_size(file: *mut sqlite3_file, out: *mut sqlite3_int64) -> c_int {
     // SAFETY: FILE.
-    let file = unsafe { OpenFile::of(file) };
+    let file = unsafe { FileHandle::of(file) };
     let answer = file.machine().size(file.id);
     let answer = answer.map(|size| sqlite3_int64::try_from(size).expect("a file in memory is small"));
     // SAFETY: RESULT.
@@ -275,21 +275,21 @@ unsafe extern "C" fn file_size(file: *mut sqlite3_file, out: *mut sqlite3_int64)
 
 unsafe extern "C" fn lock_file(file: *mut sqlite3_file, level: c_int) -> c_int {
     // SAFETY: FILE.
-    let file = unsafe { OpenFile::of(file) };
+    let file = unsafe { FileHandle::of(file) };
     let Some(level) = Level::from_sqlite(level) else { return ffi::SQLITE_OK };
     code(file.machine().lock(file.id, level))
 }
 
 unsafe extern "C" fn unlock_file(file: *mut sqlite3_file, level: c_int) -> c_int {
     // SAFETY: FILE.
-    let file = unsafe { OpenFile::of(file) };
+    let file = unsafe { FileHandle::of(file) };
     file.machine().unlock(file.id, Level::from_sqlite(level));
     ffi::SQLITE_OK
 }
 
 unsafe extern "C" fn check_reserved_lock(file: *mut sqlite3_file, out: *mut c_int) -> c_int {
     // SAFETY: FILE.
-    let file = unsafe { OpenFile::of(file) };
+    let file = unsafe { FileHandle::of(file) };
     let answer = file.machine().is_reserved(file.id).map(c_int::from);
     // SAFETY: RESULT.
     unsafe { put(answer, out) }
@@ -302,13 +302,13 @@ unsafe extern "C" fn file_control(_file: *mut sqlite3_file, _operation: c_int, _
 
 unsafe extern "C" fn sector_size(file: *mut sqlite3_file) -> c_int {
     // SAFETY: FILE.
-    let file = unsafe { OpenFile::of(file) };
+    let file = unsafe { FileHandle::of(file) };
     length(file.machine().options().sector_bytes)
 }
 
 unsafe extern "C" fn device_characteristics(file: *mut sqlite3_file) -> c_int {
     // SAFETY: FILE.
-    let file = unsafe { OpenFile::of(file) };
+    let file = unsafe { FileHandle::of(file) };
     if file.machine().options().powersafe_overwrite { ffi::SQLITE_IOCAP_POWERSAFE_OVERWRITE } else { 0 }
 }
 
@@ -320,7 +320,7 @@ unsafe extern "C" fn shm_map(
     out: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: FILE.
-    let file = unsafe { OpenFile::of(file) };
+    let file = unsafe { FileHandle::of(file) };
     assert!(index(region_bytes) <= REGION_BYTES, "SQLite wants regions of {region_bytes} bytes");
     let answer = file.machine().map(file.id, index(region), extend != 0);
     // SQLite uses the region until this file is unmapped or closed, and until then it is neither moved nor freed. The machine
@@ -332,9 +332,9 @@ unsafe extern "C" fn shm_map(
 
 unsafe extern "C" fn shm_lock(file: *mut sqlite3_file, offset: c_int, count: c_int, flags: c_int) -> c_int {
     // SAFETY: FILE.
-    let file = unsafe { OpenFile::of(file) };
+    let file = unsafe { FileHandle::of(file) };
     let slots = Range { start: index(offset), end: index(offset + count) };
-    let mode = if flags & ffi::SQLITE_SHM_EXCLUSIVE != 0 { Mode::Exclusive } else { Mode::Shared };
+    let mode = if flags & ffi::SQLITE_SHM_EXCLUSIVE != 0 { LockMode::Exclusive } else { LockMode::Shared };
     if flags & ffi::SQLITE_SHM_LOCK != 0 {
         code(file.machine().lock_memory(file.id, slots, mode))
     } else {
@@ -349,19 +349,19 @@ unsafe extern "C" fn shm_barrier(_file: *mut sqlite3_file) {
 
 unsafe extern "C" fn shm_unmap(file: *mut sqlite3_file, _delete: c_int) -> c_int {
     // SAFETY: FILE.
-    let file = unsafe { OpenFile::of(file) };
+    let file = unsafe { FileHandle::of(file) };
     file.machine().unmap(file.id);
     ffi::SQLITE_OK
 }
 
 // Pointers to values.
 
-impl OpenFile {
+impl FileHandle {
     /// # Safety
     ///
     /// FILE.
     unsafe fn of(file: *mut sqlite3_file) -> Self {
-        // SAFETY: the caller's; `open` wrote an `OpenFile` there, and it is `Copy`.
+        // SAFETY: the caller's; `open` wrote a `FileHandle` there, and it is `Copy`.
         unsafe { file.cast::<Self>().read() }
     }
 

@@ -16,7 +16,7 @@ use crate::power_loss::PowerLoss;
 use crate::random::Random;
 use crate::trace::Trace;
 use crate::vfs::{Options, StillOpen};
-use crate::wal_index::{Mode, WalIndexes};
+use crate::wal_index::{LockMode, WalIndexes};
 
 /// A value, or a result code of SQLite.
 pub(crate) type SqliteResult<T = ()> = Result<T, i32>;
@@ -199,7 +199,7 @@ impl Machine {
         Ok(self.wal_indexes.map(inode, id, region, extend))
     }
 
-    pub(crate) fn lock_memory(&mut self, id: FileId, slots: Range<usize>, mode: Mode) -> SqliteResult {
+    pub(crate) fn lock_memory(&mut self, id: FileId, slots: Range<usize>, mode: LockMode) -> SqliteResult {
         let inode = self.powered(id).ok_or(ffi::SQLITE_IOERR_SHMLOCK)?.inode;
         self.wal_indexes.lock(inode, id, slots, mode)
     }

@@ -20,7 +20,7 @@ type Region = [AtomicU64; REGION_BYTES / size_of::<u64>()];
 
 /// A lock is shared by many or exclusive to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub(crate) enum LockMode {
     Shared,
     Exclusive,
 }
@@ -32,7 +32,7 @@ pub(crate) struct WalIndexes(BTreeMap<Inode, WalIndex>);
 #[derive(Debug, Default)]
 struct WalIndex {
     regions: Vec<Box<Region>>,
-    users: BTreeMap<FileId, [Option<Mode>; SLOTS]>,
+    users: BTreeMap<FileId, [Option<LockMode>; SLOTS]>,
 }
 
 impl WalIndexes {
@@ -49,12 +49,12 @@ impl WalIndexes {
     }
 
     /// Takes all of the locks, or none.
-    pub(crate) fn lock(&mut self, inode: Inode, file: FileId, slots: Range<usize>, mode: Mode) -> SqliteResult {
+    pub(crate) fn lock(&mut self, inode: Inode, file: FileId, slots: Range<usize>, mode: LockMode) -> SqliteResult {
         let index = self.0.get_mut(&inode).ok_or(ffi::SQLITE_IOERR_SHMLOCK)?;
         let mut others = index.users.iter().filter(|(user, _)| **user != file);
-        let refuses = |held: &Option<Mode>| match mode {
-            Mode::Shared => *held == Some(Mode::Exclusive),
-            Mode::Exclusive => held.is_some(),
+        let refuses = |held: &Option<LockMode>| match mode {
+            LockMode::Shared => *held == Some(LockMode::Exclusive),
+            LockMode::Exclusive => held.is_some(),
         };
         if others.any(|(_, held)| held[slots.clone()].iter().any(refuses)) {
             return Err(ffi::SQLITE_BUSY);
@@ -116,14 +116,14 @@ mod tests {
     #[test]
     fn exclusive_locks_exclude() {
         let (mut indexes, inode) = mapped();
-        assert_eq!(indexes.lock(inode, A, 2..3, Mode::Shared), Ok(()));
-        assert_eq!(indexes.lock(inode, B, 2..3, Mode::Shared), Ok(()));
-        assert_eq!(indexes.lock(inode, B, 1..4, Mode::Exclusive), BUSY);
-        assert_eq!(indexes.lock(inode, A, 1..2, Mode::Exclusive), Ok(()), "a refusal takes nothing");
+        assert_eq!(indexes.lock(inode, A, 2..3, LockMode::Shared), Ok(()));
+        assert_eq!(indexes.lock(inode, B, 2..3, LockMode::Shared), Ok(()));
+        assert_eq!(indexes.lock(inode, B, 1..4, LockMode::Exclusive), BUSY);
+        assert_eq!(indexes.lock(inode, A, 1..2, LockMode::Exclusive), Ok(()), "a refusal takes nothing");
         indexes.unlock(inode, A, 1..3);
-        assert_eq!(indexes.lock(inode, B, 1..2, Mode::Exclusive), Ok(()));
-        assert_eq!(indexes.lock(inode, A, 1..2, Mode::Shared), BUSY);
+        assert_eq!(indexes.lock(inode, B, 1..2, LockMode::Exclusive), Ok(()));
+        assert_eq!(indexes.lock(inode, A, 1..2, LockMode::Shared), BUSY);
         indexes.unmap(inode, B);
-        assert_eq!(indexes.lock(inode, A, 0..8, Mode::Exclusive), Ok(()), "who goes unlocks");
+        assert_eq!(indexes.lock(inode, A, 0..8, LockMode::Exclusive), Ok(()), "who goes unlocks");
     }
 }
