@@ -1,25 +1,25 @@
 # Names for commands that work without just.
 
-# Everything that has to pass
+# Runs all checks
 verify:
     .ci/run
 
-# Accepts what tests print now as what they expect; read the difference before committing it
+# Accepts the tests' current output as expected; review the difference before committing it
 bless *filter:
     UPDATE_EXPECT=1 TRYBUILD=overwrite cargo test --workspace {{filter}}
 
-# Workflows a second, and other measurements
+# Measures workflows per second, and more
 bench *arguments:
     cargo run --release -p everloop-bench -- {{arguments}}
 
-# Kills and power losses, and whether anything acknowledged is missing
+# Checks that acknowledged operations survive kills and power losses
 crash *arguments:
     cargo run --release -p everloop-crash -- {{arguments}}
 
-# The end-to-end tests against a real Temporal server
+# Runs the end-to-end tests against a real Temporal server
 reference *filter:
     tests/reference/run {{filter}}
 
-# Mixed workflows with the Python and Go SDKs, on our server and the real one
+# Tests mixed workflows with the Python and Go SDKs, on our server and the real one
 interop:
     tests/interop/run

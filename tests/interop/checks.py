@@ -33,7 +33,7 @@ from temporalio.worker import Replayer, Worker
 from python_side import ACTIVITIES, WORKFLOWS, BuyInRust, Counter, Purchase, WaitForRust
 
 LAMP = Purchase("lamp", "ann")
-# Longer than anything takes that is not stuck.
+# Timeout of every wait, longer than any successful one.
 PATIENCE = 60
 
 
@@ -179,7 +179,7 @@ async def rust_workflows_are_listed_and_counted(peers: Peers) -> None:
     handle = await peers.start_rust("OneClickBuy", LAMP, 0)
     await handle.result()
     query = f"WorkflowId = '{handle.id}' AND ExecutionStatus = 'Completed'"
-    # The real server's lists follow after a moment.
+    # The real server updates its lists with a delay.
     while (await peers.client.count_workflows(query)).count == 0:
         await asyncio.sleep(0.1)
     found = [found async for found in peers.client.list_workflows(query)]
@@ -207,7 +207,7 @@ async def python_failure_arrives_in_rust(peers: Peers) -> None:
 @check
 async def rust_cancels_a_python_activity(peers: Peers) -> None:
     handle = await peers.start_rust("LongWait", peers.python)
-    # The start of an activity is written when it ends; until then it is seen as a pending one.
+    # The start event of an activity is written when it ends; until then the activity is listed as pending.
     while not any(pending.attempt for pending in (await handle.describe()).raw_description.pending_activities):
         await asyncio.sleep(0.1)
     await handle.cancel()
@@ -276,7 +276,7 @@ async def main(address: str, rust: str) -> int:
     peers = Peers(await Client.connect(address), rust)
     failed = 0
     async with Worker(peers.client, task_queue=peers.python, workflows=WORKFLOWS, activities=ACTIVITIES):
-        # All at once: each has ids of its own.
+        # All checks run concurrently: each has its own ids.
         outcomes = [asyncio.wait_for(one(peers), PATIENCE) for one in CHECKS]
         for one, outcome in zip(CHECKS, await asyncio.gather(*outcomes, return_exceptions=True)):
             print(f"  {one.__name__.replace('_', ' ')}: {'FAILED' if outcome else 'ok'}")
@@ -291,5 +291,5 @@ if __name__ == "__main__":
     status = asyncio.run(main(*sys.argv[1:]))
     sys.stdout.flush()
     sys.stderr.flush()
-    # Without tearing the interpreter down: threads of the SDK that are still alive would abort it.
+    # Exits without finalizing the interpreter, which threads of the SDK that are still alive would abort.
     os._exit(status)

@@ -1,4 +1,4 @@
-"""The Python half of the interop tests: what Rust calls, and workflows that call Rust."""
+"""The Python half of the interop tests: activities and workflows that Rust calls, and workflows that call Rust."""
 
 import asyncio
 from dataclasses import dataclass

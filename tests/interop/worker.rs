@@ -1,4 +1,5 @@
-//! The Rust half of the interop tests: what Python starts, what Python's workflows call, and what calls Python.
+//! The Rust half of the interop tests: workflows that Python starts, activities that Python's workflows call, and workflows that
+//! call Python.
 //!
 //! ```text
 //! interop-worker ADDRESS TASK_QUEUE
@@ -23,7 +24,7 @@ pub enum PurchaseStatus {
     Completed,
 }
 
-/// Sells everything but the moon; needs two attempts.
+/// Sells everything except the moon; needs two attempts.
 #[activity(start_to_close_timeout = "10s", retry_policy(initial_interval = "100ms"))]
 async fn do_purchase(ctx: &ActivityContext, purchase: Purchase) -> ActivityResult<String> {
     if purchase.item_id == "moon" {
@@ -35,7 +36,7 @@ async fn do_purchase(ctx: &ActivityContext, purchase: Purchase) -> ActivityResul
     }
 }
 
-/// Runs until it is told to stop, and says so.
+/// Runs until it is cancelled, and reports the cancellation.
 #[activity(start_to_close_timeout = "30s", heartbeat_timeout = "2s")]
 async fn wait_in_rust(ctx: &ActivityContext) -> ActivityResult<()> {
     loop {
@@ -56,7 +57,7 @@ pub struct OneClickBuy {
 
 #[workflow]
 impl OneClickBuy {
-    // A signal or an update may come with the first task, before `run`: it finds the purchase here.
+    // The handler of a signal or an update may run in the first task, before `run`: it finds the purchase here.
     #[init]
     fn new(purchase: Purchase, _wait_ms: u64) -> Self {
         Self { status: State::default(), purchase: State::new(purchase) }
@@ -83,7 +84,7 @@ impl OneClickBuy {
         self.status.get()
     }
 
-    /// Answers whom it was for.
+    /// Returns the buyer's name.
     #[update(validator = check_user)]
     fn give_to(&self, user_id: String) -> String {
         self.purchase.update(|purchase| std::mem::replace(&mut purchase.user_id, user_id))
@@ -113,7 +114,7 @@ fn refuse_in_python(item: String) -> ();
 #[activity(start_to_close_timeout = "30s", heartbeat_timeout = "2s")]
 fn wait_in_python() -> ();
 
-/// Lets Python count.
+/// Counts in a Python activity.
 #[workflow]
 #[derive(Default)]
 pub struct Essay {}
@@ -127,7 +128,7 @@ impl Essay {
     }
 }
 
-/// Reads what Python's error says, then passes it on.
+/// Reads the details of Python's error, then returns the error.
 #[workflow]
 #[derive(Default)]
 pub struct Refusal {
@@ -152,7 +153,7 @@ impl Refusal {
     }
 }
 
-/// Waits for an activity in Python; when it is cancelled, until that has stopped.
+/// Waits for an activity in Python; after a cancellation, until that activity has stopped.
 #[workflow]
 #[derive(Default)]
 pub struct LongWait {}

@@ -1,4 +1,4 @@
-//! What concerns the project as a whole: end-to-end tests, interop, the real server, and the house checks.
+//! Tests of the whole project: end to end, interop, the real server, and house checks.
 
 #[cfg(test)]
 mod conformance;
@@ -8,6 +8,8 @@ mod e2e;
 mod house;
 #[cfg(test)]
 mod killed;
+#[cfg(test)]
+mod random;
 #[cfg(test)]
 mod recorded;
 #[cfg(test)]

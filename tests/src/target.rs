@@ -1,8 +1,8 @@
-//! What the tests run against.
+//! The servers that the tests run against.
 //!
-//! `EVERLOOP_TEST_TARGET` names it: `embedded` is the engine in this process, `sqlite` the same with a file, `grpc` the
-//! engine behind a socket, and an address (`127.0.0.1:7233`) is a server that already runs: the reference, a real Temporal
-//! server. Unset means the first three.
+//! `EVERLOOP_TEST_TARGET` selects one: `embedded` is the engine in this process, `sqlite` the same with a file, `grpc` the engine
+//! behind a socket, and an address (`127.0.0.1:7233`) is a server that already runs: the reference, a real Temporal server. By
+//! default the tests run on the first three.
 
 use std::{
     convert::Infallible,
@@ -22,10 +22,10 @@ use tokio::{
 use tonic::{Status, body::Body, transport::Endpoint};
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
-/// The one type of a connection, whether it goes through a socket or stays in the process.
+/// The type of all connections, through a socket or in the process.
 pub(crate) type Connection = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
 
-/// Where tests run what may outlive them: the engine behind the socket, for one.
+/// The runtime of tasks that may outlive a test, such as the engine behind the socket.
 pub(crate) static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts"));
 
@@ -38,7 +38,7 @@ pub(crate) enum Target {
     Sqlite,
     /// Our engine in this process, behind a socket.
     Grpc,
-    /// A server at `HOST:PORT` that somebody else started: the reference.
+    /// A server at `HOST:PORT` that was started separately: the reference.
     Address(String),
 }
 
@@ -54,22 +54,22 @@ impl Target {
         }
     }
 
-    /// Whether this is the server whose answers are the right ones.
+    /// Whether this is the real server, whose behaviour is the expected one.
     pub(crate) fn is_reference(&self) -> bool {
         matches!(self, Self::Address(_))
     }
 
-    /// Whether it is an engine in this process that does not listen.
+    /// Whether this is an engine in this process that does not listen.
     pub(crate) fn is_in_process(&self) -> bool {
         matches!(self, Self::Embedded | Self::Sqlite)
     }
 
-    /// What a client connects to. Called within a runtime that lives until the tests end: it serves the engine behind the
-    /// socket.
+    /// Returns the address for a client. Must be called within a runtime that lives until the tests end: it serves the engine
+    /// behind the socket.
     pub(crate) async fn address(&self) -> String {
         match self {
             Self::Embedded => "memory:".to_owned(),
-            // Tests take turns with a few files: mostly a test finds one that another has left, and opens it again.
+            // Tests share a few files: usually a test reopens a file that an earlier test has released.
             Self::Sqlite => {
                 let turn = NEXT_FILE.fetch_add(1, Ordering::Relaxed) % SHARED_FILES;
                 format!("sqlite:{}", FOLDER.join(format!("shared-{turn}.db")).display())
@@ -97,17 +97,17 @@ impl Target {
     }
 }
 
-/// The client of the workflow service over any connection, with room for long histories.
+/// Returns a client of the workflow service over any connection, with room for long histories.
 pub(crate) fn workflow_client(connection: Connection) -> WorkflowServiceClient<Connection> {
     WorkflowServiceClient::new(connection).max_decoding_message_size(64 << 20)
 }
 
-/// How many files the tests of one process share.
+/// Number of files that the tests of one process share.
 const SHARED_FILES: usize = 4;
 
 static NEXT_FILE: AtomicUsize = AtomicUsize::new(0);
 
-/// Where the files are, beside the test program: those of the last run are removed.
+/// The folder of the files, beside the test program: files of the last run are removed.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     let program = env::current_exe().expect("the test knows where it is");
     let folder = program.with_extension("files");
@@ -118,7 +118,7 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     folder
 });
 
-/// The engine behind a socket, which all tests share as they would a server.
+/// The engine behind a socket, shared by all tests like a server.
 static LISTENING: OnceCell<Listening> = OnceCell::const_new();
 
 fn engine() -> Engine {

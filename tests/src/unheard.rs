@@ -1,4 +1,4 @@
-//! What a program without a log prints about workflows that wait for something that nobody provides.
+//! Output of a program without a log whose workflows wait for a worker or an activity that does not exist.
 //!
 //! The test program starts itself as that program and reads its standard error.
 
@@ -16,16 +16,16 @@ use everloop::data::Payloads;
 use everloop::{Client, Worker, prelude::*};
 use tokio::{runtime::Runtime, time::timeout};
 
-/// The test, which the program names when it starts itself.
+/// The test's name, which the program passes on when it starts itself.
 const TEST: &str = "unheard::a_program_that_waits_prints_why";
 
-/// The variable that makes a process the program that waits.
+/// The variable that makes a process the waiting program.
 const ROLE: &str = "EVERLOOP_TEST_WAITS";
 
-/// How long the program waits before it gives up. All of it is printed within ten seconds on an idle machine.
+/// How long the program waits before it gives up. On an idle machine it prints everything within ten seconds.
 const PATIENCE: Duration = Duration::from_secs(100);
 
-/// What the program prints, in the order in which this is expected.
+/// The expected output, in order.
 const EXPECTED: [&str; 4] = [
     // A worker polls another queue.
     "no worker polls the task queue `unpolled`, so its workflows wait",
@@ -84,8 +84,8 @@ fn a_program_that_waits_prints_why() {
     }
 }
 
-/// The test of a program whose standard error is a pipe that nobody reads.
-const UNREAD: &str = "unheard::a_program_whose_warnings_nobody_reads_goes_on";
+/// The test of a program whose standard error is a pipe that is never read.
+const UNREAD: &str = "unheard::program_with_unread_warnings_continues";
 
 #[workflow]
 #[derive(Default)]
@@ -93,7 +93,7 @@ struct FailsOnce;
 
 #[workflow]
 impl FailsOnce {
-    /// Fails its first task, which the worker prints.
+    /// Fails its first task, which the worker reports.
     #[run]
     async fn run(&self) -> WorkflowResult<()> {
         static HAS_FAILED: AtomicBool = AtomicBool::new(false);
@@ -103,7 +103,7 @@ impl FailsOnce {
 }
 
 #[test]
-fn a_program_whose_warnings_nobody_reads_goes_on() {
+fn program_with_unread_warnings_continues() {
     if env::var_os(ROLE).is_some() {
         process::exit(match fail_once() {
             true => SUCCEEDED,
@@ -123,10 +123,10 @@ fn a_program_whose_warnings_nobody_reads_goes_on() {
     assert_eq!(ended.code(), Some(SUCCEEDED), "a task is lost that fails without anybody to read why");
 }
 
-/// The exit code of a program whose workflow has gone on.
+/// The exit code of the program if its workflow continued.
 const SUCCEEDED: i32 = 7;
 
-/// Runs a workflow whose first task fails. Returns whether the server was told.
+/// Runs a workflow whose first task fails. Returns whether the failure was reported to the server.
 fn fail_once() -> bool {
     let runtime = Runtime::new().expect("a runtime starts");
     let fails = async {
@@ -144,7 +144,7 @@ fn fail_once() -> bool {
     matches!(ended, Ok(Ok(true)))
 }
 
-/// Starts workflows that cannot go on, and waits for them. The process ends with its parent.
+/// Starts workflows that cannot continue, and waits for them. The process ends with its parent.
 fn wait_for_nothing() -> ! {
     thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());

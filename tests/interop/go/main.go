@@ -25,10 +25,10 @@ import (
 	"go.temporal.io/sdk/worker"
 )
 
-// Longer than anything takes that is not stuck.
+// Timeout of every wait, longer than any successful one.
 const patience = 60 * time.Second
 
-// Tasks per second of the slow queue: the first second's go at once.
+// Tasks per second of the slow queue: those of the first second are dispatched at once.
 const slowRate = 4
 
 // peers are both workers, by their task queues.
@@ -36,7 +36,7 @@ type peers struct {
 	client client.Client
 	rust   string
 	golang string
-	// A queue of Go's whose activities go out slowly.
+	// A queue of the Go worker with a rate limit.
 	slow string
 }
 
@@ -125,7 +125,7 @@ func goDescribesAndLists(ctx context.Context, p peers) error {
 		return err
 	}
 	query := fmt.Sprintf("WorkflowId = '%s' AND ExecutionStatus = 'Running'", run.GetID())
-	// On some servers a list follows after a while.
+	// Some servers update their lists with a delay.
 	for {
 		listed, err := p.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query})
 		if err != nil {
@@ -270,7 +270,7 @@ func goTerminates(ctx context.Context, p peers) error {
 }
 
 func goLimitsTheRateOfAQueue(ctx context.Context, p peers) error {
-	// A queue with partitions lets twice as many go at once, and the others a second later at the earliest.
+	// A queue with partitions dispatches twice as many at once, and the others a second later at the earliest.
 	const steps = 3 * slowRate
 	run, err := p.start(ctx, p.slow, ManySteps, steps)
 	if err != nil {
@@ -340,7 +340,7 @@ func runAll(address, rust string) (failed int, err error) {
 
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	// All at once: each has ids of its own.
+	// All checks run concurrently: each has its own ids.
 	outcomes := make([]error, len(checks))
 	var running sync.WaitGroup
 	for i, one := range checks {

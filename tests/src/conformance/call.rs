@@ -7,9 +7,9 @@ use crate::target::Connection;
 
 pub(super) type Client = workflow_service_client::WorkflowServiceClient<Connection>;
 
-/// A request that knows its call.
+/// A request type with the call it belongs to.
 pub(super) trait Call: Sized + Send + 'static {
-    /// The name of the call, as it stands in the texts.
+    /// The name of the call, as in transcripts.
     const NAME: &str;
     type Reply: std::fmt::Debug + Send + 'static;
 

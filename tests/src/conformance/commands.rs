@@ -1,4 +1,4 @@
-//! Commands, payloads and failures, as short as scenarios want them.
+//! Short constructors of commands, payloads and failures for scenarios.
 
 use everloop_proto::temporal::api::{
     command::v1::{self as command, Command, command::Attributes},
@@ -25,12 +25,12 @@ pub(super) fn millis(millis: i32) -> Option<Duration> {
     Some(Duration { seconds: i64::from(millis / 1000), nanos: millis % 1000 * 1_000_000 })
 }
 
-/// A retry after a tenth of a second, and no more than `attempts` in all.
+/// A retry after a tenth of a second, with at most `attempts` attempts.
 pub(super) fn retry(attempts: i32) -> Option<RetryPolicy> {
     Some(RetryPolicy { initial_interval: millis(100), maximum_attempts: attempts, ..RetryPolicy::default() })
 }
 
-/// What a worker reports when user code fails.
+/// The failure that a worker reports when user code fails.
 pub(super) fn failure(message: &str) -> Option<Failure> {
     application_failure(message, |_| {})
 }

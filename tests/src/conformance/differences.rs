@@ -1,13 +1,13 @@
-//! Where our engine differs from the real server on purpose.
+//! Deliberate differences between our engine and the real server.
 
 /// One difference in the transcript of one scenario.
 struct Difference {
     /// The scenario, or the module of scenarios with a slash behind it.
     scenario: &'static str,
-    /// The text as the real server gives it.
+    /// The text of the real server.
     theirs: &'static str,
     ours: &'static str,
-    /// Why ours is better, or cheaper at no loss.
+    /// Why our behaviour is better, or cheaper without a disadvantage.
     reason: &'static str,
 }
 
@@ -147,7 +147,7 @@ const SHOWN_WITH_IDENTITY_7: &str = "   7 WorkflowTaskStarted {
        history_size_bytes: <size>
      }\n";
 
-/// Fields that the real server fills and ours does not, and why.
+/// Fields that the real server sets and ours does not, with the reason.
 const UNSENT: &[(&str, &str)] = &[
     ("link", "links between histories are for Nexus, which is not there"),
     ("signal_link", "links between histories are for Nexus, which is not there"),
@@ -157,12 +157,12 @@ const UNSENT: &[(&str, &str)] = &[
     ("request_id_infos", "they are for links to requests that were attached to a run"),
 ];
 
-/// Whether nothing of a field is compared.
+/// Whether a field is excluded from the comparison.
 pub(super) fn is_unsent(field: &str) -> bool {
     UNSENT.iter().any(|(name, reason)| *name == field && !reason.is_empty())
 }
 
-/// The text that our engine should give where the real server gives `theirs`.
+/// The expected text of our engine where the real server has `theirs`.
 pub(super) fn apply(scenario: &str, theirs: String) -> String {
     DIFFERENCES.iter().filter(|difference| difference.scenario == scenario).fold(theirs, |text, difference| {
         assert!(!difference.reason.is_empty() && text.contains(difference.theirs), "{scenario} no longer differs here");
@@ -170,8 +170,8 @@ pub(super) fn apply(scenario: &str, theirs: String) -> String {
     })
 }
 
-/// The transcript without the words in which bad requests are refused: those are our own. The code, the details and the
-/// cause stay.
+/// Removes the messages of rejected requests from the transcript: ours have their own wording. The code, the details and the cause
+/// are kept.
 pub(super) fn without_wording(text: &str) -> String {
     let mut out = String::new();
     let mut lines = text.lines().peekable();
@@ -183,7 +183,7 @@ pub(super) fn without_wording(text: &str) -> String {
             (Some(end), _) => out += &format!("{}{}\n", &line[..end], cause(&line[end..])),
             (None, Some(message)) if message.starts_with("Bad") => {
                 out += &format!("{line}message: \"{}\n", cause(message));
-                // How the failure is laid out depends on its words.
+                // The layout of the failure depends on the message.
                 lines.find(|line| line.trim_start() == "}");
             }
             (None, _) => out += &format!("{line}\n"),
@@ -192,15 +192,15 @@ pub(super) fn without_wording(text: &str) -> String {
     out
 }
 
-/// `BadStartTimerAttributes` of `BadStartTimerAttributes: no id`; nothing of other sentences.
+/// Returns `BadStartTimerAttributes` for `BadStartTimerAttributes: no id`, and nothing for other sentences.
 fn cause(text: &str) -> &str {
     text.split_once(':').map_or("", |(cause, _)| if cause.contains(' ') { "" } else { cause })
 }
 
-/// Both texts line by line: `-` what was expected, `+` what came.
+/// Compares both texts line by line: `-` marks expected lines, `+` actual ones.
 pub(crate) fn diff(expected: &str, got: &str) -> String {
     let (expected, got): (Vec<_>, Vec<_>) = (expected.lines().collect(), got.lines().collect());
-    // The length of the longest common rest, from each pair of lines on.
+    // Length of the longest common subsequence of the lines from each pair of positions on.
     let mut common = vec![vec![0; got.len() + 1]; expected.len() + 1];
     for (i, left) in expected.iter().enumerate().rev() {
         for (j, right) in got.iter().enumerate().rev() {
@@ -229,7 +229,7 @@ mod tests {
     use expect_test::expect;
 
     #[test]
-    fn a_diff_shows_what_was_expected_and_what_came() {
+    fn diff_shows_expected_and_actual_lines() {
         expect!["  one\n- two\n+ 2\n  three\n"].assert_eq(&super::diff("one\ntwo\nthree", "one\n2\nthree"));
     }
 }

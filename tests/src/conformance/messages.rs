@@ -1,4 +1,4 @@
-//! What a worker says of updates: messages beside the commands.
+//! A worker's responses to updates: messages beside the commands.
 
 use everloop_proto::temporal::api::{
     protocol::v1::{Message, message::SequencingId},
@@ -9,7 +9,7 @@ use prost_types::Any;
 
 use super::commands::{failure, text};
 
-/// The update that this message asks for is accepted.
+/// Accepts the update that this message requests.
 pub(super) fn acceptance(request: &Message) -> Message {
     let body = Acceptance {
         accepted_request_message_id: request.id.clone(),
@@ -19,17 +19,17 @@ pub(super) fn acceptance(request: &Message) -> Message {
     message("accept", request, &body)
 }
 
-/// The update succeeded.
+/// Completes the update with a result.
 pub(super) fn response(request: &Message) -> Message {
     message("response", request, &response_body(request, Value::Success(text("updated"))))
 }
 
-/// The update was accepted and failed.
+/// Completes the accepted update with a failure.
 pub(super) fn failed_response(request: &Message) -> Message {
     message("response", request, &response_body(request, Value::Failure(failure("no").expect("a failure"))))
 }
 
-/// The update is not accepted.
+/// Rejects the update.
 pub(super) fn rejection(request: &Message) -> Message {
     let body = Rejection {
         rejected_request_message_id: request.id.clone(),

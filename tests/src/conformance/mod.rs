@@ -1,8 +1,8 @@
-//! The same requests to our engine and to a real server, and the same answers.
+//! The same requests to our engine and to a real server must have the same responses.
 //!
-//! A scenario talks to the workflow service with nothing between: no SDK, but a [`Script`](script::Script) that starts,
-//! polls and completes one call at a time. What the server answers is written down in stable words ([`render`]) and
-//! compared with `golden/`, which was recorded from a real server. [`differences`] lists where ours differs on purpose.
+//! A scenario calls the workflow service directly: without an SDK, but with a [`Script`](script::Script) that starts, polls and
+//! completes one call at a time. The server's responses are written as stable text ([`render`]) and compared with `golden/`, which
+//! was recorded from a real server. [`differences`] lists deliberate differences.
 //!
 //! To record again: start a server, then
 //!

@@ -1,8 +1,8 @@
-//! The driver of the scenarios: a client, a worker and an activity worker that do what they are told, one call at a
-//! time, and write down what the server answers.
+//! The driver of the scenarios: a client, a worker and an activity worker that make one call at a time and record the server's
+//! responses.
 //!
-//! A call that should succeed returns the reply and fails the scenario otherwise; [`Script::refused`] is for those that
-//! should not. Everything waits for something to happen; nothing waits for time to pass.
+//! A call that should succeed returns the response, or fails the scenario; [`Script::refused`] is for calls that should fail. Every
+//! wait is for an event, not for time to pass.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -31,27 +31,27 @@ use crate::target::{self, Connection};
 pub(super) type WorkflowTask = service::PollWorkflowTaskQueueResponse;
 pub(super) type ActivityTask = service::PollActivityTaskQueueResponse;
 
-/// The namespace of all scenarios that make none of their own.
+/// The namespace of all scenarios that register none.
 pub(super) const NAMESPACE: &str = "default";
 
-/// How long a call may take: long enough for anything on a busy machine.
+/// Timeout of a call, long enough for a busy machine.
 const CALL: Duration = Duration::from_secs(30);
 
-/// One scenario at work on one server.
+/// One scenario running on one server.
 pub(super) struct Script {
     client: Client,
     suffix: String,
     text: String,
 }
 
-/// A call that is under way; [`Script::take`] waits for its reply.
+/// A call under way; [`Script::take`] waits for its response.
 pub(super) struct Later<C: Call> {
     title: String,
     reply: JoinHandle<Result<Response<C::Reply>, Status>>,
 }
 
 impl<C: Call> Later<C> {
-    /// Whatever the reply is, nobody waits for it.
+    /// The response is ignored.
     pub(super) fn forget(self) {
         self.reply.abort();
     }
@@ -62,12 +62,12 @@ impl Script {
         Self { client: target::workflow_client(connection), suffix: unique_suffix(), text: String::new() }
     }
 
-    /// What happened, in stable words.
+    /// The transcript, in stable words.
     pub(super) fn transcript(&self) -> String {
         render::without_ids(&self.text, &self.suffix)
     }
 
-    /// A name of this scenario alone; in the transcript it is `name`.
+    /// A name that is unique to this scenario; the transcript shows it as `name`.
     pub(super) fn name(&self, name: &str) -> String {
         format!("{name}{}", self.suffix)
     }
@@ -88,35 +88,35 @@ impl Script {
 
     // Any call.
 
-    /// Sends a request that the server accepts.
+    /// Sends a request that the server must accept.
     pub(super) async fn call<C: Call>(&mut self, request: C) -> C::Reply {
         self.call_as(&words::<C>(), request).await
     }
 
-    /// Sends a request that the server refuses.
+    /// Sends a request that the server must reject.
     pub(super) async fn refused<C: Call>(&mut self, request: C) -> Status {
         let later = self.later(request);
         self.take_refused(later).await
     }
 
-    /// Sends a request and goes on before it is answered.
+    /// Sends a request without waiting for the response.
     pub(super) fn later<C: Call>(&self, request: C) -> Later<C> {
         Later { title: words::<C>(), reply: tokio::spawn(C::send(with_deadline(request, CALL), self.client.clone())) }
     }
 
-    /// The same for a caller that gives up after so many seconds.
+    /// The same for a caller that times out after that many seconds.
     pub(super) fn later_within<C: Call>(&self, request: C, seconds: u64) -> Later<C> {
         let request = with_deadline(request, Duration::from_secs(seconds));
         Later { title: words::<C>(), reply: tokio::spawn(C::send(request, self.client.clone())) }
     }
 
-    /// Waits for the reply to an earlier request that the server accepts.
+    /// Waits for the response to an earlier request, which the server must accept.
     pub(super) async fn take<C: Call>(&mut self, later: Later<C>) -> C::Reply {
         let reply = later.reply.await.expect("a call does not panic");
         self.record(&later.title, reply)
     }
 
-    /// Waits for the reply to an earlier request that the server refuses.
+    /// Waits for the response to an earlier request, which the server must reject.
     pub(super) async fn take_refused<C: Call>(&mut self, later: Later<C>) -> Status {
         match later.reply.await.expect("a call does not panic") {
             Ok(reply) => panic!("{} is accepted: {:?}\n{}", later.title, reply.into_inner(), self.transcript()),
@@ -127,7 +127,7 @@ impl Script {
         }
     }
 
-    /// Waits for the reply to an earlier request that the server may accept or refuse; the transcript says which.
+    /// Waits for the response to an earlier request that the server may accept or reject; the transcript shows which.
     pub(super) async fn take_either<C: Call>(&mut self, later: Later<C>) {
         match later.reply.await.expect("a call does not panic") {
             Ok(reply) => self.text += &render::message(&format!("{}: ", later.title), reply.get_ref()),
@@ -135,7 +135,7 @@ impl Script {
         }
     }
 
-    /// Waits for the refusal of an earlier request, without a word in the transcript.
+    /// Waits for the rejection of an earlier request, without recording it.
     pub(super) async fn take_status<C: Call>(&mut self, later: Later<C>) -> Status {
         match later.reply.await.expect("a call does not panic") {
             Ok(reply) => panic!("{} is accepted: {:?}\n{}", later.title, reply.into_inner(), self.transcript()),
@@ -143,7 +143,7 @@ impl Script {
         }
     }
 
-    /// Lets time pass on the server's clock: a run starts so much later.
+    /// Advances the server's clock: a run starts that much later.
     pub(super) async fn pass(&mut self, time: Option<prost_types::Duration>) {
         let mut start = self.start_request("clock");
         start.task_queue.as_mut().expect("a queue").name = self.name("clock queue");
@@ -156,18 +156,18 @@ impl Script {
         self.quietly(self.terminate_request("clock")).await.expect("the clock stops");
     }
 
-    /// Begins again, with other names and an empty transcript.
+    /// Restarts with other names and an empty transcript.
     pub(super) fn restart(&mut self) {
         self.suffix = unique_suffix();
         self.text.clear();
     }
 
-    /// Sends a request, without a word in the transcript.
+    /// Sends a request without recording it.
     pub(super) async fn quietly<C: Call>(&mut self, request: C) -> Result<C::Reply, Status> {
         Ok(C::send(with_deadline(request, CALL), self.client.clone()).await?.into_inner())
     }
 
-    /// A remark in the transcript.
+    /// Adds a remark to the transcript.
     pub(super) fn note(&mut self, note: &str) {
         self.text += &format!("# {note}\n");
     }
@@ -281,7 +281,7 @@ impl Script {
         }
     }
 
-    /// An update that waits for this stage.
+    /// An update request that waits for this stage.
     pub(super) fn update_request(
         &self,
         workflow: &str,
@@ -321,7 +321,7 @@ impl Script {
         later
     }
 
-    /// Asks where an update stands, and waits for nothing.
+    /// Requests the stage of an update without waiting.
     pub(super) fn poll_update_request(
         &self,
         workflow: &str,
@@ -370,7 +370,7 @@ impl Script {
         events
     }
 
-    /// Waits until the current run is closed, and shows how.
+    /// Waits until the current run is closed, and records how.
     pub(super) async fn closed(&mut self, workflow: &str) {
         let mut request = self.history_request(workflow);
         request.wait_new_event = true;
@@ -479,7 +479,7 @@ impl Script {
         self.call_as(&title, request).await
     }
 
-    /// Completes a task with commands that the server finds wrong.
+    /// Completes a task with invalid commands, which the server must reject.
     pub(super) async fn complete_refused(&mut self, task: &WorkflowTask, commands: impl Into<Vec<Command>>) -> Status {
         let request = self.complete_request(task, commands);
         self.refused(request).await
@@ -501,7 +501,7 @@ impl Script {
         self.complete_with(task, commands, |it| it.messages = messages).await;
     }
 
-    /// That following tasks come to the worker's own queue, and wait there as long as this.
+    /// Requests that following tasks are sent to the worker's own queue, with this timeout.
     pub(super) fn sticky(&self, wait: i64) -> Option<StickyExecutionAttributes> {
         let worker_task_queue = self.sticky_queue();
         Some(StickyExecutionAttributes { worker_task_queue, schedule_to_start_timeout: seconds(wait) })
@@ -523,7 +523,7 @@ impl Script {
         self.call_as("fail", request).await;
     }
 
-    /// Answers a query that came as a task of its own.
+    /// Responds to a query that has a task of its own.
     pub(super) fn answer_request(&self, task: &WorkflowTask) -> service::RespondQueryTaskCompletedRequest {
         service::RespondQueryTaskCompletedRequest {
             namespace: NAMESPACE.into(),
@@ -552,7 +552,7 @@ impl Script {
         task
     }
 
-    /// Waits for two activity tasks, and gives them in the order of their ids: a queue may give them in any.
+    /// Waits for two activity tasks, and returns them in the order of their ids: a queue may deliver them in any.
     pub(super) async fn poll_two_activities(&mut self) -> [ActivityTask; 2] {
         let request = self.poll_activity_request();
         let first = self.quietly(request.clone()).await.expect("a poll");
@@ -640,25 +640,25 @@ impl Script {
                 self.text += &render::message(&format!("{title}: "), reply.get_ref());
                 reply.into_inner()
             }
-            Err(status) => panic!("{title} is refused: {status:?}\n{}", self.transcript()),
+            Err(status) => panic!("{title} was rejected: {status:?}\n{}", self.transcript()),
         }
     }
 }
 
-/// How far an update goes before its caller is answered.
+/// The stage that an update must reach before its caller gets a response.
 pub(super) use everloop_proto::temporal::api::enums::v1::UpdateWorkflowExecutionLifecycleStage as UpdateStage;
 
-/// Gives way to others; for loops that ask until something has happened. A scenario that asks in vain ends in time.
+/// Yields, for loops that poll until a condition holds. The scenario's timeout ends such a loop.
 pub(super) async fn before_asking_again() {
     tokio::time::sleep(Duration::from_millis(5)).await;
 }
 
-/// What makes the names of one scenario differ from those of all others.
+/// A suffix that makes the names of one scenario unique.
 fn unique_suffix() -> String {
     format!("~{}", &uuid::Uuid::new_v4().simple().to_string()[..12])
 }
 
-/// `start_workflow_execution` in words.
+/// Formats `StartWorkflowExecution` as `start_workflow_execution`.
 fn words<C: Call>() -> String {
     C::NAME.replace('_', " ")
 }

@@ -1,6 +1,6 @@
-//! Runs scenarios on every target and compares what they say with what the reference server said.
+//! Runs scenarios on every target and compares their transcripts with those of the reference server.
 //!
-//! Scenarios wait most of their time, so they run side by side on one runtime; each test waits for its own.
+//! Scenarios mostly wait, so they run concurrently on one runtime; each test waits for its own.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use tokio::{
 use super::{differences, scenarios::all, script::Script};
 use crate::target::{Connection, Target};
 
-/// A scenario: what it is called, and what it does.
+/// A scenario: its name and its function.
 #[derive(Clone, Copy)]
 pub(super) struct Scenario {
     pub(super) name: &'static str,
@@ -49,15 +49,15 @@ macro_rules! scenarios {
 }
 pub(super) use scenarios;
 
-/// How many scenarios run at once on one target.
+/// Maximum number of concurrent scenarios on one target.
 const SIDE_BY_SIDE: usize = 12;
 
-/// How long a scenario may take on a busy machine before something is amiss.
+/// Timeout of a scenario, long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(100);
 
 static SUITE: LazyLock<Suite> = LazyLock::new(Suite::new);
 
-/// Waits for the scenario on every target, and fails where it says something else than the reference did.
+/// Waits for the scenario on every target, and fails if a transcript differs from the reference's.
 pub(super) fn check(name: &str) {
     for (target, outcome) in SUITE.outcomes(name) {
         let text = SUITE.runtime.block_on(outcome).unwrap_or_else(|error| {
@@ -75,14 +75,17 @@ fn compare(name: &str, target: &Target, text: &str) {
         expect_test::expect_file![golden].assert_eq(text);
         return;
     }
-    assert!(env::var_os("UPDATE_EXPECT").is_none(), "only the reference says what is right: set EVERLOOP_TEST_TARGET");
+    assert!(
+        env::var_os("UPDATE_EXPECT").is_none(),
+        "expected texts come from the reference only: set EVERLOOP_TEST_TARGET"
+    );
     let theirs = std::fs::read_to_string(&golden).unwrap_or_else(|error| panic!("{}: {error}", golden.display()));
     let expected = differences::without_wording(&differences::apply(name, theirs));
     let got = differences::without_wording(text);
     assert!(expected == got, "{name} on {target:?}:\n{}", differences::diff(&expected, &got));
 }
 
-/// A scenario under way on one target; in the end, what it says.
+/// A scenario running on one target, which ends with its transcript.
 type Outcome = (Target, JoinHandle<String>);
 
 struct Suite {
@@ -94,7 +97,7 @@ impl Suite {
     fn new() -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts");
         let suite = Self { runtime, started: Mutex::default() };
-        // With a filter on the command line, only what is asked for runs.
+        // With a filter on the command line, only matching scenarios run.
         let arguments: Vec<_> = env::args().collect();
         let is_filter = |pair: &[String]| !pair[1].starts_with('-') && !pair[0].starts_with("--");
         if !arguments.windows(2).any(is_filter) {

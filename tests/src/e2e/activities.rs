@@ -1,4 +1,4 @@
-//! Activities: how they run, how they are tried again, what workflows learn of their failures.
+//! Activities: how they run, how they are retried, and how workflows see their failures.
 
 use everloop::activity::TaskToken;
 use everloop::client::ResultError;
@@ -10,18 +10,18 @@ use super::world::{World, count, event, everywhere, run};
 
 everywhere! {
     functions_and_methods_run_side_by_side,
-    a_plain_function_has_a_thread_of_its_own,
-    an_error_that_is_final_is_not_tried_again,
-    attempts_run_out,
-    another_queue_has_workers_of_its_own,
-    someone_else_completes_it,
-    there_is_no_time_for_another_attempt;
-    waiting: attempts_go_on_where_the_last_one_was,
-    the_error_says_when_to_try_again,
-    nobody_takes_it_in_time,
+    plain_function_activity_runs_on_its_own_thread,
+    permanent_error_is_not_retried,
+    activity_fails_after_its_maximum_of_attempts,
+    activity_of_another_queue_runs_on_its_workers,
+    activity_is_completed_by_another_client,
+    activity_fails_if_next_attempt_would_be_too_late;
+    waiting: attempt_continues_from_last_heartbeat,
+    error_sets_delay_of_next_attempt,
+    activity_without_worker_times_out,
 }
 
-/// What activities of one test share.
+/// State that the activities of one test share.
 struct Shop {
     tokens: UnboundedSender<TaskToken>,
 }
@@ -44,12 +44,12 @@ impl Shop {
 
     #[activity]
     fn block(&self, ctx: &ActivityContext) -> (bool, u32) {
-        // A runtime's own threads must not be blocked; this one may be.
+        // The runtime's own threads must not be blocked; this one may be.
         let answer = std::thread::spawn(|| 5).join().expect("it does not panic");
         (tokio::runtime::Handle::try_current().is_ok(), answer * ctx.info().attempt)
     }
 
-    /// Fails in one way, then in another, and tells the third attempt how far it was.
+    /// Fails in two different ways, and returns at the third attempt how far it was.
     #[activity]
     async fn count_up(&self, ctx: &ActivityContext) -> ActivityResult<(u32, u32)> {
         let before = ctx.heartbeat_details::<u32>().transpose().map_err(ActivityError::new)?.unwrap_or_default();
@@ -110,7 +110,7 @@ struct Errands;
 
 #[workflow]
 impl Errands {
-    /// Runs an errand and tells what came of it; where an activity fails, its failure is the workflow's.
+    /// Runs an errand and returns its result; if an activity fails, the workflow fails with its failure.
     #[run]
     async fn run(&self, errand: Errand, wait: Duration) -> WorkflowResult<String> {
         let slow = RetryPolicy::new().initial_interval(wait);
@@ -163,35 +163,35 @@ async fn functions_and_methods_run_side_by_side(world: World) {
     assert_eq!(names[4..7], ["ActivityTaskScheduled"; 3], "all are scheduled in one task");
 }
 
-async fn a_plain_function_has_a_thread_of_its_own(world: World) {
+async fn plain_function_activity_runs_on_its_own_thread(world: World) {
     assert_eq!(errand(&world, Errand::Block).await.1.unwrap(), "(true, 5)");
 }
 
-async fn attempts_go_on_where_the_last_one_was(world: World) {
+async fn attempt_continues_from_last_heartbeat(world: World) {
     let (handle, result) = errand(&world, Errand::CountUp).await;
     assert_eq!(result.unwrap(), "(3, 20)");
     let history = handle.history().await.unwrap();
-    // Attempts that failed are no events; the one that counts tells of the one before.
+    // Failed attempts have no events; the event of the last attempt has the failure of the one before.
     assert_eq!(count(&history, "ActivityTaskStarted"), 1);
     let timeline = history.timeline();
     assert!(timeline.contains("attempt 3, after: Panic: ") && timeline.contains("not yet, and loudly"), "{timeline}");
-    // One interval, then one of twice its length.
+    // One interval, then a second one twice as long.
     world.assert_skipped(3 * world.wait());
 }
 
-async fn an_error_that_is_final_is_not_tried_again(world: World) {
+async fn permanent_error_is_not_retried(world: World) {
     let (_, result) = errand(&world, Errand::Pay("nothing".into(), Some(5))).await;
     let Err(ResultError::Failed(failure)) = result else { panic!("{result:?}") };
     assert_eq!((failure.type_name(), failure.root_message()), (Some("Nothing"), "pay something"));
     assert_eq!(failure.details().unwrap().get::<u32>(0), Some(Ok(0)));
-    // The policy can say of a type that it is final. The error's own source is kept as its cause.
+    // The policy can mark a type as permanent. The error's own source is kept as its cause.
     let (_, result) = errand(&world, Errand::Pay("much".into(), None)).await;
     let Err(ResultError::Failed(failure)) = result else { panic!("{result:?}") };
     let text = failure.to_string();
     assert!(text.ends_with("Refused: the card was refused: invalid digit found in string"), "{text}");
 }
 
-async fn attempts_run_out(world: World) {
+async fn activity_fails_after_its_maximum_of_attempts(world: World) {
     let (handle, result) = errand(&world, Errand::Pay("much".into(), Some(3))).await;
     let Err(ResultError::Failed(failure)) = result else { panic!("{result:?}") };
     let Some(everloop::data::FailureKind::Activity { activity_type, retry_state, .. }) = failure
@@ -206,23 +206,23 @@ async fn attempts_run_out(world: World) {
     assert!(timeline.contains("attempt 3, after: Refused"), "{timeline}");
 }
 
-async fn the_error_says_when_to_try_again(world: World) {
+async fn error_sets_delay_of_next_attempt(world: World) {
     assert_eq!(errand(&world, Errand::ComeBack).await.1.unwrap(), "2");
     world.assert_skipped(world.wait());
 }
 
-async fn there_is_no_time_for_another_attempt(world: World) {
+async fn activity_fails_if_next_attempt_would_be_too_late(world: World) {
     let (_, result) = errand(&world, Errand::OutOfTime).await;
     assert_eq!(result.unwrap(), format!("{:?}, the card was refused", RetryState::Timeout));
 }
 
-async fn nobody_takes_it_in_time(world: World) {
+async fn activity_without_worker_times_out(world: World) {
     let (_, result) = errand(&world, Errand::Nobody).await;
     let expected = (Some(TimeoutType::ScheduleToStart), RetryState::Timeout);
     assert_eq!(result.unwrap(), format!("{:?}, {:?}", expected.0, expected.1));
 }
 
-async fn another_queue_has_workers_of_its_own(world: World) {
+async fn activity_of_another_queue_runs_on_its_workers(world: World) {
     let queue = world.id("other");
     let other = Worker::builder(&world.client, &queue).activity(shout).build().unwrap();
     let here = world.worker().workflow::<Errands>();
@@ -232,7 +232,7 @@ async fn another_queue_has_workers_of_its_own(world: World) {
     assert_eq!(result.await.unwrap(), "ELSEWHERE");
 }
 
-async fn someone_else_completes_it(world: World) {
+async fn activity_is_completed_by_another_client(world: World) {
     let (shop, mut tokens) = shop();
     run(world.worker().workflow::<Errands>().activities(shop), async {
         let handle = world.client.start(Errands::run(Errand::Ask, world.wait())).await.unwrap();

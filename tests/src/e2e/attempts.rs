@@ -1,4 +1,4 @@
-//! What ends an attempt from outside: cancellation, and time limits.
+//! Attempts that are ended from outside: by cancellation, and by time limits.
 
 use everloop::activity::{ActivityCancelReason, ActivityCancellationType};
 use everloop::client::WorkflowStatus;
@@ -9,21 +9,21 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::world::{World, count, event, everywhere, run, until};
 
 everywhere! {
-    an_activity_learns_that_it_is_cancelled,
-    an_activity_that_finishes_all_the_same_has_a_result,
-    a_workflow_need_not_wait_for_the_activities_it_cancels,
-    an_abandoned_activity_is_not_told,
-    an_activity_learns_that_its_workflow_has_ended,
-    an_attempt_that_takes_too_long_is_tried_again,
-    an_attempt_that_falls_silent_is_tried_again,
+    heartbeat_reports_cancellation_to_activity,
+    cancelled_activity_may_still_return_a_result,
+    workflow_may_end_before_cancelled_activities,
+    abandoned_activity_is_not_notified,
+    heartbeat_reports_end_of_workflow_to_activity,
+    attempt_that_times_out_is_retried,
+    attempt_without_heartbeats_is_retried,
 }
 
-/// What activities tell the test.
+/// Reports from activities to the test.
 struct Bench(UnboundedSender<ActivityCancelReason>);
 
 #[activities]
 impl Bench {
-    /// Waits for its cancellation, which heartbeats bring.
+    /// Waits for its cancellation, which heartbeats deliver.
     #[activity(heartbeat_timeout = "2s", retry_policy(maximum_attempts = 1))]
     async fn wait(&self, ctx: &ActivityContext, finishes: bool) -> ActivityResult<String> {
         ctx.heartbeat("alive")?;
@@ -34,7 +34,7 @@ impl Bench {
                 _ = pause.tick() => ctx.heartbeat("alive")?,
             }
         };
-        // Nobody listens any more when the test is over.
+        // The test may have ended, so that no receiver exists.
         let _ = self.0.send(reason);
         if finishes { Ok("finished".to_owned()) } else { Err(ActivityError::cancelled().details("half done")) }
     }
@@ -88,7 +88,7 @@ impl Bothers {
                     call = call.heartbeat_timeout(limit);
                 }
                 let attempt = call.await?;
-                // Without another attempt, the limit is what the workflow is told.
+                // Without another attempt, the workflow gets the timeout itself.
                 let mut call = Bench::hang_once().retry_policy(RetryPolicy::new().maximum_attempts(1));
                 if let Some(limit) = start_to_close {
                     call = call.start_to_close_timeout(limit);
@@ -127,7 +127,7 @@ async fn waiting(world: &World, finishes: bool, cancellation: &str) -> BothersHa
     handle
 }
 
-async fn an_activity_learns_that_it_is_cancelled(world: World) {
+async fn heartbeat_reports_cancellation_to_activity(world: World) {
     let (worker, mut reasons) = bench(&world);
     run(worker, async {
         let handle = waiting(&world, false, "wait").await;
@@ -140,7 +140,7 @@ async fn an_activity_learns_that_it_is_cancelled(world: World) {
     .await;
 }
 
-async fn an_activity_that_finishes_all_the_same_has_a_result(world: World) {
+async fn cancelled_activity_may_still_return_a_result(world: World) {
     let (worker, mut reasons) = bench(&world);
     run(worker, async {
         let handle = waiting(&world, true, "wait").await;
@@ -151,7 +151,7 @@ async fn an_activity_that_finishes_all_the_same_has_a_result(world: World) {
     .await;
 }
 
-async fn a_workflow_need_not_wait_for_the_activities_it_cancels(world: World) {
+async fn workflow_may_end_before_cancelled_activities(world: World) {
     let (worker, mut reasons) = bench(&world);
     run(worker, async {
         let handle = waiting(&world, false, "try").await;
@@ -162,13 +162,13 @@ async fn a_workflow_need_not_wait_for_the_activities_it_cancels(world: World) {
         let expected = ["WorkflowTaskScheduled", "WorkflowTaskStarted", "WorkflowTaskCompleted"];
         assert_eq!(end[1..4], expected);
         assert_eq!(end[4..], ["ActivityTaskCancelRequested", "WorkflowExecutionCompleted"], "{}", history.timeline());
-        // The request went with the run: what is left to learn is that nobody waits.
+        // The request was dropped with the run: the activity only learns that its result is not needed.
         assert_eq!(reasons.recv().await, Some(ActivityCancelReason::NotFound));
     })
     .await;
 }
 
-async fn an_abandoned_activity_is_not_told(world: World) {
+async fn abandoned_activity_is_not_notified(world: World) {
     let (worker, mut reasons) = bench(&world);
     run(worker, async {
         let handle = waiting(&world, true, "abandon").await;
@@ -181,7 +181,7 @@ async fn an_abandoned_activity_is_not_told(world: World) {
     .await;
 }
 
-async fn an_activity_learns_that_its_workflow_has_ended(world: World) {
+async fn heartbeat_reports_end_of_workflow_to_activity(world: World) {
     let (worker, mut reasons) = bench(&world);
     run(worker, async {
         let handle = waiting(&world, true, "wait").await;
@@ -192,14 +192,14 @@ async fn an_activity_learns_that_its_workflow_has_ended(world: World) {
     .await;
 }
 
-async fn an_attempt_that_takes_too_long_is_tried_again(world: World) {
+async fn attempt_that_times_out_is_retried(world: World) {
     let (worker, mut reasons) = bench(&world);
     run(worker, async {
         let bother = Bother::HangOnce { start_to_close: Some(Duration::from_millis(300)), heartbeat: None };
         let handle = world.client.start(Bothers::run(bother)).await.unwrap();
         let expected = format!("attempt 2, then {:?}", Some(TimeoutType::StartToClose));
         assert_eq!(handle.result().await.unwrap(), expected);
-        // Each attempt that was given up has been told.
+        // Each attempt that was given up has been notified.
         assert_eq!(reasons.recv().await, Some(ActivityCancelReason::TimedOut));
         assert_eq!(reasons.recv().await, Some(ActivityCancelReason::TimedOut));
         event(&handle, "ActivityTaskTimedOut").await;
@@ -207,7 +207,7 @@ async fn an_attempt_that_takes_too_long_is_tried_again(world: World) {
     .await;
 }
 
-async fn an_attempt_that_falls_silent_is_tried_again(world: World) {
+async fn attempt_without_heartbeats_is_retried(world: World) {
     let (worker, _reasons) = bench(&world);
     run(worker, async {
         let bother = Bother::HangOnce { start_to_close: None, heartbeat: Some(Duration::from_millis(300)) };

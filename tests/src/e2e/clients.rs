@@ -1,4 +1,4 @@
-//! What clients learn of workflows, and what an id is.
+//! What clients can read about workflows, and rules for workflow ids.
 
 use everloop::client::{
     ExecuteError, History, ResultError, StartError, Untyped, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
@@ -13,11 +13,11 @@ everywhere! {
     a_description,
     a_history,
     lists_and_counts,
-    by_name_alone,
+    untyped_handle_calls_by_name,
     an_id_is_taken_once,
-    an_id_that_is_in_use,
-    an_id_that_was_used,
-    a_handle_is_for_what_it_started,
+    start_with_id_in_use_follows_conflict_policy,
+    start_with_used_id_follows_reuse_policy,
+    handle_refers_to_the_run_it_started,
     an_eager_start,
 }
 
@@ -125,7 +125,7 @@ async fn a_history(world: World) {
         {
             assert!(timeline.contains(text), "{timeline}");
         }
-        // Kept in a file, it is still one that today's code can be tried with.
+        // A history saved in a file can be replayed with today's code.
         let kept = History::from_bytes(&history.to_bytes()).unwrap();
         assert_eq!((kept.run_id(), kept.events()), (history.run_id(), history.events()));
         let replayer = Replayer::new().workflow::<Parcels>();
@@ -147,7 +147,7 @@ async fn lists_and_counts(world: World) {
         handles[0].terminate("not this one").await.unwrap();
         handles[1].send().await.unwrap();
         handles[1].result().await.unwrap();
-        // Some servers take a moment to see what they acknowledged.
+        // Some servers list runs with a delay.
         until(|| async { count(" AND ExecutionStatus = 'Completed'").await == 1 }).await;
         until(|| async { count(" AND ExecutionStatus = 'Terminated'").await == 1 }).await;
         until(|| async { count(" AND ExecutionStatus = 'Running'").await == 3 }).await;
@@ -159,7 +159,7 @@ async fn lists_and_counts(world: World) {
             assert_eq!((workflow.workflow_type(), workflow.task_queue()), ("Parcels", world.queue()));
             found.push((workflow.memo::<u32>("number").unwrap().unwrap(), workflow.status()));
         }
-        // Latest start first; on some servers those of one moment come in any order.
+        // Latest start first; some servers do not order runs of the same instant.
         found.sort_unstable_by_key(|(number, _)| *number);
         let (running, ended) = (WorkflowStatus::Running, [WorkflowStatus::Terminated, WorkflowStatus::Completed]);
         assert_eq!(found, [(0, ended[0]), (1, ended[1]), (2, running), (3, running), (4, running)]);
@@ -175,7 +175,7 @@ async fn lists_and_counts(world: World) {
     .await;
 }
 
-async fn by_name_alone(world: World) {
+async fn untyped_handle_calls_by_name(world: World) {
     let input = |value: &str| Payloads::of(&value.to_owned()).unwrap();
     run(worker(&world), async {
         let start = world.client.start_untyped("Parcels", Payloads::of(&1).unwrap()).id(world.id("parcel"));
@@ -210,12 +210,12 @@ async fn an_id_is_taken_once(world: World) {
     assert_eq!((&workflow_id, Some(run_id.as_str())), (&id, first.run_id()));
     let failed = world.client.execute(Parcels::run(1)).id(&id).id_conflict_policy(WorkflowIdConflictPolicy::Fail).await;
     assert!(matches!(failed, Err(ExecuteError::Start(StartError::AlreadyStarted { .. }))));
-    // What was refused has changed nothing.
+    // The rejected start has changed nothing.
     first.send().await.unwrap();
     assert!(run(worker(&world), first.result()).await.unwrap().is_empty());
 }
 
-async fn an_id_that_is_in_use(world: World) {
+async fn start_with_id_in_use_follows_conflict_policy(world: World) {
     let start = |limit| world.client.start(Parcels::run(limit)).id(world.id("parcel"));
     let first = start(1).await.unwrap();
     let same = start(2).id_conflict_policy(WorkflowIdConflictPolicy::UseExisting).await.unwrap();
@@ -227,20 +227,20 @@ async fn an_id_that_is_in_use(world: World) {
     run(worker(&world), next.result()).await.unwrap();
 }
 
-async fn an_id_that_was_used(world: World) {
+async fn start_with_used_id_follows_reuse_policy(world: World) {
     let start = |policy| world.client.start(Parcels::run(0)).id(world.id("parcel")).id_reuse_policy(policy);
     run(worker(&world), async {
         let first = start(WorkflowIdReusePolicy::RejectDuplicate).await.unwrap();
         first.add("lamp".into()).await.unwrap();
         event(&first, "ActivityTaskCompleted").await;
-        // In one task a signal comes before what an activity has brought.
+        // Within a task a signal is handled before an activity's result.
         assert_eq!(first.items().await.unwrap().len(), 1);
         first.send().await.unwrap();
         assert!(matches!(first.result().await, Err(ResultError::Failed(_))));
         let rejected = start(WorkflowIdReusePolicy::RejectDuplicate).await;
         assert!(matches!(rejected, Err(StartError::AlreadyStarted { .. })));
 
-        // It failed: another try is allowed.
+        // The workflow failed: another start is allowed.
         let second = start(WorkflowIdReusePolicy::AllowDuplicateFailedOnly).await.unwrap();
         second.send().await.unwrap();
         assert!(second.result().await.unwrap().is_empty());
@@ -254,19 +254,19 @@ async fn an_id_that_was_used(world: World) {
     .await;
 }
 
-async fn a_handle_is_for_what_it_started(world: World) {
+async fn handle_refers_to_the_run_it_started(world: World) {
     let start = || world.client.start(Parcels::run(1)).id(world.id("parcel"));
     run(worker(&world), async {
         let first = start().await.unwrap();
         first.send().await.unwrap();
         first.result().await.unwrap();
         let second = start().await.unwrap();
-        // What was started first has ended, and what came after it is somebody else's.
+        // The first run has ended, and the run after it belongs to another caller.
         let error = first.terminate("mine").await.unwrap_err().to_string();
         assert!(error.contains(first.id()), "{error}");
         assert!(first.result().await.unwrap().is_empty());
         assert_eq!(second.describe().await.unwrap().status(), WorkflowStatus::Running);
-        // A handle of the id alone reaches the latest run; one of a run just that.
+        // A handle of the id alone reaches the latest run; one of a run reaches that run only.
         let latest = world.client.workflow_handle::<Parcels>(world.id("parcel"));
         assert_eq!(latest.describe().await.unwrap().run_id(), second.run_id().unwrap());
         let of_run = world.client.workflow_handle_of_run::<Parcels>(world.id("parcel"), first.run_id().unwrap());
@@ -286,7 +286,7 @@ async fn an_eager_start(world: World) {
         format!("{:?}", history.events()[0]).contains("eager_execution_accepted: true")
     };
     run(worker(&world), async {
-        // It says so in its first event, and a worker had the task at once.
+        // The first event records the eager start, and a worker had the task at once.
         assert!(accepted(&world.client, true).await);
         assert!(!accepted(&world.client, false).await);
     })

@@ -1,4 +1,4 @@
-//! Several things at once within one workflow.
+//! Concurrent operations within one workflow.
 
 use std::rc::Rc;
 
@@ -10,12 +10,12 @@ use super::world::{World, count, event, everywhere, run};
 everywhere! {
     join_waits_for_all_in_order,
     select_takes_the_first_and_cancels_the_others,
-    what_is_spawned_runs_beside,
-    a_cancelled_coroutine_and_one_nobody_waits_for,
+    spawned_coroutine_runs_concurrently,
+    cancelled_and_detached_coroutines_end,
     conditions_wake_each_other,
-    channels_just_work,
+    async_channels_work_in_workflows,
     a_shielded_part_is_not_cancelled;
-    waiting: a_scope_ends_with_its_children, a_scope_ends_with_the_first_error, a_limit_cancels_what_it_limits
+    waiting: a_scope_ends_with_its_children, a_scope_ends_with_the_first_error, timeout_cancels_its_future
 }
 
 #[activity]
@@ -102,7 +102,7 @@ impl Together {
             text = echo("the quick one".into()) => text?,
         };
         self.log.push(first);
-        // The loser is cancelled, and nobody waits for it.
+        // The loser is cancelled, and the workflow does not wait for it.
         let first = select! {
             () = cancelled() => "cancelled",
             () = yield_now() => "yielded",
@@ -121,7 +121,7 @@ impl Together {
                 })
             })
             .collect();
-        // They start when this waits, in the order in which they were spawned.
+        // The coroutines start when this one waits, in the order in which they were spawned.
         self.log.push("spawned".into());
         for worker in workers {
             let text = worker.await??;
@@ -145,7 +145,7 @@ impl Together {
         Ok(())
     }
 
-    /// Two coroutines by turns.
+    /// Runs two coroutines in turns.
     async fn conditions(&self) -> WorkflowResult<()> {
         let this: Rc<Self> = workflow::this();
         let other = spawn(async move {
@@ -200,7 +200,7 @@ impl Together {
     async fn scope(&self, wait: Duration) -> WorkflowResult<()> {
         let names = ["one".to_owned(), "two".to_owned()];
         let count = scope(async |s| {
-            // They borrow what stands before the scope.
+            // The coroutines borrow variables declared before the scope.
             for (name, factor) in names.iter().zip([2, 1]) {
                 s.spawn(async move {
                     sleep(factor * wait).await?;
@@ -242,7 +242,7 @@ impl Together {
     }
 }
 
-/// Runs a construct to its end.
+/// Runs one construct to its end.
 async fn together(world: &World, construct: Construct) -> (TogetherHandle, Vec<String>) {
     run(worker(world), async {
         let handle = world.client.start(Together::run(construct, world.wait())).await.unwrap();
@@ -267,14 +267,14 @@ async fn select_takes_the_first_and_cancels_the_others(world: World) {
     assert_eq!(count(&handle.history().await.unwrap(), "ActivityTaskCancelRequested"), 1);
 }
 
-async fn what_is_spawned_runs_beside(world: World) {
+async fn spawned_coroutine_runs_concurrently(world: World) {
     let (handle, log) = together(&world, Construct::Spawn).await;
     assert_eq!(log, ["spawned", "0 begins", "1 begins", "2 begins", "0 ends", "1 ends", "2 ends"]);
     let names: Vec<_> = handle.history().await.unwrap().event_names().collect();
     assert_eq!(names[4..7], ["ActivityTaskScheduled"; 3]);
 }
 
-async fn a_cancelled_coroutine_and_one_nobody_waits_for(world: World) {
+async fn cancelled_and_detached_coroutines_end(world: World) {
     let (handle, log) = together(&world, Construct::Detach).await;
     assert_eq!(log, ["the detached one ran on", "the cancelled one: true"]);
     assert_eq!(count(&handle.history().await.unwrap(), "TimerCanceled"), 1);
@@ -286,7 +286,7 @@ async fn conditions_wake_each_other(world: World) {
     assert_eq!(count(&handle.history().await.unwrap(), "WorkflowTaskCompleted"), 1, "all of it is one task");
 }
 
-async fn channels_just_work(world: World) {
+async fn async_channels_work_in_workflows(world: World) {
     let (_, log) = together(&world, Construct::Channels).await;
     assert_eq!(log, ["0", "1", "2", "3"]);
 }
@@ -298,7 +298,7 @@ async fn a_shielded_part_is_not_cancelled(world: World) {
         handle.cancel().await.unwrap();
         handle.go_on().await.unwrap();
         assert_eq!(handle.result().await.unwrap(), ["cancelled: true", "the shielded one ran on"]);
-        // Where nobody cancels, nothing else is different.
+        // Without a cancellation, shielding has no effect.
         let handle = world.client.start(Together::run(Construct::Shield, world.wait())).await.unwrap();
         handle.go_on().await.unwrap();
         assert_eq!(handle.result().await.unwrap(), ["the shielded one ran on"]);
@@ -319,7 +319,7 @@ async fn a_scope_ends_with_the_first_error(world: World) {
     world.assert_skipped(world.wait());
 }
 
-async fn a_limit_cancels_what_it_limits(world: World) {
+async fn timeout_cancels_its_future(world: World) {
     let (handle, log) = together(&world, Construct::Limit).await;
     assert_eq!(log, ["true"]);
     let history = handle.history().await.unwrap();

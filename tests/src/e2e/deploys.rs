@@ -12,12 +12,12 @@ use futures_util::future::join_all;
 use super::world::{World, count, event, everywhere, run};
 
 everywhere! {
-    a_fix_is_deployed,
-    a_decoding_error_is_fixed,
-    code_that_does_not_fit_is_told_where,
-    code_that_blocks_is_given_up,
+    run_continues_after_deploy_of_a_fix,
+    run_continues_after_fix_of_a_decoding_error,
+    mismatch_is_reported_at_its_event,
+    blocked_workflow_task_is_given_up,
     a_worker_that_does_one_task_at_a_time;
-    waiting: another_worker_goes_on
+    waiting: another_worker_continues_a_run
 }
 
 #[activity]
@@ -25,7 +25,7 @@ async fn weigh(item: String) -> usize {
     item.len()
 }
 
-/// What was deployed first: it panics when the activity has come back.
+/// The first deployed version: it panics when the activity has completed.
 #[workflow]
 #[derive(Default)]
 struct Broken {
@@ -42,7 +42,7 @@ impl Broken {
     }
 }
 
-/// What was deployed then.
+/// The second deployed version.
 #[workflow]
 #[derive(Default)]
 struct Fixed {
@@ -69,13 +69,13 @@ impl Fixed {
     }
 }
 
-async fn a_fix_is_deployed(world: World) {
+async fn run_continues_after_deploy_of_a_fix(world: World) {
     let handle = run(world.worker().workflow::<Broken>().activity(weigh), async {
         let handle = world.client.start(Broken::run("lamp".into())).await.unwrap();
         let timeline = event(&handle, "WorkflowTaskFailed").await.timeline();
         assert!(timeline.contains("nobody knows what 4 costs") && timeline.contains("deploys.rs:"), "{timeline}");
         assert_eq!(handle.describe().await.unwrap().status(), WorkflowStatus::Running);
-        // A signal that its code does not know yet is kept for the code that does.
+        // A signal without a handler in this version is kept for the next version.
         handle.untyped().signal("seal", Default::default()).await.unwrap();
         handle
     })
@@ -90,7 +90,7 @@ async fn a_fix_is_deployed(world: World) {
     .await;
 }
 
-/// Takes a number where callers give text.
+/// Takes a number where callers send text.
 #[workflow]
 #[derive(Default)]
 struct Narrow;
@@ -103,7 +103,7 @@ impl Narrow {
     }
 }
 
-async fn a_decoding_error_is_fixed(world: World) {
+async fn run_continues_after_fix_of_a_decoding_error(world: World) {
     let handle = world.client.start(Fixed::run("lamp".into())).await.unwrap();
     run(world.worker().workflow::<Narrow>(), async {
         let timeline = event(&handle, "WorkflowTaskFailed").await.timeline();
@@ -114,7 +114,7 @@ async fn a_decoding_error_is_fixed(world: World) {
     assert_eq!(run(world.worker().workflow::<Fixed>().activity(weigh), handle.result()).await.unwrap(), 8);
 }
 
-/// A timer where there was an activity.
+/// A timer in place of an activity.
 #[workflow]
 #[derive(Default)]
 struct Changed;
@@ -128,7 +128,7 @@ impl Changed {
     }
 }
 
-async fn code_that_does_not_fit_is_told_where(world: World) {
+async fn mismatch_is_reported_at_its_event(world: World) {
     let handle = run(world.worker().workflow::<Fixed>().activity(weigh), async {
         let handle = world.client.start(Fixed::run("lamp".into())).await.unwrap();
         event(&handle, "ActivityTaskCompleted").await;
@@ -144,7 +144,7 @@ async fn code_that_does_not_fit_is_told_where(world: World) {
         assert!(timeline.contains("run this workflow with the code that recorded it"), "{timeline}");
     })
     .await;
-    // The code that fits is deployed again; nothing was lost.
+    // The matching code is deployed again; nothing was lost.
     assert_eq!(run(world.worker().workflow::<Fixed>().activity(weigh), handle.result()).await.unwrap(), 8);
 }
 
@@ -152,14 +152,14 @@ async fn code_that_does_not_fit_is_told_where(world: World) {
 static STUCK: Mutex<Option<HashSet<String>>> = Mutex::new(None);
 static FREED: Condvar = Condvar::new();
 
-/// Blocks its thread. The macro finds what blocks in a workflow, but not in a function that it calls.
+/// Blocks its thread. The macro finds blocking calls in a workflow, but not in a function that it calls.
 fn be_stuck(item: &str) {
     let is_stuck = |stuck: &mut Option<HashSet<String>>| stuck.as_ref().is_some_and(|stuck| stuck.contains(item));
     let stuck = STUCK.lock().unwrap_or_else(PoisonError::into_inner);
     drop(FREED.wait_while(stuck, is_stuck));
 }
 
-/// Frees the threads in the end, whatever the test comes to.
+/// Frees the threads at the end, whether the test succeeds or fails.
 struct Stuck(String);
 
 impl Stuck {
@@ -189,7 +189,7 @@ impl Blocks {
     }
 }
 
-async fn code_that_blocks_is_given_up(world: World) {
+async fn blocked_workflow_task_is_given_up(world: World) {
     let stuck = Stuck::new(world.id("lamp"));
     let worker = world.worker().workflow::<Blocks>().workflow::<Relay>().activity(weigh);
     let handle = run(worker.deadlock_timeout(Duration::from_millis(500)), async {
@@ -206,7 +206,7 @@ async fn code_that_blocks_is_given_up(world: World) {
     let handle = world.client.workflow_handle::<Fixed>(handle.id());
     handle.seal().await.unwrap();
     assert_eq!(run(world.worker().workflow::<Fixed>().activity(weigh), handle.result()).await.unwrap(), 2 * length);
-    // Not before: a thread that is freed while its task is still the current one completes the workflow.
+    // Not earlier: a thread that is freed while its task is still the current one completes the workflow.
     drop(stuck);
 }
 
@@ -225,7 +225,7 @@ impl Relay {
     }
 }
 
-async fn another_worker_goes_on(world: World) {
+async fn another_worker_continues_a_run(world: World) {
     let worker = || world.worker().workflow::<Relay>().activity(weigh);
     let handle = run(worker(), async {
         let handle = world.client.start(Relay::run(world.wait())).await.unwrap();
@@ -237,7 +237,7 @@ async fn another_worker_goes_on(world: World) {
     world.assert_skipped(2 * world.wait());
 }
 
-/// Tasks of new workflows and tasks of cached ones come by different polls, which share the worker's only place.
+/// Tasks of new workflows and tasks of cached ones come from different polls, which share the worker's only slot.
 async fn a_worker_that_does_one_task_at_a_time(world: World) {
     let worker = world.worker().workflow::<Relay>().activity(weigh).max_concurrent_workflow_tasks(1);
     run(worker, async {

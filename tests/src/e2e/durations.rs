@@ -1,5 +1,4 @@
-//! Durations that the protocol cannot say: too long ones are as long as possible, and zero is refused where it would mean
-//! "no limit".
+//! Durations that the protocol cannot express: too long ones are clamped, and zero is rejected where it would mean "no limit".
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -12,10 +11,10 @@ use everloop::{RetryPolicy, prelude::*};
 use super::world::{World, event, everywhere, run};
 
 everywhere! {
-    a_start_delay_that_is_too_long_is_a_hundred_years,
-    a_limit_of_zero_is_refused_where_it_is_set;
+    too_long_start_delay_is_clamped_to_a_hundred_years,
+    zero_limit_is_rejected_where_it_is_set;
     waiting:
-    what_is_never_to_be_tried_again_is_not,
+    maximal_durations_never_elapse,
 }
 
 struct Attempts(AtomicU32);
@@ -50,7 +49,7 @@ struct Patient;
 
 #[workflow]
 impl Patient {
-    /// What the activity returned before the time was over.
+    /// The result of the activity if it came before the time was over.
     #[run]
     async fn run(&self, case: Case, patience: Duration) -> WorkflowResult<Option<u32>> {
         let never = RetryPolicy::new().initial_interval(Duration::MAX).maximum_interval(Duration::MAX);
@@ -67,7 +66,7 @@ impl Patient {
     }
 }
 
-async fn what_is_never_to_be_tried_again_is_not(world: World) {
+async fn maximal_durations_never_elapse(world: World) {
     for (case, expected) in [(Case::InitialInterval, None), (Case::NextRetryDelay, None), (Case::Limits, Some(7))] {
         let worker = world.worker().workflow::<Patient>().activities(Attempts(AtomicU32::new(0)));
         let call = Patient::run(case.clone(), world.wait());
@@ -76,7 +75,7 @@ async fn what_is_never_to_be_tried_again_is_not(world: World) {
     }
 }
 
-async fn a_start_delay_that_is_too_long_is_a_hundred_years(world: World) {
+async fn too_long_start_delay_is_clamped_to_a_hundred_years(world: World) {
     let call = Patient::run(Case::Limits, Duration::ZERO);
     let handle = world.client.start(call).start_delay(Duration::MAX).execution_timeout(Duration::MAX).await.unwrap();
     let starts = handle.describe().await.unwrap().execution_time().unwrap();
@@ -105,7 +104,7 @@ impl Hasty {
     }
 }
 
-async fn a_limit_of_zero_is_refused_where_it_is_set(world: World) {
+async fn zero_limit_is_rejected_where_it_is_set(world: World) {
     let start = |what: &str| world.client.start(Hasty::run(what.to_owned()));
     let Err(error @ StartError::InvalidOption { .. }) = start("never").id("hasty").run_timeout(Duration::ZERO).await
     else {

@@ -1,4 +1,4 @@
-//! How workflows end, and what their callers learn.
+//! How workflows end, and the results that their callers get.
 
 use everloop::client::{ResultError, WorkflowStatus};
 use everloop::prelude::*;
@@ -6,12 +6,12 @@ use everloop::prelude::*;
 use super::world::{World, count, event, everywhere, run, until};
 
 everywhere! {
-    a_cancellation_that_nobody_catches,
-    a_cancellation_that_is_cleaned_up_after,
+    uncaught_cancellation_cancels_workflow,
+    workflow_cleans_up_after_cancellation,
     a_cancellation_before_the_first_task,
     a_termination,
     an_error;
-    waiting: a_run_that_takes_too_long, a_start_that_waits
+    waiting: run_times_out, delayed_start_runs_later
 }
 
 #[activity]
@@ -21,11 +21,11 @@ async fn give_back(booking: u32) -> u32 {
 
 #[derive(Serialize, Deserialize)]
 enum Ending {
-    /// Waits, and `?` does the rest.
+    /// Waits, and ends by `?` when it is cancelled.
     Wait,
     /// Waits, and cleans up when it is cancelled.
     CleanUp,
-    /// The same, and then it is not cancelled after all.
+    /// The same, but completes after the clean-up.
     CarryOn,
     Fail,
     Parse(String),
@@ -46,7 +46,7 @@ impl Ends {
             Ending::Wait => sleep(100 * year).await?,
             Ending::CleanUp | Ending::CarryOn => {
                 let Err(cancelled) = sleep(100 * year).await else { return Ok(0) };
-                // The request is used up by that: what begins now runs as ever.
+                // The cancellation is delivered once: operations that begin now run as usual.
                 sleep(Duration::from_millis(1)).await?;
                 self.given_back.set(give_back(4).await?);
                 if matches!(ending, Ending::CleanUp) {
@@ -73,25 +73,25 @@ async fn ends(world: &World, ending: Ending) -> EndsHandle {
     world.client.start(Ends::run(ending)).await.unwrap()
 }
 
-async fn a_cancellation_that_nobody_catches(world: World) {
+async fn uncaught_cancellation_cancels_workflow(world: World) {
     run(worker(&world), async {
         let handle = ends(&world, Ending::Wait).await;
         event(&handle, "TimerStarted").await;
         handle.cancel().await.unwrap();
-        // Asked twice, it is cancelled once.
+        // Two requests cancel once.
         handle.cancel().await.unwrap();
         assert!(matches!(handle.result().await, Err(ResultError::Cancelled { .. })));
         assert_eq!(handle.describe().await.unwrap().status(), WorkflowStatus::Cancelled);
         let history = handle.history().await.unwrap();
         let last: Vec<_> = history.event_names().skip(history.len() - 3).collect();
         assert_eq!(last, ["WorkflowTaskCompleted", "TimerCanceled", "WorkflowExecutionCanceled"]);
-        // It has ended: nothing is left to cancel, and that is no error.
+        // The workflow has ended: the request has no effect and is no error.
         handle.cancel().await.unwrap();
     })
     .await;
 }
 
-async fn a_cancellation_that_is_cleaned_up_after(world: World) {
+async fn workflow_cleans_up_after_cancellation(world: World) {
     run(worker(&world), async {
         let handle = ends(&world, Ending::CleanUp).await;
         event(&handle, "TimerStarted").await;
@@ -113,7 +113,7 @@ async fn a_cancellation_before_the_first_task(world: World) {
     handle.cancel().await.unwrap();
     let result = run(worker(&world), handle.result()).await;
     assert!(matches!(result, Err(ResultError::Cancelled { .. })), "{result:?}");
-    // The first timer was cancelled before the server knew of it.
+    // The first timer was cancelled before it was sent to the server.
     assert_eq!(count(&handle.history().await.unwrap(), "TimerStarted"), 1);
 }
 
@@ -141,7 +141,7 @@ async fn an_error(world: World) {
         assert_eq!(failure.details().unwrap().get(0), Some(Ok(("lamp".to_owned(), 5))));
         assert_eq!(handle.describe().await.unwrap().status(), WorkflowStatus::Failed);
 
-        // Any error will do; its type is its name.
+        // Any error works; its type is the name of the Rust type.
         let result = world.client.execute(Ends::run(Ending::Parse("x".into()))).await;
         assert_eq!(
             result.unwrap_err().to_string(),
@@ -152,7 +152,7 @@ async fn an_error(world: World) {
     .await;
 }
 
-async fn a_run_that_takes_too_long(world: World) {
+async fn run_times_out(world: World) {
     run(worker(&world), async {
         let wait = world.wait();
         let handle = world.client.start(Ends::run(Ending::Wait)).run_timeout(wait).await.unwrap();
@@ -167,7 +167,7 @@ async fn a_run_that_takes_too_long(world: World) {
     .await;
 }
 
-async fn a_start_that_waits(world: World) {
+async fn delayed_start_runs_later(world: World) {
     run(worker(&world), async {
         let start = world.client.start(Ends::run(Ending::Parse("5".into()))).start_delay(world.wait());
         let handle = start.await.unwrap();

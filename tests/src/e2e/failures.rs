@@ -1,4 +1,4 @@
-//! Why something failed reaches whoever waits for it, however it was said.
+//! Failures reach the caller with their type, message, details and causes.
 
 use std::{error::Error, fmt};
 
@@ -8,11 +8,11 @@ use everloop::{Failure, RetryPolicy, prelude::*};
 use super::world::{World, count, everywhere, run};
 
 everywhere! {
-    an_error_with_thousands_of_causes_keeps_the_outer_ones,
+    error_with_thousands_of_causes_keeps_outermost_ones,
     a_workflow_matches_the_variants_of_an_error,
 }
 
-/// An error with so many errors below it, as a loop makes that wraps its last error each time.
+/// An error with that many causes, like that of a loop that wraps its last error each time.
 #[derive(Debug)]
 struct Wrapped {
     level: usize,
@@ -58,7 +58,7 @@ struct Deep;
 
 #[workflow]
 impl Deep {
-    /// How many failures the activity's has, then the workflow's own.
+    /// Number of failures in the chain of the activity, then of the workflow.
     #[run]
     async fn run(&self, levels: usize) -> WorkflowResult<u32> {
         let once = RetryPolicy::new().maximum_attempts(1);
@@ -75,7 +75,7 @@ impl Deep {
     }
 }
 
-async fn an_error_with_thousands_of_causes_keeps_the_outer_ones(world: World) {
+async fn error_with_thousands_of_causes_keeps_outermost_ones(world: World) {
     for levels in [60, 99, 20_000] {
         let worker = world.worker().workflow::<Deep>().activity(breaks);
         let handle = run(worker, async {
@@ -93,7 +93,7 @@ async fn an_error_with_thousands_of_causes_keeps_the_outer_ones(world: World) {
             handle
         })
         .await;
-        // Nothing of history is missing.
+        // The history is complete.
         let history = handle.history().await.unwrap();
         assert_eq!(count(&history, "ActivityTaskFailed"), 1);
         assert_eq!(count(&history, "WorkflowExecutionFailed"), 1);
@@ -104,7 +104,7 @@ async fn an_error_with_thousands_of_causes_keeps_the_outer_ones(world: World) {
 enum ChargeError {
     #[failure(non_retryable)]
     Declined { code: u32, reason: Option<String> },
-    /// Is tried again.
+    /// Retryable.
     Busy(Duration),
     #[failure(name = "NoCard", non_retryable)]
     Card,
@@ -120,7 +120,7 @@ impl fmt::Display for ChargeError {
     }
 }
 
-/// Says how it fails; the number of its attempts is in the error where it is tried again.
+/// Fails as requested; retryable errors contain the number of the attempt.
 #[activity(retry_policy(maximum_attempts = 2, initial_interval = "10ms"))]
 async fn charge(ctx: &ActivityContext, how: String) -> Result<u32, ChargeError> {
     match how.as_str() {
@@ -132,7 +132,7 @@ async fn charge(ctx: &ActivityContext, how: String) -> Result<u32, ChargeError> 
     }
 }
 
-/// `charge` as another SDK has it, which knows names and details.
+/// `charge` as another SDK sees it, which knows names and details only.
 mod elsewhere {
     use everloop::prelude::*;
 
@@ -200,7 +200,7 @@ async fn a_workflow_matches_the_variants_of_an_error(world: World) {
             let charged = world.client.execute(Charges::run(how.to_owned())).await.unwrap();
             assert_eq!(charged, expected, "{how}");
         }
-        // Further out the variant is read where it is asked for; it is the one of the last attempt.
+        // The caller of the workflow reads the variant too; it is that of the last attempt.
         for (how, expected) in [("busy", ChargeError::Busy(Duration::from_secs(2))), ("card", ChargeError::Card)] {
             let result = world.client.execute(Charges::run(how.to_owned())).await;
             let Err(ExecuteError::Result(ResultError::Failed(failure))) = result else { panic!("{result:?}") };

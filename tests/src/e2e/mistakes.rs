@@ -1,5 +1,5 @@
-//! What is wrong is told at the edge where it went wrong, with what to do about it. Nothing is lost by it, and the worker
-//! lives on: it completes another workflow each time.
+//! Mistakes are reported where they are made, with advice on what to do. Nothing is lost, and the worker keeps working: each test
+//! completes another workflow afterwards.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -39,11 +39,11 @@ async fn double(number: u32) -> u32 {
     number * 2
 }
 
-/// Nobody has it.
+/// An activity that no worker has.
 #[activity(retry_policy(maximum_attempts = 1))]
 fn triple(number: u32) -> u32;
 
-/// `double` as somebody believes that it is.
+/// `double` with a wrong signature.
 mod believed {
     use everloop::prelude::*;
 
@@ -122,7 +122,7 @@ async fn doubles(world: &World) -> DoublesHandle {
     world.client.start(Doubles::run(4)).await.unwrap()
 }
 
-/// The worker is as it was.
+/// Checks that the worker still works.
 async fn completes_another(world: &World) {
     let handle = doubles(world).await;
     handle.finish().await.unwrap();
@@ -133,7 +133,7 @@ fn text(text: &str) -> Payloads {
     Payloads::of(&text.to_owned()).unwrap()
 }
 
-/// Fails unless all of it is said.
+/// Checks that a message contains all of these parts.
 #[track_caller]
 fn says(message: &str, words: &[&str]) {
     for word in words {
@@ -213,7 +213,7 @@ async fn input_that_nobody_can_read(world: World) {
     .await;
 }
 
-/// What a call fails with.
+/// Returns the error of a call.
 async fn call(world: &World, how: &str) -> String {
     match world.client.execute(Calls::run(how.to_owned())).await {
         Err(ExecuteError::Result(ResultError::Failed(failure))) => failure.to_string(),
@@ -278,7 +278,7 @@ async fn a_result_of_another_type(world: World) {
         let error = untyped.query::<Vec<u8>>("is_done", Payloads::new()).await.unwrap_err();
         assert!(matches!(error, QueryError::Decode { .. }));
         says(&error.to_string(), &[handle.id(), "answered something else than was asked for", "boolean `true`"]);
-        // Nothing has happened to the result.
+        // The result still exists.
         assert_eq!(handle.result().await.unwrap(), 8);
         completes_another(&world).await;
     })
@@ -388,7 +388,7 @@ async fn a_workflow_that_is_not_there(world: World) {
         ] {
             says(&error, &[&format!("there is no workflow `{}`: check the id", world.id("missing"))]);
         }
-        // What has ended takes nothing more.
+        // A closed workflow rejects all messages.
         let handle = doubles(&world).await;
         handle.finish().await.unwrap();
         handle.result().await.unwrap();
@@ -416,7 +416,7 @@ async fn starts_and_filters_that_cannot_be(world: World) {
 }
 
 async fn a_namespace_that_is_not_there(world: World) {
-    // An engine in this process has the namespaces that it is asked for.
+    // An engine in this process creates namespaces on demand.
     if !world.target.is_in_process() {
         let client = Client::builder(world.target.address().await).namespace("nowhere").await.unwrap();
         let elsewhere = Worker::builder(&client, world.queue()).activity(double).build().unwrap();
@@ -430,7 +430,7 @@ async fn a_namespace_that_is_not_there(world: World) {
 
 async fn a_port_in_use(world: World) {
     run(worker(&world), async {
-        // Where the target itself listens, if it does.
+        // The port of the target itself, if it listens.
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = match world.target.is_in_process() {
             true => taken.local_addr().unwrap(),
@@ -446,13 +446,13 @@ async fn a_port_in_use(world: World) {
 
 #[tokio::test]
 async fn an_address_where_nobody_is() {
-    // A port of our own that nobody listens on any more.
+    // A port of our own that is closed again.
     let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let error = Client::connect(address.to_string()).await.err().unwrap().to_string();
     says(&error, &[&format!("no server answers at http://{address}"), "is it running, and is the address right?"]);
 }
 
-/// Panics when it is dropped, and asks for the time before.
+/// Panics when it is dropped, after it has read the time.
 #[derive(Default)]
 struct Audit;
 
@@ -492,7 +492,7 @@ impl Audited {
 }
 
 async fn destructors_that_panic(world: World) {
-    // Runs are evicted all the time: a worker loses no thread by it.
+    // Runs are evicted all the time: a worker must not lose a thread by it.
     let worker = worker(&world).workflow::<Audited>().max_cached_workflows(1).workflow_threads(1);
     run(worker, async {
         let mut handles = Vec::new();

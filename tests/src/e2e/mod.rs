@@ -1,8 +1,7 @@
-//! Workflows, workers and clients as users write them, with nothing but the crate `everloop`, on every target.
+//! Workflows, workers and clients as users write them, with only the crate `everloop`, on every target.
 //!
-//! What the service answers to single calls is compared in `conformance`; here it is the whole that must come out right,
-//! whichever server it is. Each test has a task queue and workflow ids of its own, so they run side by side, on a server
-//! that others use too.
+//! `conformance` compares the responses to single calls; these tests check the whole, on every server. Each test has its own task
+//! queue and workflow ids, so tests run concurrently, on a server that others use too.
 
 mod warnings;
 mod world;

@@ -1,4 +1,4 @@
-//! Queries: the settled state, at any moment.
+//! Queries see the settled state, at any time.
 
 use everloop::client::{QueryError, ResultError};
 use everloop::data::Payloads;
@@ -7,12 +7,12 @@ use everloop::prelude::*;
 use super::world::{World, everywhere, run};
 
 everywhere! {
-    they_see_what_was_done_before,
-    right_after_a_cancellation,
-    after_the_end_with_and_without_a_cached_run,
+    query_sees_earlier_effects,
+    query_sees_cancellation_sent_before,
+    query_of_closed_run_works_with_and_without_cache,
     after_every_kind_of_end,
     before_there_is_a_worker,
-    they_only_read,
+    query_that_writes_fails,
     what_it_waits_for,
 }
 
@@ -71,7 +71,7 @@ impl Order {
     }
 }
 
-/// The macro finds a write in a query; not one that a function hides.
+/// The macro finds a write in a query, but not one inside a called function.
 fn look(looks: &State<u32>) -> u32 {
     looks.add(1)
 }
@@ -80,7 +80,7 @@ async fn order(world: &World) -> OrderHandle {
     world.client.start(Order::run()).await.unwrap()
 }
 
-async fn they_see_what_was_done_before(world: World) {
+async fn query_sees_earlier_effects(world: World) {
     run(world.worker().workflow::<Order>(), async {
         let handle = order(&world).await;
         assert_eq!(handle.status().await.unwrap(), Status::Pending);
@@ -88,7 +88,7 @@ async fn they_see_what_was_done_before(world: World) {
         assert_eq!(failure.to_string(), "NotPaid: Pending");
         handle.pay(10).await.unwrap();
         assert_eq!(handle.share(4).await.unwrap(), 2);
-        // A panic in a query is its own affair.
+        // A panic in a query affects this query only.
         let Err(QueryError::Failed(failure)) = handle.share(0).await else { panic!("nothing is divided by zero") };
         assert!(failure.to_string().contains("divide by zero"), "{failure}");
         assert_eq!(handle.result().await.unwrap(), Status::Paid { cents: 10 });
@@ -96,7 +96,7 @@ async fn they_see_what_was_done_before(world: World) {
     .await;
 }
 
-async fn right_after_a_cancellation(world: World) {
+async fn query_sees_cancellation_sent_before(world: World) {
     run(world.worker().workflow::<Order>(), async {
         let handle = order(&world).await;
         assert_eq!(handle.status().await.unwrap(), Status::Pending);
@@ -104,7 +104,7 @@ async fn right_after_a_cancellation(world: World) {
         assert_eq!(handle.status().await.unwrap(), Status::Cancelled);
         assert_eq!(handle.result().await.unwrap(), Status::Cancelled);
 
-        // The same, where the workflow has had no task yet.
+        // The same for a workflow without a completed task.
         let handle = order(&world).await;
         handle.cancel().await.unwrap();
         assert_eq!(handle.status().await.unwrap(), Status::Cancelled);
@@ -112,7 +112,7 @@ async fn right_after_a_cancellation(world: World) {
     .await;
 }
 
-async fn after_the_end_with_and_without_a_cached_run(world: World) {
+async fn query_of_closed_run_works_with_and_without_cache(world: World) {
     let handle = run(world.worker().workflow::<Order>(), async {
         let handle = order(&world).await;
         handle.pay(10).await.unwrap();
@@ -149,12 +149,12 @@ async fn before_there_is_a_worker(world: World) {
     let handle = order(&world).await;
     handle.pay(7).await.unwrap();
     let asked = tokio::spawn(handle.status().into_future());
-    // Only now someone starts one. The query is answered with the first task, or after it.
+    // The worker starts only now. The query is delivered with the first task, or after it.
     let status = run(world.worker().workflow::<Order>(), asked).await.unwrap();
     assert_eq!(status.unwrap(), Status::Paid { cents: 7 });
 }
 
-async fn they_only_read(world: World) {
+async fn query_that_writes_fails(world: World) {
     run(world.worker().workflow::<Order>(), async {
         let handle = order(&world).await;
         let Err(QueryError::Failed(failure)) = handle.look().await else { panic!("it writes") };

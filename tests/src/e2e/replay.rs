@@ -1,4 +1,4 @@
-//! A run that is built again from its history is the same run.
+//! A run that is rebuilt from its history is the same run.
 
 use std::{path::PathBuf, time::SystemTime};
 
@@ -9,15 +9,16 @@ use everloop_proto::temporal::api::history::v1::history_event::Attributes;
 
 use super::world::{World, everywhere, run, until};
 use crate::conformance::{differences::diff, render};
+use crate::random::Random;
 
 everywhere! {
-    what_is_drawn_stays_drawn,
+    random_values_are_the_same_on_replay,
     a_journey_that_completes,
     a_journey_that_fails,
     a_journey_that_is_cancelled,
 }
 
-/// What looks like chance, and depends on nothing but the run and its history.
+/// Values that look random, and depend only on the run and its history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Drawn {
     time: SystemTime,
@@ -62,7 +63,7 @@ impl Draws {
     }
 }
 
-async fn what_is_drawn_stays_drawn(world: World) {
+async fn random_values_are_the_same_on_replay(world: World) {
     let worker = || world.worker().workflow::<Draws>();
     let (handle, cached) = run(worker(), async {
         let handle = world.client.start(Draws::run()).await.unwrap();
@@ -78,7 +79,7 @@ async fn what_is_drawn_stays_drawn(world: World) {
     assert!(one.time < two.time && one.number != two.number && one.fraction != two.fraction && one.id != two.id);
     assert!((10..20).contains(&one.in_range) && (0.0..1.0).contains(&one.fraction), "{one:?}");
 
-    // One that knows only the history, and one that forgets everything after each task.
+    // One worker that has only the history, and one that evicts the run after each task.
     let drawn = run(worker(), handle.drawn().into_future()).await.unwrap();
     assert_eq!(drawn, cached);
     let all = run(worker().max_cached_workflows(0), async {
@@ -90,7 +91,7 @@ async fn what_is_drawn_stays_drawn(world: World) {
     .await;
     assert_eq!((all.len(), &all[..2]), (4, &cached[..]));
 
-    // Time is when the task started.
+    // The time is the start of the task.
     let history = handle.history().await.unwrap();
     let started = history.events().iter();
     let started =
@@ -115,12 +116,12 @@ enum Ending {
     Cancel,
 }
 
-/// Does a bit of everything, one thing at a time, so that its events come in one order.
+/// Uses many operations, one at a time, so that its events have a fixed order.
 #[workflow]
 #[derive(Default)]
 struct Journey {
     log: State<Vec<String>>,
-    /// How far it is: each step waits for something from outside.
+    /// Progress: each step waits for an external event.
     step: State<u32>,
     may_go_on: State<u32>,
 }
@@ -200,7 +201,7 @@ impl Journey {
     }
 }
 
-/// One journey from beginning to end. Gives its history.
+/// Runs one journey from beginning to end. Returns its history.
 async fn journey(world: &World, worker: WorkerBuilder, ending: Ending) -> History {
     run(worker.workflow::<Journey>().activity(fetch), async {
         let start = world.client.start(Journey::run(ending)).memo("note", &"of many events".to_owned());
@@ -208,7 +209,7 @@ async fn journey(world: &World, worker: WorkerBuilder, ending: Ending) -> Histor
         let at = async |step| until(|| async { handle.step().await.unwrap() == step }).await;
         at(1).await;
         assert_eq!(handle.trade("oil".into()).id("one").await.unwrap(), "OIL");
-        // What is rejected leaves no trace, though tasks were made for it.
+        // A rejected update leaves no trace, although a task was made for it.
         for id in ["two", "three"] {
             let Err(UpdateError::Failed(failure)) = handle.trade("nothing".into()).id(id).await else { panic!() };
             assert_eq!(failure.root_message(), "nothing is for free");
@@ -216,7 +217,7 @@ async fn journey(world: &World, worker: WorkerBuilder, ending: Ending) -> Histor
         handle.go_on("first".into()).await.unwrap();
         at(2).await;
         handle.untyped().signal("sing", Default::default()).await.unwrap();
-        // Answered when the task of the signal is done: the update has one of its own.
+        // Responds when the task of the signal is done: the update has one of its own.
         at(2).await;
         assert_eq!(handle.trade("salt".into()).id("four").await.unwrap(), "SALT");
         handle.go_on("second".into()).await.unwrap();
@@ -256,31 +257,31 @@ async fn journey(world: &World, worker: WorkerBuilder, ending: Ending) -> Histor
 }
 
 async fn a_journey_that_completes(world: World) {
-    the_cache_makes_no_difference(world, Ending::Complete).await;
+    assert_cache_makes_no_difference(world, Ending::Complete).await;
 }
 
 async fn a_journey_that_fails(world: World) {
-    the_cache_makes_no_difference(world, Ending::Fail).await;
+    assert_cache_makes_no_difference(world, Ending::Fail).await;
 }
 
 async fn a_journey_that_is_cancelled(world: World) {
-    the_cache_makes_no_difference(world, Ending::Cancel).await;
+    assert_cache_makes_no_difference(world, Ending::Cancel).await;
 }
 
-/// Two journeys have the same events, and those that the reference recorded: with a run that stays in memory, and with one
-/// that is built again for each task.
-async fn the_cache_makes_no_difference(world: World, ending: Ending) {
+/// Two journeys must have the same events as recorded on the reference: one with a cached run, and one that is rebuilt for each
+/// task.
+async fn assert_cache_makes_no_difference(world: World, ending: Ending) {
     let cached = journey(&world, world.worker().max_cached_workflows(1000), ending).await;
     let forgotten = journey(&world, world.worker().max_cached_workflows(0), ending).await;
     let (with, without) = (text(&cached), text(&forgotten));
     assert!(with == without, "{}", diff(&with, &without));
-    same_as_on_the_reference(&world, ending, &with);
+    assert_same_as_on_reference(&world, ending, &with);
     for history in [cached, forgotten] {
-        replays_however_it_is_cut(&history);
+        assert_replays_for_every_cut(&history);
     }
 }
 
-/// The events, without what differs between two runs of the same.
+/// Returns the events, without values that differ between two runs.
 fn text(history: &History) -> String {
     let mut text = String::new();
     for event in history.events() {
@@ -300,8 +301,8 @@ fn text(history: &History) -> String {
     render::without_ids(&text, "")
 }
 
-/// The history is one that was recorded on a real server.
-fn same_as_on_the_reference(world: &World, ending: Ending, text: &str) {
+/// Checks that the history equals the one recorded on a real server.
+fn assert_same_as_on_reference(world: &World, ending: Ending, text: &str) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join("journeys");
     let golden = folder.join(format!("{ending:?}").to_lowercase()).with_extension("txt");
     if world.target.is_reference() {
@@ -313,27 +314,19 @@ fn same_as_on_the_reference(world: &World, ending: Ending, text: &str) {
     assert!(recorded == text, "{}:\n{}", golden.display(), diff(&recorded, text));
 }
 
-/// However a history arrives, the code does the same: every single cut, and many sets of cuts.
-fn replays_however_it_is_cut(history: &History) {
+/// The code must issue the same commands for every single cut of a history, and for many sets of cuts.
+fn assert_replays_for_every_cut(history: &History) {
     let replayer = Replayer::new().workflow::<Journey>();
     replayer.replay(history).unwrap();
     for cut in 1..history.len() {
         replayer.replay_in_pages(history, &[cut]).unwrap_or_else(|failure| panic!("cut after {cut}: {failure}"));
     }
     for seed in 1..=200_u64 {
-        let mut state = seed;
-        let mut cuts: Vec<_> = (0..1 + seed as usize % 8).map(|_| below(&mut state, history.len())).collect();
+        let mut random = Random::new(seed);
+        let mut cuts: Vec<_> = (0..1 + seed as usize % 8).map(|_| 1 + random.below(history.len() - 1)).collect();
         cuts.sort_unstable();
         cuts.dedup();
         let replayed = replayer.replay_in_pages(history, &cuts);
         replayed.unwrap_or_else(|failure| panic!("seed {seed}, cuts after {cuts:?}: {failure}"));
     }
-}
-
-/// A number from 1 up to and without `limit`: xorshift, which is random enough.
-fn below(state: &mut u64, limit: usize) -> usize {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    1 + usize::try_from(*state % (limit as u64 - 1)).expect("it is below a length")
 }

@@ -1,4 +1,4 @@
-//! Signals: none is lost, each comes once and in order.
+//! Signals: none is lost, each is delivered once and in order.
 
 use everloop::client::{ResultError, SignalError};
 use everloop::prelude::*;
@@ -41,7 +41,7 @@ impl Mailbox {
         self.heard.push(text);
     }
 
-    /// Several inputs, under another name, and the last one may be left out.
+    /// Takes several inputs, under another name; the last one is optional.
     #[signal(name = "hear-twice")]
     fn hear_twice(&self, one: String, other: Option<u32>) {
         self.heard.push(format!("{one} {other:?}"));
@@ -81,7 +81,7 @@ async fn before_there_is_a_worker(world: World) {
     handle.hear_twice("four".into(), Some(5)).await.unwrap();
     handle.close().await.unwrap();
     let heard = run(world.worker().workflow::<Mailbox>().activity(spell), handle.result()).await.unwrap();
-    // Handlers of the first task come before `run`.
+    // Handlers of the first task run before `run`.
     assert_eq!(heard, ["one", "two", "three", "four Some(5)", "open"]);
 }
 
@@ -138,13 +138,13 @@ async fn with_the_start(world: World) {
         world.client.start(Mailbox::run()).id(world.id("mailbox")).signal(move |it| it.hear(text.clone()))
     };
     let handle = start("one").await.unwrap();
-    // It runs already: only the signal is sent.
+    // The workflow runs already: only the signal is sent.
     let again = start("two").await.unwrap();
     assert_eq!(handle.run_id(), again.run_id());
     handle.close().await.unwrap();
     let worker = || world.worker().workflow::<Mailbox>().activity(spell);
     assert_eq!(run(worker(), again.result()).await.unwrap(), ["one", "two", "open"]);
-    // It has ended: another run begins.
+    // The run has ended: another one begins.
     let next = start("three").await.unwrap();
     assert_ne!(handle.run_id(), next.run_id());
     next.close().await.unwrap();
@@ -157,7 +157,7 @@ async fn a_handler_takes_its_time(world: World) {
         handle.hear_slowly("abc".into(), world.wait()).await.unwrap();
         handle.hear("quick".into()).await.unwrap();
         handle.close().await.unwrap();
-        // The workflow waits for its handlers, and they for nobody.
+        // The workflow waits for its handlers, which wait for no other code.
         let mut heard = handle.result().await.unwrap();
         heard.sort_unstable();
         assert_eq!(heard, ["a-b-c", "open", "quick"]);
@@ -185,7 +185,7 @@ async fn after_the_end(world: World) {
         handle.result().await.unwrap();
         let Err(SignalError::NotFound { workflow_id, .. }) = handle.hear("late".into()).await else { panic!() };
         assert_eq!(workflow_id, handle.id());
-        // A signal with a start needs no workflow that runs; one without does.
+        // A signal with a start needs no running workflow; one without does.
         let missing = world.client.workflow_handle::<Mailbox>(world.id("missing"));
         let error = missing.close().await.unwrap_err().to_string();
         assert!(error.contains(&world.id("missing")) && error.contains("there is no workflow"), "{error}");

@@ -14,13 +14,13 @@ struct Waits;
 
 #[workflow]
 impl Waits {
-    /// How long it took, by the workflow's own clock.
+    /// Elapsed time by the workflow's own clock.
     #[run]
     async fn run(&self, wait: Duration) -> WorkflowResult<Duration> {
         let begun = workflow::now();
         sleep(wait).summary("the first one").await?;
         sleep_until(workflow::now() + wait).await?;
-        // Neither is long, and each is a timer.
+        // Both are short, and each is a timer.
         sleep(Duration::ZERO).await?;
         sleep_until(begun).await?;
         Ok(workflow::now().duration_since(begun)?)
@@ -52,7 +52,7 @@ impl Limits {
     async fn run(&self, wait: Duration) -> WorkflowResult<(bool, bool, u32)> {
         let is_kept = timeout(100 * wait, sleep(wait)).await.is_ok();
         let is_passed = timeout(wait, sleep(100 * wait)).await.is_err();
-        // What is there at once needs no timer.
+        // A future that is ready at once needs no timer.
         let at_once = timeout(wait, async { 5 }).await?;
         Ok((is_kept, is_passed, at_once))
     }
@@ -63,7 +63,7 @@ async fn limits_pass_or_are_kept(world: World) {
         let handle = world.client.start(Limits::run(world.wait())).await.unwrap();
         assert_eq!(handle.result().await.unwrap(), (true, true, 5));
         let history = handle.history().await.unwrap();
-        // Of both pairs one fires and one is cancelled.
+        // One timer of each pair fires and one is cancelled.
         for (name, number) in [("TimerStarted", 4), ("TimerFired", 2), ("TimerCanceled", 2)] {
             assert_eq!(count(&history, name), number, "{}", history.timeline());
         }

@@ -1,4 +1,4 @@
-//! What is too large to be sent is reported with its cause, and what comes after it is served.
+//! Oversized messages are reported with their cause, and later messages are sent.
 
 use everloop::client::ResultError;
 use everloop::prelude::*;
@@ -14,7 +14,7 @@ everywhere![
     answers_that_are_too_large_fail_alone,
 ];
 
-/// More than one message of gRPC takes.
+/// Larger than a gRPC message may be.
 const TOO_LARGE_BYTES: usize = 5 << 20;
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ async fn large(ctx: &ActivityContext, what: What) -> ActivityResult<String> {
         What::Heartbeat => {
             ctx.heartbeat(text)?;
             ctx.cancelled().await;
-            // Nobody waits for this one any more.
+            // This caller's waiter may have gone already.
             std::future::pending().await
         }
     }
@@ -58,7 +58,7 @@ impl Calls {
     }
 }
 
-/// A failure with its causes and why it was not retried, as far as it is worth reading.
+/// Formats the relevant parts of a failure: its causes and why it was not retried.
 fn full(failure: &ActivityFailure) -> String {
     format!("{:?}: {failure}", failure.retry_state()).chars().take(2000).collect()
 }
@@ -113,7 +113,7 @@ async fn called(world: &World, what: What) -> String {
 
 async fn a_result_of_an_activity_that_is_too_large_fails_it_at_its_first_attempt(world: World) {
     let failure = called(&world, What::Result).await;
-    // In process the server itself refuses it, in its own words.
+    // In process the server itself rejects it, with its own message.
     assert!(failure.contains("MessageTooLarge") || failure.contains("size limit"), "{failure}");
     assert!(failure.contains("NonRetryableFailure"), "{failure}");
 }
@@ -143,7 +143,7 @@ async fn a_completion_that_is_too_large_ends_the_workflow_with_its_cause(world: 
 
 async fn answers_that_are_too_large_fail_alone(world: World) {
     if world.target.is_in_process() {
-        // No message is too large there.
+        // In process there is no limit on messages.
         return;
     }
     let worker = world.worker().workflow::<Answers>();

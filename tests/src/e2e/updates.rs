@@ -1,4 +1,4 @@
-//! Updates: taken or rejected, answered, never done twice.
+//! Updates: accepted or rejected, completed, and never handled twice.
 
 use everloop::client::{History, UpdateError, UpdateStage};
 use everloop::data::Payloads;
@@ -34,7 +34,7 @@ struct Account {
 
 #[workflow]
 impl Account {
-    /// Ends without waiting for handlers if it is told so.
+    /// Can end without waiting for handlers.
     #[run]
     async fn run(&self, waits: bool) -> WorkflowResult<i64> {
         wait_condition(|| self.is_closed.get() && (!waits || workflow::all_handlers_finished())).await?;
@@ -65,7 +65,7 @@ impl Account {
         }
     }
 
-    /// Waits, has an activity look at it, and changes the balance.
+    /// Waits, lets an activity check the amount, and changes the balance.
     #[update]
     async fn deposit(&self, amount: i64, wait: Duration) -> WorkflowResult<i64> {
         sleep(wait).await?;
@@ -73,7 +73,7 @@ impl Account {
         Ok(self.balance.add(amount))
     }
 
-    /// Is answered when there is enough.
+    /// Completes when the balance is high enough.
     #[update(unfinished_policy = abandon)]
     async fn wait_for(&self, balance: i64) -> WorkflowResult<i64> {
         self.balance.wait(|current| *current >= balance).await?;
@@ -135,7 +135,7 @@ async fn a_handler_takes_its_time(world: World) {
         let handle = account(&world).await;
         let update = handle.deposit(5, world.wait()).start().await.unwrap();
         handle.close().await.unwrap();
-        // The workflow waits for its handlers. Whoever waits for its result lets time pass.
+        // The workflow waits for its handlers. Waiting for its result skips time.
         assert_eq!(handle.result().await.unwrap(), 5);
         assert_eq!(update.result().await.unwrap(), 5);
         assert_eq!((update.workflow_id(), update.run_id()), (handle.id(), handle.run_id()));
@@ -161,12 +161,12 @@ async fn an_id_is_taken_once(world: World) {
         let handle = account(&world).await;
         let first = handle.deposit(5, AT_ONCE).id("first").wait_for(UpdateStage::Completed).start().await.unwrap();
         assert_eq!((first.id(), first.result().await.unwrap()), ("first", 5));
-        // Sent again, it is the same one: what was answered is answered, whatever is asked.
+        // A repeated id is the same update: the first result is returned, whatever the repeated call asks for.
         assert_eq!(handle.deposit(7, AT_ONCE).id("first").await.unwrap(), 5);
         assert_eq!(handle.deposit(7, AT_ONCE).id("second").await.unwrap(), 12);
         handle.close().await.unwrap();
         assert_eq!(handle.result().await.unwrap(), 12);
-        // It is known after the end, too.
+        // The id is known after the end, too.
         assert_eq!(handle.deposit(7, AT_ONCE).id("first").await.unwrap(), 5);
     })
     .await;
@@ -185,7 +185,7 @@ async fn many_at_once(world: World) {
         for update in updates {
             balances.push(update.await.unwrap());
         }
-        // Each answer is of another moment, and the last one has them all.
+        // Each result is of a different time, and the last one includes all updates.
         balances.sort_unstable();
         balances.dedup();
         assert_eq!((balances.len(), balances.last()), (8, Some(&36)), "{balances:?}");
@@ -195,7 +195,7 @@ async fn many_at_once(world: World) {
     .await;
 }
 
-/// Servers admit ten updates of a run at a time, and turn the others away: they come again, and not all at the same moment.
+/// Servers admit ten updates of a run at a time and reject the others, which are retried, each after a different delay.
 async fn more_at_once_than_the_server_admits(world: World) {
     run(worker(&world), async {
         let handle = account(&world).await;

@@ -1,4 +1,5 @@
-//! Values that JSON does not give back are refused by whoever writes them, with the field. Before, they were stored as `null`.
+//! Values that JSON cannot represent are rejected where they are written, and the error names the field. Otherwise they would
+//! become `null`.
 
 use everloop::client::{ExecuteError, QueryError, ResultError, StartError, UpdateError, WorkflowStatus};
 use everloop::prelude::*;
@@ -25,7 +26,7 @@ const PLAIN: Price = Price { eur: 1.0, discount: Some(None) };
 
 #[activity]
 async fn quote(ctx: &ActivityContext, is_known: bool) -> ActivityResult<Vec<Price>> {
-    // A second attempt would say so.
+    // A second attempt would return this.
     if ctx.info().attempt > 1 {
         return Ok(vec![]);
     }
@@ -135,7 +136,7 @@ async fn a_value_that_does_not_come_back_is_refused_where_it_is_written(world: W
         let text = failure.to_string();
         assert!(text.contains("the answer of update `is_known`") && text.contains("discount: "), "{text}");
 
-        // Nothing of it has reached the workflow; what comes back does.
+        // The value has not reached the workflow; valid ones do.
         assert_eq!(sale.is_known(true).await.unwrap(), SHIRT);
         sale.offer(SHIRT).await.unwrap();
         assert_eq!(sale.result().await.unwrap(), SHIRT);
@@ -164,7 +165,7 @@ async fn a_result_of_a_workflow_that_does_not_come_back_fails_the_task(world: Wo
             timeline.contains("the result of workflow `Ends`: ") && timeline.contains(&format!("[1].eur: {NAN}")),
             "{timeline}"
         );
-        // It can end once code is deployed that returns something else.
+        // The workflow can end once code is deployed that returns another value.
         assert_eq!(handle.describe().await.unwrap().status(), WorkflowStatus::Running);
         assert_eq!(count(&history, "WorkflowExecutionCompleted"), 0);
         handle.terminate("seen").await.unwrap();
@@ -187,7 +188,7 @@ async fn an_input_of_an_activity_that_does_not_come_back_fails_the_task_with_its
 }
 
 async fn values_at_the_edge_come_back(world: World) {
-    // Without care for the last digit, the first of them is read as its neighbour.
+    // Without exact parsing of the last digit, the first of them is read as its neighbour.
     let (price, list) = (0.123_456_789_012_345_68, vec![None, Some(f64::MIN_POSITIVE), Some(-0.0), Some(f64::MAX)]);
     let worker = world.worker().workflow::<Echo>();
     let echo = Echo::run(price, list.clone(), u128::MAX);

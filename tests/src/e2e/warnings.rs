@@ -1,4 +1,4 @@
-//! What workers and clients warn of, for whoever reads the log.
+//! Warnings that workers and clients log.
 
 use std::{
     fmt::{Debug, Write},
@@ -15,13 +15,15 @@ use tracing::{
 /// All warnings of this process, each with its fields.
 static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Keeps warnings from now on.
+/// Records warnings from now on.
 pub(super) fn keep() {
     static KEEP: Once = Once::new();
-    KEEP.call_once(|| tracing::subscriber::set_global_default(Keeper).expect("nobody else listens in these tests"));
+    KEEP.call_once(|| {
+        tracing::subscriber::set_global_default(Keeper).expect("no other subscriber is set in these tests")
+    });
 }
 
-/// Waits for a warning that names this, and gives its text.
+/// Waits for a warning that contains this text, and returns it.
 pub(super) async fn about(name: &str, words: &str) -> String {
     loop {
         let found = WARNINGS.lock().unwrap_or_else(PoisonError::into_inner).iter().find_map(|warning| {
@@ -61,7 +63,7 @@ impl Subscriber for Keeper {
     fn exit(&self, _: &Id) {}
 }
 
-/// `name=value`, one after the other; the message is one of them.
+/// Appends `name=value` pairs; the message is one of them.
 struct Text(String);
 
 impl Visit for Text {

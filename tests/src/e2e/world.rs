@@ -14,8 +14,8 @@ use crate::target::{RUNTIME, Target};
 
 /// Makes a test of each function, which runs it on every target.
 ///
-/// Those behind `waiting:` let time pass. In this process they run a second time, on an engine whose clock skips:
-/// [`World::wait`] is short where time is real, and long where it is not.
+/// Tests after `waiting:` let time pass. In this process they run a second time, on an engine whose clock skips: [`World::wait`] is
+/// short where time is real, and long where it is skipped.
 macro_rules! everywhere {
     ($($name:ident),* $(,)? $(; waiting: $($waiting:ident),* $(,)?)?) => {
         mod everywhere {
@@ -32,22 +32,22 @@ macro_rules! everywhere {
 }
 pub(super) use everywhere;
 
-/// How long a test may take on a busy machine before something is amiss.
+/// Timeout of a test, long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(100);
 
-/// How long a call is tried again: a busy server turns some of two hundred updates away for longer than a call takes by default.
+/// How long a call is retried: a busy server rejects some of two hundred updates for longer than the default.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Machines that test are busy: slow code is no deadlock.
+/// Test machines are busy, so slow code must not count as a deadlock.
 const DEADLOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Runs a test on every target at once, and fails where it does.
+/// Runs a test on every target at once, and fails if it fails on any.
 pub(super) fn on_all_targets<F: Future<Output = ()>>(name: &str, waits: bool, test: fn(World) -> F) {
     let mut lanes: Vec<_> = Target::all().into_iter().map(|target| (target, Clock::Real)).collect();
     if waits && lanes.iter().any(|(target, _)| *target == Target::Embedded) {
         lanes.push((Target::Embedded, Clock::Skipping));
     }
-    // All on the test's own thread, whose output belongs to the test.
+    // All on the test's own thread, so that its output is captured.
     let outcomes = RUNTIME.block_on(join_all(lanes.into_iter().map(|(target, clock)| async move {
         let lane = format!("{target:?}, with a {clock:?} clock");
         let whole = async {
@@ -72,9 +72,9 @@ enum Clock {
     Skipping,
 }
 
-/// What one test has on one target.
+/// The resources of one test on one target.
 pub(super) struct World {
-    /// Its starts go to the test's own task queue.
+    /// A client that starts workflows on the test's own task queue.
     pub(super) client: Client,
     pub(super) target: Target,
     clock: Clock,
@@ -99,17 +99,17 @@ impl World {
         &self.queue
     }
 
-    /// A workflow id of this test alone.
+    /// Makes a workflow id that is unique to this test.
     pub(super) fn id(&self, name: &str) -> String {
         format!("{name}-{}", self.queue)
     }
 
-    /// A worker of the test's task queue.
+    /// Builds a worker of the test's task queue.
     pub(super) fn worker(&self) -> WorkerBuilder {
         Worker::builder(&self.client, &self.queue).deadlock_timeout(DEADLOCK_TIMEOUT)
     }
 
-    /// A time to wait for: short where it has to pass, long where it is skipped.
+    /// A time to wait for: short where time is real, long where it is skipped.
     pub(super) fn wait(&self) -> Duration {
         match self.clock {
             Clock::Real => Duration::from_millis(200),
@@ -117,7 +117,7 @@ impl World {
         }
     }
 
-    /// Fails unless this time was skipped, where it is.
+    /// Checks that this time was skipped, if the target skips time.
     pub(super) fn assert_skipped(&self, time: Duration) {
         if self.clock == Clock::Skipping {
             let skipped = self.client.engine_clock().expect("the engine is in this process").skipped();
@@ -126,21 +126,21 @@ impl World {
     }
 }
 
-/// Runs a worker until something is done.
+/// Runs a worker until the future completes.
 pub(super) async fn run<T>(worker: WorkerBuilder, story: impl Future<Output = T>) -> T {
     let worker = worker.build().expect("it can be built");
     worker.run_until(async { Ok::<_, WorkerError>(story.await) }).await.expect("the server wants it")
 }
 
-/// Asks until it is so.
+/// Polls until the condition holds.
 pub(super) async fn until<F: Future<Output = bool>>(mut is_so: impl FnMut() -> F) {
     while !is_so().await {
-        // Servers answer at once: the pause only spares them.
+        // Servers respond at once: the pause only reduces their load.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// Waits for an event of this name, and gives the history that has it.
+/// Waits for an event of this name, and returns the history that has it.
 pub(super) async fn event<W>(handle: &WorkflowHandle<W>, name: &str) -> History {
     loop {
         let history = handle.history().await.expect("the workflow is there");
@@ -151,7 +151,7 @@ pub(super) async fn event<W>(handle: &WorkflowHandle<W>, name: &str) -> History 
     }
 }
 
-/// How many events of this name there are.
+/// Number of events of this name.
 pub(super) fn count(history: &History, name: &str) -> usize {
     history.event_names().filter(|event| event == name).count()
 }

@@ -1,4 +1,4 @@
-//! The files of some folders import each other without circles.
+//! The files of some folders must import each other without circles.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,12 +22,12 @@ const FOLDERS: &[&str] = &[
     "server/src/grpc",
     "server/src/namespaces",
     "server/src/service/calls",
-    // Its files and the core that they share import each other; that is the one circle of the service.
+    // The files of `calls` and the core that they share import each other; that is the service's only circle.
     "server/src/service/runs",
     "server/src/store",
 ];
 
-/// Modules that each module names, by their paths below `src`.
+/// The modules that each module imports, by their paths below `src`.
 type Imports = BTreeMap<Vec<String>, Vec<Vec<String>>>;
 
 #[test]
@@ -71,7 +71,7 @@ fn paths_of_modules_are_resolved() {
     );
 }
 
-/// What the files of a folder import from each other, without their tests.
+/// Returns the imports between files of a folder, without their tests.
 fn imports(files: &[SourceFile], folder: &Path) -> Imports {
     let inside = || files.iter().filter(|file| file.path.starts_with(folder) && !is_test(&file.path));
     let modules: Vec<Vec<String>> = inside().map(|file| module(&file.path)).collect();
@@ -86,7 +86,7 @@ fn imports(files: &[SourceFile], folder: &Path) -> Imports {
     imports
 }
 
-/// The path of a file's module below the crate.
+/// Returns the path of a file's module below the crate.
 fn module(path: &Path) -> Vec<String> {
     let path = path.with_extension("");
     let parts = path.iter().map(|part| part.to_string_lossy().into_owned());
@@ -101,12 +101,12 @@ fn is_test(path: &Path) -> bool {
     path.iter().any(|part| ["tests", "tests.rs", "model.rs"].iter().any(|name| part == *name))
 }
 
-/// The module that a path leads into.
+/// Returns the module that a path leads into.
 fn home(path: &[String], modules: &[Vec<String>]) -> Option<Vec<String>> {
     (1..=path.len()).rev().map(|length| path[..length].to_vec()).find(|prefix| modules.contains(prefix))
 }
 
-/// The paths that a module's code names, from the crate on. Those of other crates look like those of submodules.
+/// Returns the paths in a module's code, starting at the crate. Paths of other crates look like those of submodules.
 fn paths(module: &[String], code: &str) -> Vec<Vec<String>> {
     let is_comment = |line: &&str| line.trim_start().starts_with("//");
     let code: String = code.lines().filter(|line| !is_comment(line)).flat_map(|line| [line, "\n"]).collect();
@@ -124,7 +124,7 @@ fn paths(module: &[String], code: &str) -> Vec<Vec<String>> {
                 "super::" => (module.to_vec(), rest),
                 _ => (module.to_vec(), &rest[start.len()..]),
             };
-            // These are found by themselves.
+            // Other occurrences are found separately.
             if start == "use " && ["crate::", "super::", "self::"].iter().any(|start| rest.starts_with(start)) {
                 continue;
             }
@@ -138,7 +138,7 @@ fn paths(module: &[String], code: &str) -> Vec<Vec<String>> {
     paths
 }
 
-/// Adds the paths of `a::{b, c::d}` to a base. Returns what comes after it.
+/// Adds the paths of `a::{b, c::d}` to a base. Returns the rest of the text.
 fn expand<'a>(mut base: Vec<String>, mut rest: &'a str, paths: &mut Vec<Vec<String>>) -> &'a str {
     loop {
         if let Some(list) = rest.strip_prefix('{') {
@@ -168,7 +168,7 @@ fn expand<'a>(mut base: Vec<String>, mut rest: &'a str, paths: &mut Vec<Vec<Stri
     &rest[end..]
 }
 
-/// The names of a circle, if there is one.
+/// Returns the names of a circle, if there is one.
 fn circle(imports: &Imports) -> Option<Vec<String>> {
     let mut done = Vec::new();
     imports.keys().find_map(|start| search(imports, &mut vec![start.clone()], &mut done))

@@ -13,7 +13,7 @@ pub(super) struct SourceFile {
 }
 
 impl SourceFile {
-    /// Whether a program writes it.
+    /// Whether the file is generated.
     pub(super) fn is_generated(&self) -> bool {
         self.text.starts_with("// @generated")
     }
@@ -24,7 +24,7 @@ pub(super) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is a folder of the workspace").to_owned()
 }
 
-/// All text files but lock files: those list what others wrote.
+/// Returns all text files except lock files, whose content comes from other projects.
 pub(super) fn repository() -> Vec<SourceFile> {
     let mut files = Vec::new();
     let root = root();
@@ -40,7 +40,7 @@ fn walk(folder: &Path, root: &Path, files: &mut Vec<SourceFile>) {
         let path = entry.path();
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        // What builds and tools leave behind, and git's own; in a second working tree that is a file.
+        // Output of builds and tools, and git's own data; in a second working tree `.git` is a file.
         if matches!(&*name, "target" | "wip" | "__pycache__" | ".git" | ".venv") {
             continue;
         }
@@ -48,7 +48,7 @@ fn walk(folder: &Path, root: &Path, files: &mut Vec<SourceFile>) {
         if kind.is_dir() {
             walk(&path, root, files);
         } else if kind.is_file() && !name.ends_with(".lock") && name != "go.sum" {
-            // What is not UTF-8 is no text.
+            // A file that is not UTF-8 is not text.
             if let Ok(text) = fs::read_to_string(&path) {
                 let path = path.strip_prefix(root).expect("the walk begins at the root").to_owned();
                 files.push(SourceFile { path, text });

@@ -1,4 +1,4 @@
-//! The folders of `runtime/src` form layers, and those of `server/src` too: each imports only from those below it.
+//! The folders of `runtime/src` and of `server/src` form layers: each imports only from layers below it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::files::SourceFile;
 use super::{assert_none, rust_files};
 
-/// A crate and its folders and single files, lowest layer first; `lib.rs` is above all of them. Two in one layer may import
+/// A crate with its folders and single files, lowest layer first; `lib.rs` is above all of them. Entries of one layer may import
 /// each other.
 struct Layers {
     sources: &'static str,
@@ -34,7 +34,7 @@ const RUNTIME: Layers = Layers {
     ],
 };
 
-/// `grpc` and `service` import each other: an engine makes its operator and test services, and they call the engine.
+/// `grpc` and `service` import each other: an engine creates its operator and test services, and they call the engine.
 const SERVER: Layers = Layers {
     sources: "server/src",
     layers: &[
@@ -96,7 +96,7 @@ fn assert_imports_only(of: &Layers, module: &str, allowed: &[&str]) {
     assert_none(&others.map(ToString::to_string).collect::<Vec<_>>());
 }
 
-/// One mention of a module of the crate in a file of another one. `lib.rs` and test code are left out.
+/// One mention of a module of the crate in a file of another module. `lib.rs` and test code are left out.
 struct Import {
     path: PathBuf,
     line: usize,
@@ -135,7 +135,7 @@ fn imports(sources: &str) -> Vec<Import> {
     imports
 }
 
-/// The path of a file's module below the crate; empty for the crate itself.
+/// Returns the path of a file's module below the crate; empty for the crate itself.
 fn module_path(path: &Path) -> Vec<String> {
     let path = path.with_extension("");
     let parts = path.iter().map(|part| part.to_string_lossy().into_owned());
@@ -146,7 +146,7 @@ fn module_path(path: &Path) -> Vec<String> {
     module
 }
 
-/// Where names that the crate re-exports at its root are defined, macros too.
+/// Returns where names that the crate re-exports at its root are defined, including macros.
 fn homes(files: &[SourceFile]) -> BTreeMap<String, String> {
     let mut homes = BTreeMap::new();
     for file in files {
@@ -169,7 +169,7 @@ fn homes(files: &[SourceFile]) -> BTreeMap<String, String> {
     homes
 }
 
-/// Modules in files of their own that only tests have.
+/// Returns modules in files of their own that only tests use.
 fn test_modules(files: &[SourceFile]) -> BTreeSet<Vec<String>> {
     let mut modules = BTreeSet::new();
     for file in files {
@@ -187,14 +187,15 @@ fn test_modules(files: &[SourceFile]) -> BTreeSet<Vec<String>> {
     modules
 }
 
-/// The lines of a file before its tests, with comments blanked out.
+/// Returns the lines of a file before its tests, with comments blanked out.
 fn code(text: &str) -> String {
     let before_tests = text.lines().take_while(|line| *line != "mod tests {");
     let blanked = before_tests.map(|line| if line.trim_start().starts_with("//") { "" } else { line });
     blanked.flat_map(|line| [line, "\n"]).collect()
 }
 
-/// The modules and root names of the crate that a file names, with lines: what follows `crate::`, or enough of `super::`.
+/// Returns the modules and root names of the crate that a file mentions, with lines: the part after `crate::`, or after enough
+/// `super::`.
 fn mentions(module: &[String], code: &str) -> Vec<(usize, String)> {
     let mut mentions = Vec::new();
     let is_name = |c: char| c.is_alphanumeric() || c == '_';

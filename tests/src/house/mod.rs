@@ -1,4 +1,4 @@
-//! House checks: what every file of the repository keeps to. Each names file and line of what breaks it.
+//! House checks: rules for every file of the repository. Each check reports the file and line of a violation.
 
 mod circles;
 mod files;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use files::{SourceFile, repository, root};
 
-/// Longest Rust file that is nobody's output. Files meant to be read are half as long.
+/// Maximum length of a Rust file that is not generated. Most files should be half as long.
 const LINES_MAX: usize = 800;
 
 /// Fails with one line for each finding.
@@ -54,7 +54,7 @@ fn no_test_is_switched_off() {
 fn no_path_is_of_one_machine() {
     let needles = ["work", "tmp", "root", "home", "Users"].map(|folder| format!("/{folder}/"));
     let mut findings = lines_with(&repository(), &needles);
-    // Inside a longer path or an address such a name is no machine's.
+    // Inside a longer path or an address, such a name does not refer to a machine.
     findings.retain(|finding| {
         let line = finding.splitn(3, ':').nth(2).expect("findings have a path, a line number and a text");
         needles.iter().flat_map(|needle| line.match_indices(needle)).any(|(at, _)| {

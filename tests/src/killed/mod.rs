@@ -1,7 +1,7 @@
-//! A worker in a process of its own, killed as soon as a purchase has so many events, and started again.
+//! A worker process that is killed as soon as a purchase has a given number of events, and restarted.
 //!
-//! The test program starts itself as the worker. A kill (SIGKILL) thus takes what a crash takes: the cache, tasks under
-//! way, connections without a goodbye. The purchase has to end as one that nothing happened to.
+//! The test program starts itself as the worker. A kill (SIGKILL) thus has the effects of a crash: the cache and tasks under way
+//! are lost, and connections are not closed properly. The purchase must end like one without a kill.
 
 mod process;
 mod purchase;
@@ -25,18 +25,18 @@ use crate::{
     target::{Connection, RUNTIME, Target},
 };
 
-/// How long a purchase may take on a busy machine before something is amiss.
+/// Timeout of a purchase, long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(100);
 
-/// What a task of a killed worker waits for.
+/// Timeout of a task, after which the task of a killed worker is given to another one.
 const TASK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The test, which a process has to be told to be a worker.
+/// The test's name, which a worker process gets as its filter.
 const TEST: &str = "killed::a_purchase_survives_its_worker";
 
 #[test]
 fn a_purchase_survives_its_worker() {
-    process::be_a_worker_if_started_as_one();
+    process::run_worker_if_started_as_one();
     for target in Target::all().into_iter().filter(|target| !target.is_in_process()) {
         let (address, connection) = RUNTIME.block_on(async { (target.address().await, target.connect().await) });
         let start = |kill: Kill| {
@@ -51,7 +51,7 @@ fn a_purchase_survives_its_worker() {
         let undisturbed = RUNTIME.block_on(start(Kill::Never)).expect("a purchase succeeds");
         check(&of(Kill::Never), &undisturbed, &undisturbed.history);
         let kills = (1..=undisturbed.history.len()).map(Kill::AfterEvent).chain([Kill::InTheShop]);
-        // All are under way before the first one is waited for.
+        // All purchases are under way before the first one is waited for.
         for (kill, bought) in kills.map(|kill| (kill, start(kill))).collect::<Vec<_>>() {
             let bought = RUNTIME.block_on(bought).unwrap_or_else(|error| panic!("{}: {error}", of(kill)));
             check(&of(kill), &bought, &undisturbed.history);
@@ -63,9 +63,9 @@ fn a_purchase_survives_its_worker() {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kill {
     Never,
-    /// As soon as there are so many events.
+    /// As soon as there are that many events.
     AfterEvent(usize),
-    /// When the shop has the first order, and has not answered.
+    /// When the shop has received the first order, and has not responded.
     InTheShop,
 }
 
@@ -79,10 +79,10 @@ impl fmt::Display for Kill {
     }
 }
 
-/// What a purchase has come to.
+/// The outcome of a purchase.
 struct Bought {
     status: PurchaseStatus,
-    /// As the workflow answers, after its end.
+    /// The result of the workflow's query, after its end.
     status_told: PurchaseStatus,
     history: History,
     orders: Vec<Order>,
@@ -119,7 +119,7 @@ async fn buy(address: String, connection: Connection, kill: Kill) -> Bought {
     Bought { status, status_told, history, orders: shop.orders() }
 }
 
-/// Fails unless it went as it should, and as it went without a kill.
+/// Checks the outcome, and that it equals the outcome without a kill.
 fn check(of: &str, bought: &Bought, undisturbed: &History) {
     let Bought { status, status_told, history, orders } = bought;
     let shown = || format!("{of}: the shop had {orders:?}, and history is\n{}", history.timeline());
@@ -133,7 +133,7 @@ fn check(of: &str, bought: &Bought, undisturbed: &History) {
     println!("{of}: {status:?}, the shop had {} orders", orders.len());
 }
 
-/// What happened, without the tasks of workers, which may be done more than once.
+/// Returns the events without those of workflow tasks, which may be repeated.
 fn story(history: &History) -> Vec<String> {
     history.event_names().filter(|name| !name.starts_with("WorkflowTask")).collect()
 }

@@ -1,4 +1,4 @@
-//! This program once more, as a worker.
+//! The test program running as a worker process.
 
 use std::{
     env,
@@ -21,16 +21,16 @@ use super::purchase::{Customer, OneClickBuy};
 /// The variable that makes a process a worker: the server's address, the task queue, and the shop's address.
 const ROLE: &str = "EVERLOOP_TEST_WORKER";
 
-/// The signal that no process can handle.
+/// The signal that a process cannot handle.
 const SIGKILL: i32 = 9;
 
-/// What a worker says when it polls.
+/// The line that a worker prints when it polls.
 const READY: &str = "the worker polls";
 
 /// A process with a worker. It is killed when this is dropped.
 pub(super) struct WorkerProcess {
     child: Child,
-    /// Kept open: a process that cannot say something any more would fail.
+    /// Kept open: a process that cannot write its output would fail.
     _says: Lines<BufReader<ChildStdout>>,
 }
 
@@ -56,7 +56,7 @@ impl WorkerProcess {
         }
     }
 
-    /// Ends the process without a chance to do anything about it, and waits until it is gone.
+    /// Kills the process, and waits until it has ended.
     pub(super) async fn kill(&mut self) {
         self.child.start_kill().expect("the process is ours");
         let status = self.child.wait().await.expect("the process is ours");
@@ -64,10 +64,10 @@ impl WorkerProcess {
     }
 }
 
-/// Runs a worker and never returns, if that is what this process was started for.
-pub(super) fn be_a_worker_if_started_as_one() {
+/// If the process was started as a worker, runs the worker and never returns.
+pub(super) fn run_worker_if_started_as_one() {
     let Ok(role) = env::var(ROLE) else { return };
-    // A parent that has gone, however it went, has closed this.
+    // The end of the parent closes this input in any case.
     thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         process::exit(0)

@@ -25,14 +25,14 @@ pub(super) enum PurchaseStatus {
     Cancelled,
 }
 
-/// Activities that know where the shop is.
+/// Activities that know the shop's address.
 pub(super) struct Customer {
     pub(super) shop: String,
 }
 
 #[activities]
 impl Customer {
-    /// An attempt of a killed worker is given up after its time.
+    /// An attempt of a killed worker times out after this.
     #[activity(start_to_close_timeout = "3s", retry_policy(initial_interval = "10ms"))]
     async fn do_purchase(&self, purchase: Purchase) -> ActivityResult<()> {
         match shop::order(&self.shop, &purchase.item_id).await? {
@@ -56,7 +56,7 @@ impl OneClickBuy {
         self.purchase.update(|p| {
             p.get_or_insert(purchase);
         });
-        // Enough for the change to come in time on a busy machine.
+        // Long enough for the change to arrive in time on a busy machine.
         if sleep(Duration::from_secs(5)).await.is_err() {
             self.status.set(PurchaseStatus::Cancelled);
             return Ok(self.status.get());

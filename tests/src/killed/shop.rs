@@ -1,4 +1,4 @@
-//! A shop in the process that is not killed, with a line of text for an order and one for its answer.
+//! A shop in the test's own process, with a line of text for an order and one for the response.
 
 use std::{io, net::Ipv4Addr};
 
@@ -9,15 +9,15 @@ use tokio::{
     task::JoinSet,
 };
 
-/// What the shop was asked for, and what it answered.
+/// The orders and the shop's responses.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
     pub(super) item: String,
-    /// `None` if there was no answer.
+    /// `None` if the shop did not respond.
     pub(super) status: Option<u16>,
 }
 
-/// Answers 500, 500, and then 200. It closes when it is dropped.
+/// Responds with 500, 500, and then 200. It closes when it is dropped.
 pub(super) struct Shop {
     address: String,
     orders: watch::Receiver<Vec<Order>>,
@@ -25,7 +25,7 @@ pub(super) struct Shop {
 }
 
 impl Shop {
-    /// Opens on a free port. It may leave its first customer without an answer.
+    /// Opens on a free port. Optionally the first customer gets no response.
     pub(super) async fn open(keeps_the_first_waiting: bool) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("there is a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
@@ -36,7 +36,7 @@ impl Shop {
             loop {
                 let (stream, _) = listener.accept().await.expect("the port stays open");
                 let mut stream = BufStream::new(stream);
-                // A customer that was killed may leave in the middle of a word.
+                // A killed customer may leave in the middle of a word.
                 let Ok(item) = read_line(&mut stream).await else { continue };
                 let status = match book.borrow().len() {
                     0 if keeps_the_first_waiting => None,
@@ -46,7 +46,7 @@ impl Shop {
                 book.send_modify(|orders| orders.push(Order { item, status }));
                 match status {
                     None => waiting.push(stream),
-                    // Whoever is killed here has ordered, and does not know.
+                    // A customer that is killed here has ordered, but does not know the result.
                     Some(status) => drop(write_line(&mut stream, &status.to_string()).await),
                 }
             }
@@ -58,18 +58,18 @@ impl Shop {
         &self.address
     }
 
-    /// Waits until somebody has ordered.
+    /// Waits until there is an order.
     pub(super) async fn first_order(&mut self) {
         self.orders.wait_for(|orders| !orders.is_empty()).await.expect("the shop is open");
     }
 
-    /// What was ordered until now.
+    /// Returns the orders until now.
     pub(super) fn orders(&self) -> Vec<Order> {
         self.orders.borrow().clone()
     }
 }
 
-/// Orders an item, and gives the shop's answer.
+/// Orders an item, and returns the shop's response.
 pub(super) async fn order(shop: &str, item: &str) -> io::Result<u16> {
     let mut stream = BufStream::new(TcpStream::connect(shop).await?);
     write_line(&mut stream, item).await?;

@@ -1,4 +1,4 @@
-//! Waiting for an event of a run, with long polls of its history.
+//! Waits for an event of a run, with long polls of its history.
 
 use everloop_proto::{
     temporal::api::{
@@ -44,7 +44,7 @@ impl Watch {
     }
 }
 
-/// An event that has appeared.
+/// An event that was found.
 pub(super) struct Seen(HistoryEvent);
 
 impl Seen {

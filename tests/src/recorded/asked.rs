@@ -1,4 +1,4 @@
-//! What a workflow asked for, in words: as its commands say, and as the events say that were born of them.
+//! The operations that a workflow requested, in words: as its commands say, and as the resulting events say.
 
 use everloop::client::History;
 use everloop::testing::PlayedTask;
@@ -14,7 +14,7 @@ use everloop_proto::temporal::api::{
 use prost::{Message, Name};
 use prost_types::Duration;
 
-/// Compares the commands of each task with the events that history has of them, contents included.
+/// Compares the commands of each task with the resulting events in history, including their contents.
 pub(super) fn check(of: &str, history: &History, tasks: &[PlayedTask]) {
     let events = history.events();
     let Some(Event::WorkflowExecutionStartedEventAttributes(start)) = &events[0].attributes else {
@@ -37,7 +37,7 @@ pub(super) fn check(of: &str, history: &History, tasks: &[PlayedTask]) {
     let issued: Vec<(i64, Vec<String>)> = tasks
         .iter()
         .map(|task| {
-            // A rule that is younger than the recording is adopted where the code meets it.
+            // A rule that is newer than the recording is adopted at the first use of the changed code.
             let rules: Vec<u32> = task.rules.iter().copied().filter(|rule| *rule <= newest_rule).collect();
             let mut lines = vec![format!("rules {rules:?}")];
             lines.extend(task.commands.iter().map(|command| of_command(command, &task.messages, run_timeout)));
@@ -47,7 +47,7 @@ pub(super) fn check(of: &str, history: &History, tasks: &[PlayedTask]) {
     assert!(issued == recorded, "{of}: it asked for\n{issued:#?}\nand history has\n{recorded:#?}");
 }
 
-/// The rules that the worker adopted with a task.
+/// Returns the rules that the worker adopted with a task.
 fn recorded_rules(event: &HistoryEvent) -> Vec<u32> {
     match &event.attributes {
         Some(Event::WorkflowTaskCompletedEventAttributes(completed)) => {
@@ -57,7 +57,7 @@ fn recorded_rules(event: &HistoryEvent) -> Vec<u32> {
     }
 }
 
-/// `None` if the event was not born of a command.
+/// Returns `None` if the event does not come from a command.
 fn of_event(event: &HistoryEvent) -> Option<String> {
     let summary = summary(event.user_metadata.as_deref());
     Some(match event.attributes.as_ref()? {
@@ -86,7 +86,7 @@ fn of_event(event: &HistoryEvent) -> Option<String> {
     })
 }
 
-/// The server shortens the time of an activity to that of the run.
+/// The server limits the timeouts of an activity to that of the run.
 fn of_command(command: &Command, messages: &[ProtocolMessage], run_timeout: Option<Duration>) -> String {
     let summary = summary(command.user_metadata.as_ref());
     match command.attributes.as_ref().expect("every command of ours has attributes") {
@@ -119,7 +119,7 @@ fn of_message(message: &ProtocolMessage) -> String {
     if let Some(acceptance) = body::<Acceptance>(message) {
         return update_accepted(id, acceptance.accepted_request.as_ref());
     }
-    let response = body::<Response>(message).expect("a message with a place accepts or answers");
+    let response = body::<Response>(message).expect("a message with a place accepts an update or responds to it");
     format!("CompleteUpdate({id}) {:?}", response.outcome)
 }
 

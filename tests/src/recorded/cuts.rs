@@ -1,4 +1,4 @@
-//! The property: pages, increments and evictions change no command.
+//! The property: pages, increments and evictions never change the commands.
 
 use std::env;
 
@@ -6,18 +6,19 @@ use everloop::client::History;
 use everloop::testing::{PlayedTask, Replayer};
 
 use super::asked;
+use crate::random::Random;
 
-/// How many sets of cuts and evictions a history is delivered under that is kept.
+/// Number of sets of cuts and evictions for a recorded history.
 pub(crate) const MANY: u64 = 200;
 
-/// How many it is for one that just happened, of which each run of the tests has another.
+/// The same for a history that was just created, which differs in each run of the tests.
 pub(crate) const SOME: u64 = 20;
 
-/// The variable that names one seed, to the exclusion of all others.
+/// The variable that selects a single seed.
 const SEED: &str = "EVERLOOP_TEST_SEED";
 
-/// Delivers a history cut in two anywhere, and under so many random sets of cuts and evictions. Fails where a command differs
-/// from those of another way or from history's.
+/// Delivers a history cut in two at every position, and in that many random sets of cuts and evictions. Fails if a command differs
+/// between deliveries or from the history.
 pub(crate) fn check(of: &str, replayer: &Replayer, history: &History, sets: u64) {
     let length = history.len();
     let undisturbed = replayer.live(history, &[], &[]).unwrap_or_else(|failure| panic!("{of}: {failure}"));
@@ -25,7 +26,7 @@ pub(crate) fn check(of: &str, replayer: &Replayer, history: &History, sets: u64)
     asked::check(of, history, &undisturbed);
     replayer.replay_bytes(&history.to_bytes()).unwrap_or_else(|failure| panic!("{of}, encoded: {failure}"));
 
-    // One task lost from the cache is enough to have the whole history in pages; here it is each of them.
+    // A single task lost from the cache would cause a delivery of the whole history in pages; here every task does.
     let every_task: Vec<usize> = (0..undisturbed.len()).collect();
     let mut deliveries = 0;
     let mut deliver = |how: String, cuts: &[usize], evictions: &[usize]| {
@@ -39,9 +40,9 @@ pub(crate) fn check(of: &str, replayer: &Replayer, history: &History, sets: u64)
         }
     }
     for seed in seed().map_or(1..=sets, |seed| seed..=seed) {
-        let mut numbers = Numbers(seed);
-        let cuts = numbers.some_of(length + 1);
-        let evictions = numbers.some_of(undisturbed.len());
+        let mut random = Random::new(seed);
+        let cuts = some_of(&mut random, length + 1);
+        let evictions = some_of(&mut random, undisturbed.len());
         deliver(format!("{SEED}={seed}"), &cuts, &evictions);
     }
     println!("{of}: {length} events, {} tasks, the same in {deliveries} deliveries", undisturbed.len());
@@ -58,7 +59,7 @@ fn deliver(
     let fail = |what: &str| -> ! {
         panic!("{of}: {what}\npages end after {cuts:?} events, tasks {evictions:?} find an empty cache")
     };
-    // As a closed run is replayed, for a query say.
+    // Like the replay of a closed run, for example for a query.
     if let Err(failure) = replayer.replay_in_pages(history, cuts) {
         fail(&failure.to_string());
     }
@@ -78,27 +79,9 @@ fn seed() -> Option<u64> {
     Some(seed.parse().unwrap_or_else(|error| panic!("{SEED}={seed}: {error}")))
 }
 
-/// Random numbers of a seed (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        let limit = u64::try_from(limit).expect("a limit fits");
-        usize::try_from(self.next() % limit).expect("it is below a limit that fits")
-    }
-
-    /// Few or many numbers below a limit, in no order; one that comes twice makes a page without events.
-    fn some_of(&mut self, limit: usize) -> Vec<usize> {
-        let at_most = 1 + self.below(limit);
-        let count = self.below(at_most + 1);
-        (0..count).map(|_| self.below(limit)).collect()
-    }
+/// Returns a random number of positions below a limit, unordered; a repeated position makes a page without events.
+fn some_of(random: &mut Random, limit: usize) -> Vec<usize> {
+    let at_most = 1 + random.below(limit);
+    let count = random.below(at_most + 1);
+    (0..count).map(|_| random.below(limit)).collect()
 }

@@ -1,4 +1,4 @@
-//! The recorded histories: their bytes, and their timelines for who reads what was recorded.
+//! The recorded histories: their bytes, and their timelines for readers.
 
 use std::{fs, path::PathBuf};
 
@@ -7,17 +7,17 @@ use expect_test::expect_file;
 
 use super::stage::Cache;
 
-/// A history that was recorded before.
+/// Reads a recorded history.
 pub(super) fn read(name: &str, cache: Cache) -> History {
     let path = path(name, cache);
     let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let history = History::from_bytes(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    // What was recorded never changes; how it is shown may.
+    // Recordings never change; their timelines may.
     expect_file![path.with_extension("txt")].assert_eq(&history.timeline());
     history
 }
 
-/// Keeps a history, unless there is one: what was recorded stays.
+/// Saves a history, unless it exists: recordings are never replaced.
 pub(super) fn record(name: &str, cache: Cache, history: &History) {
     let path = path(name, cache);
     if path.exists() {
@@ -25,7 +25,7 @@ pub(super) fn record(name: &str, cache: Cache, history: &History) {
     }
     fs::create_dir_all(path.parent().expect("it has a folder")).expect("the folder can be made");
     fs::write(path.with_extension("txt"), history.timeline()).expect("the timeline can be written");
-    // Whoever reads it meanwhile finds all of it or nothing.
+    // A concurrent reader sees the whole file or none.
     let unfinished = path.with_extension("unfinished");
     fs::write(&unfinished, history.to_bytes()).expect("the history can be written");
     fs::rename(&unfinished, &path).expect("the history can take its place");

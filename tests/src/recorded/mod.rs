@@ -1,21 +1,20 @@
 //! Histories that a real server recorded, replayed however they are cut.
 //!
-//! [`scenarios`] are workflows that use everything the executor has, each with a driver that sends what they wait for. A
-//! recording runs one with our worker, with a cache and without, and keeps the history in `golden/recorded/`, with its
-//! timeline beside it for people. From then on each test delivers it to the executor again: in two pages cut anywhere, in
-//! pages cut at random, with tasks that come with what is new or with everything, and compares the commands of every task
-//! with one another and with history.
+//! [`scenarios`] are workflows that use every operation of the executor, each with a driver that sends the events they wait for. A
+//! recording runs one with our worker, with and without a cache, and saves the history in `golden/recorded/`, with its timeline for
+//! readers. From then on each test delivers it to the executor again: in two pages cut anywhere, in pages cut at random, with tasks
+//! that have only new events or all of them, and compares the commands of every task between deliveries and with the history.
 //!
-//! The workflows are thus bound to what was recorded. A rule that changes has a number, so that these histories replay for
-//! ever; a new scenario is a new file. Recording again would hide what the tests are there to show.
+//! So the workflows must keep matching their recordings. A changed rule has a number, so that these histories replay for ever; a
+//! new scenario is a new file. Recording again would hide the changes that the tests should find.
 //!
-//! To record what has no file yet:
+//! To record scenarios that have no file yet:
 //!
 //! ```text
 //! UPDATE_EXPECT=1 tests/reference/run as_it_happens_now
 //! ```
 //!
-//! A test that fails says with which seed. To replay that one alone:
+//! A failed test reports its seed. To replay that seed alone:
 //!
 //! ```text
 //! EVERLOOP_TEST_SEED=17 cargo test -p everloop-tests recorded::scenarios::storm

@@ -1,6 +1,6 @@
-//! Points in workflow code where a recording interferes: it may hold a task open, or make it fail.
+//! Points in workflow code where a recording interferes: it can hold a task open, or make it fail.
 //!
-//! A point does one deed, once. On replay nobody has armed it, and it does nothing.
+//! An armed point acts once. On replay no point is armed, so points do nothing.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use std::{
 use everloop::workflow;
 use tokio::sync::oneshot;
 
-/// How long a task is held at most, in case the driver has failed.
+/// Maximum time a task is held, in case the driver has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 type Point = (String, &'static str);
@@ -32,19 +32,19 @@ pub(super) fn point(name: &'static str) {
         None => {}
         Some(Deed::Panic) => panic!("the recording wants this task to fail"),
         Some(Deed::Hold { reached, go_on }) => {
-            // Neither a driver that has gone nor one that is late is the workflow's business.
+            // A dropped or late driver must not affect the workflow.
             let _ = reached.send(());
             let _ = go_on.recv_timeout(PATIENCE);
         }
     }
 }
 
-/// The first task that comes to the point fails.
+/// Makes the first task that comes to the point fail.
 pub(super) fn panic_at(workflow_id: &str, name: &'static str) {
     arm(workflow_id, name, Deed::Panic);
 }
 
-/// The first task that comes to the point is held there.
+/// Holds the first task that comes to the point.
 pub(super) fn hold_at(workflow_id: &str, name: &'static str) -> Held {
     let (reached, is_reached) = oneshot::channel();
     let (go_on, waits) = mpsc::channel();
@@ -57,19 +57,19 @@ fn arm(workflow_id: &str, name: &'static str, deed: Deed) {
     ARMED.lock().unwrap_or_else(PoisonError::into_inner).insert(key, deed);
 }
 
-/// A task that is held at a point, or will be. It goes on when this is dropped.
+/// A task that is held at a point, or will be. It continues when this is dropped.
 pub(super) struct Held {
     is_reached: oneshot::Receiver<()>,
     go_on: mpsc::Sender<()>,
 }
 
 impl Held {
-    /// Waits until the task is there.
+    /// Waits until the task is at the point.
     pub(super) async fn reached(&mut self) {
         (&mut self.is_reached).await.expect("the point is still armed");
     }
 
-    /// Lets the task go on.
+    /// Lets the task continue.
     pub(super) fn release(self) {
         self.go_on.send(()).expect("the task waits");
     }

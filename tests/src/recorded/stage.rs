@@ -1,4 +1,4 @@
-//! Where a scenario is played: a server, and workers with a cache or without.
+//! Runs a scenario: on a server, with workers with or without a cache.
 
 use std::{env, panic::resume_unwind, pin::Pin, time::Duration};
 
@@ -12,15 +12,15 @@ use uuid::Uuid;
 use super::{cuts, golden, scenarios::register_activities};
 use crate::target::{RUNTIME, Target};
 
-/// How long a scenario may take on a busy machine before something is amiss.
+/// Timeout of a scenario, long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(100);
 
 /// A held task looks like a workflow that blocks its thread.
 const DEADLOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A workflow, and what is done to it.
+/// A workflow and its driver.
 #[derive(Clone, Copy)]
-pub(super) struct Scenario {
+pub(super) struct RecordedScenario {
     pub(super) name: &'static str,
     register: fn(WorkerBuilder) -> WorkerBuilder,
     replayer: fn() -> Replayer,
@@ -28,7 +28,7 @@ pub(super) struct Scenario {
     needs_reference: bool,
 }
 
-impl Scenario {
+impl RecordedScenario {
     pub(super) const fn new<W: Workflow>(
         name: &'static str,
         play: fn(Stage) -> Pin<Box<dyn Future<Output = History> + Send>>,
@@ -37,7 +37,7 @@ impl Scenario {
         Self { name, register, replayer: || Replayer::new().workflow::<W>(), play, needs_reference: false }
     }
 
-    /// It takes a call that our engine does not have.
+    /// The scenario needs a call that our engine does not have.
     pub(super) const fn on_the_reference_alone(self) -> Self {
         Self { needs_reference: true, ..self }
     }
@@ -50,7 +50,7 @@ impl Scenario {
         }
     }
 
-    /// What happens now replays, on every target.
+    /// New histories replay, on every target.
     pub(super) fn check_now(&'static self) {
         let targets = Target::all().into_iter().filter(|target| target.is_reference() || !self.needs_reference);
         let stages = targets.flat_map(|target| Cache::BOTH.map(|cache| (target.clone(), cache)));
@@ -63,10 +63,10 @@ impl Scenario {
             });
             (of, is_reference, cache, history)
         });
-        // All are under way before the first one is waited for.
+        // All scenarios are under way before the first one is waited for.
         for (of, is_reference, cache, history) in playing.collect::<Vec<_>>() {
             let history = RUNTIME.block_on(history).unwrap_or_else(|error| {
-                // The runtime's own threads print for the test that made it.
+                // The output of a test is captured only on the test's own thread.
                 let panic = error.into_panic();
                 let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
                 eprintln!("{of}: {}", text.unwrap_or("a panic without words"));
@@ -80,14 +80,14 @@ impl Scenario {
     }
 }
 
-/// Makes the tests of scenarios: functions that play a workflow's history to its end.
+/// Makes the tests of scenarios: functions that run a workflow and return its history.
 macro_rules! recordings {
     ($($name:ident: $workflow:ident $(, $option:ident)?);* $(;)?) => {
         $(mod $name {
-            use crate::recorded::stage::Scenario;
+            use crate::recorded::stage::RecordedScenario;
 
-            const SCENARIO: Scenario =
-                Scenario::new::<super::$workflow>(stringify!($name), |stage| Box::pin(super::$name(stage)))$(.$option())?;
+            const SCENARIO: RecordedScenario =
+                RecordedScenario::new::<super::$workflow>(stringify!($name), |stage| Box::pin(super::$name(stage)))$(.$option())?;
 
             #[test]
             fn replays_as_recorded() {
@@ -103,7 +103,7 @@ macro_rules! recordings {
 }
 pub(super) use recordings;
 
-/// Whether workers keep runs between tasks.
+/// Whether workers cache runs between tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cache {
     On,
@@ -123,12 +123,12 @@ impl std::fmt::Display for Cache {
     }
 }
 
-/// What one scenario has on one target.
+/// The resources of one scenario on one target.
 pub(super) struct Stage {
-    /// Its starts go to the scenario's own task queue.
+    /// A client that starts workflows on the scenario's own task queue.
     pub(super) client: Client,
     pub(super) target: Target,
-    /// Of the workflow, and of no other.
+    /// Unique to this workflow.
     pub(super) id: String,
     queue: String,
     cache: Cache,
@@ -136,15 +136,15 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    async fn new(scenario: &Scenario, target: Target, cache: Cache) -> Self {
+    async fn new(scenario: &RecordedScenario, target: Target, cache: Cache) -> Self {
         let id = format!("{}-{}", scenario.name, Uuid::new_v4());
         let queue = format!("recorded-{id}");
-        // What histories say of who did it is the same on every machine.
+        // Identities in histories are the same on every machine.
         let client = Client::builder(target.address().await).identity("recorder").task_queue(&queue).await;
         Self { client: client.expect("the target is there"), target, id, queue, cache, register: scenario.register }
     }
 
-    /// A worker that knows the scenario's workflow and every activity.
+    /// Builds a worker with the scenario's workflow and all activities.
     pub(super) fn worker(&self) -> Worker {
         let worker = Worker::builder(&self.client, &self.queue).deadlock_timeout(DEADLOCK_TIMEOUT);
         let worker = match self.cache {
@@ -154,7 +154,7 @@ impl Stage {
         register_activities((self.register)(worker)).build().expect("the worker is complete")
     }
 
-    /// Does something while a worker runs.
+    /// Runs a future while a worker runs.
     pub(super) async fn with_worker<T>(&self, story: impl Future<Output = T>) -> T {
         let story = async { Ok::<_, WorkerError>(story.await) };
         self.worker().run_until(story).await.expect("the server takes the worker")

@@ -1,4 +1,4 @@
-//! What is left of a message once times, tokens and sizes have stable names.
+//! Replaces times, tokens and sizes in a message by stable names.
 
 use everloop_proto::{
     google,
@@ -8,25 +8,25 @@ use prost::{Message, Name};
 
 use super::{super::differences::is_unsent, tree::Node};
 
-/// Fields that say how a server is built and not what it does; nothing of them is compared.
+/// Fields that depend on how a server is built and not on its behaviour; they are excluded from the comparison.
 const UNTOLD: &[&str] = &[
     // The number of a task within the server that wrote the event.
     "task_id",
-    // How many tasks wait, and whether more pollers would help: both depend on the moment.
+    // The backlog, and whether more pollers would help: both depend on timing.
     "backlog_count_hint",
     "poller_scaling_decision",
-    // Which partition of a queue a poller should go to.
+    // The partition of a queue that a poller should use.
     "poller_group_id",
     "poller_group_infos",
     "poller_groups_info",
-    // How often a run was written.
+    // The number of writes of a run.
     "state_transition_count",
-    // The cluster that wrote the event, in a server of many clusters.
+    // The cluster that wrote the event, in a server of several clusters.
     "version",
     "fork_event_version",
 ];
 
-/// The message without fields that hold nothing and with names in place of all that differs between two runs.
+/// Returns the message without empty fields, with names in place of values that differ between two runs.
 pub(super) fn clean(node: Node) -> Node {
     value("", node)
 }
@@ -37,13 +37,13 @@ fn value(field: &str, node: Node) -> Node {
         ("task_token" | "next_page_token", _) => named("<token>"),
         ("history_size_bytes", _) => named("<size>"),
         ("execution_duration", _) => named("<duration>"),
-        // Measured between two clock readings.
+        // A difference between two clock readings.
         ("current_retry_interval", Node::Tuple { items, .. }) => Node::Atom(format!("{:.1}s", seconds(&items[0]))),
-        // The id of a poll, made by the server. Those of a scenario's own requests start with `req-`.
+        // The id of a poll, made by the server. A scenario's own request ids start with `req-`.
         ("request_id", Node::Text(id)) if !id.starts_with("req-") => named("<request>"),
         (_, Node::Tuple { name, mut items }) if items.len() == 1 => match (name.as_str(), items.remove(0)) {
             ("Some", inner) => value(field, inner),
-            // One of several: `attributes: Some(TimerFiredEventAttributes(TimerFiredEventAttributes { .. }))`.
+            // A member of a oneof: `attributes: Some(TimerFiredEventAttributes(TimerFiredEventAttributes { .. }))`.
             (_, inner @ Node::Struct { .. }) => value(field, inner),
             (_, inner) => Node::Tuple { name, items: vec![value(field, inner)] },
         },
@@ -65,7 +65,7 @@ fn message(name: String, fields: Vec<(String, Node)>) -> Node {
     let node = Node::Struct { name, fields };
     let Node::Struct { name, .. } = &node else { unreachable!("made above") };
     match name.as_str() {
-        // A moment before all clocks stands for none.
+        // A time before every clock reading means that there is none.
         "Timestamp" if atom(&node, "seconds").starts_with('-') => named("None"),
         "Timestamp" => named("<time>"),
         "Duration" => Node::Atom(duration(&node)),
@@ -88,14 +88,14 @@ fn struct_fields(node: Node) -> Node {
     Node::Struct { name, fields: fields.collect() }
 }
 
-/// `1 WorkflowExecutionStarted`, and so on: a scenario looks at the events themselves by asking for the history.
+/// Formats an event as `1 WorkflowExecutionStarted`: a scenario shows the whole events by reading the history.
 fn events(history: &Node) -> Vec<Node> {
     let Some(Node::List(events)) = history.field("events") else { return vec![] };
     let title = |event: &Node| format!("{} {}", atom(event, "event_id"), atom(event, "event_type"));
     events.iter().map(|event| Node::Atom(title(event))).collect()
 }
 
-/// JSON as it is; everything else with its metadata.
+/// Shows JSON as it is, and other payloads with their metadata.
 fn payload(node: Node) -> Node {
     if let (Some(Node::Map(metadata)), Some(Node::Bytes(data))) = (node.field("metadata"), node.field("data")) {
         let json = (Node::Text("encoding".into()), Node::Bytes(b"json/plain".to_vec()));
@@ -141,7 +141,7 @@ fn byte(node: &Node) -> u8 {
     }
 }
 
-/// The message in an `Any`, by the name it gives. A name that is not listed here fails the scenario.
+/// Decodes the message in an `Any`, by its type name. An unlisted name fails the scenario.
 pub(super) fn decoded(url: &str, bytes: &[u8]) -> Node {
     macro_rules! one_of {
         ($($message:ty),* $(,)?) => {
@@ -172,7 +172,7 @@ pub(super) fn decoded(url: &str, bytes: &[u8]) -> Node {
     panic!("no scenario met a {url} before: name it here");
 }
 
-/// The message with its name before it: `NotFoundFailure({..})`.
+/// Formats the message with its name before it: `NotFoundFailure({..})`.
 fn titled(name: &str, node: Node) -> Node {
     Node::Tuple { name: name.into(), items: vec![node] }
 }

@@ -1,7 +1,7 @@
-//! Messages as text that is equal wherever two servers do the same.
+//! Messages as text that is equal for servers with equal behaviour.
 //!
-//! Everything a server sends is kept but for what [`clean`] names: fields that hold nothing are left out, times, tokens
-//! and ids are replaced by placeholders. Ids keep their identity: the first that appears is `<id 1>`, everywhere.
+//! Everything a server sends is kept except the parts that [`clean`] names: empty fields are left out, times, tokens and ids are
+//! replaced by placeholders. Placeholders keep the identity of ids: the first id is `<id 1>` everywhere.
 
 mod clean;
 mod print;
@@ -15,16 +15,16 @@ use tonic::Status;
 
 use tree::Node;
 
-/// A message behind `title`.
+/// Formats a message after `title`.
 pub(super) fn message(title: &str, message: &impl Debug) -> String {
     match clean::clean(Node::of(message)) {
-        // `Debug` shows a message without fields by its name alone.
+        // `Debug` shows a message without fields as its name alone.
         Node::Atom(_) => format!("{title}{{}}\n"),
         node => format!("{title}{}\n", print::print(&node, title.len(), 0)),
     }
 }
 
-/// One event: its id, its type, its attributes, and whatever else it has.
+/// Formats one event: its id, its type, its attributes, and its other fields.
 pub(crate) fn event(event: &HistoryEvent) -> String {
     let Node::Struct { name, fields } = clean::clean(Node::of(event)) else { panic!("an event is a message") };
     let title = format!("  {:>2} {:?} ", event.event_id, event.event_type());
@@ -32,7 +32,7 @@ pub(crate) fn event(event: &HistoryEvent) -> String {
     for (field, value) in fields {
         match (field.as_str(), value) {
             ("event_id" | "event_type", _) => {}
-            // Each event has one; the text says only when it has not.
+            // Each event has one; only its absence is shown.
             ("event_time", _) => {}
             ("attributes", Node::Struct { fields, .. }) => attributes = fields,
             (_, value) => rest.push((field, value)),
@@ -46,7 +46,7 @@ pub(crate) fn event(event: &HistoryEvent) -> String {
     format!("{title}{}\n", print::print(&node, title.len(), 5))
 }
 
-/// A refusal: its code, its text and its details.
+/// Formats an error: its code, its text and its details.
 pub(super) fn status(title: &str, status: &Status) -> String {
     let mut text = format!("{title}{:?}: {}\n", status.code(), status.message());
     if !status.details().is_empty() {
@@ -62,7 +62,7 @@ pub(super) fn status(title: &str, status: &Status) -> String {
     text
 }
 
-/// The text with `suffix` cut out, which made its names unique, and with a placeholder for each id.
+/// Removes `suffix`, which made names unique, from the text, and replaces each id by a placeholder.
 pub(crate) fn without_ids(text: &str, suffix: &str) -> String {
     let mut rest = text.replace(suffix, "");
     let mut seen: Vec<String> = Vec::new();
@@ -94,7 +94,7 @@ mod tests {
     use expect_test::expect;
 
     #[test]
-    fn an_id_has_the_same_name_everywhere() {
+    fn id_has_one_placeholder_everywhere() {
         let (one, two) = ("019a0000-0000-7000-8000-000000000001", "019a0000-0000-7000-8000-000000000002");
         let text = format!("a~1f is {one}, b~1f is {two}, a~1f is {one}");
         expect!["a is <id 1>, b is <id 2>, a is <id 1>"].assert_eq(&super::without_ids(&text, "~1f"));

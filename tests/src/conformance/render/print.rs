@@ -1,10 +1,10 @@
-//! A tree as text: on one line where it fits, else one field a line.
+//! A tree as text: on one line if it fits, otherwise with one field per line.
 
 use super::tree::Node;
 
 const WIDTH: usize = 118;
 
-/// The text of a node that starts at a column of a line indented by `indent`.
+/// Returns the text of a node that starts at a column of a line indented by `indent`.
 pub(super) fn print(node: &Node, column: usize, indent: usize) -> String {
     let short = on_one_line(node);
     if column + short.chars().count() <= WIDTH { short } else { on_many_lines(node, indent) }

@@ -1,11 +1,11 @@
 //! A wire message as a tree.
 //!
-//! The generated types know their fields only at compile time. Their `Debug` text, though, is regular and has the name
-//! of every field and of every enum value, so it is read back: one small grammar instead of code for each message.
+//! The generated types have no reflection. Their `Debug` text is regular and has the name of every field and of every enum value,
+//! so this module parses it: one small grammar instead of code for each message.
 
 use std::{fmt::Debug, iter::Peekable, str::Chars};
 
-/// A value as `Debug` shows it.
+/// A value as printed by `Debug`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
     /// A number, a boolean, a value of an enum, `None`.
@@ -34,7 +34,7 @@ impl Node {
         node
     }
 
-    /// The field of a struct; `None` too where this is no struct.
+    /// Returns the field of a struct; `None` also if this is no struct.
     pub(super) fn field(&self, name: &str) -> Option<&Node> {
         match self {
             Self::Struct { fields, .. } => fields.iter().find(|(field, _)| field == name).map(|(_, value)| value),
@@ -94,7 +94,7 @@ impl Reader<'_> {
         (key, self.value())
     }
 
-    /// Everything between the brackets, separated by commas.
+    /// Reads everything between the brackets, separated by commas.
     fn items<T>(&mut self, open: char, close: char, read: fn(&mut Self) -> T) -> Vec<T> {
         self.expect(open);
         let mut items = Vec::new();
@@ -128,7 +128,7 @@ impl Reader<'_> {
         self.rest.clone().nth(1) == Some(':')
     }
 
-    /// The bytes of a string or byte string, unescaped.
+    /// Reads the bytes of a string or byte string, unescaped.
     fn quoted(&mut self) -> Vec<u8> {
         self.expect('"');
         let mut bytes = Vec::new();
@@ -189,7 +189,7 @@ mod tests {
     use super::Node;
 
     #[test]
-    fn what_debug_writes_is_read_back() {
+    fn debug_output_is_parsed_back() {
         #[derive(Debug)]
         #[expect(dead_code, reason = "read through Debug")]
         struct Sample {

@@ -1,4 +1,4 @@
-//! Activities: scheduling, retries, finishing, and the calls that name them by id.
+//! Activities: scheduling, retries, completion, and calls that identify them by id.
 
 use everloop_proto::temporal::api::{
     common::v1::{Header, Priority, RetryPolicy},
@@ -51,7 +51,7 @@ async fn one_activity(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// A′: the worker takes the activity with the reply to its completion.
+/// A′: the worker gets the activity in the response to its task completion.
 async fn an_eager_activity(s: &mut Script) {
     s.start("wf").await;
     let task = s.poll().await;
@@ -63,7 +63,7 @@ async fn an_eager_activity(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// An eager activity is given even if it is of another queue: the worker asks only for what it can run.
+/// A requested eager activity is delivered even if it has another queue: a worker requests only activities that it can run.
 async fn eager_is_for_the_same_queue(s: &mut Script) {
     s.start("wf").await;
     let task = s.poll().await;
@@ -80,7 +80,7 @@ async fn eager_is_for_the_same_queue(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// A″: the activity fails once and is tried again.
+/// A″: the activity fails once and is retried.
 async fn a_retry(s: &mut Script) {
     s.start("wf").await;
     s.task([schedule_activity_with("a", |it| it.retry_policy = retry(2))]).await;
@@ -110,7 +110,7 @@ async fn another_queue(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// Every timeout gets a value from those that were given.
+/// Every unset timeout gets a value derived from those that are set.
 async fn timeouts_are_filled_in(s: &mut Script) {
     s.start("wf").await;
     s.task([
@@ -198,7 +198,7 @@ async fn attempts_run_out(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// The delay in the failure goes before that of the policy, which would be a minute here.
+/// The delay in the failure takes precedence over that of the policy, which would be a minute here.
 async fn the_failure_says_when_to_retry(s: &mut Script) {
     s.start("wf").await;
     s.task([schedule_activity_with("a", |it| {
@@ -249,7 +249,7 @@ async fn two_finish_between_tasks(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// What happens while a task is started waits for its end: first the signal that came last, then both activities.
+/// Events that arrive during a started task are buffered until its end: first the latest signal, then both activities.
 async fn finishing_while_a_task_is_started(s: &mut Script) {
     s.start("wf").await;
     s.task([schedule_activity("a"), schedule_activity_with("b", |it| it.retry_policy = retry(1))]).await;
@@ -404,7 +404,7 @@ async fn a_closed_run_takes_no_results(s: &mut Script) {
     s.refused(by_id).await;
 }
 
-/// A poll that meets no task ends empty, a little before the caller would give up.
+/// A poll without a task returns empty, shortly before the caller would time out.
 async fn nothing_to_poll(s: &mut Script) {
     let (workflow, activity) = (s.poll_request(), s.poll_activity_request());
     let workflow = s.later_within(workflow, 4);

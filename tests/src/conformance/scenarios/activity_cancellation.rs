@@ -1,4 +1,4 @@
-//! Activities that the workflow wants no more.
+//! Cancellation of activities.
 
 use super::super::{
     commands::*,
@@ -20,7 +20,7 @@ scenarios!["activity_cancellation":
     the_result_came_first,
 ];
 
-/// R: the activity is cancelled at once, and the workflow hears of it in a new task.
+/// R: the activity is cancelled at once, and the workflow is notified in a new task.
 async fn before_it_starts(s: &mut Script) {
     s.start("wf").await;
     s.task([schedule_activity("a")]).await;
@@ -30,7 +30,7 @@ async fn before_it_starts(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// R′: what a completion causes comes after all that its commands say.
+/// R′: the consequences of a completion are written after the events of all its commands.
 async fn before_it_starts_with_another_command(s: &mut Script) {
     s.start("wf").await;
     s.task([schedule_activity("a")]).await;
@@ -40,7 +40,7 @@ async fn before_it_starts_with_another_command(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// R″: the run closes before the cancellation can be told.
+/// R″: the run closes before the cancellation can be delivered.
 async fn before_it_starts_and_complete(s: &mut Script) {
     s.start("wf").await;
     s.task([schedule_activity("a")]).await;
@@ -56,7 +56,7 @@ async fn in_the_task_that_schedules_it(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// A run with a started activity that knows from its heartbeat that it should stop.
+/// A run with a started activity that learned of its cancellation from a heartbeat.
 async fn cancelled_while_running(s: &mut Script) -> ActivityTask {
     s.start("wf").await;
     s.task([schedule_activity_with("a", |it| it.retry_policy = retry(3))]).await;
@@ -69,7 +69,7 @@ async fn cancelled_while_running(s: &mut Script) -> ActivityTask {
     activity
 }
 
-/// S: a heartbeat tells the activity, and it ends as cancelled.
+/// S: a heartbeat reports the cancellation to the activity, which ends as cancelled.
 async fn after_it_started(s: &mut Script) {
     let activity = cancelled_while_running(s).await;
     let cancel = s.cancel_activity_request(&activity);
@@ -128,7 +128,7 @@ async fn twice(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// The result waits for the end of the task whose commands cancel the activity.
+/// The result is buffered until the end of the task whose commands cancel the activity.
 async fn the_result_came_first(s: &mut Script) {
     s.start("wf").await;
     s.task([schedule_activity("a")]).await;

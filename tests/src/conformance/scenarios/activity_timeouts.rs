@@ -64,7 +64,7 @@ async fn schedule_to_close_before_the_start(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// The second attempt has not started when the time for all attempts is over.
+/// The total time is over before the second attempt has started.
 async fn schedule_to_close_between_attempts(s: &mut Script) {
     s.start("wf").await;
     s.task([schedule_activity_with("a", |it| {
@@ -78,7 +78,7 @@ async fn schedule_to_close_between_attempts(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// An attempt times out, and the next one would start after the end of all time.
+/// An attempt times out, and the next one would start after the total time.
 async fn no_time_after_a_timeout(s: &mut Script) {
     s.start("wf").await;
     s.task([schedule_activity_with("a", |it| {
@@ -137,7 +137,7 @@ async fn heartbeats_go_to_the_next_attempt(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// A worker may give its last heartbeat with the failure.
+/// A worker may send its last heartbeat details with the failure.
 async fn details_of_the_last_failure(s: &mut Script) {
     s.start("wf").await;
     s.task([schedule_activity_with("a", |it| it.retry_policy = retry(2))]).await;

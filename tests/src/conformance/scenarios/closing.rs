@@ -40,7 +40,7 @@ async fn failed(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// K: the request, a task, the answer.
+/// K: the cancellation request, a task, and the worker's response to it.
 async fn cancelled(s: &mut Script) {
     s.start("wf").await;
     s.task([]).await;
@@ -85,7 +85,7 @@ async fn cancel_after_the_close(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// The first run of a chain names all of it.
+/// A chain is identified by its first run.
 async fn cancel_by_chain(s: &mut Script) {
     let first = s.start("wf").await;
     s.task([]).await;

@@ -69,7 +69,7 @@ async fn in_pages_from_the_end(s: &mut Script) {
     }
 }
 
-/// A reader that waits gets what there is at once, and then each event as it comes.
+/// A waiting reader gets the existing events at once, and then each new event.
 async fn waiting_for_events(s: &mut Script) {
     s.start("wf").await;
     let mut request = s.history_request("wf");

@@ -1,6 +1,6 @@
 //! Lists and counts of runs.
 //!
-//! The reference writes its lists a moment after the runs, so a scenario asks until the right number is there.
+//! The reference updates its lists shortly after the runs, so a scenario polls until the expected count is reached.
 
 use everloop_proto::temporal::api::{common::v1::Memo, workflowservice::v1 as service};
 use tonic::Code;
@@ -26,7 +26,7 @@ async fn three_runs(s: &mut Script) {
     s.task([fail_workflow("no")]).await;
     s.start_with("running", |it| it.workflow_type.as_mut().expect("a type").name = "Other".into()).await;
     let all = format!("{} AND ExecutionStatus = 'Running'", mine(s));
-    // Once the last one is there and the others are closed, all is there.
+    // The list is complete once the last run is in it and the others are closed.
     settled(s, &all, 1).await;
     let all = mine(s);
     settled(s, &all, 3).await;
@@ -45,7 +45,7 @@ fn count_request(query: &str) -> service::CountWorkflowExecutionsRequest {
     service::CountWorkflowExecutionsRequest { namespace: NAMESPACE.into(), query: query.into() }
 }
 
-/// Asks until the filter finds so many.
+/// Polls until the filter finds that many.
 async fn settled(s: &mut Script, query: &str, count: i64) {
     loop {
         match s.quietly(count_request(query)).await {
@@ -58,7 +58,7 @@ async fn settled(s: &mut Script, query: &str, count: i64) {
     }
 }
 
-/// The workflow ids that the filter finds, in order.
+/// Returns the workflow ids that the filter finds, in order.
 async fn found(s: &mut Script, query: &str) {
     let executions = loop {
         match s.quietly(list_request(query)).await {

@@ -1,4 +1,4 @@
-//! The scenarios, by what they are about. Letters are those of the sequences that any server of this protocol must give.
+//! The scenarios, by subject. Letters refer to the sequences that every server of this protocol must produce.
 
 mod activities;
 mod activity_cancellation;

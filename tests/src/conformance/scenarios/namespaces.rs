@@ -33,7 +33,7 @@ fn describe_request(s: &Script, name: &str) -> service::DescribeNamespaceRequest
     service::DescribeNamespaceRequest { namespace: s.name(name), ..Default::default() }
 }
 
-/// What a namespace is, without what the server can do.
+/// The description of a namespace, without the server's capabilities.
 async fn described(s: &mut Script, name: &str) {
     let reply = s.quietly(describe_request(s, name)).await.expect("a description");
     let (info, config) = (reply.namespace_info.expect("an info"), reply.config.expect("a config"));

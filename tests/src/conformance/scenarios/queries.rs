@@ -77,7 +77,7 @@ async fn a_closed_run(s: &mut Script) {
     s.take(query).await;
 }
 
-/// A query that came while a task waits is answered with it, after the signal it must see.
+/// A query that arrives while a task is pending is delivered with it, after the signal it must see.
 async fn with_the_next_task(s: &mut Script) {
     let (query, task) = with_a_task(s).await;
     answer_with_completion(s, &task, |_| {}).await;
@@ -97,15 +97,15 @@ async fn with_the_next_task_failed(s: &mut Script) {
     s.take_refused(query).await;
 }
 
-/// A signal and then a query to an idle run, and the task that has both. Whether the query reaches the server before
-/// the task starts is up to the two: when it was late, everything happens once more.
+/// Sends a signal and then a query to an idle run, and polls the task that has both. The query may reach the server after the task
+/// has started; then everything is repeated.
 async fn with_a_task(s: &mut Script) -> (Later<service::QueryWorkflowRequest>, WorkflowTask) {
     loop {
         s.start("wf").await;
         s.task([]).await;
         s.signal("wf", "wake").await;
         let query = s.later(s.query_request("wf", "state"));
-        // A call later, the query that was sent before is most likely there.
+        // One call later, the query that was sent before has most likely arrived.
         s.quietly(s.describe_request("wf")).await.expect("a description");
         before_asking_again().await;
         let task = s.poll().await;
@@ -127,7 +127,7 @@ async fn answer_with_completion(s: &mut Script, task: &WorkflowTask, edit: impl 
     s.complete_with(task, [], |it| it.query_results = [(id, result)].into()).await;
 }
 
-/// The query waits for the end of the task, and is a task of its own then.
+/// The query waits for the end of the task, and becomes a task of its own then.
 async fn while_a_task_is_started(s: &mut Script) {
     s.start("wf").await;
     s.task([]).await;
@@ -142,7 +142,7 @@ async fn while_a_task_is_started(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// A run that has done nothing yet has nothing to say: the query waits for its first task.
+/// A run without a completed task cannot be queried: the query waits for its first task.
 async fn while_the_first_task_is_started(s: &mut Script) {
     s.start("wf").await;
     let task = s.poll().await;
@@ -183,7 +183,7 @@ async fn not_rejected(s: &mut Script) {
     s.take(query).await;
 }
 
-/// A run whose tasks fail again and again answers at once that it cannot.
+/// A run whose tasks fail repeatedly rejects the query at once.
 async fn a_worker_that_fails(s: &mut Script) {
     s.start("wf").await;
     s.task([]).await;

@@ -1,4 +1,4 @@
-//! Signals, and signals that start what they go to.
+//! Signals, and signals that start a workflow.
 
 use everloop_proto::temporal::api::{
     common::v1::{Header, Memo},
@@ -32,7 +32,7 @@ async fn before_the_first_poll(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// D: a run cannot close over a signal that its worker has not seen.
+/// D: a run cannot close before its worker has seen all signals.
 async fn the_worker_wanted_to_complete(s: &mut Script) {
     s.start("wf").await;
     let task = s.poll().await;
@@ -42,7 +42,7 @@ async fn the_worker_wanted_to_complete(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// E: the signal comes after the commands, with a new task.
+/// E: the signal is written after the commands, with a new task.
 async fn while_a_task_is_started(s: &mut Script) {
     s.start("wf").await;
     let task = s.poll().await;
@@ -53,7 +53,7 @@ async fn while_a_task_is_started(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// E: the same, for a worker that takes the new task at once.
+/// E: the same, for a worker that gets the new task in the response.
 async fn while_a_task_is_started_and_the_next_comes_with_the_reply(s: &mut Script) {
     s.start("wf").await;
     let task = s.poll().await;
@@ -92,7 +92,7 @@ async fn the_same_request(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// A worker that once tried to close in vain gets its next chance undisturbed.
+/// After a rejected close, the worker's next attempt is not disturbed by new signals.
 async fn the_close_goes_before_more_signals(s: &mut Script) {
     s.start("wf").await;
     let task = s.poll().await;
@@ -125,7 +125,7 @@ async fn refused_ones(s: &mut Script) {
     s.refused(signal).await;
 }
 
-/// F: signal-with-start makes the run, and the signal is there before the first task.
+/// F: signal-with-start creates the run, with the signal before the first task.
 async fn with_start(s: &mut Script) {
     let mut request = s.signal_with_start_request("wf", "wake");
     request.memo = Some(Memo { fields: [("note".into(), payload("memo"))].into() });

@@ -1,4 +1,4 @@
-//! Starting runs: policies, requests sent twice, delays, and requests that are wrong.
+//! Starting runs: policies, repeated requests, delays, and invalid requests.
 
 use everloop_proto::temporal::api::{
     common::v1::{Header, Memo, Priority},

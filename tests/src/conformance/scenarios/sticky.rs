@@ -1,4 +1,4 @@
-//! Queues of one worker, for runs that it has in its cache.
+//! Sticky queues: those of one worker, for runs in its cache.
 
 use everloop_proto::temporal::api::workflowservice::v1 as service;
 
@@ -19,7 +19,7 @@ scenarios!["sticky":
     a_timeout_on_it,
 ];
 
-/// A run whose worker has it in its cache, and a timer to come.
+/// A run in its worker's cache, with a timer pending.
 async fn cached(s: &mut Script, wait: i64) {
     s.start_with("wf", |it| it.workflow_task_timeout = seconds(2)).await;
     let task = s.poll().await;
@@ -41,7 +41,7 @@ async fn only_what_is_new(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// O: a queue that nobody polls is passed over.
+/// O: a queue without pollers is skipped.
 async fn nobody_polls_it(s: &mut Script) {
     cached(s, 1).await;
     s.signal("wf", "wake").await;
@@ -49,7 +49,7 @@ async fn nobody_polls_it(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// O: the worker polled a moment ago, but takes no more tasks.
+/// O: the worker polled recently, but takes no more tasks.
 async fn the_worker_went_away(s: &mut Script) {
     cached(s, 1).await;
     let poll = s.poll_sticky_later().await;
@@ -104,7 +104,7 @@ async fn another_worker_takes_over(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// The first failure on a worker's own queue sends the run back to all workers, as a first attempt.
+/// The first failure on a sticky queue sends the run back to the normal queue, as a first attempt.
 async fn a_failure_on_it(s: &mut Script) {
     cached(s, 10).await;
     let poll = s.poll_sticky_later().await;

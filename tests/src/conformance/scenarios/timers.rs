@@ -71,7 +71,7 @@ async fn fired_while_a_task_is_started(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// The timer fired while the task ran that cancels it: history says that it was cancelled, and nothing else.
+/// The timer fires during the task that cancels it: history has the cancellation only.
 async fn cancelled_after_it_fired(s: &mut Script) {
     s.start("wf").await;
     s.task([start_timer("t", seconds(1))]).await;

@@ -40,7 +40,7 @@ scenarios!["updates":
     refused_ones,
 ];
 
-/// H: an idle run gets a task for it, and all its events are written when the task is completed.
+/// H: an idle run gets a task for the update, and all events are written when the task is completed.
 async fn an_idle_run(s: &mut Script) {
     s.start("wf").await;
     s.task([start_timer("t", seconds(60))]).await;
@@ -56,7 +56,7 @@ async fn an_idle_run(s: &mut Script) {
     s.describe("wf").await;
 }
 
-/// I: accepted now, answered when the activity is done.
+/// I: accepted now, completed when the activity is done.
 async fn it_needs_an_activity(s: &mut Script) {
     s.start("wf").await;
     s.task([]).await;
@@ -74,7 +74,7 @@ async fn it_needs_an_activity(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// J: nothing is written, and the next events have the ids that the task had.
+/// J: no event is written, and the next events reuse the ids of the task's events.
 async fn rejected_on_an_idle_run(s: &mut Script) {
     s.start("wf").await;
     s.task([]).await;
@@ -155,7 +155,7 @@ async fn accepted_first(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// Messages that no command places come after all commands.
+/// Messages without a command that places them are applied after all commands.
 async fn without_commands_for_the_messages(s: &mut Script) {
     s.start("wf").await;
     s.task([]).await;
@@ -167,7 +167,7 @@ async fn without_commands_for_the_messages(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// A worker that says nothing of an update rejects it.
+/// A task completion without a response to an update rejects it.
 async fn no_word_of_it(s: &mut Script) {
     s.start("wf").await;
     s.task([]).await;
@@ -177,7 +177,7 @@ async fn no_word_of_it(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// The task for the update becomes an ordinary one once there is something else to tell.
+/// The update's task becomes an ordinary one once there are other new events.
 async fn a_signal_comes_first(s: &mut Script) {
     s.start("wf").await;
     s.task([]).await;
@@ -323,7 +323,7 @@ async fn polled_by_a_stranger(s: &mut Script) {
     s.refused(poll).await;
 }
 
-/// The worker closes the run with a task that came before the update.
+/// The worker closes the run with a task that started before the update arrived.
 async fn the_run_closes_before_it_is_accepted(s: &mut Script) {
     s.start("wf").await;
     let task = s.poll().await;

@@ -1,4 +1,4 @@
-//! Workflow tasks: failing, timing out, trying again, and completions that are wrong.
+//! Workflow tasks: failures, timeouts, retries, and invalid completions.
 
 use everloop_proto::temporal::api::{
     command::v1::{Command, command::Attributes},
@@ -84,7 +84,7 @@ async fn a_marker(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// M: only the first failure is an event; the attempt that succeeds is written when it does.
+/// M: only the first failure is an event; the successful attempt is written when it completes.
 async fn failed_twice(s: &mut Script) {
     s.start("wf").await;
     let task = s.poll().await;
@@ -99,7 +99,7 @@ async fn failed_twice(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// N: the task was not completed in its time.
+/// N: the task times out.
 async fn timed_out(s: &mut Script) {
     s.start_with("wf", |it| it.workflow_task_timeout = seconds(1)).await;
     let late = s.poll().await;
@@ -118,7 +118,7 @@ async fn timed_out_twice(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// A retry that has not started counts as a task of its own once there is something new in the history.
+/// A retry that has not started becomes a normal task once there are new events.
 async fn a_signal_makes_a_retry_a_task_again(s: &mut Script) {
     s.start("wf").await;
     let task = s.poll().await;
@@ -257,7 +257,7 @@ async fn markers_that_are_wrong(s: &mut Script) {
     s.history("wf").await;
 }
 
-/// Only the first attempt leaves an event; what is wrong with a retry the worker hears alone.
+/// Only the first attempt leaves an event; errors of a retry are only reported to the worker.
 async fn wrong_commands_of_a_retry(s: &mut Script) {
     s.start_with("wf", |it| it.workflow_task_timeout = seconds(1)).await;
     let task = s.poll().await;

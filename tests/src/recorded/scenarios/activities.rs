@@ -28,7 +28,7 @@ impl Activities {
         seen.push(outcome(take_too_long().await));
         seen.push(outcome(work(workflow::random::<u8>().into()).activity_id("by name").await.map(|_| 0)));
 
-        // One is started and waited for later, one is nobody's concern any more, one never begins.
+        // One is started and waited for later, one is dropped, one never begins.
         let later = work(6).start();
         drop(work(7).start());
         drop(work(8).start().cancel_on_drop());
@@ -68,13 +68,13 @@ impl CancelledActivities {
             seen.push(outcome(activity.await));
         }
 
-        // What a limit or a race leaves behind is cancelled, too.
+        // Operations left over by a limit or a race are cancelled, too.
         seen.push(format!("in time: {}", timeout(SHORT, wait_for_the_end()).await.is_ok()));
         select! {
             _ = wait_for_the_end() => {}
             ended = sleep(SHORT) => ended?,
         }
-        // Nobody has it, so it ends at once.
+        // No worker has it yet, so it ends at once.
         let queued = work(1).task_queue(format!("nobody-{}", workflow::info().workflow_id)).start();
         sleep(SHORT).await?;
         queued.cancel();
@@ -83,7 +83,7 @@ impl CancelledActivities {
         let withdrawn = work(2).start();
         withdrawn.cancel();
         seen.push(outcome(withdrawn.await));
-        // The ends of the cancelled ones find nobody who waits for them.
+        // The results of cancelled activities are ignored.
         sleep(SHORT * 20).await?;
         seen.push(outcome(timeout(LONG, work(3)).await?));
         Ok(seen)
@@ -102,7 +102,7 @@ async fn cancelled_activities(stage: Stage) -> History {
         .await
 }
 
-/// How an activity ended, in words that are the same for any run.
+/// Formats how an activity ended, in words that are the same for any run.
 fn outcome(ended: Result<u32, ActivityFailure>) -> String {
     match ended {
         Ok(n) => n.to_string(),

@@ -1,4 +1,4 @@
-//! Cancelled workflows, in the middle of everything and before they begin.
+//! Cancelled workflows, during all kinds of operations and before the first task.
 
 use everloop::activity::ActivityCancellationType;
 use everloop::client::{History, ResultError};
@@ -20,7 +20,7 @@ struct Trip {
 impl Trip {
     #[run]
     async fn run(&self) -> WorkflowResult<Vec<String>> {
-        // Neither the shielded one nor a handler is reached.
+        // The cancellation reaches neither the shielded operation nor a handler.
         drop(shield(async {
             sleep(SHORT * 2).await.ok();
             work(1).await.ok();
@@ -41,7 +41,7 @@ impl Trip {
         };
         self.seen.push(format!("{:?} {} {}", slept.map(|slept| slept.is_ok()), limited.is_ok(), waited.is_ok()));
 
-        // The request is used up: this is not cancelled, and neither is a condition.
+        // The cancellation is delivered once: neither this operation nor a condition is cancelled.
         let undone = work(2).await?;
         self.seen.push(format!("undone {undone}, cancelled {}", workflow::is_cancelled()));
         wait_condition(workflow::all_handlers_finished).await?;
@@ -72,7 +72,7 @@ async fn cancelled_workflow(stage: Stage) -> History {
             trip.look_after().await.unwrap();
             trip.under_way().await.unwrap();
             trip.cancel().await.unwrap();
-            // A state, and not a message: the second one changes nothing.
+            // Cancellation is a state, not a message: the second request changes nothing.
             trip.cancel().await.unwrap();
             assert!(matches!(trip.result().await, Err(ResultError::Cancelled { .. })));
             trip.history().await.unwrap()
@@ -86,7 +86,7 @@ async fn cancelled_before_the_first_task(stage: Stage) -> History {
     trip.cancel().await.unwrap();
     stage
         .with_worker(async {
-            // One operation is told, the other one pends: the trip goes on until it is cancelled for good.
+            // One operation is cancelled, the other one stays pending: the trip goes on until its final cancellation.
             trip.under_way().await.unwrap();
             trip.terminate("it would wait for an hour").await.unwrap();
             assert!(matches!(trip.result().await, Err(ResultError::Terminated { .. })));

@@ -19,7 +19,7 @@ struct Coroutines {
 impl Coroutines {
     #[run]
     async fn run(&self) -> WorkflowResult<Vec<String>> {
-        // They start in the order of their spawns, and go on in that of their wakes.
+        // Coroutines start in the order of their spawns, and continue in the order of their wakes.
         let step = |name: &'static str, wait: Duration| {
             let this = workflow::this::<Self>();
             async move {
@@ -58,7 +58,7 @@ impl Coroutines {
         .await;
         self.order.push(format!("the scope failed: {}", failed.is_err()));
 
-        // One is cancelled, one with its handle, one runs on without.
+        // One is cancelled, one is dropped with its handle, one runs on detached.
         let cancelled = spawn(step("never", LONG));
         let dropped = spawn(step("never either", LONG)).cancel_on_drop();
         drop(spawn(step("detached", SHORT)));
@@ -67,7 +67,7 @@ impl Coroutines {
         drop(dropped);
         self.order.push(format!("cancelled: {}", cancelled.await?.is_err()));
 
-        // What a spawned one leaves behind when it ends.
+        // Operations that a spawned coroutine leaves pending when it ends.
         let outer = workflow::this::<Self>();
         spawn(async move {
             drop(spawn(async move {
@@ -117,7 +117,7 @@ struct Conditions {
 impl Conditions {
     #[run]
     async fn run(&self) -> WorkflowResult<Vec<String>> {
-        // Two wait for the same, one of them by its field alone; each does something about it.
+        // Two coroutines wait for the same change, one of them for its field alone; each reacts to it.
         let beside = workflow::this::<Self>();
         let other = spawn(async move {
             beside.count.wait(|count| *count >= 2).await?;

@@ -1,4 +1,4 @@
-//! Ends: while others are still at work, with an error, by force, and out of time.
+//! Ends: with work pending, with an error, by termination, and by timeout.
 
 use everloop::client::{History, ResultError};
 use everloop::prelude::*;
@@ -15,7 +15,7 @@ enum End {
     Never,
 }
 
-/// Ends with everything under way.
+/// Ends with everything pending.
 #[workflow]
 #[derive(Default)]
 struct Hasty {
@@ -31,7 +31,7 @@ impl Hasty {
         let beside = workflow::this::<Self>();
         drop(spawn(async move {
             beside.is_asked.wait(|is_asked| *is_asked).await.ok();
-            // Issued in the last task, after the end is decided and before it is told.
+            // Issued in the last task, after the result is decided and before it is sent.
             work(1).await.ok();
         }));
         self.is_asked.wait(|is_asked| *is_asked).await?;
@@ -45,7 +45,7 @@ impl Hasty {
         }
     }
 
-    /// Its end is never told: the workflow's is.
+    /// Its result is never delivered, because the workflow ends.
     #[update(unfinished_policy = abandon)]
     async fn ask(&self) -> WorkflowResult<u32> {
         sleep(SHORT).await?;
@@ -61,7 +61,7 @@ impl Hasty {
     }
 }
 
-/// Starts a run that ends so and waits for it, with a change of its start and with what else is to happen.
+/// Starts a run with this end and waits for it, with options for its start and further actions.
 async fn ends(stage: Stage, end: End, limit: Option<Duration>) -> (Result<u32, ResultError>, History) {
     stage
         .with_worker(async {

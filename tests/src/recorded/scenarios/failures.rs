@@ -1,4 +1,4 @@
-//! Workflow tasks that fail, and those whose worker is lost.
+//! Workflow tasks that fail, and tasks whose worker is lost.
 
 use everloop::client::History;
 use everloop::prelude::*;
@@ -25,7 +25,7 @@ impl Unlucky {
         point("the first task");
         sleep(SHORT).await?;
         self.words.push(workflow::random::<u32>().to_string());
-        // What was issued before is issued again.
+        // Earlier commands are issued again.
         let working = work(workflow::random::<u8>().into()).start();
         point("the second task");
         working.await?;
@@ -64,7 +64,7 @@ async fn a_lost_task(stage: Stage) -> History {
     let start = stage.client.start(Unlucky::run()).id(&stage.id).task_timeout(Duration::from_secs(1));
     let handle = start.await.unwrap();
     handle.say("one".into()).await.unwrap();
-    // The worker that has the task is dropped as if its process had ended, and signals go on.
+    // The worker with the task is dropped as if its process had ended, and signals keep arriving.
     tokio::select! {
         _ = stage.worker().run() => panic!("nobody stops the worker"),
         () = first.reached() => {}

@@ -1,4 +1,4 @@
-//! Signals and updates: buffered, with the first task, accepted, rejected, answered later, and in the way of the end.
+//! Signals and updates: buffered, with the first task, accepted, rejected, completed later, and at the end.
 
 use everloop::client::{History, UpdateError};
 use everloop::prelude::*;
@@ -17,7 +17,7 @@ recordings! {
     the_end_meets_a_signal: Mailbox;
 }
 
-/// Keeps what it is told until it is closed.
+/// Keeps all messages until it is closed.
 #[workflow]
 #[derive(Default)]
 struct Mailbox {
@@ -90,7 +90,7 @@ async fn buffered_messages(stage: Stage) -> History {
         .with_worker(async {
             let mailbox = stage.client.start(Mailbox::run()).id(&stage.id).await.unwrap();
             first.reached().await;
-            // A worker has the first task: what comes now waits for its end.
+            // A worker has the first task: new events are buffered until its end.
             mailbox.write("one".into()).await.unwrap();
             mailbox.write_twice("two".into()).await.unwrap();
             mailbox.write("three".into()).await.unwrap();
@@ -108,7 +108,7 @@ async fn messages_before_the_first_task(stage: Stage) -> History {
     let mailbox = stage.client.start(Mailbox::run()).id(&stage.id).await.unwrap();
     mailbox.write("one".into()).await.unwrap();
     mailbox.write_twice("two".into()).await.unwrap();
-    // Updates wait for a worker; which of them the server has when it comes is for history to tell.
+    // Updates wait for a worker; the history shows which of them had arrived when it started.
     let mut updates = tokio::task::JoinSet::new();
     for n in 3..6 {
         let mailbox = mailbox.clone();
@@ -147,7 +147,7 @@ async fn updates(stage: Stage) -> History {
         .with_worker(async {
             let mailbox = stage.client.start(Mailbox::run()).id(&stage.id).await.unwrap();
             assert!(mailbox.number(1).id("the first").await.is_ok());
-            // A rejected one leaves no trace, and neither does the task that it came with.
+            // A rejected update leaves no trace, and neither does its task.
             for _ in 0..2 {
                 let rejected = mailbox.number(0).await;
                 assert!(matches!(rejected, Err(UpdateError::Failed(failure)) if failure.type_name() == Some("Zero")));
@@ -174,7 +174,7 @@ async fn the_end_meets_a_signal(stage: Stage) -> History {
             let mailbox = stage.client.start(Mailbox::run()).id(&stage.id).await.unwrap();
             mailbox.close().await.unwrap();
             last.reached().await;
-            // The task that would end the workflow does not know of it: it fails, and is done again.
+            // The task that would complete the workflow has not seen the signal: it fails, and is repeated.
             mailbox.write("just in time".into()).await.unwrap();
             last.release();
             assert!(mailbox.result().await.unwrap().contains(&"just in time".to_owned()));

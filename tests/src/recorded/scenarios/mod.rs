@@ -1,7 +1,7 @@
-//! The workflows whose histories are recorded, and what is done to them.
+//! The workflows whose histories are recorded, and their drivers.
 //!
-//! Together they use everything the executor has. What is random in a run shows in its commands, so that a replay with
-//! other numbers would be found.
+//! Together they use every operation of the executor. Random values of a run appear in its commands, so a replay with other values
+//! would be found.
 
 mod activities;
 mod cancellation;
@@ -17,13 +17,13 @@ mod timers;
 use everloop::prelude::*;
 use everloop::worker::WorkerBuilder;
 
-/// A time that has to pass.
+/// A time that passes.
 const SHORT: Duration = Duration::from_millis(30);
 
 /// A time that never passes.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Takes a number and gives ten times as much.
+/// Returns ten times its argument.
 #[activity(start_to_close_timeout = "10s")]
 async fn work(n: u32) -> u32 {
     n * 10
@@ -35,7 +35,7 @@ fn work_alone(n: u32) -> u32 {
     n * 10
 }
 
-/// Fails so many times before it succeeds.
+/// Fails that many times before it succeeds.
 #[activity(start_to_close_timeout = "10s", retry_policy(initial_interval = "10ms", backoff_coefficient = 1.0))]
 async fn fail_at_first(ctx: &ActivityContext, failures: u32) -> ActivityResult<u32> {
     match ctx.info().attempt {
@@ -50,7 +50,7 @@ async fn decline(reason: String) -> ActivityResult<u32> {
     Err(ActivityError::non_retryable("declined").type_name("Declined").details(reason))
 }
 
-/// Runs until it is told to stop.
+/// Runs until it is cancelled.
 #[activity(start_to_close_timeout = "60s", heartbeat_timeout = "3s", retry_policy(maximum_attempts = 1))]
 async fn wait_for_the_end(ctx: &ActivityContext) -> ActivityResult<u32> {
     let mut beat = tokio::time::interval(Duration::from_millis(50));
@@ -62,7 +62,7 @@ async fn wait_for_the_end(ctx: &ActivityContext) -> ActivityResult<u32> {
     }
 }
 
-/// Takes longer than it may, and has no answer when its time is over: the server's clock decides.
+/// Exceeds its time limit without a result: the server's clock decides.
 #[activity(start_to_close_timeout = "200ms", retry_policy(maximum_attempts = 1))]
 async fn take_too_long(ctx: &ActivityContext) -> ActivityResult<u32> {
     ctx.worker_shutdown().await;

@@ -1,4 +1,4 @@
-//! The purchase of the README: changed and completed, cancelled in its time, and refused by the shop.
+//! The purchase of the README: changed and completed, cancelled in time, and rejected by the shop.
 
 use everloop::client::{History, ResultError};
 use everloop::prelude::*;
@@ -22,7 +22,7 @@ enum PurchaseStatus {
     Completed,
 }
 
-/// A shop that is not very reliable, and has no moons.
+/// An unreliable shop, which has no moons.
 #[activity(start_to_close_timeout = "1m", retry_policy(initial_interval = "10ms"))]
 pub(super) async fn do_purchase(ctx: &ActivityContext, purchase: Purchase) -> ActivityResult<()> {
     match (ctx.info().attempt, purchase.item_id.as_str()) {
@@ -67,7 +67,7 @@ impl OneClickBuy {
     }
 }
 
-/// Enough for a signal, and little to wait for.
+/// Long enough for a signal, and a short wait.
 const LITTLE_TIME: Duration = Duration::from_millis(500);
 const MUCH_TIME: Duration = Duration::from_secs(3600);
 

@@ -1,4 +1,4 @@
-//! A run that was reset: it begins with the other one's history and goes on with numbers of its own.
+//! A run that was reset: it begins with the other run's history and continues with random numbers of its own.
 
 use everloop::client::History;
 use everloop::prelude::*;

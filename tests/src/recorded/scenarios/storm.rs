@@ -1,4 +1,4 @@
-//! Everything at once, in an order that nobody has chosen.
+//! All operations at once, in random order.
 
 use everloop::client::History;
 use everloop::prelude::*;

@@ -1,4 +1,4 @@
-//! Timers, limits, and what else is made of time.
+//! Timers, limits, and other uses of time.
 
 use everloop::client::History;
 use everloop::prelude::*;
@@ -24,7 +24,7 @@ impl Timers {
         // A time that has passed.
         sleep_until(begun).await?;
 
-        // The one that is not waited for any more is cancelled.
+        // The dropped timer is cancelled.
         seen.push(select! {
             ended = sleep(LONG) => { ended?; "the long one".to_owned() }
             ended = sleep(SHORT) => { ended?; "the short one".to_owned() }
@@ -32,13 +32,13 @@ impl Timers {
         seen.push(format!("in time: {}", timeout(LONG, sleep(SHORT)).await.is_ok()));
         seen.push(format!("in time: {}", timeout(SHORT, sleep(LONG)).await.is_ok()));
 
-        // Started and dropped within one task: no trace but the id that it took.
+        // Started and dropped within one task: it only uses up an id.
         select! {
             ended = sleep(LONG) => ended?,
             () = yield_now() => {}
         }
 
-        // Both at once, for a time that is the run's own.
+        // Both at once, for a time that depends on the run.
         let (one, other) = join!(sleep(Duration::from_millis(workflow::random_range(10..100))), sleep(SHORT));
         one?;
         other?;
