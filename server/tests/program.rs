@@ -35,8 +35,11 @@ impl ServerProcess {
         let mut output = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
-        let address =
-            line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("it says {line:?}")).to_owned();
+        let address = line
+            .trim()
+            .strip_prefix("listening on ")
+            .unwrap_or_else(|| panic!("unexpected first line {line:?}"))
+            .to_owned();
         Self { process, output, address }
     }
 
@@ -267,7 +270,7 @@ async fn a_server_keeps_running_when_its_standard_error_is_closed() {
     }
 
     let status = program(&["backup", "--db-filename", "missing.db", "copy.db"]).stderr(closed()).status().unwrap();
-    assert_eq!(status.code(), Some(1), "an error that nobody reads ends the program as any other");
+    assert_eq!(status.code(), Some(1), "the exit code does not depend on standard error");
 }
 
 #[cfg(unix)]

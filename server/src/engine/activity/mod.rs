@@ -101,7 +101,7 @@ impl Subject for ActivityRules {
         for it in std::mem::take(&mut overlay.activities) {
             let id = it.scheduled_event_id;
             if !run.state.activities.contains_key(&id) {
-                return Err(format!("event {id} is no activity that goes on"));
+                return Err(format!("event {id} is not a pending activity"));
             }
             run.change_activity(id, |activity| it.restore(activity));
         }

@@ -137,7 +137,7 @@ async fn a_workflow_task_whose_poll_is_dropped_before_the_commit_is_offered_agai
     drop(closed);
     start.await.unwrap().unwrap();
     let task = next_task(&bench).await;
-    assert_eq!(task.attempt, 1, "nobody failed");
+    assert_eq!(task.attempt, 1, "the attempt did not fail");
     assert_eq!(numbers(&task.history.unwrap().events), "1:1 2:5 3:6 4:8 5:5 6:6");
 }
 
@@ -196,7 +196,7 @@ async fn a_later_attempt_that_is_lost_is_offered_again_as_the_same_attempt() {
     assert_eq!(bench.client.poll_workflow_task_queue(request).await.unwrap().into_inner().attempt, 2);
     drop(lost);
     let task = next_task(&bench).await;
-    assert_eq!(task.attempt, 2, "nobody failed");
+    assert_eq!(task.attempt, 2, "the attempt did not fail");
     assert_eq!(bench.numbers("w").await, "1:1 2:5 3:6 4:9 5:5 6:6", "what was lost leaves no trace");
     bench.complete(&task, vec![complete_workflow()]).await;
 }

@@ -28,7 +28,7 @@ pub(super) async fn cancel(
     };
     server.call(request, WorkflowServiceClient::request_cancel_workflow_execution).await?;
     if output == OutputFormat::Text {
-        writeln!(out, "{}: asked to cancel itself", close.execution.workflow_id)?;
+        writeln!(out, "{}: cancellation requested", close.execution.workflow_id)?;
     }
     Ok(())
 }

@@ -31,14 +31,14 @@ const CLIENT_NAME: &str = "temporal-cli";
 
 /// The server and namespace of a command.
 #[derive(Debug)]
-pub(crate) struct Target {
+pub(crate) struct CommandTarget {
     place: Place,
     namespace: String,
     /// The value of the `authorization` header, if the server needs a key.
     authorization: Option<AsciiMetadataValue>,
 }
 
-impl Target {
+impl CommandTarget {
     /// Combines the flags with the standard environment variables; flags take precedence.
     pub(super) fn new(
         arguments: &ServerArguments,
@@ -93,13 +93,13 @@ impl<Q, A, C> ClientMethod<Q, A> for C where
 /// A connection to a server that responds.
 pub(super) struct Connection {
     client: WorkflowServiceClient<Transport>,
-    target: Target,
+    target: CommandTarget,
     /// The reason why nothing can be changed, if a file is read.
     read_only: Option<String>,
 }
 
 impl Connection {
-    pub(super) async fn open(target: Target) -> Result<Self, CommandError> {
+    pub(super) async fn open(target: CommandTarget) -> Result<Self, CommandError> {
         let (transport, read_only) = match &target.place {
             Place::Server(address) => (connect(address).await?, None),
             Place::File(file) => {
@@ -193,10 +193,10 @@ pub(super) fn user() -> String {
 mod tests {
     use super::*;
 
-    fn target(address: Option<&str>, environment: &[(&str, &str)]) -> Result<Target, String> {
+    fn target(address: Option<&str>, environment: &[(&str, &str)]) -> Result<CommandTarget, String> {
         let address = address.map(|address| address.parse().unwrap());
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Target::new(&ServerArguments { address, db_filename: None, namespace: None }, &environment)
+        CommandTarget::new(&ServerArguments { address, db_filename: None, namespace: None }, &environment)
             .map_err(|error| error.to_string())
     }
 

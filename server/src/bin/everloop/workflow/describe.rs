@@ -80,7 +80,7 @@ fn as_text(
     let execution = info.execution.clone().unwrap_or_default();
     let extended = described.workflow_extended_info.clone().unwrap_or_default();
     let wants_to_cancel = extended.cancel_requested && closed.is_none();
-    let status = text::status(info.status) + if wants_to_cancel { ", asked to cancel itself" } else { "" };
+    let status = text::status(info.status) + if wants_to_cancel { ", cancellation requested" } else { "" };
     // A run with a start delay has an execution time later than its start time.
     let execution_time = info.execution_time.filter(|time| Some(time) != info.start_time.as_ref());
     let mut told = vec![
@@ -155,14 +155,14 @@ async fn unpolled(
     let mut warnings = Vec::new();
     if !is_polled(server, &info.task_queue, TaskQueueType::Workflow).await? {
         warnings.push(format!(
-            "nobody polls queue \"{}\": the workflow goes on when a worker of that queue runs",
+            "no worker polls queue \"{}\": the workflow continues when a worker of that queue runs",
             info.task_queue
         ));
     }
     for queue in activity_queues(server, described, info.execution.clone().unwrap_or_default()).await? {
         if !is_polled(server, &queue, TaskQueueType::Activity).await? {
             warnings.push(format!(
-                "nobody polls queue \"{queue}\" for activities: the pending ones run when a worker that has them runs"
+                "no worker polls queue \"{queue}\" for activities: the pending ones run when a worker that has them runs"
             ));
         }
     }

@@ -28,7 +28,7 @@ pub(crate) enum CommandError {
     #[error("cannot {what}: {advice}")]
     ReadOnly { what: &'static str, advice: String },
     /// The server closed the connection, or does not speak the protocol.
-    #[error("the call to {place} broke off: {reason}; is a server of workflows listening there?")]
+    #[error("the call to {place} failed: {reason}; is a Temporal or Everloop server listening there?")]
     BrokenOff { place: Place, reason: String },
     #[error("{message}; asked in namespace `{namespace}` at {place}")]
     NotFound { message: String, namespace: String, place: Place },
@@ -39,11 +39,11 @@ pub(crate) enum CommandError {
     #[error("{message}")]
     Refused { message: String },
     /// The response lacks a field that the protocol requires.
-    #[error("the server at {place} answered without {missing}")]
+    #[error("the response of the server at {place} lacks {missing}")]
     Incomplete { place: Place, missing: &'static str },
-    #[error("cannot show the answer as JSON: {0}")]
+    #[error("cannot convert the response to JSON: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("cannot write the answer")]
+    #[error("cannot write the output")]
     Output(#[from] io::Error),
 }
 

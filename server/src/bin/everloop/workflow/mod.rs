@@ -21,13 +21,13 @@ mod tests;
 use std::error::Error;
 use std::io::{self, ErrorKind, Write};
 
-use self::connection::{Connection, Target};
+use self::connection::{CommandTarget, Connection};
 use self::error::CommandError;
 use crate::arguments::workflow::{WorkflowArguments, WorkflowCommand};
 
 /// Runs the command and prints its result.
 pub(crate) fn run(arguments: WorkflowArguments) -> Result<(), Box<dyn Error>> {
-    let target = Target::new(&arguments.server, &std::env::vars().collect())?;
+    let target = CommandTarget::new(&arguments.server, &std::env::vars().collect())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(execute(arguments, target, &mut io::stdout().lock())) {
         // The reader of the output has ended, for instance `head`.
@@ -48,7 +48,11 @@ fn beyond_a_file(command: &WorkflowCommand) -> Option<&'static str> {
     }
 }
 
-async fn execute(arguments: WorkflowArguments, target: Target, out: &mut impl Write) -> Result<(), CommandError> {
+async fn execute(
+    arguments: WorkflowArguments,
+    target: CommandTarget,
+    out: &mut impl Write,
+) -> Result<(), CommandError> {
     let server = Connection::open(target).await?;
     let output = arguments.output;
     if let Some(what) = beyond_a_file(&arguments.command) {

@@ -73,7 +73,7 @@ async fn workflow_with(place: [&str; 2], command: &str) -> Result<String, String
     let ProgramCommand::Workflow(arguments) = Arguments::try_parse_from(arguments).unwrap().into_command() else {
         panic!("{command}")
     };
-    let target = Target::new(&arguments.server, &BTreeMap::new()).unwrap();
+    let target = CommandTarget::new(&arguments.server, &BTreeMap::new()).unwrap();
     let mut out = Vec::new();
     execute(arguments, target, &mut out).await.map_err(|error| error.to_string())?;
     Ok(String::from_utf8(out).unwrap())
@@ -97,7 +97,7 @@ async fn a_workflow_is_listed_described_and_shown() {
     for fact in ["buy-1", "RUN", "Buy", "shop", "Running"] {
         assert!(described.contains(fact), "{fact}: {described}");
     }
-    let unpolled = "nobody polls queue \"shop\": the workflow goes on when a worker of that queue runs";
+    let unpolled = "no worker polls queue \"shop\": the workflow continues when a worker of that queue runs";
     assert!(described.contains(unpolled), "{described}");
     let described: Value = serde_json::from_str(&shop.says("describe -w buy-1 -o json").await).unwrap();
     assert_eq!(described["workflowExecutionInfo"]["execution"]["runId"], "RUN");
@@ -145,7 +145,7 @@ async fn pending_activities_are_shown_with_their_unpolled_queue() {
     worker.respond_workflow_task_completed(completed).await.unwrap();
 
     let waiting =
-        "nobody polls queue \"packers\" for activities: the pending ones run when a worker that has them runs";
+        "no worker polls queue \"packers\" for activities: the pending ones run when a worker that has them runs";
     for command in ["describe -w buy-1", "show -w buy-1"] {
         let said = shop.says(command).await;
         assert!(said.contains(waiting) && !said.contains("queue \"shop\""), "{command}: {said}");
@@ -156,7 +156,7 @@ async fn pending_activities_are_shown_with_their_unpolled_queue() {
     shop.workflow("terminate -w buy-1").await.unwrap();
     for command in ["describe -w buy-1", "show -w buy-1"] {
         let said = shop.says(command).await;
-        assert!(!said.contains("nobody polls"), "{command}: {said}");
+        assert!(!said.contains("no worker polls"), "{command}: {said}");
     }
 }
 
