@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 pub(crate) use self::error::NamespaceError;
 use crate::model::NamespaceKey;
-use crate::store::{NamespaceRow, Store, StoreError};
+use crate::store::{Record, RecordKind, Store, StoreError};
 
 /// The namespace that always exists.
 pub(crate) const DEFAULT: &str = "default";
@@ -80,11 +80,10 @@ impl Namespaces {
     /// A store that has failed.
     pub(crate) fn load(store: Arc<dyn Store>) -> Result<Self, NamespaceError> {
         let mut by_name = BTreeMap::new();
-        for row in store.load_namespaces()? {
-            let description = DescribeNamespaceResponse::decode(row.description)
-                .map_err(|error| StoreError::Failed { reason: format!("namespace {}: {error}", row.name).into() })?;
-            let namespace = Namespace { key: row.namespace, name: Arc::clone(&row.name), description };
-            by_name.insert(row.name, Arc::new(namespace));
+        for Record { namespace: key, name, data, .. } in store.load_records(RecordKind::Namespace)? {
+            let description = DescribeNamespaceResponse::decode(data)
+                .map_err(|error| StoreError::Failed { reason: format!("namespace {name}: {error}").into() })?;
+            by_name.insert(Arc::clone(&name), Arc::new(Namespace { key, name, description }));
         }
         Ok(Self { store, by_name: RwLock::new(by_name), changing: Mutex::new(()) })
     }
@@ -295,8 +294,9 @@ impl Namespaces {
     /// Queues it to be saved, and knows it from now on: callers are answered when what was queued is durable.
     fn save(&self, _changing: &MutexGuard<'_, ()>, namespace: Namespace) {
         let Namespace { key, name, description } = &namespace;
-        let description = description.encode_to_vec().into();
-        self.store.save_namespace(NamespaceRow { namespace: *key, name: Arc::clone(name), description });
+        let data = description.encode_to_vec().into();
+        let record = Record { kind: RecordKind::Namespace, namespace: *key, name: Arc::clone(name), data };
+        self.store.save_record(record);
         let mut all = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(Arc::clone(name), Arc::new(namespace));
     }

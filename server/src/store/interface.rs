@@ -6,11 +6,11 @@ use super::commit::{CommitSeq, Write};
 use super::durable::Durable;
 use super::error::StoreError;
 use super::sqlite::scans::Scan;
-use super::stored::{DormantRun, NamespaceRow, ReadLimit, StoredRun};
+use super::stored::{DormantRun, ReadLimit, Record, RecordKind, StoredRun};
 use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
 use crate::visibility::{Filter, PageKey};
 
-/// Storage of runs and namespaces.
+/// Storage of runs and records.
 pub(crate) trait Store: Debug + Send + Sync + 'static {
     /// Makes the key of a new run.
     fn new_run(&self) -> RunKey;
@@ -112,9 +112,9 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
     /// How many runs match, by status; statuses without runs are left out. The sum is the count of all.
     fn count(&self, namespace: NamespaceKey, filter: &Filter) -> Scan<Vec<(RunStatus, i64)>>;
 
-    /// Queues a namespace: a new one, or what replaces the one with the same key.
-    fn save_namespace(&self, row: NamespaceRow) -> CommitSeq;
+    /// Queues a record: a new one, or what replaces the one of the same kind, namespace and name.
+    fn save_record(&self, record: Record) -> CommitSeq;
 
-    /// Every namespace, by key.
-    fn load_namespaces(&self) -> Result<Vec<NamespaceRow>, StoreError>;
+    /// Every record of a kind, by namespace and name.
+    fn load_records(&self, kind: RecordKind) -> Result<Vec<Record>, StoreError>;
 }

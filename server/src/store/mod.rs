@@ -25,7 +25,7 @@ pub(crate) use self::error::StoreError;
 pub(crate) use self::interface::Store;
 pub(crate) use self::sqlite::{BUSY_WAIT, FileOptions, FileView, OpenError, Opened, SqliteStore};
 pub use self::sqlite::{BackupError, PathError, backup, database_path};
-pub(crate) use self::stored::{NamespaceRow, ReadLimit, StoredRun};
+pub(crate) use self::stored::{ReadLimit, Record, RecordKind, StoredRun};
 /// What stores of tests name besides.
 #[cfg(test)]
 pub(crate) use self::{durable::Durable, sqlite::scans::Scan, stored::DormantRun};

@@ -1,4 +1,4 @@
-//! What is read: runs and namespaces as the store keeps them.
+//! What is read: runs and records as the store keeps them.
 
 use std::sync::Arc;
 
@@ -25,13 +25,20 @@ pub(crate) struct StoredRun {
     pub(crate) wake: Wake,
 }
 
-/// A namespace as the store keeps it.
+/// The kinds of records. The number of a kind stands in files, so it never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecordKind {
+    /// A namespace, under its own key: an encoded `DescribeNamespaceResponse`.
+    Namespace = 1,
+}
+
+/// Something with a name that is no run, as the store keeps it. The store does not look into its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NamespaceRow {
+pub(crate) struct Record {
+    pub(crate) kind: RecordKind,
     pub(crate) namespace: NamespaceKey,
     pub(crate) name: Arc<str>,
-    /// An encoded `DescribeNamespaceResponse`; `namespaces` knows what it means.
-    pub(crate) description: Bytes,
+    pub(crate) data: Bytes,
 }
 
 /// How much history one read hands out at most; at least one batch comes whenever there is one.

@@ -13,8 +13,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{
-    BUSY_WAIT, CommitHook, CommitStep, DormantRun, FileOptions, NamespaceRow, ReadLimit, SqliteStore, Store,
-    StoreError, StoredRun, Wake, Write,
+    BUSY_WAIT, CommitHook, CommitStep, DormantRun, FileOptions, FileView, ReadLimit, Record, RecordKind, SqliteStore,
+    Store, StoreError, StoredRun, Wake, Write,
 };
 use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
 use crate::visibility::{Filter, PageKey};
@@ -66,6 +66,10 @@ impl Deref for Subject {
     fn deref(&self) -> &Self::Target {
         self.store.as_ref().unwrap()
     }
+}
+
+fn namespace(key: i64, name: &str, data: &'static str) -> Record {
+    Record { kind: RecordKind::Namespace, namespace: NamespaceKey(key), name: name.into(), data: data.into() }
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -256,18 +260,16 @@ each_store! {
         assert_eq!(store.list(SHOP, &Filter::default(), None, 1).wait().unwrap().0, [row]);
     }
 
-    fn namespaces_are_added_replaced_and_loaded_by_key(store) {
-        let namespace = |key, name: &str, description: &'static str| NamespaceRow {
-            namespace: NamespaceKey(key),
-            name: name.into(),
-            description: description.into(),
-        };
-        assert_eq!(store.load_namespaces().unwrap(), []);
-        store.save_namespace(namespace(2, "second", "b"));
-        store.save_namespace(namespace(1, "first", "a"));
-        store.save_namespace(namespace(2, "renamed", "c"));
+    fn records_are_added_replaced_and_loaded_by_namespace_and_name(store) {
+        let kind = RecordKind::Namespace;
+        assert_eq!(store.load_records(kind).unwrap(), []);
+        store.save_record(namespace(2, "second", "b"));
+        store.save_record(namespace(1, "first", "a"));
+        store.save_record(namespace(2, "another", ""));
+        store.save_record(namespace(2, "second", "c"));
         store.reopen();
-        assert_eq!(store.load_namespaces().unwrap(), [namespace(1, "first", "a"), namespace(2, "renamed", "c")]);
+        let all = [namespace(1, "first", "a"), namespace(2, "another", ""), namespace(2, "second", "c")];
+        assert_eq!(store.load_records(kind).unwrap(), all);
     }
 
     fn commits_of_many_threads_all_arrive(store) {
@@ -326,8 +328,7 @@ fn a_file_tells_which_runs_are_open_and_when_they_have_to_wake() {
     wake(&store, sleeps, Wake::At(7_000));
     wake(&store, waits, Wake::WhenAsked);
     close(&*store, done, row, RunStatus::Completed, 50);
-    let save = |key, name: &str| NamespaceRow { namespace: key, name: name.into(), description: "".into() };
-    store.save_namespace(save(SHOP, "shop"));
+    store.save_record(namespace(SHOP.0, "shop", ""));
     store.reopen();
     let dormant =
         |run, workflow_id: &str, wake| DormantRun { run, namespace: SHOP, workflow_id: workflow_id.into(), wake };
@@ -339,6 +340,75 @@ fn a_file_tells_which_runs_are_open_and_when_they_have_to_wake() {
     assert_eq!(store.open_runs().unwrap(), expected);
     assert_eq!(store.find_run(SHOP, "sleeps", None).unwrap().unwrap().wake, Wake::At(7_000));
     assert!(store.new_run() > done, "keys are not used again");
+}
+
+/// A file as a program wrote it when namespaces had a table of their own.
+const FORMAT_1: &str = "
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE namespace (key INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, description BLOB NOT NULL) STRICT;
+    CREATE TABLE run (
+        key INTEGER PRIMARY KEY, namespace INTEGER NOT NULL, workflow_id TEXT NOT NULL, run_id TEXT NOT NULL,
+        workflow_type TEXT NOT NULL, task_queue TEXT NOT NULL, status INTEGER NOT NULL, start_time INTEGER NOT NULL,
+        execution_time INTEGER NOT NULL, close_time INTEGER NOT NULL, wake_time INTEGER NOT NULL,
+        history_length INTEGER NOT NULL, history_size_bytes INTEGER NOT NULL,
+        state_transition_count INTEGER NOT NULL, memo BLOB, create_request_id TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX run_by_workflow_id ON run (namespace, workflow_id);
+    CREATE INDEX run_by_close_time ON run (namespace, close_time DESC, start_time DESC);
+    CREATE TABLE overlay (run INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+    CREATE TABLE history (
+        run INTEGER NOT NULL, first_event INTEGER NOT NULL, next_event INTEGER NOT NULL, transition INTEGER NOT NULL,
+        events BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX history_by_run ON history (run, first_event);
+    INSERT INTO meta VALUES ('clock', 'real'), ('workers', 'inside'), ('openings', '1');
+    INSERT INTO namespace VALUES (1, 'default', CAST('one' AS BLOB)), (7, 'shop', CAST('' AS BLOB));
+    INSERT INTO run VALUES (
+        3, 7, 'buy', 'run', 'Buy', 'queue', 1, 10, 10, 9223372036854775807, 0, 2, 3, 1, NULL, 'request');
+    INSERT INTO overlay VALUES (3, CAST('overlay' AS BLOB));
+    INSERT INTO history VALUES (3, 1, 3, 1, CAST('one two' AS BLOB));
+    PRAGMA application_id = 0x45564c50;
+    PRAGMA user_version = 1;";
+
+/// Checks that a store has what is in a file of format 1.
+fn has_what_format_1_had(store: &dyn Store) {
+    let namespaces = store.load_records(RecordKind::Namespace).unwrap();
+    assert_eq!(namespaces, [namespace(1, "default", "one"), namespace(7, "shop", "")]);
+    let run = RunKey(3);
+    let dormant = DormantRun { run, namespace: NamespaceKey(7), workflow_id: "buy".into(), wake: Wake::AtOnce };
+    assert_eq!(store.open_runs().unwrap(), [dormant]);
+    let found = store.find_run(NamespaceKey(7), "buy", None).unwrap().unwrap();
+    assert_eq!((found.run, found.overlay.as_deref()), (run, Some(&b"overlay"[..])));
+    assert_eq!(store.read_history(run, 1, NO_LIMIT).unwrap(), [batch(1, 3, "one two")]);
+}
+
+#[test]
+fn a_file_of_format_1_is_read_as_it_is_and_brought_forward_when_it_is_opened() {
+    let mut subject = Subject { store: None, folder: Some(tempfile::tempdir().unwrap()) };
+    let path = subject.options().unwrap().path;
+    let old = Connection::open(&path).unwrap();
+    let _: String = old.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).unwrap();
+    old.execute_batch(FORMAT_1).unwrap();
+    drop(old);
+    let format = |path: &Path| -> i64 {
+        Connection::open(path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    };
+
+    let (view, _) = FileView::open(&path).unwrap();
+    has_what_format_1_had(&view);
+    assert_eq!(format(&path), 1, "a view changes nothing");
+
+    subject.reopen();
+    has_what_format_1_had(&*subject);
+    assert_eq!(format(&path), 2);
+    // The view is still open.
+    has_what_format_1_had(&view);
+    subject.save_record(namespace(7, "shop", "changed"));
+    subject.reopen();
+    assert_eq!(subject.load_records(RecordKind::Namespace).unwrap()[1], namespace(7, "shop", "changed"));
+
+    let (backup, _) = FileView::open(&beside(&path, ".format-1")).unwrap();
+    has_what_format_1_had(&backup);
 }
 
 #[test]

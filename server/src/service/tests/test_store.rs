@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
 use crate::store::{
-    CommitSeq, DormantRun, Durable, NamespaceRow, ReadLimit, Scan, Store, StoreError, StoredRun, Write,
+    CommitSeq, DormantRun, Durable, ReadLimit, Record, RecordKind, Scan, Store, StoreError, StoredRun, Write,
 };
 use crate::visibility::{Filter, PageKey};
 
@@ -130,11 +130,11 @@ impl Store for TestStore {
         self.inner.count(namespace, filter)
     }
 
-    fn save_namespace(&self, row: NamespaceRow) -> CommitSeq {
-        self.inner.save_namespace(row)
+    fn save_record(&self, record: Record) -> CommitSeq {
+        self.inner.save_record(record)
     }
 
-    fn load_namespaces(&self) -> Result<Vec<NamespaceRow>, StoreError> {
-        self.inner.load_namespaces()
+    fn load_records(&self, kind: RecordKind) -> Result<Vec<Record>, StoreError> {
+        self.inner.load_records(kind)
     }
 }

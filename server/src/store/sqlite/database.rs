@@ -12,7 +12,7 @@ use super::{opening, rows};
 use crate::model::{HistoryBatch, NamespaceKey, RunKey, VisibilityRow};
 use crate::store::commit::{Wake, Write};
 use crate::store::commit_hook::{CommitHook, CommitStep};
-use crate::store::stored::NamespaceRow;
+use crate::store::stored::Record;
 
 /// How many runs are dropped between two looks at the size, or in one step of retention.
 pub(super) const DROPS_PER_STEP: usize = 64;
@@ -21,7 +21,7 @@ pub(super) const DROPS_PER_STEP: usize = 64;
 #[derive(Debug)]
 pub(super) enum Item {
     Run(Write),
-    Namespace(NamespaceRow),
+    Record(Record),
     Meta(&'static str, &'static str),
 }
 
@@ -173,9 +173,9 @@ fn write_items(
     for item in items {
         let write = match item {
             Item::Run(write) => write,
-            Item::Namespace(row) => {
-                let mut upsert = connection.prepare_cached(rows::UPSERT_NAMESPACE)?;
-                upsert.execute(params![row.namespace.0, &*row.name, &row.description[..]])?;
+            Item::Record(Record { kind, namespace, name, data }) => {
+                let mut upsert = connection.prepare_cached(rows::UPSERT_RECORD)?;
+                upsert.execute(params![kind as i64, namespace.0, &*name, &data[..]])?;
                 continue;
             }
             Item::Meta(name, value) => {

@@ -11,10 +11,26 @@ use super::open_error::OpenError;
 pub(super) type Migration = &'static str;
 
 /// The step at index `n` leads from format `n + 1` to `n + 2`.
-pub(super) const MIGRATIONS: &[Migration] = &[];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    // One table for everything with a name that is no run; namespaces, which had their own, are kind 1.
+    "CREATE TABLE record (
+        kind INTEGER NOT NULL,
+        namespace INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (kind, namespace, name)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO record (kind, namespace, name, data) SELECT 1, key, name, description FROM namespace;
+    DROP TABLE namespace;",
+];
 
 /// The format this program writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64 + 1;
+
+/// The format of a database.
+pub(super) fn format(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
 
 /// Brings a file to the format the steps lead to: a backup first, then all steps in one transaction.
 pub(super) fn migrate(connection: &Connection, path: &Path, steps: &[Migration]) -> Result<(), OpenError> {
@@ -25,8 +41,7 @@ pub(super) fn migrate(connection: &Connection, path: &Path, steps: &[Migration])
         to: known,
         reason: explain(path, &error),
     };
-    let found: i64 =
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| failed(0, error))?;
+    let found = format(connection).map_err(|error| failed(0, error))?;
     if found > known {
         return Err(OpenError::Newer { path: path.to_owned(), found, known });
     }
@@ -75,7 +90,7 @@ mod tests {
     }
 
     fn version(connection: &Connection) -> i64 {
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+        format(connection).unwrap()
     }
 
     #[test]

@@ -3,15 +3,15 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use super::rows;
+use super::{migration, rows};
 use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
-use crate::store::stored::{DormantRun, NamespaceRow, ReadLimit, StoredRun};
+use crate::store::stored::{DormantRun, ReadLimit, Record, RecordKind, StoredRun};
 use crate::visibility::{Filter, PageKey, sql};
 
 pub(super) fn open_runs(connection: &Connection) -> rusqlite::Result<Vec<DormantRun>> {
     let mut runs = Vec::new();
     let mut read = connection.prepare_cached(rows::READ_OPEN)?;
-    for namespace in namespaces(connection)? {
+    for namespace in records(connection, RecordKind::Namespace)? {
         for run in read.query_map([namespace.namespace.0], rows::read_dormant)? {
             runs.push(run?);
         }
@@ -19,8 +19,16 @@ pub(super) fn open_runs(connection: &Connection) -> rusqlite::Result<Vec<Dormant
     Ok(runs)
 }
 
-pub(super) fn namespaces(connection: &Connection) -> rusqlite::Result<Vec<NamespaceRow>> {
-    connection.prepare_cached(rows::READ_NAMESPACES)?.query_map([], rows::read_namespace)?.collect()
+/// All records of a kind, also of a file in an older format: a view does not migrate, and meanwhile another process may.
+pub(super) fn records(connection: &Connection, kind: RecordKind) -> rusqlite::Result<Vec<Record>> {
+    // One transaction, so that the format holds until the rows are read.
+    let transaction = connection.unchecked_transaction()?;
+    let sql = match migration::format(&transaction)? {
+        1 => rows::READ_RECORDS_OF_FORMAT_1,
+        _ => rows::READ_RECORDS,
+    };
+    let mut read = transaction.prepare_cached(sql)?;
+    read.query_map([kind as i64], |row| rows::read_record(kind, row))?.collect()
 }
 
 /// The run of that workflow id with that run id or, without one, the run that was made last.

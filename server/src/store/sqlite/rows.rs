@@ -8,7 +8,7 @@ use rusqlite::{Row, Statement, params};
 
 use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
 use crate::store::commit::Wake;
-use crate::store::stored::{DormantRun, NamespaceRow, StoredRun};
+use crate::store::stored::{DormantRun, Record, RecordKind, StoredRun};
 use crate::visibility::PageKey;
 
 /// `run.close_time` while a run is open.
@@ -36,9 +36,9 @@ pub(super) const UPDATE_WAKE: &str = "UPDATE run SET wake_time = ?2 WHERE key = 
 pub(super) const UPSERT_OVERLAY: &str =
     "INSERT INTO overlay (run, data) VALUES (?1, ?2) ON CONFLICT (run) DO UPDATE SET data = ?2";
 
-pub(super) const UPSERT_NAMESPACE: &str = "
-    INSERT INTO namespace (key, name, description) VALUES (?1, ?2, ?3)
-    ON CONFLICT (key) DO UPDATE SET name = ?2, description = ?3";
+pub(super) const UPSERT_RECORD: &str = "
+    INSERT INTO record (kind, namespace, name, data) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (kind, namespace, name) DO UPDATE SET data = ?4";
 
 pub(super) const DELETE_HISTORY: &str = "DELETE FROM history WHERE run = ?1";
 pub(super) const DELETE_OVERLAY: &str = "DELETE FROM overlay WHERE run = ?1";
@@ -94,7 +94,12 @@ pub(super) static FIND_CURRENT_RUN: LazyLock<String> = LazyLock::new(|| {
 
 pub(super) const READ_OVERLAY: &str = "SELECT data FROM overlay WHERE run = ?1";
 
-pub(super) const READ_NAMESPACES: &str = "SELECT key, name, description FROM namespace ORDER BY key";
+pub(super) const READ_RECORDS: &str =
+    "SELECT namespace, name, data FROM record WHERE kind = ?1 ORDER BY namespace, name";
+
+/// The same in a file of format 1, which has namespaces alone; 1 is their kind.
+pub(super) const READ_RECORDS_OF_FORMAT_1: &str =
+    "SELECT key, name, description FROM namespace WHERE ?1 = 1 ORDER BY key, name";
 
 pub(super) fn bind_run(
     upsert: &mut Statement<'_>,
@@ -193,11 +198,12 @@ pub(super) fn wake_time(wake: Wake) -> i64 {
     }
 }
 
-pub(super) fn read_namespace(row: &Row<'_>) -> rusqlite::Result<NamespaceRow> {
-    Ok(NamespaceRow {
+pub(super) fn read_record(kind: RecordKind, row: &Row<'_>) -> rusqlite::Result<Record> {
+    Ok(Record {
+        kind,
         namespace: NamespaceKey(row.get(0)?),
         name: row.get_ref(1)?.as_str()?.into(),
-        description: row.get::<_, Vec<u8>>(2)?.into(),
+        data: row.get::<_, Vec<u8>>(2)?.into(),
     })
 }
 

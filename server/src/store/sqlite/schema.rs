@@ -3,6 +3,8 @@
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use super::migration::VERSION;
+
 /// Statements kept prepared: ours are about thirty, the rest is for the filters of lists.
 const STATEMENTS_MAX: usize = 64;
 
@@ -24,11 +26,13 @@ pub(super) const TABLES: &str = "
         value TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
 
-    CREATE TABLE namespace (
-        key INTEGER PRIMARY KEY,
-        name TEXT NOT NULL UNIQUE,
-        description BLOB NOT NULL
-    ) STRICT;
+    CREATE TABLE record (
+        kind INTEGER NOT NULL,
+        namespace INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (kind, namespace, name)
+    ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE run (
         key INTEGER PRIMARY KEY,
@@ -76,6 +80,7 @@ pub(super) fn open_memory() -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "OFF")?;
     set_up(&connection)?;
     connection.execute_batch(TABLES)?;
+    connection.pragma_update(None, "user_version", VERSION)?;
     Ok(connection)
 }
 

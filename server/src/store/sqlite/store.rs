@@ -23,7 +23,7 @@ use crate::store::commit::{CommitSeq, Write};
 use crate::store::durable::{Durable, Progress};
 use crate::store::error::StoreError;
 use crate::store::interface::Store;
-use crate::store::stored::{DormantRun, NamespaceRow, ReadLimit, StoredRun};
+use crate::store::stored::{DormantRun, ReadLimit, Record, RecordKind, StoredRun};
 use crate::visibility::{Filter, PageKey};
 
 /// Memory for closed runs, and open ones' history.
@@ -35,7 +35,7 @@ const QUEUED_BYTES_MAX: usize = 64 << 20;
 /// What a queued write costs besides its blobs.
 const WRITE_BYTES: usize = 256;
 
-/// Runs and namespaces in an SQLite database.
+/// Runs and records in an SQLite database.
 pub(crate) struct SqliteStore {
     shared: Arc<Shared>,
     scans: Scans,
@@ -232,13 +232,13 @@ impl Store for SqliteStore {
         self.scan(reads::count(namespace, filter))
     }
 
-    fn save_namespace(&self, row: NamespaceRow) -> CommitSeq {
-        let bytes = WRITE_BYTES + row.description.len();
-        self.shared.queue([Item::Namespace(row)], bytes)
+    fn save_record(&self, record: Record) -> CommitSeq {
+        let bytes = WRITE_BYTES + record.data.len();
+        self.shared.queue([Item::Record(record)], bytes)
     }
 
-    fn load_namespaces(&self) -> Result<Vec<NamespaceRow>, StoreError> {
-        self.shared.read(reads::namespaces)
+    fn load_records(&self, kind: RecordKind) -> Result<Vec<Record>, StoreError> {
+        self.shared.read(|connection| reads::records(connection, kind))
     }
 }
 

@@ -23,10 +23,10 @@ use crate::store::commit_hook::CommitHook;
 use crate::store::durable::{Durable, Progress};
 use crate::store::error::StoreError;
 use crate::store::interface::Store;
-use crate::store::stored::{DormantRun, NamespaceRow, ReadLimit, StoredRun};
+use crate::store::stored::{DormantRun, ReadLimit, Record, RecordKind, StoredRun};
 use crate::visibility::{Filter, PageKey};
 
-/// The runs and namespaces of a file, as they are at each read.
+/// The runs and records of a file, as they are at each read.
 pub(crate) struct FileView {
     readers: Arc<Readers>,
     scans: Scans,
@@ -98,7 +98,7 @@ impl FileView {
     }
 }
 
-/// Whether the file is one of ours, in the format of this program.
+/// Whether the file is one of ours, in a format that this program reads. Older formats are read as they are.
 fn check(connection: &Connection, path: &Path) -> rusqlite::Result<Result<Viewed, OpenError>> {
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let path = || path.to_owned();
@@ -115,11 +115,6 @@ fn check(connection: &Connection, path: &Path) -> rusqlite::Result<Result<Viewed
     let (found, known) = (number("user_version")?, migration::VERSION);
     if found > known {
         return Ok(Err(OpenError::Newer { path: path(), found, known }));
-    }
-    if found < known {
-        let reason =
-            format!("it has format {found}, and reading it takes {known}: start its program or a server with it");
-        return Ok(Err(OpenError::Failed { path: path(), reason }));
     }
     let clock = opening::meta(connection, "clock")?.unwrap_or_default();
     let last_batch = connection.query_row(rows::READ_LAST_HISTORY, [], rows::read_batch).optional()?;
@@ -246,12 +241,12 @@ impl Store for FileView {
         self.scan(reads::count(namespace, filter))
     }
 
-    fn save_namespace(&self, _row: NamespaceRow) -> CommitSeq {
+    fn save_record(&self, _record: Record) -> CommitSeq {
         NEVER
     }
 
-    fn load_namespaces(&self) -> Result<Vec<NamespaceRow>, StoreError> {
-        self.read(reads::namespaces)
+    fn load_records(&self, kind: RecordKind) -> Result<Vec<Record>, StoreError> {
+        self.read(|connection| reads::records(connection, kind))
     }
 }
 
