@@ -136,7 +136,7 @@ fn two_of_a_name_are_one_too_many() {
 }
 
 #[test]
-fn what_differs_on_replay_is_found_wherever_it_stands() {
+fn nondeterministic_calls_are_found_everywhere_in_a_body() {
     check(
         statement(quote!(let now = SystemTime::now();)),
         expect![[
@@ -172,7 +172,7 @@ fn what_differs_on_replay_is_found_wherever_it_stands() {
 }
 
 #[test]
-fn what_only_looks_like_it_passes() {
+fn deterministic_calls_with_similar_names_pass() {
     for harmless in [
         quote!(let now = now(); self.spawn(); state.time.now();),
         quote!(let (sender, receiver) = tokio::sync::oneshot::channel::<tokio::time::Duration>();),
@@ -227,7 +227,7 @@ fn it_is_allowed_with_a_reason() {
 }
 
 #[test]
-fn what_only_reads_does_not_write() {
+fn readers_cannot_write() {
     check(
         method(quote!(
             #[query]

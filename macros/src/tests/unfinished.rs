@@ -122,7 +122,7 @@ fn method_without_a_body_keeps_its_signature() {
 
 /// The compiler reports the syntax error before it calls the macro; the macro returns tokens that may be an item to the compiler.
 #[test]
-fn what_is_no_member_takes_no_other_member_with_it() {
+fn unreadable_member_leaves_other_members_intact() {
     for (written, kept) in [
         (quote!(fn), ""),
         (quote!(pub async), ""),

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_reached_is_refused_with_what_to_write() {
+    fn invalid_addresses_are_rejected_with_a_correction() {
         for (text, reason) in [
             ("memory:?clock=fast", "`?clock=fast` is not known"),
             ("sqlite:", "path is missing"),

@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_not_sent_again() {
+    fn oversized_requests_are_not_retried() {
         for status in [
             Status::resource_exhausted("grpc: received message larger than max (5242951 vs. 4194304)"),
             Status::out_of_range("Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes"),

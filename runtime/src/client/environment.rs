@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_followed_is_refused_by_name() {
+    async fn unsupported_variables_are_rejected_by_name() {
         for (name, value, reason) in [
             ("TEMPORAL_TLS", "maybe", "is `maybe`; write `true` or `false`"),
             ("TEMPORAL_TLS_DISABLE_HOST_VERIFICATION", "true", "cannot be followed"),

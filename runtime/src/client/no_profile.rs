@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_names_a_profile_is_told_what_it_takes() {
+    async fn profile_without_the_feature_names_the_feature() {
         for asked in ["TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"] {
             let builder = ClientBuilder::new("memory:").variables(|name| (name == asked).then(|| "x".to_owned()));
             let error = builder.connect().await.err().unwrap().to_string();

@@ -49,7 +49,7 @@ mod tests {
     use super::super::Client;
 
     #[tokio::test]
-    async fn who_asks_for_tls_is_told_what_it_takes() {
+    async fn request_for_tls_without_the_feature_names_the_feature() {
         let named = Client::builder("https://localhost:7233");
         let switched = Client::builder("localhost:7233").variables(|name| (name == "TEMPORAL_TLS").then(|| "1".into()));
         let keyed = Client::builder("localhost:7233").api_key("key");

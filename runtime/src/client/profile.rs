@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_says_what_variables_say_and_they_win() {
+    fn variables_take_precedence_over_the_profile() {
         let default = builder(FILE, &[]);
         assert_eq!((default.address.as_str(), default.namespace.as_str()), ("localhost:7233", "shop"));
         let staging = builder(FILE, &[("TEMPORAL_PROFILE", "staging"), ("TEMPORAL_NAMESPACE", "orders")]);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_understood_is_refused_by_name() {
+    async fn unsupported_profiles_are_rejected_by_name() {
         let error = refusal("[profile.default]\naddres = 'localhost:7233'", &[]).await;
         assert!(error.contains("unknown field `addres`") && error.contains("line 2"), "{error}");
         let error = refusal(FILE, &[("TEMPORAL_PROFILE", "production")]).await;

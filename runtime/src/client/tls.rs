@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_cannot_be_used_is_named() {
+    async fn unusable_tls_options_are_named() {
         for (options, reason) in [
             (TlsOptions::new().server_ca("no certificate"), "the server's CA: there is no certificate in it"),
             (TlsOptions { client_key: Some(Vec::new()), ..TlsOptions::new() }, "key has no certificate; give it with"),

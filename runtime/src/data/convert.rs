@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
+    fn mismatched_values_are_named() {
         let error = decode::<u32>(&encode(&"five").unwrap()).unwrap_err();
         assert!(error.contains("expected u32") && error.contains("`u32`"), "{error}");
         assert!(decode::<u32>(&encode(&()).unwrap()).unwrap_err().contains("no value was sent"));

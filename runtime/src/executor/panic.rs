@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_tokio_says_what_workflow_code_writes_instead() {
+    fn panic_of_tokio_names_the_replacement_in_workflow_code() {
         install_hook();
         let advice = |code: fn()| catch(code).unwrap_err().advice();
         assert!(advice(|| drop(tokio::time::sleep(std::time::Duration::ZERO))).contains("everloop::workflow::sleep"));

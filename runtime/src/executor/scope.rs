@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cancellation_reaches_what_is_below_and_is_taken_once() {
+    fn cancellation_reaches_scopes_below_and_is_taken_once() {
         let mut scopes = Scopes::new();
         let child = scopes.add(Some(Scopes::ROOT));
         let handler = scopes.add(None);

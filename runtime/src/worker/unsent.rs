@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_that_cannot_be_sent_keeps_what_decides_on_its_retry() {
+    fn unsendable_failure_keeps_its_retry_decision() {
         let mut failure =
             Failure::application("Declined", "ü".repeat(5 << 20)).caused_by(Failure::application("x", "y"));
         if let FailureKind::Application { non_retryable, details, .. } = &mut failure.kind {

@@ -132,7 +132,7 @@ async fn within_a_process_a_file_is_one_engine() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_used_is_refused_with_what_to_do() {
+async fn unusable_file_is_rejected_with_advice() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = refusal(&folder.path().join("none").join("shop.db")).await;
     assert!(nowhere.contains("there is no folder"), "{nowhere}");

@@ -90,7 +90,7 @@ impl Tells {
 }
 
 #[tokio::test]
-async fn what_is_logged_carries_namespace_workflow_run_type_and_attempt_and_appears_once() {
+async fn log_lines_carry_the_run_and_appear_once() {
     let listener = Listener::default();
     let _listening = tracing::subscriber::set_default(listener.clone());
     let client = Client::builder("memory:").task_queue("logs").await.unwrap();
@@ -171,7 +171,7 @@ impl Watched {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_logged_under_test_appears_once_and_in_each_query() {
+async fn log_lines_under_test_appear_once_and_in_each_query() {
     let everywhere = Everywhere::default();
     tracing::subscriber::set_global_default(everywhere.clone()).unwrap();
     for cached in [0, 10] {

@@ -148,7 +148,7 @@ async fn a_workflow_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
-async fn what_nobody_registered_waits_or_fails_and_says_so() {
+async fn unregistered_types_wait_or_fail_with_a_report() {
     with_worker(async |client| {
         let Err(ExecuteError::Result(ResultError::Failed(failure))) = client.execute(CallsNowhere::run()).await else {
             panic!("there is no such activity")

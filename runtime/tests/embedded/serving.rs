@@ -66,7 +66,7 @@ async fn serving_keeps_an_engine_open_and_ends_when_it_is_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_served_is_refused_with_what_to_do() {
+async fn unservable_engine_is_rejected_with_advice() {
     let here = Client::connect("memory:").await.unwrap();
     let serving = here.serve("127.0.0.1:0").await.unwrap();
     let again = here.serve(serving.address().to_string()).await.unwrap_err();

@@ -108,7 +108,7 @@ async fn a_purchase_is_cancelled_and_asked_at_once() {
 }
 
 #[tokio::test]
-async fn a_signal_or_an_update_changes_what_is_bought() {
+async fn signals_and_updates_change_the_purchase() {
     shop(async |client| {
         let handle = client.start(OneClickBuy::run(purchase("a"))).await.unwrap();
         // An update that came with the first task would be handled before `run` begins.

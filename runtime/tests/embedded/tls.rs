@@ -136,7 +136,7 @@ async fn a_key_goes_without_tls_where_the_address_says_so() {
 }
 
 #[tokio::test]
-async fn a_server_that_nobody_vouches_for_is_not_used() {
+async fn server_with_an_untrusted_certificate_is_rejected() {
     let service = Service::with_tls(&Authority::new()).await;
     // The other one may even have the same name, as an earlier CA does.
     for (other, cause) in [("another shop", "UnknownIssuer"), ("shop", "BadSignature")] {
@@ -173,7 +173,7 @@ async fn a_client_shows_its_certificate_where_the_server_wants_one() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_found_before_anything_is_sent() {
+async fn unusable_tls_options_are_found_before_anything_is_sent() {
     let authority = Authority::new();
     let (certificate, _) = authority.certificate("client");
     let (_, key) = authority.certificate("client");
@@ -185,14 +185,14 @@ async fn what_cannot_be_used_is_found_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn who_leaves_tls_out_is_told() {
+async fn missing_tls_is_reported() {
     let service = Service::with_tls(&Authority::new()).await;
     let advice = format!("if the server takes TLS, write `https://localhost:{}`", service.port);
     refused(service.client("http://", "localhost"), &advice).await;
 }
 
 #[tokio::test]
-async fn who_wants_tls_from_a_server_without_it_is_told() {
+async fn tls_with_a_plain_server_is_reported() {
     let service = Service::start(None).await;
     let builder = service.client("https://", "localhost").tls(trusting(&Authority::new()));
     refused(builder, "if the server takes no TLS, write `http://`").await;

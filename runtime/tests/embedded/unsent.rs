@@ -108,11 +108,11 @@ async fn fails_what_it_was_asked_for(mood: u8) {
 }
 
 #[tokio::test]
-async fn a_codec_that_fails_fails_what_it_was_asked_for() {
+async fn failing_codec_fails_the_call_alone() {
     fails_what_it_was_asked_for(FAILS).await;
 }
 
 #[tokio::test]
-async fn a_codec_that_panics_fails_what_it_was_asked_for() {
+async fn panicking_codec_fails_the_call_alone() {
     fails_what_it_was_asked_for(PANICS).await;
 }

@@ -26,7 +26,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_found_is_said_with_what_to_check() {
+    fn not_found_errors_name_what_to_check() {
         let gone = "there is no workflow `buy-9`: check the id and the client's namespace; closed workflows are kept for the \
                     namespace's retention only";
         assert_eq!(not_found("buy-9", "workflow not found for ID: buy-9"), gone);

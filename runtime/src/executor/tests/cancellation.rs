@@ -95,7 +95,7 @@ fn handlers_are_never_cancelled_with_the_workflow() {
 }
 
 #[test]
-fn a_shielded_future_runs_on_while_who_awaits_it_is_cancelled() {
+fn shielded_future_runs_on_while_its_waiter_is_cancelled() {
     let mut story = workflow(|_: Rc<()>| async {
         let shielded = shield(async {
             sleep(SECOND).await.expect("no cancellation reaches it");
@@ -114,7 +114,7 @@ fn a_shielded_future_runs_on_while_who_awaits_it_is_cancelled() {
 
 /// The coroutine ended in the task that cancelled who waited for it: its output was dropped, and the second wait was for ever.
 #[test]
-fn who_was_cancelled_can_wait_again_for_a_coroutine_that_has_ended() {
+fn cancelled_waiter_can_wait_again_for_an_ended_coroutine() {
     let mut story = workflow(|_: Rc<()>| async {
         let mut shielded = shield(async {
             sleep(SECOND).await.expect("no cancellation reaches it");
@@ -162,7 +162,7 @@ fn a_coroutine_is_cancelled_by_its_handle_alone() {
 }
 
 #[test]
-fn what_knows_nothing_of_cancellation_is_interrupted_by_waiting_for_it() {
+fn foreign_future_is_interrupted_by_selecting_on_cancelled() {
     let mut story = workflow(|_: Rc<()>| async {
         let (_sender, receiver) = tokio::sync::oneshot::channel::<()>();
         select! {
