@@ -174,7 +174,7 @@ pub use everloop_macros::query;
 ///         })
 ///     }
 ///
-///     fn check(&self, item: &String) -> WorkflowResult<()> {
+///     fn check(&self, item: &str) -> WorkflowResult<()> {
 ///         match item.is_empty() {
 ///             true => Err(WorkflowError::new("an item has a name")),
 ///             false => Ok(()),

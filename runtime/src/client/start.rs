@@ -119,6 +119,10 @@ impl<W, Then> StartCall<W, Then> {
     }
 
     /// The workflow's id, which names what it is about: an order number, a customer. Random unless set.
+    ///
+    /// While a workflow with the id runs, another start fails with [`StartError::AlreadyStarted`](crate::client::StartError); after its
+    /// end the id may be used again. [`id_conflict_policy`](Self::id_conflict_policy) and
+    /// [`id_reuse_policy`](Self::id_reuse_policy) change the one and the other.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.workflow_id = id.into();
         self

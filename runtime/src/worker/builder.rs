@@ -147,7 +147,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// WorkerOptions of one activity for this worker's workflows, in place of those of its attribute; those of a call are stronger.
+    /// Options of one activity for this worker's workflows, in place of those of its attribute; those of a call are stronger.
     /// The activity may be registered elsewhere.
     ///
     /// ```

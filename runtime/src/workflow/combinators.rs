@@ -27,6 +27,34 @@ impl std::error::Error for Elapsed {}
 /// The future is polled first, so what is ready at once needs no timer. A cancellation of the workflow reaches the future
 /// and surfaces as its own error, never as [`Elapsed`].
 ///
+/// ```
+/// use everloop::prelude::*;
+///
+/// #[workflow]
+/// #[derive(Default)]
+/// pub struct Approval {
+///     approved: State<bool>,
+/// }
+///
+/// #[workflow]
+/// impl Approval {
+///     #[run]
+///     async fn run(&self) -> WorkflowResult<bool> {
+///         match timeout(Duration::from_secs(3600), self.approved.wait(|approved| *approved)).await {
+///             // The future came first. Its own result is an error if the workflow was cancelled.
+///             Ok(waited) => waited?,
+///             Err(_elapsed) => return Ok(false),
+///         }
+///         Ok(true)
+///     }
+///
+///     #[signal]
+///     fn approve(&self) {
+///         self.approved.set(true);
+///     }
+/// }
+/// ```
+///
 /// # Errors
 /// [`Elapsed`] if the limit passed first.
 #[track_caller]
