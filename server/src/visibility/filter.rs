@@ -20,6 +20,13 @@ pub(super) enum Condition {
     StartsWith { attribute: Attribute, prefix: String },
 }
 
+/// How a count is split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grouping {
+    None,
+    ByStatus,
+}
+
 /// What a filter can ask about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attribute {

@@ -12,10 +12,9 @@ mod token;
 use everloop_proto::temporal::api::enums::v1::IndexedValueType;
 
 use self::filter::Attribute;
-use crate::model::RunKey;
 
-pub(crate) use error::InvalidQuery;
-pub(crate) use filter::Filter;
+pub(crate) use filter::{Filter, Grouping};
+pub(crate) use page::PageKey;
 pub(crate) use parse::{parse_count, parse_list};
 
 /// Every search attribute there is, by the name that filters know it by.
@@ -25,19 +24,4 @@ pub(crate) fn search_attributes() -> impl Iterator<Item = (&'static str, Indexed
         false => IndexedValueType::Keyword,
     };
     Attribute::ALL.into_iter().map(move |attribute| (attribute.name(), kind(attribute)))
-}
-
-/// How a count is split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Grouping {
-    None,
-    ByStatus,
-}
-
-/// Where a page of runs ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PageKey {
-    pub(crate) close_time_ns: Option<i64>,
-    pub(crate) start_time_ns: i64,
-    pub(crate) run: RunKey,
 }

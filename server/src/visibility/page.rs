@@ -1,9 +1,16 @@
 //! Page tokens of lists.
 
-use super::PageKey;
 use crate::model::RunKey;
 
 const VERSION: u8 = 1;
+
+/// Where a page of runs ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PageKey {
+    pub(crate) close_time_ns: Option<i64>,
+    pub(crate) start_time_ns: i64,
+    pub(crate) run: RunKey,
+}
 
 impl PageKey {
     /// The key as an opaque token: version, whether it is closed, close time, start time, run.

@@ -8,9 +8,9 @@
 
 use prost_types::Timestamp;
 
-use super::filter::{Attribute, Condition, Filter, Operator, Value};
+use super::error::InvalidQuery;
+use super::filter::{Attribute, Condition, Filter, Grouping, Operator, Value};
 use super::token::{Token, TokenKind, tokens};
-use super::{Grouping, InvalidQuery};
 use crate::model::RunStatus;
 
 /// The longest filter, in bytes.

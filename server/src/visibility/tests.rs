@@ -6,8 +6,10 @@ use proptest::prelude::*;
 
 use super::filter::{Attribute, Condition, Operator, Value};
 use super::*;
+use crate::model::RunKey;
 use crate::model::{NamespaceKey, RunStatus, VisibilityRow};
 use crate::store::{SqliteStore, Store, Write};
+use crate::visibility::error::InvalidQuery;
 
 const SHOP: NamespaceKey = NamespaceKey(1);
 const WORKFLOW_TYPES: [&str; 5] = ["buy", "Buy", "it's", "", "ünü%_"];

@@ -1,6 +1,6 @@
 //! Filter text -> tokens.
 
-use super::InvalidQuery;
+use super::error::InvalidQuery;
 
 /// A token and the byte of the text where it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,6 +25,7 @@ const FOLDERS: &[&str] = &[
     // The files of `calls` and the core that they share import each other; that is the service's only circle.
     "server/src/service/runs",
     "server/src/store",
+    "server/src/visibility",
 ];
 
 /// The modules that each module imports, by their paths below `src`.
