@@ -71,7 +71,9 @@ impl Run {
             commands.user_metadata = command.user_metadata;
             commands.event_group_markers = command.event_group_markers;
             commands.kind = kind;
-            let attributes = command.attributes.ok_or_else(|| Self::missing_attributes(kind))?;
+            // Attributes of another kind of command count as missing, as on the Temporal server.
+            let attributes = command.attributes.filter(|attributes| attributes.command_type() == kind);
+            let attributes = attributes.ok_or_else(|| Self::missing_attributes(kind))?;
             self.command(attributes, commands)?;
         }
         for message in std::mem::take(&mut commands.messages).into_iter().flatten() {

@@ -400,3 +400,18 @@ fn a_sticky_task_started_by_another_worker_has_no_schedule_to_start_timeout() {
     assert!(effects.batches.is_empty(), "nothing has timed out");
     assert_eq!(story.current().stamp, taken.stamp);
 }
+
+#[test]
+fn command_whose_attributes_are_of_another_kind_fails_the_task() {
+    let mut story = Story::begin();
+    let task = story.take();
+    let command = Command { command_type: CommandType::CompleteWorkflowExecution as i32, ..timer("a") };
+    let completed = story.complete(task, vec![command]);
+    assert_eq!(
+        completed.refusal,
+        Some(Refusal::invalid(
+            "BadCompleteWorkflowExecutionAttributes: attributes of CompleteWorkflowExecution are not set on command"
+        ))
+    );
+    assert!(story.run.is_open() && story.run.state.timers.is_empty());
+}
