@@ -8,7 +8,7 @@ use everloop_proto::temporal::api::operatorservice::v1::*;
 use tonic::{Request, Response, Status};
 
 use crate::namespaces::Namespaces;
-use crate::visibility::search_attributes;
+use crate::visibility::Schema;
 
 /// The operator service of one engine.
 #[derive(Clone, Debug)]
@@ -23,7 +23,8 @@ impl Operator {
 
     fn attributes(&self, namespace: &str) -> Result<ListSearchAttributesResponse, Status> {
         self.namespaces.find(namespace)?;
-        let system_attributes = search_attributes().map(|(name, kind)| (name.to_owned(), kind.into())).collect();
+        let attributes = Schema::built_in().attributes().iter();
+        let system_attributes = attributes.map(|it| (it.name.clone(), it.kind.indexed().into())).collect();
         Ok(ListSearchAttributesResponse { system_attributes, ..Default::default() })
     }
 }

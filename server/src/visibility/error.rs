@@ -1,29 +1,47 @@
-//! Why a filter is refused.
+//! Why a filter is rejected.
+
+use super::schema::Schema;
+
+/// A filter that is rejected: what is wrong with its text, and what is supported.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid query: {0}")]
+pub(crate) struct InvalidQuery(String);
+
+impl InvalidQuery {
+    pub(super) fn new(problem: &Problem, schema: &Schema) -> Self {
+        let supported = match problem {
+            Problem::Unsupported { .. } | Problem::Unexpected { .. } | Problem::UnknownAttribute { .. } => {
+                format!("; supported are {OPERATORS} over {}", schema.names())
+            }
+            _ => String::new(),
+        };
+        Self(format!("{problem}{supported}"))
+    }
+}
+
+const OPERATORS: &str = "=, !=, <, <=, >, >=, IN, BETWEEN, STARTS_WITH, AND, OR and parentheses";
 
 /// What is wrong with the text of a filter. Offsets are bytes from its start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum InvalidQuery {
-    #[error("invalid query: {bytes} bytes are too long, at most {bytes_max} are allowed")]
+pub(super) enum Problem {
+    #[error("{bytes} bytes are too long, at most {bytes_max} are allowed")]
     TooLong { bytes: usize, bytes_max: usize },
-    #[error("invalid query: parentheses nest deeper than {depth_max}")]
+    #[error("parentheses nest deeper than {depth_max}")]
     TooDeep { depth_max: usize },
-    #[error("invalid query: the quote at {offset} is not closed")]
+    #[error("the quote at {offset} is not closed")]
     UnclosedQuote { offset: usize },
-    #[error("invalid query: `{token}` at {offset} is not supported; supported are {SUPPORTED}")]
+    #[error("`{token}` at {offset} is not supported")]
     Unsupported { token: String, offset: usize },
-    #[error("invalid query: found `{token}` at {offset}, expected {expected}; supported are {SUPPORTED}")]
+    #[error("found `{token}` at {offset}, expected {expected}")]
     Unexpected { token: String, offset: usize, expected: &'static str },
-    #[error("invalid query: it ends where {expected} is expected")]
+    #[error("it ends where {expected} is expected")]
     UnexpectedEnd { expected: &'static str },
-    #[error("invalid query: invalid search attribute: {name}; supported are {SUPPORTED}")]
+    #[error("invalid search attribute: {name}")]
     UnknownAttribute { name: String },
-    #[error("invalid query: operator `{operator}` is not supported for {attribute}")]
-    Operator { operator: String, attribute: &'static str },
-    #[error("invalid query: {value} is not a value of {attribute}, which is {expected}")]
-    Value { value: String, attribute: &'static str, expected: &'static str },
-    #[error("invalid query: GROUP BY {name} is not supported, only GROUP BY ExecutionStatus is")]
+    #[error("operator `{operator}` is not supported for {attribute}")]
+    Operator { operator: String, attribute: String },
+    #[error("{value} is not a value of {attribute}, which is {expected}")]
+    Value { value: String, attribute: String, expected: &'static str },
+    #[error("GROUP BY {name} is not supported, only GROUP BY ExecutionStatus is")]
     Grouping { name: String },
 }
-
-const SUPPORTED: &str = "=, !=, <, <=, >, >=, IN, BETWEEN, STARTS_WITH, AND, OR and parentheses over WorkflowId, RunId, \
-    WorkflowType, TaskQueue, ExecutionStatus, StartTime, ExecutionTime and CloseTime";

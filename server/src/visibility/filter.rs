@@ -1,5 +1,8 @@
 //! The typed tree of a filter.
 
+use std::sync::Arc;
+
+use super::schema::Attribute;
 use crate::model::RunStatus;
 
 /// Which runs of a namespace are meant.
@@ -14,10 +17,10 @@ pub(crate) struct Filter {
 pub(super) enum Condition {
     All(Vec<Condition>),
     Any(Vec<Condition>),
-    Compare { attribute: Attribute, operator: Operator, value: Value },
-    Between { attribute: Attribute, from: Value, to: Value },
-    In { attribute: Attribute, values: Vec<Value> },
-    StartsWith { attribute: Attribute, prefix: String },
+    Compare { attribute: Arc<Attribute>, operator: Operator, value: Value },
+    Between { attribute: Arc<Attribute>, from: Value, to: Value },
+    In { attribute: Arc<Attribute>, values: Vec<Value> },
+    StartsWith { attribute: Arc<Attribute>, prefix: String },
 }
 
 /// How a count is split.
@@ -25,69 +28,6 @@ pub(super) enum Condition {
 pub(crate) enum Grouping {
     None,
     ByStatus,
-}
-
-/// What a filter can ask about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Attribute {
-    WorkflowId,
-    RunId,
-    WorkflowType,
-    TaskQueue,
-    ExecutionStatus,
-    StartTime,
-    ExecutionTime,
-    CloseTime,
-}
-
-impl Attribute {
-    pub(super) const ALL: [Self; 8] = [
-        Self::WorkflowId,
-        Self::RunId,
-        Self::WorkflowType,
-        Self::TaskQueue,
-        Self::ExecutionStatus,
-        Self::StartTime,
-        Self::ExecutionTime,
-        Self::CloseTime,
-    ];
-
-    /// Names are case-sensitive.
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|attribute| attribute.name() == name)
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::WorkflowId => "WorkflowId",
-            Self::RunId => "RunId",
-            Self::WorkflowType => "WorkflowType",
-            Self::TaskQueue => "TaskQueue",
-            Self::ExecutionStatus => "ExecutionStatus",
-            Self::StartTime => "StartTime",
-            Self::ExecutionTime => "ExecutionTime",
-            Self::CloseTime => "CloseTime",
-        }
-    }
-
-    pub(super) fn is_time(self) -> bool {
-        matches!(self, Self::StartTime | Self::ExecutionTime | Self::CloseTime)
-    }
-
-    /// What its values are, for messages.
-    pub(super) fn expected_value(self) -> &'static str {
-        match self {
-            Self::WorkflowId | Self::RunId | Self::WorkflowType | Self::TaskQueue => "a string in quotes",
-            Self::ExecutionStatus => {
-                "a status: 'Running', 'Completed', 'Failed', 'Canceled', 'Terminated', \
-                'ContinuedAsNew', 'TimedOut' or 'Paused', or its number"
-            }
-            Self::StartTime | Self::ExecutionTime | Self::CloseTime => {
-                "a time as in RFC 3339, \
-                '2026-01-31T12:00:00Z', or in nanoseconds since 1970"
-            }
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

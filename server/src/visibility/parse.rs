@@ -6,10 +6,13 @@
 //! single  = "(" any ")" | attribute comparison
 //! ```
 
+use std::sync::Arc;
+
 use prost_types::Timestamp;
 
-use super::error::InvalidQuery;
-use super::filter::{Attribute, Condition, Filter, Grouping, Operator, Value};
+use super::error::{InvalidQuery, Problem};
+use super::filter::{Condition, Filter, Grouping, Operator, Value};
+use super::schema::{Attribute, AttributeType, STATUS, Schema};
 use super::token::{Token, TokenKind, tokens};
 use crate::model::RunStatus;
 
@@ -24,11 +27,8 @@ const DEPTH_MAX: usize = 32;
 /// # Errors
 ///
 /// What is wrong or not supported, and where.
-pub(crate) fn parse_list(text: &str) -> Result<Filter, InvalidQuery> {
-    let mut parser = Parser::new(text)?;
-    let filter = parser.filter()?;
-    parser.end()?;
-    Ok(filter)
+pub(crate) fn parse_list(text: &str, schema: &Schema) -> Result<Filter, InvalidQuery> {
+    parse(text, schema, |parser| parser.filter())
 }
 
 /// Parses the filter of a count, which may end with `GROUP BY ExecutionStatus`.
@@ -36,15 +36,30 @@ pub(crate) fn parse_list(text: &str) -> Result<Filter, InvalidQuery> {
 /// # Errors
 ///
 /// What is wrong or not supported, and where.
-pub(crate) fn parse_count(text: &str) -> Result<(Filter, Grouping), InvalidQuery> {
-    let mut parser = Parser::new(text)?;
-    let filter = parser.filter()?;
-    let grouping = if parser.takes_keyword("GROUP") { parser.grouping()? } else { Grouping::None };
-    parser.end()?;
-    Ok((filter, grouping))
+pub(crate) fn parse_count(text: &str, schema: &Schema) -> Result<(Filter, Grouping), InvalidQuery> {
+    parse(text, schema, |parser| {
+        let filter = parser.filter()?;
+        let grouping = if parser.takes_keyword("GROUP") { parser.grouping()? } else { Grouping::None };
+        Ok((filter, grouping))
+    })
+}
+
+/// Parses a whole text.
+fn parse<'a, T>(
+    text: &'a str,
+    schema: &'a Schema,
+    part: impl FnOnce(&mut Parser<'a>) -> Result<T, Problem>,
+) -> Result<T, InvalidQuery> {
+    let parsed = Parser::new(text, schema).and_then(|mut parser| {
+        let parsed = part(&mut parser)?;
+        parser.end()?;
+        Ok(parsed)
+    });
+    parsed.map_err(|problem| InvalidQuery::new(&problem, schema))
 }
 
 struct Parser<'a> {
+    schema: &'a Schema,
     /// Ends with [`TokenKind::End`], which is never passed.
     tokens: Vec<Token<'a>>,
     next: usize,
@@ -52,50 +67,50 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(text: &'a str) -> Result<Self, InvalidQuery> {
+    fn new(text: &'a str, schema: &'a Schema) -> Result<Self, Problem> {
         if text.len() > LENGTH_MAX {
-            return Err(InvalidQuery::TooLong { bytes: text.len(), bytes_max: LENGTH_MAX });
+            return Err(Problem::TooLong { bytes: text.len(), bytes_max: LENGTH_MAX });
         }
-        Ok(Self { tokens: tokens(text)?, next: 0, depth: 0 })
+        Ok(Self { schema, tokens: tokens(text)?, next: 0, depth: 0 })
     }
 
-    fn filter(&mut self) -> Result<Filter, InvalidQuery> {
+    fn filter(&mut self) -> Result<Filter, Problem> {
         let is_empty = self.peek().kind == TokenKind::End || self.peek().is_keyword("GROUP");
         Ok(Filter { condition: if is_empty { None } else { Some(self.any()?) } })
     }
 
-    fn grouping(&mut self) -> Result<Grouping, InvalidQuery> {
+    fn grouping(&mut self) -> Result<Grouping, Problem> {
         if !self.takes_keyword("BY") {
             return Err(self.expected("BY"));
         }
         let token = self.take();
-        match self.attribute(&token)? {
-            Attribute::ExecutionStatus => Ok(Grouping::ByStatus),
-            _ => Err(InvalidQuery::Grouping { name: token.text.to_owned() }),
+        match self.attribute(&token)?.name.as_str() {
+            STATUS => Ok(Grouping::ByStatus),
+            _ => Err(Problem::Grouping { name: token.text.to_owned() }),
         }
     }
 
-    fn end(&mut self) -> Result<(), InvalidQuery> {
+    fn end(&mut self) -> Result<(), Problem> {
         match self.peek().kind {
             TokenKind::End => Ok(()),
             _ => Err(self.expected("AND, OR or the end")),
         }
     }
 
-    fn any(&mut self) -> Result<Condition, InvalidQuery> {
+    fn any(&mut self) -> Result<Condition, Problem> {
         self.joined("OR", Self::all, Condition::Any)
     }
 
-    fn all(&mut self) -> Result<Condition, InvalidQuery> {
+    fn all(&mut self) -> Result<Condition, Problem> {
         self.joined("AND", Self::single, Condition::All)
     }
 
     fn joined(
         &mut self,
         keyword: &str,
-        part: fn(&mut Self) -> Result<Condition, InvalidQuery>,
+        part: fn(&mut Self) -> Result<Condition, Problem>,
         join: fn(Vec<Condition>) -> Condition,
-    ) -> Result<Condition, InvalidQuery> {
+    ) -> Result<Condition, Problem> {
         let first = part(self)?;
         if !self.peek().is_keyword(keyword) {
             return Ok(first);
@@ -107,13 +122,13 @@ impl<'a> Parser<'a> {
         Ok(join(parts))
     }
 
-    fn single(&mut self) -> Result<Condition, InvalidQuery> {
+    fn single(&mut self) -> Result<Condition, Problem> {
         if !self.takes_symbol("(") {
             return self.comparison();
         }
         self.depth += 1;
         if self.depth > DEPTH_MAX {
-            return Err(InvalidQuery::TooDeep { depth_max: DEPTH_MAX });
+            return Err(Problem::TooDeep { depth_max: DEPTH_MAX });
         }
         let inner = self.any()?;
         self.takes_symbol(")").then_some(()).ok_or_else(|| self.expected("AND, OR or `)`"))?;
@@ -121,7 +136,7 @@ impl<'a> Parser<'a> {
         Ok(inner)
     }
 
-    fn comparison(&mut self) -> Result<Condition, InvalidQuery> {
+    fn comparison(&mut self) -> Result<Condition, Problem> {
         let token = self.take();
         let attribute = self.attribute(&token)?;
         let operator = self.take();
@@ -129,15 +144,16 @@ impl<'a> Parser<'a> {
             return self.members(attribute);
         }
         if operator.is_keyword("BETWEEN") {
-            self.check_order(attribute, &operator)?;
-            let from = self.value(attribute)?;
+            check_order(&attribute, &operator)?;
+            let from = self.value(&attribute)?;
             self.takes_keyword("AND").then_some(()).ok_or_else(|| self.expected("AND"))?;
-            return Ok(Condition::Between { attribute, from, to: self.value(attribute)? });
+            let to = self.value(&attribute)?;
+            return Ok(Condition::Between { attribute, from, to });
         }
         if operator.is_keyword("STARTS_WITH") {
-            return match self.value(attribute)? {
+            return match self.value(&attribute)? {
                 Value::Text(prefix) => Ok(Condition::StartsWith { attribute, prefix }),
-                _ => Err(InvalidQuery::Operator { operator: "STARTS_WITH".into(), attribute: attribute.name() }),
+                _ => Err(Problem::Operator { operator: "STARTS_WITH".into(), attribute: attribute.name.clone() }),
             };
         }
         let known = match operator.kind {
@@ -151,63 +167,53 @@ impl<'a> Parser<'a> {
             _ => return Err(unexpected(&operator, "an operator")),
         };
         if !matches!(known, Operator::Equal | Operator::NotEqual) {
-            self.check_order(attribute, &operator)?;
+            check_order(&attribute, &operator)?;
         }
-        Ok(Condition::Compare { attribute, operator: known, value: self.value(attribute)? })
+        let value = self.value(&attribute)?;
+        Ok(Condition::Compare { attribute, operator: known, value })
     }
 
-    fn members(&mut self, attribute: Attribute) -> Result<Condition, InvalidQuery> {
+    fn members(&mut self, attribute: Arc<Attribute>) -> Result<Condition, Problem> {
         self.takes_symbol("(").then_some(()).ok_or_else(|| self.expected("`(`"))?;
-        let mut values = vec![self.value(attribute)?];
+        let mut values = vec![self.value(&attribute)?];
         while self.takes_symbol(",") {
-            values.push(self.value(attribute)?);
+            values.push(self.value(&attribute)?);
         }
         self.takes_symbol(")").then_some(()).ok_or_else(|| self.expected("`,` or `)`"))?;
         Ok(Condition::In { attribute, values })
     }
 
-    fn attribute(&self, token: &Token<'_>) -> Result<Attribute, InvalidQuery> {
+    fn attribute(&self, token: &Token<'_>) -> Result<Arc<Attribute>, Problem> {
         let (TokenKind::Word(name) | TokenKind::Quoted(name)) = &token.kind else {
             return Err(unexpected(token, "the name of a search attribute"));
         };
         if UNSUPPORTED.iter().any(|keyword| token.is_keyword(keyword)) {
             return Err(unsupported(token));
         }
-        Attribute::from_name(name).ok_or_else(|| InvalidQuery::UnknownAttribute { name: name.clone() })
+        self.schema.find(name).cloned().ok_or_else(|| Problem::UnknownAttribute { name: name.clone() })
     }
 
-    /// Statuses have no order.
-    fn check_order(&self, attribute: Attribute, operator: &Token<'_>) -> Result<(), InvalidQuery> {
-        match attribute {
-            Attribute::ExecutionStatus => {
-                Err(InvalidQuery::Operator { operator: operator.text.to_owned(), attribute: attribute.name() })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn value(&mut self, attribute: Attribute) -> Result<Value, InvalidQuery> {
+    fn value(&mut self, attribute: &Attribute) -> Result<Value, Problem> {
         let token = self.take();
-        let value = match (attribute, &token.kind) {
-            (_, TokenKind::End | TokenKind::Symbol(_)) => return Err(unexpected(&token, "a value")),
-            (attribute, kind) if attribute.is_time() => match kind {
-                TokenKind::Integer(nanoseconds) => Some(Value::Time(*nanoseconds)),
-                TokenKind::Text(text) => text.parse::<Timestamp>().ok().map(|time| Value::Time(nanoseconds(time))),
-                _ => None,
-            },
-            (Attribute::ExecutionStatus, kind) => match kind {
-                TokenKind::Integer(number) => i32::try_from(*number).ok().and_then(RunStatus::from_number),
-                TokenKind::Text(text) => RunStatus::from_name(text),
-                _ => None,
+        if let TokenKind::End | TokenKind::Symbol(_) = token.kind {
+            return Err(unexpected(&token, "a value"));
+        }
+        let value = match (attribute.kind, &token.kind) {
+            (AttributeType::Keyword, TokenKind::Text(text)) => Some(Value::Text(text.clone())),
+            (AttributeType::Status, TokenKind::Integer(number)) => {
+                i32::try_from(*number).ok().and_then(RunStatus::from_number).map(Value::Status)
             }
-            .map(Value::Status),
-            (_, TokenKind::Text(text)) => Some(Value::Text(text.clone())),
+            (AttributeType::Status, TokenKind::Text(text)) => RunStatus::from_name(text).map(Value::Status),
+            (AttributeType::Time, TokenKind::Integer(nanoseconds)) => Some(Value::Time(*nanoseconds)),
+            (AttributeType::Time, TokenKind::Text(text)) => {
+                text.parse::<Timestamp>().ok().map(|time| Value::Time(nanoseconds(time)))
+            }
             _ => None,
         };
-        value.ok_or_else(|| InvalidQuery::Value {
+        value.ok_or_else(|| Problem::Value {
             value: token.text.to_owned(),
-            attribute: attribute.name(),
-            expected: attribute.expected_value(),
+            attribute: attribute.name.clone(),
+            expected: attribute.kind.expected_value(),
         })
     }
 
@@ -235,24 +241,32 @@ impl<'a> Parser<'a> {
         takes
     }
 
-    fn expected(&self, expected: &'static str) -> InvalidQuery {
+    fn expected(&self, expected: &'static str) -> Problem {
         unexpected(self.peek(), expected)
     }
 }
 
-fn unexpected(token: &Token<'_>, expected: &'static str) -> InvalidQuery {
+/// An operator that compares by order is only for attributes that have one.
+fn check_order(attribute: &Attribute, operator: &Token<'_>) -> Result<(), Problem> {
+    if attribute.kind.has_order() {
+        return Ok(());
+    }
+    Err(Problem::Operator { operator: operator.text.to_owned(), attribute: attribute.name.clone() })
+}
+
+fn unexpected(token: &Token<'_>, expected: &'static str) -> Problem {
     match &token.kind {
-        TokenKind::End => InvalidQuery::UnexpectedEnd { expected },
+        TokenKind::End => Problem::UnexpectedEnd { expected },
         _ if UNSUPPORTED.iter().any(|keyword| token.is_keyword(keyword)) => unsupported(token),
-        _ => InvalidQuery::Unexpected { token: token.text.to_owned(), offset: token.offset, expected },
+        _ => Problem::Unexpected { token: token.text.to_owned(), offset: token.offset, expected },
     }
 }
 
 /// Words of the full language that we do not have, wherever they stand.
 const UNSUPPORTED: [&str; 7] = ["NOT", "IS", "ORDER", "GROUP", "LIKE", "LIMIT", "SELECT"];
 
-fn unsupported(token: &Token<'_>) -> InvalidQuery {
-    InvalidQuery::Unsupported { token: token.text.to_owned(), offset: token.offset }
+fn unsupported(token: &Token<'_>) -> Problem {
+    Problem::Unsupported { token: token.text.to_owned(), offset: token.offset }
 }
 
 /// Times beyond what 64 bits of nanoseconds hold compare like the last one that fits.

@@ -2,7 +2,7 @@
 
 use rusqlite::types::Value as SqlValue;
 
-use super::filter::{Attribute, Condition, Filter, Operator, Value};
+use super::filter::{Condition, Filter, Operator, Value};
 
 /// Appends ` AND (…)` for the filter, and the values of its parameters in their order.
 pub(crate) fn push_condition(filter: &Filter, sql: &mut String, values: &mut Vec<SqlValue>) {
@@ -17,7 +17,7 @@ fn push(condition: &Condition, sql: &mut String, values: &mut Vec<SqlValue>) {
         Condition::All(conditions) => push_joined(conditions, " AND ", sql, values),
         Condition::Any(conditions) => push_joined(conditions, " OR ", sql, values),
         Condition::Compare { attribute, operator, value } => {
-            sql.push_str(column(*attribute));
+            sql.push_str(&attribute.sql);
             sql.push_str(match operator {
                 Operator::Equal => " = ?",
                 Operator::NotEqual => " <> ?",
@@ -29,12 +29,12 @@ fn push(condition: &Condition, sql: &mut String, values: &mut Vec<SqlValue>) {
             values.push(bound(value));
         }
         Condition::Between { attribute, from, to } => {
-            sql.push_str(column(*attribute));
+            sql.push_str(&attribute.sql);
             sql.push_str(" BETWEEN ? AND ?");
             values.extend([bound(from), bound(to)]);
         }
         Condition::In { attribute, values: members } => {
-            sql.push_str(column(*attribute));
+            sql.push_str(&attribute.sql);
             sql.push_str(" IN (");
             for (index, member) in members.iter().enumerate() {
                 sql.push_str(if index == 0 { "?" } else { ", ?" });
@@ -48,7 +48,7 @@ fn push(condition: &Condition, sql: &mut String, values: &mut Vec<SqlValue>) {
             // Not LIKE, which would need escapes and ignores case. As bytes, since SQLite takes a text for ended where it
             // counts characters up to a NUL.
             sql.push_str("substr(CAST(");
-            sql.push_str(column(*attribute));
+            sql.push_str(&attribute.sql);
             sql.push_str(" AS BLOB), 1, ?) = ?");
             let bytes = prefix.clone().into_bytes();
             values.extend([SqlValue::Integer(bytes.len().try_into().unwrap_or(i64::MAX)), SqlValue::Blob(bytes)]);
@@ -65,20 +65,6 @@ fn push_joined(conditions: &[Condition], word: &str, sql: &mut String, values: &
         push(condition, sql, values);
     }
     sql.push(')');
-}
-
-fn column(attribute: Attribute) -> &'static str {
-    match attribute {
-        Attribute::WorkflowId => "workflow_id",
-        Attribute::RunId => "run_id",
-        Attribute::WorkflowType => "workflow_type",
-        Attribute::TaskQueue => "task_queue",
-        Attribute::ExecutionStatus => "status",
-        Attribute::StartTime => "start_time",
-        Attribute::ExecutionTime => "execution_time",
-        // An open run has none, which no comparison matches.
-        Attribute::CloseTime => "nullif(close_time, 9223372036854775807)",
-    }
 }
 
 fn bound(value: &Value) -> SqlValue {

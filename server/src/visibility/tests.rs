@@ -1,15 +1,18 @@
 //! Filters: what they mean, what is refused, and that no text breaks the parser.
 
+use std::sync::Arc;
+
 use expect_test::{Expect, expect};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::filter::{Attribute, Condition, Operator, Value};
+use super::filter::{Condition, Operator, Value};
+use super::schema::{Attribute, AttributeType};
 use super::*;
-use crate::model::RunKey;
-use crate::model::{NamespaceKey, RunStatus, VisibilityRow};
+
+use crate::model::{NamespaceKey, RunKey, RunStatus, VisibilityRow};
 use crate::store::{SqliteStore, Store, Write};
-use crate::visibility::error::InvalidQuery;
+use crate::visibility::error::{InvalidQuery, Problem};
 
 const SHOP: NamespaceKey = NamespaceKey(1);
 const WORKFLOW_TYPES: [&str; 5] = ["buy", "Buy", "it's", "", "ünü%_"];
@@ -213,7 +216,10 @@ fn what_is_wrong_is_named_with_what_is_supported() {
 fn parentheses_nest_up_to_the_limit() {
     let nested = |depth| format!("{}RunId = 'run-1'{}", "(".repeat(depth), ")".repeat(depth));
     assert_eq!(found_by(&nested(32)), [1]);
-    assert_eq!(parse_list(&nested(33)), Err(InvalidQuery::TooDeep { depth_max: 32 }));
+    assert_eq!(
+        parse_list(&nested(33)),
+        Err(InvalidQuery::new(&Problem::TooDeep { depth_max: 32 }, Schema::built_in()))
+    );
 }
 
 #[test]
@@ -274,6 +280,28 @@ proptest! {
     }
 }
 
+fn parse_list(text: &str) -> Result<Filter, InvalidQuery> {
+    super::parse_list(text, Schema::built_in())
+}
+
+fn parse_count(text: &str) -> Result<(Filter, Grouping), InvalidQuery> {
+    super::parse_count(text, Schema::built_in())
+}
+
+/// A schema is data: one more attribute is one more entry.
+#[test]
+fn filters_name_the_attributes_of_the_schema_that_they_are_parsed_against() {
+    let built_in = Schema::built_in().attributes().iter();
+    let attributes = built_in.map(|it| Attribute { name: it.name.clone(), kind: it.kind, sql: it.sql.clone() });
+    let customer =
+        Attribute { name: "Customer".to_owned(), kind: AttributeType::Keyword, sql: "upper(task_queue)".to_owned() };
+    let schema = Schema::new(attributes.chain([customer]));
+    let text = "Customer = 'SHOP' AND RunId IN ('run-1', 'run-2')";
+    assert_eq!(found(&store(), &super::parse_list(text, &schema).unwrap()), [2]);
+    expect!["invalid query: invalid search attribute: Customer; supported are =, !=, <, <=, >, >=, IN, BETWEEN, STARTS_WITH, AND, OR and parentheses over WorkflowId, RunId, WorkflowType, TaskQueue, ExecutionStatus, StartTime, ExecutionTime and CloseTime"]
+        .assert_eq(&parse_list(text).unwrap_err().to_string());
+}
+
 fn word() -> impl Strategy<Value = String> {
     let words = "WorkflowId RunId ExecutionStatus StartTime CloseTime = != < <= > >= ( ) , AND OR IN BETWEEN STARTS_WITH \
         NOT IS NULL GROUP BY 'Running' 'run-1' \"x\" 12 -3 1.5 '2026-01-31T12:00:00Z' ' `";
@@ -281,24 +309,32 @@ fn word() -> impl Strategy<Value = String> {
 }
 
 fn condition() -> impl Strategy<Value = Condition> {
-    let leaf = prop::sample::select(&Attribute::ALL[..]).prop_flat_map(|attribute| {
-        let operator = prop::sample::select(match attribute {
-            Attribute::ExecutionStatus => &OPERATORS[..2],
-            _ => &OPERATORS[..],
+    let leaf = prop::sample::select(Schema::built_in().attributes()).prop_flat_map(|attribute| {
+        let kind = attribute.kind;
+        let operator = prop::sample::select(match kind {
+            AttributeType::Status => &OPERATORS[..2],
+            AttributeType::Keyword | AttributeType::Time => &OPERATORS[..],
         });
-        let compare = (operator, value(attribute)).prop_map(move |(operator, value)| Condition::Compare {
-            attribute,
+        let it = move || Arc::clone(&attribute);
+        let (compared, member, ranged, prefixed) = (it(), it(), it(), it());
+        let compare = (operator, value(kind)).prop_map(move |(operator, value)| Condition::Compare {
+            attribute: Arc::clone(&compared),
             operator,
             value,
         });
-        let members = vec(value(attribute), 1..4).prop_map(move |values| Condition::In { attribute, values });
-        let between =
-            (value(attribute), value(attribute)).prop_map(move |(from, to)| Condition::Between { attribute, from, to });
-        match (attribute, attribute.is_time()) {
-            (Attribute::ExecutionStatus, _) => prop_oneof![compare, members].boxed(),
-            (_, true) => prop_oneof![compare, members, between].boxed(),
-            (_, false) => {
-                let starts = text().prop_map(move |prefix| Condition::StartsWith { attribute, prefix });
+        let members =
+            vec(value(kind), 1..4).prop_map(move |values| Condition::In { attribute: Arc::clone(&member), values });
+        let between = (value(kind), value(kind)).prop_map(move |(from, to)| Condition::Between {
+            attribute: Arc::clone(&ranged),
+            from,
+            to,
+        });
+        match kind {
+            AttributeType::Status => prop_oneof![compare, members].boxed(),
+            AttributeType::Time => prop_oneof![compare, members, between].boxed(),
+            AttributeType::Keyword => {
+                let starts =
+                    text().prop_map(move |prefix| Condition::StartsWith { attribute: Arc::clone(&prefixed), prefix });
                 prop_oneof![compare, members, between, starts].boxed()
             }
         }
@@ -318,11 +354,11 @@ const OPERATORS: [Operator; 6] = [
     Operator::GreaterOrEqual,
 ];
 
-fn value(attribute: Attribute) -> BoxedStrategy<Value> {
-    match attribute {
-        Attribute::ExecutionStatus => prop::sample::select(&RunStatus::ALL[..]).prop_map(Value::Status).boxed(),
-        attribute if attribute.is_time() => (-2..52_i64).prop_map(|step| Value::Time(step * 100)).boxed(),
-        _ => text().prop_map(Value::Text).boxed(),
+fn value(kind: AttributeType) -> BoxedStrategy<Value> {
+    match kind {
+        AttributeType::Status => prop::sample::select(&RunStatus::ALL[..]).prop_map(Value::Status).boxed(),
+        AttributeType::Time => (-2..52_i64).prop_map(|step| Value::Time(step * 100)).boxed(),
+        AttributeType::Keyword => text().prop_map(Value::Text).boxed(),
     }
 }
 
@@ -341,16 +377,16 @@ fn text_of(condition: &Condition) -> String {
         Condition::Any(parts) => joined(parts, " or "),
         Condition::Compare { attribute, operator, value } => {
             let operator = ["=", "!=", "<", "<=", ">", ">="][*operator as usize];
-            format!("{}{operator}{}", attribute.name(), literal(value))
+            format!("{}{operator}{}", attribute.name, literal(value))
         }
         Condition::Between { attribute, from, to } => {
-            format!("`{}` BETWEEN {} AND {}", attribute.name(), literal(from), literal(to))
+            format!("`{}` BETWEEN {} AND {}", attribute.name, literal(from), literal(to))
         }
         Condition::In { attribute, values } => {
-            format!("{} IN({})", attribute.name(), values.iter().map(literal).collect::<Vec<_>>().join(","))
+            format!("{} IN({})", attribute.name, values.iter().map(literal).collect::<Vec<_>>().join(","))
         }
         Condition::StartsWith { attribute, prefix } => {
-            format!("{} Starts_With {}", attribute.name(), literal(&Value::Text(prefix.clone())))
+            format!("{} Starts_With {}", attribute.name, literal(&Value::Text(prefix.clone())))
         }
     }
 }
@@ -365,21 +401,22 @@ fn literal(value: &Value) -> String {
 
 /// What the condition says about a row, written down a second time.
 fn matches(condition: &Condition, row: &VisibilityRow) -> bool {
-    let value = |attribute| match attribute {
-        Attribute::WorkflowId => Some(Value::Text(row.workflow_id.to_string())),
-        Attribute::RunId => Some(Value::Text(row.run_id.to_string())),
-        Attribute::WorkflowType => Some(Value::Text(row.workflow_type.to_string())),
-        Attribute::TaskQueue => Some(Value::Text(row.task_queue.to_string())),
-        Attribute::ExecutionStatus => Some(Value::Status(row.status)),
-        Attribute::StartTime => Some(Value::Time(row.start_time_ns)),
-        Attribute::ExecutionTime => Some(Value::Time(row.execution_time_ns)),
-        Attribute::CloseTime => row.close_time_ns.map(Value::Time),
+    let value = |attribute: &Attribute| match attribute.name.as_str() {
+        "WorkflowId" => Some(Value::Text(row.workflow_id.to_string())),
+        "RunId" => Some(Value::Text(row.run_id.to_string())),
+        "WorkflowType" => Some(Value::Text(row.workflow_type.to_string())),
+        "TaskQueue" => Some(Value::Text(row.task_queue.to_string())),
+        "ExecutionStatus" => Some(Value::Status(row.status)),
+        "StartTime" => Some(Value::Time(row.start_time_ns)),
+        "ExecutionTime" => Some(Value::Time(row.execution_time_ns)),
+        "CloseTime" => row.close_time_ns.map(Value::Time),
+        name => panic!("what is {name} of a run?"),
     };
     match condition {
         Condition::All(parts) => parts.iter().all(|part| matches(part, row)),
         Condition::Any(parts) => parts.iter().any(|part| matches(part, row)),
         Condition::Compare { attribute, operator, value: other } => {
-            value(*attribute).is_some_and(|value| match operator {
+            value(attribute).is_some_and(|value| match operator {
                 Operator::Equal => value == *other,
                 Operator::NotEqual => value != *other,
                 Operator::Less => value < *other,
@@ -389,11 +426,11 @@ fn matches(condition: &Condition, row: &VisibilityRow) -> bool {
             })
         }
         Condition::Between { attribute, from, to } => {
-            value(*attribute).is_some_and(|value| (from..=to).contains(&&value))
+            value(attribute).is_some_and(|value| (from..=to).contains(&&value))
         }
-        Condition::In { attribute, values } => value(*attribute).is_some_and(|value| values.contains(&value)),
+        Condition::In { attribute, values } => value(attribute).is_some_and(|value| values.contains(&value)),
         Condition::StartsWith { attribute, prefix } => {
-            matches!(value(*attribute), Some(Value::Text(text)) if text.starts_with(prefix))
+            matches!(value(attribute), Some(Value::Text(text)) if text.starts_with(prefix))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Filter text -> tokens.
 
-use super::error::InvalidQuery;
+use super::error::Problem;
 
 /// A token and the byte of the text where it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Token<'_> {
 const SYMBOLS: [&str; 9] = ["!=", "<=", ">=", "=", "<", ">", "(", ")", ","];
 
 /// All tokens of the text and one [`TokenKind::End`] behind them.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, InvalidQuery> {
+pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, Problem> {
     let mut tokens = Vec::new();
     let mut offset = 0;
     loop {
@@ -100,10 +100,10 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-fn unreadable(rest: &str, offset: usize) -> InvalidQuery {
+fn unreadable(rest: &str, offset: usize) -> Problem {
     if rest.starts_with(['\'', '"', '`']) {
-        return InvalidQuery::UnclosedQuote { offset };
+        return Problem::UnclosedQuote { offset };
     }
     let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
-    InvalidQuery::Unsupported { token: rest[..length].to_owned(), offset }
+    Problem::Unsupported { token: rest[..length].to_owned(), offset }
 }

@@ -26,7 +26,7 @@ use crate::service::calls::call::Call;
 use crate::service::calls::history::execution;
 use crate::service::core::Core;
 use crate::service::runs::lookup::Located;
-use crate::visibility::{Grouping, PageKey, parse_count, parse_list};
+use crate::visibility::{Grouping, PageKey, Schema, parse_count, parse_list};
 
 /// The version of the Temporal server whose behaviour this engine follows, and whose histories the tests compare.
 /// Clients and the web UI use it to detect the features of a server.
@@ -128,7 +128,8 @@ impl Core {
         page_size: i32,
     ) -> Result<(Vec<WorkflowExecutionInfo>, bytes::Bytes), Status> {
         let namespace = self.namespaces.find(namespace)?;
-        let filter = parse_list(query).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let filter =
+            parse_list(query, Schema::built_in()).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let bad_token = || Refusal::invalid("Invalid NextPageToken.");
         let after = match page_token {
             [] => None,
@@ -155,8 +156,8 @@ impl Core {
         _call: Call,
     ) -> Result<CountWorkflowExecutionsResponse, Status> {
         let namespace = self.namespaces.find(&request.namespace)?;
-        let (filter, grouping) =
-            parse_count(&request.query).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let (filter, grouping) = parse_count(&request.query, Schema::built_in())
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
         self.store.caught_up().await?;
         let counts = self.store.count(namespace.key, &filter).await?;
         let count = counts.iter().map(|(_, count)| count).sum();
