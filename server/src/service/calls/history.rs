@@ -20,6 +20,7 @@ use crate::limits::{PAGE_BATCHES_MAX, PAGE_BYTES_MAX};
 use crate::model::HistoryBatch;
 use crate::namespaces::Namespace;
 use crate::service::calls::call::{Call, Waited};
+use crate::service::calls::known::known;
 use crate::service::calls::tokens;
 use crate::service::calls::tokens::HistoryToken;
 use crate::service::core::Core;
@@ -134,7 +135,8 @@ impl Core {
             token = read_token(&request.next_page_token, &run_id, false)?;
             run_id.clone_from(&token.run_id);
         }
-        let close_only = request.history_event_filter_type() == HistoryEventFilterType::CloseEvent;
+        let filter: HistoryEventFilterType = known("history_event_filter_type", request.history_event_filter_type)?;
+        let close_only = filter == HistoryEventFilterType::CloseEvent;
         let wait = request.wait_new_event;
         let batches_max = page_size(request.maximum_page_size);
         let until = call.deadline.read_poll();

@@ -7,6 +7,7 @@ pub(super) mod failures;
 pub(crate) mod handover;
 pub(super) mod history;
 pub(super) mod info;
+mod known;
 pub(super) mod namespace;
 pub(super) mod poll;
 pub(super) mod query;

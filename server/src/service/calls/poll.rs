@@ -25,6 +25,7 @@ use crate::service::calls::call::{Call, Waited};
 use crate::service::calls::direct::DirectQuery;
 use crate::service::calls::handover::{Handed, Handover};
 use crate::service::calls::history::Page;
+use crate::service::calls::known::known;
 use crate::service::calls::tokens;
 use crate::service::calls::tokens::{ActivityTaskToken, QueryTaskToken, WorkflowTaskToken};
 use crate::service::core::Core;
@@ -342,5 +343,6 @@ pub(in crate::service) fn queue_name(queue: Option<&TaskQueue>, identity: &str) 
     if identity.len() > 1000 {
         return Err(Refusal::invalid("identity length exceeds limit."));
     }
-    Ok((queue.name.as_str().into(), queue.kind() == TaskQueueKind::Sticky))
+    let kind: TaskQueueKind = known("task_queue.kind", queue.kind)?;
+    Ok((queue.name.as_str().into(), kind == TaskQueueKind::Sticky))
 }

@@ -23,6 +23,7 @@ use crate::namespaces::Namespace;
 use crate::service::calls::call::{Call, Waited};
 use crate::service::calls::direct::PendingQuery;
 use crate::service::calls::history::execution;
+use crate::service::calls::known::known;
 use crate::service::core::Core;
 use crate::service::runs::lookup::Located;
 use crate::service::runs::open::QueryNotice;
@@ -53,7 +54,7 @@ impl Core {
     ) -> Result<QueryWorkflowResponse, Status> {
         let namespace = self.namespaces.find(&request.namespace)?;
         let (workflow_id, mut run_id) = execution(request.execution.as_ref())?;
-        let condition = request.query_reject_condition();
+        let condition = known("query_reject_condition", request.query_reject_condition)?;
         let query = request.query.ok_or_else(|| Refusal::invalid("Query is not set on request."))?;
         check_name("QueryType", &query.query_type)?;
         crate::service::calls::signal::check_input(query.query_args.as_ref())?;

@@ -16,6 +16,7 @@ use crate::engine::time::wire_duration;
 use crate::matching::{QueueKey, QueueKind};
 use crate::namespaces::Namespace;
 use crate::service::calls::call::Call;
+use crate::service::calls::known::known;
 use crate::service::calls::poll::queue_name;
 use crate::service::core::Core;
 
@@ -30,13 +31,14 @@ impl Core {
     ) -> Result<DescribeTaskQueueResponse, Status> {
         let namespace = self.namespaces.find(&request.namespace)?;
         let (name, sticky) = queue_name(request.task_queue.as_ref(), "")?;
-        if request.api_mode() == DescribeTaskQueueMode::Enhanced {
+        let mode: DescribeTaskQueueMode = known("api_mode", request.api_mode)?;
+        if mode == DescribeTaskQueueMode::Enhanced {
             if sticky {
                 return Err(Refusal::invalid("Enhanced DescribeTaskQueue is not supported for sticky queues.").into());
             }
             return Ok(self.describe_by_build_ids(&namespace, &name, &request)?);
         }
-        let kind = match request.task_queue_type() {
+        let kind = match known("task_queue_type", request.task_queue_type)? {
             TaskQueueType::Unspecified | TaskQueueType::Workflow if sticky => QueueKind::Sticky,
             kind => queue_kind(kind),
         };
@@ -76,10 +78,11 @@ impl Core {
         if versions.is_some_and(|versions| versions.build_ids.iter().any(|id| id != UNVERSIONED)) {
             return Err(Refusal::Unsupported("versions.build_ids"));
         }
-        let kinds = match request.task_queue_types().collect::<Vec<_>>() {
-            kinds if kinds.is_empty() => vec![TaskQueueType::Workflow, TaskQueueType::Activity],
-            kinds => kinds,
-        };
+        let kinds = request.task_queue_types.iter().map(|number| known("task_queue_types", *number));
+        let mut kinds = kinds.collect::<Result<Vec<TaskQueueType>, _>>()?;
+        if kinds.is_empty() {
+            kinds = vec![TaskQueueType::Workflow, TaskQueueType::Activity];
+        }
         let describe = |kind: TaskQueueType| {
             let described = self.describe_queue(QueueKey {
                 namespace: namespace.key,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::api::enums::WorkflowTaskFailedCause;
+use crate::api::enums::{QueryResultType, WorkflowTaskFailedCause};
 use crate::api::workflowservice::{
     PollActivityTaskQueueResponse, RecordActivityTaskHeartbeatByIdRequest, RecordActivityTaskHeartbeatByIdResponse,
     RecordActivityTaskHeartbeatRequest, RecordActivityTaskHeartbeatResponse, ResetStickyTaskQueueRequest,
@@ -29,6 +29,7 @@ use crate::namespaces::Namespace;
 use crate::service::calls::call::Call;
 use crate::service::calls::handover::Handed;
 use crate::service::calls::history::{execution, namespace_of};
+use crate::service::calls::known::known;
 use crate::service::calls::poll::{activity_token, started_task};
 use crate::service::calls::tokens;
 use crate::service::calls::tokens::{ActivityTaskToken, QueryTaskToken, WorkflowTaskToken};
@@ -132,6 +133,7 @@ impl Core {
     ) -> Result<RespondQueryTaskCompletedResponse, Status> {
         let token: QueryTaskToken = tokens::decode("TaskToken", &request.task_token)?;
         namespace_of(self, &request.namespace, &token.namespace)?;
+        known::<QueryResultType>("completed_type", request.completed_type)?;
         let query = self.direct_queries.get(token.query);
         if query.is_some_and(|query| query.answer(request)) {
             return Ok(RespondQueryTaskCompletedResponse {});

@@ -23,6 +23,7 @@ use crate::model::RunStatus;
 use crate::namespaces::Namespace;
 use crate::service::calls::call::Call;
 use crate::service::calls::handover::Handed;
+use crate::service::calls::known::known;
 use crate::service::calls::poll::{TaskResponse, is_versioned, started_task};
 use crate::service::core::Core;
 use crate::service::runs::closed::ClosedRun;
@@ -315,8 +316,8 @@ impl Policies {
     fn of_start(request: &StartWorkflowExecutionRequest) -> Result<Self, Refusal> {
         use WorkflowIdConflictPolicy as Conflict;
         use WorkflowIdReusePolicy as Reuse;
-        let conflict = request.workflow_id_conflict_policy();
-        match (request.workflow_id_reuse_policy(), conflict) {
+        let conflict = known("workflow_id_conflict_policy", request.workflow_id_conflict_policy)?;
+        match (known("workflow_id_reuse_policy", request.workflow_id_reuse_policy)?, conflict) {
             (Reuse::TerminateIfRunning, Conflict::Unspecified) => {
                 Ok(Self { conflict: Conflict::TerminateExisting, reuse: Reuse::AllowDuplicate })
             }
@@ -337,7 +338,7 @@ impl Policies {
 
     fn of_signal_with_start(request: &StartWorkflowExecutionRequest) -> Result<Self, Refusal> {
         use WorkflowIdConflictPolicy as Conflict;
-        match request.workflow_id_conflict_policy() {
+        match known("workflow_id_conflict_policy", request.workflow_id_conflict_policy)? {
             Conflict::Fail => Err(Refusal::invalid(
                 "Invalid WorkflowIDConflictPolicy: WORKFLOW_ID_CONFLICT_POLICY_FAIL is not supported for this \
                  operation.",

@@ -22,6 +22,7 @@ use crate::engine::update::state::{UpdateNotice, UpdateProgress};
 use crate::limits::BLOB_BYTES_MAX;
 use crate::service::calls::call::{Call, Waited};
 use crate::service::calls::history::{check_run_id, execution};
+use crate::service::calls::known::known;
 use crate::service::calls::signal::check_chain;
 use crate::service::core::Core;
 use crate::service::runs::lookup::Located;
@@ -172,7 +173,7 @@ fn update_wait(open: &mut OpenRun, id: &str, progress: UpdateProgress, wanted: S
 }
 
 fn wanted_stage(policy: Option<&WaitPolicy>, default: Stage) -> Result<Stage, Refusal> {
-    match policy.map_or(Stage::Unspecified, WaitPolicy::lifecycle_stage) {
+    match known("wait_policy.lifecycle_stage", policy.map_or(0, |policy| policy.lifecycle_stage))? {
         Stage::Unspecified => Ok(default),
         Stage::Admitted => Err(Refusal::Denied(
             "UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ADMITTED is not supported as a stage to wait for".to_owned(),

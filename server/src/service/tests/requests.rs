@@ -214,6 +214,57 @@ async fn unsupported_fields_are_rejected_and_named() {
     }
 }
 
+/// Enums whose unknown values are not rejected by name.
+const OTHERWISE: [(&str, &str); 3] = [
+    // Workers may know causes that are newer than this server. Each is a failure of the worker.
+    ("RespondWorkflowTaskFailedRequest", "cause"),
+    // It fails the workflow task.
+    ("RespondWorkflowTaskCompletedRequest", "commands.command_type"),
+    // It needs the token of a query: see `known` in its call.
+    ("RespondQueryTaskCompletedRequest", "completed_type"),
+];
+
+/// A number without a name was taken for the default.
+#[tokio::test]
+async fn unknown_values_of_enums_are_rejected_and_named() {
+    let mut bench = Bench::new(ClockMode::Real);
+    let mut tried = 0;
+    for Decided { request, fields } in &*DECISIONS {
+        let honoured = fields.iter().filter(|(_, decision)| *decision == Decision::Honoured).map(|(path, _)| *path);
+        for path in
+            honoured.chain((*request == "UpdateWorkflowExecutionRequest").then_some("wait_policy.lifecycle_stage"))
+        {
+            let segments: Vec<_> = path.split('.').collect();
+            if !is_enum(&descriptor(request), &segments) || OTHERWISE.contains(&(*request, path)) {
+                continue;
+            }
+            let mut message = valid(&mut bench, request).await;
+            if path == "task_queue_type" {
+                set(&mut message, &["api_mode"], Some("UNSPECIFIED"));
+            }
+            set(&mut message, &segments, Some(UNKNOWN));
+            let refused = call(&bench, &message).await;
+            let refused = refused.err().unwrap_or_else(|| panic!("{request}: an unknown {path} is ignored"));
+            assert_eq!(refused.code(), Code::InvalidArgument, "{request}: {path}: {}", refused.message());
+            assert_eq!(refused.message(), format!("{path} is 999, a value that this server does not know."));
+            tried += 1;
+        }
+    }
+    assert!(tried >= 10, "{tried} enums were tried");
+}
+
+/// Stands for a value that no enum has.
+const UNKNOWN: &str = "999";
+
+fn is_enum(message: &MessageDescriptor, path: &[&str]) -> bool {
+    let field = message.get_field_by_name(path[0]).expect("decisions are about fields that exist");
+    match path {
+        [_] => matches!(field.kind(), Kind::Enum(_)),
+        [_, rest @ ..] => inner(&field).is_some_and(|message| is_enum(&message, rest)),
+        [] => false,
+    }
+}
+
 #[tokio::test]
 async fn valid_requests_are_not_refused_before_a_field_is_set() {
     let mut bench = Bench::new(ClockMode::Real);
@@ -280,6 +331,23 @@ async fn valid(bench: &mut Bench, request: &str) -> DynamicMessage {
             api_mode: DescribeTaskQueueMode::Enhanced as i32,
             ..Default::default()
         }),
+        "GetWorkflowExecutionHistoryRequest" => {
+            bench.start(&fresh).await;
+            dynamic(&GetWorkflowExecutionHistoryRequest {
+                namespace,
+                execution: Some(execution(&fresh)),
+                ..Default::default()
+            })
+        }
+        "QueryWorkflowRequest" => {
+            bench.start(&fresh).await;
+            dynamic(&QueryWorkflowRequest {
+                namespace,
+                execution: Some(execution(&fresh)),
+                query: Some(WorkflowQuery { query_type: "stage".to_owned(), ..Default::default() }),
+                ..Default::default()
+            })
+        }
         "RegisterNamespaceRequest" => dynamic(&RegisterNamespaceRequest {
             namespace: fresh,
             workflow_execution_retention_period: Some(prost_types::Duration { seconds: 86_400, nanos: 0 }),
@@ -334,6 +402,7 @@ fn one(kind: &Kind, value: Option<&str>) -> Value {
         Kind::Int32 => Value::I32(1),
         Kind::Int64 => Value::I64(1),
         Kind::Message(message) => Value::Message(DynamicMessage::new(message.clone())),
+        Kind::Enum(_) if value == Some(UNKNOWN) => Value::EnumNumber(999),
         Kind::Enum(values) => {
             let wanted = value.expect("the list names the value of an enum");
             let found = values.values().find(|value| value.name().ends_with(&format!("_{wanted}")));
