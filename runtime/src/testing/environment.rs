@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::checks::Checks;
-use super::mocks::{self, Mock};
+use super::mocks::{self, Mock, MockCalls};
 use crate::activity::{Activity, ActivityErrorOf, ActivityFn};
 use crate::client::{Client, ConnectError, FailureBoard};
 use crate::embedded::{EngineClock, Step};
@@ -141,12 +141,16 @@ impl WorkflowEnvironment {
     /// Replaces an activity in all workers of the environment from now on, also in those that run already; attempts that have
     /// begun go on. A later mock of the same activity replaces this one. The mock's types are those of the activity, its error included; methods
     /// of an `#[activities]` block are mocked the same way, without their value.
-    pub fn mock<F, Signature, M>(&self, _activity: F, mock: M)
+    ///
+    /// The attempts that reach the mock are recorded in what this returns.
+    pub fn mock<F, Signature, M>(&self, _activity: F, mock: M) -> MockCalls<F::Activity>
     where
         F: ActivityFn<Signature>,
         M: Mock<<F::Activity as Activity>::Args, <F::Activity as Activity>::Output, ActivityErrorOf<F::Activity>>,
     {
-        self.mocks.insert(F::Activity::NAME, mocks::registered::<F::Activity>(mock));
+        let (registered, calls) = mocks::registered::<F::Activity>(mock);
+        self.mocks.insert(F::Activity::NAME, registered);
+        calls
     }
 
     /// How often an activity whose retry policy has no limit may fail before the result of its workflow does, with the last

@@ -1,9 +1,12 @@
 //! Mocks of activities in tests.
 
+use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::activity::{Activity, ActivityErrorOf, CallErrorType};
+use crate::raw;
 use crate::registry::{RegisteredActivity, encode_result};
 use crate::tasks::SendFuture;
 
@@ -42,15 +45,98 @@ arity!(P1 a, P2 b, P3 c, P4 d, P5 e, P6 f);
 arity!(P1 a, P2 b, P3 c, P4 d, P5 e, P6 f, P7 g);
 arity!(P1 a, P2 b, P3 c, P4 d, P5 e, P6 f, P7 g, P8 h);
 
-/// The mock as a worker runs it.
-pub(super) fn registered<A: Activity>(mock: impl Mock<A::Args, A::Output, ActivityErrorOf<A>>) -> RegisteredActivity {
-    RegisteredActivity {
+/// The attempts that reached a mock, in the order of their start. Clones share them.
+///
+/// ```
+/// use everloop::prelude::*;
+/// use everloop::testing::WorkflowEnvironment;
+///
+/// #[activity(start_to_close_timeout = "10s")]
+/// async fn refund(order: String) -> ActivityResult<()> {
+///     Err(ActivityError::new(format!("no bank for {order}")))
+/// }
+///
+/// #[workflow]
+/// #[derive(Default)]
+/// struct Cancellation {}
+///
+/// #[workflow]
+/// impl Cancellation {
+///     #[run]
+///     async fn run(&self, order: String) -> WorkflowResult<()> {
+///         Ok(refund(order).await?)
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let env = WorkflowEnvironment::start().await?;
+/// let refunds = env.mock(refund, |_order: String| async { Ok(()) });
+/// let worker = env.worker("test").workflow::<Cancellation>().build()?;
+/// worker.run_until(env.client().execute(Cancellation::run("order-7".into()))).await?;
+/// assert_eq!(refunds.count(), 1);
+/// assert_eq!(refunds.inputs(), [("order-7".to_owned(),)]);
+/// # Ok(())
+/// # }
+/// ```
+pub struct MockCalls<A> {
+    inputs: Arc<Mutex<Vec<Vec<raw::Payload>>>>,
+    of: PhantomData<fn() -> A>,
+}
+
+impl<A> MockCalls<A> {
+    fn new() -> Self {
+        Self { inputs: Arc::default(), of: PhantomData }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<raw::Payload>>> {
+        self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many attempts reached the mock. The retries of a call count, too.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+}
+
+impl<A: Activity> MockCalls<A> {
+    /// The arguments of each attempt, as a tuple.
+    pub fn inputs(&self) -> Vec<A::Args> {
+        let decode = |inputs: &Vec<raw::Payload>| {
+            A::ARGUMENTS.decode(inputs).expect("an attempt is recorded after its arguments were decoded")
+        };
+        self.lock().iter().map(decode).collect()
+    }
+}
+
+impl<A> Clone for MockCalls<A> {
+    fn clone(&self) -> Self {
+        Self { inputs: Arc::clone(&self.inputs), of: PhantomData }
+    }
+}
+
+impl<A> fmt::Debug for MockCalls<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MockCalls").field("count", &self.count()).finish()
+    }
+}
+
+/// The mock as a worker runs it, and its calls.
+pub(super) fn registered<A: Activity>(
+    mock: impl Mock<A::Args, A::Output, ActivityErrorOf<A>>,
+) -> (RegisteredActivity, MockCalls<A>) {
+    let calls = MockCalls::new();
+    let recorded = calls.clone();
+    let registered = RegisteredActivity {
         blocking: false,
         run: Arc::new(move |_, inputs| {
-            let running = mock.call(A::ARGUMENTS.decode(inputs)?);
+            let arguments = A::ARGUMENTS.decode(inputs)?;
+            recorded.lock().push(inputs.to_vec());
+            let running = mock.call(arguments);
             let result: SendFuture<_> =
                 Box::pin(async move { encode_result::<A>(&running.await.map_err(A::Error::send)?) });
             Ok(result)
         }),
-    }
+    };
+    (registered, calls)
 }

@@ -19,7 +19,7 @@ pub use activity::ActivityEnvironment;
 #[cfg(feature = "embedded")]
 pub use environment::WorkflowEnvironment;
 #[cfg(feature = "embedded")]
-pub use mocks::Mock;
+pub use mocks::{Mock, MockCalls};
 #[doc(hidden)]
 pub use playback::PlayedTask;
 pub use replayer::{ReplayFailure, Replayer};
