@@ -39,7 +39,7 @@ const GONE_WORKER_KEPT_FOR: Duration = Duration::from_secs(70);
 /// From so many tasks on, those that no worker would get are dropped.
 const TASKS_MIN: usize = 1024;
 
-/// What kind of task a queue holds.
+/// The kind of tasks in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum QueueKind {
     Workflow,
@@ -76,7 +76,7 @@ pub(crate) trait QueuedTask {
     fn is_stale(&self) -> bool;
 }
 
-/// What a poll came to at once.
+/// The immediate outcome of a poll.
 #[derive(Debug)]
 pub(crate) enum Poll<T: QueuedTask> {
     Ready(Matched<T>),
@@ -85,7 +85,7 @@ pub(crate) enum Poll<T: QueuedTask> {
     Gone,
 }
 
-/// Who polls, and what for.
+/// The poller, and the rate that it asks for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PolledBy<'a> {
     pub(crate) identity: &'a str,
@@ -108,7 +108,7 @@ pub(crate) struct Poller {
 /// A task queue, for `DescribeTaskQueue`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct QueueDescription {
-    /// Who polled lately.
+    /// The recent pollers.
     pub(crate) pollers: Vec<Poller>,
     /// Tasks that wait.
     pub(crate) backlog: usize,

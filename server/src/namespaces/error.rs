@@ -1,4 +1,4 @@
-//! What is wrong with a request about a namespace, and its gRPC status.
+//! Errors of requests about namespaces, and their gRPC statuses.
 
 use std::sync::Arc;
 

@@ -394,7 +394,7 @@ fn check_archival(archives: [(&'static str, i32, &String); 2]) -> Result<(), Nam
     Ok(())
 }
 
-/// What an update may not ask for.
+/// Rejects fields that an update does not support.
 fn check_update(request: &UpdateNamespaceRequest) -> Result<(), NamespaceError> {
     if let Some(config) = &request.config {
         check_archival([

@@ -1,4 +1,4 @@
-//! What is written, and its place among all that is written.
+//! The writes of a commit, and the place of a commit among all commits.
 
 use bytes::Bytes;
 

@@ -13,11 +13,11 @@ pub enum CommitStep {
     BeforeCommit,
     /// It is durable, and nobody has been told.
     Committed,
-    /// What is in the log is about to be moved to where it stays.
+    /// The pages of the log are about to be moved into the database file.
     Checkpoint,
 }
 
-/// What is called at each step; nothing unless a test sets it.
+/// A function that is called at each step, if a test sets one.
 #[derive(Clone, Default)]
 pub(crate) struct CommitHook(Option<Arc<dyn Fn(CommitStep) + Send + Sync>>);
 

@@ -22,7 +22,7 @@ pub(super) struct Progress {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Who waits, by commit and by a number of their own.
+    /// The waiting callers, by commit and by a number of their own.
     wakers: BTreeMap<(CommitSeq, u64), Waker>,
     next_number: u64,
 }

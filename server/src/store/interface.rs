@@ -1,4 +1,4 @@
-//! What the engine asks of a store.
+//! The trait of a store.
 
 use std::fmt::Debug;
 

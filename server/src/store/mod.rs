@@ -1,4 +1,4 @@
-//! What the engine needs of storage, behind one narrow trait.
+//! The storage that the engine needs, behind one narrow trait.
 //!
 //! Truth about open runs is in the engine's memory; the store holds everything that must outlive it: history batches,
 //! the visibility row of each run, and an opaque *overlay* for state that history does not tell (attempts, request
@@ -26,6 +26,6 @@ pub(crate) use self::interface::Store;
 pub(crate) use self::sqlite::{BUSY_WAIT, FileOptions, FileView, OpenError, Opened, SqliteStore};
 pub use self::sqlite::{BackupError, PathError, backup, database_path};
 pub(crate) use self::stored::{ReadLimit, Record, RecordKind, StoredRun};
-/// What stores of tests name besides.
+/// Types that only stores of tests name.
 #[cfg(test)]
 pub(crate) use self::{durable::Durable, sqlite::scans::Scan, stored::DormantRun};

@@ -1,4 +1,4 @@
-//! What is read: runs and records as the store keeps them.
+//! Runs and records, as the store returns them.
 
 use std::sync::Arc;
 

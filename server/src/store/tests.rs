@@ -1,4 +1,4 @@
-//! What every store must do.
+//! The behaviour that every store must have.
 
 use std::fs;
 use std::ops::Deref;

@@ -21,7 +21,7 @@ impl InvalidQuery {
 
 const OPERATORS: &str = "=, !=, <, <=, >, >=, IN, BETWEEN, STARTS_WITH, AND, OR and parentheses";
 
-/// What is wrong with the text of a filter. Offsets are bytes from its start.
+/// A problem in the text of a filter. Offsets are bytes from its start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Problem {
     #[error("{bytes} bytes are too long, at most {bytes_max} are allowed")]

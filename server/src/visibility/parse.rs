@@ -26,7 +26,7 @@ const DEPTH_MAX: usize = 32;
 ///
 /// # Errors
 ///
-/// What is wrong or not supported, and where.
+/// Returns the first part that is wrong or not supported, and its position.
 pub(crate) fn parse_list(text: &str, schema: &Schema) -> Result<Filter, InvalidQuery> {
     parse(text, schema, |parser| parser.filter())
 }
@@ -35,7 +35,7 @@ pub(crate) fn parse_list(text: &str, schema: &Schema) -> Result<Filter, InvalidQ
 ///
 /// # Errors
 ///
-/// What is wrong or not supported, and where.
+/// Returns the first part that is wrong or not supported, and its position.
 pub(crate) fn parse_count(text: &str, schema: &Schema) -> Result<(Filter, Grouping), InvalidQuery> {
     parse(text, schema, |parser| {
         let filter = parser.filter()?;

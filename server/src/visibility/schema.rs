@@ -27,7 +27,7 @@ impl AttributeType {
         self != Self::Status
     }
 
-    /// What its values look like, for messages.
+    /// A description of its values, for messages.
     pub(super) fn expected_value(self) -> &'static str {
         match self {
             Self::Keyword => "a string in quotes",

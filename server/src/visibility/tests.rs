@@ -399,7 +399,7 @@ fn literal(value: &Value) -> String {
     }
 }
 
-/// What the condition says about a row, written down a second time.
+/// Evaluates a condition on a row: a second implementation.
 fn matches(condition: &Condition, row: &VisibilityRow) -> bool {
     let value = |attribute: &Attribute| match attribute.name.as_str() {
         "WorkflowId" => Some(Value::Text(row.workflow_id.to_string())),

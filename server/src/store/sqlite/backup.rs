@@ -53,7 +53,7 @@ pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
         part.push(".part");
         PathBuf::from(part)
     };
-    // What an interrupted backup left. If it cannot be removed, it is in the way of the copy, which says so.
+    // An interrupted backup leaves this file. If it cannot be removed, the copy fails and reports that.
     remove(&part);
     let copied = copy(from, &part).and_then(|()| {
         let put = || {

@@ -30,7 +30,7 @@ pub(super) struct Checkpoints {
     hook: CommitHook,
 }
 
-/// What is known of the log.
+/// The state of the log, as far as it is known.
 #[derive(Debug)]
 struct Log {
     /// How long the log may become before the writer tries again: a reader may keep it from starting anew.

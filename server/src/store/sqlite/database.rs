@@ -93,7 +93,7 @@ impl Database {
         if done.is_err()
             && let Err(error) = self.run("ROLLBACK")
         {
-            // What it failed with is what counts: some failures have ended the transaction themselves.
+            // The error of the write is the one to report: some failures have ended the transaction themselves.
             tracing::debug!(%error, "no transaction to roll back");
         }
         let last_history = done?;

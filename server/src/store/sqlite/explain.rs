@@ -1,16 +1,16 @@
-//! What SQLite reports, in words.
+//! SQLite's errors, in words.
 
 use std::io;
 use std::path::Path;
 
 use rusqlite::{ErrorCode, ffi};
 
-/// What SQLite would make of a sync that failed.
+/// The error that SQLite itself would report for a failed sync.
 pub(super) fn sync_error(error: &io::Error) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), Some(error.to_string()))
 }
 
-/// What SQLite reports about a file, and what to do about it.
+/// Describes an error of SQLite about a file, and what to do about it.
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> String {
     let path = path.display();
     let extended = error.sqlite_error().map_or(0, |error| error.extended_code);

@@ -25,7 +25,7 @@ struct State {
     holder: Holder,
 }
 
-/// Who has the lock.
+/// The process that has the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Holder {
     pub(crate) pid: u32,
@@ -33,7 +33,7 @@ pub(crate) struct Holder {
     pub(crate) address: Option<String>,
     /// A write to the database failed there.
     pub(crate) has_failed: bool,
-    /// What the database had when it was last written to, or a little less. Older versions did not note it.
+    /// The state of the database after its last write, or shortly before. Older versions did not record it.
     pub(crate) written: Option<Written>,
 }
 
@@ -69,7 +69,7 @@ pub(super) fn lock_path(database: &Path) -> PathBuf {
     path.into()
 }
 
-/// Who has a database open, or had it open and did not close it in order.
+/// The process that has a database open, or had it open and ended without closing it.
 pub(super) fn last_holder(database: &Path) -> Option<Holder> {
     Holder::parse(&std::fs::read_to_string(lock_path(database)).ok()?)
 }

@@ -40,12 +40,12 @@ pub(crate) struct FileOptions {
     pub(crate) hook: CommitHook,
 }
 
-/// What an opened file tells.
+/// Facts about an opened file.
 #[derive(Debug)]
 pub(crate) struct Opened {
     /// Every worker that had a task lived in the process that had the file open before.
     pub(crate) workers_are_gone: bool,
-    /// What was written last.
+    /// The batch that was written last.
     pub(crate) last_batch: Option<HistoryBatch>,
 }
 
@@ -70,7 +70,7 @@ pub(super) fn open(options: &mut FileOptions) -> Result<OpenFile, OpenError> {
         LockError::Held(holder) => OpenError::InUse { path: path.clone(), holder },
         LockError::Io(error) => system_error(path, &error),
     })?;
-    // What stands in for the disk keeps its files elsewhere.
+    // A VFS of tests keeps its files elsewhere.
     let interrupted = interrupted
         .filter(|_| options.vfs.is_none())
         .map(|holder| Interrupted { has_log: fs::metadata(log_path(path)).is_ok_and(|log| log.len() > 0), holder });
@@ -120,7 +120,7 @@ fn raw_connection(options: &FileOptions, flags: OpenFlags) -> rusqlite::Result<C
         None => Connection::open_with_flags(&options.path, flags),
     }?;
     connection.busy_timeout(options.busy_wait)?;
-    // What fails there, nobody hears of: the store does it itself when it closes.
+    // SQLite would report no error of a checkpoint at close, so the store runs that checkpoint itself.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }

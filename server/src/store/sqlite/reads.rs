@@ -1,4 +1,4 @@
-//! What is read from a database, by whichever connection.
+//! Reads from a database, over any connection.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};

@@ -15,7 +15,7 @@ const ROOM_BYTES_MIN: u64 = STEP_BYTES / 4;
 /// From this length on the log is left to itself: checkpoints let it start anew about there.
 const LOG_BYTES_MAX: u64 = 64 << 20;
 
-/// What SQLite writes at the beginning of a log, and before each page: see <https://www.sqlite.org/fileformat2.html#walformat>.
+/// The headers that SQLite writes at the beginning of a log, and before each page: see <https://www.sqlite.org/fileformat2.html#walformat>.
 const HEADER_BYTES: u64 = 32;
 const PAGE_HEADER_BYTES: u64 = 24;
 
@@ -47,7 +47,7 @@ impl LogRoom {
     ///
     /// # Errors
     ///
-    /// What the system says to the sync. What it did with the log's pages is then unknown.
+    /// Returns the error of the sync. The state of the log's pages is then unknown.
     pub(super) fn keep(&mut self, pages: u64) -> io::Result<()> {
         let wanted = HEADER_BYTES + pages * (PAGE_HEADER_BYTES + self.page_bytes) + ROOM_BYTES_MIN;
         if wanted <= self.log_bytes || self.log_bytes >= LOG_BYTES_MAX {

@@ -36,7 +36,7 @@ pub(crate) struct Scan<T> {
     answer: oneshot::Receiver<Result<T, StoreError>>,
 }
 
-/// Who waits for a scan, and until when.
+/// The caller that waits for a scan, and its time limit.
 #[derive(Clone, Debug)]
 pub(super) struct Ticket(Arc<TicketState>);
 
@@ -200,7 +200,7 @@ impl Ticket {
         result
     }
 
-    /// What a read came to that was ended; `None` for other failures.
+    /// Why a read was ended early; `None` for other failures.
     pub(super) fn explain(&self, error: &rusqlite::Error) -> Option<StoreError> {
         let is_ended = error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted);
         is_ended.then_some(StoreError::TooSlow { limit: self.0.limit })

@@ -84,7 +84,7 @@ pub(super) fn open_memory() -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// What every connection is set to.
+/// Sets the options of a connection.
 pub(super) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // A statement keeps its plan: otherwise some are prepared again whenever a parameter changes.

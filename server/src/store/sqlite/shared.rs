@@ -1,4 +1,4 @@
-//! What the writer and the callers of a store share: the queue, the database, and how far it is written.
+//! State that the writer and the callers of a store share: the queue, the database, and how far it is written.
 
 use std::fmt;
 use std::mem;
@@ -37,7 +37,7 @@ pub(super) struct Shared {
     pub(super) database: Mutex<Database>,
     pub(super) last_run: AtomicI64,
     pub(super) progress: Arc<Progress>,
-    /// What a file has and memory has not.
+    /// The parts that only a store on a file has.
     pub(super) file: Option<OnFile>,
 }
 

@@ -32,7 +32,7 @@ const MEMORY_BYTES_MAX: u64 = 256 << 20;
 /// Waiting bytes from which new requests are turned away.
 const QUEUED_BYTES_MAX: usize = 64 << 20;
 
-/// What a queued write costs besides its blobs.
+/// The memory of a queued write besides its blobs.
 const WRITE_BYTES: usize = 256;
 
 /// Runs and records in an SQLite database.
@@ -63,7 +63,7 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// What is wrong with the file, and what to do about it.
+    /// Returns why the file cannot be opened, and what to do about it.
     pub(crate) fn open(mut options: FileOptions) -> Result<(Self, Opened), OpenError> {
         let file = opening::open(&mut options)?;
         let (path, hook) = (options.path.clone(), options.hook.clone());
@@ -78,7 +78,7 @@ impl SqliteStore {
         };
         let checkpoints = Checkpoints::start(&options, checkpoint_failed)
             .map_err(|error| failed(format!("no thread or connection for checkpoints: {error}")))?;
-        // What stands in for the disk has logs that are not files.
+        // The logs of a VFS of tests are no files.
         let log = options.vfs.is_none().then(|| opening::log_path(&options.path));
         let room = Mutex::new(LogRoom::new(log, schema::PAGE_BYTES.into()));
         let database = Database::file(file.connection, hook, Arc::clone(&lock), file.written);

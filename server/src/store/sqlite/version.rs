@@ -25,7 +25,7 @@ const fn number(major: i32, minor: i32, patch: i32) -> i32 {
     major * 1_000_000 + minor * 1_000 + patch
 }
 
-/// What this program's SQLite can do.
+/// The abilities of this program's SQLite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Abilities {
     /// A checkpoint may run beside a commit.

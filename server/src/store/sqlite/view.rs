@@ -36,12 +36,12 @@ pub(crate) struct FileView {
     advice: Arc<str>,
 }
 
-/// What a viewed file tells.
+/// Facts about a viewed file.
 #[derive(Debug)]
 pub(crate) struct Viewed {
     /// The clock the file is for.
     pub(crate) clock: String,
-    /// What was written last.
+    /// The batch that was written last.
     pub(crate) last_batch: Option<HistoryBatch>,
 }
 
@@ -53,7 +53,7 @@ impl FileView {
     ///
     /// # Errors
     ///
-    /// What is wrong with the file, and what to do about it.
+    /// Returns why the file cannot be viewed, and what to do about it.
     pub(crate) fn open(path: &Path) -> Result<(Self, Viewed), OpenError> {
         let path = database_path(path)?;
         version::check().map_err(|reason| OpenError::Sqlite { path: path.clone(), reason })?;

@@ -17,7 +17,7 @@ const WARN_EACH: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 ///
-/// What SQLite reports, and that another program has the lock when there is no more waiting.
+/// Returns SQLite's error, also if another program still has the lock when waiting ends.
 pub(super) fn begin(database: &Database, path: Option<&Path>, may_wait: impl Fn() -> bool) -> rusqlite::Result<()> {
     let since = Instant::now();
     let mut warned: Option<Instant> = None;

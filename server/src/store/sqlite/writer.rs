@@ -16,8 +16,8 @@ use crate::store::error::StoreError;
 /// closes within the group costs one visibility row.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// What nobody waits for is left in the queue of a file: mostly something comes that takes it along. Longer than this it
-/// does not stay, nor when there is that much of it.
+/// A write that no caller waits for stays in the queue of a file for this long: mostly a later commit takes it along. A queue
+/// that is too large is written earlier.
 const LINGER: Duration = Duration::from_millis(200);
 
 /// Starts the writer of a store. It ends when the queue is closed and, on a file, empty.
@@ -49,7 +49,7 @@ impl Shared {
             }
             queue.writer_rests = false;
             let gathered = self.wake.wait_timeout_while(queue, GATHER, |queue| !queue.closed);
-            // What a store in memory has not written when it closes, nobody can read any more.
+            // The queue of a store in memory is of no use after it has closed.
             if gathered.unwrap_or_else(PoisonError::into_inner).0.closed {
                 return;
             }
@@ -84,7 +84,7 @@ impl Shared {
         }
     }
 
-    /// What the writer does between groups.
+    /// The writer's work between groups.
     fn keep_house(&self, database: &mut Database) -> Result<(), StoreError> {
         let Some(file) = &self.file else { return Ok(()) };
         let due = self.lock_queue().to_forget.pop();
