@@ -74,6 +74,5 @@ impl Effects {
         self.notices.append(&mut later.notices);
         self.visible |= later.visible;
         self.overlay_changed |= later.overlay_changed;
-        self.refusal = self.refusal.take().or(later.refusal);
     }
 }

@@ -54,14 +54,12 @@ impl Run {
     /// Ends a transition; returns its effects.
     pub(crate) fn close_transaction(&mut self, now: Time, close: Close) -> Effects {
         self.close_step(now, close);
-        if self.is_open() {
-            self.effects.refusal = self.end_if_too_long(now);
-            if !self.is_open() {
-                self.close_step(now, Close::Write);
-            }
+        let refusal = if self.is_open() { self.end_if_too_long(now) } else { None };
+        if refusal.is_some() {
+            self.close_step(now, Close::Write);
         }
         self.snapshot_if_nearly_too_long();
-        std::mem::take(&mut self.effects)
+        Effects { refusal, ..std::mem::take(&mut self.effects) }
     }
 
     /// Ends one step of a transition: later events go into another batch.
@@ -116,20 +114,21 @@ impl Run {
             return;
         }
         self.touch_overlay();
-        let ends = |event: &HistoryEvent| matches!(Self::order(event), Order::Ending(_));
-        let (ending, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.state.buffered).into_iter().partition(ends);
         let mut started = BTreeMap::new();
-        for event in others {
-            let order = Self::order(&event);
-            let id = self.history.append(event);
-            if let Order::Starting(asked) = order {
-                started.insert(asked, id);
+        let mut ending = Vec::new();
+        for event in std::mem::take(&mut self.state.buffered) {
+            match Self::order(&event) {
+                Order::Ending(asked) => ending.push((asked, event)),
+                Order::Starting(asked) => {
+                    started.insert(asked, self.history.append(event));
+                }
+                Order::Now | Order::Later => {
+                    self.history.append(event);
+                }
             }
         }
-        for mut event in ending {
-            let order = Self::order(&event);
-            if let Order::Ending(asked) = order
-                && let Some(id) = Self::started_event_id(&mut event).filter(|id| **id == BUFFERED)
+        for (asked, mut event) in ending {
+            if let Some(id) = Self::started_event_id(&mut event).filter(|id| **id == BUFFERED)
                 && let Some(real) = started.get(&asked)
             {
                 *id = *real;
