@@ -58,7 +58,7 @@ impl Run {
     }
 
     /// The limit that the history exceeds, with the text of the Temporal server.
-    fn excess(&self) -> Option<&'static str> {
+    pub(super) fn excess(&self) -> Option<&'static str> {
         if self.history.size_bytes() + self.history.pending_bytes() > HISTORY_BYTES_MAX {
             return Some("Workflow history size exceeds limit.");
         }

@@ -216,6 +216,10 @@ impl Run {
     /// Begins a run; the caller ends the transition.
     ///
     /// `signal` is recorded in the same transition. `eager` starts the first workflow task for the caller.
+    ///
+    /// # Errors
+    ///
+    /// Rejects an invalid signal, and a start whose events exceed the limit on the length of a history.
     pub(crate) fn start(
         namespace: Arc<str>,
         start: Start,
@@ -276,7 +280,8 @@ impl Run {
         if let Some(eager) = eager {
             run.start_inline(eager.request_id.clone(), &identity, now);
         }
-        Ok(run)
+        // A run that is too long from the start would be terminated at once.
+        run.excess().map_or(Ok(run), |reason| Err(Refusal::invalid(reason)))
     }
 
     /// Creates a run from its first event, which is not added to the history.

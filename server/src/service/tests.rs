@@ -6,6 +6,7 @@ mod damage;
 mod files;
 mod handover;
 mod requests;
+mod starts;
 mod test_store;
 mod time;
 
@@ -578,25 +579,4 @@ async fn a_waiting_reader_gets_new_events() {
     assert_eq!(numbers(&page.history.unwrap().events), "3:27");
     let error = bench.client.terminate_workflow_execution(stop).await.unwrap_err();
     assert_eq!((error.code(), error.message()), (Code::NotFound, "workflow execution already completed"));
-}
-
-#[tokio::test]
-async fn a_workflow_id_in_use_follows_the_policies() {
-    let mut bench = Bench::new(ClockMode::Real);
-    let first = bench.start("p").await;
-    let again = |reuse: i32, request_id: &str| StartWorkflowExecutionRequest {
-        request_id: request_id.to_owned(),
-        workflow_id_reuse_policy: reuse,
-        ..start_request("p")
-    };
-    let same = bench.start("p").await;
-    assert_eq!((same.run_id.as_str(), same.started), (first.run_id.as_str(), true));
-    let error = bench.client.start_workflow_execution(again(0, "other")).await.unwrap_err();
-    assert_eq!(error.code(), Code::AlreadyExists);
-    let task = bench.poll().await;
-    bench.complete(&task, vec![complete_workflow()]).await;
-    for (reuse, allowed) in [(2, false), (3, false), (1, true)] {
-        let answer = bench.client.start_workflow_execution(again(reuse, "other")).await;
-        assert_eq!(answer.is_ok(), allowed, "reuse policy {reuse}");
-    }
 }

@@ -23,7 +23,7 @@ use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
 use crate::engine::start::check_name;
 use crate::engine::time::Time;
-use crate::engine::workflow_task::end::TaskFailure;
+use crate::engine::workflow_task::end::{Responder, TaskFailure};
 use crate::engine::workflow_task::state::TaskRef;
 use crate::namespaces::Namespace;
 use crate::service::calls::call::Call;
@@ -119,7 +119,8 @@ impl Core {
                 return open.run.terminate(StopRequest { reason, identity, ..Default::default() }, now);
             }
             let RespondWorkflowTaskFailedRequest { failure, identity, binary_checksum, .. } = request;
-            open.run.fail_workflow_task(TaskFailure { cause, failure, identity, binary_checksum }, now);
+            let responder = Responder { identity, binary_checksum };
+            open.run.fail_workflow_task(TaskFailure { cause, failure, responder }, now);
             Ok(())
         })
         .await?;

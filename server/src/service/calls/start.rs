@@ -124,6 +124,9 @@ impl Core {
             let outcome = starter.decide(&mut state, start, signal, eager, attachment);
             if was_empty && !matches!(state.current, Some(Current::Open(_))) {
                 self.tidy(&slot, state);
+            } else {
+                // A signal ends a run whose history would become too long.
+                self.settle(&slot, &mut state);
             }
             return outcome;
         }
@@ -269,17 +272,20 @@ impl Starter<'_> {
         let mut open = Box::new(OpenRun::new(run, key, Arc::clone(self.namespace)));
         let (slot, close) = (self.slot, Close::Write);
         let begun = Changed { slot, open: &mut open, close };
-        match &mut state.current {
+        let refusal = match &mut state.current {
             Some(Current::Open(old)) => {
                 self.terminate(old, now)?;
-                // Neither the end of a run nor the start of one is refused.
-                let _none = self.core.commit(now, [Changed { slot, open: old, close }, begun]);
+                let [ended, refusal] = self.core.commit(now, [Changed { slot, open: old, close }, begun]);
+                debug_assert_eq!(ended, None, "only the length of an open run is limited");
                 self.core.settle(slot, state);
+                refusal
             }
             _ => {
-                let _none = self.core.commit(now, [begun]);
+                let [refusal] = self.core.commit(now, [begun]);
+                refusal
             }
-        }
+        };
+        debug_assert_eq!(refusal, None, "`Run::start` rejects a start that is too long");
         let task = eager.and_then(|_| started_task(&mut open, false, true));
         let handed = task.as_ref().and_then(|_| Handed::workflow_task(slot, &open));
         let outcome = StartOutcome { task, handed, ..self.outcome(&open, true) };
