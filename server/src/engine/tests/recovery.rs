@@ -15,7 +15,7 @@ use crate::engine::fold::RunIds;
 use crate::engine::overlay::Overlay;
 use crate::engine::recover::Stored;
 use crate::engine::start::Attachment;
-use crate::engine::workflow_task::end::TaskFailure;
+use crate::engine::workflow_task::end::{Responder, TaskFailure};
 
 /// A step of a random sequence; steps that are not possible in the current state are skipped.
 #[derive(Clone, Copy, Debug)]
@@ -290,7 +290,8 @@ impl Story {
                 if self.run.has_started_workflow_task() {
                     let cause = WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure;
                     let identity = "worker".to_owned();
-                    let failure = TaskFailure { cause, identity, ..TaskFailure::default() };
+                    let responder = Responder { identity, ..Responder::default() };
+                    let failure = TaskFailure { cause, responder, ..TaskFailure::default() };
                     self.run.fail_workflow_task(failure, self.now);
                     self.close(Close::Write);
                 }

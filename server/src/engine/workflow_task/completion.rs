@@ -17,7 +17,7 @@ use crate::engine::run::Run;
 use crate::engine::state::Sticky;
 use crate::engine::time::{Time, duration};
 use crate::engine::update::message::is_rejection;
-use crate::engine::workflow_task::end::{TaskFailure, rejected_completion};
+use crate::engine::workflow_task::end::{Responder, TaskFailure, rejected_completion};
 use crate::engine::workflow_task::state::{TaskKind, TaskRef, WorkflowTask};
 use crate::limits::HEARTBEAT_CHAIN_MAX;
 
@@ -74,8 +74,8 @@ impl Run {
         check_sequence(&request.commands)?;
         let sticky = sticky(&request)?;
         let before = self.snapshot();
-        let identity = request.identity.clone();
-        let binary_checksum = request.binary_checksum.clone();
+        let responder =
+            Responder { identity: request.identity.clone(), binary_checksum: request.binary_checksum.clone() };
         let heartbeat =
             request.force_create_new_workflow_task && request.commands.is_empty() && request.messages.is_empty();
         let overdue = heartbeat && now.since(task.original_scheduled_time) > HEARTBEAT_CHAIN_MAX;
@@ -88,12 +88,13 @@ impl Run {
         };
         self.state.sticky = sticky.filter(|_| !overdue);
 
-        let mut commands = Commands::new(completed_event_id.unwrap_or(0), identity.clone(), request.messages, now);
+        let identity = responder.identity.clone();
+        let mut commands = Commands::new(completed_event_id.unwrap_or(0), identity, request.messages, now);
         commands.has_buffered_events = !self.state.buffered.is_empty();
         let mut completed = Completed { resend_updates: !request.force_create_new_workflow_task, ..Default::default() };
         if let Err(rejected) = self.apply_commands(request.commands, &mut commands, fresh_id) {
             self.roll_back(before);
-            return Ok(self.reject_completion(&task, rejected, identity, binary_checksum, now));
+            return Ok(self.reject_completion(&task, rejected, responder, now));
         }
         // The commands may add any number of events.
         self.before_excess.get_or_insert_with(|| Box::new(before));
@@ -112,7 +113,7 @@ impl Run {
             let original = if heartbeat && !overdue { task.original_scheduled_time } else { now };
             self.schedule_workflow_task(TaskKind::Normal, now, original);
             if inline {
-                self.start_inline(INLINE_REQUEST_ID.into(), &identity, now);
+                self.start_inline(INLINE_REQUEST_ID.into(), &responder.identity, now);
                 completed.next_task = true;
             }
         }
@@ -124,7 +125,7 @@ impl Run {
         self.close_step(now, close);
         if self.is_open() && speculative && inline {
             self.schedule_workflow_task(TaskKind::Speculative, now, now);
-            self.start_inline(INLINE_REQUEST_ID.into(), &identity, now);
+            self.start_inline(INLINE_REQUEST_ID.into(), &responder.identity, now);
             completed.next_task = true;
         }
         if self.state.workflow_task.is_none() {
@@ -208,8 +209,7 @@ impl Run {
         &mut self,
         task: &WorkflowTask,
         rejected: Rejected,
-        identity: String,
-        binary_checksum: String,
+        responder: Responder,
         now: Time,
     ) -> Completed {
         let message = rejected.message();
@@ -218,7 +218,7 @@ impl Run {
         let drop_silently = task.attempt > 1 && rejected.cause != WorkflowTaskFailedCause::UnhandledCommand;
         if !drop_silently {
             let failure = Some(rejected_completion(message.clone()));
-            self.end_failed_task(TaskFailure { cause: rejected.cause, failure, identity, binary_checksum }, now);
+            self.end_failed_task(TaskFailure { cause: rejected.cause, failure, responder }, now);
             if rejected.terminates {
                 self.flush_buffer();
                 self.append(

@@ -10,14 +10,20 @@ use crate::engine::run::Run;
 use crate::engine::time::Time;
 use crate::engine::workflow_task::state::{TaskKind, TaskRef};
 
+/// The sender of the response to a workflow task, as events name it.
+#[derive(Debug, Default)]
+pub(crate) struct Responder {
+    pub(crate) identity: String,
+    /// Checksum of the worker's binary.
+    pub(crate) binary_checksum: String,
+}
+
 /// The cause of a workflow task's failure, and its reporter.
 #[derive(Debug, Default)]
 pub(crate) struct TaskFailure {
     pub(crate) cause: WorkflowTaskFailedCause,
     pub(crate) failure: Option<Failure>,
-    pub(crate) identity: String,
-    /// Checksum of the worker's binary.
-    pub(crate) binary_checksum: String,
+    pub(crate) responder: Responder,
 }
 
 impl TaskFailure {
@@ -25,7 +31,7 @@ impl TaskFailure {
     fn forced() -> Self {
         Self {
             cause: WorkflowTaskFailedCause::ForceCloseCommand,
-            identity: HISTORY_SERVICE.to_owned(),
+            responder: Responder { identity: HISTORY_SERVICE.to_owned(), ..Responder::default() },
             ..Self::default()
         }
     }
@@ -40,7 +46,7 @@ impl Run {
 
     /// Ends the started task as failed and counts the attempt.
     pub(in crate::engine) fn end_failed_task(&mut self, failed: TaskFailure, now: Time) {
-        let TaskFailure { cause, failure, identity, binary_checksum } = failed;
+        let TaskFailure { cause, failure, responder: Responder { identity, binary_checksum } } = failed;
         let Some(mut task) = self.state.workflow_task.clone() else { return };
         self.write_speculative_task(&mut task, &identity);
         if task.attempt == 1 {
