@@ -6,9 +6,11 @@ use syn::ext::IdentExt;
 use syn::{Attribute, Data, DataEnum, DeriveInput, Ident, LitStr, Member, Path, Type, Variant as Written, parse_quote};
 
 use crate::diagnostics::Errors;
-use crate::options::Options;
+use crate::options::{Options, WrittenDuration};
 use crate::root;
 use crate::signature::{MAXIMUM_INPUTS, made_at};
+
+const VARIANT_KEYS: [&str; 4] = ["non_retryable", "next_retry_delay", "benign", "name"];
 
 const DERIVE: &str = "`#[derive(ActivityFailure)]`";
 
@@ -24,6 +26,8 @@ struct Variant {
     /// The failure's type on the wire.
     name: String,
     non_retryable: bool,
+    benign: bool,
+    next_retry_delay: Option<WrittenDuration>,
     fields: Vec<VariantField>,
 }
 
@@ -60,7 +64,7 @@ fn read_root(item: &DeriveInput, errors: &Errors) -> Path {
     for attribute in ours(&item.attrs) {
         let mut options = Options::of(attribute, errors);
         given = options.crate_path();
-        for key in ["non_retryable", "name"] {
+        for key in VARIANT_KEYS {
             options.elsewhere(key, "on a variant");
         }
         options.finish("#[failure] on an enum", &["crate"]);
@@ -131,13 +135,18 @@ fn stub(item: &DeriveInput, root: &Path) -> TokenStream {
 }
 
 fn check_variant(variant: &Written, errors: &Errors) -> Variant {
-    let (mut name, mut non_retryable) = (None, false);
+    let (mut name, mut non_retryable, mut benign, mut next_retry_delay) = (None, false, false, None);
     for attribute in ours(&variant.attrs) {
         let mut options = Options::of(attribute, errors);
         name = options.name();
         non_retryable = options.flag("non_retryable");
+        benign = options.flag("benign");
+        next_retry_delay = options.duration("next_retry_delay");
+        if let (true, Some(WrittenDuration { text, .. })) = (non_retryable, &next_retry_delay) {
+            errors.minor(text, "a `non_retryable` error has no next attempt; leave out one of the two");
+        }
         options.elsewhere("crate", "on the enum");
-        options.finish("#[failure] on a variant", &["non_retryable", "name"]);
+        options.finish("#[failure] on a variant", &VARIANT_KEYS);
     }
     let mut fields = Vec::new();
     for (index, (field, member)) in variant.fields.iter().zip(variant.fields.members()).enumerate() {
@@ -154,7 +163,7 @@ fn check_variant(variant: &Written, errors: &Errors) -> Variant {
         fields.push(VariantField { member, local, ty: field.ty.clone() });
     }
     let name = name.as_ref().map_or_else(|| variant.ident.unraw().to_string(), LitStr::value);
-    Variant { ident: variant.ident.clone(), name, non_retryable, fields }
+    Variant { ident: variant.ident.clone(), name, non_retryable, benign, next_retry_delay, fields }
 }
 
 fn ours(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
@@ -165,13 +174,18 @@ fn generate(failure: &Failure) -> TokenStream {
     let Failure { root, name, variants } = failure;
     let private = quote!(#root::__private);
     let into_parts = variants.iter().map(|variant| {
-        let Variant { ident, name, non_retryable, fields } = variant;
+        let Variant { ident, name, non_retryable, benign, next_retry_delay, fields } = variant;
         let (members, locals) = (fields.iter().map(|it| &it.member), locals(fields));
         let codecs = codecs(&private, fields);
         let bound = fields.iter().map(|it| &it.local);
+        let benign = benign.then(|| quote!(.benign()));
+        let delay = next_retry_delay.as_ref().map(|delay| {
+            let delay = delay.tokens(&private);
+            quote!(.next_retry_delay(#delay))
+        });
         quote! {
             Self::#ident { #(#members: #bound),* } => {
-                #private::FailureParts::new(#name, message, #non_retryable, #codecs, &#locals)
+                #private::FailureParts::new(#name, message, #non_retryable, #codecs, &#locals) #benign #delay
             }
         }
     });

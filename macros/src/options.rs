@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proc_macro2::{Span, TokenStream};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
@@ -49,6 +49,14 @@ impl Parse for Given {
 pub(crate) struct WrittenDuration {
     pub(crate) value: Duration,
     pub(crate) text: LitStr,
+}
+
+impl WrittenDuration {
+    /// The duration as an expression.
+    pub(crate) fn tokens(&self, private: &TokenStream) -> TokenStream {
+        let (seconds, nanoseconds) = (self.value.as_secs(), self.value.subsec_nanos());
+        quote!(#private::Duration::new(#seconds, #nanoseconds))
+    }
 }
 
 /// Returns the value itself if it is a macro's fragment, as in `name = $name` with `$name:literal`: such a fragment is in an

@@ -330,6 +330,8 @@ pub use everloop_macros::activities;
 /// is added at the end of a variant and is an `Option` can be missing in what older workers send.
 ///
 /// # Options
-/// On a variant: `#[failure(non_retryable)]` where trying again would not help, `#[failure(name = "..")]` for another name
-/// on the wire. On the enum: `#[failure(crate = path)]`.
+/// On a variant: `#[failure(non_retryable)]` where trying again would not help, `#[failure(next_retry_delay = "30s")]` for a delay of
+/// its own in place of the retry policy's, `#[failure(benign)]` for an expected outcome that is no cause for a warning (see
+/// [`ErrorCategory`](crate::data::ErrorCategory)), `#[failure(name = "..")]` for another name on the wire. On the enum:
+/// `#[failure(crate = path)]`.
 pub use everloop_macros::ActivityFailure;

@@ -61,7 +61,7 @@ pub type ReturnsOf<R, const FALLIBLE: bool> = <R as Returns<FALLIBLE>>::Output;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot become `{Ending}`",
     label = "this error type has no conversion",
-    note = "an error type of yours: implement `std::error::Error` for it",
+    note = "an error type of yours: implement `std::error::Error` for it; an activity can also return an enum with `#[derive(ActivityFailure)]`, whose variants its callers match",
     note = "another (text, `Box<dyn Error>`, `anyhow::Error`): return `Result<_, {Ending}>`, and convert it: `.map_err(|error| {Ending}::new(error.to_string()))?`"
 )]
 pub trait Ends<Ending, const TYPED: bool> {

@@ -24,6 +24,10 @@ enum Options {
     #[failure(name = "First")]
     Third,
     Fourth(#[failure(non_retryable)] u32),
+    #[failure(non_retryable, next_retry_delay = "1m")]
+    Fifth,
+    #[failure(benign = true)]
+    Sixth,
 }
 
 #[derive(Debug, ActivityFailure)]

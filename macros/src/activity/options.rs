@@ -112,7 +112,7 @@ impl ActivityOptions {
 
     /// The value of `Activity::OPTIONS`.
     pub(crate) fn builder(&self, private: &TokenStream) -> TokenStream {
-        let timeouts = self.timeouts.iter().map(|(key, limit)| setter(key, &duration(private, limit)));
+        let timeouts = self.timeouts.iter().map(|(key, limit)| setter(key, &limit.tokens(private)));
         let retry_policy = self.retry_policy.as_ref().map(|policy| setter("retry_policy", &policy.builder(private)));
         let cancellation_type = self.cancellation_type.map(|variant| {
             let variant = ident(variant);
@@ -168,9 +168,9 @@ impl RetryPolicy {
     }
 
     fn builder(&self, private: &TokenStream) -> TokenStream {
-        let initial = self.initial_interval.as_ref().map(|it| setter("initial_interval", &duration(private, it)));
+        let initial = self.initial_interval.as_ref().map(|it| setter("initial_interval", &it.tokens(private)));
         let coefficient = self.backoff_coefficient.map(|it| setter("backoff_coefficient", &quote!(#it)));
-        let maximum = self.maximum_interval.as_ref().map(|it| setter("maximum_interval", &duration(private, it)));
+        let maximum = self.maximum_interval.as_ref().map(|it| setter("maximum_interval", &it.tokens(private)));
         let attempts = self.maximum_attempts.map(|it| setter("maximum_attempts", &quote!(#it)));
         let types = self.non_retryable_error_types.as_ref();
         let types = types.map(|types| setter("non_retryable_error_types", &quote!(&[#(#types),*])));
@@ -181,11 +181,6 @@ impl RetryPolicy {
 fn setter(name: &str, value: &TokenStream) -> TokenStream {
     let name = ident(name);
     quote!(.#name(#value))
-}
-
-fn duration(private: &TokenStream, duration: &WrittenDuration) -> TokenStream {
-    let (seconds, nanoseconds) = (duration.value.as_secs(), duration.value.subsec_nanos());
-    quote!(#private::Duration::new(#seconds, #nanoseconds))
 }
 
 fn ident(name: &str) -> syn::Ident {

@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
 use std::ops::Deref;
+use std::time::Duration;
 
-use crate::data::{Arguments, DecodeError, EncodeError, Failure, FailureKind};
+use crate::data::{Arguments, DecodeError, EncodeError, ErrorCategory, Failure, FailureKind};
 use crate::errors::{ActivityError, ActivityFailure};
 use crate::raw;
 
@@ -31,6 +32,10 @@ pub struct FailureParts {
     pub message: String,
     /// Whether a retry cannot help.
     pub non_retryable: bool,
+    /// When to try again, in place of the retry policy's interval.
+    pub next_retry_delay: Option<Duration>,
+    /// How much attention it deserves.
+    pub category: ErrorCategory,
     /// The fields, in order.
     pub details: Result<Vec<raw::Payload>, EncodeError>,
 }
@@ -44,7 +49,18 @@ impl FailureParts {
         codecs: &dyn Arguments<Fields>,
         fields: &Fields,
     ) -> Self {
-        Self { variant, message, non_retryable, details: codecs.encode(fields) }
+        let details = codecs.encode(fields);
+        Self { variant, message, non_retryable, next_retry_delay: None, category: ErrorCategory::Unspecified, details }
+    }
+
+    /// The same with a delay before the next attempt.
+    pub fn next_retry_delay(self, delay: Duration) -> Self {
+        Self { next_retry_delay: Some(delay), ..self }
+    }
+
+    /// The same as an expected outcome.
+    pub fn benign(self) -> Self {
+        Self { category: ErrorCategory::Benign, ..self }
     }
 }
 
@@ -80,7 +96,7 @@ impl ActivityError {
     ///
     /// Not needed where the activity returns the enum itself.
     pub fn typed<E: TypedFailure>(error: E) -> Self {
-        let FailureParts { variant, message, non_retryable, details } = error.into_parts();
+        let FailureParts { variant, message, non_retryable, next_retry_delay, category, details } = error.into_parts();
         match details {
             Ok(details) => Self::from_failure(Failure::new(
                 message,
@@ -88,7 +104,8 @@ impl ActivityError {
                     type_name: variant.to_owned(),
                     non_retryable,
                     details: details.into(),
-                    next_retry_delay: None,
+                    next_retry_delay,
+                    category,
                 },
             )),
             // The next attempt would most likely fail alike.

@@ -45,6 +45,8 @@ pub enum FailureKind {
         details: Payloads,
         /// The delay before the next attempt, regardless of the retry policy.
         next_retry_delay: Option<Duration>,
+        /// How much attention the error deserves.
+        category: ErrorCategory,
     },
     /// A time limit passed.
     Timeout {
@@ -111,6 +113,21 @@ pub enum TimeoutType {
     Heartbeat,
     /// Not said.
     Unspecified,
+    /// A limit that this version has no name for: its number in the protocol.
+    Unknown(i32),
+}
+
+/// How much attention an application error deserves. It changes nothing in how the error is handled, only how it is reported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorCategory {
+    /// Not said: an error like any other.
+    #[default]
+    Unspecified,
+    /// An expected outcome, such as a poll that found nothing yet. Workers log it at the level `DEBUG` in place of `WARN`.
+    Benign,
+    /// A category that this version has no name for: its number in the protocol.
+    Unknown(i32),
 }
 
 /// The reason why there was no further attempt.
@@ -133,6 +150,8 @@ pub enum RetryState {
     CancelRequested,
     /// Not said.
     Unspecified,
+    /// A reason that this version has no name for: its number in the protocol.
+    Unknown(i32),
 }
 
 /// The source that this SDK writes into its failures.
@@ -159,6 +178,7 @@ impl Failure {
                 non_retryable: false,
                 details: Payloads::new(),
                 next_retry_delay: None,
+                category: ErrorCategory::Unspecified,
             },
         )
     }
@@ -195,6 +215,15 @@ impl Failure {
             FailureKind::Application { type_name, .. } => Some(type_name.as_str()),
             _ => None,
         })
+    }
+
+    /// The category of the first application failure in the chain.
+    pub fn category(&self) -> ErrorCategory {
+        let category = self.chain().find_map(|failure| match failure.kind {
+            FailureKind::Application { category, .. } => Some(category),
+            _ => None,
+        });
+        category.unwrap_or_default()
     }
 
     /// The details of the first failure in the chain that has some.

@@ -20,7 +20,7 @@ pub use activity_options::{ActivityCancellationType, ActivityOptions, RetryPolic
 pub use arguments::DecodeError;
 pub use convert::{EncodeError, Payload};
 pub use duration::OptionError;
-pub use failure::{Failure, FailureKind, RetryState, TimeoutType};
+pub use failure::{ErrorCategory, Failure, FailureKind, RetryState, TimeoutType};
 pub use headers::Headers;
 pub use payload_codec::{PayloadCodec, PayloadCodecError};
 pub use payloads::Payloads;

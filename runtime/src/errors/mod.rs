@@ -13,7 +13,7 @@ pub use activity_failure::ActivityFailure;
 pub(crate) use activity_failure::WholeFailure;
 pub use cancelled::Cancelled;
 
-use crate::data::{Failure, FailureKind};
+use crate::data::{ErrorCategory, Failure, FailureKind};
 
 /// The error of a workflow or of one of its handlers. Every error converts into it, so `?` is all it takes.
 ///
@@ -49,6 +49,12 @@ impl WorkflowError {
         if let FailureKind::Application { type_name, .. } = &mut self.0.kind {
             *type_name = name.into();
         }
+        self
+    }
+
+    /// How much attention the error deserves: see [`ErrorCategory`].
+    pub fn category(mut self, category: ErrorCategory) -> Self {
+        set_category(&mut self.0, category);
         self
     }
 
@@ -140,6 +146,12 @@ impl ActivityError {
         self
     }
 
+    /// How much attention the error deserves: see [`ErrorCategory`].
+    pub fn category(mut self, category: ErrorCategory) -> Self {
+        set_category(&mut self.0, category);
+        self
+    }
+
     /// Adds a value that the workflow can read from the failure. Call it once for each value.
     ///
     /// # Panics
@@ -188,6 +200,12 @@ impl fmt::Display for ActivityError {
 impl<E: std::error::Error + 'static> From<E> for ActivityError {
     fn from(error: E) -> Self {
         Self(Box::new(Failure::from_error(&error)))
+    }
+}
+
+fn set_category(failure: &mut Failure, wanted: ErrorCategory) {
+    if let FailureKind::Application { category, .. } = &mut failure.kind {
+        *category = wanted;
     }
 }
 

@@ -11,7 +11,7 @@ use prost::{Message, Name};
 
 use super::link::ServerLink;
 use super::send_error::SendError;
-use crate::data::{Failure, FailureKind};
+use crate::data::{Failure, FailureKind, Payloads};
 
 /// Results of queries above this size are left out of a completion that is too large.
 const LARGE_ANSWER_BYTES: usize = 64 << 10;
@@ -24,15 +24,12 @@ pub(super) fn shortened(failure: &Failure, why: &SendError) -> Failure {
         (0..=failure.message.len().min(KEPT_MESSAGE_BYTES)).rev().find(|end| failure.message.is_char_boundary(*end));
     let kept = &failure.message[..end.unwrap_or_default()];
     let message = format!("{kept} (the rest of this failure cannot be sent: {why})");
-    let (name, is_final, delay) = match &failure.kind {
-        FailureKind::Application { type_name, non_retryable, next_retry_delay, .. } => {
-            (type_name.as_str(), *non_retryable, *next_retry_delay)
-        }
-        _ => ("ActivityError", false, None),
-    };
-    let mut short = Failure::application(name, message);
-    if let FailureKind::Application { non_retryable, next_retry_delay, .. } = &mut short.kind {
-        (*non_retryable, *next_retry_delay) = (is_final, delay);
+    let mut short = Failure::application("ActivityError", message);
+    if let FailureKind::Application { .. } = failure.kind {
+        short.kind = failure.kind.clone();
+    }
+    if let FailureKind::Application { details, .. } = &mut short.kind {
+        *details = Payloads::new();
     }
     short
 }
@@ -116,7 +113,6 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::data::Payloads;
 
     fn why() -> SendError {
         SendError::TooLarge("it is 5 MiB".to_owned())

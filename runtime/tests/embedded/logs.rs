@@ -1,15 +1,17 @@
 //! What workflows and activities log says whose it is.
 
 use std::cell::RefCell;
+use std::error::Error;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
+use everloop::data::ErrorCategory;
 use everloop::prelude::*;
 use everloop::testing::WorkflowEnvironment;
 use everloop::worker::WorkerError;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 thread_local! {
     /// The spans that the thread is in.
@@ -21,6 +23,8 @@ thread_local! {
 struct Listener {
     spans: Arc<Mutex<Vec<String>>>,
     events: Arc<Mutex<Vec<(String, String)>>>,
+    /// The levels at which the worker logged failed attempts.
+    failed_attempts: Arc<Mutex<Vec<Level>>>,
 }
 
 struct Text(String);
@@ -49,11 +53,14 @@ impl Subscriber for Listener {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        if text.0.contains("message=an activity attempt failed") {
+            self.failed_attempts.lock().unwrap().push(*event.metadata().level());
+        }
         if event.metadata().target() != module_path!() {
             return;
         }
-        let mut text = Text(String::new());
-        event.record(&mut text);
         let spans = self.spans.lock().unwrap();
         let around = ENTERED.with_borrow(|entered| entered.iter().map(|span| spans[*span].as_str()).collect());
         self.events.lock().unwrap().push((text.0, around));
@@ -117,6 +124,39 @@ async fn log_lines_carry_the_run_and_appear_once() {
     ];
     let seen: Vec<_> = events.iter().map(|(event, spans)| (event.as_str(), spans)).collect();
     assert_eq!(seen, expected);
+}
+
+/// Fails in two ways before it returns.
+#[activity(start_to_close_timeout = "1m")]
+async fn third_time_lucky(ctx: &ActivityContext) -> ActivityResult<()> {
+    match ctx.info().attempt {
+        1 => Err(ActivityError::new("nothing yet").category(ErrorCategory::Benign)),
+        2 => Err(ActivityError::new("broken")),
+        _ => Ok(()),
+    }
+}
+
+#[workflow]
+#[derive(Default)]
+struct Tries {}
+
+#[workflow]
+impl Tries {
+    #[run]
+    async fn run(&self) -> WorkflowResult<()> {
+        Ok(third_time_lucky().await?)
+    }
+}
+
+#[tokio::test]
+async fn expected_errors_are_not_logged_as_warnings() {
+    let listener = Listener::default();
+    let _listening = tracing::subscriber::set_default(listener.clone());
+    let client = Client::builder("memory:?clock=skipping").task_queue("logs").await.unwrap();
+    let worker = Worker::builder(&client, "logs").workflow::<Tries>().activity(third_time_lucky).build().unwrap();
+    let tried = worker.run_until(async { Ok::<_, Box<dyn Error>>(client.execute(Tries::run()).await?) });
+    tried.await.unwrap();
+    assert_eq!(*listener.failed_attempts.lock().unwrap(), [Level::DEBUG, Level::WARN]);
 }
 
 /// Hears this module in all threads that have no listener of their own: the replay checks begin threads.

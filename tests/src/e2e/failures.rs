@@ -3,6 +3,7 @@
 use std::{error::Error, fmt};
 
 use everloop::client::{ExecuteError, QueryError, ResultError};
+use everloop::data::{ErrorCategory, FailureKind};
 use everloop::{Failure, RetryPolicy, prelude::*};
 
 use super::world::{World, count, everywhere, run};
@@ -10,6 +11,7 @@ use super::world::{World, count, everywhere, run};
 everywhere! {
     error_with_thousands_of_causes_keeps_outermost_ones,
     a_workflow_matches_the_variants_of_an_error,
+    errors_carry_their_category_and_their_delay,
 }
 
 /// An error with that many causes, like that of a loop that wraps its last error each time.
@@ -108,6 +110,9 @@ enum ChargeError {
     Busy(Duration),
     #[failure(name = "NoCard", non_retryable)]
     Card,
+    /// Expected, and tried again sooner than the retry policy says.
+    #[failure(benign, next_retry_delay = "20ms")]
+    NotYet,
 }
 
 impl fmt::Display for ChargeError {
@@ -116,6 +121,7 @@ impl fmt::Display for ChargeError {
             Self::Declined { code, .. } => write!(f, "the bank declined with {code}"),
             Self::Busy(_) => f.write_str("the bank is busy"),
             Self::Card => f.write_str("no card"),
+            Self::NotYet => f.write_str("not yet"),
         }
     }
 }
@@ -172,6 +178,51 @@ impl Charges {
             Err(CallError::Other(failure)) => Ok(format!("other: {}", failure.type_name().unwrap_or_default())),
         }
     }
+}
+
+/// The retry policy alone would let the workflow wait for an hour.
+#[activity(retry_policy(maximum_attempts = 2, initial_interval = "1h"))]
+async fn ask(ctx: &ActivityContext, typed: bool) -> ActivityResult<u32> {
+    match (typed, ctx.info().attempt) {
+        (true, _) => Err(ActivityError::typed(ChargeError::NotYet)),
+        (false, 1) => {
+            let soon = ActivityError::new("not yet").next_retry_delay(Duration::from_millis(20));
+            Err(soon.category(ErrorCategory::Benign))
+        }
+        (false, attempt) => Ok(attempt),
+    }
+}
+
+#[workflow]
+#[derive(Default)]
+struct Asks;
+
+#[workflow]
+impl Asks {
+    #[run]
+    async fn run(&self, typed: bool) -> WorkflowResult<u32> {
+        let asked = ask(typed).await;
+        match asked.as_ref().map_err(|failure| failure.failure().category()) {
+            Ok(_) | Err(ErrorCategory::Benign) => Ok(asked?),
+            Err(category) => Err(WorkflowError::new(format!("the category was lost: {category:?}"))),
+        }
+    }
+}
+
+async fn errors_carry_their_category_and_their_delay(world: World) {
+    run(world.worker().workflow::<Asks>().activity(ask), async {
+        assert_eq!(world.client.execute(Asks::run(false)).await.unwrap(), 2);
+        let result = world.client.execute(Asks::run(true)).await;
+        let Err(ExecuteError::Result(ResultError::Failed(failure))) = result else { panic!("{result:?}") };
+        assert_eq!(failure.category(), ErrorCategory::Benign);
+        assert_eq!(failure.typed::<ChargeError>(), Some(ChargeError::NotYet));
+        let delays = failure.chain().find_map(|failure| match failure.kind {
+            FailureKind::Application { next_retry_delay, .. } => Some(next_retry_delay),
+            _ => None,
+        });
+        assert_eq!(delays, Some(Some(Duration::from_millis(20))));
+    })
+    .await;
 }
 
 #[workflow]

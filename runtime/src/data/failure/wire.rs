@@ -4,7 +4,7 @@ use everloop_proto::temporal::api::failure::v1 as wire;
 use everloop_proto::temporal::api::failure::v1::failure::FailureInfo;
 
 use super::causes::from_nested;
-use super::{Failure, FailureKind, RetryState, TimeoutType};
+use super::{ErrorCategory, Failure, FailureKind, RetryState, TimeoutType};
 use crate::data::{Payloads, decode, delay_from_wire, duration_to_wire};
 
 /// Message and stack trace of a failure that was encoded as a whole, so that servers cannot read them.
@@ -32,6 +32,7 @@ impl Failure {
                 non_retryable: info.non_retryable,
                 details: Payloads::from_wire(info.details),
                 next_retry_delay: delay_from_wire(info.next_retry_delay),
+                category: ErrorCategory::from_wire(info.category),
             },
             Some(FailureInfo::TimeoutFailureInfo(info)) => FailureKind::Timeout {
                 timeout_type: TimeoutType::from_wire(info.timeout_type),
@@ -80,13 +81,13 @@ impl Failure {
     /// The failure as it is sent: at most [`CHAIN_MAX`](Self::CHAIN_MAX) deep.
     pub(crate) fn into_wire(self) -> wire::Failure {
         let info = match self.kind {
-            FailureKind::Application { type_name, non_retryable, details, next_retry_delay } => {
+            FailureKind::Application { type_name, non_retryable, details, next_retry_delay, category } => {
                 Some(FailureInfo::ApplicationFailureInfo(wire::ApplicationFailureInfo {
                     r#type: type_name,
                     non_retryable,
                     details: details.into_wire(),
                     next_retry_delay: next_retry_delay.map(duration_to_wire),
-                    ..Default::default()
+                    category: category.into_wire(),
                 }))
             }
             FailureKind::Timeout { timeout_type, last_heartbeat_details } => {
@@ -152,7 +153,8 @@ macro_rules! mirrors {
                 use everloop_proto::temporal::api::enums::v1::$theirs as Wire;
                 match Wire::try_from(value) {
                     $(Ok(Wire::$variant) => Self::$variant,)*
-                    _ => Self::Unspecified,
+                    Ok(Wire::Unspecified) => Self::Unspecified,
+                    Err(_) => Self::Unknown(value),
                 }
             }
             pub(crate) fn into_wire(self) -> i32 {
@@ -160,11 +162,13 @@ macro_rules! mirrors {
                 match self {
                     $(Self::$variant => Wire::$variant as i32,)*
                     Self::Unspecified => Wire::Unspecified as i32,
+                    Self::Unknown(value) => value,
                 }
             }
         }
     };
 }
+mirrors!(ErrorCategory, ApplicationErrorCategory, { Benign });
 mirrors!(TimeoutType, TimeoutType, { StartToClose, ScheduleToStart, ScheduleToClose, Heartbeat });
 mirrors!(RetryState, RetryState, {
     InProgress, NonRetryableFailure, Timeout, MaximumAttemptsReached, RetryPolicyNotSet, InternalServerError, CancelRequested
@@ -203,5 +207,16 @@ mod tests {
         let failure = failure.caused_by(Failure::application("Declined", "no").caused_by(Failure::cancelled("stop")));
         assert_eq!(Failure::from_wire(failure.clone().into_wire()), failure);
         assert!(!failure.is_cancelled());
+    }
+
+    #[test]
+    fn numbers_of_a_later_protocol_are_kept() {
+        let states = (RetryState::Unknown(77), TimeoutType::Unknown(78), ErrorCategory::Unknown(79));
+        let (retry, timeout, category) = (states.0.into_wire(), states.1.into_wire(), states.2.into_wire());
+        assert_eq!((retry, timeout, category), (77, 78, 79));
+        let read = (RetryState::from_wire(77), TimeoutType::from_wire(78), ErrorCategory::from_wire(79));
+        assert_eq!(read, states);
+        let unset = (RetryState::from_wire(0), TimeoutType::from_wire(0), ErrorCategory::from_wire(0));
+        assert_eq!(unset, (RetryState::Unspecified, TimeoutType::Unspecified, ErrorCategory::Unspecified));
     }
 }

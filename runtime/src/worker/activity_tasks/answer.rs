@@ -5,7 +5,7 @@ use everloop_proto::temporal::api::workflowservice::v1 as wire;
 
 use super::runner::ActivityRunner;
 use crate::activity::ActivityInfo;
-use crate::data::{Failure, FailureKind, Payloads};
+use crate::data::{ErrorCategory, Failure, FailureKind, Payloads};
 use crate::notice::say_unless_heard;
 use crate::raw;
 use crate::worker::send_error::SendError;
@@ -115,12 +115,20 @@ fn reportable(failure: Failure) -> Failure {
 
 fn warn_failed(info: &ActivityInfo, failure: &Failure) {
     let is_final = matches!(failure.kind, FailureKind::Application { non_retryable: true, .. });
-    tracing::warn!(
-        workflow_id = info.workflow_id, run_id = info.run_id, activity_type = info.activity_type,
-        activity_id = info.activity_id, attempt = info.attempt, cause = %failure,
-        "an activity attempt failed; {}",
-        if is_final { "it is final" } else { "it is tried again as its retry policy says" }
-    );
+    let next = if is_final { "it is final" } else { "it is tried again as its retry policy says" };
+    macro_rules! log {
+        ($level:ident) => {
+            tracing::$level!(
+                workflow_id = info.workflow_id, run_id = info.run_id, activity_type = info.activity_type,
+                activity_id = info.activity_id, attempt = info.attempt, cause = %failure,
+                "an activity attempt failed; {next}"
+            )
+        };
+    }
+    if failure.category() == ErrorCategory::Benign {
+        return log!(debug);
+    }
+    log!(warn);
     // The first attempts may fail: retries are made for that. An activity that goes on failing is why its workflow waits.
     if !is_final && info.attempt >= ATTEMPTS_BEFORE_A_NOTICE && info.attempt.is_power_of_two() {
         say_unless_heard(|| {
