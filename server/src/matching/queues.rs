@@ -1,22 +1,23 @@
-//! The queues by their names. Clients make names up, and every worker has a queue of its own: what nobody uses any more is
+//! All task queues of an engine. Clients choose names freely, and every worker has a sticky queue, so unused queues are
 //! dropped.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{POLLER_KEPT_FOR, Queue, QueueKey, STICKY_SERVED_FOR};
+use super::key::QueueKey;
+use super::queue::{POLLER_KEPT_FOR, Queue, STICKY_SERVED_FOR};
 
-/// From so many queues on, those that nobody uses any more are dropped.
+/// Unused queues are dropped from this number of queues.
 pub(super) const QUEUES_MIN: usize = 1024;
-/// From so many on, a queue is dropped soon after its last use.
+/// From this number of queues, a queue is dropped soon after its last use.
 const QUEUES_MANY: usize = 10_000;
 
 #[derive(Debug)]
 pub(super) struct Queues<T> {
     pub(super) by_key: HashMap<QueueKey, Queue<T>>,
-    /// At this number of queues, those that nobody uses are dropped.
+    /// The number of queues at which unused ones are dropped.
     sweep_at: usize,
-    /// A queue counts as unused this long after its last use.
+    /// The time after its last use from which a queue counts as unused.
     pub(super) kept_for: Duration,
 }
 

@@ -1,15 +1,16 @@
-//! How fast the tasks of a queue go out, when its workers set a limit.
+//! Rate limits of task queues, which workers set.
 
 use std::time::{Duration, Instant};
 
-/// Below this rate, in tasks per second, no task goes out: the next one would be due after more than thirty years.
+/// Below this rate, in tasks per second, no task is allowed: the next one would be due after more than thirty years.
 const RATE_MIN: f64 = 1e-9;
 
-/// A limit on the tasks of one queue. Tasks go out evenly; after a pause, as many as one second allows go at once.
+/// A limit on the rate of one queue's tasks: they are spaced evenly, but after a pause the tasks of one second are
+/// allowed at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct RateLimit {
     per_second: Option<f64>,
-    /// When the tasks that have gone out would be through if they had gone out evenly; `None` before the first.
+    /// The time at which the counted tasks end when they are spaced evenly; `None` before the first.
     through: Option<Instant>,
 }
 
@@ -33,7 +34,7 @@ impl RateLimit {
         true
     }
 
-    /// How long the next task has to wait; `None` when no task may go out.
+    /// The time until the next task is allowed; `None` if no task is.
     pub(super) fn delay(&self, now: Instant) -> Option<Duration> {
         if self.per_second.is_none() {
             return Some(Duration::ZERO);
@@ -43,21 +44,21 @@ impl RateLimit {
         Some(self.through.map_or(Duration::ZERO, |through| through.saturating_duration_since(now + burst)))
     }
 
-    /// Counts a task that goes out.
+    /// Counts a delivered task.
     pub(super) fn take(&mut self, now: Instant) {
         if let Some(interval) = self.interval() {
             self.through = Some(self.through.map_or(now, |through| through.max(now)) + interval);
         }
     }
 
-    /// Uncounts a task: it went out, but was not to be had any more.
+    /// Removes a delivered task from the count.
     pub(super) fn put_back(&mut self) {
         if let (Some(interval), Some(through)) = (self.interval(), self.through) {
             self.through = through.checked_sub(interval);
         }
     }
 
-    /// The time between two tasks; `None` without a limit, and when no task may go out.
+    /// The time between two tasks; `None` without a limit, or if no task is allowed.
     fn interval(&self) -> Option<Duration> {
         self.per_second.filter(|rate| *rate > RATE_MIN).map(|rate| Duration::from_secs_f64(rate.recip()))
     }
@@ -67,16 +68,16 @@ impl RateLimit {
 mod tests {
     use super::*;
 
-    /// The moments at which tasks go out, in milliseconds, while there is always one waiting.
-    fn moments(limit: &mut RateLimit, mut now: Instant, count: usize) -> Vec<u128> {
+    /// The times at which tasks are allowed, in milliseconds, while a task always waits.
+    fn times(limit: &mut RateLimit, mut now: Instant, count: usize) -> Vec<u128> {
         let start = now;
-        let mut moments = Vec::new();
-        while moments.len() < count {
+        let mut times = Vec::new();
+        while times.len() < count {
             now += limit.delay(now).expect("tasks go out");
             limit.take(now);
-            moments.push((now - start).as_millis());
+            times.push((now - start).as_millis());
         }
-        moments
+        times
     }
 
     fn limit(per_second: f64, now: Instant) -> RateLimit {
@@ -86,19 +87,19 @@ mod tests {
     }
 
     #[test]
-    fn as_many_as_a_second_allows_go_at_once_and_the_others_evenly() {
+    fn the_tasks_of_one_second_are_allowed_at_once_and_later_ones_evenly() {
         let now = Instant::now();
-        assert_eq!(moments(&mut limit(4.0, now), now, 7), [0, 0, 0, 0, 250, 500, 750]);
-        assert_eq!(moments(&mut limit(0.5, now), now, 3), [0, 2000, 4000]);
-        assert_eq!(moments(&mut RateLimit::default(), now, 3), [0, 0, 0]);
+        assert_eq!(times(&mut limit(4.0, now), now, 7), [0, 0, 0, 0, 250, 500, 750]);
+        assert_eq!(times(&mut limit(0.5, now), now, 3), [0, 2000, 4000]);
+        assert_eq!(times(&mut RateLimit::default(), now, 3), [0, 0, 0]);
     }
 
     #[test]
-    fn a_pause_saves_up_one_second_at_most() {
+    fn a_pause_allows_the_tasks_of_one_second_at_most() {
         let now = Instant::now();
         let mut limit = limit(2.0, now);
-        moments(&mut limit, now, 4);
-        assert_eq!(moments(&mut limit, now + Duration::from_secs(60), 4), [0, 0, 500, 1000]);
+        times(&mut limit, now, 4);
+        assert_eq!(times(&mut limit, now + Duration::from_secs(60), 4), [0, 0, 500, 1000]);
     }
 
     #[test]
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_was_not_to_be_had_does_not_count() {
+    fn a_returned_task_is_not_counted() {
         let now = Instant::now();
         let mut limit = limit(0.5, now);
         limit.take(now);

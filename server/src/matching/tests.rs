@@ -1,8 +1,11 @@
 //! Queues as their workers and the engine use them.
 
+use super::poll::{Poll, Waiting};
+use super::queue::TASKS_MIN;
 use super::queues::QUEUES_MIN;
 use super::*;
 use crate::clock::{Clock, ClockMode};
+use crate::engine::time::Time;
 
 fn key(kind: QueueKind) -> QueueKey {
     QueueKey { namespace: NamespaceKey(1), kind, name: "q".into() }
@@ -15,10 +18,10 @@ fn matching() -> Arc<Matching<u32>> {
 const NOW: Time = Time::from_nanos(0);
 const WORKER: PolledBy<'static> = PolledBy { identity: "w", worker: "key", tasks_per_second: None };
 
-/// A task that no worker would get.
+/// A task that counts as stale.
 const STALE: u32 = 10;
 
-/// Tasks that left a worker's own queue.
+/// Tasks that left a sticky queue.
 static LEFT: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
 impl QueuedTask for u32 {
@@ -35,13 +38,13 @@ fn left(task: u32) -> bool {
     LEFT.lock().unwrap().contains(&task)
 }
 
-fn line(matching: &Arc<Matching<u32>>, key: &QueueKey) -> Waiting<u32> {
+fn wait(matching: &Arc<Matching<u32>>, key: &QueueKey) -> Waiting<u32> {
     let Poll::Waiting(waiting) = matching.poll(key, WORKER, NOW) else { panic!("no task waits") };
     waiting
 }
 
 #[tokio::test]
-async fn tasks_wait_for_workers_and_workers_for_tasks() {
+async fn tasks_wait_for_polls_and_polls_for_tasks() {
     let matching = matching();
     let key = key(QueueKind::Workflow);
     matching.offer(&key, 1);
@@ -56,7 +59,7 @@ async fn tasks_wait_for_workers_and_workers_for_tasks() {
 }
 
 #[tokio::test]
-async fn a_task_for_a_worker_that_has_gone_goes_to_the_next() {
+async fn a_task_of_a_dropped_poll_is_delivered_to_the_next_one() {
     let matching = matching();
     let key = key(QueueKind::Workflow);
     let Poll::Waiting(gone) = matching.poll(&key, WORKER, NOW) else { panic!("no task waits") };
@@ -70,7 +73,7 @@ async fn a_task_for_a_worker_that_has_gone_goes_to_the_next() {
 }
 
 #[tokio::test]
-async fn a_queue_without_worker_refuses_sticky_tasks() {
+async fn a_sticky_queue_without_worker_rejects_tasks() {
     let matching = matching();
     let key = key(QueueKind::Sticky);
     assert_eq!(matching.offer_sticky(&key, 1), Err(1));
@@ -91,10 +94,10 @@ async fn shutdown_of_a_worker_ends_its_open_polls_and_those_that_arrive_later() 
     let Poll::Waiting(other) = matching.poll(&normal, PolledBy { worker: "other", ..WORKER }, NOW) else {
         panic!("no task waits")
     };
-    let polls = [line(&matching, &sticky), line(&matching, &normal), line(&matching, &key(QueueKind::Activity))];
+    let polls = [wait(&matching, &sticky), wait(&matching, &normal), wait(&matching, &key(QueueKind::Activity))];
     matching.shut_down(normal.namespace, WORKER.worker, Some(&sticky));
     for poll in polls {
-        assert!(poll.await.is_none(), "it ends without a task");
+        assert!(poll.await.is_none(), "the poll ends without a task");
     }
     assert!(matches!(matching.poll(&normal, WORKER, NOW), Poll::Gone));
     assert!(matches!(matching.poll(&sticky, WORKER, NOW), Poll::Gone));
@@ -104,22 +107,22 @@ async fn shutdown_of_a_worker_ends_its_open_polls_and_those_that_arrive_later() 
 }
 
 #[tokio::test]
-async fn a_task_that_a_gone_worker_did_not_take_leaves_its_sticky_queue() {
+async fn a_task_of_the_last_dropped_poll_leaves_its_sticky_queue() {
     let matching = matching();
     let key = key(QueueKind::Sticky);
-    let delivered = line(&matching, &key);
-    let second = line(&matching, &key);
+    let delivered = wait(&matching, &key);
+    let second = wait(&matching, &key);
     matching.offer_sticky(&key, 21).unwrap();
     drop(delivered);
     assert_eq!(second.await.unwrap().task, 21, "the worker's other poll takes it");
-    let last = line(&matching, &key);
+    let last = wait(&matching, &key);
     matching.offer_sticky(&key, 22).unwrap();
     drop(last);
-    assert!(left(22), "nobody else polls there");
+    assert!(left(22), "no other poll waits there");
 }
 
 #[test]
-fn a_task_on_its_way_is_a_holder_and_a_waiting_one_for_a_moment() {
+fn a_delivered_task_holds_the_clock_and_a_waiting_one_for_a_second() {
     let matching = matching();
     let key = key(QueueKind::Activity);
     matching.offer(&key, 1);
@@ -131,44 +134,48 @@ fn a_task_on_its_way_is_a_holder_and_a_waiting_one_for_a_moment() {
     assert!(matching.timers.is_settled());
 }
 
-/// A worker that takes at most that many tasks a second.
+/// A poll that sets a rate limit.
 fn limited(tasks_per_second: f64) -> PolledBy<'static> {
     PolledBy { tasks_per_second: Some(tasks_per_second), ..WORKER }
 }
 
 #[tokio::test]
-async fn a_worker_waits_for_a_task_that_the_limit_holds_back() {
+async fn a_poll_waits_for_a_task_that_the_limit_holds_back() {
     let matching = matching();
     let key = key(QueueKind::Activity);
     matching.offer(&key, 1);
     matching.offer(&key, 2);
-    let Poll::Ready(first) = matching.poll(&key, limited(20.0), NOW) else { panic!("the first second's go") };
+    let Poll::Ready(first) = matching.poll(&key, limited(20.0), NOW) else {
+        panic!("the tasks of one second are allowed")
+    };
     assert_eq!(first.task, 1);
-    let Poll::Ready(second) = matching.poll(&key, limited(20.0), NOW) else { panic!("the first second's go") };
+    let Poll::Ready(second) = matching.poll(&key, limited(20.0), NOW) else {
+        panic!("the tasks of one second are allowed")
+    };
     assert_eq!(second.task, 2);
 
-    // Another limit: the next task has to wait now, and goes by itself.
+    // With the lower limit, the next task waits, and is then delivered without another call.
     matching.offer(&key, 3);
     let Poll::Waiting(waiting) = matching.poll(&key, limited(1.0), NOW) else { panic!("the limit holds it back") };
     let held = matching.describe(&key);
     assert_eq!((held.backlog, held.tasks_per_second, held.is_throttled), (1, Some(1.0), true));
-    assert!(matching.holds_for().unwrap() > Duration::ZERO, "a skipping clock waits for it");
+    assert!(matching.holds_for().unwrap() > Duration::ZERO, "a skipping clock waits for the task");
     assert_eq!(waiting.task().await.unwrap().task, 3);
 }
 
 #[tokio::test]
-async fn a_raised_limit_hands_out_at_once_what_the_lower_one_held_back() {
+async fn a_raised_limit_delivers_at_once_the_tasks_that_the_lower_one_held_back() {
     let matching = matching();
     let key = key(QueueKind::Activity);
     let Poll::Waiting(stopped) = matching.poll(&key, limited(0.0), NOW) else { panic!("no task waits") };
     matching.offer(&key, 1);
     assert_eq!(matching.describe(&key).backlog, 1, "a limit of zero stops the queue");
-    let Poll::Waiting(_next) = matching.poll(&key, WORKER, NOW) else { panic!("the first in the line has it") };
+    let Poll::Waiting(_next) = matching.poll(&key, WORKER, NOW) else { panic!("the first poll has the task") };
     assert_eq!(stopped.task().await.unwrap().task, 1);
 }
 
 #[tokio::test]
-async fn a_task_that_nobody_took_does_not_count_for_the_limit() {
+async fn an_undelivered_task_is_not_counted_by_the_limit() {
     let matching = matching();
     let key = key(QueueKind::Activity);
     let one_in_an_hour = limited(1.0 / 3600.0);
@@ -184,15 +191,15 @@ async fn a_task_that_nobody_took_does_not_count_for_the_limit() {
 }
 
 #[test]
-fn queues_that_nobody_uses_are_dropped() {
+fn unused_queues_are_dropped() {
     let matching = matching();
     let named = |kind, name: String| QueueKey { namespace: NamespaceKey(1), kind, name: name.into() };
-    let _worker = line(&matching, &named(QueueKind::Workflow, "served".to_owned()));
+    let _worker = wait(&matching, &named(QueueKind::Workflow, "served".to_owned()));
     matching.offer(&named(QueueKind::Workflow, "waited for".to_owned()), 1);
     matching.queues().kept_for = Duration::ZERO;
     for number in 0..20_000 {
         let key = named(QueueKind::Sticky, number.to_string());
-        drop(line(&matching, &key));
+        drop(wait(&matching, &key));
         matching.offer_sticky(&key, 1).unwrap();
         assert!(matching.queues().by_key.len() <= QUEUES_MIN, "after {number}");
     }
@@ -202,11 +209,11 @@ fn queues_that_nobody_uses_are_dropped() {
 }
 
 #[test]
-fn tasks_that_no_worker_would_get_are_dropped_from_a_queue_nobody_polls() {
+fn stale_tasks_are_dropped_from_a_queue_without_polls() {
     let matching = matching();
     let key = key(QueueKind::Activity);
     for number in 0..100_000 {
-        // A hundred are still to be had.
+        // A hundred of the tasks are valid.
         matching.offer(&key, if number % 1000 == 1 { 1 } else { STALE });
         assert!(matching.queues().by_key[&key].tasks.len() <= TASKS_MIN, "after {number}");
     }

@@ -20,6 +20,7 @@ const FOLDERS: &[&str] = &[
     "server/src/clock",
     "server/src/engine",
     "server/src/grpc",
+    "server/src/matching",
     "server/src/namespaces",
     "server/src/service/calls",
     // The files of `calls` and the core that they share import each other; that is the service's only circle.
