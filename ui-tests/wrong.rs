@@ -1,8 +1,8 @@
-//! Each program in `wrong/` must not compile, and the compiler must say what the file beside it says: at the user's own
-//! token, what was expected, and what to write.
+//! Each program in `wrong/` must not compile, and the compiler's messages must equal the file beside it. A message points
+//! at the user's own token and says what was expected and what to write.
 //!
-//! `TRYBUILD=overwrite cargo test -p everloop-ui-tests` accepts what it says now; review the change like code. The messages
-//! are those of the pinned toolchain.
+//! `TRYBUILD=overwrite cargo test -p everloop-ui-tests` accepts the current messages; review the change like code. The
+//! messages are those of the pinned toolchain.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ fn wrong_programs_are_refused() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("wrong/*.rs");
     cases.compile_fail("wrong/*/*.rs");
-    drop(cases); // runs them
+    drop(cases); // Runs the cases.
     assert_few_errors();
 }
 
-/// The programs of these folders use the item that has the mistake. It should cost at most one error more than the compiler reports
-/// without our attributes and without the uses, which the second line counts.
+/// Programs of these folders use the item that has the mistake. They should have at most one error more than the same
+/// program has without Everloop's attributes and without the uses; the second line of each file says that number.
 fn assert_few_errors() {
     for program in ["half_typed", "cascades"].into_iter().flat_map(programs) {
         let (text, messages) = (read(&program), read(&program.with_extension("stderr")));

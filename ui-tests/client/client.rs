@@ -1,5 +1,5 @@
-//! A program that starts and asks workflows which run elsewhere. It shares their definitions with the worker, and has no
-//! worker, engine or SQLite in it.
+//! A program that starts and queries workflows of another process. It shares their definitions with the worker, and
+//! links no worker, engine or SQLite.
 #![deny(warnings)]
 
 use everloop::client::{ExecuteError, QueryError, SignalError, StartError, Untyped, UpdateError};
@@ -10,11 +10,11 @@ pub struct Purchase {
     pub item_id: String,
 }
 
-/// Runs elsewhere.
+/// An activity of another program.
 #[activity(start_to_close_timeout = "1m")]
 fn charge(purchase: Purchase) -> u64;
 
-/// Runs where the worker is.
+/// An activity that the worker's program runs.
 #[activity]
 async fn announce(ctx: &ActivityContext, text: String) -> ActivityResult<()> {
     ctx.heartbeat(text)?;
@@ -33,7 +33,7 @@ impl Mail {
     }
 }
 
-/// What the client knows of the workflow: its type, its inputs and its messages. Its code is only carried along.
+/// The client uses the workflow's type, inputs and messages. It compiles the workflow's code, and never runs it.
 #[workflow]
 #[derive(Default)]
 pub struct OneClickBuy {
@@ -76,12 +76,12 @@ impl OneClickBuy {
     }
 }
 
-/// Starts it, and goes on.
+/// Starts the workflow without waiting for it.
 pub async fn start(client: &Client, item_id: String) -> Result<OneClickBuyHandle, StartError> {
     client.start(OneClickBuy::run(Purchase { item_id })).task_queue("purchases").await
 }
 
-/// Starts it, and waits for its result.
+/// Starts the workflow, and waits for its result.
 pub async fn execute(client: &Client, item_id: String) -> Result<u64, ExecuteError> {
     client.execute(OneClickBuy::run(Purchase { item_id })).task_queue("purchases").await
 }
@@ -98,7 +98,7 @@ pub async fn raise(buy: &OneClickBuyHandle, cents: u64) -> Result<u64, UpdateErr
     buy.raise(cents).await
 }
 
-/// Watches what it knows by name only.
+/// Lists workflows whose types the program does not know.
 pub async fn watch(client: &Client) -> Result<Vec<WorkflowHandle<Untyped>>, everloop::client::ListError> {
     let mut open = client.list_workflows("ExecutionStatus = 'Running'");
     let mut handles = Vec::new();

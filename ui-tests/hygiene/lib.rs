@@ -1,5 +1,5 @@
-//! A crate without the prelude, with strict lints, whose names hide common ones: generated code names only
-//! `::everloop::__private`.
+//! A crate without the prelude, with strict lints, whose names hide common ones: generated code uses only
+//! paths of `::everloop::__private`.
 #![no_implicit_prelude]
 #![deny(warnings, missing_docs, unreachable_pub, private_interfaces, private_bounds, unused, unused_qualifications)]
 #![deny(missing_debug_implementations, missing_copy_implementations, clippy::all, clippy::pedantic)]
@@ -16,13 +16,13 @@ mod names {
 #[allow(unused_imports, reason = "as above")]
 use names::{Box, Rc, Result, Some, drop};
 
-/// In the way of macros that write unqualified ones.
+/// Breaks macros that expand to unqualified calls of it.
 #[macro_export]
 macro_rules! stringify {
     () => {};
 }
 
-/// A module with the name of a handler, of an activity and of an argument: nothing made from those may hide it.
+/// A module with the name of a handler, of an activity and of an argument: generated items must not hide it.
 pub mod payment {
     /// An input.
     #[derive(
@@ -38,7 +38,7 @@ pub async fn greet(name: ::std::string::String, n: u32) -> ::everloop::ActivityR
     ::std::result::Result::Ok(n)
 }
 
-/// An activity whose parameters are called like what surrounds them.
+/// An activity whose parameters have the names of items around it.
 #[::everloop::activity]
 pub fn settle(settle: u32, context: u32, args: u32, registry: u32) -> u32 {
     settle + context + args + registry
@@ -50,11 +50,11 @@ pub fn payment(payment: payment::Payment) -> payment::Payment {
     payment
 }
 
-/// Ships elsewhere.
+/// An activity of another program.
 #[::everloop::activity]
 pub fn ship(r#type: u8) -> u8;
 
-/// Not for everybody.
+/// An activity that is visible in this crate only.
 #[::everloop::activity]
 pub(crate) fn inner(context: &::everloop::ActivityContext, shared: u8) -> u8 {
     let _ = context;
@@ -76,7 +76,7 @@ impl Greeting {
         self.count.get()
     }
 
-    /// Nothing of `Rc`'s.
+    /// Has the name of a method of `Rc`.
     #[signal]
     fn clone(&self) {}
 

@@ -1,4 +1,4 @@
-//! The dependency has another name: the macros find it in `Cargo.toml` and write that one.
+//! The dependency has another name: the macros find the name in `Cargo.toml` and use it in paths.
 #![deny(warnings)]
 
 use durable::prelude::*;
@@ -40,7 +40,7 @@ impl Greeting {
     }
 }
 
-/// Where the dependency cannot be found, its path is given.
+/// The path of the dependency as an argument, for crates in which the macros cannot find it.
 mod given {
     mod vendored {
         pub(crate) mod library {

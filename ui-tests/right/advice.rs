@@ -1,4 +1,4 @@
-//! What the messages about `wrong/advice` say to write.
+//! The code that the messages about `wrong/advice` suggest.
 
 use std::error::Error;
 

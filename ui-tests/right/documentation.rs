@@ -1,9 +1,9 @@
-//! Docs, deprecation, `cfg` and visibility go where the caller sees them.
+//! Docs, deprecation, `cfg` and visibility apply to the items that callers use.
 #![deny(missing_docs)]
 
 use everloop::prelude::*;
 
-/// Public items, which the lint looks at.
+/// Public items, to which the lint applies.
 pub mod documented {
     use everloop::prelude::*;
 
@@ -15,7 +15,7 @@ pub mod documented {
         name
     }
 
-    /// Does not exist, nor do its types.
+    /// Removed by `cfg`; its types do not exist.
     #[activity]
     #[cfg(any())]
     pub async fn absent(name: Nothing) -> Nothing {
@@ -29,7 +29,7 @@ pub mod documented {
 
     #[workflow]
     impl Documented {
-        // Its constructor has documentation of its own.
+        // The constructor has generated documentation.
         #[run]
         async fn run(&self) {}
 
@@ -44,7 +44,7 @@ pub mod documented {
         #[signal]
         fn either(&self, what: Nothing) {}
 
-        /// How often.
+        /// The number of queries.
         #[query]
         #[deprecated = "ask less"]
         pub fn asked(&self) -> u32 {

@@ -1,4 +1,4 @@
-//! Our attributes inside the user's macros, and the user's macros inside our items.
+//! Everloop's attributes inside the user's macros, and the user's macros inside items with these attributes.
 
 use everloop::prelude::*;
 
@@ -38,7 +38,7 @@ macro_rules! workflow_for {
 }
 workflow_for!(Answering, answer);
 
-/// What an attribute says, as fragments of each kind.
+/// Arguments of an attribute, as fragments of each kind.
 macro_rules! activity_with {
     ($name:ident as $wire:literal, $limit:literal, $stops:path, $context:ty => $result:ty) => {
         #[activity(name = $wire, heartbeat_timeout = $limit, cancellation_type = $stops)]
@@ -103,7 +103,7 @@ fn shout(text: text!()) -> text!() {
 }
 
 mod others {
-    /// As tokio's, whose branch order is random: a body of ours must not find it.
+    /// As tokio's, which polls its branches in random order: a workflow's body must not resolve to it.
     #[allow(unused_macros, reason = "that is the test")]
     macro_rules! select {
         ($($tokens:tt)*) => {
@@ -130,7 +130,7 @@ impl Selecting {
     }
     #[signal]
     async fn poke(&self) {
-        // What the body itself imports is what it means.
+        // An import inside the body takes precedence.
         mod chosen {
             macro_rules! join {
                 () => {};

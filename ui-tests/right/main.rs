@@ -1,6 +1,6 @@
 //! Programs that must compile without a warning.
 #![deny(warnings)]
-// What these programs define is compiled, and mostly not called.
+// Most items of these programs are compiled, and not called.
 #![allow(dead_code, reason = "the types are the test")]
 #![allow(unreachable_pub, reason = "a test's items are reachable from nowhere")]
 

@@ -17,7 +17,7 @@ mod charge {
         Ok(payment.0)
     }
 
-    // Beside `mod payment`, and with its own name for its input.
+    // Beside `mod payment`, with an input of the same name.
     #[activity]
     pub fn payment(payment: payment::Payment) -> u32 {
         payment.0
@@ -49,7 +49,7 @@ mod charge {
         pub fn payment(&self, payment: payment::Payment) {
             self.paid.set(payment.0);
         }
-        // What the traits of an `Rc` and of a handle call theirs.
+        // Names of trait methods that `Rc` and handles have.
         #[signal]
         fn clone(&self) {}
         #[query]

@@ -1,4 +1,4 @@
-//! Programs that have their own meanings of the words that Everloop uses.
+//! Programs that define items with names that Everloop uses.
 
 mod with_the_prelude {
     use everloop::prelude::*;

@@ -1,4 +1,4 @@
-//! What a handler returns is resolved by type: plain values, results, aliases of both, nested ones, types of one's own.
+//! Return types of handlers are resolved by type: plain values, results, aliases of both, nested results, user types.
 
 use std::num::ParseIntError;
 
@@ -11,7 +11,7 @@ type Nested = Checked<Option<Plain>>;
 mod mine {
     use everloop::prelude::*;
 
-    /// Not a `Result` in spite of its name.
+    /// Has the name of `Result`, and is another type.
     #[derive(Default, Serialize, Deserialize)]
     pub struct Result(pub u32);
 }
@@ -70,7 +70,7 @@ impl Returns {
     }
 }
 
-/// A workflow that sends itself.
+/// A workflow whose struct is also its output.
 #[workflow]
 #[derive(Clone, Serialize, Deserialize)]
 struct Itself {

@@ -1,4 +1,4 @@
-//! Every shape a parameter, a body and an attribute may have.
+//! All supported forms of parameters, bodies and attributes.
 
 use everloop::prelude::*;
 

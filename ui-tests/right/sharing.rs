@@ -1,4 +1,4 @@
-//! What is `Send`, what is iterated, stored and passed on.
+//! Calls and handles that are iterated, stored, passed to functions, or sent between threads.
 
 use everloop::prelude::*;
 
@@ -15,7 +15,7 @@ pub struct Doubling {}
 impl Doubling {
     #[run]
     async fn run(&self, n: u32) -> WorkflowResult<u32> {
-        // The constructor is a function like any other; a binding may have its name.
+        // The constructor is an ordinary function, and a binding may have its name.
         let running: Vec<_> = (0..n).map(double).map(|call| call.start()).collect();
         let mut sum = 0;
         for double in running {

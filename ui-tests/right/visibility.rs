@@ -1,4 +1,4 @@
-//! A private input is no mistake of a private activity or workflow, however the privacy is written.
+//! Private activities and workflows accept private inputs, in every notation of privacy.
 
 mod deep {
     pub(super) mod er {

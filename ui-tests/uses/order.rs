@@ -1,4 +1,4 @@
-// A program that uses a workflow `Order` and an activity `pay`, in all ways there are.
+// A program that uses a workflow `Order` and an activity `pay` in every supported way.
 struct Shop {
     client: Client,
     orders: Vec<OrderHandle>,

@@ -1,4 +1,4 @@
-// A reason is part of the permission.
+// A permission without a reason.
 use everloop::prelude::*;
 
 #[workflow]

@@ -1,4 +1,4 @@
-// `async` where nothing can be awaited, and missing where everything is.
+// `async` on methods that cannot await, and missing on methods that are awaited.
 use everloop::prelude::*;
 
 #[workflow]

@@ -1,4 +1,4 @@
-// Mistakes inside bodies stay where they are.
+// Mistakes inside bodies, reported at their own places.
 use everloop::prelude::*;
 
 #[activity]

@@ -1,4 +1,4 @@
-// A call is dropped: nothing would run.
+// A call is dropped, so it would not run.
 #![deny(unused_must_use)]
 use everloop::prelude::*;
 

@@ -1,4 +1,4 @@
-// An activity's reference parameters: one context, shared.
+// Reference parameters of activities that are not one shared context.
 use everloop::prelude::*;
 
 #[activity]

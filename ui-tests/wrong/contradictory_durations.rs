@@ -1,4 +1,4 @@
-// Time limits and intervals that contradict each other, and heartbeats that nobody can send.
+// Time limits and intervals that contradict each other, and heartbeats that the activity cannot send.
 use everloop::prelude::*;
 
 #[activity(start_to_close_timeout = "2m", schedule_to_close_timeout = "1m")]
@@ -31,7 +31,7 @@ impl Payments {
     fn cannot_heartbeat_either(&self) {}
 }
 
-// Code elsewhere can.
+// The activity of another program can send them.
 #[activity(heartbeat_timeout = "10s")]
 fn runs_elsewhere();
 

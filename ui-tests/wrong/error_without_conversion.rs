@@ -1,4 +1,4 @@
-// Error types that cannot end what returned them.
+// Error types that cannot fail the activity or workflow that returns them.
 use everloop::prelude::*;
 
 pub struct Broken;

@@ -1,4 +1,4 @@
-// Mistakes of all kinds in one block: each is reported, and nothing else is.
+// Mistakes of all kinds in one block: each is reported, without follow-up errors.
 use everloop::prelude::*;
 
 #[workflow]

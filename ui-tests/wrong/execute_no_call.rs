@@ -1,4 +1,4 @@
-// Something else than a call is executed.
+// The argument of `execute` is not a call.
 use everloop::prelude::*;
 
 #[derive(Clone, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-// Errors that cannot travel from an activity to its caller.
+// Errors that an activity cannot send to its caller.
 use everloop::prelude::*;
 
 #[derive(Debug, ActivityFailure)]
@@ -40,7 +40,7 @@ enum Unprinted {
     Refused,
 }
 
-/// Has no conversion, and was not derived.
+/// An error without a conversion or the derive.
 #[derive(Debug)]
 enum Forgotten {
     Refused,

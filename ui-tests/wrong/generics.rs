@@ -1,4 +1,4 @@
-// Signatures that mean more than one thing.
+// Generic signatures.
 use everloop::prelude::*;
 
 #[activity]

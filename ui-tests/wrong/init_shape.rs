@@ -1,4 +1,4 @@
-// An `#[init]` that does not make the workflow.
+// An `#[init]` that does not return the workflow.
 use everloop::prelude::*;
 
 #[workflow]

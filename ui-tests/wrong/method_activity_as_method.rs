@@ -1,4 +1,4 @@
-// An activity of a block is called on its value.
+// An activity of a block is called as a method of its value.
 use everloop::prelude::*;
 
 pub struct Payments;

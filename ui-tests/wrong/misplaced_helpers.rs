@@ -1,4 +1,4 @@
-// Helper attributes outside a block of ours.
+// Helper attributes outside of a `#[workflow]` or `#[activities]` block.
 use everloop::prelude::*;
 
 struct Counter;

@@ -1,4 +1,4 @@
-// A mock that fails with another error than its activity.
+// A mock with another error type than its activity.
 use everloop::prelude::*;
 use everloop::testing::WorkflowEnvironment;
 

@@ -1,4 +1,4 @@
-// Something that is no activity is mocked.
+// A function that is no activity is mocked.
 use everloop::prelude::*;
 use everloop::testing::WorkflowEnvironment;
 

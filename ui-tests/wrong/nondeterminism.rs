@@ -1,4 +1,4 @@
-// What gives another result on replay, in every kind of method and in a macro's arguments.
+// Expressions whose results differ on replay, in every kind of method and in a macro's arguments.
 use everloop::prelude::*;
 use std::time::{Instant, SystemTime};
 

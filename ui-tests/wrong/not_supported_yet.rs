@@ -1,4 +1,4 @@
-// What a later version will have is refused by name.
+// Features of later versions, which the messages name.
 use everloop::prelude::*;
 
 #[activity(process)]

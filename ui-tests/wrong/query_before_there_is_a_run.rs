@@ -1,4 +1,4 @@
-// What travels with the start request cannot be a query.
+// A query as the message of a start request.
 use everloop::prelude::*;
 
 #[derive(Clone, Serialize, Deserialize)]

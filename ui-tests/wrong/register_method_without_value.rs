@@ -1,4 +1,4 @@
-// A method is registered without the value it works on.
+// A method is registered without its value.
 use everloop::prelude::*;
 
 pub struct Payments;

@@ -1,4 +1,4 @@
-// Handlers that would hide methods of the handle.
+// Handlers with the names of methods of the handle.
 use everloop::prelude::*;
 
 #[workflow]
@@ -15,7 +15,7 @@ impl Counter {
     fn result(&self) -> u32 {
         1
     }
-    // The name on the wire is free.
+    // A reserved name is allowed on the wire.
     #[update(name = "terminate")]
     fn request_termination(&self) {}
 }

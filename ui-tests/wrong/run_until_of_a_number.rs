@@ -1,4 +1,4 @@
-// A worker runs until a future is done that can neither fail nor is `()`.
+// A worker runs until a future completes whose output is neither `()` nor a result.
 use everloop::prelude::*;
 
 async fn example(worker: Worker) {

@@ -1,4 +1,4 @@
-// What belongs to tokio, where Everloop has its own.
+// Operations of tokio that have an equivalent in Everloop.
 use everloop::prelude::*;
 
 #[workflow]

@@ -1,4 +1,4 @@
-// More inputs than there are implementations for.
+// More inputs than the supported number.
 use everloop::prelude::*;
 
 #[activity]

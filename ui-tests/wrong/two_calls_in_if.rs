@@ -1,4 +1,4 @@
-// Two activities are two types.
+// Branches with calls of different types.
 use everloop::prelude::*;
 
 #[derive(Clone, Serialize, Deserialize)]

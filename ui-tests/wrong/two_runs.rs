@@ -1,4 +1,4 @@
-// Two of what there can be one of.
+// Two methods with a role that only one may have.
 use everloop::prelude::*;
 
 #[workflow]

@@ -1,4 +1,4 @@
-// Options that do not exist, here or at all.
+// Options that this attribute does not have, and options that no attribute has.
 use everloop::prelude::*;
 
 #[activity(timeout = "1m", retry_policy(attempts = 5))]

@@ -1,4 +1,4 @@
-// Validators with other types: the compiler finds them.
+// Validators whose parameter types differ from their update's.
 use everloop::prelude::*;
 
 #[workflow]

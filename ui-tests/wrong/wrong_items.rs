@@ -1,4 +1,4 @@
-// Attributes on what cannot have them.
+// Attributes on items that cannot have them.
 use everloop::prelude::*;
 
 #[workflow]

@@ -38,7 +38,7 @@ impl Order {
     }
 }
 
-// What uses it.
+// A program that uses the item with the mistake.
 
 struct Shop {
     client: Client,

@@ -1,4 +1,4 @@
-// What differs on replay.
+// Expressions whose results differ on replay.
 // In plain Rust: 0 errors.
 use everloop::prelude::*;
 
@@ -37,5 +37,5 @@ impl Order {
     }
 }
 
-// What uses it.
+// A program that uses the item with the mistake.
 include!("../../uses/order.rs");

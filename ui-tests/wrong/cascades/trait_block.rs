@@ -45,5 +45,5 @@ impl Pay for Order {
     }
 }
 
-// What uses it.
+// A program that uses the item with the mistake.
 include!("../../uses/order.rs");

@@ -1,4 +1,4 @@
-// An activity that is not ready.
+// An activity with an unfinished body.
 // In plain Rust: 1 error.
 use everloop::prelude::*;
 
@@ -37,5 +37,5 @@ impl Order {
     }
 }
 
-// What uses it.
+// A program that uses the item with the mistake.
 include!("../../uses/order.rs");

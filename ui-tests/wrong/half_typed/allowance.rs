@@ -1,4 +1,4 @@
-// An allowance in a body that is not ready.
+// An allowance in an unfinished body.
 // In plain Rust: 1 error.
 use everloop::prelude::*;
 
@@ -38,5 +38,5 @@ impl Order {
     }
 }
 
-// What uses it.
+// A program that uses the item with the mistake.
 include!("../../uses/order.rs");

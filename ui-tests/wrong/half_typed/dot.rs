@@ -1,4 +1,4 @@
-// A method that is not there yet.
+// A method call without its name.
 // In plain Rust: 2 errors.
 use everloop::prelude::*;
 
@@ -37,5 +37,5 @@ impl Order {
     }
 }
 
-// What uses it.
+// A program that uses the item with the mistake.
 include!("../../uses/order.rs");

@@ -1,4 +1,4 @@
-// A helper method that is not ready.
+// A helper method with an unfinished body.
 // In plain Rust: 1 error.
 use everloop::prelude::*;
 
@@ -40,5 +40,5 @@ impl Order {
     }
 }
 
-// What uses it.
+// A program that uses the item with the mistake.
 include!("../../uses/order.rs");

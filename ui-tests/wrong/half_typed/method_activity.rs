@@ -1,4 +1,4 @@
-// An activity of a block that is not ready.
+// An activity of a block, with an unfinished body.
 // In plain Rust: 1 error.
 use everloop::prelude::*;
 
@@ -37,7 +37,7 @@ impl Order {
     }
 }
 
-// What uses it.
+// A program that uses the item with the mistake.
 
 struct Shop {
     client: Client,

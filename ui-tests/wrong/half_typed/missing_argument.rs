@@ -1,4 +1,4 @@
-// An argument that is not there yet.
+// A call without its last argument.
 // In plain Rust: 1 error.
 use everloop::prelude::*;
 
@@ -38,5 +38,5 @@ impl Order {
     }
 }
 
-// What uses it.
+// A program that uses the item with the mistake.
 include!("../../uses/order.rs");

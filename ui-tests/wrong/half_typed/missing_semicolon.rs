@@ -1,4 +1,4 @@
-// A semicolon that is not there yet.
+// A statement without its semicolon.
 // In plain Rust: 1 error.
 use everloop::prelude::*;
 
@@ -37,5 +37,5 @@ impl Order {
     }
 }
 
-// What uses it.
+// A program that uses the item with the mistake.
 include!("../../uses/order.rs");

@@ -35,5 +35,5 @@ impl Order {
     fn check(&self, cents: &u32) -> WorkflowResult<()>;
 }
 
-// What uses it.
+// A program that uses the item with the mistake.
 include!("../../uses/order.rs");

@@ -35,5 +35,5 @@ impl Order {
     fn add(&self, cents: u32)
 }
 
-// What uses it.
+// A program that uses the item with the mistake.
 include!("../../uses/order.rs");

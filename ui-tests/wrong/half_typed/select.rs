@@ -1,4 +1,4 @@
-// A `select!` in a body that is not ready.
+// A `select!` in an unfinished body.
 // In plain Rust: 1 error.
 use everloop::prelude::*;
 
@@ -41,5 +41,5 @@ impl Order {
     }
 }
 
-// What uses it.
+// A program that uses the item with the mistake.
 include!("../../uses/order.rs");
