@@ -92,3 +92,16 @@ fn cancelled_trip_is_cleaned_up() {
          the trip was cancelled\n"
     );
 }
+
+#[test]
+fn activity_is_completed_by_a_person() {
+    assert_eq!(
+        output("complete_later"),
+        "activity: mailed a link for a lamp\n\
+         person: Approved\n\
+         a lamp: paid\n\
+         activity: mailed a link for a piano\n\
+         person: Rejected { reason: \"we have one\" }\n\
+         a piano: not paid, we have one\n"
+    );
+}

@@ -1,16 +1,16 @@
 //! The context of an activity: a description of the attempt, its heartbeats and its cancellation.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use everloop_proto::temporal::api::workflowservice::v1::RecordActivityTaskHeartbeatResponse;
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::task_token::TaskToken;
 use crate::data::{EncodeError, Headers, Payload, Payloads};
+use crate::errors::ActivityError;
 
 /// The context of a running activity: its info, its heartbeats, and its cancellation.
 ///
@@ -26,7 +26,6 @@ struct Inner {
     cancelled: watch::Receiver<Option<ActivityCancelReason>>,
     shutdown: CancellationToken,
     beats: Arc<Heartbeats>,
-    completes_elsewhere: AtomicBool,
 }
 
 /// The activity and its attempt.
@@ -63,13 +62,9 @@ pub struct ActivityInfo {
     pub heartbeat_timeout: Option<Duration>,
     /// Headers of the call.
     pub headers: Headers,
-    /// Identifies the attempt for a program that completes it from elsewhere: see [`ActivityContext::complete_elsewhere`].
+    /// Identifies the attempt for a program that completes it from elsewhere: see [`ActivityContext::complete_later`].
     pub task_token: TaskToken,
 }
-
-/// Names one attempt of one activity. Opaque; it outlives the worker.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct TaskToken(pub bytes::Bytes);
 
 /// The reason why an activity should stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,11 +85,12 @@ pub enum ActivityCancelReason {
 }
 
 impl ActivityCancelReason {
-    pub(crate) fn from_heartbeat(reply: &RecordActivityTaskHeartbeatResponse) -> Option<Self> {
-        match reply {
-            RecordActivityTaskHeartbeatResponse { cancel_requested: true, .. } => Some(Self::Requested),
-            RecordActivityTaskHeartbeatResponse { activity_paused: true, .. } => Some(Self::Paused),
-            RecordActivityTaskHeartbeatResponse { activity_reset: true, .. } => Some(Self::Reset),
+    /// The reason that the answer to a heartbeat gives by its flags.
+    pub(crate) fn from_flags(cancel_requested: bool, activity_paused: bool, activity_reset: bool) -> Option<Self> {
+        match (cancel_requested, activity_paused, activity_reset) {
+            (true, _, _) => Some(Self::Requested),
+            (_, true, _) => Some(Self::Paused),
+            (_, _, true) => Some(Self::Reset),
             _ => None,
         }
     }
@@ -116,8 +112,7 @@ impl fmt::Display for ActivityCancelReason {
 impl ActivityContext {
     pub(crate) fn new(info: ActivityInfo, last_details: Payloads, signals: ContextSignals) -> Self {
         let ContextSignals { cancelled, shutdown, beats } = signals;
-        let completes_elsewhere = AtomicBool::new(false);
-        Self { inner: Arc::new(Inner { info, last_details, cancelled, shutdown, beats, completes_elsewhere }) }
+        Self { inner: Arc::new(Inner { info, last_details, cancelled, shutdown, beats }) }
     }
 
     /// The activity and its attempt.
@@ -173,14 +168,37 @@ impl ActivityContext {
         self.inner.shutdown.cancelled().await;
     }
 
-    /// Leaves the end of the activity to another program, which has its [`task_token`](ActivityInfo::task_token) and calls
-    /// [`Client::activity_handle`](crate::Client::activity_handle): what the function returns does not count.
-    pub fn complete_elsewhere(&self) {
-        self.inner.completes_elsewhere.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn completes_elsewhere(&self) -> bool {
-        self.inner.completes_elsewhere.load(Ordering::Relaxed)
+    /// Leaves the end of the activity to another program: to one that is called back, or to a person. Return it as the error:
+    /// the attempt goes on without this function, and gives its place in the worker free.
+    ///
+    /// The other program calls [`Client::activity_handle`](crate::Client::activity_handle) with the
+    /// [`task_token`](ActivityInfo::task_token), or with the ids of workflow and activity. The activity's time limits go on: let the
+    /// other program send heartbeats if there is a heartbeat timeout, and give `start_to_close_timeout` the time that the answer may
+    /// take. Such an activity returns [`ActivityResult`](crate::ActivityResult), and an error that its callers match as
+    /// [`ActivityError::typed`](crate::ActivityError::typed).
+    ///
+    /// ```
+    /// use everloop::activity::TaskToken;
+    /// use everloop::prelude::*;
+    ///
+    /// /// Whether the expense is approved, by a person who is sent a link.
+    /// #[activity(start_to_close_timeout = "7days")]
+    /// async fn approve(ctx: &ActivityContext, expense: u64) -> ActivityResult<bool> {
+    ///     send_mail(format!("https://shop.example/approve/{}?expense={expense}", ctx.info().task_token)).await?;
+    ///     Err(ctx.complete_later())
+    /// }
+    ///
+    /// /// The link was followed. Another type than `bool` would not compile.
+    /// async fn approved(client: &Client, token: &str) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let token: TaskToken = token.parse()?;
+    ///     client.activity_handle(approve, token).complete(true).await?;
+    ///     Ok(())
+    /// }
+    /// # async fn send_mail(_: String) -> Result<(), std::io::Error> { Ok(()) }
+    /// ```
+    #[must_use = "it is an error to return: `return Err(ctx.complete_later())`"]
+    pub fn complete_later(&self) -> ActivityError {
+        ActivityError::completes_elsewhere()
     }
 }
 

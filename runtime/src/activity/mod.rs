@@ -10,13 +10,15 @@ mod context;
 mod definition;
 mod function;
 mod future;
+mod task_token;
 mod typed;
 
 pub use call::ActivityCall;
-pub use context::{ActivityCancelReason, ActivityContext, ActivityInfo, TaskToken};
+pub use context::{ActivityCancelReason, ActivityContext, ActivityInfo};
 pub use definition::{Activity, ActivityErrorOf};
 pub use function::ActivityFn;
 pub use future::{ActivityFuture, ActivityHandle};
+pub use task_token::{TaskToken, TaskTokenError};
 pub use typed::{CallError, CallErrorType, TypedFailure};
 
 pub use crate::data::{ActivityCancellationType, ActivityOptions, RetryPolicy};

@@ -46,7 +46,7 @@ mod unpolled_queues;
 mod update;
 mod variables;
 
-pub use activity::AsyncActivityHandle;
+pub use activity::{ActivityRef, AsyncActivityHandle};
 pub use client::Client;
 pub use description::{PendingActivity, WorkflowDescription};
 pub use error::{

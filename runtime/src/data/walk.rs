@@ -214,9 +214,13 @@ holds! {
     service::RespondWorkflowTaskFailedRequest { failure }
     service::RespondQueryTaskCompletedRequest { query_result, failure }
     service::RespondActivityTaskCompletedRequest { result }
+    service::RespondActivityTaskCompletedByIdRequest { result }
     service::RespondActivityTaskFailedRequest { failure, last_heartbeat_details }
+    service::RespondActivityTaskFailedByIdRequest { failure, last_heartbeat_details }
     service::RespondActivityTaskCanceledRequest { details }
+    service::RespondActivityTaskCanceledByIdRequest { details }
     service::RecordActivityTaskHeartbeatRequest { details }
+    service::RecordActivityTaskHeartbeatByIdRequest { details }
     service::PollWorkflowTaskQueueResponse { history, query, queries, messages }
     service::PollActivityTaskQueueResponse { input, heartbeat_details }
     service::DescribeWorkflowExecutionResponse { execution_config, workflow_execution_info, pending_activities }

@@ -111,7 +111,11 @@ impl<E: std::error::Error + 'static> From<E> for WorkflowError {
 /// }
 /// assert!(charge(402).is_err());
 /// ```
-pub struct ActivityError(Box<Failure>);
+pub struct ActivityError {
+    failure: Box<Failure>,
+    /// Whether another program completes the attempt.
+    completes_later: bool,
+}
 
 /// The return type of an activity.
 pub type ActivityResult<T> = Result<T, ActivityError>;
@@ -119,13 +123,13 @@ pub type ActivityResult<T> = Result<T, ActivityError>;
 impl ActivityError {
     /// A failure that is retried according to the retry policy.
     pub fn new(message: impl Into<String>) -> Self {
-        Self(Box::new(Failure::application("ActivityError", message)))
+        Self::from_failure(Failure::application("ActivityError", message))
     }
 
     /// A failure that is final, regardless of the retry policy.
     pub fn non_retryable(message: impl Into<String>) -> Self {
         let mut error = Self::new(message);
-        if let FailureKind::Application { non_retryable, .. } = &mut error.0.kind {
+        if let FailureKind::Application { non_retryable, .. } = &mut error.failure.kind {
             *non_retryable = true;
         }
         error
@@ -134,13 +138,13 @@ impl ActivityError {
     /// The activity stopped because it was asked to. Means something only after a cancellation was requested; otherwise it
     /// is reported as an ordinary failure.
     pub fn cancelled() -> Self {
-        Self(Box::new(Failure::cancelled("the activity was cancelled")))
+        Self::from_failure(Failure::cancelled("the activity was cancelled"))
     }
 
     /// The type name of the error in histories, for callers and in `non_retryable_error_types`. The default is the last segment
     /// of the error's type.
     pub fn type_name(mut self, name: impl Into<String>) -> Self {
-        if let FailureKind::Application { type_name, .. } = &mut self.0.kind {
+        if let FailureKind::Application { type_name, .. } = &mut self.failure.kind {
             *type_name = name.into();
         }
         self
@@ -148,7 +152,7 @@ impl ActivityError {
 
     /// How much attention the error deserves: see [`ErrorCategory`].
     pub fn category(mut self, category: ErrorCategory) -> Self {
-        set_category(&mut self.0, category);
+        set_category(&mut self.failure, category);
         self
     }
 
@@ -157,13 +161,13 @@ impl ActivityError {
     /// # Panics
     /// If the value cannot be serialized.
     pub fn details<T: Serialize + 'static>(mut self, value: T) -> Self {
-        push_details(&mut self.0, &value);
+        push_details(&mut self.failure, &value);
         self
     }
 
     /// When to try again, in place of the retry policy's interval. A hundred years at most; zero is at once.
     pub fn next_retry_delay(mut self, delay: Duration) -> Self {
-        if let FailureKind::Application { next_retry_delay, .. } = &mut self.0.kind {
+        if let FailureKind::Application { next_retry_delay, .. } = &mut self.failure.kind {
             *next_retry_delay = Some(delay);
         }
         self
@@ -171,20 +175,40 @@ impl ActivityError {
 
     /// Whether this is a cancellation.
     pub fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled()
+        self.failure.is_cancelled()
     }
 
     pub(crate) fn from_failure(failure: Failure) -> Self {
-        Self(Box::new(failure))
+        Self { failure: Box::new(failure), completes_later: false }
+    }
+
+    /// The end of a function whose activity goes on. The failure is for who expects one, as a test might.
+    pub(crate) fn completes_elsewhere() -> Self {
+        let failure = Failure::application("CompletesLater", "the activity is completed later, by another program");
+        Self { completes_later: true, ..Self::from_failure(failure) }
+    }
+
+    /// Whether it is no failure: another program completes the activity. See
+    /// [`ActivityContext::complete_later`](crate::ActivityContext::complete_later).
+    pub fn completes_later(&self) -> bool {
+        self.completes_later
     }
 
     /// The failure that the workflow will see as the cause of its [`ActivityFailure`](struct@crate::ActivityFailure).
     pub fn failure(&self) -> &Failure {
-        &self.0
+        &self.failure
     }
 
     pub(crate) fn into_failure(self) -> Failure {
-        *self.0
+        *self.failure
+    }
+
+    /// The failure as servers accept it from an activity: every other kind becomes the cause of an application failure.
+    pub(crate) fn reportable(failure: Failure) -> Failure {
+        match failure.kind {
+            FailureKind::Application { .. } => failure,
+            _ => Failure::application("ActivityError", failure.message.clone()).caused_by(failure),
+        }
     }
 }
 
@@ -192,14 +216,14 @@ debug_as_display!(ActivityError);
 
 impl fmt::Display for ActivityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.failure.fmt(f)
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<E: std::error::Error + 'static> From<E> for ActivityError {
     fn from(error: E) -> Self {
-        Self(Box::new(Failure::from_error(&error)))
+        Self::from_failure(Failure::from_error(&error))
     }
 }
 

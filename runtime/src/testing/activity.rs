@@ -164,6 +164,18 @@ mod tests {
         assert_eq!(env.heartbeats()[0].get::<String>(0), Some(Ok("waiting".to_owned())));
     }
 
+    #[activity]
+    async fn ask_someone(ctx: &ActivityContext) -> ActivityResult<bool> {
+        Err(ctx.complete_later())
+    }
+
+    #[tokio::test]
+    async fn an_activity_that_is_completed_later_says_so() {
+        let error = ActivityEnvironment::new().run(ask_someone()).await.unwrap_err();
+        assert!(error.completes_later(), "{error}");
+        assert!(!ActivityError::new("no").completes_later());
+    }
+
     #[tokio::test]
     async fn a_method_runs_on_its_value() {
         let greeter = Arc::new(Greeter("hello"));

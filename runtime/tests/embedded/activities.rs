@@ -63,8 +63,7 @@ impl Bench {
     #[activity]
     async fn ask_someone(&self, ctx: &ActivityContext) -> ActivityResult<bool> {
         self.tokens.send(ctx.info().task_token.clone()).map_err(|_| ActivityError::new("the test is over"))?;
-        ctx.complete_elsewhere();
-        Ok(false)
+        Err(ctx.complete_later())
     }
 }
 
@@ -184,15 +183,15 @@ async fn a_function_that_is_not_async_has_a_thread() {
 async fn an_activity_is_completed_from_elsewhere() {
     bench(async |mut seen| {
         let handle = seen.client.start(Asks::run()).await.unwrap();
-        let someone = seen.client.activity_handle(seen.tokens.recv().await.unwrap());
-        assert_eq!(someone.heartbeat(Default::default()).await.unwrap(), None);
-        someone.complete(&true).await.unwrap();
+        let someone = seen.client.activity_handle(Bench::ask_someone, seen.tokens.recv().await.unwrap());
+        assert_eq!(someone.heartbeat(()).await.unwrap(), None);
+        someone.complete(true).await.unwrap();
         assert!(handle.result().await.unwrap());
-        let error = someone.complete(&true).await.unwrap_err();
+        let error = someone.complete(true).await.unwrap_err();
         assert!(matches!(error, HandleError::ActivityEnded { .. }), "{error}");
 
         let handle = seen.client.start(Asks::run()).await.unwrap();
-        let someone = seen.client.activity_handle(seen.tokens.recv().await.unwrap());
+        let someone = seen.client.activity_handle(Bench::ask_someone, seen.tokens.recv().await.unwrap());
         someone.fail(ActivityError::new("nobody answered").type_name("Silence")).await.unwrap();
         let Err(ResultError::Failed(failure)) = handle.result().await else { panic!("it failed") };
         assert_eq!((failure.type_name(), failure.root_message()), (Some("Silence"), "nobody answered"));

@@ -1,12 +1,12 @@
 //! Activities: how they run, how they are retried, and how workflows see their failures.
 
-use everloop::activity::TaskToken;
-use everloop::client::ResultError;
+use everloop::activity::{ActivityCancelReason, ActivityCancellationType, TaskToken};
+use everloop::client::{ActivityRef, HandleError, ResultError};
 use everloop::data::{RetryState, TimeoutType};
 use everloop::{RetryPolicy, prelude::*};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::world::{World, count, event, everywhere, run};
+use super::world::{World, count, event, everywhere, run, until};
 
 everywhere! {
     functions_and_methods_run_side_by_side,
@@ -15,6 +15,8 @@ everywhere! {
     activity_fails_after_its_maximum_of_attempts,
     activity_of_another_queue_runs_on_its_workers,
     activity_is_completed_by_another_client,
+    activity_is_completed_by_its_id,
+    activity_completed_later_is_cancelled_from_elsewhere,
     activity_fails_if_next_attempt_would_be_too_late;
     waiting: attempt_continues_from_last_heartbeat,
     error_sets_delay_of_next_attempt,
@@ -80,8 +82,8 @@ impl Shop {
     #[activity]
     async fn ask_someone(&self, ctx: &ActivityContext) -> ActivityResult<bool> {
         self.tokens.send(ctx.info().task_token.clone()).map_err(|_| ActivityError::new("the test is over"))?;
-        ctx.complete_elsewhere();
-        Ok(false)
+        ctx.heartbeat("asked".to_owned())?;
+        Err(ctx.complete_later())
     }
 }
 
@@ -102,11 +104,15 @@ enum Errand {
     Nobody,
     Elsewhere(String),
     Ask,
+    /// Cancels it as soon as the signal has come.
+    AskUntilCancelled,
 }
 
 #[workflow]
 #[derive(Default)]
-struct Errands;
+struct Errands {
+    stop: State<bool>,
+}
 
 #[workflow]
 impl Errands {
@@ -140,9 +146,32 @@ impl Errands {
                 format!("{:?}, {:?}", failure.timeout(), failure.retry_state())
             }
             Errand::Elsewhere(queue) => shout("elsewhere".into()).task_queue(queue).await?,
+            Errand::AskUntilCancelled => {
+                let asked = Shop::ask_someone().activity_id("question");
+                let asked = asked.cancellation_type(ActivityCancellationType::WaitCancellationCompleted).start();
+                self.stop.wait(|stop| *stop).await?;
+                asked.cancel();
+                let failure = asked.await.unwrap_err();
+                let details = failure.failure().details().and_then(|details| details.get::<String>(0));
+                format!("{}, {details:?}", failure.is_cancelled())
+            }
             Errand::Ask => Shop::ask_someone().retry_policy(RetryPolicy::new().maximum_attempts(1)).await?.to_string(),
         })
     }
+
+    #[signal]
+    fn stop(&self) {
+        self.stop.set(true);
+    }
+}
+
+/// Waits until an activity has sent these details.
+async fn heartbeat_came(handle: &ErrandsHandle, details: &str) {
+    until(async || {
+        let description = handle.describe().await.unwrap();
+        description.pending_activities().any(|it| it.heartbeat_details().get(0) == Some(Ok(details.to_owned())))
+    })
+    .await;
 }
 
 /// Runs an errand to its end.
@@ -234,21 +263,68 @@ async fn activity_of_another_queue_runs_on_its_workers(world: World) {
 
 async fn activity_is_completed_by_another_client(world: World) {
     let (shop, mut tokens) = shop();
-    run(world.worker().workflow::<Errands>().activities(shop), async {
+    // One place for activities: the function that has returned does not hold it.
+    let worker = world.worker().workflow::<Errands>().activities(shop).max_concurrent_activities(1);
+    run(worker, async {
         let handle = world.client.start(Errands::run(Errand::Ask, world.wait())).await.unwrap();
-        let someone = world.client.activity_handle(tokens.recv().await.unwrap());
-        assert_eq!(someone.heartbeat(Default::default()).await.unwrap(), None);
-        someone.complete(&true).await.unwrap();
-        assert_eq!(handle.result().await.unwrap(), "true");
-        let error = someone.complete(&true).await.unwrap_err().to_string();
-        assert!(error.contains("not found") || error.contains("already"), "{error}");
+        let other = world.client.start(Errands::run(Errand::Ask, world.wait())).await.unwrap();
+        // The token travels as text.
+        let (token, _) = (tokens.recv().await.unwrap(), tokens.recv().await.unwrap());
+        let token: TaskToken = token.to_string().parse().unwrap();
+        let someone = world.client.activity_handle(Shop::ask_someone, token);
+        assert_eq!(someone.heartbeat(()).await.unwrap(), None);
+        someone.complete(true).await.unwrap();
+        let result = tokio::select! { result = handle.result() => result, result = other.result() => result };
+        assert_eq!(result.unwrap(), "true");
+        let error = someone.complete(true).await.unwrap_err();
+        assert!(matches!(error, HandleError::ActivityEnded { .. }), "{error}");
 
         let handle = world.client.start(Errands::run(Errand::Ask, world.wait())).await.unwrap();
-        let someone = world.client.activity_handle(tokens.recv().await.unwrap());
+        let someone = world.client.activity_handle(Shop::ask_someone, tokens.recv().await.unwrap());
         someone.fail(ActivityError::new("nobody answered").type_name("Silence")).await.unwrap();
         let Err(ResultError::Failed(failure)) = handle.result().await else { panic!("it failed") };
         assert_eq!((failure.type_name(), failure.root_message()), (Some("Silence"), "nobody answered"));
         event(&handle, "ActivityTaskFailed").await;
+    })
+    .await;
+}
+
+async fn activity_is_completed_by_its_id(world: World) {
+    let (shop, mut tokens) = shop();
+    run(world.worker().workflow::<Errands>().activities(shop), async {
+        let handle = world.client.start(Errands::run(Errand::AskUntilCancelled, world.wait())).await.unwrap();
+        tokens.recv().await.unwrap();
+        // Sent after its function returned, because the first heartbeat may be on its way.
+        heartbeat_came(&handle, "asked").await;
+        let question = ActivityRef::by_id(handle.id(), "question").of_run(handle.run_id().unwrap());
+        let someone = world.client.activity_handle(Shop::ask_someone, question);
+        assert_eq!(someone.heartbeat("thinks about it".to_owned()).await.unwrap(), None);
+        heartbeat_came(&handle, "thinks about it").await;
+        someone.fail(ActivityError::non_retryable("does not know")).await.unwrap();
+        handle.stop().await.unwrap();
+        assert_eq!(handle.result().await.unwrap(), "false, None");
+        let error = someone.complete(true).await.unwrap_err();
+        assert!(matches!(error, HandleError::ActivityEnded { .. }), "{error}");
+        let nobody = world.client.untyped_activity_handle(ActivityRef::by_id(world.id("nobody"), "question"));
+        let error = nobody.complete(&true).await.unwrap_err();
+        assert!(matches!(error, HandleError::NotFound { .. }), "{error}");
+    })
+    .await;
+}
+
+async fn activity_completed_later_is_cancelled_from_elsewhere(world: World) {
+    let (shop, mut tokens) = shop();
+    run(world.worker().workflow::<Errands>().activities(shop), async {
+        let handle = world.client.start(Errands::run(Errand::AskUntilCancelled, world.wait())).await.unwrap();
+        let by_token = world.client.activity_handle(Shop::ask_someone, tokens.recv().await.unwrap());
+        assert_eq!(by_token.heartbeat(1).await.unwrap(), None);
+        handle.stop().await.unwrap();
+        event(&handle, "ActivityTaskCancelRequested").await;
+        assert_eq!(by_token.heartbeat(2).await.unwrap(), Some(ActivityCancelReason::Requested));
+        let by_id = world.client.activity_handle(Shop::ask_someone, ActivityRef::by_id(handle.id(), "question"));
+        assert_eq!(by_id.heartbeat(3).await.unwrap(), Some(ActivityCancelReason::Requested));
+        by_id.cancelled("asked in vain".to_owned()).await.unwrap();
+        assert_eq!(handle.result().await.unwrap(), "true, Some(Ok(\"asked in vain\"))");
     })
     .await;
 }

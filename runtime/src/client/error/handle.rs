@@ -4,7 +4,7 @@ use super::absent::{absent, not_found};
 use super::rpc::RpcError;
 use crate::data::{EncodeError, PayloadCodecError};
 
-/// The reason why a workflow was not cancelled, terminated, described or read.
+/// The reason why a workflow was not cancelled, terminated, described or read; or an activity not completed.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandleError {
@@ -16,7 +16,7 @@ pub enum HandleError {
         /// The server's message.
         message: String,
     },
-    /// The activity of this token has ended, and accepts no result any more.
+    /// The activity has ended, or this attempt of it, and accepts no result any more.
     #[error(
         "the activity takes no answer any more: it was answered before, has timed out or was cancelled, or its workflow has \
          ended ({message})"

@@ -6,6 +6,7 @@ use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use super::runner::ActivityRunner;
 use crate::activity::ActivityInfo;
 use crate::data::{ErrorCategory, Failure, FailureKind, Payloads};
+use crate::errors::ActivityError;
 use crate::notice::say_unless_heard;
 use crate::raw;
 use crate::worker::send_error::SendError;
@@ -89,7 +90,7 @@ impl ActivityRunner {
         failure: Failure,
         details: Option<Payloads>,
     ) -> wire::RespondActivityTaskFailedRequest {
-        let failure = reportable(failure);
+        let failure = ActivityError::reportable(failure);
         warn_failed(info, &failure);
         wire::RespondActivityTaskFailedRequest {
             task_token: token.clone(),
@@ -98,17 +99,6 @@ impl ActivityRunner {
             namespace: self.link.namespace.clone(),
             last_heartbeat_details: details.and_then(Payloads::into_wire),
             ..Default::default()
-        }
-    }
-}
-
-/// Makes an application failure of every other kind, because the server accepts no other here.
-fn reportable(failure: Failure) -> Failure {
-    match failure.kind {
-        FailureKind::Application { .. } => failure,
-        _ => {
-            let outer = Failure::application("ActivityError", failure.message.clone());
-            outer.caused_by(failure)
         }
     }
 }

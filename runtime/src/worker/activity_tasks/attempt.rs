@@ -58,14 +58,21 @@ impl ActivityRunner {
             // The activity decides itself what to do about a cancellation. Only heartbeats that cannot be sent end the attempt.
             failed = self.watch(&info, &token, &cancel, &beats, &mut last_sent) => failed,
         };
-        let failure = ended.as_ref().err().map(ActivityError::failure);
+        let completes_later = ended.as_ref().is_err_and(ActivityError::completes_later);
+        let failure = ended.as_ref().err().filter(|_| !completes_later).map(ActivityError::failure);
         let told =
             catch(|| self.interceptors.iter().rev().for_each(|interceptor| interceptor.activity_ended(&info, failure)));
         if let Err(panic) = told {
             // The result of the attempt counts all the same.
             tracing::warn!(activity_type = info.activity_type, %panic, "an interceptor panicked after an activity");
         }
-        if context.completes_elsewhere() {
+        if completes_later {
+            // Nothing else would send the details that have not been sent yet.
+            if let Some(details) = beats.take()
+                && let Err(error) = self.heartbeat(&token, details).await
+            {
+                tracing::debug!(%error, "the last heartbeat of an activity that is completed later was not sent");
+            }
             return;
         }
         let ended = match ended {

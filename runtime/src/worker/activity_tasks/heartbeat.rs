@@ -81,7 +81,7 @@ impl ActivityRunner {
     }
 
     /// Sends one heartbeat. Returns the reason why the activity must stop, if the server reports one.
-    async fn heartbeat(
+    pub(super) async fn heartbeat(
         &self,
         token: &bytes::Bytes,
         details: Payloads,
@@ -94,7 +94,11 @@ impl ActivityRunner {
             ..Default::default()
         };
         match self.link.send(request).await {
-            Ok(reply) => Ok(ActivityCancelReason::from_heartbeat(&reply)),
+            Ok(reply) => Ok(ActivityCancelReason::from_flags(
+                reply.cancel_requested,
+                reply.activity_paused,
+                reply.activity_reset,
+            )),
             Err(error) if error.is_unwanted() => Ok(Some(ActivityCancelReason::NotFound)),
             Err(error) => Err(error),
         }
