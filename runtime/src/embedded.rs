@@ -1,5 +1,4 @@
-//! An engine in this process, for `memory:` and `sqlite:` addresses. The only module that knows the engine's own
-//! interface.
+//! An engine in this process, for `memory:` and `sqlite:` addresses. Only this module uses the engine's own interface.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,14 +11,14 @@ use std::time::{Duration, Instant, SystemTime};
 use everloop_server::{ClockMode, Engine, EngineBuilder, EngineError};
 pub(crate) use everloop_server::{LetsTimeJump, ListenError, Listening, Step, Stepper, Workflows};
 
-/// How long a file is waited for that another engine of this process is about to close.
+/// The longest wait for a file that another engine of this process is closing.
 const CLOSING_MAX: Duration = Duration::from_secs(5);
 const CLOSING_LOOK: Duration = Duration::from_millis(5);
 
 /// The clock of an engine in this process. See [`Client::engine_clock`](crate::Client::engine_clock).
 ///
-/// With `?clock=skipping` in the address it jumps over waiting while someone waits for a result, or in
-/// [`sleep`](Self::sleep); otherwise it goes as the wall clock does.
+/// With `?clock=skipping` in the address, the clock jumps to the next deadline while a caller waits for a result or in
+/// [`sleep`](Self::sleep). Otherwise it follows the wall clock.
 #[derive(Clone)]
 pub struct EngineClock {
     embedded: Arc<Embedded>,
@@ -31,16 +30,16 @@ struct Embedded {
     is_skipping: bool,
 }
 
-/// The engines of this process that have a file: within a process, one file is one engine.
+/// The engines of this process that have a file: a process opens each file once.
 static FILES: Mutex<BTreeMap<PathBuf, Weak<Embedded>>> = Mutex::new(BTreeMap::new());
 
 impl EngineClock {
-    /// An engine that has this namespace: the one of the file, or a new one that keeps everything in memory.
+    /// Returns an engine with this namespace: the engine of the file, or a new one in memory.
     pub(crate) async fn start(path: Option<PathBuf>, is_skipping: bool, namespace: &str) -> Result<Self, String> {
         let embedded = match path {
             None => Arc::new(Embedded::start(Engine::builder(), is_skipping).map_err(|error| error.to_string())?),
             Some(path) => {
-                // The disk may take its time, and so may the engine that had the file before.
+                // The disk may be slow, and so may the previous engine of the file when it closes.
                 let opened = tokio::task::spawn_blocking(move || Embedded::open(&path, is_skipping)).await;
                 opened.map_err(|error| error.to_string())??
             }
@@ -49,12 +48,12 @@ impl EngineClock {
         Ok(Self { embedded })
     }
 
-    /// The service that calls go to.
+    /// The workflow service of the engine.
     pub(crate) fn workflows(&self) -> Workflows {
         self.embedded.engine.workflows()
     }
 
-    /// Serves the engine to others.
+    /// Serves the engine to other processes.
     pub(crate) async fn serve(&self, address: SocketAddr, is_insecure: bool) -> Result<Listening, ListenError> {
         match is_insecure {
             true => self.embedded.engine.listen_insecure(address).await,
@@ -67,18 +66,18 @@ impl EngineClock {
         SystemTime::UNIX_EPOCH + self.embedded.engine.now()
     }
 
-    /// How far it has jumped altogether.
+    /// The total time over which the clock has jumped.
     pub fn skipped(&self) -> Duration {
         self.embedded.engine.skipped()
     }
 
-    /// Waits until the engine's time has gone on by `duration`, jumping where the clock may.
+    /// Waits until the engine's time has advanced by `duration`. A skipping clock may jump meanwhile.
     pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + use<> {
         let slept = self.embedded.engine.sleep(duration);
         let jumping = self.jump();
         async move {
             let awake = slept.await;
-            // In this order: nothing jumps between the end of the sleep and the lock.
+            // In this order, so that the clock cannot jump between the end of the sleep and the lock.
             drop(jumping);
             drop(awake);
         }
@@ -89,12 +88,12 @@ impl EngineClock {
         Jumping { _time: self.embedded.engine.let_time_jump() }
     }
 
-    /// Takes a skipping clock over, to skip from deadline to deadline.
+    /// Takes control of a skipping clock, to skip from deadline to deadline.
     pub(crate) fn step(&self) -> Stepper {
         self.embedded.engine.step()
     }
 
-    /// Explains whether time jumps: the locks on it, the work under way, and the next deadlines.
+    /// Explains whether time jumps: its locks, the work in progress, and the next deadlines.
     pub fn explain_time(&self) -> String {
         self.embedded.engine.explain_time()
     }
@@ -106,7 +105,7 @@ impl fmt::Debug for EngineClock {
     }
 }
 
-/// A skipping clock may jump while this is kept. See [`EngineClock::jump`].
+/// A skipping clock may jump until this guard is dropped. See [`EngineClock::jump`].
 #[must_use = "time jumps only while it is kept"]
 pub struct Jumping {
     _time: everloop_server::Jumping,
@@ -118,9 +117,9 @@ impl Embedded {
         Ok(Self { engine: builder.clock(mode).build()?, is_skipping })
     }
 
-    /// The engine of a file: the one that is there, or a new one.
+    /// Returns the engine of a file, and opens the file if it has none.
     fn open(path: &Path, is_skipping: bool) -> Result<Arc<Self>, String> {
-        // One name for a file, whatever way leads there; the file itself need not be there yet.
+        // All paths to a file become the same key; the file may not exist yet.
         let key = everloop_server::database_path(path).map_err(|error| error.to_string())?;
         let started = Instant::now();
         let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +138,7 @@ impl Embedded {
                     files.insert(key, Arc::downgrade(&embedded));
                     return Ok(embedded);
                 }
-                // The last client of the engine before has gone, and the engine goes after it.
+                // The previous engine is closing after its last client was dropped.
                 Err(EngineError::InUse { pid, .. })
                     if pid == Some(std::process::id()) && started.elapsed() < CLOSING_MAX =>
                 {

@@ -2,30 +2,39 @@
 
 //! # Modules
 //!
-//! The crate's root has the names that most programs use, and [`prelude`] those together with the operations of workflow code. All
-//! others are in the module of their subject: [`workflow`](mod@workflow), [`activity`](mod@activity), [`client`], [`worker`],
-//! [`testing`], [`data`], and [`raw`] for the protocol's own types.
+//! The crate's root has the names that most programs use, and [`prelude`] has those together with the operations of workflow
+//! code. All names are in the module of their subject:
+//!
+//! | module | names |
+//! | --- | --- |
+//! | [`workflow`](mod@workflow) | operations of workflow code such as [`sleep`](workflow::sleep), [`spawn`](workflow::spawn), [`timeout`](workflow::timeout) and [`scope`](workflow::scope()); [`State`]; facts about the run such as [`now`](workflow::now), [`info`](workflow::info) and [`random`](workflow::random); [`WorkflowCall`], [`WorkflowError`] |
+//! | [`activity`](mod@activity) | [`ActivityCall`] and its future, [`ActivityOptions`], [`RetryPolicy`]; [`ActivityContext`] and [`ActivityInfo`](activity::ActivityInfo) for activities; [`ActivityError`], [`ActivityFailure`](struct@ActivityFailure), [`CallError`] |
+//! | [`client`] | [`Client`] and its [builder](client::ClientBuilder); [`WorkflowHandle`], calls of signals, queries and updates; [lists](client::WorkflowList), [descriptions](client::WorkflowDescription) and [histories](client::History) of workflows; [interceptors](client::ClientInterceptor); one error type for each kind of call |
+//! | [`worker`] | [`Worker`] and its [builder](worker::WorkerBuilder); [interceptors](worker::WorkerInterceptor) |
+//! | [`testing`] | [`WorkflowEnvironment`](testing::WorkflowEnvironment), [`ActivityEnvironment`](testing::ActivityEnvironment), mocks, [`Replayer`](testing::Replayer) |
+//! | [`data`] | [`Failure`] and its kinds, [`Payload`](data::Payload), [`Headers`](data::Headers), [`PayloadCodec`](data::PayloadCodec) |
+//! | [`raw`] | the protocol's own types |
 //!
 //! # Features
 //!
-//! Without any, this crate is a client: it starts, asks and watches workflows that run elsewhere, typed by the same
-//! `#[workflow]`s and `#[activity]`s as their workers. Each feature adds to that, and changes nothing that is there.
+//! Without features, this crate is a client: it starts, queries and observes workflows of other processes, typed by the same
+//! `#[workflow]`s and `#[activity]`s as their workers. Features only add items.
 //!
 //! | feature | on by default | adds |
 //! | --- | --- | --- |
 //! | `worker` | yes | [`Worker`]: runs workflows and activities; [`testing`]: activities by themselves, histories replayed |
 //! | `embedded` | yes | the engine in process, with SQLite: `memory:` and `sqlite:` addresses; with `worker`, [`testing::WorkflowEnvironment`] |
-//! | `tls` | no | `https://` addresses, and `TlsOptions` for whom to trust and what to show |
-//! | `profile` | no | `TEMPORAL_PROFILE` and `TEMPORAL_CONFIG_FILE`: what to connect to, by name, in a TOML file |
+//! | `tls` | no | `https://` addresses, and `TlsOptions` for root and client certificates |
+//! | `profile` | no | `TEMPORAL_PROFILE` and `TEMPORAL_CONFIG_FILE`: named connection settings in a TOML file |
 //!
-//! A worker of a cluster is `default-features = false, features = ["worker"]`.
+//! A worker of a cluster needs `default-features = false, features = ["worker"]`.
 
 #![cfg_attr(
     not(all(feature = "worker", feature = "embedded")),
     allow(
         dead_code,
         unused_imports,
-        reason = "what only a worker or a test environment calls stands beside what all need; with all features it is linted"
+        reason = "items that only a worker or a test environment uses stand beside others; they are linted with all features"
     )
 )]
 #![warn(missing_docs)]
@@ -67,12 +76,12 @@ pub use macros::{
 pub use worker::Worker;
 pub use workflow::{State, WorkflowCall};
 
-/// Everything that most programs need: `use everloop::prelude::*;`.
+/// The names that most programs need: `use everloop::prelude::*;`.
 ///
-/// The operations that a workflow awaits come by their own names, as in tokio: [`sleep`](workflow::sleep),
-/// [`spawn`](workflow::spawn), [`select!`](crate::select). Facts about the run come by their module, because a program may
-/// have other things called *now* or *info*: [`workflow::now()`], [`workflow::info()`], [`workflow::uuid()`]. An item or an
-/// import of your own takes precedence over one of the same name from here.
+/// The operations that a workflow awaits have their own names, as in tokio: [`sleep`](workflow::sleep),
+/// [`spawn`](workflow::spawn), [`select!`](crate::select). Facts about the run are called by their module, because a program
+/// may have other items called *now* or *info*: [`workflow::now()`], [`workflow::info()`], [`workflow::uuid()`]. Your own
+/// items and imports take precedence over those of the same name in the prelude.
 pub mod prelude {
     pub use std::time::Duration;
 
@@ -80,13 +89,13 @@ pub mod prelude {
 
     #[cfg(feature = "worker")]
     pub use crate::Worker;
-    // The attributes of methods are here so that one in the wrong place is an error that names the right place. They are
-    // known in attributes alone, so a function, a value or an import called `run` or `query` stays what it is.
+    // The prelude has the attributes of methods so that a misplaced one is an error that names the right place. Attributes
+    // have their own namespace, so functions and values called `run` or `query` are not affected.
     pub use crate::macros::{activities, allow_nondeterminism, init, query, run, signal, update};
     pub use crate::workflow::{
         cancelled, join_all, scope, shield, sleep, sleep_until, spawn, timeout, wait_condition, yield_now,
     };
-    // Each is an attribute and a module.
+    // Each of these names is an attribute and a module.
     pub use crate::{
         ActivityCall, ActivityContext, ActivityError, ActivityFailure, ActivityResult, CallError, Client, State,
         WorkflowCall, WorkflowError, WorkflowHandle, WorkflowResult, join, select,
@@ -94,7 +103,7 @@ pub mod prelude {
     pub use crate::{activity, workflow};
 }
 
-/// Everything an expansion names. Nothing else of this crate, of serde or of std is mentioned by generated code.
+/// All names that expansions use. Generated code mentions no other name of this crate, of serde or of std.
 #[doc(hidden)]
 pub mod __private {
     pub use std::boxed::Box;

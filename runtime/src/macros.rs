@@ -1,4 +1,4 @@
-//! The macros, with their documentation. They live in a crate of their own because Rust wants it so.
+//! The macros, with their documentation. As Rust requires, their implementation is in a crate of its own.
 
 /// Makes a struct and its `impl` block a workflow.
 ///
@@ -27,36 +27,37 @@
 ///     }
 /// }
 ///
-/// // A call: plain data, which a client starts.
+/// // A call is plain data that a client starts.
 /// let call = Countdown::run(10);
 /// # drop(call);
 /// ```
 ///
-/// In the block, [`#[run]`](macro@run) marks the workflow itself, [`#[init]`](macro@init) what makes its first state (without
-/// it, `Default` does), and [`#[signal]`](macro@signal), [`#[query]`](macro@query) and [`#[update]`](macro@update) mark what
-/// it answers to. All of them take `&self`, because they work on one value by turns; what changes is held in fields of type
-/// [`State`](crate::State). Other methods stay what they are.
+/// In the block, [`#[run]`](macro@run) marks the main method, [`#[init]`](macro@init) the function that creates the first
+/// state (by default, `Default` does), and [`#[signal]`](macro@signal), [`#[query]`](macro@query) and
+/// [`#[update]`](macro@update) mark handlers. All methods take `&self`, because they share one value; fields that change have
+/// the type [`State`](crate::State). Other methods are not changed.
 ///
-/// Beside the struct stands its handle, `CountdownHandle`, with a method for each signal, query and update, and everything
-/// of [`WorkflowHandle`](crate::WorkflowHandle).
+/// The macro also generates the handle of the workflow, `CountdownHandle`, with a method for each signal, query and update, and
+/// the methods of [`WorkflowHandle`](crate::WorkflowHandle).
 ///
 /// # Options
-/// On the block: `name = ".."` is the workflow type on the wire (the struct's name unless given). On both:
-/// `crate = path` is the path to everloop where it is not a dependency of its own.
+/// On the block: `name = ".."` is the workflow type on the wire (by default the struct's name). On both:
+/// `crate = path` is the path to everloop, if it is not a direct dependency.
 ///
-/// # What is refused
-/// Annotated methods are searched for calls whose result differs on replay, such as `SystemTime::now()` or `tokio::spawn`;
-/// the message names the replacement, and [`#[allow_nondeterminism]`](macro@allow_nondeterminism) allows the call.
+/// # Rejected code
+/// The macro rejects calls in annotated methods whose result differs on replay, such as `SystemTime::now()` or
+/// `tokio::spawn`. The message names the replacement, and [`#[allow_nondeterminism]`](macro@allow_nondeterminism) allows the
+/// call.
 pub use everloop_macros::workflow;
 
-/// The method that is the workflow, in a [`#[workflow]`](macro@workflow) block.
+/// The main method of a workflow, in a [`#[workflow]`](macro@workflow) block.
 ///
-/// `async fn` with `&self` and up to eight inputs, which need `serde::Serialize` and `serde::Deserialize`, as does the
-/// result. The result is a value or a `Result` with any error. Calling `Countdown::run(10)` makes a
+/// The method is an `async fn` with `&self` and up to eight inputs, which need `serde::Serialize` and `serde::Deserialize`, as
+/// does the result. The result is a value or a `Result` with any error. `Countdown::run(10)` returns a
 /// [`WorkflowCall`](crate::WorkflowCall).
 pub use everloop_macros::run;
 
-/// The function that makes a workflow's first state from its inputs, in a [`#[workflow]`](macro@workflow) block.
+/// The function that creates a workflow's first state from its inputs, in a [`#[workflow]`](macro@workflow) block.
 ///
 /// ```
 /// use everloop::prelude::*;
@@ -82,7 +83,7 @@ pub use everloop_macros::run;
 /// }
 /// ```
 ///
-/// The function takes the same inputs as [`#[run]`](macro@run). Without one, `Default` makes the first state.
+/// The function takes the same inputs as [`#[run]`](macro@run). Without it, `Default` creates the first state.
 pub use everloop_macros::init;
 
 /// A method that a signal calls, in a [`#[workflow]`](macro@workflow) block.
@@ -123,10 +124,10 @@ pub use everloop_macros::init;
 /// }
 /// ```
 ///
-/// `fn` or `async fn` with `&self` and up to eight inputs. It returns nothing, or a `Result` of nothing, whose error fails
-/// the workflow. Options: `name = ".."` on the wire; `unfinished_policy = abandon` ([`UnfinishedPolicy`](crate::workflow::UnfinishedPolicy)) to
-/// end the workflow without a warning while the handler still runs. Other programs send it with a
-/// [`SignalCall`](crate::client::SignalCall).
+/// The method is a `fn` or `async fn` with `&self` and up to eight inputs. It returns nothing, or a `Result` of nothing, whose
+/// error fails the workflow. Options: `name = ".."` on the wire; `unfinished_policy = abandon`
+/// ([`UnfinishedPolicy`](crate::workflow::UnfinishedPolicy)) to end the workflow without a warning while the handler still
+/// runs. The method of the handle that sends the signal returns a [`SignalCall`](crate::client::SignalCall).
 pub use everloop_macros::signal;
 
 /// A method that returns the result of a query, in a [`#[workflow]`](macro@workflow) block.
@@ -151,8 +152,9 @@ pub use everloop_macros::signal;
 /// }
 /// ```
 ///
-/// A plain `fn` with `&self` and up to eight inputs. It reads and changes nothing; a write to a [`State`](crate::State) fails
-/// the query. Options: `name = ".."` on the wire. Its method on the handle makes a [`QueryCall`](crate::client::QueryCall).
+/// The method is a plain `fn` with `&self` and up to eight inputs. It must only read; a write to a [`State`](crate::State)
+/// fails the query. Options: `name = ".."` on the wire. Its method on the handle returns a
+/// [`QueryCall`](crate::client::QueryCall).
 pub use everloop_macros::query;
 
 /// A method that handles an update, which changes the workflow and returns a result, in a [`#[workflow]`](macro@workflow) block.
@@ -187,9 +189,10 @@ pub use everloop_macros::query;
 /// }
 /// ```
 ///
-/// `fn` or `async fn` with `&self` and up to eight inputs. Options: `name = ".."` on the wire; `unfinished_policy = abandon`
-/// ([`UnfinishedPolicy`](crate::workflow::UnfinishedPolicy)) as for signals; `validator = method` names a method of the block that takes a reference to each input and may reject the
-/// update before it leaves a trace in the history. Its method on the handle makes an [`UpdateCall`](crate::client::UpdateCall).
+/// The method is a `fn` or `async fn` with `&self` and up to eight inputs. Options: `name = ".."` on the wire;
+/// `unfinished_policy = abandon` ([`UnfinishedPolicy`](crate::workflow::UnfinishedPolicy)) as for signals; `validator = method`
+/// names a method of the block that takes a reference to each input and may reject the update before it is in the history. Its
+/// method on the handle returns an [`UpdateCall`](crate::client::UpdateCall).
 pub use everloop_macros::update;
 
 /// Allows a statement or a method that the macro would reject because its result may differ on replay.
@@ -214,7 +217,8 @@ pub use everloop_macros::update;
 /// ```
 pub use everloop_macros::allow_nondeterminism;
 
-/// Makes a function an activity: code that reaches the outside world, is retried when it fails, and runs in a worker that has it.
+/// Makes a function an activity: code with effects outside of the workflow, which a worker runs, and which is retried when it
+/// fails.
 ///
 /// ```
 /// use everloop::prelude::*;
@@ -226,17 +230,17 @@ pub use everloop_macros::allow_nondeterminism;
 ///     Ok(cents)
 /// }
 ///
-/// // A call: plain data. In a workflow, `.await` runs it; in a test, `ActivityEnvironment::run` does.
+/// // A call is plain data. In a workflow, `.await` runs it; in a test, `ActivityEnvironment::run` does.
 /// let call = charge("4242".into(), 500);
 /// # drop(call);
 /// ```
 ///
-/// `async fn` runs on tokio, a plain `fn` on a pool of threads. Up to eight inputs, which need `serde::Serialize` and
+/// An `async fn` runs on tokio, a plain `fn` on a pool of threads. It has up to eight inputs, which need `serde::Serialize` and
 /// `serde::Deserialize`, as does the result: a value, or a `Result` with any error. A parameter that is a reference is the
-/// context, `ctx: &ActivityContext`, and no input. The body is reached by the worker and by tests only; what two activities
-/// share is a plain function.
+/// context, `ctx: &ActivityContext`, and no input. Only workers and tests run the body; put code that two activities share
+/// into a plain function.
 ///
-/// Without a body it is a definition, for calling what runs elsewhere, in another crate or language:
+/// A function without a body is a definition, to call an activity of another crate or language:
 ///
 /// ```
 /// # use everloop::prelude::*;
@@ -245,19 +249,19 @@ pub use everloop_macros::allow_nondeterminism;
 /// ```
 ///
 /// # Options
-/// Each is a method of [`ActivityOptions`](crate::ActivityOptions) and of a [call](crate::ActivityCall) too: a call can override
-/// each option but the name. Durations are written as `"10s"`, `"250ms"` or `"1h 30m"`.
+/// Each option is also a method of [`ActivityOptions`](crate::ActivityOptions) and of a [call](crate::ActivityCall): a call can
+/// override each option except the name. Durations are written as `"10s"`, `"250ms"` or `"1h 30m"`.
 ///
 /// | option | meaning |
 /// | --- | --- |
-/// | `name = ".."` | the activity's type on the wire; the function's name unless given |
-/// | `start_to_close_timeout = "1m"` | [how long one attempt may take](crate::ActivityOptions::start_to_close_timeout). **Ten minutes** unless this or `schedule_to_close_timeout` is given: an attempt whose worker is lost is retried after that |
-/// | `schedule_to_close_timeout = "1h"` | [how long all attempts may take together](crate::ActivityOptions::schedule_to_close_timeout), waiting included; no limit unless given |
-/// | `schedule_to_start_timeout = "5m"` | [how long it may wait for a worker](crate::ActivityOptions::schedule_to_start_timeout); no limit unless given |
-/// | `heartbeat_timeout = "10s"` | [how long it may be silent](crate::ActivityOptions::heartbeat_timeout) before the attempt counts as lost, for activities that call [`ActivityContext::heartbeat`](crate::ActivityContext::heartbeat) |
-/// | `retry_policy(..)` | [how it is retried](crate::RetryPolicy): `initial_interval = "1s"`, `backoff_coefficient = 2.0`, `maximum_interval = "1m"`, `maximum_attempts = 5`, `non_retryable_error_types = ["Declined"]`; for ever unless given |
-/// | `cancellation_type = try_cancel` | [what cancelling does](crate::activity::ActivityCancellationType): `try_cancel` (unless given), `wait_cancellation_completed` or `abandon` |
-/// | `crate = path` | the path to everloop where it is not a dependency of its own |
+/// | `name = ".."` | the activity's type on the wire; by default the function's name |
+/// | `start_to_close_timeout = "1m"` | the [time limit of one attempt](crate::ActivityOptions::start_to_close_timeout). The default is **ten minutes** if `schedule_to_close_timeout` is not set either: an attempt whose worker is lost is retried after that |
+/// | `schedule_to_close_timeout = "1h"` | the [time limit of all attempts together](crate::ActivityOptions::schedule_to_close_timeout), including the time between them; by default no limit |
+/// | `schedule_to_start_timeout = "5m"` | the [limit of the wait for a worker](crate::ActivityOptions::schedule_to_start_timeout); by default no limit |
+/// | `heartbeat_timeout = "10s"` | the [longest time between heartbeats](crate::ActivityOptions::heartbeat_timeout) before the attempt counts as lost, for activities that call [`ActivityContext::heartbeat`](crate::ActivityContext::heartbeat) |
+/// | `retry_policy(..)` | the [policy for retries](crate::RetryPolicy): `initial_interval = "1s"`, `backoff_coefficient = 2.0`, `maximum_interval = "1m"`, `maximum_attempts = 5`, `non_retryable_error_types = ["Declined"]`; by default without a limit on attempts |
+/// | `cancellation_type = try_cancel` | the [effect of a cancellation](crate::activity::ActivityCancellationType): `try_cancel` (the default), `wait_cancellation_completed` or `abandon` |
+/// | `crate = path` | the path to everloop, if it is not a direct dependency |
 pub use everloop_macros::activity;
 
 /// Makes the methods of an `impl` block activities that share a value: a connection pool, a client, settings.
@@ -271,7 +275,7 @@ pub use everloop_macros::activity;
 ///
 /// #[activities]
 /// impl Payments {
-///     /// Gives the money back.
+///     /// Refunds a payment.
 ///     #[activity(start_to_close_timeout = "1m")]
 ///     async fn refund(&self, ctx: &ActivityContext, cents: u64) -> ActivityResult<String> {
 ///         let _ = ctx;
@@ -284,10 +288,10 @@ pub use everloop_macros::activity;
 /// ```
 ///
 /// A worker takes the value with all its activities: `.activities(Payments { currency })`. Methods take `&self`, because all
-/// attempts share the value; methods without `#[activity]` stay what they are.
+/// attempts share the value; methods without `#[activity]` are not changed.
 pub use everloop_macros::activities;
 
-/// Makes an enum an error that travels from an activity to its caller, which matches its variants.
+/// Makes an enum an error that an activity returns and its caller matches by variant.
 ///
 /// ```
 /// use everloop::prelude::*;
@@ -296,7 +300,7 @@ pub use everloop_macros::activities;
 /// enum ChargeError {
 ///     #[failure(non_retryable)]
 ///     Declined { code: u32 },
-///     /// Is tried again, as the retry policy says.
+///     /// Retried according to the retry policy.
 ///     Unreachable(String),
 /// }
 ///
@@ -308,7 +312,7 @@ pub use everloop_macros::activities;
 ///
 /// #[activity]
 /// fn charge(card: String) -> Result<String, ChargeError> {
-///     let receipt = std::fs::read_to_string(card)?; // `?` takes what the enum can be made of
+///     let receipt = std::fs::read_to_string(card)?; // `?` converts with `From`
 ///     if receipt.is_empty() {
 ///         return Err(ChargeError::Declined { code: 51 });
 ///     }
@@ -316,22 +320,22 @@ pub use everloop_macros::activities;
 /// }
 /// ```
 ///
-/// The activity returns `Result<T, ChargeError>`. Awaiting it in a workflow gives
-/// [`CallError<ChargeError>`](crate::CallError) in place of [`ActivityFailure`](struct@crate::ActivityFailure), whose
-/// `Failed(ChargeError::Declined { code }, _)` can be matched. `?` takes it, too; further out, and where an activity returns
-/// [`ActivityResult`](crate::ActivityResult), [`Failure::typed`](crate::Failure::typed) reads the variant and
-/// [`ActivityError::typed`](crate::ActivityError::typed) writes it.
+/// The activity returns `Result<T, ChargeError>`. A workflow that awaits it receives the error as
+/// [`CallError<ChargeError>`](crate::CallError) in place of [`ActivityFailure`](struct@crate::ActivityFailure), and can match
+/// `Failed(ChargeError::Declined { code }, _)`. `?` converts it to a [`WorkflowError`](crate::WorkflowError). Callers of the
+/// workflow read the variant with [`Failure::typed`](crate::Failure::typed); an activity that returns
+/// [`ActivityResult`](crate::ActivityResult) writes it with [`ActivityError::typed`](crate::ActivityError::typed).
 ///
-/// On the wire it is an application failure that every SDK reads: its type is the variant's name, its details are the
-/// variant's fields, in order, its message is what `Display` says, or `Debug` where there is no `Display`. A name in
+/// On the wire the error is an application failure that every SDK reads: its type is the variant's name, its details are the
+/// variant's fields, in order, and its message is the text of `Display`, or of `Debug` if there is no `Display`. A name in
 /// `non_retryable_error_types` of a retry policy means the variant of that name.
 ///
-/// The enum needs `Debug`; its fields, up to eight a variant, need `serde::Serialize` and `serde::Deserialize`. A field that
-/// is added at the end of a variant and is an `Option` can be missing in what older workers send.
+/// The enum needs `Debug`; its fields, up to eight a variant, need `serde::Serialize` and `serde::Deserialize`. A new last
+/// field of a variant can be an `Option`: errors of older workers decode without it.
 ///
 /// # Options
-/// On a variant: `#[failure(non_retryable)]` where trying again would not help, `#[failure(next_retry_delay = "30s")]` for a delay of
-/// its own in place of the retry policy's, `#[failure(benign)]` for an expected outcome that is no cause for a warning (see
+/// On a variant: `#[failure(non_retryable)]` for a final error, `#[failure(next_retry_delay = "30s")]` for a delay in place of
+/// the retry policy's, `#[failure(benign)]` for an expected outcome that needs no warning (see
 /// [`ErrorCategory`](crate::data::ErrorCategory)), `#[failure(name = "..")]` for another name on the wire. On the enum:
 /// `#[failure(crate = path)]`.
 pub use everloop_macros::ActivityFailure;

@@ -1,4 +1,4 @@
-//! The protocol's own types, for what the typed interface does not cover.
+//! The protocol's own types, for requests that the typed interface does not cover.
 
 pub use everloop_proto::temporal::api::common::v1::{
     ActivityType, Header, Memo, Payload, Payloads, RetryPolicy, SearchAttributes, WorkflowExecution, WorkflowType,

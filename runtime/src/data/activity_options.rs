@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::duration::{OptionError, check_limit, duration_to_wire};
 
-/// How an activity is retried after a failure or a timeout. Fields that are not set take the server's values: first after 1 s, then
-/// twice as long each time up to a hundred times the first interval, for ever.
+/// The policy for retries of an activity after a failure or a timeout. Unset fields have the server's values: a first retry
+/// after 1 s, then intervals that double up to a hundred times the first one, without a limit on attempts.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RetryPolicy {
     pub(crate) initial_interval: Option<Duration>,
@@ -17,7 +17,7 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The server's defaults.
+    /// A policy without set fields.
     pub const fn new() -> Self {
         Self {
             initial_interval: None,
@@ -40,13 +40,13 @@ impl RetryPolicy {
         self
     }
 
-    /// No interval is longer than this.
+    /// The longest interval.
     pub const fn maximum_interval(mut self, interval: Duration) -> Self {
         self.maximum_interval = Some(interval);
         self
     }
 
-    /// How many attempts there are in all; 0 means no limit, 1 no retry.
+    /// The maximum number of attempts; 0 means no limit, 1 no retry.
     pub const fn maximum_attempts(mut self, attempts: u32) -> Self {
         self.maximum_attempts = Some(attempts);
         self
@@ -58,7 +58,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Refuses what the server would refuse, or take for something else.
+    /// Rejects values that the server would reject or read differently.
     fn check(&self) -> Result<(), OptionError> {
         let zero = |option| {
             OptionError::new(
@@ -100,20 +100,21 @@ impl RetryPolicy {
     }
 }
 
-/// When the workflow goes on after it cancels an activity, and whether the activity is told.
+/// The effect of a cancellation on an activity, and on the workflow that awaits it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ActivityCancellationType {
-    /// Request the cancellation of the activity, and go on at once as cancelled.
+    /// Requests the cancellation of the activity. Awaiting it returns at once, as cancelled.
     #[default]
     TryCancel,
-    /// Request the cancellation of the activity, and wait for its end: its result counts if it finishes all the same.
+    /// Requests the cancellation of the activity. Awaiting it returns when the activity has ended; if it completes in spite of
+    /// the request, with its result.
     WaitCancellationCompleted,
-    /// Leave the activity running, and go on at once as cancelled.
+    /// Leaves the activity running. Awaiting it returns at once, as cancelled.
     Abandon,
 }
 
-/// Options of an activity. They come from four places; of each option the first that sets it wins:
+/// Options of an activity. They come from four places; for each option, the first place that sets it wins:
 ///
 /// 1. the call, as in `charge(amount).start_to_close_timeout(limit)`
 /// 2. the worker of the calling workflow, for this activity: [`override_activity_options`](crate::worker::WorkerBuilder::override_activity_options)
@@ -129,15 +130,15 @@ pub struct ActivityOptions {
     pub(crate) cancellation_type: Option<ActivityCancellationType>,
 }
 
-/// The server's, where no other is given.
+/// The server's default.
 const DEFAULT_INITIAL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The limit of one attempt where neither it nor one for all attempts is given: without any, a lost worker would never be
-/// noticed, and the server accepts no such activity.
+/// The limit of one attempt if neither that limit nor one for all attempts is set. Without a limit, a lost worker would
+/// never be detected, so the server rejects such an activity.
 pub(crate) const DEFAULT_START_TO_CLOSE_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl ActivityOptions {
-    /// Nothing set.
+    /// Options without set fields.
     pub const fn new() -> Self {
         Self {
             start_to_close_timeout: None,
@@ -149,33 +150,33 @@ impl ActivityOptions {
         }
     }
 
-    /// How long one attempt may take. Ten minutes unless this or `schedule_to_close_timeout` is set: without any limit, an
-    /// attempt whose worker is lost would never be retried. Set it to a little more than the activity takes, and give long
-    /// activities a [heartbeat](Self::heartbeat_timeout).
+    /// The time limit of one attempt. The default is ten minutes if `schedule_to_close_timeout` is not set either: without a
+    /// limit, an attempt whose worker is lost would never be retried. Set the limit to a little more than the activity takes,
+    /// and use a [heartbeat](Self::heartbeat_timeout) for long activities.
     pub const fn start_to_close_timeout(mut self, limit: Duration) -> Self {
         self.start_to_close_timeout = Some(limit);
         self
     }
 
-    /// How long all attempts may take together, waiting included.
+    /// The time limit of all attempts together, including the time between them.
     pub const fn schedule_to_close_timeout(mut self, limit: Duration) -> Self {
         self.schedule_to_close_timeout = Some(limit);
         self
     }
 
-    /// How long it may wait for a worker. Not retried when it passes.
+    /// The limit of the time that an attempt waits for a worker. The activity is not retried after this timeout.
     pub const fn schedule_to_start_timeout(mut self, limit: Duration) -> Self {
         self.schedule_to_start_timeout = Some(limit);
         self
     }
 
-    /// How long the activity may be silent before the attempt counts as lost.
+    /// The longest time between two heartbeats. Without a heartbeat for this time, the attempt counts as lost.
     pub const fn heartbeat_timeout(mut self, limit: Duration) -> Self {
         self.heartbeat_timeout = Some(limit);
         self
     }
 
-    /// How it is retried.
+    /// The policy for retries.
     pub const fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.retry_policy = Some(policy);
         self
@@ -187,9 +188,9 @@ impl ActivityOptions {
         self
     }
 
-    /// Refuses what the server would refuse, or take for something else.
+    /// Rejects values that the server would reject or read differently.
     ///
-    /// A limit that is longer than another one is fine: the shorter one passes first, and they may come from different places.
+    /// A limit may be longer than another one: they may come from different places, and the shorter one applies.
     pub(crate) fn check(&self) -> Result<(), OptionError> {
         check_limit("start_to_close_timeout", self.start_to_close_timeout)?;
         check_limit("schedule_to_close_timeout", self.schedule_to_close_timeout)?;
@@ -198,7 +199,7 @@ impl ActivityOptions {
         self.retry_policy.as_ref().map_or(Ok(()), RetryPolicy::check)
     }
 
-    /// These options where they are set, else `weaker`'s.
+    /// Merges options: those of `self` take precedence over those of `weaker`.
     pub(crate) fn over(self, weaker: Self) -> Self {
         Self {
             start_to_close_timeout: self.start_to_close_timeout.or(weaker.start_to_close_timeout),

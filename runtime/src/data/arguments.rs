@@ -3,7 +3,7 @@
 use super::convert::{Codec, EncodeError};
 use crate::raw;
 
-/// Inputs or a result did not fit the types of the code that reads them.
+/// Inputs or a result do not have the types that the reading code expects.
 #[derive(Clone, PartialEq, thiserror::Error)]
 pub enum DecodeError {
     /// Fewer inputs were sent than the function takes.
@@ -11,19 +11,19 @@ pub enum DecodeError {
     Missing {
         /// Counted from 1.
         position: usize,
-        /// As the function writes it.
+        /// The name of the parameter.
         name: &'static str,
-        /// How many inputs there were.
+        /// The number of inputs.
         sent: usize,
-        /// How many the function takes.
+        /// The number of parameters.
         wanted: usize,
     },
     /// More inputs were sent than the function takes.
     #[error("{sent} arguments were sent, {wanted} are expected")]
     TooMany {
-        /// How many inputs there were.
+        /// The number of inputs.
         sent: usize,
-        /// How many the function takes.
+        /// The number of parameters.
         wanted: usize,
     },
     /// One input is of another type.
@@ -31,7 +31,7 @@ pub enum DecodeError {
     Argument {
         /// Counted from 1.
         position: usize,
-        /// As the function writes it.
+        /// The name of the parameter.
         name: &'static str,
         /// The mismatch.
         cause: String,
@@ -45,9 +45,9 @@ debug_as_display!(DecodeError);
 
 /// The codecs of an argument list. The name of each argument is kept for error messages and for tools.
 pub trait Arguments<Args>: Sync {
-    /// One payload for each argument.
+    /// Encodes each argument into a payload.
     fn encode(&self, args: &Args) -> Result<Vec<raw::Payload>, EncodeError>;
-    /// The arguments, or which of them does not fit.
+    /// Decodes the arguments; the error names the first one that has another type.
     fn decode(&self, inputs: &[raw::Payload]) -> Result<Args, DecodeError>;
 }
 
@@ -55,7 +55,7 @@ fn take<T>(codec: &Codec<T>, inputs: &[raw::Payload], index: usize, wanted: usiz
     let (name, position) = (codec.name, index + 1);
     match inputs.get(index) {
         Some(input) => (codec.decode)(input).map_err(|cause| DecodeError::Argument { position, name, cause }),
-        // A trailing `Option` may be left out, so that a parameter can be added without breaking older callers.
+        // A trailing `Option` may be missing, so that a parameter can be added without breaking older callers.
         None => (codec.decode)(&super::convert::encode(&()).expect("`()` always encodes"))
             .map_err(|_| DecodeError::Missing { position, name, sent: inputs.len(), wanted }),
     }

@@ -1,4 +1,4 @@
-//! One value to one payload and back.
+//! Conversion between values and payloads.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -20,23 +20,24 @@ use crate::raw;
 )]
 pub trait Payload: Serialize + DeserializeOwned + 'static {}
 
-// Without this attribute the message would be serde's, once for each of the two traits.
+// Without this attribute, rustc would report serde's two traits, each with an error of its own.
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + 'static> Payload for T {}
 
 /// A value could not be serialized, or could not be read back from what it is serialized to.
 ///
-/// JSON has no NaN and no infinity; it reads `Some(None)` and `Some(())` as `None`; and serde_json reads nothing that is nested
-/// more than 127 deep. Such values are refused when they are written: read later, they would be others, or an error.
+/// JSON has no NaN and no infinity; `Some(None)` and `Some(())` decode as `None`; and serde_json does not decode values that
+/// are nested more than 127 deep. Such values are rejected when they are encoded, because they would decode to other values
+/// or not at all.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct EncodeError {
-    /// The role of the value, as in "argument 1 `purchase`"; empty where it has no name.
+    /// The role of the value, as in "argument 1 `purchase`"; empty if the value has no name.
     pub place: String,
     /// The type of the value.
     pub type_name: &'static str,
-    /// The path of the field and what is wrong with it, as in `items[3].price: NaN cannot be written as JSON; use
-    /// Option<f64> or a string`.
+    /// The path of the field and its problem, as in `items[3].price: NaN cannot be written as JSON; use Option<f64> or a
+    /// string`.
     pub cause: String,
 }
 
@@ -61,14 +62,14 @@ impl std::error::Error for EncodeError {}
 
 debug_as_display!(EncodeError);
 
-/// Proof that `T` is a [`Payload`], as a value. An expansion makes one for each argument and result, on the user's own
-/// type token, and everything else is unbounded: a missing derive is one error instead of one for each use.
+/// Proof that `T` is a [`Payload`], as a value. An expansion creates one for each argument and result, on the user's own
+/// type token, and other generated code has no bounds: a missing derive is one error instead of one for each use.
 pub struct Codec<T> {
     /// The argument's name, for messages.
     pub name: &'static str,
     /// Value to payload.
     pub encode: fn(&T) -> Result<raw::Payload, EncodeError>,
-    /// Payload to value; the error says what did not fit.
+    /// Payload to value; the error describes the mismatch.
     pub decode: fn(&raw::Payload) -> Result<T, String>,
 }
 
@@ -79,7 +80,7 @@ impl<T> Clone for Codec<T> {
 }
 impl<T> Copy for Codec<T> {}
 
-/// A [`Payload`] whose type is called a context. It has a message of its own, because a context is no input.
+/// A [`Payload`] whose type is named like a context. It has its own message, because a context is no input.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no input: it cannot cross the wire",
     label = "not sent, so not a parameter",
@@ -90,7 +91,7 @@ pub trait ContextPayload: Payload {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + 'static> ContextPayload for T {}
 
-/// [`codec`] for a type that is called a context.
+/// [`codec`] for a type that is named like a context.
 pub const fn context_codec<T: ContextPayload>(name: &'static str) -> Codec<T> {
     codec(name)
 }
@@ -121,13 +122,13 @@ pub(crate) fn decode<T: DeserializeOwned + 'static>(payload: &raw::Payload) -> R
         Some("json/plain" | "json/protobuf") => {
             serde_json::from_slice(&payload.data).map_err(|error| format!("{error} (expected `{expected}`)"))
         }
-        // `null` in JSON is what `()`, `Option` and `Value` read; other types say what they wanted instead.
+        // `()`, `Option` and `Value` decode from JSON's `null`; the errors of other types say what they expect.
         Some("binary/null") => {
             serde_json::from_slice(b"null").map_err(|_| format!("no value was sent (expected `{expected}`)"))
         }
         Some("binary/plain") => {
             let mut bytes = Some(payload.data.clone());
-            // The one type that takes raw bytes; `Any` names it without a specialised impl.
+            // Only `Bytes` decodes from raw bytes; `Any` detects it without a specialized impl.
             let mut value: Option<T> = None;
             if let Some(slot) = (&mut value as &mut dyn Any).downcast_mut::<Option<Bytes>>() {
                 *slot = bytes.take();

@@ -1,14 +1,14 @@
 //! Durations on the wire.
 //!
-//! The protocol has no "never" and no "at once": what is too long for it would be dropped, and a limit that is dropped, or zero,
-//! means that there is none. So all options are converted here: what is too long is cut, and what is zero is refused where
-//! zero would mean something else than it says.
+//! The protocol cannot express "never" or "at once": a server drops durations that are too long, and treats a missing or zero
+//! limit as none. So all options are converted here: durations that are too long are clamped, and zero is rejected where
+//! the server would read it as "no limit".
 
 use std::time::Duration;
 
 use prost_types::Duration as Wire;
 
-/// A hundred years. Longer durations are cut: nobody waits for their end, and each server can add this to the time of day.
+/// A hundred years. Longer durations are clamped to it; every server can add this duration to the current time.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 pub(crate) fn duration_to_wire(duration: Duration) -> Wire {
@@ -18,24 +18,24 @@ pub(crate) fn duration_to_wire(duration: Duration) -> Wire {
     Wire { seconds, nanos }
 }
 
-/// A limit that came: `None` where there is none, which zero says, too.
+/// Reads a limit; zero means that there is none.
 pub(crate) fn limit_from_wire(limit: Option<Wire>) -> Option<Duration> {
     delay_from_wire(limit).filter(|limit| !limit.is_zero())
 }
 
-/// A delay that came: `None` if none was set. One that is negative is over.
+/// Reads a delay; a negative one counts as zero.
 pub(crate) fn delay_from_wire(delay: Option<Wire>) -> Option<Duration> {
-    // The conversion fails for negative durations alone.
+    // The conversion fails only for negative durations.
     delay.map(|delay| Duration::try_from(delay).unwrap_or(Duration::ZERO))
 }
 
-/// An option with a value that cannot be used.
+/// An option with an invalid value.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("`{option}` {problem}")]
 pub struct OptionError {
     /// The option's name.
     pub option: &'static str,
-    /// The problem, and the form that is accepted.
+    /// The problem, and the accepted form.
     pub problem: String,
 }
 
@@ -45,7 +45,7 @@ impl OptionError {
     }
 }
 
-/// Refuses a limit of zero.
+/// Rejects a limit of zero.
 pub(crate) fn check_limit(option: &'static str, limit: Option<Duration>) -> Result<(), OptionError> {
     match limit {
         Some(Duration::ZERO) => Err(OptionError::new(

@@ -1,4 +1,4 @@
-//! The failure tree: why something did not succeed, as it travels between processes and languages.
+//! The failure tree: an error in the form that is sent between processes and languages.
 
 pub(super) mod causes;
 mod wire;
@@ -13,21 +13,21 @@ use super::payloads::Payloads;
 
 /// The failure of an activity, a workflow or a handler; causes are nested, outermost first.
 ///
-/// It mirrors the protocol's failure message, so nothing is lost between SDKs and languages: but for causes beyond
-/// [`CHAIN_MAX`](Self::CHAIN_MAX), which are counted.
+/// Its fields are those of the protocol's failure message, so failures of other SDKs and languages keep all their data, except
+/// causes beyond [`CHAIN_MAX`](Self::CHAIN_MAX), which are counted.
 #[derive(Clone, PartialEq)]
 pub struct Failure {
-    /// In words.
+    /// The error's text.
     pub message: String,
     /// The SDK or server that made the failure.
     pub source: String,
-    /// The place in the code where it was made, if its maker reports one.
+    /// The place in the code at which the failure was created, if the SDK reports one.
     pub stack_trace: String,
-    /// The cause. Set by `causes` alone, which keeps the chain short.
+    /// The cause. Only `causes` sets it, to limit the length of the chain.
     cause: Option<Box<Failure>>,
     /// The kind of failure, with the data of that kind.
     pub kind: FailureKind,
-    /// Message and stack trace again, for failures that another SDK encoded as a whole.
+    /// Message and stack trace of a failure that another SDK encoded as a whole.
     pub(crate) encoded_attributes: Option<crate::raw::Payload>,
 }
 
@@ -35,17 +35,17 @@ pub struct Failure {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// User code said so.
+    /// User code returned an error.
     Application {
         /// The error's type name, which retry policies match.
         type_name: String,
-        /// Whether retry policies must not try again.
+        /// Whether the failure is final, regardless of the retry policy.
         non_retryable: bool,
-        /// Values that came with it.
+        /// Values that user code attached.
         details: Payloads,
         /// The delay before the next attempt, regardless of the retry policy.
         next_retry_delay: Option<Duration>,
-        /// How much attention the error deserves.
+        /// The category, which affects only how the error is reported.
         category: ErrorCategory,
     },
     /// A time limit passed.
@@ -55,47 +55,47 @@ pub enum FailureKind {
         /// The last heartbeat's details.
         last_heartbeat_details: Payloads,
     },
-    /// It was cancelled.
+    /// A cancellation.
     Cancelled {
-        /// Values that came with it.
+        /// Values that user code attached.
         details: Payloads,
     },
     /// The workflow was terminated.
     Terminated,
-    /// The server refused or gave up.
+    /// An error of the server.
     Server {
-        /// Whether trying again is pointless.
+        /// Whether the failure is final.
         non_retryable: bool,
     },
     /// An activity failed; the cause is its error.
     Activity {
-        /// Its type.
+        /// The activity's type.
         activity_type: String,
-        /// Its id in the workflow.
+        /// The activity's id in the workflow.
         activity_id: String,
         /// The reason why there was no further attempt.
         retry_state: RetryState,
-        /// Event that scheduled it.
+        /// The event that scheduled the activity.
         scheduled_event_id: i64,
-        /// Event that started it; 0 if none did.
+        /// The event that started the activity; 0 if there is none.
         started_event_id: i64,
-        /// The worker that ran it.
+        /// The worker that ran the activity.
         identity: String,
     },
     /// A child workflow failed; the cause is its error.
     ChildWorkflow {
-        /// Its type.
+        /// The child's type.
         workflow_type: String,
-        /// Its workflow id.
+        /// The child's workflow id.
         workflow_id: String,
-        /// Its run id.
+        /// The child's run id.
         run_id: String,
         /// The reason why there was no further attempt.
         retry_state: RetryState,
     },
-    /// A kind that this version has no name for, kept as it came.
+    /// A kind that this version does not know, unchanged.
     Other(Box<FailureInfo>),
-    /// The failure names no kind.
+    /// The failure has no kind.
     Unspecified,
 }
 
@@ -105,28 +105,28 @@ pub enum FailureKind {
 pub enum TimeoutType {
     /// One attempt took too long.
     StartToClose,
-    /// No worker took it in time.
+    /// No worker started the activity in time.
     ScheduleToStart,
     /// All attempts together took too long.
     ScheduleToClose,
-    /// No heartbeat came in time.
+    /// The activity did not send a heartbeat in time.
     Heartbeat,
-    /// Not said.
+    /// The failure does not specify the limit.
     Unspecified,
-    /// A limit that this version has no name for: its number in the protocol.
+    /// A limit that this version does not know: its number in the protocol.
     Unknown(i32),
 }
 
-/// How much attention an application error deserves. It changes nothing in how the error is handled, only how it is reported.
+/// The category of an application error. It affects only how the error is reported, not how it is handled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorCategory {
-    /// Not said: an error like any other.
+    /// An ordinary error.
     #[default]
     Unspecified,
     /// An expected outcome, such as a poll that found nothing yet. Workers log it at the level `DEBUG` in place of `WARN`.
     Benign,
-    /// A category that this version has no name for: its number in the protocol.
+    /// A category that this version does not know: its number in the protocol.
     Unknown(i32),
 }
 
@@ -134,7 +134,7 @@ pub enum ErrorCategory {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryState {
-    /// There will be one.
+    /// There will be another attempt.
     InProgress,
     /// The failure is marked as final, or its type is listed as such.
     NonRetryableFailure,
@@ -146,11 +146,11 @@ pub enum RetryState {
     RetryPolicyNotSet,
     /// The server failed.
     InternalServerError,
-    /// It was asked to stop.
+    /// The activity's cancellation was requested.
     CancelRequested,
-    /// Not said.
+    /// The failure does not specify the limit.
     Unspecified,
-    /// A reason that this version has no name for: its number in the protocol.
+    /// A reason that this version does not know: its number in the protocol.
     Unknown(i32),
 }
 
@@ -193,7 +193,7 @@ impl Failure {
         self.cause.as_deref()
     }
 
-    /// Whether it is a cancellation: its own, or the reason why an activity or a child did not succeed.
+    /// Whether the failure is a cancellation, or that of an activity or child workflow that was cancelled.
     pub fn is_cancelled(&self) -> bool {
         match &self.kind {
             FailureKind::Cancelled { .. } => true,
@@ -226,7 +226,7 @@ impl Failure {
         category.unwrap_or_default()
     }
 
-    /// The details of the first failure in the chain that has some.
+    /// The details of the first failure in the chain that has details.
     pub fn details(&self) -> Option<&Payloads> {
         self.chain().find_map(|failure| match &failure.kind {
             FailureKind::Application { details, .. } | FailureKind::Cancelled { details } if !details.is_empty() => {
@@ -255,7 +255,7 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// One line: the failure and its causes. The types of errors are named where they say something.
+/// Writes the failure and its causes in one line. Type names of errors are written if they add information.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {

@@ -1,4 +1,4 @@
-//! Values that travel beside the inputs of a call.
+//! Values that are sent beside the inputs of a call.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::convert::{EncodeError, Payload, decode, encode};
 use crate::raw;
 
-/// Values that travel beside the inputs of a call: trace context, tenant, locale. Payload codecs leave them alone.
+/// Values that are sent beside the inputs of a call: trace context, tenant, locale. Payload codecs do not change them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Headers(BTreeMap<String, raw::Payload>);
 
@@ -17,7 +17,7 @@ impl Headers {
         Self::default()
     }
 
-    /// Adds or replaces one.
+    /// Adds or replaces a value.
     pub fn insert<T: Serialize + 'static>(&mut self, name: impl Into<String>, value: &T) -> Result<(), EncodeError> {
         let name = name.into();
         let value = encode(value).map_err(|error| error.of(format!("header `{name}`")))?;
@@ -25,17 +25,17 @@ impl Headers {
         Ok(())
     }
 
-    /// Adds or replaces one, as it is on the wire.
+    /// Adds or replaces a value in its wire form.
     pub fn insert_raw(&mut self, name: impl Into<String>, value: raw::Payload) {
         self.0.insert(name.into(), value);
     }
 
-    /// The value of one: `None` if there is none, an error if it is of another type.
+    /// The value of a header: `None` if it is not set, an error if it has another type.
     pub fn get<T: Payload>(&self, name: &str) -> Option<Result<T, String>> {
         self.0.get(name).map(decode)
     }
 
-    /// All of them, in the order of their names.
+    /// All headers, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &raw::Payload)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
@@ -53,7 +53,7 @@ impl Headers {
         Self(header.map(|header| header.fields.into_iter().collect()).unwrap_or_default())
     }
 
-    /// `None` when empty, as the protocol has it.
+    /// The wire form; `None` if there are no headers.
     pub(crate) fn into_wire(self) -> Option<raw::Header> {
         (!self.0.is_empty()).then(|| raw::Header { fields: HashMap::from_iter(self.0) })
     }

@@ -1,31 +1,31 @@
-//! Writes JSON that reads back as the value it was made from, and refuses everything else.
+//! Encodes values whose JSON decodes to the same value, and rejects others.
 //!
-//! serde_json writes several values as `null` (NaN, infinity, `Some(None)`, `Some(())`) and nests deeper than it reads. Such a
-//! payload would be stored, and be wrong or unreadable later, where nobody can mend it. Here the call that writes it fails,
-//! with the path of the field.
+//! serde_json encodes several values as `null` (NaN, infinity, `Some(None)`, `Some(())`) and encodes deeper nesting than it
+//! decodes. Such a payload would be stored, and its reader could not repair it. Here the call that encodes it fails, and the
+//! error has the path of the field.
 
 use std::collections::HashSet;
 use std::fmt::{self, Display};
 
 use serde::ser::{self, Serialize, Serializer};
 
-/// How deep arrays and objects can be nested; serde_json reads no further.
+/// The depth to which serde_json decodes nested arrays and objects.
 const DEPTH_MAX: u8 = 127;
 
-/// How many segments of a path are shown; the value that nests too deep has more.
+/// The number of segments of a path in an error; the path of a value that is nested too deep has more.
 const SEGMENTS_SHOWN: usize = 12;
 
-/// The name under which serde_json passes JSON through as it is.
+/// The name of the struct that serde_json encodes as its unchanged JSON text.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
-/// The value as JSON, or the path of what cannot be read back, and why.
+/// Encodes a value as JSON. The error has the path of the field that would not decode, and the reason.
 pub(super) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, String> {
-    // A walk of its own, because it writes nothing: it costs a few nanoseconds where a wrapper around serde_json's
-    // serializer costs a fifth of the whole.
+    // A separate check costs a few nanoseconds because it writes nothing; a wrapper around serde_json's serializer would
+    // cost a fifth of the encoding.
     let check = Check { depth: 0, around: Around::Nothing, keys: false };
     value.serialize(check).map_err(|refused| refused.to_string())?;
     serde_json::to_vec(value).map_err(|error| match value.serialize(Check { keys: true, ..check }) {
-        // The same error, with its path.
+        // The check finds the same error, and adds its path.
         Err(refused) => refused.to_string(),
         Ok(()) => error.to_string(),
     })
@@ -38,7 +38,7 @@ struct Refused(Box<Refusal>);
 #[derive(Debug)]
 struct Refusal {
     reason: String,
-    /// The segments of the path, innermost first: collected while the error travels outwards.
+    /// The segments of the path, innermost first: each level adds its own when it returns the error.
     path: Vec<String>,
 }
 
@@ -61,7 +61,7 @@ impl Refused {
         self
     }
 
-    /// In a variant of an enum, if it is one.
+    /// Adds the variant of an enum to the path, unless the name is empty.
     #[cold]
     fn variant(self, name: &'static str) -> Self {
         match name {
@@ -94,28 +94,28 @@ impl Display for Refused {
     }
 }
 
-/// A serializer that writes nothing and refuses what JSON does not give back.
+/// A serializer that writes nothing, and rejects values that would not decode to themselves.
 #[derive(Clone, Copy)]
 struct Check {
-    /// How many arrays and objects are open.
+    /// The number of arrays and objects around the value.
     depth: u8,
     around: Around,
-    /// Whether the keys of maps are looked at. They need no look unless something is wrong.
+    /// Whether the keys of maps are converted to text. Only errors need them.
     keys: bool,
 }
 
-/// The container that the next value is directly in.
+/// The container of the next value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Around {
     Nothing,
-    /// `Some`: a `null` would be read as `None`.
+    /// `Some`: `null` would decode as `None`.
     Option,
-    /// `Some` of JSON that is written as it is.
+    /// `Some` of unchanged JSON text.
     OptionOfRaw,
 }
 
 impl Check {
-    /// One array or object further in.
+    /// The check for values inside of an array or object here.
     #[inline]
     fn deeper(self) -> Result<Self, Refused> {
         match self.depth {
@@ -269,7 +269,7 @@ impl Serializer for Check {
 
     #[inline]
     fn serialize_map(self, length: Option<usize>) -> Result<Entries, Refused> {
-        // Maps know their length and have each key once; what serde makes of `#[serde(flatten)]` does not.
+        // Maps know their length and have each key once; structs with `#[serde(flatten)]` do not.
         Ok(Entries { each: self.deeper()?, keys: length.is_none().then(HashSet::new) })
     }
 
@@ -303,7 +303,7 @@ impl Serializer for Check {
 struct Elements {
     each: Check,
     index: usize,
-    /// The enum's variant around it; empty if there is none.
+    /// The enum's variant; empty if this is no variant.
     variant: &'static str,
 }
 
@@ -337,7 +337,7 @@ elements! {
 /// A struct.
 struct Fields {
     each: Check,
-    /// The enum's variant around it; empty if there is none.
+    /// The enum's variant; empty if this is no variant.
     variant: &'static str,
 }
 
@@ -351,7 +351,7 @@ macro_rules! fields {
             fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Refused> {
                 let Self { each, variant } = *self;
                 value.serialize(each).map_err(|refused| match each.around {
-                    // The only field of a raw value is serde_json's, not the user's.
+                    // The only field of a raw value belongs to serde_json, so the path does not contain it.
                     Around::OptionOfRaw => refused,
                     _ => refused.field(name).variant(variant),
                 })
@@ -369,7 +369,7 @@ fields! { SerializeStruct SerializeStructVariant }
 /// A map.
 struct Entries {
     each: Check,
-    /// The keys so far, where there could be one twice.
+    /// The keys so far, if the map may have a key twice.
     keys: Option<HashSet<String>>,
 }
 
@@ -390,7 +390,7 @@ impl ser::SerializeMap for Entries {
 
     #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        // Maps that write key and value together name the key.
+        // The caller that serializes key and value together adds the key to the path.
         value.serialize(self.each).map_err(|refused| refused.key(".."))
     }
 
@@ -420,17 +420,17 @@ fn insert_once(keys: &mut HashSet<String>, key: String) -> Result<(), Refused> {
     Ok(())
 }
 
-/// A map's key as JSON has it, without quotes.
+/// The text of a map's key, as in JSON, without quotes.
 #[cold]
 fn key_text<K: Serialize + ?Sized>(key: &K) -> String {
     match serde_json::to_string(key) {
         Ok(text) => text.trim_matches('"').to_owned(),
-        // The map's own serializer says what is wrong with it.
+        // The serializer of the map reports the error.
         Err(_) => String::new(),
     }
 }
 
-/// A map of one key, to hear what serde_json says to it.
+/// A map with one key, to get serde_json's text or error for it.
 struct Entry<'a, K: ?Sized>(&'a K);
 
 impl<K: Serialize + ?Sized> Serialize for Entry<'_, K> {

@@ -26,7 +26,7 @@ pub use payload_codec::{PayloadCodec, PayloadCodecError};
 pub use payloads::Payloads;
 pub use unfinished::UnfinishedPolicy;
 
-// Named by expansions, through `__private`.
+// Expansions use these names, through `__private`.
 #[doc(hidden)]
 pub use arguments::Arguments;
 #[doc(hidden)]

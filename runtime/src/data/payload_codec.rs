@@ -1,15 +1,15 @@
-//! The hook for what happens to payloads between conversion and the wire.
+//! The hook for transformations of payloads between conversion and the wire.
 
 use std::future::Future;
 use std::pin::Pin;
 
 use crate::raw;
 
-/// Changes payloads on their way out and back in, as encryption and compression do.
+/// Transforms outgoing payloads and restores incoming ones, for encryption or compression.
 ///
 /// A codec processes every payload that leaves or enters this process: inputs, results, signal and query arguments, heartbeat and
 /// failure details. It runs outside the workflow, so it may be slow, random or call other services; `decode` must undo
-/// `encode`, also for payloads written by earlier versions, and leave alone what `encode` did not make.
+/// `encode`, also for payloads written by earlier versions, and return payloads unchanged that `encode` did not create.
 ///
 /// ```
 /// use everloop::data::{PayloadCodec, PayloadCodecError};
@@ -40,13 +40,13 @@ use crate::raw;
 /// }
 /// ```
 pub trait PayloadCodec: Send + Sync + 'static {
-    /// Encodes payloads that leave. Returns as many payloads as it was given, in order.
+    /// Encodes outgoing payloads. Returns the same number of payloads, in the same order.
     fn encode(
         &self,
         payloads: Vec<raw::Payload>,
     ) -> impl Future<Output = Result<Vec<raw::Payload>, PayloadCodecError>> + Send;
 
-    /// Decodes payloads that enter. Returns as many payloads as it was given, in order.
+    /// Decodes incoming payloads. Returns the same number of payloads, in the same order.
     fn decode(
         &self,
         payloads: Vec<raw::Payload>,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::convert::{EncodeError, Payload, decode, encode};
 use crate::raw;
 
-/// Values as they are on the wire: details of a failure or a heartbeat, the inputs of an untyped call.
+/// Values in their wire form: details of a failure or a heartbeat, the inputs of an untyped call.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Payloads(Vec<raw::Payload>);
 
@@ -26,17 +26,17 @@ impl Payloads {
         Ok(())
     }
 
-    /// The value at `index`, counted from 0; `None` if there are fewer, an error if it is of another type.
+    /// The value at `index`, counted from 0; `None` if there are fewer values, an error if it has another type.
     pub fn get<T: Payload>(&self, index: usize) -> Option<Result<T, String>> {
         self.0.get(index).map(decode)
     }
 
-    /// How many values there are.
+    /// The number of values.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -55,7 +55,7 @@ impl Payloads {
         Self(payloads.map(|payloads| payloads.payloads).unwrap_or_default())
     }
 
-    /// `None` when empty, as the protocol has it.
+    /// The wire form; `None` if there are no values.
     pub(crate) fn into_wire(self) -> Option<raw::Payloads> {
         (!self.0.is_empty()).then_some(raw::Payloads { payloads: self.0 })
     }

@@ -4,9 +4,10 @@
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnfinishedPolicy {
-    /// Warn: its caller may lose work. Wait for [`all_handlers_finished`](crate::workflow::all_handlers_finished) before returning.
+    /// Logs a warning, because the handler's caller may lose work. A workflow should wait for
+    /// [`all_handlers_finished`](crate::workflow::all_handlers_finished) before it returns.
     #[default]
     Warn,
-    /// Do not warn.
+    /// Logs no warning.
     Abandon,
 }

@@ -1,7 +1,7 @@
 //! Every payload of a message of the wire, in one place, for payload codecs.
 //!
-//! What a message holds is written down once, in [`holds!`]; encoding and decoding walk the same fields. Headers and search
-//! attributes stay as they are: the former belong to interceptors, the latter must be readable for the server.
+//! [`holds!`] declares the payloads of a message once; encoding and decoding walk the same fields. Headers and search
+//! attributes are not transformed: interceptors own the former, and the server must be able to read the latter.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ pub(crate) trait Walk {
     fn walk(&mut self, visit: &mut dyn FnMut(&mut raw::Payload));
 }
 
-/// Encodes the payloads of a message that leaves.
+/// Encodes the payloads of an outgoing message.
 pub(crate) async fn encode_message<M: Walk>(
     codec: Option<&dyn DynPayloadCodec>,
     message: &mut M,
@@ -38,7 +38,7 @@ pub(crate) async fn encode_message<M: Walk>(
     put(message, sent, caught(|| codec.encode_boxed(taken)).await?)
 }
 
-/// Decodes the payloads of a message that arrived.
+/// Decodes the payloads of an incoming message.
 pub(crate) async fn decode_message<M: Walk>(
     codec: Option<&dyn DynPayloadCodec>,
     message: &mut M,
@@ -52,7 +52,7 @@ pub(crate) async fn decode_message<M: Walk>(
     put(message, sent, caught(|| codec.decode_boxed(taken)).await?)
 }
 
-/// A panic in a codec is its failure, and nothing else's.
+/// Converts a panic of a codec into its error.
 async fn caught<'a>(start: impl FnOnce() -> Transformed<'a>) -> Result<Vec<raw::Payload>, PayloadCodecError> {
     let panicked = |panic: Box<dyn Any + Send>| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -108,7 +108,7 @@ impl<T: Walk + ?Sized> Walk for Box<T> {
 
 impl<T: Walk> Walk for HashMap<String, T> {
     fn walk(&mut self, visit: &mut dyn FnMut(&mut raw::Payload)) {
-        // Its order is the same in both walks, since no key comes or goes between them.
+        // Both walks have the same order, because no key is added or removed between them.
         self.values_mut().for_each(|value| value.walk(visit));
     }
 }
@@ -260,7 +260,7 @@ one_of! {
     }
 }
 
-/// One after the other, since causes can be nested deeper than a stack takes.
+/// Walks the causes in a loop, since they can be nested deeper than the stack allows.
 impl Walk for failure::v1::Failure {
     fn walk(&mut self, visit: &mut dyn FnMut(&mut raw::Payload)) {
         let mut next = Some(self);
@@ -301,7 +301,7 @@ mod tests {
     use super::*;
     use crate::data::{Failure, PayloadCodec, encode};
 
-    /// Turns the bytes around, and says so.
+    /// Reverses the bytes, and marks the payload.
     struct Backwards;
 
     impl PayloadCodec for Backwards {

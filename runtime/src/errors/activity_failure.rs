@@ -4,12 +4,12 @@ use std::fmt;
 
 use crate::data::{Failure, FailureKind, RetryState, TimeoutType};
 
-/// An activity did not succeed, after all its attempts.
+/// The failure of an activity after its last attempt.
 #[derive(Clone, PartialEq)]
 pub struct ActivityFailure(Box<WholeFailure>);
 
-/// The failure as the source of a [`CallError`](crate::CallError): it is not below the error, it is the error, and known by
-/// this type.
+/// The failure as the source of a [`CallError`](crate::CallError). The type marks a source that is the error itself, not a
+/// cause of it.
 #[derive(Clone, PartialEq)]
 pub(crate) struct WholeFailure(pub(crate) Failure);
 
@@ -43,7 +43,7 @@ impl ActivityFailure {
         }
     }
 
-    /// The error's type name, where the activity returned an error.
+    /// The error's type name, if the activity returned an error.
     pub fn type_name(&self) -> Option<&str> {
         self.failure().type_name()
     }
@@ -92,7 +92,7 @@ impl fmt::Debug for WholeFailure {
     }
 }
 
-/// The innermost cause: who prints it has printed the whole before.
+/// Writes the innermost cause, because the error above has written the whole failure.
 impl fmt::Display for WholeFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.root_message())

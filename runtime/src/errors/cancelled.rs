@@ -1,10 +1,11 @@
-//! The error of operations that a cancellation reached.
+//! The error of cancelled operations.
 
 use std::fmt;
 
-/// The workflow, or the part of it that waited, was asked to cancel.
+/// The cancellation of the workflow, or of the scope that waited.
 ///
-/// `?` ends the workflow as cancelled; catching it allows clean-up, since operations started afterwards work as always.
+/// `?` ends the workflow as cancelled. A workflow that catches the error can clean up: operations that start afterwards are
+/// not cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cancelled;
 

@@ -1,4 +1,4 @@
-//! Errors of any type as failures.
+//! Conversion of errors of any type into failures.
 
 use std::error::Error;
 use std::iter::{from_fn, once};
@@ -7,8 +7,8 @@ use super::{ActivityFailure, Cancelled, WholeFailure};
 use crate::data::{Failure, Link, link, short_type_name, unlink};
 
 impl Failure {
-    /// An error of any type: the last segment of its type's name, its text, its sources as causes. Errors that hold a failure
-    /// give it.
+    /// Converts an error of any type: the last segment of its type's name, its text, its sources as causes. An error that holds
+    /// a failure becomes that failure.
     pub(crate) fn from_error<E: Error + 'static>(error: &E) -> Self {
         match known(error) {
             Some(failure) => failure,
@@ -20,7 +20,7 @@ impl Failure {
     }
 }
 
-/// The failure of an error that holds one.
+/// The failure that an error holds, if any.
 fn known(error: &(dyn Error + 'static)) -> Option<Failure> {
     if error.is::<Cancelled>() {
         return Some(Failure::cancelled("cancelled"));
@@ -51,7 +51,7 @@ mod tests {
 
     use super::*;
 
-    /// An error with so many errors below it.
+    /// An error with this number of sources.
     #[derive(Debug)]
     struct Nested {
         level: usize,

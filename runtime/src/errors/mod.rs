@@ -15,11 +15,12 @@ pub use cancelled::Cancelled;
 
 use crate::data::{ErrorCategory, Failure, FailureKind};
 
-/// The error of a workflow or of one of its handlers. Every error converts into it, so `?` is all it takes.
+/// The error of a workflow or of one of its handlers. Every error converts into it with `?`.
 ///
-/// Returned from `#[run]` it fails the workflow, for good: its caller gets it. Where the error is a cancellation
-/// ([`Cancelled`](crate::Cancelled), or an activity that was cancelled) and the workflow was asked to cancel, the workflow ends as cancelled
-/// instead. (A *panic* fails only the workflow task, which is retried, so that a fix can be deployed.)
+/// An error that `#[run]` returns fails the workflow, and its caller receives the error. If the error is a cancellation
+/// ([`Cancelled`](crate::Cancelled), or an activity that was cancelled) and the workflow's cancellation was requested, the
+/// workflow ends as cancelled instead. (A *panic* fails only the workflow task, which is retried, so that a fix can be
+/// deployed.)
 ///
 /// ```
 /// use everloop::WorkflowError;
@@ -52,7 +53,7 @@ impl WorkflowError {
         self
     }
 
-    /// How much attention the error deserves: see [`ErrorCategory`].
+    /// Sets the category of the error, which affects only how it is reported.
     pub fn category(mut self, category: ErrorCategory) -> Self {
         set_category(&mut self.0, category);
         self
@@ -72,7 +73,7 @@ impl WorkflowError {
         self.0.is_cancelled()
     }
 
-    /// The failure that callers will see.
+    /// The failure that callers receive.
     pub fn failure(&self) -> &Failure {
         &self.0
     }
@@ -121,12 +122,12 @@ pub struct ActivityError {
 pub type ActivityResult<T> = Result<T, ActivityError>;
 
 impl ActivityError {
-    /// A failure that is retried according to the retry policy.
+    /// An error that is retried according to the retry policy.
     pub fn new(message: impl Into<String>) -> Self {
         Self::from_failure(Failure::application("ActivityError", message))
     }
 
-    /// A failure that is final, regardless of the retry policy.
+    /// An error that is final, regardless of the retry policy.
     pub fn non_retryable(message: impl Into<String>) -> Self {
         let mut error = Self::new(message);
         if let FailureKind::Application { non_retryable, .. } = &mut error.failure.kind {
@@ -135,8 +136,8 @@ impl ActivityError {
         error
     }
 
-    /// The activity stopped because it was asked to. Means something only after a cancellation was requested; otherwise it
-    /// is reported as an ordinary failure.
+    /// The error of an activity that stopped because its cancellation was requested. Without such a request, the worker reports
+    /// it as an ordinary failure.
     pub fn cancelled() -> Self {
         Self::from_failure(Failure::cancelled("the activity was cancelled"))
     }
@@ -150,7 +151,7 @@ impl ActivityError {
         self
     }
 
-    /// How much attention the error deserves: see [`ErrorCategory`].
+    /// Sets the category of the error, which affects only how it is reported.
     pub fn category(mut self, category: ErrorCategory) -> Self {
         set_category(&mut self.failure, category);
         self
@@ -165,7 +166,8 @@ impl ActivityError {
         self
     }
 
-    /// When to try again, in place of the retry policy's interval. A hundred years at most; zero is at once.
+    /// The delay before the next attempt, in place of the retry policy's interval. Zero retries at once; durations are clamped
+    /// to a hundred years.
     pub fn next_retry_delay(mut self, delay: Duration) -> Self {
         if let FailureKind::Application { next_retry_delay, .. } = &mut self.failure.kind {
             *next_retry_delay = Some(delay);
@@ -194,7 +196,7 @@ impl ActivityError {
         self.completes_later
     }
 
-    /// The failure that the workflow will see as the cause of its [`ActivityFailure`](struct@crate::ActivityFailure).
+    /// The failure that the workflow receives as the cause of its [`ActivityFailure`](struct@crate::ActivityFailure).
     pub fn failure(&self) -> &Failure {
         &self.failure
     }

@@ -18,7 +18,7 @@ use crate::raw;
 use crate::tasks::SendFuture;
 use crate::workflow::Workflow;
 
-/// `#[activities] impl Payments` implements it: the value with all its activities.
+/// A value with activities. `#[activities] impl Payments` implements this trait.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no activities",
     label = "no `#[activities] impl` block",
@@ -36,9 +36,9 @@ type Run = dyn Fn(ActivityContext, &[raw::Payload]) -> Result<SendFuture<Result<
 /// An activity that can be run.
 #[derive(Clone)]
 pub(crate) struct RegisteredActivity {
-    /// Whether it needs a thread of its own while it runs.
+    /// Whether the activity blocks a thread while it runs.
     pub(crate) blocking: bool,
-    /// Decodes the inputs and gives the body's future.
+    /// Decodes the inputs and returns the body's future.
     pub(crate) run: Arc<Run>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct RegisteredActivity {
 pub struct Registry {
     pub(crate) workflows: BTreeMap<&'static str, Arc<dyn Definition>>,
     pub(crate) activities: BTreeMap<&'static str, RegisteredActivity>,
-    /// The test environment's, if there is one.
+    /// The mocks of the test environment, if there is one.
     pub(crate) mocks: Option<Arc<Mocks>>,
     /// Duplicate registrations: `workflow` or `activity`, and the name.
     pub(crate) duplicates: Vec<(&'static str, &'static str)>,
@@ -66,13 +66,13 @@ impl Mocks {
 }
 
 impl Registry {
-    /// The activity of this name, or what stands in for it.
+    /// The activity of this name, or its mock.
     pub(crate) fn activity(&self, name: &str) -> Option<RegisteredActivity> {
         let mock = self.mocks.as_ref().and_then(|mocks| mocks.0.borrow().get(name).cloned());
         mock.or_else(|| self.activities.get(name).cloned())
     }
 
-    /// The names of all activities that can be run now, in order.
+    /// The names of all activities and mocks, in order.
     pub(crate) fn activity_names(&self) -> Vec<&'static str> {
         let mut names: BTreeSet<_> = self.activities.keys().copied().collect();
         if let Some(mocks) = &self.mocks {
@@ -81,12 +81,12 @@ impl Registry {
         names.into_iter().collect()
     }
 
-    /// Whether there is an activity that can be run now.
+    /// Whether there is an activity or a mock.
     pub(crate) fn has_activities(&self) -> bool {
         !self.activities.is_empty() || self.mocks.as_ref().is_some_and(|mocks| !mocks.0.borrow().is_empty())
     }
 
-    /// Waits until there is an activity that can be run: for ever if there are none and no mocks.
+    /// Waits until there is an activity or a mock; forever if the registry has neither activities nor an environment for mocks.
     pub(crate) async fn wait_for_activities(&self) {
         if !self.activities.is_empty() {
             return;
@@ -131,8 +131,8 @@ impl Registry {
     }
 }
 
-/// The result of an activity as a payload. One that cannot be written fails the attempt for good: the next attempt would do
-/// the work again, and most likely return the same.
+/// Encodes the result of an activity. A result that does not encode fails the activity without retries: the next attempt
+/// would repeat the work, and most likely return the same.
 pub(crate) fn encode_result<A: Activity>(result: &A::Output) -> Result<raw::Payload, ActivityError> {
     (A::OUTPUT.encode)(result).map_err(|error| {
         let error = error.of(format!("the result of activity `{}`", A::NAME));

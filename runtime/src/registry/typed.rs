@@ -1,4 +1,4 @@
-//! A workflow type and its handlers, as what the executor runs.
+//! Workflow types and their handlers in the form that the executor runs.
 
 use std::any::Any;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use crate::executor::{Definition, Instance, LocalFuture, Started};
 use crate::raw;
 use crate::workflow::{Handlers, Workflow};
 
-/// A workflow type with its handlers, made once for each worker.
+/// A workflow type with its handlers, created once for each worker.
 pub(crate) struct TypedDefinition<W>(Arc<Handlers<W>>);
 
 impl<W: Workflow> TypedDefinition<W> {
@@ -44,9 +44,9 @@ impl<W: Workflow> Instance for Bound<W> {
         Ok(Box::pin(async move {
             match (W::OUTPUT.encode)(&running.await?) {
                 Ok(result) => Ok(result),
-                // History has the result already, and what it was is not compared.
+                // The history has the result, and replay does not compare results.
                 Err(_) if is_replaying() => Ok(raw::Payload::default()),
-                // As a panic it fails the task and not the workflow, so that code can be deployed that returns something else.
+                // A panic fails the task and not the workflow, so that a version with another result can be deployed.
                 Err(error) => panic!("{}", error.of(format!("the result of workflow `{}`", W::NAME))),
             }
         }))

@@ -1,26 +1,26 @@
-//! Chains of causes, and where they are cut.
+//! Chains of causes, and the limit of their length.
 //!
-//! An error can have thousands of causes: a loop that wraps its last error, each time. Most readers of protobuf stop at a hundred
-//! nested messages, and a recursive function stops where its stack ends. So no [`Failure`] is longer than
-//! [`Failure::CHAIN_MAX`]: every function that nests one in another ends in [`link`].
+//! An error can have thousands of causes, for example if a loop wraps its last error each time. Most protobuf decoders reject
+//! more than a hundred nested messages, and recursive functions overflow their stack. So the length of a [`Failure`] is limited
+//! to [`Failure::CHAIN_MAX`]: every function that nests failures calls [`link`].
 
 use std::error::Error;
 use std::iter::{from_fn, once};
 
 use super::{Failure, FailureKind};
 
-/// The type name of the failure that stands for those that were cut.
+/// The type name of the placeholder for failures that were cut.
 const MORE_CAUSES: &str = "MoreCauses";
 
-/// How many causes are counted: the sources of an error can be without end.
+/// The limit on counted causes: the chain of an error's sources can be endless.
 const COUNTED_MAX: usize = 100_000;
 
 impl Failure {
-    /// How many failures a chain of causes has at most. Of a longer chain the outer ones are kept; the last one says how many
-    /// causes were cut, and what the innermost of them says.
+    /// The maximum length of a chain of causes. A longer chain keeps its outer failures; its last one contains the number of
+    /// causes that were cut, and the message of the innermost.
     pub const CHAIN_MAX: usize = 50;
 
-    /// The same failure with this cause. The chain is cut after [`CHAIN_MAX`](Self::CHAIN_MAX) failures.
+    /// Sets the cause. The chain is cut after [`CHAIN_MAX`](Self::CHAIN_MAX) failures.
     pub fn caused_by(mut self, cause: Self) -> Self {
         self.cause = None;
         link(once(self).chain(unlink(cause)).map(Link::Failure))
@@ -56,7 +56,7 @@ fn take_outermost(chain: &mut Option<Box<Failure>>) -> Option<Failure> {
     Some(*outermost)
 }
 
-/// The chain of something else that is nested, deeper perhaps than a stack takes.
+/// Converts a chain of another type, which may be nested deeper than the stack allows.
 pub(super) fn from_nested<T>(outermost: T, take_cause: fn(&mut T) -> Option<T>, convert: fn(T) -> Failure) -> Failure {
     let mut rest = Some(outermost);
     link(from_fn(move || {
@@ -66,11 +66,11 @@ pub(super) fn from_nested<T>(outermost: T, take_cause: fn(&mut T) -> Option<T>, 
     }))
 }
 
-/// Makes one chain of its links, outermost first.
+/// Builds a chain from its links, outermost first.
 pub(crate) fn link<'e>(mut links: impl Iterator<Item = Link<'e>>) -> Failure {
     let mut kept: Vec<Failure> = links.by_ref().take(Failure::CHAIN_MAX).map(Link::into_failure).collect();
     if let Some(first) = links.next() {
-        // The last place is for what says so.
+        // The last place is for the placeholder.
         kept.pop();
         let (cut, innermost) = links.take(COUNTED_MAX).fold((2, first), |(cut, _), link| (cut + 1, link));
         kept.push(more_causes(cut, innermost.into_failure()));
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(failure.chain().count(), Failure::CHAIN_MAX);
         assert_eq!(failure.message, "level 19999");
         assert!(failure.root_message().starts_with("19952 more causes were cut"), "{failure}");
-        // The encoded chain is no deeper.
+        // The encoded chain is not deeper than the failure's.
         assert_eq!(Failure::from_wire(failure.clone().into_wire()), failure);
     }
 }

@@ -1,4 +1,4 @@
-//! Failures as messages of the wire, and back.
+//! Conversion between failures and messages of the wire.
 
 use everloop_proto::temporal::api::failure::v1 as wire;
 use everloop_proto::temporal::api::failure::v1::failure::FailureInfo;
@@ -16,11 +16,11 @@ struct HiddenAttributes {
     stack_trace: String,
 }
 
-/// The message of such a failure for readers that cannot decode it, as in every SDK.
+/// The message of such a failure for readers that cannot decode it; all SDKs use this text.
 const HIDDEN_MESSAGE: &str = "Encoded failure";
 
 impl Failure {
-    /// A failure as it was received. Its causes can be nested deeper than the stack allows.
+    /// Converts a received failure, whose causes may be nested deeper than the stack allows.
     pub(crate) fn from_wire(failure: wire::Failure) -> Self {
         from_nested(failure, |failure| failure.cause.take().map(|cause| *cause), Self::without_cause)
     }
@@ -78,7 +78,7 @@ impl Failure {
         }
     }
 
-    /// The failure as it is sent: at most [`CHAIN_MAX`](Self::CHAIN_MAX) deep.
+    /// Converts the failure into a message that is at most [`CHAIN_MAX`](Self::CHAIN_MAX) deep.
     pub(crate) fn into_wire(self) -> wire::Failure {
         let info = match self.kind {
             FailureKind::Application { type_name, non_retryable, details, next_retry_delay, category } => {
@@ -130,7 +130,7 @@ impl Failure {
             FailureKind::Other(info) => Some(*info),
             FailureKind::Unspecified => None,
         };
-        // A failure that was received encoded is sent encoded.
+        // A failure that was encoded when it was received is sent encoded.
         let (message, stack_trace) = match &self.encoded_attributes {
             Some(_) => (HIDDEN_MESSAGE.to_owned(), String::new()),
             None => (self.message, self.stack_trace),

@@ -1,4 +1,4 @@
-//! Whatever encodes without an error decodes to itself.
+//! Values that encode without an error decode to themselves.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{decode, encode};
 
-/// What the value becomes on the way to its reader and back; `Err` is why it is not sent.
+/// Encodes and decodes a value; `Err` has the reason why the value is rejected.
 fn there_and_back<T: Serialize + DeserializeOwned + fmt::Debug + 'static>(value: &T) -> Result<T, String> {
     let payload = encode(value).map_err(|error| error.cause)?;
     Ok(decode(&payload).unwrap_or_else(|error| panic!("{value:?} was written and cannot be read: {error}")))
@@ -87,7 +87,7 @@ fn some_of_nothing_is_refused() {
     assert_eq!(refused(Some(Newtype(None))), IN_SOME);
     assert_eq!(refused(Some(Untagged::Nothing)), IN_SOME);
     assert_eq!(refused(Some(serde_json::Value::Null)), IN_SOME);
-    // Beside them, what looks alike and comes back.
+    // Similar values that decode to themselves.
     assert_eq!(there_and_back(&Some(vec![()])), Ok(Some(vec![()])));
     assert_eq!(there_and_back(&Some((None::<u8>,))), Ok(Some((None::<u8>,))));
     assert_eq!(there_and_back(&Some(Untagged::Number(1))), Ok(Some(Untagged::Number(1))));
@@ -98,7 +98,7 @@ fn some_of_nothing_is_refused() {
 
 #[test]
 fn some_of_json_that_is_null_is_refused() {
-    /// What serde_json's `RawValue` is to a serializer.
+    /// Serializes as serde_json's `RawValue` does.
     struct Raw(&'static str);
     impl Serialize for Raw {
         fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -114,7 +114,7 @@ fn some_of_json_that_is_null_is_refused() {
     assert!(encode(&Raw("null")).is_ok());
 }
 
-/// As a linked list is nested: an object in an object.
+/// A linked list: each object is nested in another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Link {
     next: Option<Box<Link>>,
@@ -133,9 +133,9 @@ fn nesting_is_refused_where_reading_ends() {
         "next.next.next.next.next.next.next.next.next.next.next.next…: the value is nested more than 127 deep";
     let cause = refused(Link::chain(128));
     assert!(cause.starts_with(too_deep), "{cause}");
-    // What follows further in is not looked at.
+    // Deeper levels are not checked.
     assert!(refused(Link::chain(2_000)).starts_with(too_deep));
-    // An enum's variant with fields is two objects.
+    // A variant with fields is nested two levels deep.
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     enum Tree {
         Leaf,
@@ -187,7 +187,7 @@ fn a_key_that_is_no_string_is_refused_by_its_field() {
     assert_eq!(there_and_back(&letters), Ok(letters.clone()));
 }
 
-/// One of everything that serde knows, nested.
+/// A nested value of any kind in serde's data model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Anything {
     Unit,
@@ -213,7 +213,7 @@ enum Anything {
 }
 
 impl Anything {
-    /// Whether JSON gives it back, told without the code under test.
+    /// Whether the value decodes to itself, computed without the code under test.
     fn comes_back(&self) -> bool {
         match self {
             Self::Small(number) => number.is_finite(),
