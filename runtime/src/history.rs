@@ -1,4 +1,4 @@
-//! The recorded events of one run, for people, for replays and for files.
+//! The recorded events of one run.
 
 use std::fmt::Write;
 
@@ -13,7 +13,8 @@ const EVENTS_TAG: u32 = 1;
 
 /// The history of one run: every event, in order.
 ///
-/// A client's handle fetches it; it can be kept as bytes and given to a [`Replayer`](crate::testing::Replayer).
+/// A client's handle fetches a history. A history can be stored as bytes and passed to a
+/// [`Replayer`](crate::testing::Replayer).
 #[derive(Debug, Clone, PartialEq)]
 pub struct History {
     workflow_id: String,
@@ -21,14 +22,14 @@ pub struct History {
     events: Vec<wire::HistoryEvent>,
 }
 
-/// The bytes are no history.
+/// The error of bytes that are not an encoded history.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("these bytes are no history: {0}")]
 pub struct HistoryError(String);
 
 debug_as_display!(HistoryError);
 
-/// The run of a history, by its first event.
+/// The facts about a run that its first event has.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     pub(crate) workflow_id: String,
@@ -69,7 +70,7 @@ fn workflow_type(first: &wire::HistoryEvent) -> &str {
     }
 }
 
-/// The events of an encoded history, each decoded when it is asked for.
+/// The events of an encoded history; each is decoded when the iterator reaches it.
 pub(crate) struct EncodedEvents<'a>(pub(crate) &'a [u8]);
 
 impl Iterator for EncodedEvents<'_> {
@@ -90,7 +91,7 @@ impl Iterator for EncodedEvents<'_> {
     }
 }
 
-/// Takes one field of a `History` from the bytes; the event, if that is what it is.
+/// Takes one field of a `History` from the bytes; returns `None` if the field is not an event.
 fn next_event(bytes: &mut &[u8]) -> Result<Option<wire::HistoryEvent>, DecodeError> {
     let (tag, wire_type) = decode_key(bytes)?;
     if (tag, wire_type) != (EVENTS_TAG, WireType::LengthDelimited) {
@@ -109,17 +110,17 @@ impl History {
         Self { workflow_id: workflow_id.into(), run_id: run_id.into(), events }
     }
 
-    /// A history that was kept by [`to_bytes`](Self::to_bytes), or any encoded `temporal.api.history.v1.History`.
+    /// Decodes the bytes of [`to_bytes`](Self::to_bytes), or any encoded `temporal.api.history.v1.History`.
     ///
     /// # Errors
-    /// If the bytes are something else.
+    /// If the bytes are not an encoded history.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HistoryError> {
         let events = EncodedEvents(bytes).collect::<Result<Vec<_>, _>>()?;
         let Origin { workflow_id, run_id, .. } = Origin::of(events.first())?;
         Ok(Self::new(workflow_id, run_id, events))
     }
 
-    /// An encoded `temporal.api.history.v1.History`.
+    /// Encodes the history as a `temporal.api.history.v1.History`.
     pub fn to_bytes(&self) -> Vec<u8> {
         wire::History { events: self.events.clone() }.encode_to_vec()
     }
@@ -149,14 +150,14 @@ impl History {
         self.events.is_empty()
     }
 
-    /// The events' names, as the protocol has them: `TimerStarted`.
+    /// The events' names as in the protocol: `TimerStarted`.
     pub fn event_names(&self) -> impl Iterator<Item = String> {
         self.events.iter().map(event_name)
     }
 
-    /// One line an event: its number, the seconds since the start, its name, and what it is about. After the last event of a
-    /// run that is open, a line for each activity that is pending: while an activity is tried and retried, nothing else shows it.
-    /// ([`WorkflowDescription::pending_activities`](crate::client::WorkflowDescription::pending_activities) has its attempts.)
+    /// Formats one line an event: its number, the seconds since the start, its name, and its subject. If the run is open, a line
+    /// for each pending activity follows, because a history has no events about attempts that will be retried.
+    /// ([`WorkflowDescription::pending_activities`](crate::client::WorkflowDescription::pending_activities) has the attempts.)
     ///
     /// ```text
     ///    1       0.000  WorkflowExecutionStarted         OneClickBuy
@@ -177,7 +178,7 @@ impl History {
         text
     }
 
-    /// The events, first one first, as the wire has them; payloads as a client's codec decoded them.
+    /// The events in their wire form, in order. Payloads are decoded by the client's codec.
     pub fn events(&self) -> &[wire::HistoryEvent] {
         &self.events
     }
@@ -227,7 +228,7 @@ mod tests {
         assert!(History::from_bytes(b"").is_err() && History::from_bytes(b"\xff\xff").is_err());
         let bytes = history.to_bytes();
         for cut in 1..bytes.len() {
-            // Cut between two events, it is a shorter history.
+            // Bytes that are cut between two events are a shorter history.
             let shorter = History::from_bytes(&bytes[..cut]).map(|history| history.len());
             assert!(shorter.is_err() || shorter == Ok(1), "{cut}: {shorter:?}");
         }

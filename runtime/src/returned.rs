@@ -7,8 +7,8 @@ use crate::activity::TypedFailure;
 use crate::data::{Codec, Payload, codec};
 use crate::errors::{ActivityError, WorkflowError};
 
-/// Distinguishes `Result` from everything else by type, not by spelling. The inherent constant takes precedence over the trait's,
-/// so `Returned::<R>::FALLIBLE` is true exactly for results; `R` is concrete because generic functions are refused.
+/// Distinguishes `Result` from other types by type, not by spelling. The inherent constant takes precedence over the trait's,
+/// so `Returned::<R>::FALLIBLE` is true exactly for results; `R` is concrete because the macros reject generic functions.
 pub struct Returned<R>(PhantomData<R>);
 
 impl<T, E> Returned<Result<T, E>> {
@@ -17,20 +17,21 @@ impl<T, E> Returned<Result<T, E>> {
 }
 
 impl<T, E: TypedFailure> Returned<Result<T, E>> {
-    /// Whether the error travels by its variants.
+    /// Whether the wire form of the error keeps its variants.
     pub const TYPED: bool = true;
 }
 
-/// In scope (as `_`) wherever an expansion asks `Returned::<R>::FALLIBLE` or `TYPED`.
+/// In scope (as `_`) wherever an expansion uses `Returned::<R>::FALLIBLE` or `TYPED`.
 pub trait Plain {
-    /// Whether the type is a `Result`: this constant is reached where it is not.
+    /// Whether the type is a `Result`. Name resolution reaches this constant for all other types.
     const FALLIBLE: bool = false;
-    /// Whether the error travels by its variants.
+    /// Whether the wire form of the error keeps its variants.
     const TYPED: bool = false;
 }
 impl<R> Plain for Returned<R> {}
 
-/// Total: every type is one or the other, so no use of it can fail. The bounds on `T` and `E` are checked elsewhere, once.
+/// The output and error of a return type. Every type implements this trait, so its uses cause no errors; the bounds on `T` and
+/// `E` are checked once, elsewhere.
 pub trait Returns<const FALLIBLE: bool> {
     type Output;
     type Error;
@@ -56,8 +57,8 @@ impl<T, E> Returns<true> for Result<T, E> {
 /// The output that a caller receives from a handler that returns `R`.
 pub type ReturnsOf<R, const FALLIBLE: bool> = <R as Returns<FALLIBLE>>::Output;
 
-/// An error that may end what returned it. `Ending` is `WorkflowError` or `ActivityError`; `TYPED` where the latter keeps the
-/// error's variants.
+/// An error that can fail a workflow or an activity. `Ending` is `WorkflowError` or `ActivityError`; `TYPED` if the latter keeps
+/// the error's variants.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot become `{Ending}`",
     label = "this error type has no conversion",
@@ -80,13 +81,13 @@ impl<E: TypedFailure> Ends<ActivityError, true> for E {
     }
 }
 
-/// The codec of what `R` gives its caller. The only place where an output type is checked.
+/// The codec of a handler's output. Only this function checks an output type.
 pub const fn output<R: Returns<FALLIBLE, Output: Payload>, const FALLIBLE: bool>() -> Codec<R::Output> {
     codec("result")
 }
 
-/// Converts the return value of a body into a result. The only place where an error type is checked: expansions name it
-/// with its types before they call it, because rustc then blames the type and not the argument.
+/// Converts the return value of a body into a result. Only this function checks an error type: expansions name it with its
+/// types before they call it, so that rustc's message points at the type and not at the argument.
 pub fn settle<R, const FALLIBLE: bool, const TYPED: bool, Ending>(returned: R) -> Result<R::Output, Ending>
 where
     R: Returns<FALLIBLE, Error: Ends<Ending, TYPED>>,

@@ -3,5 +3,5 @@
 use std::future::Future;
 use std::pin::Pin;
 
-/// A future that can move between threads.
+/// A future that is `Send`.
 pub type SendFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;

@@ -1,4 +1,4 @@
-//! Errors that read as text wherever they are printed.
+//! Errors whose `Debug` text is their `Display` text.
 
 /// Makes the `Debug` text of errors their `Display` text: a `main` that returns an error prints it with `Debug`, and so does
 /// `unwrap`.

@@ -1,4 +1,4 @@
-//! One activity by itself.
+//! Tests of single activities.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use crate::activity::{
 };
 use crate::data::Payloads;
 
-/// Runs an activity's own body, without server and worker.
+/// Runs an activity's body without server and worker.
 ///
 /// ```
 /// use everloop::prelude::*;
@@ -47,7 +47,7 @@ impl Default for ActivityEnvironment {
 }
 
 impl ActivityEnvironment {
-    /// A first attempt, which is not cancelled.
+    /// Creates an environment for a first attempt that is not cancelled.
     pub fn new() -> Self {
         let info = ActivityInfo {
             namespace: "default".to_owned(),
@@ -63,19 +63,19 @@ impl ActivityEnvironment {
         Self { info, last_details: Payloads::new(), cancel, shutdown: CancellationToken::new(), beats: Arc::default() }
     }
 
-    /// The number of the attempt, from 1.
+    /// Sets the number of the attempt, counted from 1.
     pub fn attempt(mut self, attempt: u32) -> Self {
         self.info.attempt = attempt;
         self
     }
 
-    /// The info that the activity sees.
+    /// Changes the info that the activity reads.
     pub fn info(mut self, change: impl FnOnce(&mut ActivityInfo)) -> Self {
         change(&mut self.info);
         self
     }
 
-    /// The details of the last heartbeat of an earlier attempt.
+    /// Sets the details of the last heartbeat of an earlier attempt.
     ///
     /// # Panics
     /// If the details cannot be serialized.
@@ -107,7 +107,7 @@ impl ActivityEnvironment {
         A::execute_activity(shared.clone(), self.context::<A>(), call.args).await.map_err(A::Error::receive)
     }
 
-    /// Cancels the activity, now or as soon as it runs.
+    /// Cancels the activity now, or when it starts.
     pub fn cancel(&self, reason: ActivityCancelReason) {
         self.cancel.send_replace(Some(reason));
     }
@@ -117,7 +117,7 @@ impl ActivityEnvironment {
         self.shutdown.cancel();
     }
 
-    /// The details of all heartbeats so far. Here none is held back.
+    /// The details of all heartbeats so far. The environment records each heartbeat, while a worker throttles them.
     pub fn heartbeats(&self) -> Vec<Payloads> {
         self.beats.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -22,23 +22,23 @@ use crate::executor::{Definition, Run, Step, Task};
 use crate::history::History;
 use crate::worker::Observer;
 
-/// How often an activity without a limit of attempts may fail, unless set.
+/// The default number of failures of an activity without a limit on attempts.
 const MAX_ATTEMPTS: u32 = 10;
-/// How many runs are replayed while they are recorded. A terminated run never reports its end.
+/// The number of runs that are replayed while they are recorded. A terminated run never reports its end.
 const SHADOWS: usize = 1000;
 
 /// Watches the workers of an environment.
 pub(super) struct Checks {
     board: Arc<FailureBoard>,
-    /// Whether failed workflow tasks are retried, and fail no call.
+    /// Whether failed workflow tasks are retried without failing calls.
     retries_tasks: AtomicBool,
-    /// How often an activity without a limit may fail before the result does.
+    /// The number of failures of an activity without a limit after which the workflow's result fails.
     max_attempts: AtomicU32,
     shadows: Mutex<Sender<News>>,
     definitions: Mutex<BTreeMap<String, Arc<dyn Definition>>>,
 }
 
-/// News for the shadows.
+/// A message for the shadows.
 enum News {
     Recorded(Recorded),
     /// The end of this run is recorded, so its shadow is dropped.
@@ -80,7 +80,7 @@ impl Checks {
 
     fn send(&self, news: News) {
         if self.shadows.lock().unwrap_or_else(PoisonError::into_inner).send(news).is_err() {
-            // The thread ends only with this sender, unless workflow code ended it. A test must not pass unchecked.
+            // Before this sender is dropped, only workflow code can end the thread. A test must not pass unchecked.
             tracing::error!("the replay check has stopped: histories are checked at their end only");
         }
     }
@@ -101,7 +101,7 @@ impl CheckResult for Checks {
     }
 }
 
-/// Up to three places to end a page.
+/// Chooses up to three places at which pages end.
 fn random_cuts(events: usize) -> Vec<usize> {
     let random = Uuid::new_v4();
     let mut cuts: Vec<usize> =
@@ -214,7 +214,7 @@ impl Shadow {
     /// Replays the tasks whose outputs are recorded. The last task waits for its outputs.
     fn extend(&mut self, events: Vec<HistoryEvent>) -> Result<(), String> {
         self.updates.read(&events);
-        // More events always come: the task that the worker does now is replayed once its outputs are known.
+        // More events always follow: the task that the worker runs now is replayed once its outputs are known.
         let mut step = match events.first() {
             Some(first) if first.event_id == 1 => self.run.begin(Task { events, more: true, updates: Vec::new() }),
             _ => self.run.extend(events, true),

@@ -1,4 +1,4 @@
-//! Workflows under test.
+//! Tests of workflows.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -15,12 +15,12 @@ use crate::notice::say_unless_heard;
 use crate::registry::Mocks;
 use crate::worker::{Worker, WorkerBuilder};
 
-/// How long workflow code may run without waiting, in tests: machines that test are busy.
+/// The deadlock timeout in tests. It is longer than by default, because machines that run tests are busy.
 const DEADLOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often the condition of [`WorkflowEnvironment::skip_until`] is asked while something is under way, in real time.
+/// The real time between two checks of the condition of [`WorkflowEnvironment::skip_until`] while work is in progress.
 const ASKED_EVERY: Duration = Duration::from_millis(10);
-/// How long a condition may keep a test waiting in real time before it is reported.
+/// The real time after which a condition that does not hold is reported.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Real time in which [`WorkflowEnvironment::skip_until`] has found nothing to skip.
@@ -46,12 +46,12 @@ impl Idle {
     }
 }
 
-/// Workflows under test: an engine of its own, whose clock jumps over waiting.
+/// Runs workflows under test on an engine of its own, whose clock skips waiting.
 ///
 /// Calls do not wait for a fix: once a workflow task has failed, results, updates and queries of its workflow fail at once,
-/// with the task's message and line, unless [`retry_workflow_tasks`](Self::retry_workflow_tasks) says otherwise. Every task is
-/// replayed from what was recorded, and the whole history when the result is there: code that would come out differently
-/// is found by the test, not by the next deploy.
+/// with the task's message and line, unless [`retry_workflow_tasks`](Self::retry_workflow_tasks) is called. Every task is
+/// replayed from its recorded events, and the whole history when the result is available, so that the test finds code that is
+/// not deterministic before the next deploy does.
 ///
 /// ```
 /// use everloop::prelude::*;
@@ -108,7 +108,7 @@ impl WorkflowEnvironment {
         Ok(Self { client, clock, board, checks, mocks: Arc::default() })
     }
 
-    /// From now on, failed workflow tasks are retried as in production, for tests about just that.
+    /// Retries failed workflow tasks as in production, for tests of such retries.
     ///
     /// ```
     /// # use everloop::testing::WorkflowEnvironment;
@@ -123,14 +123,14 @@ impl WorkflowEnvironment {
         self
     }
 
-    /// A client of the environment's engine. Workflows that it starts without a task queue run on that of the first
-    /// [`worker`](Self::worker) that was made before the start.
+    /// A client of the environment's engine. Workflows that it starts without a task queue use the queue of the first
+    /// [`worker`](Self::worker) that was created before the start.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// A worker of the environment's engine. Activities that are mocked need not be registered. The queue of the first worker
-    /// is also that of starts that name none.
+    /// A builder for a worker of the environment's engine. Mocked activities need not be registered. The queue of the first
+    /// worker is the default queue of starts.
     pub fn worker(&self, task_queue: impl Into<String>) -> WorkerBuilder {
         let task_queue = task_queue.into();
         self.client.default_task_queue(&task_queue);
@@ -138,11 +138,11 @@ impl WorkflowEnvironment {
         worker.mocks(self.mocks.clone()).observer(self.checks.clone())
     }
 
-    /// Replaces an activity in all workers of the environment from now on, also in those that run already; attempts that have
-    /// begun go on. A later mock of the same activity replaces this one. The mock's types are those of the activity, its error included; methods
-    /// of an `#[activities]` block are mocked the same way, without their value.
+    /// Replaces an activity in all workers of the environment, including running ones. Attempts that have begun are not
+    /// affected. A later mock of the same activity replaces this one. The mock's types are those of the activity, including
+    /// its error; methods of an `#[activities]` block are mocked the same way, without their value.
     ///
-    /// The attempts that reach the mock are recorded in what this returns.
+    /// The returned value records the attempts that reach the mock.
     pub fn mock<F, Signature, M>(&self, _activity: F, mock: M) -> MockCalls<F::Activity>
     where
         F: ActivityFn<Signature>,
@@ -153,36 +153,36 @@ impl WorkflowEnvironment {
         calls
     }
 
-    /// How often an activity whose retry policy has no limit may fail before the result of its workflow does, with the last
-    /// failure; 10 unless set. Time jumps over the pauses between attempts, so such a test would never end.
+    /// Sets the number of failures after which an activity without a limit on attempts fails the result of its workflow; the
+    /// default is 10. Time jumps over the pauses between attempts, so without this limit such a test would not end.
     pub fn max_activity_attempts(&self, attempts: u32) {
         self.checks.set_max_attempts(attempts);
     }
 
-    /// Lets the environment's time go on by `duration`, jumping where nothing happens. A result that is awaited does the
-    /// same by itself.
+    /// Waits until the environment's time has advanced by `duration`, and lets it jump. Awaiting a result lets time jump as
+    /// well.
     pub async fn sleep(&self, duration: Duration) {
         self.clock.sleep(duration).await;
     }
 
     /// Lets time jump until a condition holds: `env.skip_until(async || handle.status().await.unwrap() == Paid)`.
     ///
-    /// Time stops at each deadline. When everything that happens there is done, the condition is asked, and only then does
-    /// time jump to the next one: a state that lasts any time at all is seen. Meanwhile no other call lets time jump.
+    /// Time stops at each deadline. The condition is checked when all work of that deadline is done, and before time jumps to
+    /// the next one, so no state that lasts for some time is missed. Other calls do not let time jump meanwhile.
     ///
-    /// If there is no deadline any more and the condition does not hold, it waits for what the test does elsewhere; after
-    /// five seconds one line on standard error (or in the log) says so.
+    /// If there is no deadline and the condition does not hold, the call waits for other parts of the test; after five seconds
+    /// it reports so once, on standard error or in the log.
     ///
     /// # Panics
-    /// If a task of any of the environment's workflows has failed, and no call has returned that failure before: the condition
-    /// would not come to hold.
+    /// If a task of any of the environment's workflows has failed, and no call has returned that failure before, because the
+    /// condition would never hold.
     pub async fn skip_until(&self, condition: impl AsyncFn() -> bool) {
         let stepper = self.clock.step();
         let mut settled = Box::pin(stepper.settled());
         let mut idle = Idle::default();
         let reported = self.board.count();
         loop {
-            // The work under way may take long, and the condition may depend on something that the engine does not know.
+            // The work in progress may take long, and the condition may depend on state outside of the engine.
             let now = tokio::time::timeout(ASKED_EVERY, &mut settled).await.ok();
             if now.is_some() {
                 settled.set(stepper.settled());
@@ -200,8 +200,8 @@ impl WorkflowEnvironment {
         }
     }
 
-    /// Runs a future while time may jump. Its first call is on its way before time jumps for the first time; between two calls
-    /// of it, time jumps as far as there are deadlines.
+    /// Runs a future while time may jump. Time does not jump before the future's first call has begun; between two of its
+    /// calls, time jumps from deadline to deadline.
     pub async fn skipping<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         let begun = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
@@ -217,12 +217,12 @@ impl WorkflowEnvironment {
         self.clock.now()
     }
 
-    /// The time that was skipped in all.
+    /// The total time that was skipped.
     pub fn time_skipped(&self) -> Duration {
         self.clock.skipped()
     }
 
-    /// Explains whether time moves: locks with their holders, the work under way, the next deadlines.
+    /// Explains whether time jumps: locks with their holders, work in progress, the next deadlines.
     pub fn explain_time(&self) -> String {
         self.clock.explain_time()
     }

@@ -93,7 +93,7 @@ impl<A> MockCalls<A> {
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many attempts reached the mock. The retries of a call count, too.
+    /// The number of attempts that reached the mock. Retries of a call count as well.
     pub fn count(&self) -> usize {
         self.lock().len()
     }
@@ -121,7 +121,7 @@ impl<A> fmt::Debug for MockCalls<A> {
     }
 }
 
-/// The mock as a worker runs it, and its calls.
+/// Returns the mock in the form that workers run, and its calls.
 pub(super) fn registered<A: Activity>(
     mock: impl Mock<A::Args, A::Output, ActivityErrorOf<A>>,
 ) -> (RegisteredActivity, MockCalls<A>) {

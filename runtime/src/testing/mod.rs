@@ -1,4 +1,4 @@
-//! Tests without waiting: workflows on an engine whose clock skips idle time, activities by themselves, replay of recorded
+//! Tests without waiting: workflows on an engine whose clock skips idle time, single activities, replay of recorded
 //! histories.
 
 mod activity;

@@ -1,8 +1,8 @@
-//! A recorded history, delivered to the executor again in one of the ways a server could have chosen.
+//! Delivers recorded histories to the executor again, in any of the forms that a server may choose.
 //!
-//! A server decides where a page ends; a worker's cache decides whether a task comes with the new events or with the whole
-//! history. Neither may change a command. [`replay`] replays the tasks that history has completed; [`live`] does each task
-//! again, as the workers did, and returns the commands.
+//! A server decides where a page ends; a worker's cache decides whether a task has the new events or the whole history.
+//! Neither may change a command. [`replay`] replays the tasks that history has completed; [`live`] runs each task again, as
+//! the workers did, and returns the commands.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,23 +20,23 @@ use super::update_outcomes::UpdateOutcomes;
 use crate::executor::{Completion, Definition, Run, RunOptions, Step, Task, Update, is_output};
 use crate::history::History;
 
-/// No page has more events, as from a server: a long history is never there twice.
+/// The largest number of events in a page. As with pages of a server, a long history is not in memory twice.
 pub(super) const LARGEST_PAGE: usize = 256;
 
-/// A task of a history, done live.
+/// A task of a history that was run live.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlayedTask {
-    /// The WorkflowTaskStarted event that it was done for.
+    /// The task's WorkflowTaskStarted event.
     pub started_event_id: i64,
     /// The commands of the workflow.
     pub commands: Vec<Command>,
-    /// Acceptances and outcomes of updates, which are ordered by some of the commands.
+    /// Acceptances and outcomes of updates; some of the commands define their order.
     pub messages: Vec<Message>,
-    /// The rule numbers that it adopted.
+    /// The rule numbers that the task adopted.
     pub rules: Vec<u32>,
 }
 
-/// Makes a run with options on which no history depends.
+/// Creates a run with options that do not affect replay.
 pub(super) fn new_run(definition: &Arc<dyn Definition>, workflow_id: &str, run_id: &str) -> Run {
     let options = RunOptions {
         namespace: "default".to_owned(),
@@ -48,8 +48,8 @@ pub(super) fn new_run(definition: &Arc<dyn Definition>, workflow_id: &str, run_i
     Run::new(definition.clone(), options)
 }
 
-/// Replays a history whose pages end after so many events. Returns the completion of the task under way, if the history ends
-/// with one.
+/// Replays a history in pages that end after these numbers of events. Returns the completion of the started task, if the
+/// history ends with one.
 pub(crate) fn replay(
     definition: &Arc<dyn Definition>,
     history: &History,
@@ -59,8 +59,8 @@ pub(crate) fn replay(
     replay_pages(run, pages(history.events(), 0..history.len(), cuts))
 }
 
-/// As [`replay`], for code that has not changed since: its commands must have the same payloads, too, and its updates the same
-/// outcomes.
+/// As [`replay`], for code that has not changed since: its commands must also have the same payloads, and its updates the
+/// same outcomes.
 #[cfg(feature = "embedded")]
 pub(super) fn check(definition: &Arc<dyn Definition>, history: &History, cuts: &[usize]) -> Result<(), String> {
     let (definition, mut updates) = UpdateOutcomes::observe(definition);
@@ -86,7 +86,7 @@ pub(super) fn on_own_thread<R: Send>(replay: impl FnOnce() -> R + Send) -> R {
     })
 }
 
-/// As [`replay`], for pages that come from elsewhere.
+/// As [`replay`], for an iterator of pages.
 pub(super) fn replay_pages(
     mut run: Run,
     pages: impl Iterator<Item = Result<Vec<HistoryEvent>, String>>,
@@ -97,8 +97,8 @@ pub(super) fn replay_pages(
     }
 }
 
-/// Runs each completed task of a history again: with the events that are new, in pages that end after so many events
-/// of the history, and after forgetting everything before each task that is listed in `evictions`, counted from 0.
+/// Runs each completed task of a history again, with its new events, in pages that end after these numbers of events. The run
+/// is dropped before each task that `evictions` lists, counted from 0.
 ///
 /// Checks the kinds and ids of the commands against history, and not their contents.
 pub(crate) fn live(
@@ -184,7 +184,7 @@ fn outputs(events: &[HistoryEvent]) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// The update that an event has accepted, as it was delivered with the task.
+/// The update that an event has accepted, in the form in which the task delivered it.
 fn accepted(event: &HistoryEvent) -> Option<Update> {
     match &event.attributes {
         Some(Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => Update::from_accepted(accepted),

@@ -1,4 +1,4 @@
-//! Recorded histories against today's code.
+//! Replay of recorded histories with current workflow code.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use crate::history::{EncodedEvents, History, Origin};
 use crate::registry::Registry;
 use crate::workflow::Workflow;
 
-/// Replays recorded histories against the workflow code of this program: a workflow that fails here would fail after a deploy.
+/// Replays recorded histories with the workflow code of this program: a workflow that fails here would fail after a deploy.
 ///
-/// No server is asked and no activity runs.
+/// A replay needs no server and runs no activities.
 ///
 /// ```no_run
 /// use everloop::client::History;
@@ -32,7 +32,7 @@ pub struct Replayer {
 /// A history that does not fit the workflow code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayFailure {
-    /// The workflow id of the history; empty if that could not be read.
+    /// The workflow id of the history; empty if it could not be read.
     pub workflow_id: String,
     /// The run id of the history.
     pub run_id: String,
@@ -55,7 +55,7 @@ impl fmt::Display for ReplayFailure {
 impl std::error::Error for ReplayFailure {}
 
 impl Replayer {
-    /// Knows no workflow yet.
+    /// A replayer without workflow types.
     pub fn new() -> Self {
         Self::default()
     }
@@ -69,13 +69,13 @@ impl Replayer {
     /// Replays a history from its first event to its last.
     ///
     /// # Errors
-    /// At the first event that the code does not lead to, and if the workflow type was not added.
+    /// At the first event that differs from the code's command, and if the workflow type was not added.
     pub fn replay(&self, history: &History) -> Result<(), ReplayFailure> {
         self.replay_in_pages(history, &[])
     }
 
-    /// Replays an encoded history, such as [`History::to_bytes`] gives. Its events are decoded as they are needed: of a long
-    /// history, little is in memory at a time.
+    /// Replays an encoded history, as from [`History::to_bytes`]. Events are decoded one at a time, so a long history needs
+    /// little memory.
     ///
     /// # Errors
     /// As [`replay`](Self::replay), and if the bytes are no history.
@@ -98,8 +98,8 @@ impl Replayer {
         })
     }
 
-    /// Replays a history that arrives in pages, as from a server: each number is how many events have come when a page ends.
-    /// The outcome must not depend on it; the executor's own tests make sure.
+    /// Replays a history in pages, as from a server: each number is the count of events at the end of a page. The outcome does
+    /// not depend on the pages; this method serves tests of the executor.
     ///
     /// # Errors
     /// As [`replay`](Self::replay).
@@ -107,10 +107,10 @@ impl Replayer {
         self.play(Origin::from(history), |definition| playback::replay(definition, history, cuts).map(drop))
     }
 
-    /// Lives through a history again and tells the commands of each task: for tests of the executor itself.
+    /// Runs the tasks of a history again and returns the commands of each, for tests of the executor.
     ///
-    /// `cuts` are as for [`replay_in_pages`](Self::replay_in_pages); before each task in `evictions`, counted from 0, the
-    /// run is forgotten, so that the task comes with the whole history and not with what is new.
+    /// `cuts` are as for [`replay_in_pages`](Self::replay_in_pages). The run is dropped before each task in `evictions`,
+    /// counted from 0, so that the task has the whole history and not only new events.
     ///
     /// # Errors
     /// As [`replay`](Self::replay).

@@ -1,4 +1,4 @@
-//! The test kit, as users' tests see it.
+//! Tests of the test kit as users' tests use it.
 
 mod failing;
 mod updates;
@@ -131,7 +131,7 @@ async fn time_stands_still_until_it_is_asked_to_move() {
     assert!(env.time_skipped() >= Duration::from_secs(22 * 3600), "{}", env.explain_time());
 }
 
-/// Does something first, is in its state for three days, and then for ever in another one.
+/// Works first, keeps one state for three days, and then another one forever.
 #[workflow]
 #[derive(Default)]
 struct Visit {
@@ -161,7 +161,7 @@ impl Visit {
         Ok(3)
     }
 
-    /// Takes an hour. Returns how long after the start of the visit it began.
+    /// Takes an hour. Returns the time from the start of the visit to the begin of the update.
     #[update]
     async fn asked_after(&self) -> WorkflowResult<Duration> {
         let asked = workflow::now();
@@ -216,7 +216,7 @@ async fn time_does_not_jump_before_the_call_of_skipping_is_on_its_way() {
             let visit = env.client().start(Visit::run(3)).await.unwrap();
             // The next deadline is days away.
             assert_eq!(visit.in_an_hour().await.unwrap(), 3);
-            // After the call, until its caller is polled, time may jump on; before the call it must not.
+            // Time may jump after the call, until its caller is polled; it must not jump before the call.
             let asked_after = env.skipping(async { visit.asked_after().await.unwrap() }).await;
             assert!(asked_after < Duration::from_secs(2 * 3600), "{asked_after:?}");
         };
@@ -246,7 +246,7 @@ async fn a_failed_task_fails_the_result_at_once_with_its_line() {
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
-/// Does something else each time it runs.
+/// Calls activities in another order each time it runs.
 #[workflow]
 #[derive(Default)]
 struct Fickle {}
@@ -316,7 +316,7 @@ async fn inputs_that_differ_between_runs_are_found() {
     assert!(error.contains("at runtime/src/testing/tests.rs:") && error.contains("`HashMap`"), "{error}");
 }
 
-/// Asks in the order of a hash map, and then waits for ever.
+/// Calls activities in the order of a hash map, and then waits forever.
 #[workflow]
 #[derive(Default)]
 struct HashedThenWaits {}
@@ -335,7 +335,7 @@ impl HashedThenWaits {
     }
 }
 
-/// The run is replayed while it is recorded: no end of it is needed.
+/// The run is replayed while it is recorded, so it need not end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inputs_that_differ_are_found_while_the_run_is_open() {
     let env = WorkflowEnvironment::start().await.unwrap();
@@ -344,7 +344,7 @@ async fn inputs_that_differ_are_found_while_the_run_is_open() {
     assert!(error.contains("input 1 of ScheduleActivity(charge, id "), "{error}");
 }
 
-/// Returns what depends on the order of a hash map.
+/// Returns a value that depends on the order of a hash map.
 #[workflow]
 #[derive(Default)]
 struct ReturnsOrder {}
@@ -372,7 +372,7 @@ async fn count(all: std::collections::HashMap<u32, u32>) -> u32 {
     all.len() as u32
 }
 
-/// Passes a hash map on, which may be encoded in any order.
+/// Passes a hash map to an activity; the map may be encoded in any order.
 #[workflow]
 #[derive(Default)]
 struct PassesMap {}
@@ -394,7 +394,7 @@ async fn a_map_that_is_encoded_in_another_order_is_the_same_input() {
     assert_eq!(execute(&env, PassesMap::run(30)).await.unwrap(), 30);
 }
 
-/// Sends itself more than a tokio task may receive without yielding.
+/// Sends itself more messages than a tokio task may receive without yielding.
 #[workflow]
 #[derive(Default)]
 struct Talks {}
@@ -422,7 +422,7 @@ async fn a_history_replays_inside_a_tokio_task() {
     Replayer::new().workflow::<Talks>().replay(&history).unwrap();
 }
 
-/// Calls an activity that no engine accepts.
+/// Schedules an activity that every engine rejects.
 #[workflow]
 #[derive(Default)]
 struct Refused {}
@@ -490,7 +490,7 @@ async fn a_start_without_a_queue_runs_on_that_of_the_first_worker() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_runs_takes_the_mocks_that_are_added() {
     let env = WorkflowEnvironment::start().await.unwrap();
-    // The worker has no activities when it begins.
+    // The worker has no activities when it starts.
     let worker = env.worker("test").workflow::<PassesOn>().build().unwrap();
     let story = async {
         let waiting = env.client().start(PassesOn::run(1)).await.unwrap();

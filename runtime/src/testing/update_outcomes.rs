@@ -1,7 +1,7 @@
-//! Outcomes of updates, compared when the same code runs again.
+//! Compares the outcomes of updates when the same code runs again.
 //!
-//! History has an update's outcome apart from the command that completes the update, so an ordinary replay does not look at
-//! it. A rejected update leaves nothing in history that could be compared, and its validator may depend on the clock.
+//! A history has an update's outcome apart from the command that completes the update, so an ordinary replay does not compare
+//! it. A rejected update leaves nothing in the history to compare, and its validator may depend on the clock.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -17,14 +17,14 @@ use crate::errors::WorkflowError;
 use crate::executor::{Definition, Instance, LocalFuture, Started};
 use crate::raw;
 
-/// Characters of a value that a message shows.
+/// The number of a value's characters in a message.
 const SHOWN_MAX: usize = 120;
 
 type Outcome = Result<raw::Payload, Box<Failure>>;
 
 /// The updates of one run: their outcomes in history, and those of a replay.
 pub(super) struct UpdateOutcomes {
-    /// In the order in which history accepted them.
+    /// The updates in the order in which history accepted them.
     accepted: Vec<AcceptedUpdate>,
     replayed: ReplayedOutcomes,
 }
@@ -32,7 +32,7 @@ pub(super) struct UpdateOutcomes {
 struct AcceptedUpdate {
     id: String,
     name: String,
-    /// The event that completed it, with its outcome.
+    /// The event that completed the update, with its outcome.
     completed: Option<(i64, Outcome)>,
 }
 
@@ -40,7 +40,7 @@ struct AcceptedUpdate {
 type ReplayedOutcomes = Arc<Mutex<Vec<(usize, Outcome)>>>;
 
 impl UpdateOutcomes {
-    /// Wraps a workflow type for one run, whose updates are compared.
+    /// Wraps a workflow type, to compare the updates of one run.
     pub(super) fn observe(definition: &Arc<dyn Definition>) -> (Arc<dyn Definition>, Self) {
         let replayed = ReplayedOutcomes::default();
         let observed = ObservedDefinition { definition: definition.clone(), replayed: replayed.clone() };
@@ -52,7 +52,7 @@ impl UpdateOutcomes {
         for event in events {
             match &event.attributes {
                 Some(Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => {
-                    // An event without the request is not replayed either.
+                    // A replay skips events without the request as well.
                     let Some(request) = &accepted.accepted_request else { continue };
                     let name = request.input.as_ref().map(|input| input.name.clone()).unwrap_or_default();
                     let id = accepted.protocol_instance_id.clone();
@@ -71,7 +71,7 @@ impl UpdateOutcomes {
         }
     }
 
-    /// Compares the outcomes of the replay with those of history, as far as it has them.
+    /// Compares the outcomes of the replay with those that the history has.
     ///
     /// # Errors
     /// The first difference, with its likely cause.
@@ -80,7 +80,7 @@ impl UpdateOutcomes {
         for (position, now) in replayed {
             let Some(AcceptedUpdate { id, name, completed: Some((event_id, recorded)) }) = self.accepted.get(position)
             else {
-                // The update completes in the task under way.
+                // The update completes in the current task.
                 continue;
             };
             if !is_same(recorded, &now) {
@@ -110,7 +110,7 @@ fn is_same(recorded: &Outcome, now: &Outcome) -> bool {
         (Err(recorded), Err(now)) => {
             let details = |failure: &Failure| failure.details().cloned().unwrap_or_default().into_raw();
             let (recorded_details, details) = (details(recorded), details(now));
-            // The text has types and messages of the failure and its causes.
+            // The text contains types and messages of the failure and its causes.
             recorded.to_string() == now.to_string()
                 && recorded_details.len() == details.len()
                 && recorded_details.iter().zip(&details).all(|(recorded, now)| is_same_value(recorded, now))
@@ -162,7 +162,7 @@ impl Definition for ObservedDefinition {
 
 struct ObservedInstance {
     instance: Rc<dyn Instance>,
-    /// How many updates have been accepted.
+    /// The number of accepted updates.
     accepted: Cell<usize>,
     replayed: ReplayedOutcomes,
 }

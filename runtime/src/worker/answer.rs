@@ -1,8 +1,8 @@
-//! The one way in which a worker sends responses to the server.
+//! Sends all responses of a worker to the server.
 //!
-//! The payloads of an answer are encoded, and the answer is sent until the server has it. An answer that cannot be sent is
-//! replaced, in part or as a whole, by a failure that says why: otherwise its task would time out and be tried again for ever.
-//! Errors that remain are logged.
+//! A response's payloads are encoded, and the response is sent until the server has received it. A response that cannot be
+//! sent is replaced, in part or as a whole, by a failure with the reason: otherwise its task would time out and be retried
+//! forever. Remaining errors are logged.
 
 use std::fmt;
 use std::future::Future;
@@ -22,7 +22,7 @@ pub(super) trait Answer: Rpc + Walk {
         async { Ok(link.encode(self).await?) }
     }
 
-    /// Replaces large parts that can fail alone. Returns whether there were any.
+    /// Replaces large parts that can fail separately. Returns whether there were any.
     fn replace_large_parts(&mut self, _why: &SendError) -> bool {
         false
     }
@@ -68,7 +68,7 @@ impl ServerLink {
         reply.map_err(|error| if error.is_about_size() { answer.too_large(error) } else { error })
     }
 
-    /// As [`send`](Self::send). If the answer cannot be sent, sends what `instead` makes of the reason.
+    /// As [`send`](Self::send). If the response cannot be sent, sends the one that `instead` creates from the reason.
     pub(super) async fn send_or<A: Answer, I: Answer>(
         &self,
         answer: A,
@@ -82,7 +82,7 @@ impl ServerLink {
 }
 
 impl SendError {
-    /// Logs that the server has no answer to a polled task. Returns whether the server still waits for one.
+    /// Logs that the server has received no response to a polled task. Returns whether the server still waits for one.
     pub(super) fn report(&self, polled: impl fmt::Display, workflow_id: &str, run_id: &str) -> bool {
         if self.is_unwanted() {
             tracing::debug!(workflow_id, run_id, error = %self, "the server no longer waits for the answer to {polled}");

@@ -1,4 +1,4 @@
-//! Sets a worker up.
+//! The builder of workers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::registry::Mocks;
 use crate::registry::{Activities, Registry};
 use crate::workflow::Workflow;
 
-/// Sets a worker up.
+/// Configures a worker.
 #[must_use = "a worker does nothing until it is built and runs"]
 pub struct WorkerBuilder {
     client: Client,
@@ -39,7 +39,7 @@ pub struct WorkerBuilder {
 }
 
 impl Worker {
-    /// Begins to set up a worker for the tasks of one queue.
+    /// Returns a builder for a worker of one task queue.
     pub fn builder(client: &Client, task_queue: impl Into<String>) -> WorkerBuilder {
         WorkerBuilder {
             client: client.clone(),
@@ -59,7 +59,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// Adds an activity: the annotated function itself.
+    /// Adds an activity, by the annotated function.
     pub fn activity<F: ActivityFn<Signature, Activity: FunctionActivity>, Signature>(mut self, _activity: F) -> Self {
         self.registry.function::<F, Signature>();
         self
@@ -71,84 +71,88 @@ impl WorkerBuilder {
         self
     }
 
-    /// The number of idle workflows that are kept in memory between their tasks; 1000 unless set. With 0 each task replays.
+    /// Sets the number of idle workflows that are kept in memory between their tasks; the default is 1000. With 0, each task
+    /// replays.
     pub fn max_cached_workflows(mut self, count: usize) -> Self {
         self.options.max_cached_workflows = count;
         self
     }
 
-    /// The number of threads that run workflow code; one for every two cores unless set. Code that blocks its thread holds up the other
-    /// workflows of that thread, until it is given up after the [deadlock timeout](Self::deadlock_timeout).
+    /// Sets the number of threads that run workflow code; the default is one for every two cores. Code that blocks its thread
+    /// delays the other workflows of the thread until the [deadlock timeout](Self::deadlock_timeout), when the thread is
+    /// replaced.
     pub fn workflow_threads(mut self, count: usize) -> Self {
         self.options.workflow_threads = count;
         self
     }
 
-    /// The number of workflow tasks under way at the same time; 100 unless set. With 1, a task may be polled while the one
-    /// before is under way, and waits for it.
+    /// Sets the number of concurrent workflow tasks; the default is 100. With 1, the worker may poll the next task while one is
+    /// running; the next task then waits.
     pub fn max_concurrent_workflow_tasks(mut self, count: usize) -> Self {
         self.options.max_workflow_tasks = count;
         self
     }
 
-    /// The number of activities that run at the same time; 100 unless set.
+    /// Sets the number of concurrent activities; the default is 100.
     pub fn max_concurrent_activities(mut self, count: usize) -> Self {
         self.options.max_activities = count;
         self
     }
 
-    /// The number of activities that may block a thread (`fn` instead of `async fn`) at the same time; 100 unless set.
+    /// Sets the number of concurrent activities that may block a thread (`fn` instead of `async fn`); the default is 100.
     pub fn max_concurrent_blocking_activities(mut self, count: usize) -> Self {
         self.options.max_blocking_activities = count;
         self
     }
 
-    /// The number of activities that the server starts from this queue each second, for all its workers together.
+    /// Sets the number of activities that the server starts from this queue each second, for all its workers together.
     pub fn max_task_queue_activities_per_second(mut self, limit: f64) -> Self {
         self.options.max_activities_per_second = Some(limit);
         self
     }
 
-    /// The number of open polls for workflow tasks (as many again for cached workflows); 4 unless set.
+    /// Sets the number of open polls for workflow tasks; the default is 4. The worker opens as many again for cached
+    /// workflows.
     pub fn workflow_pollers(mut self, count: usize) -> Self {
         self.options.workflow_pollers = count;
         self
     }
 
-    /// The number of open polls for activities; 4 unless set.
+    /// Sets the number of open polls for activities; the default is 4.
     pub fn activity_pollers(mut self, count: usize) -> Self {
         self.options.activity_pollers = count;
         self
     }
 
-    /// The time that workflow code may run without waiting before its task fails; 2 s unless set, off under a debugger.
+    /// Sets the time that workflow code may run without waiting before its task fails; the default is 2 s. The limit is off
+    /// under a debugger.
     pub fn deadlock_timeout(mut self, limit: Duration) -> Self {
         self.options.deadlock_timeout = Some(limit);
         self
     }
 
-    /// The time that activities may go on when the worker stops, before they are cancelled; none unless set.
+    /// Sets the time between the shutdown of the worker and the cancellation of its running activities; the default is zero.
     pub fn graceful_shutdown_timeout(mut self, limit: Duration) -> Self {
         self.options.graceful_shutdown_timeout = limit;
         self
     }
 
-    /// Whether activities may start with the answer to the workflow task that schedules them, without a poll; they do
-    /// unless switched off.
+    /// Sets whether activities may start with the response to the workflow task that schedules them, without a poll; on by
+    /// default.
     pub fn eager_activities(mut self, eager: bool) -> Self {
         self.options.eager_activities = eager;
         self
     }
 
-    /// Options of all activities that this worker's workflows call, where neither the call nor the activity's attribute says
-    /// otherwise. See [`ActivityOptions`] for the order.
+    /// Sets the default options of all activities that this worker's workflows call. The options of the activity's attribute
+    /// and of the call take precedence; see [`ActivityOptions`] for the order.
     pub fn activity_defaults(mut self, defaults: ActivityOptions) -> Self {
         self.options.activity_options.defaults = defaults;
         self
     }
 
-    /// Options of one activity for this worker's workflows, in place of those of its attribute; those of a call are stronger.
-    /// The activity may be registered elsewhere.
+    /// Sets the options of one activity for this worker's workflows. They take precedence over the activity's attribute, and
+    /// the options of a call over them. The activity may be registered in another worker.
     ///
     /// ```
     /// # use everloop::{ActivityOptions, prelude::*};
@@ -179,7 +183,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// Replaces registered activities, now and later.
+    /// Replaces registered activities by current and later mocks.
     #[cfg(feature = "embedded")]
     pub(crate) fn mocks(mut self, mocks: Arc<Mocks>) -> Self {
         self.registry.mocks = Some(mocks);

@@ -1,9 +1,9 @@
 //! Drops cached runs that have ended without a task: terminated, timed out, deleted, or ended by another worker.
 //!
-//! No task reports such an end to a worker, and its cache would keep the run until a thousand others have come. It would be
-//! simpler to drop every run that has been idle for long, but the cache is there for workflows that wait for long: each would
-//! be replayed when it wakes. So the worker asks the server about few runs at a time, and seldom: a minute after a run's last
-//! task, then whenever its idle time has doubled, at last once an hour.
+//! No task reports such an end to a worker, and its cache would keep the run until a thousand other runs need the space. The
+//! worker cannot simply drop runs that have been idle for long, because the cache serves workflows that wait for long: each
+//! would be replayed when it wakes. So the worker queries the server about a few runs at a time: a minute after a run's last
+//! task, then whenever its idle time has doubled, and finally once an hour.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,11 +18,11 @@ use super::shell::Shell;
 use crate::client::{RpcCode, RpcError};
 use crate::raw;
 
-/// How many runs of a thread the server is asked about at a time, four times a minute.
+/// The number of a thread's runs in one check; there are four checks a minute.
 const AT_A_TIME: usize = 20;
 const CALL: Duration = Duration::from_secs(5);
 
-/// Drops runs that have ended, as long as the worker runs.
+/// Drops runs that have ended, until the worker stops.
 pub(super) async fn drop_closed_runs(shell: &Shell, first_check: Duration) -> Infallible {
     loop {
         sleep(first_check / 4).await;
@@ -30,7 +30,7 @@ pub(super) async fn drop_closed_runs(shell: &Shell, first_check: Duration) -> In
             match is_closed(shell, &run).await {
                 Ok(true) => {
                     let IdleRun { run_id, idle_period, .. } = run;
-                    // Ignored if a task has come meanwhile.
+                    // Ignored if a task has arrived meanwhile.
                     shell.threads.send(&run_id, Job::Undo { run_id: run_id.clone(), idle_period, undo: Undo::Evict });
                 }
                 Ok(false) => {}
@@ -50,7 +50,7 @@ async fn idle_runs(shell: &Shell, first: Duration) -> Vec<IdleRun> {
         thread.send(Job::ListIdle { first, limit: AT_A_TIME, reply });
         tokio::select! {
             listed = listed => runs.extend(listed.into_iter().flatten()),
-            // A thread that was given up has no runs.
+            // An abandoned thread has no runs.
             () = thread.lost.cancelled() => {}
         }
     }
@@ -92,7 +92,7 @@ mod tests {
     static LIVE: AtomicUsize = AtomicUsize::new(0);
     static MADE: AtomicUsize = AtomicUsize::new(0);
 
-    /// Counts how many there are.
+    /// Counts its instances.
     struct Counted;
 
     impl Default for Counted {

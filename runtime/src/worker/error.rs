@@ -10,7 +10,7 @@ pub enum BuildError {
     /// Nothing is registered. Add `.workflow::<W>()`, `.activity(f)` or `.activities(value)`.
     #[error("the worker of queue `{task_queue}` has nothing registered: add `.workflow::<W>()` or `.activity(f)`")]
     Nothing {
-        /// The worker's queue.
+        /// The worker's task queue.
         task_queue: String,
     },
     /// Two workflows or two activities have one name, or one is registered twice. Name one of them: `#[activity(name = "..")]`, or
@@ -39,23 +39,23 @@ pub enum BuildError {
         /// The option, and what to write instead.
         cause: OptionError,
     },
-    /// The system refuses a thread.
+    /// The operating system did not create a thread.
     #[error("the workflow threads cannot be started: {0}")]
     Threads(std::io::Error),
 }
 
 debug_as_display!(BuildError);
 
-/// The reason why a worker stopped by itself.
+/// The reason why a worker stopped on its own.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
-    /// The server refuses this worker for good: its namespace does not exist, for example. Or it is not there when the worker
-    /// starts, or an engine in this process has failed.
+    /// A permanent failure: the server rejects this worker, for example because its namespace does not exist; the server is
+    /// unreachable when the worker starts; or an engine in this process has failed.
     #[error("the server {}", refused(.0))]
     Refused(RpcError),
-    /// Too many workflows block a thread each. One workflow alone never causes this, however often it is tried. The warnings
-    /// before name the workflows.
+    /// Too many workflows block a thread each. A single workflow does not cause this error, however often its task is retried.
+    /// The warnings before it name the workflows.
     #[error(
         "{0} workflows block a thread each; the warnings before say which: move what blocks into activities, and restart the process"
     )]
@@ -78,7 +78,7 @@ fn refused(error: &RpcError) -> String {
         _ if error.is_retryable() => {
             format!("does not answer this worker: {error}; start it again when the server is back")
         }
-        // An engine whose disk has failed says itself what to do.
+        // The error of an engine whose disk has failed has its own advice.
         _ => format!("refuses this worker: {error}"),
     }
 }

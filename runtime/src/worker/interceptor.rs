@@ -1,18 +1,18 @@
-//! The hook around what a worker runs: headers out, headers in.
+//! Hooks around the workflows and activities of a worker.
 
 use crate::activity::ActivityInfo;
 use crate::data::{Failure, Headers};
 
-/// Sees what a worker's workflows and activities are called with, and adds headers to what workflows call.
+/// Observes the calls of a worker's workflows and activities, and adds headers to the calls of workflows.
 ///
-/// An interceptor runs outside workflow code, once for each real event and never for a replay: it may read clocks and send spans.
-/// Each method does nothing unless it is written.
+/// An interceptor runs outside workflow code, once for each real event and never for a replay, so it may read clocks and send
+/// spans. The default of each method does nothing.
 ///
 /// ```
 /// use everloop::data::Headers;
 /// use everloop::worker::{CallingWorkflow, WorkerInterceptor};
 ///
-/// /// Hands the trace of a workflow on to its activities.
+/// /// Passes the trace of a workflow to its activities.
 /// struct Trace;
 ///
 /// impl WorkerInterceptor for Trace {
@@ -24,22 +24,22 @@ use crate::data::{Failure, Headers};
 /// }
 /// ```
 pub trait WorkerInterceptor: Send + Sync + 'static {
-    /// A workflow's first task is about to be completed.
+    /// Called before a workflow's first task is completed.
     fn workflow_started(&self, workflow: &CallingWorkflow<'_>) {
         let _ = workflow;
     }
 
-    /// A workflow scheduled an activity: `headers` go with it.
+    /// Called when a workflow has scheduled an activity, which receives `headers`.
     fn activity_scheduled(&self, workflow: &CallingWorkflow<'_>, activity_type: &str, headers: &mut Headers) {
         let _ = (workflow, activity_type, headers);
     }
 
-    /// An attempt of an activity begins.
+    /// Called before an attempt of an activity begins.
     fn activity_started(&self, info: &ActivityInfo) {
         let _ = info;
     }
 
-    /// An attempt of an activity has ended: with this failure, or well.
+    /// Called when an attempt of an activity has ended; `failure` is `None` if it succeeded.
     fn activity_ended(&self, info: &ActivityInfo, failure: Option<&Failure>) {
         let _ = (info, failure);
     }

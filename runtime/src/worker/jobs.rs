@@ -18,16 +18,16 @@ pub(super) struct WorkflowJob {
     /// Whether further pages of the history follow.
     pub(super) more: bool,
     pub(super) updates: Vec<Update>,
-    /// The start of the last task that a cached run must have seen.
+    /// The WorkflowTaskStarted event of the last task that a cached run must have processed.
     pub(super) previous_started_event_id: i64,
-    /// The start of this task.
+    /// The WorkflowTaskStarted event of this task.
     pub(super) started_event_id: i64,
     /// Whether the job completes a task; a query alone does not.
     pub(super) completes_task: bool,
     pub(super) queries: Vec<Query>,
 }
 
-/// A query of the state after the task.
+/// A query that reads the state after the task.
 #[derive(Debug)]
 pub(super) struct Query {
     pub(super) id: String,
@@ -39,18 +39,18 @@ pub(super) type QueryAnswers = Vec<(String, Result<raw::Payload, QueryFailure>)>
 
 /// The reply to a job.
 pub(super) enum JobReply {
-    /// The task is done, and the run is idle, or dropped if the task closes it. If the server does not accept the task as it
-    /// is, send [`Job::Undo`] with this idle period.
+    /// The task is done. The run is idle, or dropped if the task closes it. If the server does not accept the response
+    /// unchanged, send [`Job::Undo`] with this idle period.
     Completed { completion: Completion, answers: QueryAnswers, headers: Headers, idle_period: IdlePeriod },
     /// There was no task to complete; the run is idle again.
     Queried(QueryAnswers),
-    /// Send the next page by [`Job::Page`].
+    /// The run needs the next page: send [`Job::Page`].
     NeedHistory,
-    /// The thread does not have the run, or not with the history before these events: send the whole history.
+    /// The thread does not have the run with the history before these events: send the whole history.
     CacheMiss,
     /// The task failed, and the run is dropped.
     Failed(TaskFailure),
-    /// The history goes on after the start of the task: the server has ended the task, and takes no answer to it.
+    /// The history continues after the start of the task: the server has ended the task, and accepts no response.
     Ended,
 }
 
@@ -67,13 +67,13 @@ pub(super) enum Job {
         more: bool,
         reply: oneshot::Sender<JobReply>,
     },
-    /// The page that the run waits for cannot be fetched.
+    /// The next page, for which the run waits, cannot be fetched.
     NoPage {
         run_id: Arc<str>,
     },
-    /// List runs that have been idle for long.
+    /// Lists runs that have been idle for long.
     ListIdle {
-        /// How long a run is idle before it is listed first. Then it is listed whenever that time has doubled.
+        /// The idle time after which a run is listed first. It is listed again each time its idle time has doubled.
         first: Duration,
         limit: usize,
         reply: oneshot::Sender<Vec<IdleRun>>,
@@ -86,7 +86,7 @@ pub(super) enum Job {
     },
 }
 
-/// A cached run that has nothing to do.
+/// An idle run in the cache.
 #[derive(Debug)]
 pub(super) struct IdleRun {
     pub(super) workflow_id: String,
@@ -101,8 +101,8 @@ pub(super) struct IdlePeriod(pub(super) u64);
 /// The fate of a run whose task the server did not accept as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Undo {
-    /// The worker does not know what the server did with the task: drop the run.
+    /// The worker does not know the outcome of the task: drop the run.
     Evict,
-    /// History will not have the task: continue after the task with this Started event.
+    /// The history will not contain the task: continue after the task with this Started event.
     Discard { last_started_event_id: i64 },
 }

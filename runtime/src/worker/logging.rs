@@ -1,5 +1,4 @@
-//! The log of workflows and activities: each line has the ids of its workflow or activity, and none is repeated when a
-//! workflow replays.
+//! The log of workflows and activities: each line has the ids of its workflow or activity, and replay does not repeat lines.
 
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes;
@@ -10,7 +9,7 @@ use tracing::{Dispatch, Event, Metadata, Span, Subscriber};
 use crate::activity::ActivityInfo;
 use crate::executor::{RunOptions, current};
 
-/// The span around the code of an activity. Spans of this level are kept by every filter that keeps an event in them.
+/// The span around the code of an activity. A filter that keeps an event keeps spans of this level around it as well.
 pub(super) fn of_activity(info: &ActivityInfo) -> Span {
     tracing::error_span!(
         "activity",
@@ -49,7 +48,7 @@ struct SilentOnReplay(Dispatch);
 
 impl Subscriber for SilentOnReplay {
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        // Whether anyone is interested changes with every task.
+        // The interest depends on whether the current task replays.
         Interest::sometimes()
     }
 

@@ -1,9 +1,9 @@
 //! Runs workflows and activities: polls their tasks from the engine, runs them, and reports the results.
 //!
-//! A [`Worker`] is built from a client, the name of a task queue, and the workflows and activities that it has code for.
+//! A [`Worker`] is built from a client, the name of a task queue, and the workflows and activities to run.
 
-// The shell around the executor. Tokio tasks poll, decode and send answers; workflow threads own the runs. A workflow task
-// goes once to its thread and once back, however much history it needs:
+// The shell around the executor. Tokio tasks poll, decode and send responses; workflow threads own the runs. A workflow task
+// moves to its thread once and back once, however much history it needs:
 //
 //  poll (tokio) -> payload codec -> workflow thread: executor -> payload codec -> answer (tokio)
 //

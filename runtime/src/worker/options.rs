@@ -19,7 +19,7 @@ pub(super) struct WorkerOptions {
     pub(super) graceful_shutdown_timeout: Duration,
     pub(super) eager_activities: bool,
     pub(super) activity_options: WorkerActivityOptions,
-    /// How long a cached run is idle before the server is asked whether it has ended.
+    /// The idle time after which the worker checks whether the server has ended a cached run.
     pub(super) idle_check: Duration,
 }
 
@@ -27,7 +27,7 @@ impl Default for WorkerOptions {
     fn default() -> Self {
         Self {
             max_cached_workflows: 1000,
-            // More than that sleep and wake more than they work: engine, client and activities want cores too.
+            // More threads would mostly sleep and wake: engine, client and activities need cores as well.
             workflow_threads: std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
             max_workflow_tasks: 100,
             max_activities: 100,
@@ -44,7 +44,7 @@ impl Default for WorkerOptions {
     }
 }
 
-/// Whether a debugger holds this process: then a stopped workflow is no deadlock.
+/// Whether a debugger is attached to this process: a workflow that it stops is not deadlocked.
 fn is_debugged() -> bool {
     std::fs::read_to_string("/proc/self/status")
         .is_ok_and(|status| status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0")))

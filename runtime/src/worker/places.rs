@@ -1,11 +1,11 @@
-//! Limits the workflow tasks under way, and the polls for more.
+//! Limits the concurrent workflow tasks, and the polls for more.
 //!
-//! An open poll keeps a place for the task that it may bring, so that no task waits here while another worker could do it. Two
-//! kinds of polls share the places: polls of the worker's own queue, for runs in its cache, and polls of the queue that all
-//! workers poll. Each queue may be empty for a minute while the other one is full.
+//! An open poll reserves a place for its task, so that no task waits here while another worker could run it. Two kinds of
+//! polls share the places: polls of the worker's sticky queue, for runs in its cache, and polls of the queue that all workers
+//! poll. Each queue may be empty for a minute while the other one is full.
 //!
-//! *Invariant: the polls of one kind never keep all places.* Where there is only one, a poll keeps none, and its task waits
-//! for the one before.
+//! *Invariant: the polls of one kind never reserve all places.* If there is only one place, polls reserve none, and a task
+//! waits for the previous one.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The places of a worker.
 pub(super) struct Places {
     tasks: Arc<Semaphore>,
-    /// Open polls, for each kind.
+    /// Permits for open polls of each kind.
     everyones: Arc<Semaphore>,
     own: Arc<Semaphore>,
-    /// Whether two kinds of polls share one place.
+    /// Whether there is one place for two kinds of polls.
     is_shared_place: bool,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct PollPlace {
 }
 
 impl Places {
-    /// With a cache there are two kinds of polls.
+    /// Creates the places; a worker with a cache has two kinds of polls.
     pub(super) fn new(count: usize, has_cache: bool) -> Self {
         let polls = if has_cache { (count - 1).max(1) } else { count };
         Self {
@@ -48,14 +48,14 @@ impl Places {
         PollPlace { tasks: self.tasks.clone(), task, _poll: poll }
     }
 
-    /// A place for a task that comes without a poll, if one is free.
+    /// Takes a free place for a task that arrives without a poll.
     pub(super) fn try_take(&self) -> Option<OwnedSemaphorePermit> {
         self.tasks.clone().try_acquire_owned().ok()
     }
 }
 
 impl PollPlace {
-    /// Waits until the task that the poll has brought may begin.
+    /// Waits until the task of the poll may begin.
     pub(super) async fn take(self) -> OwnedSemaphorePermit {
         match self.task {
             Some(place) => place,
@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    /// Opens polls of a kind until one has to wait.
+    /// Opens polls of one kind until one must wait.
     fn open_all(places: &Places, is_own: bool) -> Vec<PollPlace> {
         std::iter::from_fn(|| places.poll(is_own).now_or_never()).collect()
     }

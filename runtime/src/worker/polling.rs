@@ -1,4 +1,5 @@
-//! Polls that are repeated until the worker stops. The log has one line when the server goes away, and one when it is back.
+//! Polls that are repeated until the worker stops. The log has one line when the server becomes unreachable, and one when it
+//! is reachable again.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{Backoff, RpcCode, RpcError};
 
-/// The state of the server as the pollers of a worker see it.
+/// The state of the server that the pollers of a worker observe.
 #[derive(Default)]
 pub(super) struct ServerState {
     is_away: AtomicBool,
@@ -27,16 +28,16 @@ impl ServerState {
     }
 }
 
-/// Ends the polls of a worker in two steps, so that a task that an open poll brings is not lost.
+/// Ends the polls of a worker in two steps, so that the task of an open poll is not lost.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StopPolling {
-    /// No new poll begins.
+    /// Cancelled when no new poll may begin.
     pub(super) begin: CancellationToken,
-    /// Open polls are dropped.
+    /// Cancelled when open polls are dropped.
     pub(super) open: CancellationToken,
 }
 
-/// Polls until there is an answer. Returns `None` when the worker stops and no open poll brings a task.
+/// Polls until there is a response. Returns `None` if the worker stops and no open poll has a task.
 ///
 /// # Errors
 /// Permanent failures: the namespace is missing, or the credentials do not allow polls.
@@ -52,7 +53,7 @@ pub(super) async fn poll<T, F: Future<Output = Result<T, RpcError>>>(
         }
         let result = tokio::select! {
             biased;
-            // A task that has arrived is not dropped because the worker stops.
+            // A task that has arrived is kept although the worker stops.
             result = attempt() => result,
             () = stop.open.cancelled() => return Ok(None),
         };
@@ -61,9 +62,9 @@ pub(super) async fn poll<T, F: Future<Output = Result<T, RpcError>>>(
                 server.seen();
                 return Ok(Some(task));
             }
-            // The poll ended without a task, by a clock other than the server's.
+            // A timeout that is not the server's ended the poll without a task.
             Err(error) if matches!(error.code, RpcCode::DeadlineExceeded | RpcCode::Cancelled) => {}
-            // A task may be too large to arrive; the next one need not be.
+            // A task may be too large to receive; the next one may be smaller.
             Err(error) if error.is_retryable() || error.is_too_large() => {
                 server.missed(&error);
                 tokio::select! {

@@ -3,8 +3,8 @@
 use super::error::WorkerError;
 use crate::client::{ExecuteError, QueryError, ResultError, UpdateError};
 
-/// An output that the future of [`Worker::run_until`](super::Worker::run_until) may have: a `Result<T, E>` whose error can be made of a
-/// [`WorkerError`], or `()`.
+/// A supported output of the future of [`Worker::run_until`](super::Worker::run_until): `()`, or a `Result<T, E>` whose error
+/// implements `From<WorkerError>`.
 #[diagnostic::on_unimplemented(
     message = "`run_until` takes a future of `Result` or of `()`, not of `{Self}`",
     label = "this future gives `{Self}`",

@@ -26,7 +26,7 @@ impl SendError {
         matches!(self, Self::Rpc(error) if error.code == RpcCode::NotFound)
     }
 
-    /// Whether the response can never be sent as it is.
+    /// Whether the response can never be sent unchanged.
     pub(super) fn is_unsendable(&self) -> bool {
         match self {
             Self::Rpc(error) => error.is_too_large(),
@@ -34,12 +34,12 @@ impl SendError {
         }
     }
 
-    /// Whether the response is too large. A codec may succeed next time; the size of a message stays.
+    /// Whether the response is too large. A codec may succeed next time, while the size of a message stays the same.
     pub(super) fn is_about_size(&self) -> bool {
         matches!(self, Self::Rpc(_) | Self::TooLarge(_)) && self.is_unsendable()
     }
 
-    /// The failure that stands in history in place of something that cannot be sent.
+    /// The failure that replaces an unsendable value in history.
     pub(super) fn failure_of(&self, unsent: &str) -> Failure {
         let type_name = match self {
             Self::Rpc(_) | Self::TooLarge(_) => "MessageTooLarge",

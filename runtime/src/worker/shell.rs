@@ -14,11 +14,11 @@ use super::threads::WorkflowThreads;
 use crate::data::WorkerActivityOptions;
 use crate::registry::Registry;
 
-/// A running worker, as its pollers and tasks share it.
+/// The state of a running worker that its pollers and tasks share.
 pub(super) struct Shell {
     pub(super) link: ServerLink,
     pub(super) task_queue: String,
-    /// The worker's own queue, for tasks of the runs in its cache. `None` without a cache.
+    /// The worker's sticky queue, for tasks of the runs in its cache. `None` without a cache.
     pub(super) sticky_queue: Option<String>,
     /// Identifies this worker to the server.
     pub(super) instance_key: String,
@@ -31,7 +31,7 @@ pub(super) struct Shell {
     pub(super) activities: Arc<ActivityRunner>,
     pub(super) server: Arc<ServerState>,
     pub(super) stop_polling: StopPolling,
-    /// Workflow tasks under way.
+    /// Workflow tasks in progress.
     pub(super) tasks: TaskTracker,
     pub(super) observer: Option<Arc<dyn Observer>>,
     pub(super) interceptors: Arc<[Arc<dyn WorkerInterceptor>]>,

@@ -1,5 +1,5 @@
-//! Responses that cannot be sent: too large for gRPC, or refused by the payload codec. Each is replaced by a failure that
-//! says why; otherwise its task would time out and be tried again for ever.
+//! Responses that cannot be sent: too large for gRPC, or rejected by the payload codec. Each is replaced by a failure with the
+//! reason; otherwise its task would time out and be retried forever.
 
 use everloop_proto::temporal::api::command::v1::Command;
 use everloop_proto::temporal::api::enums::v1::QueryResultType;
@@ -34,7 +34,7 @@ pub(super) fn shortened(failure: &Failure, why: &SendError) -> Failure {
     short
 }
 
-/// Encodes the payloads of a completion. An answer that the codec refuses fails alone.
+/// Encodes the payloads of a completion. If the codec rejects the result of a query or update, only that one fails.
 pub(super) async fn encode_parts(
     request: &mut wire::RespondWorkflowTaskCompletedRequest,
     link: &ServerLink,
@@ -58,8 +58,8 @@ pub(super) async fn encode_parts(
     Ok(())
 }
 
-/// Replaces large answers to queries and updates by failures; returns whether there were any. Their callers learn why, and the
-/// workflow goes on.
+/// Replaces large results of queries and updates by failures; returns whether there were any. Their callers receive the
+/// reason, and the workflow continues.
 pub(super) fn replace_large_parts(request: &mut wire::RespondWorkflowTaskCompletedRequest, why: &SendError) -> bool {
     let mut replaced = false;
     for result in request.query_results.values_mut().filter(|result| result.encoded_len() > LARGE_ANSWER_BYTES) {
@@ -95,7 +95,7 @@ pub(super) fn failed_query_result(failure: Failure) -> WorkflowQueryResult {
     }
 }
 
-/// Explains how large a completion is, and which of its commands is the largest.
+/// Adds to the error the size of a completion, and its largest command.
 pub(super) fn too_large(request: &wire::RespondWorkflowTaskCompletedRequest, error: &SendError) -> SendError {
     let total = request.encoded_len();
     let largest = request.commands.iter().max_by_key(|command| command.encoded_len());

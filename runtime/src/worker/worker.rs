@@ -1,4 +1,4 @@
-//! A worker, from its first poll to its end.
+//! The lifetime of a worker, from its first poll to its end.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -20,13 +20,13 @@ use super::workflow_tasks::poll_workflow_tasks;
 use crate::client::{RpcError, TakesTasks};
 use crate::executor::install_hook;
 
-/// How often the watchdog checks the workflow threads.
+/// The time between two checks of the workflow threads.
 const WATCHDOG_INTERVAL: Duration = Duration::from_millis(100);
-/// How long open polls may take to end once the server knows that the worker stops, if the server ends them.
+/// The time in which the server ends open polls after the worker has reported its shutdown.
 const LAST_POLLS: Duration = Duration::from_secs(5);
-/// The same for a server that does not end them, or does not respond.
+/// The time for open polls at shutdown, if the server does not end them or does not respond.
 const LAST_POLLS_WITHOUT_SERVER: Duration = Duration::from_millis(200);
-/// How long activities that were cancelled may take to end.
+/// The time in which cancelled activities must end.
 const LAST_ACTIVITIES: Duration = Duration::from_secs(5);
 
 /// Runs workflows and activities of one task queue.
@@ -48,7 +48,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Stops the worker from elsewhere.
+    /// Returns a handle that stops the worker.
     pub fn shutdown_handle(&self) -> ShutdownHandle {
         ShutdownHandle(self.shutdown.clone())
     }
@@ -56,17 +56,17 @@ impl Worker {
     /// Runs until a [`ShutdownHandle`] stops it.
     ///
     /// # Errors
-    /// Permanent failures: a missing namespace, bad credentials, or too many workflows that block their threads. While the
-    /// server is away, the worker keeps polling.
+    /// Permanent failures: a missing namespace, bad credentials, or too many workflows that block their threads. The worker
+    /// keeps polling while the server is unreachable.
     pub async fn run(self) -> Result<(), WorkerError> {
         Box::pin(self.drive(std::future::pending::<()>())).await.map(drop)
     }
 
-    /// Runs until a future is done, and returns its output: one `Result` for the future's errors and the worker's.
+    /// Runs until a future completes, and returns its output: one `Result` for the future's errors and the worker's.
     ///
-    /// The future returns a `Result` whose error can be made of a [`WorkerError`] (`Box<dyn Error>`, `anyhow::Error`, the errors
-    /// of `execute`, `result`, updates and queries, or an enum with `#[from] WorkerError`), or `()` where nothing can fail, as in
-    /// a test that unwraps. A call, such as `client.execute(..)`, is taken as it is.
+    /// The future returns a `Result` whose error implements `From<WorkerError>` (`Box<dyn Error>`, `anyhow::Error`, the errors of
+    /// `execute`, `result`, updates and queries, or an enum with `#[from] WorkerError`), or `()` if it cannot fail, as in a test
+    /// that unwraps. The argument can also be a call, such as `client.execute(..)`.
     ///
     /// ```no_run
     /// # use everloop::prelude::*;
@@ -83,13 +83,14 @@ impl Worker {
     /// ```
     ///
     /// # Errors
-    /// The future's own, else as [`run`](Self::run), else [`WorkerError::ShutDown`] if a [`ShutdownHandle`] was faster.
+    /// The future's own error; those of [`run`](Self::run); [`WorkerError::ShutDown`] if a [`ShutdownHandle`] stopped the worker
+    /// before the future completed.
     pub async fn run_until<F, T, E>(self, future: F) -> Result<T, E>
     where
         F: IntoFuture<Output: RunUntilOutput<T, E>>,
         E: From<WorkerError>,
     {
-        // Boxed for the sake of small stacks: the future may hold every call of a long story.
+        // Boxed to keep stacks small: the future may contain many calls.
         match Box::pin(self.drive(future.into_future())).await {
             Ok(Some(output)) => output.into_result(),
             Ok(None) => Err(WorkerError::ShutDown.into()),
@@ -97,7 +98,7 @@ impl Worker {
         }
     }
 
-    /// Runs until a future is done, and returns its output; `None` if a [`ShutdownHandle`] was faster.
+    /// Runs until a future completes, and returns its output; `None` if a [`ShutdownHandle`] stopped the worker before.
     async fn drive<F: Future>(self, future: F) -> Result<Option<F::Output>, WorkerError> {
         install_hook();
         let ends_polls = self.check_namespace().await?;
@@ -155,8 +156,8 @@ impl Worker {
         let activities = &shell.activities;
         shell.stop_polling.begin.cancel();
         activities.shutdown.cancel();
-        // The server releases the worker's own queue, so that other workers get its tasks at once, and ends open polls. The
-        // worker does not drop them before: one of them may bring a task.
+        // The server releases the sticky queue, so that other workers receive its tasks at once, and ends open polls. The
+        // worker does not drop them before, because a poll may return a task.
         let request = wire::ShutdownWorkerRequest {
             namespace: shell.link.namespace.clone(),
             sticky_task_queue: shell.sticky_queue.clone().unwrap_or_default(),
@@ -191,7 +192,7 @@ impl Worker {
         }
         shell.tasks.close();
         activities.running.close();
-        // Workflow tasks first: the responses to their completions may bring activities.
+        // Workflow tasks end first: the responses to their completions may contain activities.
         let all_ended = async || {
             shell.tasks.wait().await;
             activities.running.wait().await;
@@ -230,7 +231,7 @@ fn log_end_of_poller(ended: Result<Result<(), RpcError>, JoinError>) {
     }
 }
 
-/// Abandons blocked threads until too many runs block one.
+/// Abandons blocked threads. Returns the number of blocking runs when it is too large.
 async fn watchdog(shell: &Shell) -> usize {
     loop {
         sleep(WATCHDOG_INTERVAL).await;
@@ -240,13 +241,13 @@ async fn watchdog(shell: &Shell) -> usize {
     }
 }
 
-/// Stops a worker from elsewhere. See [`Worker::shutdown_handle`].
+/// Stops a worker from other tasks or threads. See [`Worker::shutdown_handle`].
 #[derive(Debug, Clone)]
 pub struct ShutdownHandle(CancellationToken);
 
 impl ShutdownHandle {
-    /// Stops the worker: it polls no more, completes its tasks, and cancels activities after their graceful time.
-    /// [`Worker::run`] returns when that is done.
+    /// Stops the worker: polling ends, workflow tasks are completed, and activities are cancelled after the
+    /// [graceful shutdown timeout](super::WorkerBuilder::graceful_shutdown_timeout). Then [`Worker::run`] returns.
     pub fn shutdown(&self) {
         self.0.cancel();
     }

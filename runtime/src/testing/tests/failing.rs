@@ -6,7 +6,7 @@ use crate::client::{QueryError, UpdateError};
 use crate::prelude::*;
 use crate::testing::WorkflowEnvironment;
 
-/// Its code panics after a day, and in one of its updates.
+/// Panics after a day, and in one of its updates.
 #[workflow]
 #[derive(Default)]
 struct Stumbles {
@@ -41,14 +41,14 @@ impl Stumbles {
     }
 }
 
-/// Whether a message names the task that failed, and the line.
+/// Whether a message names the failed task, and the line.
 fn names_the_line(message: &str) -> bool {
     message.starts_with("a task of workflow `it` failed: ")
         && message.contains("index is 7")
         && message.contains("testing/tests/failing.rs:")
 }
 
-/// Runs a story against a started workflow whose code panics where its index is 7.
+/// Runs a story with a started workflow whose code panics at index 7.
 async fn with_stumbling<F: Future<Output = ()>>(
     env: &WorkflowEnvironment,
     index: u32,
@@ -115,7 +115,7 @@ async fn skip_until_goes_on_after_a_failure_that_the_test_has_seen() {
     let env = WorkflowEnvironment::start().await.unwrap();
     with_stumbling(&env, 7, async |it: StumblesHandle| {
         it.result().await.unwrap_err();
-        // Its task would be tried again, and hold the clock.
+        // Its task would be retried, and hold the clock.
         it.terminate("it cannot go on").await.unwrap();
         let other = env.client().start(Stumbles::run(2)).id("other").await.unwrap();
         env.skip_until(async || other.stage().await.unwrap() == 3).await;
@@ -137,7 +137,7 @@ async fn the_next_run_of_an_id_does_not_inherit_a_failure() {
 
 static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
 
-/// Fails its first task, as a deploy that forgot something does, and goes on with the next one.
+/// Fails its first task, as after an incomplete deploy, and continues with the next one.
 #[workflow]
 #[derive(Default)]
 struct Mended {}

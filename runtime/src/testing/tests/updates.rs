@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::prelude::*;
 use crate::testing::WorkflowEnvironment;
 
-/// Its updates walk through a hash map.
+/// A workflow whose updates iterate over a hash map.
 #[workflow]
 #[derive(Default)]
 struct Names {
@@ -33,7 +33,7 @@ impl Names {
         Err(WorkflowError::new(names.join(" ")))
     }
 
-    /// Returns the map itself, in which an order means nothing.
+    /// Returns the map, in which the order has no meaning.
     #[update]
     async fn mapped(&self) -> HashMap<u32, u32> {
         numbers()
@@ -46,12 +46,12 @@ impl Names {
     }
 }
 
-/// A map that is in another order each time.
+/// A map that iterates in another order each time.
 fn numbers() -> HashMap<u32, u32> {
     (0..30).map(|n| (n, n)).collect()
 }
 
-/// Sends updates to a workflow, and returns why its result is not trusted.
+/// Sends updates to a workflow. Returns its result, or the text of the failed check.
 async fn result_after(updates: impl AsyncFnOnce(&NamesHandle)) -> Result<u32, String> {
     let env = WorkflowEnvironment::start().await.unwrap();
     let worker = env.worker("test").workflow::<Names>().build().unwrap();

@@ -12,19 +12,19 @@ use crate::raw;
 use crate::worker::send_error::SendError;
 use crate::worker::unsent::shortened;
 
-/// A program without a log learns of failures from this attempt on, whenever their number has doubled.
+/// From this attempt on, failures are reported to programs without a log, each time their number has doubled.
 const ATTEMPTS_BEFORE_A_NOTICE: u32 = 4;
 
 /// The outcome of an attempt.
 pub(super) enum AttemptOutcome {
     Completed(raw::Payload),
     Cancelled(Failure),
-    /// With the details of heartbeats that were not sent.
+    /// The failure, and the details of heartbeats that were not sent.
     Failed(Failure, Option<Payloads>),
 }
 
 impl ActivityRunner {
-    /// Sends the outcome to the server. One that cannot be sent becomes a failure, or a cancellation without its details.
+    /// Sends the outcome to the server. An outcome that cannot be sent becomes a failure, or a cancellation without details.
     pub(super) async fn answer(&self, info: &ActivityInfo, token: Bytes, outcome: AttemptOutcome) {
         let link = &self.link;
         let unsent = |error: &SendError| {
@@ -119,7 +119,7 @@ fn warn_failed(info: &ActivityInfo, failure: &Failure) {
         return log!(debug);
     }
     log!(warn);
-    // The first attempts may fail: retries are made for that. An activity that goes on failing is why its workflow waits.
+    // Retries handle a few failures. An activity that keeps failing makes its workflow wait.
     if !is_final && info.attempt >= ATTEMPTS_BEFORE_A_NOTICE && info.attempt.is_power_of_two() {
         say_unless_heard(|| {
             let ActivityInfo { activity_type, workflow_id, attempt, .. } = info;

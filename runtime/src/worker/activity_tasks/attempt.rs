@@ -55,7 +55,7 @@ impl ActivityRunner {
         let mut last_sent = None;
         let ended = tokio::select! {
             ended = body => ended,
-            // The activity decides itself what to do about a cancellation. Only heartbeats that cannot be sent end the attempt.
+            // The activity handles a cancellation itself. Only heartbeats that cannot be sent end the attempt.
             failed = self.watch(&info, &token, &cancel, &beats, &mut last_sent) => failed,
         };
         let completes_later = ended.as_ref().is_err_and(ActivityError::completes_later);
@@ -63,7 +63,7 @@ impl ActivityRunner {
         let told =
             catch(|| self.interceptors.iter().rev().for_each(|interceptor| interceptor.activity_ended(&info, failure)));
         if let Err(panic) = told {
-            // The result of the attempt counts all the same.
+            // The result of the attempt is kept.
             tracing::warn!(activity_type = info.activity_type, %panic, "an interceptor panicked after an activity");
         }
         if completes_later {
@@ -80,7 +80,7 @@ impl ActivityRunner {
             Err(error) if error.is_cancelled() && *cancel.borrow() == Some(ActivityCancelReason::Requested) => {
                 AttemptOutcome::Cancelled(error.into_failure())
             }
-            // Details that have not been sent yet go along, for the next attempt.
+            // The failure includes details that have not been sent yet, for the next attempt.
             Err(error) => {
                 self.observe_failure(&info, is_unbounded, error.failure());
                 AttemptOutcome::Failed(error.into_failure(), beats.take().or(last_sent))
@@ -89,7 +89,7 @@ impl ActivityRunner {
         self.answer(&info, token, ended).await;
     }
 
-    /// Reports a failed attempt to the observer, if the activity may be tried for ever.
+    /// Reports a failed attempt to the observer, if the activity has no limit on attempts.
     fn observe_failure(&self, info: &ActivityInfo, is_unbounded: bool, failure: &Failure) {
         let is_final = matches!(failure.kind, FailureKind::Application { non_retryable: true, .. });
         if let Some(observer) = self.observer.as_ref().filter(|_| is_unbounded && !is_final) {

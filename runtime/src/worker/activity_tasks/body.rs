@@ -19,7 +19,7 @@ use crate::raw;
 use crate::registry::RegisteredActivity;
 
 impl ActivityRunner {
-    /// Runs the activity's own code. A panic, or an input that does not fit, fails the attempt.
+    /// Runs the activity's own code. A panic, or an input of another type, fails the attempt.
     pub(super) async fn body(
         &self,
         activity: RegisteredActivity,
@@ -43,7 +43,7 @@ impl ActivityRunner {
             });
             return caught.instrument(span).await;
         }
-        // An attempt that has expired must not begin: the next one may run, or the worker may have stopped.
+        // An expired attempt must not begin: the next one may run already, or the worker may have stopped.
         let wait = waiting_limit(context_of_wait.info());
         let begin_by = wait.and_then(|wait| Instant::now().checked_add(wait));
         let out_of_time = async {
@@ -60,7 +60,7 @@ impl ActivityRunner {
         };
         let runtime = Handle::current();
         let thread = tokio::task::spawn_blocking(move || {
-            // The runtime may have had no thread for a while.
+            // The runtime may have had no free thread for some time.
             let is_late = begin_by.is_some_and(|deadline| Instant::now() > deadline);
             let late = context_of_wait.cancel_reason().or(is_late.then_some(ActivityCancelReason::TimedOut));
             if let Some(reason) = late {

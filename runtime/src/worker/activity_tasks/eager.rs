@@ -4,15 +4,15 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::runner::ActivityRunner;
 
-/// How many activities of one workflow task may start with the response to it.
+/// The number of activities that may start with the response to one workflow task.
 const EAGER_AT_ONCE: usize = 3;
 
-/// Slots for activities that may come with the response to a workflow task.
+/// Slots for activities that may start with the response to a workflow task.
 #[derive(Default)]
 pub(crate) struct EagerSlots(Vec<OwnedSemaphorePermit>);
 
 impl EagerSlots {
-    /// Takes the slot of one activity that came.
+    /// Takes the slot of one activity that starts.
     pub(crate) fn slot(&mut self) -> Option<OwnedSemaphorePermit> {
         self.0.pop()
     }

@@ -13,11 +13,11 @@ use crate::errors::ActivityError;
 use crate::raw;
 use crate::worker::send_error::SendError;
 
-/// Share of the heartbeat timeout that may pass between two heartbeats.
+/// The time between two heartbeats, as a share of the heartbeat timeout.
 const HEARTBEAT_SHARE: f64 = 0.8;
-/// Between two heartbeats of an activity without heartbeat timeout.
+/// The time between two heartbeats of an activity without heartbeat timeout.
 const DEFAULT_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
-/// No interval is longer.
+/// The longest time between two heartbeats.
 const LONGEST_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(60);
 impl ActivityRunner {
     /// Sends heartbeats and delivers cancellations, for as long as the activity runs.
@@ -43,13 +43,13 @@ impl ActivityRunner {
         let heartbeats = async {
             loop {
                 let details = beats.next().await;
-                // Before they are sent: the attempt may end meanwhile, and its failure takes them along.
+                // Set before the details are sent: the attempt may end meanwhile, and its failure includes them.
                 let earlier = last_sent.replace(details.clone());
                 match self.heartbeat(token, details).await {
                     Ok(Some(reason)) => cancel_once(reason),
                     Ok(None) => {}
                     Err(error) if error.is_unsendable() => {
-                        // The attempt ends here; a thread that still runs it is told to stop.
+                        // The attempt ends here; a thread that still runs the activity receives the cancellation.
                         cancel_once(ActivityCancelReason::NotFound);
                         *last_sent = earlier;
                         break ActivityError::from(error.failure_of("the details of a heartbeat"));

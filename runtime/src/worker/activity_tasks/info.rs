@@ -1,4 +1,4 @@
-//! The facts about an activity that its task brings.
+//! The facts about an activity that its task contains.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ impl ActivityRunner {
     }
 }
 
-/// The time that the attempt may take, as far as the worker knows.
+/// The time limit of the attempt that the worker can derive from its task.
 pub(super) fn attempt_limit(info: &ActivityInfo) -> Option<Duration> {
     let total = info.schedule_to_close_timeout.zip(info.scheduled_time).zip(info.started_time);
     let left = total.map(|((total, scheduled), started)| {
@@ -42,7 +42,7 @@ pub(super) fn attempt_limit(info: &ActivityInfo) -> Option<Duration> {
     info.start_to_close_timeout.into_iter().chain(left).min()
 }
 
-/// How long the attempt may wait before it begins. Until then it sends no heartbeats.
+/// The limit of the wait before the attempt begins. A waiting attempt sends no heartbeats.
 pub(super) fn waiting_limit(info: &ActivityInfo) -> Option<Duration> {
     attempt_limit(info).into_iter().chain(info.heartbeat_timeout).min()
 }

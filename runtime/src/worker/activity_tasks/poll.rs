@@ -12,7 +12,7 @@ use crate::raw;
 use crate::worker::polling::poll;
 
 impl ActivityRunner {
-    /// Polls activity tasks until the worker stops, once there are activities.
+    /// Waits until there are activities, then polls activity tasks until the worker stops.
     pub(crate) async fn poll_activity_tasks(self: Arc<Self>) -> Result<(), RpcError> {
         let request = wire::PollActivityTaskQueueRequest {
             namespace: self.link.namespace.clone(),

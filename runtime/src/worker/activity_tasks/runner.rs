@@ -19,16 +19,16 @@ pub(crate) struct ActivityRunner {
     pub(crate) task_queue: String,
     /// Identifies this worker to the server.
     pub(crate) instance_key: String,
-    /// One for each activity that may run at once.
+    /// A permit for each activity that may run concurrently.
     pub(crate) slots: Arc<Semaphore>,
-    /// One for each activity that may block a thread.
+    /// A permit for each activity that may block a thread.
     pub(crate) blocking_slots: Arc<Semaphore>,
     pub(crate) eager: bool,
     pub(crate) server: Arc<ServerState>,
     pub(crate) stop_polling: StopPolling,
     /// Cancelled when the worker begins to stop.
     pub(crate) shutdown: CancellationToken,
-    /// Cancelled when the graceful time is over.
+    /// Cancelled when the graceful shutdown timeout is over.
     pub(crate) cancel_all: CancellationToken,
     pub(crate) running: TaskTracker,
     pub(crate) max_per_second: Option<f64>,

@@ -1,4 +1,4 @@
-//! The runs that a thread keeps.
+//! The cached runs of a thread.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,27 +10,27 @@ use tracing::Span;
 use crate::executor::Run;
 use crate::worker::jobs::{IdlePeriod, IdleRun, JobReply, Query, WorkflowJob};
 
-/// A run in the cache, with the job that it works on and those that wait.
+/// A run in the cache, with its current job and waiting ones.
 pub(super) struct CachedRun {
     pub(super) run: Run,
     pub(super) workflow_id: String,
     pub(super) workflow_type: &'static str,
-    /// Surrounds all of its code.
+    /// The span around all code of the run.
     pub(super) span: Span,
     pub(super) state: RunState,
     pub(super) idle_since: Instant,
-    /// How often [`list_idle`](CachedRuns::list_idle) has returned it since then.
+    /// The number of times that [`list_idle`](CachedRuns::list_idle) has returned the run since then.
     pub(super) listed: u32,
-    /// Jobs that arrived while another one was under way.
+    /// Jobs that arrived during another one.
     pub(super) waiting: VecDeque<(Box<WorkflowJob>, oneshot::Sender<JobReply>)>,
 }
 
 /// The state of a cached run.
 pub(super) enum RunState {
     Idle(IdlePeriod),
-    /// Between the beginning of a job and its reply. The run may wait for a page of history, or for its next turn.
+    /// A job has begun, and its reply was not sent yet. The run may wait for a page of history, or for its next turn.
     Working {
-        /// The start of the task that the work completes; a query alone completes none.
+        /// The WorkflowTaskStarted event of the task that the job completes; `None` for a query.
         task: Option<i64>,
         queries: Vec<Query>,
         reply: Option<oneshot::Sender<JobReply>>,
@@ -45,11 +45,11 @@ pub(super) struct CachedRuns {
     pub(super) idle: BTreeMap<IdlePeriod, Arc<str>>,
     /// Long replays that wait for their next turn.
     pub(super) yielded: VecDeque<Arc<str>>,
-    /// Jobs whose run is idle again, or evicted. They begin before all others.
+    /// Jobs whose run has become idle or was evicted. They begin before all others.
     pub(super) ready: VecDeque<(Arc<str>, Box<WorkflowJob>, oneshot::Sender<JobReply>)>,
 }
 
-/// After how many times the first idle time a run is listed again. It doubles six times, then grows by 64 each time.
+/// The idle time at which a run is listed again, in units of the first one. It doubles six times, then grows by 64 each time.
 fn listed_after(times: u32) -> u32 {
     if times < 6 { 1 << times } else { (times - 5).saturating_mul(64) }
 }
@@ -60,7 +60,7 @@ impl CachedRuns {
         self.yielded.is_empty() && self.ready.is_empty()
     }
 
-    /// Lists runs that have been idle for `first`, and again whenever their idle time has doubled.
+    /// Lists runs that have been idle for `first`, and again each time their idle time has doubled.
     pub(super) fn list_idle(&mut self, first: Duration, limit: usize) -> Vec<IdleRun> {
         let mut list = Vec::new();
         for (idle_period, run_id) in &self.idle {

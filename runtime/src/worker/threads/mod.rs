@@ -1,9 +1,9 @@
 //! Workflow threads: ordinary threads that own runs, which never move between threads.
 //!
 //! A thread takes jobs from a channel, keeps runs between them (it evicts the least recently used ones when there are too
-//! many), and replies through a channel. It has no tokio context. When workflow code does not return, the worker gives its
-//! thread up: another thread takes its place, and the other runs are rebuilt there by replay. The run whose code blocks is
-//! not executed again before that code has returned, so each run blocks one thread at most.
+//! many), and replies through a channel. It has no tokio context. If workflow code does not return, the worker abandons its
+//! thread: another thread replaces it, and rebuilds the other runs by replay. The run whose code blocks is not executed
+//! again before that code has returned, so each run blocks one thread at most.
 
 mod cached_runs;
 mod owners;
@@ -25,7 +25,7 @@ use self::thread::WorkflowThread;
 use super::jobs::Job;
 use super::logging::silent_on_replay;
 
-/// How many runs may block a thread each, per workflow thread, before the worker stops.
+/// The worker stops when more runs than this number per workflow thread block a thread each.
 const BLOCKED_FOR_EACH: usize = 4;
 
 /// All workflow threads of a worker.
@@ -39,7 +39,7 @@ pub(super) struct WorkflowThreads {
 pub(super) struct ThreadOptions {
     pub(super) threads: usize,
     pub(super) max_cached: usize,
-    /// `None` if no thread is ever given up.
+    /// `None` if threads are never abandoned.
     pub(super) deadlock_timeout: Option<Duration>,
     pub(super) name: String,
 }
@@ -49,18 +49,18 @@ struct Slots {
     blocked: HashMap<Arc<str>, BlockedRun>,
 }
 
-/// A run whose code has not returned, with the thread that was given up because of it.
+/// A run whose code has not returned, with its abandoned thread.
 struct BlockedRun {
     by: RunningCode,
     thread: Arc<Mutex<Option<RunningCode>>>,
 }
 
-/// The reason why no thread can take a job.
+/// The reason why a job has no thread.
 #[derive(Debug)]
 pub(super) enum Unavailable {
     /// The run's own code still blocks another thread.
     Blocked(RunningCode),
-    /// A thread was given up, and the system refuses another one in its place.
+    /// A thread was abandoned, and the operating system did not create another one.
     NoThread,
 }
 
@@ -121,7 +121,7 @@ impl WorkflowThreads {
                 blocked.insert(by.run_id.clone(), known);
                 thread.give_up(by);
             }
-            // If the system refuses a thread, the next call tries again.
+            // If the thread cannot be created, the next call tries again.
             if thread.lost.is_cancelled()
                 && let Ok(next) = spawn(slot, &self.options, &self.owners)
             {
@@ -165,7 +165,7 @@ mod tests {
     use crate::State;
     use crate::executor::tests::story::{Story, run_options, workflow};
 
-    /// Holds workflow code until it opens.
+    /// Blocks workflow code until the gate opens.
     #[derive(Clone, Default)]
     struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
@@ -181,7 +181,7 @@ mod tests {
         }
     }
 
-    /// Opens in the end, so that no thread is left behind.
+    /// Opens the gate, so that no thread outlives the test.
     impl Drop for Gate {
         fn drop(&mut self) {
             if std::thread::panicking() {
@@ -196,7 +196,7 @@ mod tests {
             .unwrap()
     }
 
-    /// A workflow that is stuck in its first task.
+    /// A workflow that blocks in its first task.
     fn stuck(gate: &Gate) -> Story {
         let gate = gate.clone();
         let script = workflow(move |_: Rc<()>| {
@@ -227,7 +227,7 @@ mod tests {
         answer
     }
 
-    /// Has a run block a thread until it is given up.
+    /// Runs a blocking workflow until its thread is abandoned.
     fn block(threads: &WorkflowThreads, run_id: &Arc<str>, gate: &Gate) -> Result<(), usize> {
         let thread = threads.of_run(run_id).unwrap();
         let _never = work(&thread, run_id, stuck(gate));
@@ -260,13 +260,13 @@ mod tests {
                 Err(Unavailable::Blocked(by)) => assert_eq!(by.run_id, run_id),
                 Err(Unavailable::NoThread) => panic!("attempt {attempt} finds no thread"),
             }
-            // Others go on.
+            // Other workflows continue.
             let good = workflow(|_: Rc<()>| async { Ok(1) });
             completes(&threads, &Arc::from(format!("good {attempt}")), good.story());
         }
         assert_eq!(blocked, 1);
         gate.open();
-        // Once the code has come back, it is tried again.
+        // After the code has returned, the task is retried.
         while threads.of_run(&run_id).is_err() {
             std::thread::yield_now();
         }
@@ -290,7 +290,7 @@ mod tests {
     fn a_run_that_was_never_there_is_not_remembered() {
         let (threads, run_id) = (threads(), Arc::from("run"));
         let mut story = workflow(|_: Rc<()>| async { Ok(1) }).story();
-        // As a task of the worker's own queue whose run was evicted, and whose history cannot be fetched.
+        // As with a task of the sticky queue whose run was evicted, and whose history cannot be fetched.
         story.task();
         story.signal("none", 1);
         let partial = story.offered().split_off(3);

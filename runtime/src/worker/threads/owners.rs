@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::running_code::lock;
 use crate::worker::jobs::IdlePeriod;
 
-/// Knows the owner of each run. Shared by all threads of a worker.
+/// The owner of each run. Shared by all threads of a worker.
 #[derive(Default)]
 pub(super) struct RunOwners {
     owned: Mutex<Owned>,
@@ -16,13 +16,13 @@ pub(super) struct RunOwners {
 
 #[derive(Default)]
 struct Owned {
-    /// The slot of the thread that has each run.
+    /// The slot of each run's thread.
     slots: HashMap<Arc<str>, usize>,
     /// The number of threads that each slot has had. All but the last one were abandoned and own nothing.
     generations: Vec<u64>,
 }
 
-/// Identifies a thread: its slot, and how many threads the slot had with it. No two threads of a worker have the same seat.
+/// Identifies a thread by its slot and its number in the slot, so no two threads of a worker have the same seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seat {
     slot: usize,
@@ -30,7 +30,7 @@ pub(super) struct Seat {
 }
 
 impl RunOwners {
-    /// Assigns a slot to a new thread. The thread before it owns nothing from now on.
+    /// Assigns a slot to a new thread. The previous thread owns nothing from now on.
     pub(super) fn take_seat(&self, slot: usize) -> Seat {
         let mut owners = lock(&self.owned);
         let Owned { slots, generations } = &mut *owners;
@@ -42,7 +42,7 @@ impl RunOwners {
         Seat { slot, generation: generations[slot] }
     }
 
-    /// A thread becomes the owner of a run, unless the thread was given up.
+    /// Makes a thread the owner of a run, unless the thread was abandoned.
     pub(super) fn claim(&self, run_id: &Arc<str>, seat: Seat) {
         let mut owners = lock(&self.owned);
         if owners.is_taken_by(seat) {
@@ -50,7 +50,7 @@ impl RunOwners {
         }
     }
 
-    /// A thread owns a run no longer.
+    /// Ends a thread's ownership of a run.
     pub(super) fn release(&self, run_id: &Arc<str>, seat: Seat) {
         let mut owners = lock(&self.owned);
         if owners.is_taken_by(seat) && owners.slots.get(run_id) == Some(&seat.slot) {

@@ -33,7 +33,7 @@ impl RunThread {
         Self { seat, max_idle, owners, load, running, lost }
     }
 
-    /// Handles jobs until the worker is dropped or gives this thread up.
+    /// Handles jobs until the worker is dropped or abandons this thread.
     pub(super) fn run(self, inbox: &Receiver<Job>) {
         let mut runs = CachedRuns::default();
         loop {
@@ -59,8 +59,8 @@ impl RunThread {
 
     /// Handles one new job, one job that waited for its run, and one turn of a long replay, if there are any.
     ///
-    /// *Invariant: only this function begins jobs.* Functions that end a job or drop a run move the jobs that waited for it to
-    /// `ready`. If they began one of those themselves, they would change the run while their caller works on it.
+    /// *Invariant: only this function begins jobs.* Functions that end a job or drop a run move the run's waiting jobs to
+    /// `ready`. If these functions began a job, they would change the run while their caller uses it.
     fn advance(&self, runs: &mut CachedRuns, job: Option<Job>) {
         match job {
             Some(Job::Work { run_id, job, reply }) => self.work(runs, &run_id, job, reply),
@@ -102,7 +102,7 @@ impl RunThread {
         if let Some(entry) = runs.entries.get_mut(run_id) {
             match entry.state {
                 RunState::Idle(_) => {}
-                // A run does one task at a time; its queries wait, too.
+                // A run executes one task at a time; its queries wait as well.
                 RunState::Working { .. } => return entry.waiting.push_back((job, reply)),
             }
             if !fits(&entry.run, &job) {
@@ -121,7 +121,7 @@ impl RunThread {
             ..
         } = *job;
         if !runs.entries.contains_key(run_id) && events.first().is_none_or(|event| event.event_id != 1) {
-            // The task may not come back, so a run that is not there leaves no owner behind.
+            // The task may not return, so a missing run must not keep an owner.
             self.owners.release(run_id, self.seat);
             send(Some(reply), JobReply::CacheMiss);
             return;
@@ -131,7 +131,7 @@ impl RunThread {
         let entry = match runs.entries.entry(run_id.clone()) {
             hash_map::Entry::Occupied(entry) => {
                 if !completes_task {
-                    // The run has seen the history that came with the query.
+                    // The run has processed the history that the query contains.
                     (events, more) = (Vec::new(), false);
                 }
                 let entry = entry.into_mut();
@@ -200,7 +200,7 @@ impl RunThread {
                 let answers = self.answer(run_id, entry, queries);
                 let headers = entry.run.headers();
                 if task.is_none() {
-                    // The history of a query included a task that another poll has: the run must not keep what it did for it.
+                    // The history of a query included a task of another poll: the run must not keep the state of that task.
                     send(reply, JobReply::Queried(answers));
                     return self.remove(runs, run_id);
                 }
@@ -225,7 +225,7 @@ impl RunThread {
         }
     }
 
-    /// Marks a run as idle. Jobs that waited for it can begin, and the least recently used runs are evicted.
+    /// Marks a run as idle. Its waiting jobs can begin, and the least recently used runs are evicted.
     fn idle(&self, runs: &mut CachedRuns, run_id: &Arc<str>, idle_period: IdlePeriod) {
         let Some(entry) = runs.entries.get_mut(run_id) else { return };
         (entry.state, entry.idle_since, entry.listed) = (RunState::Idle(idle_period), Instant::now(), 0);
@@ -237,7 +237,7 @@ impl RunThread {
         }
     }
 
-    /// Evicts a run. Jobs that waited for it can begin.
+    /// Evicts a run. Its waiting jobs can begin.
     fn remove(&self, runs: &mut CachedRuns, run_id: &Arc<str>) {
         let Some(entry) = runs.entries.remove(run_id) else { return };
         if let RunState::Idle(since) = entry.state {
@@ -262,7 +262,7 @@ impl RunThread {
         self.watched(run_id, entry.workflow_type, last_line, || entry.span.in_scope(answers))
     }
 
-    /// Lets a run take its next step. A panic that the run does not catch, as of a waker that user code made, fails the task.
+    /// Runs the next step of a run. A panic that the run does not catch, as in a waker of user code, fails the task.
     fn guarded(&self, run_id: &Arc<str>, entry: &mut CachedRun, step: impl FnOnce(&mut Run) -> Step) -> Step {
         let last_line = entry.run.last_line();
         let CachedRun { run, span, .. } = entry;
@@ -272,7 +272,7 @@ impl RunThread {
         })
     }
 
-    /// Executes workflow code, so that the watchdog knows since when.
+    /// Executes workflow code, and records the start for the watchdog.
     fn watched<R>(
         &self,
         run_id: &Arc<str>,
@@ -289,7 +289,7 @@ impl RunThread {
     }
 }
 
-/// Whether a cached run has seen exactly the history before this job.
+/// Whether a cached run has processed exactly the history before this job.
 fn fits(run: &Run, job: &WorkflowJob) -> bool {
     let last_is_right = run.last_started_event_id() == job.previous_started_event_id;
     let first_is_right = job.events.first().is_some_and(|event| event.event_id == run.next_event_id());
@@ -319,7 +319,7 @@ mod tests {
     use crate::executor::tests::story::{RUN_ID, Story, run_options, workflow};
     use crate::workflow::sleep;
 
-    /// A run of two tasks on a thread of its own: it sleeps, and ends.
+    /// A run with a thread of its own. It has two tasks: it sleeps, and ends.
     struct Bench {
         threads: WorkflowThreads,
         run_id: Arc<str>,
@@ -386,7 +386,7 @@ mod tests {
         }
     }
 
-    /// The server ended the task while its history was fetched, because too many events waited for it, say.
+    /// The server ended the task while its history was fetched, for example because too many events were buffered.
     #[test]
     fn task_that_the_server_has_ended_fails_nothing() {
         let bench = Bench::new();
@@ -437,7 +437,7 @@ mod tests {
         assert!(matches!(bench.work(bench.job(1, 8, 3)), JobReply::Completed { .. }), "all of history makes it anew");
     }
 
-    /// Panics when it is dropped, outside a panic.
+    /// Panics on drop, unless the thread is panicking already.
     #[derive(Default)]
     struct Grenade;
 

@@ -16,7 +16,7 @@ pub(crate) struct RunningCode {
 }
 
 impl RunningCode {
-    /// The last line that the code is known to have reached, as the end of a message.
+    /// The last known line of the code, as the end of a message.
     pub(crate) fn at_line(&self) -> String {
         let line = self.last_line.get();
         line.map_or_else(String::new, |line| format!(" (the last line that it is known to have come to is {line})"))
@@ -25,6 +25,6 @@ impl RunningCode {
 
 /// Locks a mutex of the workflow threads, whether or not a thread has panicked with it.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // The data under these locks is consistent between statements, so a panic elsewhere leaves nothing broken.
+    // The data under these locks is consistent between statements, so it is valid after a panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

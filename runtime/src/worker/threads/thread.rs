@@ -10,21 +10,21 @@ use tokio_util::sync::CancellationToken;
 use super::running_code::{RunningCode, lock};
 use crate::worker::jobs::Job;
 
-/// Sends jobs to one workflow thread, and shows the code that the thread is executing.
+/// Sends jobs to one workflow thread, and reports the code that the thread is executing.
 #[derive(Clone)]
 pub(crate) struct WorkflowThread {
     jobs: Sender<Job>,
-    /// How many of its runs have something under way.
+    /// The number of the thread's runs with a job in progress.
     pub(super) load: Arc<AtomicUsize>,
     pub(super) running: Arc<Mutex<Option<RunningCode>>>,
-    /// Cancelled when the thread is given up, or gone.
+    /// Cancelled when the thread is abandoned or has ended.
     pub(crate) lost: CancellationToken,
-    /// The code that the thread was given up for.
+    /// The code because of which the thread was abandoned.
     blamed: Arc<OnceLock<RunningCode>>,
 }
 
 impl WorkflowThread {
-    /// The handle of a thread that receives its jobs from this channel.
+    /// Creates the handle of the thread that receives from this channel.
     pub(super) fn new(jobs: Sender<Job>) -> Self {
         Self {
             jobs,
@@ -35,7 +35,7 @@ impl WorkflowThread {
         }
     }
 
-    /// Sends a job. It is dropped with the thread.
+    /// Sends a job. The job is dropped if the thread has ended.
     pub(crate) fn send(&self, job: Job) {
         if self.jobs.send(job).is_err() {
             // The thread has ended; the watchdog starts another one.
@@ -43,7 +43,7 @@ impl WorkflowThread {
         }
     }
 
-    /// The code of this run, if the thread was given up for it.
+    /// The code of this run, if the thread was abandoned because of it.
     pub(crate) fn blamed(&self, run_id: &Arc<str>) -> Option<&RunningCode> {
         self.blamed.get().filter(|code| code.run_id == *run_id)
     }

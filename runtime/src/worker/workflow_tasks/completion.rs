@@ -21,8 +21,8 @@ use crate::worker::jobs::{IdlePeriod, QueryAnswers, Undo};
 use crate::worker::send_error::SendError;
 use crate::worker::shell::Shell;
 
-/// How long the server keeps a task on the worker's own queue before it offers the task to any worker. Shorter than a call
-/// may take, so that another worker can answer a query in time.
+/// The time for which a task stays on the sticky queue before the server offers it to all workers. It is shorter than the
+/// deadline of calls, so that another worker can answer a query in time.
 const STICKY_SCHEDULE_TO_START: Duration = Duration::from_secs(5);
 
 impl Shell {
@@ -65,7 +65,7 @@ impl Shell {
             sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
             ..Default::default()
         });
-        // Once the worker stops, no poller takes tasks from its own queue.
+        // When the worker stops, it no longer polls its sticky queue.
         let sticky_queue = self.sticky_queue.as_ref().filter(|_| !self.stop_polling.begin.is_cancelled());
         let sticky_attributes = sticky_queue.map(|name| StickyExecutionAttributes {
             worker_task_queue: Some(raw::TaskQueue {
@@ -102,7 +102,7 @@ impl Shell {
         Ok(reply.workflow_task.filter(|task| !task.task_token.is_empty()))
     }
 
-    /// Calls the interceptors for a new workflow, and for each activity, to which they may add headers.
+    /// Calls the interceptors for a new workflow, and for each scheduled activity, whose headers they may extend.
     fn intercept(&self, identity: &TaskIdentity, headers: &Headers, commands: &mut [Command]) {
         if self.interceptors.is_empty() {
             return;

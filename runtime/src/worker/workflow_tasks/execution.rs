@@ -1,4 +1,4 @@
-//! A workflow task on its thread, with as much history as it needs.
+//! Execution of workflow tasks on their threads, with the history that they need.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::worker::send_error::SendError;
 use crate::worker::shell::Shell;
 use crate::worker::threads::{RunningCode, Unavailable};
 
-/// The outcome of a workflow task, before the server has it.
+/// The outcome of a workflow task, before it is sent to the server.
 pub(super) enum TaskOutcome {
     Completed {
         completion: Completion,
@@ -41,7 +41,7 @@ enum JobOutcome {
 }
 
 impl Shell {
-    /// Executes a task on a workflow thread, with as much history as the thread asks for.
+    /// Executes a task on a workflow thread, and fetches the history that the thread requests.
     pub(super) async fn execute(
         &self,
         mut task: wire::PollWorkflowTaskQueueResponse,
@@ -153,7 +153,7 @@ impl Shell {
                     thread.send(Job::Page { run_id: run_id.clone(), events, more, reply: sender });
                 }
                 None => {
-                    // The thread was given up, perhaps because of this run's code.
+                    // The thread was abandoned, perhaps because of this run's code.
                     return Ok(match thread.blamed(run_id) {
                         Some(code) => JobOutcome::Done(deadlocked(code).into()),
                         None => JobOutcome::StartOver,

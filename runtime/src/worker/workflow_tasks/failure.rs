@@ -12,8 +12,8 @@ use crate::worker::send_error::SendError;
 use crate::worker::shell::Shell;
 use crate::worker::unsent::shortened;
 
-/// The pause before the worker reports the failure of a second attempt; it doubles with each further one. The server offers the
-/// task again at once, and without a pause it would fail many times a second.
+/// The pause before the worker reports the failure of a second attempt; it doubles with each further attempt. The server offers
+/// the task again at once, so without a pause the task would fail many times a second.
 const FIRST_FAILURE_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_FAILURE_PAUSE: Duration = Duration::from_secs(60);
 

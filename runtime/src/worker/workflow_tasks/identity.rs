@@ -1,4 +1,4 @@
-//! Identifies a workflow task in calls and messages.
+//! Identities of workflow tasks.
 
 use std::sync::Arc;
 

@@ -21,7 +21,7 @@ use crate::data::Failure;
 use crate::executor::QueryFailure;
 
 impl Shell {
-    /// Handles a task, and those that come with the responses to it.
+    /// Handles a task, and the tasks in the responses to it.
     async fn workflow_task(self: Arc<Self>, mut task: wire::PollWorkflowTaskQueueResponse, slot: OwnedSemaphorePermit) {
         let mut slot = Some(slot);
         loop {
@@ -35,7 +35,8 @@ impl Shell {
                     let sent =
                         self.complete(&identity, token.clone(), completion, answers, &headers, idle_period).await;
                     if sent.is_err() {
-                        // The worker does not know whether the server has the task; the next one comes with the whole history.
+                        // The worker does not know whether the server has received the response; the next task will have the
+                        // whole history.
                         self.undo(&run_id, idle_period, Undo::Evict);
                     }
                     match sent {
@@ -67,7 +68,7 @@ impl Shell {
                 Err(error) => {
                     let is_waited_for = error.report("a workflow task", &identity.workflow_id, &run_id);
                     if let Some(observer) = self.observer.as_ref().filter(|_| is_waited_for) {
-                        // The engine has refused the answer, or it cannot be sent: the workflow does not go on either way.
+                        // The server has rejected the response, or it cannot be sent. In both cases the workflow cannot continue.
                         let cause = Failure::application("WorkflowTaskRefused", error.to_string());
                         observer.task_failed(&identity.workflow_id, &run_id, &cause);
                     }

@@ -1,10 +1,11 @@
-//! The cache under random load: one thread, driven by hand, and a scripted server that knows each right answer.
+//! The cache under random load: one thread, driven by hand, and a scripted server that knows the correct response to each
+//! task.
 //!
-//! The server hands out the tasks of several runs, whole or from where the worker left off, in pages or at once, some of
-//! them twice. It loses answers, refuses them, forgets tasks, and lets other workers take some. Clients ask queries in
-//! between, and pages get lost. Whatever happens, each task has the answer that a replay of its whole history gives.
+//! The server delivers the tasks of several runs with the whole history or with new events, in pages or at once, some of them
+//! twice. It loses responses, rejects them, discards tasks, and delivers some to other workers. Clients send queries in
+//! between, and pages are lost. In all cases, the response to a task equals the result of a replay of its whole history.
 //!
-//! A test that fails says with which seed. To run that one alone:
+//! The message of a failed test has its seed. To run only that seed:
 //!
 //! ```text
 //! EVERLOOP_TEST_SEED=17 cargo test -p everloop --lib run_thread::model
@@ -24,10 +25,10 @@ use crate::prelude::{Duration, WorkflowError};
 use crate::workflow::sleep;
 
 const RUNS: usize = 4;
-/// Fewer than there are runs, so that some are evicted.
+/// Less than the number of runs, so that some are evicted.
 const MAX_IDLE: usize = 2;
 const TICKS: usize = 8;
-/// How many pollers there are.
+/// The number of pollers.
 const CALLS: usize = 10;
 const TICK: Duration = Duration::from_secs(60);
 
@@ -40,15 +41,15 @@ fn every_job_has_the_answer_that_a_replay_gives() {
     }
 }
 
-/// A task as the server offers it, and its right outcome.
+/// A task of the server, with its correct outcome.
 struct Offer {
-    /// All events up to the one that starts the task.
+    /// All events up to the task's WorkflowTaskStarted.
     history: Vec<HistoryEvent>,
     updates: Vec<Update>,
-    /// The start of the last task that history has completed.
+    /// The WorkflowTaskStarted event of the last completed task.
     previous_started_event_id: i64,
     completion: Completion,
-    /// The query's answer before the task, after it, and after it if nobody delivers its updates.
+    /// The query's result before the task, after it, and after it without its updates.
     total: [u32; 3],
     fate: Fate,
 }
@@ -57,32 +58,32 @@ struct Offer {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
     Taken,
-    /// The task has timed out meanwhile, as history says.
+    /// The task has timed out meanwhile, and history contains the timeout.
     Late,
-    /// The task only rejected updates, and history will not have it.
+    /// The task only rejected updates, and history will not contain it.
     Forgotten,
 }
 
-/// A run as the server has it.
+/// A run on the server.
 struct Served {
     run_id: Arc<str>,
     definition: Arc<dyn Definition>,
     offers: Vec<Offer>,
-    /// The number of the task that is next, or under way.
+    /// The number of the current or next task.
     next: usize,
-    /// The call whose answer would be taken.
+    /// The call whose response the server would accept.
     token: Option<u64>,
 }
 
-/// The reply that a poller waits for.
+/// A call of a poller that waits for its reply.
 struct Call {
     run: usize,
     offer: usize,
     token: u64,
     is_task: bool,
-    /// Whether it came with all of history.
+    /// Whether the task contained the whole history.
     is_whole: bool,
-    /// Whether its last page got lost.
+    /// Whether the last page was lost.
     is_cut: bool,
     pages: VecDeque<Vec<HistoryEvent>>,
     answer: oneshot::Receiver<JobReply>,
@@ -95,7 +96,7 @@ struct World {
     inbox: VecDeque<Job>,
     served: Vec<Served>,
     calls: Vec<Call>,
-    /// Jobs that the cache receives some time later.
+    /// Jobs that the cache receives later.
     undos: Vec<Job>,
     tokens: u64,
 }
@@ -140,7 +141,7 @@ impl World {
         assert_eq!(self.runs.idle.len(), self.runs.entries.len(), "nothing is under way");
     }
 
-    /// The thread takes its next job.
+    /// Lets the thread take its next job.
     fn advance(&mut self) {
         let job = self.inbox.pop_front();
         self.thread.advance(&mut self.runs, job);
@@ -153,7 +154,7 @@ impl World {
         assert_eq!(at_rest.count(), idle.len());
     }
 
-    /// The server hands out a task, for the first time or because it has timed out.
+    /// Delivers a task, for the first time or because it has timed out.
     fn offer(&mut self) {
         let (run, whole, elsewhere) = (self.numbers.below(RUNS), self.numbers.one_in(3), self.numbers.one_in(6));
         let served = &mut self.served[run];
@@ -162,7 +163,7 @@ impl World {
             return;
         }
         if elsewhere {
-            // Another worker completes it.
+            // Another worker completes the task.
             (served.next, served.token) = (served.next + 1, None);
             return;
         }
@@ -173,7 +174,7 @@ impl World {
         self.call(run, next, self.tokens, true, events);
     }
 
-    /// A client asks a query.
+    /// Delivers a query.
     fn ask(&mut self) {
         let run = self.numbers.below(RUNS);
         let served = &self.served[run];
@@ -181,7 +182,7 @@ impl World {
             return;
         };
         let known = if self.numbers.one_in(3) { 0 } else { offer.previous_started_event_id as usize };
-        // History may have the start of a task that someone else does.
+        // History may have the start of a task that another worker executes.
         let seen = offer.history.len() - if self.numbers.one_in(3) { 0 } else { 2 };
         let (next, events) = (served.next, offer.history[known..seen].to_vec());
         self.call(run, next, 0, false, events);
@@ -202,7 +203,7 @@ impl World {
         }
         let is_cut = pages.len() > 1 && is_task && self.numbers.one_in(8) && {
             let last = pages.pop_back();
-            // Cut at the start of an earlier task, it would be that task.
+            // A query that is cut at the start of an earlier task would be that task.
             let starts_task = pages.back().and_then(|page| page.last()).is_none_or(starts_task);
             if starts_task {
                 pages.extend(last);
@@ -230,7 +231,7 @@ impl World {
         self.calls.push(Call { run, offer, token, is_task, is_whole, is_cut, pages, answer });
     }
 
-    /// A poller gets its answer.
+    /// Handles the reply to a poller.
     fn react(&mut self) {
         if self.calls.is_empty() {
             return;
@@ -287,7 +288,7 @@ impl World {
                 served.token = None;
                 match offer.fate {
                     Fate::Taken | Fate::Forgotten if self.numbers.one_in(6) => {
-                        // The connection breaks, before the server has it or after.
+                        // The connection breaks before or after the server has received the response.
                         served.next += self.numbers.below(2);
                         self.undos.push(undo(Undo::Evict));
                     }
@@ -313,7 +314,7 @@ impl World {
         }
     }
 
-    /// The cache learns whether the server accepted an answer.
+    /// Reports to the cache that the server has not accepted a response.
     fn tell(&mut self) {
         if !self.undos.is_empty() {
             let at = self.numbers.below(self.undos.len());
@@ -332,7 +333,7 @@ fn starts_task(event: &HistoryEvent) -> bool {
 }
 
 impl Served {
-    /// A run with its whole history to come.
+    /// Creates a run that has not started.
     fn new(run: usize, numbers: &mut Numbers) -> Self {
         let ticks = numbers.below(TICKS);
         let mut story = story(ticks);
@@ -375,7 +376,7 @@ impl Served {
     }
 }
 
-/// Something for the next task to deliver.
+/// Adds random events that the next task delivers.
 fn add_inputs(story: &mut Story, id: usize, numbers: &mut Numbers) {
     for _ in 0..numbers.below(4) {
         match numbers.below(4) {
@@ -416,7 +417,7 @@ impl Ledger {
     }
 }
 
-/// Signals and updates change its total in the order of history, and its commands with it.
+/// A workflow whose total, and with it its commands, depends on the order of signals and updates.
 fn story(ticks: usize) -> Story {
     let script = workflow(move |ledger: Rc<Ledger>| async move {
         for _ in 0..ticks {
@@ -440,7 +441,7 @@ fn story(ticks: usize) -> Story {
     script.query("total", |ledger: &Ledger| ledger.total.get()).story()
 }
 
-/// Random numbers of a seed (splitmix64).
+/// Random numbers from a seed (splitmix64).
 struct Numbers(u64);
 
 impl Numbers {
