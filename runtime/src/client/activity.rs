@@ -93,7 +93,7 @@ impl Client {
 
 /// Reaches an activity whose function returned [`complete_later`](crate::ActivityContext::complete_later).
 ///
-/// Each call fails with [`HandleError::ActivityEnded`] when the attempt is over: it was completed, it took too long, or its
+/// Each call fails with [`HandleError::ActivityEnded`] when the attempt is over: it was completed, has timed out, or its
 /// workflow has ended.
 pub struct AsyncActivityHandle<A = Untyped> {
     client: Client,
@@ -131,7 +131,7 @@ impl AsyncActivityHandle {
         self.complete_with(crate::data::encode(output)?).await
     }
 
-    /// Fails the attempt; whether there is another one is up to the error and the retry policy.
+    /// Fails the attempt. The error and the retry policy decide whether there is another one.
     pub async fn fail(&self, error: ActivityError) -> Result<(), HandleError> {
         self.fail_with(error.into_failure()).await
     }

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use super::error::ConnectError;
 
-/// An address as people write it.
+/// A parsed address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Address {
     /// An engine of its own in this process.
     Memory { skipping_clock: bool },
     /// The engine of an SQLite file, in this process.
     Sqlite { path: PathBuf, skipping_clock: bool },
-    /// A server, as `HOST:PORT`, and whether the address says that it takes TLS.
+    /// A server as `HOST:PORT`, and whether the address requests TLS.
     Server { authority: String, tls: Option<bool> },
 }
 
@@ -63,7 +63,7 @@ impl Address {
     }
 }
 
-/// The address of an engine in this process that was probably meant.
+/// The correct form of a misspelled address of an engine in this process.
 fn meant(text: &str) -> Option<String> {
     let is_file = [".db", ".sqlite", ".sqlite3"].iter().any(|ending| text.ends_with(ending));
     if let Some(path) = text.strip_prefix("file:") {
@@ -77,9 +77,9 @@ fn meant(text: &str) -> Option<String> {
     }
 }
 
-/// The address with the scheme that is nearest, if what stands before its colon is none and nearly one.
+/// The address with the most similar scheme, if its own is unknown and similar to one.
 fn misspelt(text: &str) -> Option<String> {
-    /// The addresses of other programs, and their forms here.
+    /// Schemes of other programs, and their forms here.
     const OTHERS: [(&str, &str); 4] =
         [("grpc", "http"), ("temporal", "http"), ("sqlite3", "sqlite"), ("mem", "memory")];
     let (scheme, rest) = text.split_once(':')?;
@@ -100,7 +100,7 @@ fn misspelt(text: &str) -> Option<String> {
     }
 }
 
-/// Whether two neighbours are swapped, or one letter is missing, wrong or too much.
+/// Whether two texts differ by two swapped neighbours, or by one missing, wrong or additional letter.
 fn is_nearly(text: &str, known: &str) -> bool {
     let (a, b) = (text.as_bytes(), known.as_bytes());
     let same_start = a.iter().zip(b).take_while(|(a, b)| a == b).count();
@@ -114,8 +114,7 @@ fn is_nearly(text: &str, known: &str) -> bool {
     }
 }
 
-/// What the path of an address means that is spelled as SQLite or other database crates do: taken as it is, it would name
-/// a file elsewhere.
+/// The correct form of a path in the notation of SQLite or of other database crates, which would name another file here.
 fn other_spelling(path: &str) -> Option<String> {
     let inner = path.strip_prefix("file:").unwrap_or(path);
     let inner = inner.strip_prefix("//localhost").or_else(|| inner.strip_prefix("//")).unwrap_or(inner);
@@ -127,7 +126,7 @@ fn other_spelling(path: &str) -> Option<String> {
     }
 }
 
-/// What the options of an engine in this process say about its clock; `None` if they say anything else.
+/// Reads the clock from the options of an engine in this process; `None` if there are other options.
 fn is_skipping(options: &str) -> Option<bool> {
     match options {
         "" | "?clock=real" => Some(false),
@@ -185,7 +184,7 @@ mod tests {
             let error = Address::parse(text).unwrap_err().to_string();
             assert_eq!(error, format!("the address `{text}` cannot be used: write `{meant}`"));
         }
-        // Names of machines are no schemes.
+        // Host names are no schemes.
         for machine in ["memoy:7233", "htp:80", "grpc:7233"] {
             assert_eq!(Address::parse(machine).unwrap(), Address::Server { authority: machine.to_owned(), tls: None });
         }

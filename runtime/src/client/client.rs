@@ -1,4 +1,4 @@
-//! The client: its connection, and what all of its calls share.
+//! The client: its connection, and the values that all of its calls share.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,14 +16,13 @@ use crate::data::{DynPayloadCodec, Headers, PayloadCodecError, decode_message, e
 use crate::embedded::EngineClock;
 use crate::raw;
 
-/// How long a server may take to show that it is healthy.
+/// The time limit of health checks.
 const HEALTHY: Duration = Duration::from_secs(1);
 
-/// Reaches workflows, on an engine in this process or on a cluster: the address decides.
+/// Starts and reaches workflows, on an engine in this process or on a cluster, depending on its address.
 ///
-/// Cheap to clone. Calls are retried while the server is away, for ten seconds in all unless
-/// [`timeout`](super::ClientBuilder::timeout) says otherwise, with pauses drawn at random. Errors that no retry can mend are returned
-/// at once.
+/// Clones are cheap. Calls are retried while the server is unreachable, with random pauses, for ten seconds in all or for the
+/// builder's [`timeout`](super::ClientBuilder::timeout). Permanent failures are returned at once.
 ///
 /// ```no_run
 /// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,7 +49,7 @@ pub(crate) struct ClientState {
     pub(super) capabilities: Capabilities,
     pub(super) namespace: String,
     pub(super) identity: String,
-    /// The queue of starts that name none.
+    /// The default task queue of starts.
     pub(super) task_queue: OnceLock<String>,
     pub(super) codec: Option<Arc<dyn DynPayloadCodec>>,
     pub(super) interceptors: Vec<Arc<dyn ClientInterceptor>>,
@@ -58,7 +57,7 @@ pub(crate) struct ClientState {
     pub(super) eager_workers: EagerWorkers,
     #[cfg(feature = "embedded")]
     pub(super) engine_clock: Option<EngineClock>,
-    /// The test environment's, if there is one.
+    /// The failures of the test environment, if there is one.
     pub(super) failures: Option<Arc<FailureBoard>>,
 }
 
@@ -79,8 +78,8 @@ impl Client {
 
     /// Whether the server responds and has this client's namespace, for health endpoints.
     ///
-    /// One call, which is not retried and takes a second at most (or the client's [`timeout`](super::ClientBuilder::timeout), if that is
-    /// shorter). It says nothing about workers: they may be busy or elsewhere.
+    /// The check is one call without retries. It takes a second at most, or the client's
+    /// [`timeout`](super::ClientBuilder::timeout) if that is shorter. It does not check for workers.
     ///
     /// ```
     /// use everloop::Client;
@@ -106,7 +105,7 @@ impl Client {
         }
     }
 
-    /// The clock of the engine in this process; `None` for a server elsewhere.
+    /// The clock of the engine in this process; `None` if the client is connected to a server.
     #[cfg(feature = "embedded")]
     pub fn engine_clock(&self) -> Option<&EngineClock> {
         self.inner.engine_clock.as_ref()
@@ -114,7 +113,7 @@ impl Client {
 
     // ---- for the rest of the crate ----
 
-    /// Sets the task queue of starts that name none, unless it was set before. For test environments.
+    /// Sets the default task queue of starts, unless it was set before. For test environments.
     #[cfg(all(feature = "embedded", feature = "worker"))]
     pub(crate) fn default_task_queue(&self, name: &str) {
         self.inner.task_queue.get_or_init(|| name.to_owned());
@@ -149,7 +148,7 @@ impl Client {
         decode_message(self.codec(), message).await
     }
 
-    /// The headers of a call: what its maker set, and what interceptors add.
+    /// The headers of a call: those that the caller set, and those of interceptors.
     pub(super) fn headers(&self, call: &OutgoingCall<'_>, mut headers: Headers) -> Option<raw::Header> {
         for interceptor in &self.inner.interceptors {
             interceptor.outgoing(call, &mut headers);

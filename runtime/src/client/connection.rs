@@ -18,24 +18,24 @@ use super::retry::{Retries, random_fraction};
 use super::rpc::{Rpc, Server};
 use crate::notice::say_unless_heard;
 
-/// How long a call may take in all, unless the client's builder sets another limit.
+/// The default time limit of a call with all its attempts.
 pub(super) const CALL: Duration = Duration::from_secs(10);
-/// How long a long poll may take. Servers send an empty response a little before.
+/// The time limit of a long poll. Servers send an empty response shortly before.
 pub(crate) const LONG_POLL: Duration = Duration::from_secs(70);
-/// How much later than its deadline a call is abandoned on this side, so that the server's own response comes first.
+/// The time after its deadline at which the client abandons a call, so that the server's own response arrives first.
 const GRACE: Duration = Duration::from_secs(1);
-/// A long poll that was held for this long reached a server: the pauses begin anew.
+/// A long poll that took at least this time has reached a server, so the pauses between attempts start again.
 const HELD: Duration = Duration::from_secs(5);
 
-/// The workflow service, wherever it is.
+/// The connection to the workflow service of a server or of an engine in this process.
 #[derive(Clone)]
 pub(crate) struct Connection {
     server: Server,
     /// The metadata of every call.
     metadata: MetadataMap,
-    /// How long a call may take, with all its attempts.
+    /// The time limit of a call with all its attempts.
     limit: Duration,
-    /// Whether those who wait for the server know that it is away.
+    /// Whether the log has a line about the unreachable server.
     is_away: Arc<AtomicBool>,
     /// Whether the clock of an engine in this process may jump while its calls wait.
     lets_time_jump: bool,
@@ -46,32 +46,32 @@ impl Connection {
         Self { server, metadata, limit, is_away: Arc::default(), lets_time_jump: false }
     }
 
-    /// How long a call may take, with all its attempts.
+    /// The time limit of a call with all its attempts.
     pub(super) fn limit(&self) -> Duration {
         self.limit
     }
 
-    /// The same connection for calls that may not end early, such as those of a worker, whose results would be lost.
+    /// The same connection for calls that must not end early, such as those of a worker, whose results would be lost.
     #[cfg(feature = "worker")]
     pub(crate) fn patient(&self) -> Self {
         Self { limit: self.limit.max(CALL), ..self.clone() }
     }
 
-    // Each of the following boxes what it does: a call of the generated client is many kilobytes, and whoever awaits one
-    // would have it in a future of their own.
+    // The following methods box their futures: a call of the generated client has many kilobytes, which would be part of
+    // every future that awaits it.
 
-    /// A call that is retried while the server is away or overloaded.
+    /// A call that is retried while the server is unreachable or overloaded.
     pub(crate) async fn call<R: Rpc>(&self, request: R) -> Result<R::Reply, RpcError> {
         Box::pin(self.retried(self.limit, &request)).await
     }
 
-    /// As [`call`](Self::call), with a request that may be needed once more.
+    /// As [`call`](Self::call), for a request that the caller keeps.
     #[cfg(feature = "worker")]
     pub(crate) async fn call_with<R: Rpc>(&self, request: &R) -> Result<R::Reply, RpcError> {
         Box::pin(self.retried(self.limit, request)).await
     }
 
-    /// A call that is retried, and takes no longer than this in all.
+    /// A call that is retried, with a time limit for all attempts.
     pub(super) async fn call_within<R: Rpc>(&self, limit: Duration, request: R) -> Result<R::Reply, RpcError> {
         Box::pin(self.retried(limit, &request)).await
     }
@@ -86,7 +86,7 @@ impl Connection {
                 Err(error) => error,
             };
             let Some(pause) = retries.pause_after(&error, started.elapsed(), random_fraction()) else {
-                // The last attempt may have had no time left. What the one before it met says more.
+                // The last attempt may have had no time left, so the error of the one before is more useful.
                 let is_late = error.code == RpcCode::DeadlineExceeded;
                 return Err(earlier.filter(|_| is_late).unwrap_or(error));
             };
@@ -96,14 +96,14 @@ impl Connection {
         }
     }
 
-    /// A call whose answer the server holds back until there is something to say. Retried until the server is back, however
-    /// long that takes.
+    /// A call whose response the server delays until there is news. It is retried without a limit while the server is
+    /// unreachable.
     pub(super) async fn long_poll<R: Rpc>(&self, request: R) -> Result<R::Reply, RpcError> {
         Box::pin(self.held(request, None)).await
     }
 
-    /// A call that brings something to the server, which may hold the answer back. Retried until the server has been away
-    /// for as long as a call may take.
+    /// A call that changes something on the server, which may delay the response. It is retried until the server has been
+    /// unreachable for the time limit of a call.
     pub(super) async fn bring<R: Rpc>(&self, request: R) -> Result<R::Reply, RpcError> {
         Box::pin(self.held(request, Some(self.limit))).await
     }
@@ -122,7 +122,7 @@ impl Connection {
                 }
                 Err(error) => error,
             };
-            // The call has waited long enough, though not by the server's own clock.
+            // A call that ends with a timeout of this side may have reached the server.
             let is_held = sent.elapsed() >= HELD;
             if is_held && matches!(error.code, RpcCode::DeadlineExceeded | RpcCode::Cancelled) {
                 failing = None;
@@ -140,18 +140,18 @@ impl Connection {
         }
     }
 
-    /// The same connection for calls during which the skipping clock of an engine in this process may jump. It stops as
-    /// soon as what such a call waits for is there, before the caller hears of it.
+    /// The same connection for calls during which the skipping clock of an engine in this process may jump. The clock stops
+    /// as soon as the engine has the call's result, before the caller receives it.
     pub(super) fn letting_time_jump(&self) -> Self {
         Self { lets_time_jump: true, ..self.clone() }
     }
 
-    /// A call that is tried once.
+    /// A call without retries.
     pub(crate) async fn once<R: Rpc>(&self, request: R, limit: Duration) -> Result<R::Reply, RpcError> {
         self.attempt(request, limit).await.map_err(|status| RpcError::from_status(R::NAME, &status))
     }
 
-    /// A call that is tried once; what prevents it keeps all that is known of its cause.
+    /// A call without retries, whose error keeps its cause.
     pub(super) async fn attempt<R: Rpc>(&self, request: R, limit: Duration) -> Result<R::Reply, Status> {
         let mut request = Request::new(request);
         *request.metadata_mut() = self.metadata.clone();
@@ -167,7 +167,7 @@ impl Connection {
     }
 }
 
-/// The error detail of an engine whose store failed. It does not work again before it is reopened.
+/// The error detail of an engine whose store failed. Such an engine must be opened again.
 #[derive(Clone, PartialEq, Message)]
 struct ErrorInfo {
     #[prost(string, tag = "1")]
@@ -177,7 +177,8 @@ struct ErrorInfo {
 impl RpcError {
     pub(super) fn from_status(operation: &'static str, status: &Status) -> Self {
         let detail = rpc::Status::decode(status.details()).ok().and_then(|status| status.details.into_iter().next());
-        // Only the transport's own errors have a source. The transport reports its timer as a cancellation, and a closed connection too.
+        // Only the transport's own errors have a source. The transport reports both its timeout and a closed connection as a
+        // cancellation.
         let is_late = |source: &(dyn Error + 'static)| causes(source).any(|cause| cause.is::<TimeoutExpired>());
         let (code, message) = match (status.code(), status.source()) {
             (_, Some(source)) if is_late(source) => (RpcCode::DeadlineExceeded, "no answer in time".to_owned()),
@@ -204,10 +205,10 @@ impl RpcError {
             && !self.is_too_large()
     }
 
-    /// Whether a message was larger than one side takes: the same one never gets through.
+    /// Whether a message exceeded the size limit of one side; the same message always fails.
     pub(crate) fn is_too_large(&self) -> bool {
         matches!(self.code, RpcCode::ResourceExhausted | RpcCode::OutOfRange)
-            // The words of gRPC's libraries for Go and Rust.
+            // The texts of gRPC's libraries for Go and Rust.
             && ["larger than max", "message length too large"].iter().any(|words| self.message.contains(words))
     }
 
@@ -219,16 +220,16 @@ impl RpcError {
     }
 }
 
-/// The server's error, or the reason why it was not reached, down to the last cause.
+/// The server's error, or the reason why the server was not reached, with all causes.
 fn message(status: &Status) -> String {
     let Some(source) = status.source() else { return status.message().to_owned() };
     let mut message = String::new();
-    // "transport error" says nothing that what is below it does not.
+    // "transport error" adds nothing to its cause.
     let telling = causes(source).filter(|cause| !cause.is::<tonic::transport::Error>() || cause.source().is_none());
     for cause in telling.map(ToString::to_string) {
         match message.as_str() {
             "" => message = cause,
-            // Some errors repeat what is below them.
+            // Some errors repeat their cause.
             said if said.contains(&cause) => {}
             _ => message.extend([": ", &cause]),
         }
@@ -236,7 +237,7 @@ fn message(status: &Status) -> String {
     message
 }
 
-/// An error and what is below it. What an I/O error wraps counts too, which its `source` passes over.
+/// An error and its causes, including the error inside of an I/O error, which `source` skips.
 pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     successors(Some(error), |error| {
         let error: &'a (dyn Error + 'static) = *error;
@@ -247,7 +248,7 @@ pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item
     })
 }
 
-/// Whether someone took the connection, and then closed it or spoke something else than HTTP/2.
+/// Whether the other side accepted the connection, and then closed it or used another protocol than HTTP/2.
 pub(super) fn was_cut(error: &(dyn Error + 'static)) -> bool {
     !causes(error).any(|cause| cause.is::<tonic::ConnectError>() || cause.is::<TimeoutExpired>())
 }

@@ -26,28 +26,28 @@ impl WorkflowDescription {
         self.rest.pending_activities.iter().map(PendingActivity)
     }
 
-    /// The limit of all runs together.
+    /// The time limit of all runs together.
     pub fn execution_timeout(&self) -> Option<Duration> {
         limit_from_wire(self.rest.execution_config.as_ref()?.workflow_execution_timeout)
     }
 
-    /// The limit of one run.
+    /// The time limit of one run.
     pub fn run_timeout(&self) -> Option<Duration> {
         limit_from_wire(self.rest.execution_config.as_ref()?.workflow_run_timeout)
     }
 
-    /// The limit of one workflow task.
+    /// The time limit of one workflow task.
     pub fn task_timeout(&self) -> Option<Duration> {
         limit_from_wire(self.rest.execution_config.as_ref()?.default_workflow_task_timeout)
     }
 
-    /// The line for people that was given at the start.
+    /// The summary text that was set at the start.
     pub fn static_summary(&self) -> Option<String> {
         let metadata = self.rest.execution_config.as_ref()?.user_metadata.as_ref()?;
         decode(metadata.summary.as_ref()?).ok()
     }
 
-    /// How often the current workflow task was tried; 0 if there is none.
+    /// The attempt of the current workflow task; 0 if there is none.
     pub fn workflow_task_attempt(&self) -> u32 {
         self.rest.pending_workflow_task.as_ref().map(|task| task.attempt.unsigned_abs()).unwrap_or_default()
     }
@@ -66,17 +66,17 @@ impl std::ops::Deref for WorkflowDescription {
 pub struct PendingActivity<'a>(&'a PendingActivityInfo);
 
 impl PendingActivity<'_> {
-    /// Its id in the workflow.
+    /// The activity's id in the workflow.
     pub fn activity_id(&self) -> &str {
         &self.0.activity_id
     }
 
-    /// Its type's name.
+    /// The name of the activity's type.
     pub fn activity_type(&self) -> &str {
         self.0.activity_type.as_ref().map(|kind| kind.name.as_str()).unwrap_or_default()
     }
 
-    /// The number of the attempt that runs or comes next, from 1.
+    /// The number of the current or next attempt, counted from 1.
     pub fn attempt(&self) -> u32 {
         self.0.attempt.unsigned_abs()
     }
@@ -91,12 +91,12 @@ impl PendingActivity<'_> {
         Payloads::from_wire(self.0.heartbeat_details.clone())
     }
 
-    /// When the next attempt begins, if it waits for one.
+    /// The time of the next attempt, if the activity waits for one.
     pub fn next_attempt_time(&self) -> Option<SystemTime> {
         self.0.next_attempt_schedule_time.and_then(|time| time.try_into().ok())
     }
 
-    /// The identity of the worker that ran it last.
+    /// The identity of the worker of the last attempt.
     pub fn last_worker_identity(&self) -> &str {
         &self.0.last_worker_identity
     }

@@ -1,16 +1,16 @@
-//! Eager starts: the first workflow task comes back with the response to the start, for a worker of the same client.
+//! Eager starts: the response to a start contains the first workflow task, for a worker of the same client.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use everloop_proto::temporal::api::workflowservice::v1::PollWorkflowTaskQueueResponse;
 
-/// Takes one workflow task. Dropped unused, it releases its slot.
+/// Hands one workflow task to a worker. Releases its slot when it is dropped unused.
 pub(crate) type TakeTask = Box<dyn FnOnce(PollWorkflowTaskQueueResponse) + Send>;
 
-/// A worker that may take tasks which it did not poll.
+/// A worker that accepts tasks without a poll.
 pub(crate) trait TakesTasks: Send + Sync {
-    /// Room for one task, if there is some.
+    /// Reserves a slot for one task, if one is free.
     fn reserve(self: Arc<Self>) -> Option<TakeTask>;
 }
 
@@ -19,7 +19,7 @@ pub(crate) trait TakesTasks: Send + Sync {
 pub(crate) struct EagerWorkers(Mutex<HashMap<String, Vec<Weak<dyn TakesTasks>>>>);
 
 impl EagerWorkers {
-    /// A worker that stops is to be dropped; then it is forgotten when the next one comes.
+    /// Adds a worker. Workers that were dropped are removed with the next call.
     pub(crate) fn add(&self, task_queue: &str, worker: Weak<dyn TakesTasks>) {
         let mut queues = self.lock();
         queues.retain(|_, workers| {
@@ -29,7 +29,7 @@ impl EagerWorkers {
         queues.entry(task_queue.to_owned()).or_default().push(worker);
     }
 
-    /// Room for one task at a worker of this queue.
+    /// Reserves a slot at a worker of this queue, if one is free.
     pub(super) fn reserve(&self, task_queue: &str) -> Option<TakeTask> {
         let mut workers = self.lock();
         let workers = workers.get_mut(task_queue)?;
@@ -38,7 +38,7 @@ impl EagerWorkers {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Weak<dyn TakesTasks>>>> {
-        // Nothing panics while it is held.
+        // No code panics under this lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -55,7 +55,7 @@ mod tests {
         }
     }
 
-    /// A client may outlive many workers, each with a queue of its own.
+    /// A client may outlive many workers with different queues.
     #[test]
     fn workers_that_have_stopped_are_forgotten() {
         let workers = EagerWorkers::default();

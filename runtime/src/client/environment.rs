@@ -13,7 +13,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Takes the headers among all variables.
+    /// Reads the headers from all variables.
     pub(super) fn rpc_metadata_of(self, all: impl Iterator<Item = (String, String)>) -> Self {
         let headers = all.filter(|(_, value)| !value.is_empty()).filter_map(|(name, value)| {
             let name = name.strip_prefix("TEMPORAL_GRPC_META_")?;

@@ -10,7 +10,7 @@ use super::error::{QueryError, ResultError, UpdateError};
 use crate::data::Failure;
 use crate::history::History;
 
-/// How many failures an environment keeps. The oldest one is dropped first.
+/// The number of failures that an environment keeps. The oldest one is dropped first.
 const KEPT: usize = 1000;
 
 /// Failed workflow tasks and failed replays of a test environment. Calls that wait for one of these workflows end at once.
@@ -23,16 +23,16 @@ pub(crate) struct FailureBoard {
 
 #[derive(Default)]
 struct Reports {
-    /// Oldest first, one for each workflow id.
+    /// One failure for each workflow id, the oldest first.
     kept: Vec<Report>,
-    /// How many there have been.
+    /// The number of failures that were reported.
     count: u64,
-    /// The latest runs that were started, by workflow id and run id, oldest first.
+    /// The latest started runs, by workflow id and run id, oldest first.
     started: VecDeque<(String, String)>,
 }
 
 impl Reports {
-    /// Whether the workflow id has a later run. Tasks of the earlier one may still be under way.
+    /// Whether the workflow id has a later run. Tasks of the earlier one may still be running.
     fn has_later_run(&self, workflow_id: &str, run_id: &str) -> bool {
         let mut runs = self.started.iter().filter(|(id, _)| id == workflow_id).map(|(_, run)| run);
         runs.any(|run| run == run_id) && runs.next().is_some()
@@ -43,11 +43,11 @@ struct Report {
     number: u64,
     run_id: String,
     failed: TaskFailed,
-    /// Whether a call has returned it.
+    /// Whether a call has returned the failure.
     is_returned: bool,
 }
 
-/// A workflow whose task failed, and why.
+/// The failure of a workflow's task.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("a task of workflow `{workflow_id}` failed: {failure}")]
 pub(crate) struct TaskFailed {
@@ -66,14 +66,15 @@ macro_rules! from_task_failed {
 }
 from_task_failed!(ResultError, QueryError, UpdateError);
 
-/// Looks at the history of a workflow whose result is there.
+/// Checks the history of a workflow whose result is available.
 pub(crate) trait CheckResult: Send + Sync {
     /// # Errors
-    /// The reason why the history is not to be trusted.
+    /// The difference that the check has found.
     fn check(&self, history: &History) -> Result<(), Box<Failure>>;
 }
 
-/// Awaits a call that waits for a workflow. In a test environment, which has a board, the call ends with the workflow's failure, if it has one.
+/// Awaits a call that waits for a workflow. In a test environment, which has a board, the call ends with the failure of the
+/// workflow's task, if there is one.
 pub(crate) async fn unless_failed<T, E: From<TaskFailed>>(
     board: Option<&Arc<FailureBoard>>,
     workflow_id: &str,
@@ -88,7 +89,7 @@ pub(crate) async fn unless_failed<T, E: From<TaskFailed>>(
 }
 
 impl FailureBoard {
-    /// Reports a failure. The first one of a run counts: later ones are often its consequence.
+    /// Reports a failure. Only the first one of a run is kept, because later ones are often its consequence.
     pub(crate) fn report(&self, workflow_id: &str, run_id: &str, failure: Failure) {
         let mut reports = self.reports();
         if reports.has_later_run(workflow_id, run_id) {
@@ -109,11 +110,11 @@ impl FailureBoard {
         self.changed.notify_waiters();
     }
 
-    /// Drops the failure of an earlier run, also if it is reported later: the workflow id has a new one.
+    /// Drops the failures of earlier runs of the workflow id, including those that are reported later.
     pub(crate) fn run_started(&self, workflow_id: &str, run_id: &str) {
         let mut reports = self.reports();
         reports.kept.retain(|report| report.failed.workflow_id != workflow_id || report.run_id == run_id);
-        // A start that uses an existing run starts nothing.
+        // A start that returns an existing run starts no new one.
         if !reports.started.iter().any(|(_, run)| run == run_id) {
             if reports.started.len() == KEPT {
                 reports.started.pop_front();
@@ -122,13 +123,13 @@ impl FailureBoard {
         }
     }
 
-    /// How many failures have been reported.
+    /// The number of failures that were reported.
     #[cfg(all(feature = "embedded", feature = "worker"))]
     pub(crate) fn count(&self) -> u64 {
         self.reports().count
     }
 
-    /// The first failure that no call has returned, or that was reported after so many others.
+    /// The first failure that no call has returned, or that was reported after this number of others.
     #[cfg(all(feature = "embedded", feature = "worker"))]
     pub(crate) fn unseen(&self, after: u64) -> Option<TaskFailed> {
         let reports = self.reports();
@@ -141,7 +142,7 @@ impl FailureBoard {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
-            // From here on no notification is missed.
+            // Later notifications are not missed.
             changed.as_mut().enable();
             if let Some(failed) = self.take(workflow_id) {
                 return failed;
@@ -161,9 +162,9 @@ impl FailureBoard {
         self.reports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has each result checked from now on. Takes effect once.
+    /// Sets the check of results. Only the first call has an effect.
     pub(crate) fn check_results_with(&self, check: Arc<dyn CheckResult>) {
-        // The environment sets it once, when it starts.
+        // The environment sets the check once, when it starts.
         let _ = self.check.set(check);
     }
 
@@ -204,7 +205,7 @@ mod tests {
         assert_eq!(message(&board, "it").as_deref(), Some("first"));
         board.run_started("it", "2");
         assert_eq!(message(&board, "it"), None);
-        // A task of the run before was still under way.
+        // A task of the previous run was still running.
         board.report("it", "1", failure("late"));
         assert_eq!(message(&board, "it"), None);
         board.report("it", "2", failure("third"));

@@ -28,7 +28,7 @@ pub(super) async fn fetch(client: &Client, execution: raw::WorkflowExecution) ->
     }
     let mut history = wire::History { events };
     client.decode(&mut history).await?;
-    // A handle may stand for the latest run, whichever that is: the history knows.
+    // A handle may mean the latest run, whose id is in the history.
     if let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) =
         history.events.first().and_then(|event| event.attributes.as_ref()).filter(|_| run_id.is_empty())
     {

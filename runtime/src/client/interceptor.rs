@@ -1,33 +1,33 @@
-//! The hook that sees the calls of a client and fills their headers.
+//! The hook that observes the calls of a client and adds headers to them.
 
 use crate::data::Headers;
 
-/// A call that a client is about to make.
+/// A call of a client, before it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutgoingCall<'a> {
-    /// A workflow is started, perhaps with a signal.
+    /// Starts a workflow, perhaps with a signal.
     Start {
         /// The workflow's type.
         workflow_type: &'a str,
         /// The workflow's id.
         workflow_id: &'a str,
     },
-    /// A signal is sent.
+    /// Sends a signal.
     Signal {
         /// The signal's name.
         name: &'a str,
         /// The workflow's id.
         workflow_id: &'a str,
     },
-    /// A query is asked.
+    /// Sends a query.
     Query {
         /// The query's name.
         name: &'a str,
         /// The workflow's id.
         workflow_id: &'a str,
     },
-    /// An update is sent.
+    /// Sends an update.
     Update {
         /// The update's name.
         name: &'a str,
@@ -36,7 +36,7 @@ pub enum OutgoingCall<'a> {
     },
 }
 
-/// Sees the calls of a client before they leave, and adds headers to them.
+/// Observes the calls of a client before they are sent, and adds headers to them.
 ///
 /// ```
 /// use everloop::client::{ClientInterceptor, OutgoingCall};

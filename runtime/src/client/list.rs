@@ -1,4 +1,4 @@
-//! Finding workflows.
+//! Lists and counts of workflows.
 
 use std::collections::VecDeque;
 
@@ -12,13 +12,13 @@ use super::error::{ListError, RpcCode, RpcError};
 use super::summary::WorkflowSummary;
 
 impl Client {
-    /// The workflows that a filter finds, such as `WorkflowType = 'OneClickBuy' AND ExecutionStatus = 'Running'`; all of them
-    /// when it is empty. Latest start first.
+    /// Lists the workflows that match a filter, such as `WorkflowType = 'OneClickBuy' AND ExecutionStatus = 'Running'`. An empty
+    /// filter matches all. The latest start comes first.
     pub fn list_workflows(&self, filter: impl Into<String>) -> WorkflowList {
         WorkflowList::new(self.clone(), filter.into())
     }
 
-    /// How many workflows a filter finds.
+    /// Counts the workflows that match a filter.
     pub async fn count_workflows(&self, filter: impl Into<String>) -> Result<u64, ListError> {
         let query = filter.into();
         let request = CountWorkflowExecutionsRequest { namespace: self.namespace().to_owned(), query: query.clone() };
@@ -29,7 +29,7 @@ impl Client {
     }
 }
 
-/// The workflows that a filter finds, page by page.
+/// The workflows that match a filter; the list fetches them in pages.
 pub struct WorkflowList {
     client: Client,
     request: ListWorkflowExecutionsRequest,
@@ -44,13 +44,13 @@ impl WorkflowList {
         Self { client, request, page: VecDeque::new(), is_last: false }
     }
 
-    /// How many workflows to fetch at a time; the server decides unless set.
+    /// Sets the number of workflows in a page; by default the server decides.
     pub fn page_size(mut self, size: u16) -> Self {
         self.request.page_size = size.into();
         self
     }
 
-    /// The next one; `None` at the end.
+    /// Returns the next workflow; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<WorkflowSummary>, ListError> {
         loop {
             if let Some(info) = self.page.pop_front() {
@@ -68,7 +68,7 @@ impl WorkflowList {
         }
     }
 
-    /// All that are left.
+    /// Returns all remaining workflows.
     pub async fn all(mut self) -> Result<Vec<WorkflowSummary>, ListError> {
         let mut all = Vec::new();
         while let Some(workflow) = self.next().await? {

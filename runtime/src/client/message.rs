@@ -1,4 +1,4 @@
-//! Signals and queries: what the methods of a typed handle make.
+//! Signals and queries: the calls that methods of a typed handle return.
 
 use std::future::IntoFuture;
 
@@ -104,7 +104,7 @@ async fn signal(client: Client, input: MessageInput) -> Result<(), SignalError> 
     sent.map(drop).map_err(|error| SignalError::from_rpc(&workflow_id, error))
 }
 
-/// A query that is asked when it is awaited.
+/// A query that is sent when it is awaited.
 #[must_use = "a query is not sent until it is awaited"]
 pub struct QueryCall<Output> {
     client: Client,
@@ -167,8 +167,8 @@ async fn query<Output>(
     decode(&answer).map_err(|cause| QueryError::Decode { workflow_id, cause: DecodeError::Result(cause) })
 }
 
-/// Sends the query a second time when half of the time has passed: a query is lost with the worker that took it, and changes
-/// nothing.
+/// Sends the query again when half of the time has passed: a query is lost with the worker that received it, and a repetition
+/// changes nothing.
 async fn ask(client: &Client, request: QueryWorkflowRequest) -> Result<QueryWorkflowResponse, RpcError> {
     let connection = client.connection();
     let half = connection.limit() / 2;
@@ -201,7 +201,7 @@ pub(super) fn payloads(payloads: Vec<raw::Payload>) -> Option<raw::Payloads> {
     (!payloads.is_empty()).then_some(raw::Payloads { payloads })
 }
 
-/// The one value of a response; `()` if it has none.
+/// The value of a response; `()` if it has none.
 pub(super) fn first(payloads: Option<raw::Payloads>) -> Result<raw::Payload, EncodeError> {
     match payloads.and_then(|payloads| payloads.payloads.into_iter().next()) {
         Some(payload) => Ok(payload),

@@ -1,10 +1,10 @@
-//! Reaches workflows from outside: starts them, sends them messages, waits for their results.
+//! Starts workflows, sends them messages, and waits for their results.
 //!
 //! A [`Client`] starts workflows and returns a [`WorkflowHandle`] for each, which signals, queries, updates, cancels and
-//! describes it. Each call has an error type of its own, with the failures that can happen to that call.
+//! describes it. Each kind of call has its own error type, with the failures that can happen to that call.
 
-// The files here decide what a call asks for. `connection` and `transport` deliver it: deadlines, retries, in process or
-// over the network.
+// The files here build the requests. `connection` and `transport` send them: deadlines, retries, in process or over the
+// network.
 
 mod activity;
 mod address;

@@ -10,7 +10,7 @@ use super::variables::Variables;
 
 const NEEDED: &str = "TLS needs the feature `tls` of `everloop`; add it in `Cargo.toml`";
 
-/// Nothing can be said about TLS.
+/// No options, because there is no TLS.
 #[derive(Default)]
 pub(super) struct TlsOptions;
 

@@ -1,4 +1,4 @@
-//! How a client is made.
+//! The builder of clients.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -35,30 +35,31 @@ use crate::tasks::SendFuture;
 
 /// The longest duration of an option, far below what the transport can express.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// After how long without a word a server is asked whether it is there. Servers close connections that ask more than once in
-/// ten seconds.
+/// The time without data from the server after which the client sends a ping. Servers close connections with more than one
+/// ping in ten seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 impl Client {
-    /// Connects to `memory:` (an engine of its own in this process; `memory:?clock=skipping` jumps over waiting),
-    /// `sqlite:PATH`, `http://HOST:PORT` or `HOST:PORT`, or, with the feature `tls`, `https://HOST:PORT`. Reads no environment.
+    /// Connects to `memory:` (a new engine in this process; with `memory:?clock=skipping`, its clock skips waiting),
+    /// `sqlite:PATH`, `http://HOST:PORT` or `HOST:PORT`, or, with the feature `tls`, `https://HOST:PORT`. Reads no environment
+    /// variables.
     pub async fn connect(address: impl Into<String>) -> Result<Self, ConnectError> {
         Self::builder(address).connect().await
     }
 
-    /// Connects to what the standard variables name (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`,
-    /// `TEMPORAL_TLS_..`: see [`ClientBuilder::env`]), or else to this address.
+    /// Connects as the standard environment variables specify (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`,
+    /// `TEMPORAL_TLS_..`: see [`ClientBuilder::env`]). The default address is `address`.
     pub async fn from_env_or(address: impl Into<String>) -> Result<Self, ConnectError> {
         Self::builder(address).env().connect().await
     }
 
-    /// A connection with namespace, identity, payload codec, headers and interceptors.
+    /// Returns a builder, to set namespace, identity, payload codec, headers and interceptors.
     pub fn builder(address: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(address)
     }
 }
 
-/// Makes a [`Client`]: await it, or [`connect`](Self::connect).
+/// Builds a [`Client`] when it is awaited, or with [`connect`](Self::connect).
 ///
 /// ```no_run
 /// # async fn connect() -> Result<(), everloop::client::ConnectError> {
@@ -75,7 +76,7 @@ pub struct ClientBuilder {
     interceptors: Vec<Arc<dyn ClientInterceptor>>,
     pub(super) metadata: Vec<(String, String)>,
     pub(super) api_key: Option<String>,
-    /// Whether something besides the address says that there is TLS, or that there is none; and what does.
+    /// Whether an option or variable requests TLS or forbids it, and the name of that option.
     pub(super) wants_tls: Option<(bool, &'static str)>,
     pub(super) tls: TlsOptions,
     pub(super) refusal: Option<ConnectError>,
@@ -106,22 +107,23 @@ impl ClientBuilder {
         }
     }
 
-    /// Takes what Temporal's standard variables say. They win over what was set before, and lose to what is set after.
+    /// Reads Temporal's standard environment variables. They override options that were set before, and are overridden by
+    /// options that are set afterwards.
     ///
     /// | variable | meaning |
     /// | --- | --- |
-    /// | `TEMPORAL_ADDRESS` | where to connect |
+    /// | `TEMPORAL_ADDRESS` | the address |
     /// | `TEMPORAL_NAMESPACE` | the namespace |
     /// | `TEMPORAL_API_KEY` | [`api_key`](Self::api_key) |
-    /// | `TEMPORAL_TLS` | `true` or `false`: whether a `HOST:PORT` takes TLS; unless set, it does if a key or another of these variables is |
-    /// | `TEMPORAL_TLS_SERVER_CA_CERT_PATH`, `.._DATA` | a file, or its text: certificates of those who may vouch for the server |
-    /// | `TEMPORAL_TLS_CLIENT_CERT_PATH`, `.._DATA` | what the client shows, and |
-    /// | `TEMPORAL_TLS_CLIENT_KEY_PATH`, `.._DATA` | its key |
+    /// | `TEMPORAL_TLS` | `true` or `false`: whether a `HOST:PORT` uses TLS; by default, it does if a key or another TLS variable is set |
+    /// | `TEMPORAL_TLS_SERVER_CA_CERT_PATH`, `.._DATA` | a file, or its text: CA certificates that are trusted for the server |
+    /// | `TEMPORAL_TLS_CLIENT_CERT_PATH`, `.._DATA` | the client's certificate |
+    /// | `TEMPORAL_TLS_CLIENT_KEY_PATH`, `.._DATA` | the key of the client's certificate |
     /// | `TEMPORAL_TLS_SERVER_NAME` | the name in the server's certificate, if it is not the address's |
-    /// | `TEMPORAL_GRPC_META_X_TEAM` and the like | [`rpc_metadata`](Self::rpc_metadata), here of the name `x-team` |
-    /// | `TEMPORAL_PROFILE`, `TEMPORAL_CONFIG_FILE` | the name of a profile (`default`), and its file (`temporalio/temporal.toml` among the user's settings): the variables win over what it says |
+    /// | `TEMPORAL_GRPC_META_X_TEAM` and similar | [`rpc_metadata`](Self::rpc_metadata), here with the name `x-team` |
+    /// | `TEMPORAL_PROFILE`, `TEMPORAL_CONFIG_FILE` | the name of a profile (`default`), and its file (by default `temporalio/temporal.toml` in the user's configuration folder); other variables override the profile |
     ///
-    /// TLS needs the feature `tls`, profiles need `profile`. What cannot be followed is refused when it connects, such as
+    /// TLS needs the feature `tls`, profiles need `profile`. Connecting fails with an unsupported variable, such as
     /// `TEMPORAL_TLS_DISABLE_HOST_VERIFICATION`.
     pub fn env(self) -> Self {
         self.all_variables(std::env::vars_os())
@@ -135,7 +137,7 @@ impl ClientBuilder {
                 Ok(value) => {
                     readable.insert(name, value);
                 }
-                // If the variable were ignored, the client would connect to another server than was meant.
+                // If the variable were ignored, the client might connect to the wrong server.
                 Err(_) if name.starts_with("TEMPORAL_") => {
                     let reason = format!("the value of {name} is not UTF-8 text; correct or unset it");
                     self.refusal.get_or_insert(ConnectError::InvalidOption { option: ".env()", reason });
@@ -147,75 +149,76 @@ impl ClientBuilder {
         self.variables(variable).rpc_metadata_of(readable.iter().map(|(name, value)| (name.clone(), value.clone())))
     }
 
-    /// The namespace of all calls; `default` unless set.
+    /// Sets the namespace of all calls; by default `default`.
     pub fn namespace(mut self, name: impl Into<String>) -> Self {
         self.namespace = name.into();
         self
     }
 
-    /// The name of this process in histories; `PID@HOST` unless set.
+    /// Sets the name of this process in histories; by default `PID@HOST`.
     pub fn identity(mut self, name: impl Into<String>) -> Self {
         self.identity = Some(name.into());
         self
     }
 
-    /// The task queue of starts that name none.
+    /// Sets the default task queue of starts.
     pub fn task_queue(mut self, name: impl Into<String>) -> Self {
         self.task_queue = Some(name.into());
         self
     }
 
-    /// The codec of payloads between conversion and the wire, here and in the workers of this client.
+    /// Sets the codec that transforms payloads between conversion and the wire, for this client and its workers.
     pub fn payload_codec(mut self, codec: impl PayloadCodec) -> Self {
         self.codec = Some(Arc::new(codec));
         self
     }
 
-    /// Sees calls before they leave. The first one added is asked first.
+    /// Adds an interceptor. The first one that is added is called first.
     pub fn interceptor(mut self, interceptor: impl ClientInterceptor) -> Self {
         self.interceptors.push(Arc::new(interceptor));
         self
     }
 
-    /// A header of the transport that goes with every call, for proxies and gateways.
+    /// Adds a header of the transport to every call, for proxies and gateways.
     pub fn rpc_metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.push((name.into(), value.into()));
         self
     }
 
-    /// Sent with every call as a bearer token. A `HOST:PORT` then counts as `https://`; to send a key without TLS, write
-    /// `http://`.
+    /// Sets the API key, which every call sends as a bearer token. An address `HOST:PORT` then means `https://`; to send a key
+    /// without TLS, write `http://`.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_key = Some(key.into());
         self
     }
 
-    /// How long a call may take, with all its attempts: ten seconds unless set. A call fails with
-    /// [`RpcCode::DeadlineExceeded`](crate::client::RpcCode) or the last error when the server has been away or silent for this long.
+    /// Sets the time limit of a call with all its attempts; the default is ten seconds. A call fails with
+    /// [`RpcCode::DeadlineExceeded`](crate::client::RpcCode) or the last error if the server was unreachable or silent for this
+    /// time.
     ///
-    /// The timeout bounds every call that sends or requests something, such as a start, a signal or a description, and connecting itself.
-    /// Waiting has no limit: `result()` of a workflow, or of an update that was taken, goes on when the server is back. Put
-    /// `tokio::time::timeout` around it to end it earlier. Workers give their own calls ten seconds at least.
+    /// The limit applies to connecting and to all calls that send or request something, such as a start, a signal or a
+    /// description. Waiting has no limit: `result()` of a workflow, or of an accepted update, continues when the server is
+    /// reachable again. To limit the wait, use `tokio::time::timeout`. Calls of workers have a limit of at least ten seconds.
     ///
-    /// A limit of more than a day counts as a day; none at all is refused when it connects.
+    /// A limit of more than a day counts as a day. With zero, connecting fails.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = self.duration(".timeout(..)", limit);
         self
     }
 
-    /// After how long without a word from the server the client asks it whether it is still there: 15 seconds unless set.
-    /// Without an answer within a third of this time (five seconds), the connection is closed, its calls fail, and the next
-    /// attempt makes a new one.
+    /// Sets the time without data from the server after which the client sends a ping; the default is 15 seconds. Without a
+    /// response within a third of this time (five seconds), the connection is closed, its calls fail, and the next attempt
+    /// opens a new one.
     ///
-    /// Shorter intervals also keep a connection open behind a proxy that closes idle ones; servers may close connections that
-    /// ask more often than every ten seconds. An engine in this process needs none. An interval of more than a day counts as
-    /// a day; none at all is refused when it connects.
+    /// Shorter intervals also keep a connection open behind a proxy that closes idle ones; servers may close connections with
+    /// more than one ping in ten seconds. An engine in this process needs no pings. An interval of more than a day counts as a
+    /// day. With zero, connecting fails.
     pub fn keep_alive_interval(mut self, interval: Duration) -> Self {
         self.keep_alive = self.duration(".keep_alive_interval(..)", interval);
         self
     }
 
-    /// A duration that the transport can work with.
+    /// Clamps a duration to the limit of the transport, and records zero as an error.
     fn duration(&mut self, option: &'static str, duration: Duration) -> Duration {
         if duration.is_zero() {
             let reason = "no time at all lets no call succeed; give it some".to_owned();
@@ -224,7 +227,7 @@ impl ClientBuilder {
         duration.min(LONGEST)
     }
 
-    /// The trusted certificates and the client's own, for `https://` addresses. A `HOST:PORT` then counts as one.
+    /// Sets the trusted certificates and the client's own, for `https://` addresses. An address `HOST:PORT` then means `https://`.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, options: TlsOptions) -> Self {
         self.tls = options.or(self.tls);
@@ -232,8 +235,8 @@ impl ClientBuilder {
         self
     }
 
-    /// For measurements of this crate: every call goes to this service in this process, whatever the address. Hidden, because
-    /// it shows tonic, which the rest of the interface does not.
+    /// For measurements of this crate: sends every call to this service in this process, regardless of the address. Hidden,
+    /// because its signature has types of tonic, unlike the rest of the interface.
     #[doc(hidden)]
     pub fn service<S>(mut self, service: S) -> Self
     where
@@ -244,13 +247,13 @@ impl ClientBuilder {
         self
     }
 
-    /// For test environments: results fail at once with what is reported there.
+    /// For test environments: sets the board whose failures end calls at once.
     pub(crate) fn failures(mut self, failures: Arc<FailureBoard>) -> Self {
         self.failures = Some(failures);
         self
     }
 
-    /// The address, with what else is known about TLS.
+    /// The address, with the TLS settings of options and variables.
     fn resolved_address(&self) -> Result<Address, ConnectError> {
         let fail = |reason: String| Err(ConnectError::Address { address: self.address.clone(), reason });
         match (Address::parse(&self.address)?, self.wants_tls) {
@@ -308,7 +311,7 @@ impl ClientBuilder {
         let connection = Connection::new(server, MetadataMap::from_headers(headers), self.timeout);
         let capabilities = match connection.attempt(GetSystemInfoRequest::default(), self.timeout).await {
             Ok(info) => info.capabilities.unwrap_or_default(),
-            // Servers from before the call was added.
+            // Older servers do not have this call.
             Err(status) if status.code() == Code::Unimplemented => Capabilities::default(),
             Err(status) => return Err(no_connection(&address, &status)),
         };
@@ -329,7 +332,7 @@ impl ClientBuilder {
     }
 }
 
-/// How a server is reached.
+/// The endpoint of a server.
 fn endpoint(address: &Address, connect: Duration, keep_alive: Duration) -> Result<Endpoint, ConnectError> {
     let endpoint = Endpoint::from_shared(address.to_string())
         .map_err(|error| ConnectError::Address { address: address.to_string(), reason: error.to_string() })?;
@@ -355,7 +358,7 @@ fn no_connection(address: &Address, status: &Status) -> ConnectError {
     }
 }
 
-/// The advice where TLS, or the lack of it, is the likely cause.
+/// The advice, if TLS or its absence is the likely cause.
 fn advice(address: &Address, source: &(dyn Error + 'static)) -> Option<String> {
     match address {
         Address::Server { tls: Some(true), .. } => tls::advice(source),
@@ -416,7 +419,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_is_not_there_is_named() {
-        // A port of our own that nobody listens on any more.
+        // A free port without a listener.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let error = Client::connect(format!("127.0.0.1:{port}")).await.err().unwrap().to_string();
         assert!(error.contains(&format!("no server answers at http://127.0.0.1:{port}")), "{error}");

@@ -41,7 +41,7 @@ impl WorkflowHandle<Untyped> {
 }
 
 impl<W> WorkflowHandle<W> {
-    /// The result of the chain that the handle is for, as the payload it is.
+    /// The encoded result of the handle's chain of runs.
     pub(super) async fn result_payload(&self) -> Result<raw::Payload, ResultError> {
         let run_id = self.run_id().unwrap_or_default().to_owned();
         wait(&self.target, &self.workflow_id, run_id, self.task_queue.as_deref()).await
@@ -56,11 +56,11 @@ fn misfit(workflow_id: &str, cause: String) -> ResultError {
 enum Ending {
     Result(raw::Payload),
     Error(ResultError),
-    /// The chain goes on with this run.
+    /// The chain continues with this run.
     Next(String),
 }
 
-/// Waits for the chain that begins with a run (the latest if empty) to end.
+/// Waits for the end of the chain that begins with a run; an empty id means the latest one.
 async fn wait(
     client: &Client,
     workflow_id: &str,
@@ -88,12 +88,12 @@ async fn wait(
     result.await
 }
 
-/// Replays the workflow's history in a test environment: a result that would come out differently is no result.
+/// Replays the workflow's history in a test environment, to reject a result that depends on nondeterministic code.
 async fn check(client: &Client, workflow_id: &str, failures: &FailureBoard) -> Result<(), ResultError> {
     let Some(check) = failures.check() else { return Ok(()) };
     let execution = raw::WorkflowExecution { workflow_id: workflow_id.to_owned(), run_id: String::new() };
     let checked = match history::fetch(client, execution).await {
-        // Workflow code may take its time, and must not do so on the runtime's own threads.
+        // Workflow code may take long, so it must not run on the runtime's own threads.
         Ok(history) => match tokio::task::spawn_blocking(move || check.check(&history)).await {
             Ok(checked) => checked,
             Err(panic) => Err(Failure::application("ReplayCheck", panic.to_string()).into()),
@@ -112,7 +112,7 @@ async fn with_patience<T>(
     task_queue: Option<&str>,
     mut waiting: impl Future<Output = T> + Unpin,
 ) -> T {
-    // Most results are there soon; for the others, someone should know when there is no worker.
+    // A wait longer than this may have the reason that there is no worker, which the log should mention.
     match tokio::time::timeout(unpolled::PATIENCE, &mut waiting).await {
         Ok(result) => result,
         Err(_) => {
@@ -139,7 +139,7 @@ async fn closing_event(client: &Client, workflow_id: &str, run_id: &str) -> Resu
             return Ok(event);
         }
         if page.next_page_token.is_empty() {
-            // Nothing and no more to come: a server that answers at once must not be asked in a hot loop.
+            // An empty last page: pause, so that a server that responds at once is not polled in a hot loop.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         request.next_page_token = page.next_page_token;

@@ -1,4 +1,4 @@
-//! Profiles: what to connect to, by name, in the file that the tools of Temporal share.
+//! Profiles: named connection settings in the file that Temporal's tools share.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,9 +41,10 @@ struct Tls {
 }
 
 impl ClientBuilder {
-    /// Takes what the profile says, if one is asked for.
+    /// Reads the profile, if the environment names one.
     ///
-    /// A file that is only there is not read: a program on `memory:` would go to a cluster on the machine of whoever has one.
+    /// The file is not read without such a variable: otherwise a program on `memory:` would connect to a cluster on a machine
+    /// that has the file.
     pub(super) fn read_profile(&mut self, variable: Variables<'_>) -> Result<(), ConnectError> {
         let (file, name) = match (variable("TEMPORAL_CONFIG_FILE"), variable("TEMPORAL_PROFILE")) {
             (None, None) => return Ok(()),
@@ -95,7 +96,7 @@ fn profile(file: &Path, name: &str) -> Result<Profile, String> {
 }
 
 impl Profile {
-    /// As the variables that say the same.
+    /// Converts the profile into the equivalent variables.
     fn variables(self) -> Vec<(&'static str, String)> {
         let mut said = vec![
             ("TEMPORAL_ADDRESS", self.address),
@@ -151,7 +152,7 @@ mod tests {
         server_ca_cert_path = "no/such.pem"
     "#;
 
-    /// A builder that reads this file, with these variables.
+    /// Creates a builder that reads this file, with these variables.
     fn builder(file: &str, set: &[(&str, &str)]) -> ClientBuilder {
         let mut on_disk = tempfile::NamedTempFile::new().unwrap();
         on_disk.write_all(file.as_bytes()).unwrap();

@@ -1,7 +1,7 @@
-//! How long callers wait between the attempts of a call.
+//! Pauses between the attempts of a call.
 //!
-//! Each pause is drawn at random from the time up to a ceiling that grows ("full jitter"): callers that fail at the same
-//! moment do not come back at the same moment.
+//! Each pause is random between zero and a growing ceiling ("full jitter"), so that callers that fail at the same time do
+//! not retry at the same time.
 
 use std::time::Duration;
 
@@ -18,31 +18,31 @@ const ATTEMPTS: u32 = 10;
 #[derive(Debug, Clone)]
 pub(super) struct Retries {
     pauses: Pauses,
-    /// The attempts that count: one that a busy server turned away does not.
+    /// The number of attempts, without those that a busy server rejected.
     attempts: u32,
-    /// How long the call may take in all, or `None` for a call that is repeated until the server is back.
+    /// The time limit of all attempts; `None` for a call that is repeated until the server is reachable.
     limit: Option<Duration>,
 }
 
 impl Retries {
-    /// The retries of a call with this limit in all.
+    /// The retries of a call with a time limit for all attempts.
     pub(super) fn within(limit: Duration) -> Self {
         Self { pauses: Pauses::default(), attempts: 0, limit: Some(limit) }
     }
 
-    /// The retries of a call that is repeated for as long as the server is away.
+    /// The retries of a call that is repeated while the server is unreachable.
     pub(super) fn endless() -> Self {
         Self { pauses: Pauses::default(), attempts: 0, limit: None }
     }
 
-    /// The pause before the next attempt, or `None` if the error is final. `elapsed` is the time that counts against the limit,
-    /// `fraction` (0 to 1) is where the pause lies between nothing and its ceiling.
+    /// The pause before the next attempt, or `None` if the error is final. `elapsed` is the time that counts against the limit;
+    /// `fraction` (0 to 1) is the pause as a part of its ceiling.
     pub(super) fn pause_after(&mut self, error: &RpcError, elapsed: Duration, fraction: f64) -> Option<Duration> {
         let left = match self.limit {
             Some(limit) => limit.checked_sub(elapsed).filter(|left| !left.is_zero())?,
             None => LAST_CEILING,
         };
-        // A busy or absent server tells nothing about the call itself: only time counts.
+        // The error of a busy or unreachable server does not depend on the call, so only the time limit ends the retries.
         let is_counted = match error.code {
             RpcCode::ResourceExhausted => false,
             RpcCode::Unavailable => self.limit.is_some(),
@@ -88,7 +88,7 @@ impl Backoff {
 
 /// A random number from 0 up to 1, different for each caller and process.
 pub(super) fn random_fraction() -> f64 {
-    /// As many bits as the fraction of an `f64` has.
+    /// The number of bits in the fraction of an `f64`.
     const BITS: u32 = 53;
     // The lower 62 bits of a random UUID are random.
     let (_, bits) = Uuid::new_v4().as_u64_pair();
@@ -127,7 +127,7 @@ mod tests {
         let pauses = std::iter::from_fn(|| retries.pause_after(&unavailable, Duration::ZERO, 0.5)).count();
         assert_eq!(pauses, 9, "the tenth attempt is the last one");
         assert_eq!(Retries::within(LIMIT).pause_after(&unavailable, LIMIT, 0.5), None);
-        // The remaining time bounds the pause, so that the last attempt still comes within the limit.
+        // The remaining time limits the pause, so that the last attempt is still within the limit.
         let nearly = LIMIT - Duration::from_millis(10);
         assert_eq!(Retries::within(LIMIT).pause_after(&unavailable, nearly, 0.5), Some(Duration::from_millis(5)));
         assert_eq!(Retries::within(LIMIT).pause_after(&error(RpcCode::NotFound), Duration::ZERO, 0.5), None);
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(count(RpcCode::NotFound), 0);
     }
 
-    /// How many of 200 simultaneous calls succeed on a server that serves ten at a time, 20 ms each, and turns the others away.
+    /// The number of successes of 200 simultaneous calls on a server that handles ten at a time, 20 ms each, and rejects others.
     fn served(mut fraction: impl FnMut() -> f64) -> usize {
         const WORK: Duration = Duration::from_millis(20);
         let mut calls: Vec<_> = (0..200).map(|_| Retries::within(LIMIT)).collect();
@@ -174,14 +174,14 @@ mod tests {
         served
     }
 
-    /// Without jitter, ten were served in each of ten rounds, and a hundred calls failed.
+    /// Without jitter, ten calls succeeded in each of ten rounds, and a hundred failed.
     #[test]
     fn all_of_two_hundred_simultaneous_calls_succeed_on_a_server_that_serves_ten_at_a_time() {
         for seed in 0..100 {
             let mut random = ChaCha12Rng::seed_from_u64(seed);
             assert_eq!(served(|| random.next_u64() as f64 / u64::MAX as f64), 200, "seed {seed}");
         }
-        // In step, this server is too busy for most of them: the test can fail.
+        // Without jitter, most calls fail, which shows that this test can fail.
         assert!(served(|| 1.0) < 200);
     }
 }

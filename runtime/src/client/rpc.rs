@@ -1,4 +1,4 @@
-//! The calls of the workflow service, wherever it is: one trait over the methods of the generated client and of an engine.
+//! The calls of the workflow service: one trait over the methods of the generated client and of an engine in this process.
 
 use std::future::Future;
 
@@ -14,15 +14,15 @@ use super::transport::Transport;
 #[cfg(feature = "embedded")]
 use crate::embedded::Workflows;
 
-/// Histories may be long.
+/// The size limit of a response. Histories may be long.
 const LARGEST_REPLY_BYTES: usize = 128 << 20;
 
 /// The location of the workflow service.
 #[derive(Clone)]
 pub(crate) enum Server {
-    /// Somewhere that messages travel to, encoded.
+    /// A server that receives encoded messages.
     Remote(WorkflowServiceClient<Transport>),
-    /// An engine in this process, which is handed the messages as they are.
+    /// An engine in this process, which receives messages without encoding.
     #[cfg(feature = "embedded")]
     Embedded(Workflows),
 }
@@ -36,7 +36,7 @@ impl Server {
     }
 }
 
-/// A request of the workflow service, with the method it belongs to.
+/// A request of the workflow service, with its method.
 pub(crate) trait Rpc: prost::Message + Clone + 'static {
     /// The server's response.
     type Reply: Send + 'static;

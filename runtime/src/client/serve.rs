@@ -1,4 +1,4 @@
-//! Serving the engine in this process to others.
+//! Serves the engine in this process to other processes.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -9,11 +9,12 @@ use crate::embedded::{ListenError, Listening};
 use crate::tasks::SendFuture;
 
 impl Client {
-    /// Serves this client's engine at an address, for as long as the [`Serving`] is kept: the program `everloop`, workers
-    /// and clients of other processes and languages come in there, while this process goes on using it directly.
+    /// Serves this client's engine at an address until the [`Serving`] is dropped. The program `everloop`, and workers and
+    /// clients of other processes and languages, can connect to that address. This process continues to use the engine
+    /// directly.
     ///
-    /// The address is `127.0.0.1:7233`, say, or `localhost:7233`; port 0 takes a free one. There is neither encryption nor
-    /// a key, so only addresses of this machine's own are served, unless [`ServeCall::insecure`] allows others.
+    /// The address is for example `127.0.0.1:7233` or `localhost:7233`; port 0 selects a free port. There is neither
+    /// encryption nor a key, so only loopback addresses are accepted, unless [`ServeCall::insecure`] allows others.
     ///
     /// ```no_run
     /// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,8 +30,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Awaited, it fails when the client is connected to a server, when the address cannot be used or is taken, and when it
-    /// can be reached by other machines.
+    /// Fails if the client is connected to a server, if the address is invalid or in use, and if other machines can reach it.
     pub fn serve(&self, address: impl Into<String>) -> ServeCall {
         ServeCall { client: self.clone(), address: address.into(), is_insecure: false }
     }
@@ -45,8 +45,8 @@ pub struct ServeCall {
 }
 
 impl ServeCall {
-    /// Also serves addresses that other machines can reach. Whoever reaches one may do anything with the engine: there is
-    /// neither encryption nor a key.
+    /// Allows addresses that other machines can reach. Every program that reaches such an address has full access to the
+    /// engine: there is neither encryption nor a key.
     pub fn insecure(mut self) -> Self {
         self.is_insecure = true;
         self
@@ -70,20 +70,20 @@ impl IntoFuture for ServeCall {
     }
 }
 
-/// A served engine. Dropping it ends the serving: no call is accepted any more, and calls that wait for something end. An
-/// engine is kept open by what is served, as by a client.
+/// A served engine. Dropping this value ends the service: new calls are rejected, and waiting calls end. The value keeps the
+/// engine open, as a client does.
 #[must_use = "serving ends when it is dropped"]
 pub struct Serving {
     listening: Listening,
 }
 
 impl Serving {
-    /// The address that the engine is served on; with the assigned port, if that was 0.
+    /// The address of the service, with the assigned port if that was 0.
     pub fn address(&self) -> SocketAddr {
         self.listening.address()
     }
 
-    /// Ends the serving and waits for the calls under way, three seconds at most.
+    /// Ends the service and waits for calls in progress, three seconds at most.
     pub async fn stop(self) {
         self.listening.stop().await;
     }
@@ -99,38 +99,38 @@ impl fmt::Debug for Serving {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// The client is connected to a server, which others can reach themselves.
+    /// The client is connected to a server, to which others can connect directly.
     #[error(
         "this client is connected to a server: only an engine of this process, `memory:` or `sqlite:PATH`, can be served"
     )]
     NotEmbedded,
-    /// The address is none.
+    /// The address is invalid.
     #[error("cannot serve at `{address}`: write IP:PORT, `127.0.0.1:7233` say")]
     Address {
-        /// As it was given.
+        /// The address.
         address: String,
     },
-    /// Other machines could reach it, and nothing would keep them out.
+    /// Other machines could reach the address, which has no access control.
     #[error(
         "other machines can reach {address}, and there is neither encryption nor a key: serve at 127.0.0.1, or allow it \
          with `.insecure()`"
     )]
     NotLoopback {
-        /// As it was given.
+        /// The address.
         address: SocketAddr,
     },
-    /// Another program listens there, or this one already does.
+    /// This program or another one listens at the address already.
     #[error("cannot serve at {address}: it is in use; choose another port, or 0 for a free one")]
     InUse {
-        /// As it was given.
+        /// The address.
         address: SocketAddr,
     },
-    /// The system or the engine refuses.
+    /// The operating system or the engine returned an error.
     #[error("cannot serve at {address}: {reason}")]
     Refused {
-        /// As it was given.
+        /// The address.
         address: SocketAddr,
-        /// The error of the system or the engine.
+        /// The error of the operating system or the engine.
         reason: String,
     },
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use everloop_proto::temporal::api::enums::v1::WorkflowExecutionStatus;
 
-/// The status of a workflow: running, or how it ended.
+/// The status of a workflow: running, or the kind of its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkflowStatus {
@@ -18,13 +18,13 @@ pub enum WorkflowStatus {
     Cancelled,
     /// The workflow was terminated from outside.
     Terminated,
-    /// The workflow goes on in another run.
+    /// The workflow continues in another run.
     ContinuedAsNew,
     /// A time limit passed.
     TimedOut,
-    /// The workflow has not ended, and its tasks are held back.
+    /// The workflow has not ended, and its tasks are paused.
     Paused,
-    /// Something that this version has no name for.
+    /// A status that this version does not know.
     Unknown,
 }
 

@@ -27,7 +27,7 @@ impl WorkflowSummary {
         self.0.execution.as_ref().map(|execution| execution.run_id.as_str()).unwrap_or_default()
     }
 
-    /// Its type's name.
+    /// The name of the workflow's type.
     pub fn workflow_type(&self) -> &str {
         self.0.r#type.as_ref().map(|kind| kind.name.as_str()).unwrap_or_default()
     }
@@ -37,37 +37,37 @@ impl WorkflowSummary {
         &self.0.task_queue
     }
 
-    /// Its status.
+    /// The workflow's status.
     pub fn status(&self) -> WorkflowStatus {
         WorkflowStatus::from_wire(self.0.status)
     }
 
-    /// When it was started.
+    /// The time of the start.
     pub fn start_time(&self) -> Option<SystemTime> {
         self.0.start_time.and_then(|time| time.try_into().ok())
     }
 
-    /// When its code began, later than `start_time` if there was a start delay.
+    /// The time of the first workflow task; later than `start_time` if there was a start delay.
     pub fn execution_time(&self) -> Option<SystemTime> {
         self.0.execution_time.and_then(|time| time.try_into().ok())
     }
 
-    /// When it ended.
+    /// The time of the end.
     pub fn close_time(&self) -> Option<SystemTime> {
         self.0.close_time.and_then(|time| time.try_into().ok())
     }
 
-    /// How many events it has.
+    /// The number of events.
     pub fn history_length(&self) -> i64 {
         self.0.history_length
     }
 
-    /// A value of its memo: `None` if there is none of that name, an error if it is of another type.
+    /// A value of the memo: `None` if there is no value of that name, an error if it has another type.
     pub fn memo<T: Payload>(&self, name: &str) -> Option<Result<T, String>> {
         self.0.memo.as_ref()?.fields.get(name).map(decode)
     }
 
-    /// An attribute it can be found by.
+    /// A search attribute.
     pub fn search_attribute(&self, name: &str) -> Option<&raw::Payload> {
         self.0.search_attributes.as_ref()?.indexed_fields.get(name)
     }

@@ -1,4 +1,4 @@
-//! TLS: the certificates that a client trusts and its own, and advice when a server and a client do not agree.
+//! TLS: trusted certificates, the client's own, and advice for failed connections.
 
 use std::error::Error;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use super::connection::{causes, was_cut};
 use super::error::ConnectError;
 use super::variables::Variables;
 
-/// How long the two sides may take to agree.
+/// The time limit of the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// The certificates that a client trusts and its own: see [`ClientBuilder::tls`](crate::client::ClientBuilder::tls). All of it is text
-/// in PEM form.
+/// The certificates that a client trusts and its own, all in PEM form: see
+/// [`ClientBuilder::tls`](crate::client::ClientBuilder::tls).
 ///
 /// ```no_run
 /// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,31 +40,31 @@ pub struct TlsOptions {
 }
 
 impl TlsOptions {
-    /// Trusts the certificates that this machine trusts, and has none of its own.
+    /// Options that trust the certificates of this machine, without a client certificate.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The CA certificates that are trusted for the server, in place of those of this machine.
+    /// Sets the CA certificates that are trusted for the server, in place of those of this machine.
     pub fn server_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.server_ca = Some(pem.into());
         self
     }
 
-    /// The client's own certificate for servers that ask for one, with those between it and its CA, and its key.
+    /// Sets the client certificate for servers that request one, with its intermediate certificates, and its key.
     pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>, key_pem: impl Into<Vec<u8>>) -> Self {
         self.client_certificate = Some(pem.into());
         self.client_key = Some(key_pem.into());
         self
     }
 
-    /// The name in the server's certificate, if it is not that of the address.
+    /// Sets the name in the server's certificate, if it differs from the address.
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
     }
 
-    /// These options; where one is not set, the other's.
+    /// Merges options: those of `self` take precedence.
     pub(super) fn or(self, others: Self) -> Self {
         Self {
             server_ca: self.server_ca.or(others.server_ca),
@@ -148,7 +148,7 @@ impl fmt::Debug for TlsOptions {
     }
 }
 
-/// Text in PEM form, from a file or from the variable itself, and which variable it was.
+/// Reads text in PEM form from a file or from the variable itself. Returns it with the name of the variable.
 fn pem(
     variable: Variables<'_>,
     path: &'static str,
@@ -171,7 +171,7 @@ fn pem(
     }
 }
 
-/// Whether there are certificates in it, and all of them can be read.
+/// Checks that the text has certificates, and that all of them can be parsed.
 fn certificates(pem: &[u8]) -> Result<(), String> {
     let mut readable = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -205,7 +205,7 @@ const NAME: &str = "if it is the right server, say which name its certificate ha
 fn about(error: &rustls::Error) -> &'static str {
     use CertificateError::{BadSignature, NotValidForName, NotValidForNameContext, UnknownIssuer};
     match error {
-        // A signature is bad where a CA of the same name, such as an earlier one, is trusted.
+        // A signature is invalid if a CA of the same name with another key is trusted, such as an earlier one.
         rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => TRUST,
         rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => NAME,
         rustls::Error::InvalidCertificate(_) => "the server needs another certificate",

@@ -1,4 +1,4 @@
-//! What carries encoded calls: a network channel, or a service that the program brought along.
+//! Transports of encoded calls: a network channel, or a service that the program supplies.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -12,13 +12,13 @@ use tonic::body::Body;
 use tonic::transport::Channel;
 use tower::Service;
 
-/// A call that is under way.
+/// A call in progress.
 pub(crate) type Reply<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
 
 /// A service in this process: no sockets, no HTTP/2.
 pub(crate) type InProcess = Arc<dyn Fn(Request<Body>) -> Reply<Infallible> + Send + Sync>;
 
-/// Carries the calls of the generated clients.
+/// Sends the calls of the generated clients.
 #[derive(Clone)]
 pub(crate) enum Transport {
     Channel(Channel),

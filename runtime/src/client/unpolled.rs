@@ -1,4 +1,4 @@
-//! Task queues without a poller: the most common reason why nothing happens.
+//! Warnings about task queues without a poller, the most common reason why a workflow does not continue.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use super::client::Client;
 use crate::notice::say_unless_heard;
 use crate::raw;
 
-/// How long a workflow may wait before the client checks whether there is a worker.
+/// The time that a workflow waits before the client checks whether there is a worker.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Client {
-    /// Looks at a queue a little later, and warns if it has no worker then.
+    /// Checks a queue a little later, and warns if it has no worker then.
     pub(super) fn watch_queue(&self, task_queue: &str, kind: TaskQueueType) {
         if !self.inner.unpolled.looked_at.is_due(task_queue, kind) {
             return;
         }
-        // The task must not keep the client alive: with it, an engine in this process would stay.
+        // The task must not keep the client alive, and with it an engine in this process.
         let (inner, task_queue) = (std::sync::Arc::downgrade(&self.inner), task_queue.to_owned());
         tokio::spawn(async move {
             tokio::time::sleep(PATIENCE).await;
@@ -27,7 +27,7 @@ impl Client {
         });
     }
 
-    /// Warns a little later if no worker polls that queue for activities. For workers, whose workflows wait for them.
+    /// Warns a little later if no worker polls a queue for activities. For workers, whose workflows wait for the activities.
     #[cfg(feature = "worker")]
     pub(crate) fn watch_activity_queue(&self, task_queue: &str) {
         self.watch_queue(task_queue, TaskQueueType::Activity);
@@ -62,7 +62,7 @@ async fn warn_if_unpolled(client: &Client, task_queue: &str, kind: TaskQueueType
         task_queue_type: kind as i32,
         ..Default::default()
     };
-    // Only a hint: a client without permission to ask gets none.
+    // The warning is optional: a client without permission for this call logs none.
     let described = match client.connection().call(request).await {
         Ok(described) => described,
         Err(error) => return tracing::debug!(task_queue, %error, "whether the queue has a worker is not known"),
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::data::Payloads;
 
-    /// Keeps the texts of warnings.
+    /// Collects the texts of warnings.
     #[derive(Clone, Default)]
     struct Warnings(Arc<Mutex<Vec<String>>>);
 
@@ -135,9 +135,9 @@ mod tests {
         assert!(!is_due("lonely", TaskQueueType::Workflow) && is_due("other", TaskQueueType::Workflow));
         assert!(is_due("lonely", TaskQueueType::Activity));
         warn_if_unpolled(&client, "lonely", TaskQueueType::Activity, None).await;
-        // A handle that has only the id learns of the queue from the server.
+        // A handle that has only the id gets the queue from the server.
         warn_about(&client, "waits", None).await;
-        // `execute` starts a workflow and waits for it: one warning is enough.
+        // `execute` starts a workflow and waits for it, and should warn once.
         warn_about(&client, "waits", Some("lonely")).await;
         let warnings = warnings.0.lock().unwrap().clone();
         assert_eq!(warnings.len(), 2, "{warnings:?}");

@@ -1,4 +1,4 @@
-//! Task queues that were found without a worker, and when.
+//! Task queues that were found without a worker, and the times of the checks.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use everloop_proto::temporal::api::enums::v1::TaskQueueType;
 use tokio::time::Instant;
 
-/// A queue is neither looked at again nor warned about again before this has passed.
+/// The shortest time between two checks of a queue, and between two warnings about it.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// The queues that were checked, and those that were warned about.
@@ -17,14 +17,14 @@ pub(super) struct Unpolled {
     pub(super) warned: Recent,
 }
 
-/// When something was last done for each queue.
+/// The time of the last action for each queue.
 #[derive(Default)]
 pub(super) struct Recent(Mutex<HashMap<(String, TaskQueueType), Instant>>);
 
 impl Recent {
-    /// Whether it is due for a queue. If so, it counts as done now.
+    /// Whether the action is due for a queue. If so, it is recorded as done now.
     pub(super) fn is_due(&self, task_queue: &str, kind: TaskQueueType) -> bool {
-        // Nothing panics while it is held.
+        // No code panics under this lock.
         let mut done = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let now = Instant::now();
         let is_recent = |last: &Instant| now.duration_since(*last) < PAUSE;

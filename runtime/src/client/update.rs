@@ -44,14 +44,14 @@ impl WorkflowHandle<Untyped> {
     }
 }
 
-/// How far an update is, when [`UpdateCall::start`] returns.
+/// The stage of an update for which [`UpdateCall::start`] waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UpdateStage {
-    /// The workflow's validator has let it pass, and its handler runs.
+    /// The workflow's validator has accepted the update, and its handler runs.
     #[default]
     Accepted,
-    /// Its handler has returned.
+    /// The handler has returned.
     Completed,
 }
 
@@ -79,13 +79,13 @@ impl<Output: 'static> UpdateCall<Output> {
         Self { client, input, decode: message.output.decode, options: UpdateOptions::default() }
     }
 
-    /// Its id in the workflow. Sending the same id again attaches to what was sent before.
+    /// Sets the update's id in the workflow. A second update with the same id returns the outcome of the first.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.options.id = Some(id.into());
         self
     }
 
-    /// The stage that [`start`](Self::start) waits for.
+    /// Sets the stage that [`start`](Self::start) waits for.
     pub fn wait_for(mut self, stage: UpdateStage) -> Self {
         self.options.stage = stage;
         self
@@ -153,7 +153,7 @@ async fn send(
     workflow_id: &str,
     request: UpdateWorkflowExecutionRequest,
 ) -> Result<UpdateWorkflowExecutionResponse, UpdateError> {
-    // Servers respond early while no worker has taken the update; sending it again with the same id attaches to it.
+    // Servers respond early while no worker has received the update; a repetition with the same id waits for it.
     loop {
         let reply = client.connection().letting_time_jump().bring(request.clone()).await;
         let reply = reply.map_err(|error| rpc_error(workflow_id, error))?;
@@ -173,7 +173,7 @@ pub struct UpdateHandle<Output> {
 }
 
 impl<Output> UpdateHandle<Output> {
-    /// Its id in the workflow.
+    /// The update's id in the workflow.
     pub fn id(&self) -> &str {
         &self.reference.update_id
     }
@@ -183,7 +183,7 @@ impl<Output> UpdateHandle<Output> {
         &self.workflow_id
     }
 
-    /// The run that took it.
+    /// The run that accepted the update.
     pub fn run_id(&self) -> Option<&str> {
         self.reference.workflow_execution.as_ref().map(|execution| execution.run_id.as_str())
     }

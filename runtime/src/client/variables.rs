@@ -1,4 +1,4 @@
-//! Reading the environment.
+//! Access to environment variables.
 
-/// Reads one variable of the environment. What is empty counts as not set.
+/// Reads one environment variable. An empty one counts as not set.
 pub(super) type Variables<'a> = &'a dyn Fn(&'static str) -> Option<String>;

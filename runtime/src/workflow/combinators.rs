@@ -1,4 +1,4 @@
-//! Waiting for several things, or not too long. They take calls as well as futures, and poll in written order.
+//! Combinators of futures and calls, and timeouts. All of them poll in written order.
 
 use std::fmt;
 use std::future::Future;
@@ -10,7 +10,7 @@ use super::operations::{Sleep, sleep};
 use super::pool::Pool;
 use crate::executor::current;
 
-/// A time limit passed.
+/// The error of a time limit that has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Elapsed;
 
@@ -22,10 +22,10 @@ impl fmt::Display for Elapsed {
 
 impl std::error::Error for Elapsed {}
 
-/// Waits for a future or a call, but not longer than `limit`. Then what was waited for is dropped, and with it cancelled.
+/// Waits for a future or a call, but not longer than `limit`. When the limit passes, the future is dropped, which cancels it.
 ///
-/// The future is polled first, so what is ready at once needs no timer. A cancellation of the workflow reaches the future
-/// and surfaces as its own error, never as [`Elapsed`].
+/// The future is polled first, so a future that is ready at once needs no timer. A cancellation of the workflow reaches the
+/// future, and is returned as the future's own error, never as [`Elapsed`].
 ///
 /// ```
 /// use everloop::prelude::*;
@@ -41,7 +41,7 @@ impl std::error::Error for Elapsed {}
 ///     #[run]
 ///     async fn run(&self) -> WorkflowResult<bool> {
 ///         match timeout(Duration::from_secs(3600), self.approved.wait(|approved| *approved)).await {
-///             // The future came first. Its own result is an error if the workflow was cancelled.
+///             // The future completed first. Its result is an error if the workflow was cancelled.
 ///             Ok(waited) => waited?,
 ///             Err(_elapsed) => return Ok(false),
 ///         }
@@ -76,14 +76,14 @@ impl<F: Future> Future for Timeout<F> {
         if let Poll::Ready(output) = self.future.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        // The timer stands outside every scope: no cancellation ends it.
+        // The timer belongs to no scope, so that cancellations do not end it.
         self.timer.poll_in(Some(current::NO_SCOPE), cx).map(|_| Err(Elapsed))
     }
 }
 
-/// Waits for all of several futures or calls of one kind; results come in their order.
+/// Waits for all of several futures or calls of one type. Returns the results in their order.
 ///
-/// All start at once. [`JoinAll::limit`] starts only so many, and no more once the workflow is asked to cancel.
+/// All start at once. [`JoinAll::limit`] limits the number that run at once, and starts no more after a cancellation.
 pub fn join_all<I>(futures: I) -> JoinAll<<I::Item as IntoFuture>::IntoFuture>
 where
     I: IntoIterator<Item: IntoFuture>,
@@ -105,12 +105,12 @@ enum JoinAllState<F: Future> {
 }
 
 impl<F: Future> JoinAll<F> {
-    /// Runs at most `futures` of them at once; the next ones start in their order, as others end.
+    /// Runs at most `futures` of them at once; the next ones start in their order when others end.
     ///
-    /// If the workflow (or the coroutine that waits) is asked to cancel meanwhile, what has not started takes the request with
-    /// its first operation: an activity call returns its cancelled failure and is never scheduled. There is one output for each
-    /// future all the same. The [guide](crate::guide::cancellation) compares this with foreign combinators such as
-    /// `buffer_unordered`, which go on with the rest.
+    /// If the workflow (or the coroutine that waits) is cancelled meanwhile, the first operation of each future that has not
+    /// started is cancelled: an activity call returns its cancelled failure and is never scheduled. There is still one output
+    /// for each future. The [guide](crate::guide::cancellation) compares this with other combinators such as
+    /// `buffer_unordered`, which continue with the remaining futures.
     ///
     /// ```
     /// # use everloop::prelude::*;
@@ -125,7 +125,7 @@ impl<F: Future> JoinAll<F> {
     /// ```
     ///
     /// # Panics
-    /// If `futures` is zero, and if it has been polled before.
+    /// If `futures` is zero, and if the future has been polled before.
     #[track_caller]
     pub fn limit(mut self, futures: usize) -> Self {
         assert!(futures > 0, "a limit of zero would never start a future");
@@ -139,7 +139,7 @@ impl<F: Future> JoinAll<F> {
     }
 }
 
-// Futures are only polled where they are boxed.
+// The futures are boxed before they are polled.
 impl<F: Future> Unpin for JoinAll<F> {}
 
 impl<F: Future> Future for JoinAll<F> {
@@ -167,7 +167,7 @@ impl<F: Future> Future for JoinAll<F> {
 }
 
 fn limited<F: Future>(futures: Vec<F>, limit: usize) -> JoinAllState<F> {
-    // A request that met nothing pending is for all of them, since together they are the next thing that waits.
+    // A cancellation that found no pending operation is for all of the futures, since together they are the next operation.
     let is_cancelled = current::try_current().is_some_and(|core| core.take_cancellation(core.scope()));
     let outputs = futures.iter().map(|_| None).collect();
     let mut pool = Pool::new();
@@ -181,7 +181,7 @@ fn limited<F: Future>(futures: Vec<F>, limit: usize) -> JoinAllState<F> {
     JoinAllState::Limited { pool, limit, outputs }
 }
 
-/// A future with its place among the outputs.
+/// A future with the index of its output.
 struct Numbered<F> {
     number: usize,
     future: Pin<Box<F>>,
@@ -196,7 +196,7 @@ impl<F: Future> Future for Numbered<F> {
     }
 }
 
-/// Waits for the first of several futures or calls; the others are dropped, and with them cancelled.
+/// Waits for the first of several futures or calls; the others are dropped, which cancels them.
 ///
 /// The syntax is that of `tokio::select!`. Branches are polled in written order, so the result is the same on replay.
 ///
@@ -216,7 +216,7 @@ macro_rules! select {
     ($($branches:tt)*) => { $crate::__private::tokio::select! { biased; $($branches)* } };
 }
 
-/// Waits for all of several futures or calls, of any kinds; returns a tuple. Polled in written order.
+/// Waits for all of several futures or calls of any types; returns a tuple. They are polled in written order.
 ///
 /// ```
 /// use everloop::prelude::*;

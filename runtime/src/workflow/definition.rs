@@ -30,14 +30,14 @@ pub trait Workflow: Sized + 'static {
     type Handle<T: Target>: From<WorkflowHandle<Self, T>>;
     #[doc(hidden)]
     fn new(inputs: &[raw::Payload]) -> Result<Self, DecodeError>;
-    // Not `run` and no receiver: rustc would offer it to who calls `workflow.run(..)`.
+    // Neither named `run` nor a method: rustc would suggest it to users who call `workflow.run(..)`.
     #[doc(hidden)]
     fn execute_workflow(workflow: Rc<Self>, args: Self::Args) -> LocalFuture<Result<Self::Output, WorkflowError>>;
     #[doc(hidden)]
     fn handlers(handlers: &mut Handlers<Self>);
 }
 
-/// A workflow without `#[init]` starts from its default.
+/// The initial state of a workflow without `#[init]`, which is its default.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no initial state",
     label = "neither `Default` nor `#[init]`",
@@ -54,9 +54,9 @@ impl<W: Default> InitialState for W {
     }
 }
 
-/// A workflow with its arguments, made by calling its `run`: `OneClickBuy::run(purchase)`.
+/// A workflow with its arguments: `OneClickBuy::run(purchase)` returns one.
 ///
-/// A call is plain data; a client starts it.
+/// A call is plain data that a client starts.
 #[must_use = "a call does nothing until it is handed to a client"]
 pub struct WorkflowCall<W: Workflow> {
     pub(crate) args: W::Args,

@@ -1,4 +1,4 @@
-//! The messages a workflow takes, by name.
+//! The handlers of a workflow, by name.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -23,7 +23,7 @@ pub(crate) struct SignalHandler<W> {
 
 pub(crate) struct UpdateHandler<W> {
     pub(crate) unfinished: UnfinishedPolicy,
-    /// Decoding failures reject, like the validator's own.
+    /// Arguments that do not decode reject the update, as the validator does.
     pub(crate) validate: Box<Validate<W>>,
     pub(crate) start: StartHandler<W, raw::Payload>,
 }
@@ -42,7 +42,7 @@ impl<W: 'static> Handlers<W> {
         Self { signals: BTreeMap::new(), queries: BTreeMap::new(), updates: BTreeMap::new() }
     }
 
-    /// A signal.
+    /// Adds a signal.
     pub fn signal<A: 'static>(
         &mut self,
         message: Message<A, ()>,
@@ -56,7 +56,7 @@ impl<W: 'static> Handlers<W> {
         self.signals.insert(message.name, SignalHandler { unfinished, start });
     }
 
-    /// A query.
+    /// Adds a query.
     pub fn query<A: 'static, O: 'static>(
         &mut self,
         message: Message<A, O>,
@@ -71,7 +71,7 @@ impl<W: 'static> Handlers<W> {
         self.queries.insert(name, answer);
     }
 
-    /// An update, with its validator if it has one.
+    /// Adds an update, with its validator if it has one.
     pub fn update<A: 'static, O: 'static>(
         &mut self,
         message: Message<A, O>,

@@ -2,12 +2,12 @@
 
 use crate::data::{Arguments, Codec};
 
-/// A signal's, query's or update's signature, as a value: one constant for each, used by both sides.
+/// The signature of a signal, query or update as a value. Clients and workers use the same constant.
 pub struct Message<Args: 'static, Output> {
-    /// Its name on the wire.
+    /// The name on the wire.
     pub name: &'static str,
-    /// Its inputs.
+    /// The inputs.
     pub arguments: &'static dyn Arguments<Args>,
-    /// Its result.
+    /// The result.
     pub output: Codec<Output>,
 }

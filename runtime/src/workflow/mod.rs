@@ -1,7 +1,7 @@
 //! The operations of workflow code: timers, coroutines, conditions, scopes, and facts about the run.
 //!
-//! They are free functions, as in tokio. [`prelude`](crate::prelude) has those that a workflow awaits; facts are called by
-//! this module's name:
+//! Operations are free functions, as in tokio. [`prelude`](crate::prelude) has those that a workflow awaits; functions for facts
+//! are called by this module's name:
 //!
 //! ```
 //! use everloop::prelude::*;
@@ -22,8 +22,8 @@
 //! }
 //! ```
 //!
-//! Each function finds the current run by itself. Outside a run it panics, and the message names the function to call
-//! instead. Their futures are not `Send`, so awaiting one in an activity does not compile.
+//! The functions work on the current run. Outside a run they panic, and the message names the function to call instead. The
+//! futures are not `Send`, so awaiting one in an activity does not compile.
 
 mod combinators;
 mod definition;
@@ -52,7 +52,7 @@ pub use crate::data::UnfinishedPolicy;
 pub use crate::errors::{Cancelled, WorkflowError, WorkflowResult};
 pub use crate::executor::{OnlyInsideAWorkflow, Random, WorkflowInfo};
 
-// Named by expansions, through `__private`.
+// Expansions use these names, through `__private`.
 #[doc(hidden)]
 pub use definition::InitialState;
 #[doc(hidden)]

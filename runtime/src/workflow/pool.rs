@@ -1,4 +1,4 @@
-//! Futures of one kind that run beside each other, at most so many at once.
+//! Futures of one type that run concurrently, with a limit.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -9,10 +9,11 @@ use futures_util::stream::{FuturesUnordered, Stream};
 
 use crate::executor::current::try_current;
 
-/// Polls its members when they were woken, in wake order. Members beyond the limit wait, and start in the order they came.
+/// Polls its members when they were woken, in wake order. Members beyond the limit wait, and start in the order in which they
+/// were added.
 ///
-/// A member that waits while its scope is cancelled still starts at its turn, but the request is delivered to its first
-/// operation: so it starts nothing that the workflow was asked not to.
+/// A member that waits while its scope is cancelled still starts at its turn, but its first operation is cancelled, so that
+/// it schedules nothing.
 pub(super) struct Pool<F> {
     waiting: VecDeque<Member<F>>,
     running: FuturesUnordered<Member<F>>,
@@ -23,17 +24,17 @@ impl<F: Future + Unpin> Pool<F> {
         Self { waiting: VecDeque::new(), running: FuturesUnordered::new() }
     }
 
-    /// Adds a member that nothing is delivered to beyond what reaches every operation.
+    /// Adds a member that receives only the cancellations of its operations.
     pub(super) fn push(&mut self, future: F) {
         self.add(future, usize::MAX);
     }
 
-    /// Adds a member that may have to wait, and is then told of cancellations from now on.
+    /// Adds a member that may have to wait, and then receives cancellations from now on.
     pub(super) fn push_waiting(&mut self, future: F) {
         self.add(future, requests());
     }
 
-    /// Adds a member whose first operation takes a request that has been made already.
+    /// Adds a member whose first operation is cancelled.
     pub(super) fn push_cancelled(&mut self, future: F) {
         self.add(future, 0);
     }
@@ -46,7 +47,7 @@ impl<F: Future + Unpin> Pool<F> {
         self.waiting.is_empty() && self.running.is_empty()
     }
 
-    /// The next output, or `None` when no member is left.
+    /// Returns the next output, or `None` if no member is left.
     pub(super) fn poll_next(&mut self, limit: usize, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
         while self.running.len() < limit
             && let Some(member) = self.waiting.pop_front()
@@ -59,7 +60,7 @@ impl<F: Future + Unpin> Pool<F> {
 
 struct Member<F> {
     future: F,
-    /// How many requests to cancel reached the scope when the member was added.
+    /// The number of cancellations of the scope when the member was added.
     requests_known: usize,
     has_started: bool,
 }
@@ -80,7 +81,7 @@ impl<F: Future + Unpin> Future for Member<F> {
     }
 }
 
-/// How many requests to cancel have reached the scope of the code that is being executed.
+/// The number of cancellations of the current scope.
 fn requests() -> usize {
     try_current().map_or(0, |core| core.cancel_requests(core.scope()))
 }

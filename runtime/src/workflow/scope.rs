@@ -1,4 +1,4 @@
-//! Children that borrow from their parent, and none of which outlives it.
+//! Child coroutines that borrow from their parent and do not outlive it.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -11,8 +11,9 @@ use crate::errors::WorkflowError;
 
 type Child<'env> = Pin<Box<dyn Future<Output = Result<(), WorkflowError>> + 'env>>;
 
-/// Runs children that may borrow what stands before the call. It ends when the body and all children have; the first error
-/// drops the others, which cancels what they wait for, and is the scope's own.
+/// Runs child coroutines that may borrow variables of the caller. The scope ends when the body and all children have ended.
+/// The first error ends the scope: the other children are dropped, which cancels their operations, and the scope returns the
+/// error.
 ///
 /// ```
 /// use everloop::prelude::*;
@@ -34,7 +35,7 @@ pub async fn scope<'env, R>(
     body: impl AsyncFnOnce(&Scope<'env>) -> Result<R, WorkflowError>,
 ) -> Result<R, WorkflowError> {
     let scope = Scope { new: RefCell::default(), limit: Cell::new(None), _env: PhantomData };
-    // Declared before the body, so that the body is dropped first.
+    // Declared before the body, so that the children are dropped after it.
     let mut children: Pool<Child<'env>> = Pool::new();
     let mut result = None;
     let mut body = pin!(body(&scope));
@@ -75,7 +76,7 @@ pub struct Scope<'env> {
 }
 
 impl<'env> Scope<'env> {
-    /// Adds a child; it starts when the body waits or ends.
+    /// Adds a child, which starts when the body waits or ends.
     pub fn spawn<F>(&self, child: F)
     where
         F: Future<Output = Result<(), WorkflowError>> + 'env,
@@ -83,11 +84,11 @@ impl<'env> Scope<'env> {
         self.new.borrow_mut().push(Box::pin(child));
     }
 
-    /// Runs at most `children` children at once, from now on; those beyond start in the order they were spawned, as others end.
+    /// Runs at most `children` children at once from now on; the next ones start in the order of their spawns when others end.
     ///
-    /// If the workflow (or the coroutine that waits for this scope) is asked to cancel, children that have not started take the
-    /// request with their first operation, which returns [`Cancelled`](crate::Cancelled): so they schedule nothing more. The
-    /// [guide](crate::guide::cancellation) compares this with foreign combinators.
+    /// If the workflow (or the coroutine that waits for this scope) is cancelled, the first operation of each child that has
+    /// not started returns [`Cancelled`](crate::Cancelled), so these children schedule nothing. The
+    /// [guide](crate::guide::cancellation) compares this with other combinators.
     ///
     /// ```
     /// # use everloop::prelude::*;
@@ -113,7 +114,7 @@ impl<'env> Scope<'env> {
         self
     }
 
-    /// Moves new children to the pool. False if there are none.
+    /// Moves new children to the pool. Returns whether there were any.
     fn hand_over(&self, children: &mut Pool<Child<'env>>) -> bool {
         let new = self.new.take();
         let any = !new.is_empty();

@@ -11,10 +11,10 @@ use crate::errors::Cancelled;
 use crate::executor::current::current;
 use crate::executor::{OnDrop, OperationId, Outcome, Output, Pending, ScopeId, SharedCore, WorkflowOnly};
 
-/// Runs a future or a call beside the caller, as another coroutine of the same workflow. It starts when the caller waits.
+/// Runs a future or a call as another coroutine of the same workflow. The coroutine starts when the caller waits.
 ///
-/// Cancelling the workflow reaches it too. Dropping the handle lets it run on; the end of the workflow drops it. What it
-/// needs of the workflow it gets from [`this`](crate::workflow::this).
+/// A cancellation of the workflow reaches the coroutine as well. The coroutine continues when its handle is dropped, and is
+/// dropped when the workflow ends. It accesses the workflow's fields with [`this`](crate::workflow::this).
 ///
 /// # Panics
 /// Outside a workflow.
@@ -28,9 +28,9 @@ where
     spawn_in(core, scope, future.into_future())
 }
 
-/// Runs a future or a call where cancelling the workflow does not reach it.
+/// Runs a future or a call that cancellations of the workflow do not reach.
 ///
-/// The code that awaits it is cancelled as always; the shielded future runs on.
+/// A cancellation ends the code that awaits the handle; the shielded future continues.
 ///
 /// # Panics
 /// Outside a workflow.
@@ -69,7 +69,7 @@ struct Joint<T> {
     waiting: RefCell<Option<OperationId>>,
 }
 
-/// A coroutine that [`spawn`] or [`shield`] started. Await it for its output; dropping it changes nothing.
+/// A coroutine that [`spawn`] or [`shield`] started. Awaiting it returns its output; dropping it has no effect.
 #[must_use = "dropping it lets the coroutine run on; `drop` it if that is meant"]
 pub struct JoinHandle<T> {
     core: SharedCore,
@@ -83,7 +83,7 @@ pub struct JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
-    /// Cancels what the coroutine waits for.
+    /// Cancels the operations of the coroutine.
     pub fn cancel(&self) {
         self.core.cancel_scope(self.scope);
     }
@@ -100,7 +100,7 @@ impl<T> JoinHandle<T> {
     }
 }
 
-// Nothing in it is ever pinned.
+// No field is ever pinned.
 impl<T> Unpin for JoinHandle<T> {}
 
 impl<T> Future for JoinHandle<T> {
@@ -128,7 +128,7 @@ impl<T> Future for JoinHandle<T> {
             Poll::Ready(outcome) => {
                 this.pending = None;
                 this.joint.waiting.replace(None);
-                // A waiter that was cancelled can wait again: the output stays where it is.
+                // A cancelled waiter can await the handle again, so the output is kept.
                 let output = if outcome == Outcome::Ready { this.joint.output.take() } else { None };
                 this.has_given = output.is_some();
                 Poll::Ready(output.ok_or(Cancelled))

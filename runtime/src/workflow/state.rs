@@ -11,8 +11,8 @@ use crate::executor::current;
 
 /// A field that all methods of a workflow share through `&self`: `run`, its handlers and its queries.
 ///
-/// Values are copied out ([`get`](Self::get)), looked at ([`with`](Self::with)) or changed ([`set`](Self::set),
-/// [`update`](Self::update)); nothing borrowed can be held across an await. It works without a run, in plain unit tests.
+/// Values are copied ([`get`](Self::get)), read ([`with`](Self::with)) or changed ([`set`](Self::set),
+/// [`update`](Self::update)); no borrow can be held across an await. The type works outside of runs, in plain unit tests.
 ///
 /// ```
 /// use everloop::State;
@@ -23,12 +23,12 @@ use crate::executor::current;
 /// ```
 ///
 /// # Panics
-/// A write in a query or validator panics, which fails that query or rejects that update. So does an access from within
-/// a closure that already has the same field; the message names both lines.
+/// A write in a query or validator panics, which fails that query or rejects that update. An access inside of a closure that
+/// accesses the same field panics as well, unless both only read; the message names both lines.
 #[derive(Default)]
 pub struct State<T> {
     value: RefCell<T>,
-    /// The line that has access now, for the message of a nested access.
+    /// The line of the current access, for the message of a nested access.
     holder: Cell<Option<&'static Location<'static>>>,
     /// The coroutines that wait for a change.
     waiting: RefCell<Vec<Waker>>,
@@ -40,18 +40,18 @@ impl<T> State<T> {
         Self { value: RefCell::new(value), holder: Cell::new(None), waiting: RefCell::default() }
     }
 
-    /// Looks at the value.
+    /// Passes the value to a closure and returns its result.
     #[track_caller]
     pub fn with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
         let here = Location::caller();
         let Ok(value) = self.value.try_borrow() else { self.refuse("read", here) };
-        // A read inside a read is fine; the outermost one is who a write would meet.
+        // A read inside a read is allowed; a nested write reports the outermost read.
         let outer = self.holder.replace(self.holder.get().or(Some(here)));
         let _release = Release(&self.holder, outer);
         read(&value)
     }
 
-    /// A copy of the value.
+    /// Returns a copy of the value.
     #[track_caller]
     pub fn get(&self) -> T
     where
@@ -77,7 +77,7 @@ impl<T> State<T> {
         result
     }
 
-    /// Changes the value.
+    /// Sets the value.
     #[track_caller]
     pub fn set(&self, value: T) {
         drop(self.replace(value));
@@ -89,7 +89,7 @@ impl<T> State<T> {
         self.update(|old| std::mem::replace(old, value))
     }
 
-    /// Takes the value and leaves the default.
+    /// Replaces the value by the default and returns the old one.
     #[track_caller]
     pub fn take(&self) -> T
     where
@@ -115,7 +115,7 @@ impl<T> State<T> {
     }
 }
 
-/// Lists.
+/// Operations on lists.
 impl<T> State<Vec<T>> {
     /// Appends a value.
     #[track_caller]
@@ -123,20 +123,20 @@ impl<T> State<Vec<T>> {
         self.update(|list| list.push(value));
     }
 
-    /// How many values there are.
+    /// The number of values.
     #[track_caller]
     pub fn len(&self) -> usize {
         self.with(Vec::len)
     }
 
-    /// Whether there are none.
+    /// Whether the list is empty.
     #[track_caller]
     pub fn is_empty(&self) -> bool {
         self.with(Vec::is_empty)
     }
 }
 
-/// Numbers.
+/// Operations on numbers.
 impl<T: Copy + std::ops::Add<Output = T>> State<T> {
     /// Adds to the value and returns the sum.
     #[track_caller]

@@ -1,4 +1,4 @@
-//! Waiting for the value of a `State`.
+//! Waits for the value of a `State`.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -11,8 +11,9 @@ use crate::executor::current::current;
 use crate::executor::{OnDrop, Pending, WorkflowOnly};
 
 impl<T> State<T> {
-    /// Waits until the value is as wanted. Asked at once and then after each write of this field, which costs less than
-    /// [`wait_condition`](crate::workflow::wait_condition), asked after every step of the workflow.
+    /// Waits until the condition holds for the value. The condition is checked at once and after each write of this field,
+    /// which costs less than [`wait_condition`](crate::workflow::wait_condition), which is checked after every step of the
+    /// workflow.
     ///
     /// # Errors
     /// [`Cancelled`](crate::Cancelled), as every operation.
@@ -31,7 +32,7 @@ pub struct WaitState<'a, T, F> {
     _only: WorkflowOnly,
 }
 
-// Nothing in it is ever pinned.
+// No field is ever pinned.
 impl<T, F> Unpin for WaitState<'_, T, F> {}
 
 impl<T, F: Fn(&T) -> bool> Future for WaitState<'_, T, F> {

@@ -1,6 +1,6 @@
-//! Workflows that are not there.
+//! Workflows that do not exist.
 
-/// Explains a "not found" of the server to a caller that named this workflow, with advice.
+/// Explains the server's "not found" for a workflow id, with advice.
 pub(super) fn absent(workflow_id: &str, message: &str) -> String {
     let said = message.trim_end_matches('.').to_lowercase();
     if workflow_id.is_empty() {
@@ -19,7 +19,7 @@ pub(super) fn absent(workflow_id: &str, message: &str) -> String {
     }
 }
 
-/// Makes the error of a call that named a workflow from the error of the call.
+/// Converts the error of a call for a workflow id.
 macro_rules! not_found {
     ($error:ident) => {
         impl $error {

@@ -9,9 +9,9 @@ pub enum ConnectError {
     /// The address is not valid.
     #[error("the address `{address}` cannot be used: {reason}")]
     Address {
-        /// As it was given.
+        /// The address.
         address: String,
-        /// The problem, and the form that is accepted.
+        /// The problem, and the accepted form.
         reason: String,
     },
     /// No server responds there. Start the server, or correct the address.
@@ -22,7 +22,7 @@ pub enum ConnectError {
         /// The error of the network.
         cause: String,
     },
-    /// One side wants TLS and the other one does not, or one of them does not trust the other.
+    /// Only one side uses TLS, or one side does not trust the other.
     #[error("no connection with {address}: {cause}; {advice}")]
     Tls {
         /// The server's address.
@@ -32,42 +32,42 @@ pub enum ConnectError {
         /// The advice.
         advice: String,
     },
-    /// The server refused the connection.
+    /// The server rejected the connection.
     #[error("the server at {address} refused the connection: {cause}")]
     Refused {
-        /// Its address or path.
+        /// The server's address.
         address: String,
-        /// Its error.
+        /// The server's error.
         cause: RpcError,
     },
-    /// A variable of the environment cannot be used.
+    /// A variable of the environment is invalid.
     #[error("the environment variable {variable} {reason}")]
     Environment {
-        /// Its name.
+        /// The variable's name.
         variable: &'static str,
-        /// The problem with it.
+        /// The problem.
         reason: String,
     },
-    /// The profile that the environment names cannot be used.
+    /// The profile that the environment names is invalid.
     #[error("the profile file {file}: {reason}")]
     Profile {
-        /// Its address or path.
+        /// The path of the file.
         file: String,
-        /// The problem with it.
+        /// The problem.
         reason: String,
     },
-    /// A header that is to go with each call cannot be sent.
+    /// A header for all calls is invalid.
     #[error("`{name}` cannot be sent as a header: {reason}")]
     Metadata {
         /// The header's name.
         name: String,
-        /// The problem with it.
+        /// The problem.
         reason: String,
     },
-    /// An option of the builder cannot be followed.
+    /// An option of the builder has an invalid value.
     #[error("`{option}`: {reason}")]
     InvalidOption {
-        /// As it is written.
+        /// The option's name.
         option: &'static str,
         /// The problem with its value, and the remedy.
         reason: String,

@@ -31,7 +31,7 @@ pub enum HandleError {
     /// The payload codec failed.
     #[error(transparent)]
     Codec(#[from] PayloadCodecError),
-    /// The server refused, or was not reached.
+    /// The server returned an error, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
 }
@@ -45,7 +45,7 @@ pub enum ListError {
     /// The server does not understand the filter.
     #[error("the filter `{filter}` is not valid: {message}")]
     Filter {
-        /// As it was given.
+        /// The filter.
         filter: String,
         /// The server's message.
         message: String,
@@ -53,7 +53,7 @@ pub enum ListError {
     /// The payload codec failed.
     #[error(transparent)]
     Codec(#[from] PayloadCodecError),
-    /// The server refused, or was not reached.
+    /// The server returned an error, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
 }

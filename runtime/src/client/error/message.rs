@@ -23,7 +23,7 @@ pub enum SignalError {
     /// The payload codec failed.
     #[error(transparent)]
     Codec(#[from] PayloadCodecError),
-    /// The server refused, or was not reached.
+    /// The server returned an error, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
 }
@@ -37,10 +37,10 @@ pub enum QueryError {
     /// The workflow's query failed, or there is no such query.
     #[error("the query failed: {0}")]
     Failed(Failure),
-    /// The workflow is not in a state that the query asked for.
+    /// The workflow's status is not one that the query requires.
     #[error("the query was rejected: the workflow is {status}")]
     Rejected {
-        /// The state it is in.
+        /// The workflow's status.
         status: WorkflowStatus,
     },
     /// There is no such workflow.
@@ -51,7 +51,7 @@ pub enum QueryError {
         /// The server's message.
         message: String,
     },
-    /// The workflow has not begun yet, or its tasks keep failing: see the worker's log.
+    /// The workflow has not started yet, or its tasks keep failing: see the worker's log.
     #[error("workflow `{workflow_id}` cannot answer now: {message}")]
     NotReady {
         /// The workflow.
@@ -79,16 +79,16 @@ pub enum QueryError {
     /// The payload codec failed.
     #[error(transparent)]
     Codec(#[from] PayloadCodecError),
-    /// The server refused, or was not reached.
+    /// The server returned an error, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
-    /// In a test environment: one of the workflow's tasks failed. Elsewhere the task would be tried again until a fix is
+    /// In a test environment: one of the workflow's tasks failed. In production, the task would be retried until a fix is
     /// deployed.
     #[error("a task of workflow `{workflow_id}` failed: {failure}")]
     TaskFailed {
         /// The workflow.
         workflow_id: String,
-        /// The failure, with its line where that is known.
+        /// The failure, with its line if it is known.
         failure: Failure,
     },
     /// The worker that `Worker::run_until` ran beside this call has stopped first.
@@ -103,10 +103,10 @@ pub enum QueryError {
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpdateError {
-    /// The workflow rejected it, or its handler failed.
+    /// The workflow rejected the update, or its handler failed.
     #[error("the update failed: {0}")]
     Failed(Failure),
-    /// There is no such workflow or update, or the workflow ended before it took the update.
+    /// There is no such workflow or update, or the workflow ended before it accepted the update.
     #[error("the update was not taken: {}", absent(.workflow_id, .message))]
     NotFound {
         /// The workflow.
@@ -136,16 +136,16 @@ pub enum UpdateError {
     /// The payload codec failed.
     #[error(transparent)]
     Codec(#[from] PayloadCodecError),
-    /// The server refused, or was not reached.
+    /// The server returned an error, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
-    /// In a test environment: one of the workflow's tasks failed. Elsewhere the task would be tried again until a fix is
+    /// In a test environment: one of the workflow's tasks failed. In production, the task would be retried until a fix is
     /// deployed.
     #[error("a task of workflow `{workflow_id}` failed: {failure}")]
     TaskFailed {
         /// The workflow.
         workflow_id: String,
-        /// The failure, with its line where that is known.
+        /// The failure, with its line if it is known.
         failure: Failure,
     },
     /// The worker that `Worker::run_until` ran beside this call has stopped first.

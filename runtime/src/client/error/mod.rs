@@ -1,6 +1,6 @@
 //! The errors of a client's calls: one enum for each operation.
 //!
-//! The `Debug` text of each is its `Display` text: a `main` that returns one shows the reader what to do.
+//! The `Debug` text of each is its `Display` text, because a `main` that returns an error prints `Debug`.
 
 mod absent;
 mod connect;

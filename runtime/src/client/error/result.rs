@@ -15,31 +15,31 @@ pub enum ResultError {
     /// The workflow was cancelled.
     #[error("the workflow was cancelled")]
     Cancelled {
-        /// Values that came with it.
+        /// Values that the workflow attached.
         details: Payloads,
     },
     /// The workflow was terminated.
     #[error("the workflow was terminated: {reason}")]
     Terminated {
-        /// The reason that was given.
+        /// The reason of the termination.
         reason: String,
     },
-    /// In a test environment: one of the workflow's tasks failed. Elsewhere the task would be tried again until a fix is
+    /// In a test environment: one of the workflow's tasks failed. In production, the task would be retried until a fix is
     /// deployed.
     #[error("a task of workflow `{workflow_id}` failed: {failure}")]
     TaskFailed {
         /// The workflow.
         workflow_id: String,
-        /// The failure, with its line where that is known.
+        /// The failure, with its line if it is known.
         failure: Failure,
     },
-    /// Its execution or run timeout passed.
+    /// The execution or run timeout of the workflow has passed.
     #[error("the workflow did not end within its time limit")]
     TimedOut,
     /// There is no such workflow, or its retention has passed.
     #[error("{}", absent(.workflow_id, .message))]
     NotFound {
-        /// The id that was asked for.
+        /// The workflow id of the request.
         workflow_id: String,
         /// The server's message.
         message: String,
@@ -55,7 +55,7 @@ pub enum ResultError {
     /// The payload codec failed.
     #[error(transparent)]
     Codec(#[from] PayloadCodecError),
-    /// The server refused, or was not reached.
+    /// The server returned an error, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
     /// The worker that `Worker::run_until` ran beside this call has stopped first.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The error of a call that failed at the server, or on the way to it.
+/// The error of a call that the server rejected or did not receive.
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[error("{operation}: {code}: {message}")]
 #[non_exhaustive]
@@ -11,13 +11,13 @@ pub struct RpcError {
     pub operation: &'static str,
     /// The kind of error.
     pub code: RpcCode,
-    /// In words.
+    /// The error's text.
     pub message: String,
     pub(crate) detail: Option<prost_types::Any>,
 }
 
 impl RpcError {
-    /// Whether the workflow that was named cannot be there: servers reject an empty id by another code.
+    /// Whether the workflow cannot exist. Servers reject an empty id with another code than a missing workflow.
     pub(in crate::client) fn is_absent(&self, workflow_id: &str) -> bool {
         self.code == RpcCode::NotFound || workflow_id.is_empty() && self.code == RpcCode::InvalidArgument
     }

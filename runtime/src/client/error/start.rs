@@ -20,10 +20,10 @@ pub enum StartError {
         /// The server's message.
         message: String,
     },
-    /// The workflow id is empty. Leave `.id(..)` away for a fresh one.
+    /// The workflow id is empty. Omit `.id(..)` for a generated one.
     #[error("a workflow id must not be empty: give `.id(\"..\")` some text, or leave it away for a fresh id")]
     EmptyId,
-    /// The start names no task queue.
+    /// The start has no task queue.
     #[error(
         "no task queue for workflow `{workflow_id}`: call `.task_queue(\"..\")` on the start, or give the client one for all \
          starts with `Client::builder(..).task_queue(\"..\")`; in a test environment, `env.worker(\"..\")` before the start does"
@@ -32,12 +32,12 @@ pub enum StartError {
         /// The id.
         workflow_id: String,
     },
-    /// An option has a value that cannot be used, such as a time limit of zero.
+    /// An option has an invalid value, such as a time limit of zero.
     #[error("workflow `{workflow_id}` was not started: {cause}")]
     InvalidOption {
         /// The id.
         workflow_id: String,
-        /// The option, and the values it takes.
+        /// The option, and its valid values.
         cause: OptionError,
     },
     /// An argument cannot be serialized.
@@ -46,14 +46,14 @@ pub enum StartError {
     /// The payload codec failed.
     #[error(transparent)]
     Codec(#[from] PayloadCodecError),
-    /// The server refused, or was not reached.
+    /// The server returned an error, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
 }
 
 debug_as_display!(StartError);
 
-/// The server's message about a taken id, without the ids, which the error names already.
+/// The server's message about a taken id, without the ids, which the error contains already.
 fn without_ids(message: &str) -> &str {
     message.split(". WorkflowId:").next().unwrap_or(message).trim_end_matches('.')
 }
