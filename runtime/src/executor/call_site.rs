@@ -8,7 +8,7 @@ use std::panic::Location;
 pub(crate) struct CallSite(Option<&'static Location<'static>>);
 
 impl CallSite {
-    /// No line of user code: the return of `run`, the acceptance of an update.
+    /// No line of user code, as for the return of `run` or the acceptance of an update.
     pub(super) const NONE: Self = Self(None);
 }
 

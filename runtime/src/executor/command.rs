@@ -1,4 +1,4 @@
-//! The identity of commands: the workflow issues them in a task, and history must agree on replay.
+//! The identity of commands. On replay, the identities of a task's commands must equal those in history.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub(crate) enum CommandKind {
     Update(UpdateCommand),
     /// Ends the workflow.
     End(EndCommand),
-    /// Something that this version never issues.
+    /// A command that this version never issues.
     Other {
         event_type: String,
     },

@@ -13,7 +13,7 @@ use super::scope::ScopeId;
 use crate::errors::WorkflowError;
 use crate::raw;
 
-/// The future of workflow code: it never leaves the thread of its run.
+/// The future of workflow code, which never leaves the thread of its run.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// A future that the executor polls: `run`, a handler, or an argument of `spawn`.
@@ -42,18 +42,18 @@ impl Coroutine {
         Self { future, scope, waker: queued.clone().into(), queued }
     }
 
-    /// To be called before each poll: a wake from now on queues it again.
+    /// Called before each poll, so that a wake during the poll queues the coroutine again.
     pub(super) fn about_to_poll(&self) {
         self.queued.is_queued.store(false, Ordering::Relaxed);
     }
 
-    /// Queues it, as a wake from within would.
+    /// Queues the coroutine, as a wake of its waker does.
     pub(super) fn queue(&self) {
         self.queued.push();
     }
 }
 
-/// The queue of one run. Wakes are legal on the run's own thread while the run is driven; any other would make the order of
+/// The queue of one run. Wakes are legal on the run's own thread while the run is driven; other wakes would make the order of
 /// polls depend on timing.
 #[derive(Default)]
 pub(super) struct Ready {
@@ -77,12 +77,12 @@ impl Ready {
         self.lock().order.pop_front()
     }
 
-    /// The first illegal wake, in words.
+    /// A description of the first illegal wake.
     pub(super) fn illegal_wake(&self) -> Option<String> {
         self.lock().illegal_wake.clone()
     }
 
-    /// Workflow code has come to this line.
+    /// Records that workflow code has reached this line.
     pub(super) fn pass(&self, line: CallSite) {
         if line != CallSite::NONE {
             self.lock().last_line = line;
@@ -90,12 +90,12 @@ impl Ready {
     }
 
     fn lock(&self) -> MutexGuard<'_, ReadyState> {
-        // Nothing panics while it holds the lock.
+        // No code panics under this lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The last line of a run's code that is known to have been executed, for other threads to read while the code runs.
+/// The last line that a run's code is known to have reached, for other threads to read while the code runs.
 #[derive(Clone)]
 pub(crate) struct LastLine(Arc<Ready>);
 
@@ -104,7 +104,7 @@ impl LastLine {
         Self(ready.clone())
     }
 
-    /// `file:line`, if the code has called anything yet.
+    /// The line as `file:line`, if the code has called an operation yet.
     pub(crate) fn get(&self) -> Option<String> {
         let line = self.0.lock().last_line;
         (line != CallSite::NONE).then(|| line.to_string())

@@ -6,7 +6,7 @@ use std::panic::Location;
 use super::core::SharedCore;
 use super::scope::{ScopeId, Scopes};
 
-/// For operations that no cancellation reaches.
+/// The scope of operations that no cancellation reaches.
 pub(crate) const NO_SCOPE: ScopeId = Scopes::NONE;
 
 thread_local! {
@@ -43,15 +43,15 @@ impl Drop for Entered {
     }
 }
 
-/// Whether the code being executed on this thread runs for a task that history has completed already.
+/// Whether the current code on this thread runs for a task that history has completed already.
 pub(crate) fn is_replaying() -> bool {
     try_current().is_some_and(|core| core.is_replaying())
 }
 
-/// To be called before a `State` changes.
+/// Called before a `State` changes.
 ///
 /// # Panics
-/// In queries, validators and conditions, which only read.
+/// In queries, validators and conditions, which may only read.
 pub(crate) fn refuse_write(place: &'static Location<'static>) {
     let Some(core) = try_current() else { return };
     if let Some(reader) = core.read_only() {

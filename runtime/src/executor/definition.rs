@@ -11,20 +11,20 @@ use crate::raw;
 /// A workflow type.
 pub(crate) trait Definition: Send + Sync {
     fn name(&self) -> &'static str;
-    /// Makes the workflow's state, as `#[init]` or `Default` does.
+    /// Creates the workflow's state with `#[init]` or `Default`.
     fn instantiate(&self, input: &[raw::Payload]) -> Result<Rc<dyn Instance>, DecodeError>;
 }
 
 /// One workflow's state with its methods.
 pub(crate) trait Instance {
     fn run(&self, input: &[raw::Payload]) -> Result<LocalFuture<Result<raw::Payload, WorkflowError>>, DecodeError>;
-    /// `None` if there is no such signal.
+    /// Starts the handler of a signal; `None` if there is no such signal.
     fn signal(&self, name: &str, input: &[raw::Payload]) -> Option<Started<()>>;
-    /// `None` if there is no such query.
+    /// Returns the result of a query; `None` if there is no such query.
     fn query(&self, name: &str, input: &[raw::Payload]) -> Option<Result<raw::Payload, WorkflowError>>;
-    /// `None` if there is no such update.
+    /// Calls the validator of an update; `None` if there is no such update.
     fn validate(&self, name: &str, input: &[raw::Payload]) -> Option<Result<(), WorkflowError>>;
-    /// `None` if there is no such update.
+    /// Starts the handler of an update; `None` if there is no such update.
     fn update(&self, name: &str, input: &[raw::Payload]) -> Option<Started<raw::Payload>>;
     fn signal_names(&self) -> Vec<&'static str>;
     fn query_names(&self) -> Vec<&'static str>;
@@ -33,5 +33,5 @@ pub(crate) trait Instance {
     fn workflow(&self) -> Rc<dyn Any>;
 }
 
-/// A handler that was started, and its policy if the workflow ends first.
+/// A handler that was started, and its policy for the case that the workflow ends first.
 pub(crate) type Started<T> = Result<(LocalFuture<Result<T, WorkflowError>>, UnfinishedPolicy), DecodeError>;

@@ -66,7 +66,7 @@ impl End {
         Self { command: EndCommand::Fail, attributes }
     }
 
-    /// The workflow was asked to cancel and returned the cancellation.
+    /// The workflow's cancellation was requested, and the workflow returned it.
     pub(super) fn cancel(error: WorkflowError) -> Self {
         let details = error.into_failure().details().cloned().unwrap_or_default().into_wire();
         let attributes = CancelWorkflowExecutionCommandAttributes { details };
@@ -75,7 +75,7 @@ impl End {
     }
 }
 
-/// The results in an event and in the command that became it.
+/// The results in an event and in its command.
 pub(super) fn results<'a>(event: &'a EventAttributes, command: &'a CommandAttributes) -> Option<Compared<'a>> {
     match (event, command) {
         (

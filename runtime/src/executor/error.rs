@@ -11,40 +11,40 @@ use crate::data::{DecodeError, Failure};
 const ADVICE: &str = "the workflow's code has changed since the history was recorded, or depends on something that differs \
      between runs (clock, random numbers, the order of a hash map): run this workflow with the code that recorded it";
 
-/// The reason why a history cannot be replayed against this workflow code.
+/// The reason why a history cannot be replayed with this workflow code.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum ReplayError {
-    /// The code asked for something else than it did when the history was recorded.
+    /// The code issued another command than it did when the history was recorded.
     #[error("event {event_id}: history has {recorded}, the workflow issued {issued} at {site}; {ADVICE}")]
     CommandMismatch { event_id: i64, recorded: CommandKind, issued: CommandKind, site: CallSite },
-    /// The code asked for less than it did when the history was recorded.
+    /// The code issued fewer commands than it did when the history was recorded.
     #[error("event {event_id}: history has {recorded}, the workflow issued nothing more in this task; {ADVICE}")]
     CommandMissing { event_id: i64, recorded: CommandKind },
-    /// The code asked for more than it did when the history was recorded.
+    /// The code issued more commands than it did when the history was recorded.
     #[error(
         "after event {event_id}: the workflow issued {issued} at {site}, history has no such event in this task; {ADVICE}"
     )]
     CommandUnrecorded { event_id: i64, issued: CommandKind, site: CallSite },
-    /// In a test: the code asked for the same with another value.
+    /// In a test: the code issued the same command with another value.
     #[error(
         "event {event_id}: {what} was {recorded} at first and {issued} when the same code ran again, at {site}; the workflow \
          depends on something that differs between runs: most often the order of a `HashMap` or `HashSet` (take a `BTreeMap` \
          or `BTreeSet`), else a clock (`workflow::now()`) or a random number (`workflow::random()`)"
     )]
     ValueMismatch { event_id: i64, what: String, recorded: String, issued: String, site: CallSite },
-    /// The history itself breaks the protocol; the workflow code is not at fault.
+    /// The history violates the protocol; the workflow code is not at fault.
     #[error("event {event_id} is not possible in this history: {reason}")]
     InvalidHistory { event_id: i64, reason: String },
-    /// A kind of event that this version does not know, and that may not be ignored.
+    /// A kind of event that this version does not know, and must not ignore.
     #[error("event {event_id} is of a kind ({event_type}) that this version of everloop does not support")]
     UnsupportedEvent { event_id: i64, event_type: String },
-    /// Recorded by a later version.
+    /// A later version recorded the event.
     #[error(
         "event {event_id} was recorded under rule {number}, which this version of everloop does not know: deploy the version \
          that recorded it, or a later one"
     )]
     UnknownRule { event_id: i64, number: u32 },
-    /// History accepted an update whose handler is gone.
+    /// The history accepted an update whose handler does not exist any more.
     #[error("event {event_id}: history has an accepted update `{name}`, the workflow has no such update; {ADVICE}")]
     UpdateHandlerMissing { event_id: i64, name: String },
 }
@@ -55,7 +55,8 @@ impl ReplayError {
     }
 }
 
-/// The reason why a workflow task fails. The workflow itself goes on: the server offers the task again, so that a fix can be deployed.
+/// The reason why a workflow task fails. The workflow itself does not fail: the server offers the task again, so that a fix can
+/// be deployed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum TaskFailure {
     #[error(transparent)]

@@ -1,6 +1,6 @@
 //! The event table: the meaning of each kind of event for a run.
 //!
-//! An event is either an *output*, which a command or an update's message became, or an *input* of the next task.
+//! An event is either an *output*, written for a command or an update's message, or an *input* of the next task.
 
 use std::time::SystemTime;
 
@@ -25,20 +25,20 @@ pub(super) enum Meaning {
         started: Box<WorkflowExecutionStartedEventAttributes>,
     },
     Signal(Box<WorkflowExecutionSignaledEventAttributes>),
-    /// The workflow is asked to cancel.
+    /// The workflow's cancellation is requested.
     CancelRequest,
-    /// The run was reset; its random numbers begin anew from this run id.
+    /// The run was reset; its random numbers are seeded again with this run id.
     Reset {
         new_run_id: String,
     },
-    /// An operation moves.
+    /// An operation changes.
     Operation {
         key: Key,
         change: Change,
     },
-    /// Workflow code cannot notice it.
+    /// Workflow code cannot observe the event.
     Nothing,
-    /// This version does not know it, and it must not be ignored.
+    /// This version does not know the event, and must not ignore it.
     Unsupported {
         event_type: String,
     },
@@ -56,7 +56,7 @@ impl Input {
         Self { event_id, meaning }
     }
 
-    /// Whether workflow code can notice the event.
+    /// Whether workflow code can observe the event.
     pub(super) fn delivers(&self) -> bool {
         match self.meaning {
             Meaning::Start { .. } | Meaning::Signal(_) | Meaning::CancelRequest | Meaning::Operation { .. } => true,
@@ -66,7 +66,7 @@ impl Input {
 }
 
 impl Meaning {
-    /// The meaning of events that are about no operation.
+    /// The meaning of events that concern no operation.
     fn of_others(attributes: Attributes, event: &HistoryEvent) -> Self {
         match attributes {
             Attributes::WorkflowExecutionStartedEventAttributes(started) => {
@@ -98,7 +98,7 @@ impl Meaning {
     }
 }
 
-/// Whether a command or an update's message became the event, so that it stands among the outputs of a task.
+/// Whether the event was written for a command or an update's message, so that it is an output of a task.
 pub(crate) fn is_output(event: &HistoryEvent) -> bool {
     use EventType::*;
     matches!(
@@ -124,7 +124,7 @@ pub(crate) fn is_output(event: &HistoryEvent) -> bool {
     )
 }
 
-/// The event type as the protocol names it.
+/// The name of the event type in the protocol.
 pub(super) fn type_name(event: &HistoryEvent) -> String {
     match EventType::try_from(event.event_type) {
         Ok(kind) => kind.as_str_name().trim_start_matches("EVENT_TYPE_").to_owned(),

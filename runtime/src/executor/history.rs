@@ -1,8 +1,8 @@
 //! Events grouped into tasks.
 //!
 //! The *inputs* of a task are the events between the previous task's outputs and its WorkflowTaskStarted; its *outputs* are
-//! its WorkflowTaskCompleted and the events born of its commands, which follow without a gap. A Started that failed or timed
-//! out is no boundary: its inputs flow on to the next. The last Started that nothing follows is the live task.
+//! its WorkflowTaskCompleted and the events of its commands, which follow without a gap. A Started that failed or timed out
+//! is no boundary: its inputs belong to the next task. A last Started without later events is the live task.
 
 use std::collections::VecDeque;
 use std::time::SystemTime;
@@ -20,11 +20,11 @@ use super::event::{self, Input};
 pub(super) struct Outputs {
     pub(super) completed_event_id: i64,
     pub(super) completed: WorkflowTaskCompletedEventAttributes,
-    /// In the order of the commands.
+    /// The events, in the order of the commands.
     pub(super) events: Vec<HistoryEvent>,
 }
 
-/// When and how a task started.
+/// The start of a task.
 pub(super) struct TaskStart {
     pub(super) event_id: i64,
     pub(super) time: SystemTime,
@@ -37,19 +37,19 @@ pub(super) enum Next {
     Replay { inputs: Vec<Input>, start: TaskStart, outputs: Box<Outputs> },
     /// The task to complete now.
     Live { inputs: Vec<Input>, start: TaskStart },
-    /// Neither: the remaining events belong to no task yet.
+    /// There is no task: the remaining events belong to a later one.
     End,
     /// The end of the task is on a later page.
     NeedHistory,
 }
 
-/// A window on the history that moves forward only.
+/// Reads a history forward, and keeps a window of its events.
 #[derive(Default)]
 pub(super) struct Reader {
     events: VecDeque<HistoryEvent>,
     /// Whether pages follow.
     more: bool,
-    /// The event that comes after the window.
+    /// The event after the window.
     next_event_id: i64,
 }
 
@@ -58,12 +58,12 @@ impl Reader {
         Self { next_event_id: 1, ..Self::default() }
     }
 
-    /// The event it wants next.
+    /// The id of the next event to add.
     pub(super) fn next_event_id(&self) -> i64 {
         self.next_event_id
     }
 
-    /// Drops the events that were read and not used, and expects this event next.
+    /// Drops the events in the window, and expects this event next.
     pub(super) fn rewind(&mut self, next_event_id: i64) {
         self.events.clear();
         self.next_event_id = next_event_id;
@@ -82,7 +82,7 @@ impl Reader {
         Ok(())
     }
 
-    /// The next task.
+    /// Reads the next task.
     pub(super) fn next(&mut self) -> Result<Next, ReplayError> {
         let Some(started) = self.find_start() else {
             return Ok(if self.more { Next::NeedHistory } else { Next::End });
@@ -102,7 +102,7 @@ impl Reader {
         }
     }
 
-    /// The outputs of the task that was completed last. `None` if its end is on a later page.
+    /// Reads the outputs of the task that was completed last. `None` if their end is on a later page.
     pub(super) fn outputs(&mut self) -> Result<Option<Outputs>, ReplayError> {
         let Some(end) = self.outputs_end(0) else { return Ok(None) };
         let mut events = self.events.drain(..end);
@@ -122,7 +122,7 @@ impl Reader {
         self.events.is_empty() && !self.more
     }
 
-    /// The first Started that was completed, or that nothing follows.
+    /// Finds the first Started that was completed, or that is the last event.
     fn find_start(&self) -> Option<usize> {
         (0..self.events.len()).find(|&index| {
             let is = |index: usize, kind: EventType| {
@@ -133,7 +133,7 @@ impl Reader {
         })
     }
 
-    /// One past the outputs that begin at `from`; `None` while that is not known.
+    /// The end of the outputs that begin at `from`; `None` if it is not known yet.
     fn outputs_end(&self, from: usize) -> Option<usize> {
         if from >= self.events.len() {
             return None;

@@ -12,41 +12,41 @@ use crate::raw;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct WorkflowInfo {
-    /// The namespace it runs in.
+    /// The namespace of the workflow.
     pub namespace: String,
-    /// Chosen by the caller that started it.
+    /// The workflow's id, which the starting caller chose.
     pub workflow_id: String,
-    /// Made by the server.
+    /// The run's id, which the server created.
     pub run_id: String,
     /// The first run of its chain.
     pub first_execution_run_id: String,
     /// The run that this one continues, if any.
     pub continued_run_id: Option<String>,
-    /// Its type's name.
+    /// The name of the workflow's type.
     pub workflow_type: String,
     /// The task queue.
     pub task_queue: String,
-    /// Counted from 1.
+    /// The attempt, counted from 1.
     pub attempt: u32,
-    /// When it was started.
+    /// The time of the start.
     pub start_time: SystemTime,
-    /// The limit of the whole chain of runs.
+    /// The time limit of the whole chain of runs.
     pub execution_timeout: Option<Duration>,
-    /// The limit of this run.
+    /// The time limit of this run.
     pub run_timeout: Option<Duration>,
-    /// The limit of one workflow task.
+    /// The time limit of one workflow task.
     pub task_timeout: Option<Duration>,
-    /// Values that came with the start request.
+    /// The memo of the start request.
     pub memo: BTreeMap<String, raw::Payload>,
-    /// Attributes it can be found by.
+    /// The search attributes.
     pub search_attributes: BTreeMap<String, raw::Payload>,
     /// Headers of the start request.
     pub headers: BTreeMap<String, raw::Payload>,
-    /// How many events there were when the current task started.
+    /// The number of events at the start of the current task.
     pub history_length: i64,
-    /// Their size in bytes.
+    /// The size of these events in bytes.
     pub history_size_bytes: i64,
-    /// Whether the server thinks that the history has become too long.
+    /// Whether the server suggests to continue as new, because the history is long.
     pub continue_as_new_suggested: bool,
 }
 
@@ -85,7 +85,7 @@ impl WorkflowInfo {
     }
 }
 
-/// Sorts the fields: maps of the wire have no order, and workflow code must see one.
+/// Sorts the fields: maps of the wire have no order, and workflow code must iterate in a fixed one.
 fn sorted<'a>(fields: impl Iterator<Item = (&'a String, &'a raw::Payload)>) -> BTreeMap<String, raw::Payload> {
     fields.map(|(key, value)| (key.clone(), value.clone())).collect()
 }

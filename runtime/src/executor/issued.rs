@@ -1,4 +1,4 @@
-//! The commands of a task, as the workflow issues them, and their comparison with history.
+//! The commands that the workflow issues in a task, and their comparison with history.
 
 use everloop_proto::temporal::api::command::v1::{Command, command::Attributes};
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
@@ -17,9 +17,9 @@ pub(super) struct Issued {
     pub(super) site: CallSite,
     /// The operation that the command's event is for.
     pub(super) operation: Option<OperationId>,
-    /// The operation that the command cancels. If it ends in the same task, nothing is left to cancel.
+    /// The operation that the command cancels. If the operation ends in the same task, the command is withdrawn.
     pub(super) cancels: Option<OperationId>,
-    /// The message to send. Absent on replay, where nothing is sent.
+    /// The message to send. Absent on replay, which sends nothing.
     pub(super) attributes: Option<Attributes>,
     pub(super) summary: Option<String>,
 }
@@ -29,7 +29,7 @@ impl Issued {
         Self { kind, site, operation: None, cancels: None, attributes, summary: None }
     }
 
-    /// Takes the command as it is sent. The rest still identifies the event that it must become.
+    /// Takes the wire form of the command. The remaining fields still identify its event.
     pub(super) fn take_wire(&mut self) -> Command {
         let user_metadata = self.summary.take().and_then(|summary| {
             let summary = crate::data::encode(&summary).ok()?;
@@ -54,7 +54,7 @@ impl From<UpdateCommand> for Issued {
     }
 }
 
-/// Compares one issued command with the event in its place.
+/// Compares one issued command with the corresponding event.
 pub(super) fn matches(issued: Option<&Issued>, event: &HistoryEvent) -> Result<(), ReplayError> {
     let recorded = CommandKind::recorded(event);
     match issued {

@@ -1,9 +1,9 @@
 //! The deterministic executor: history in, commands out.
 //!
-//! A [`Run`] is one execution of one workflow. [`Run::begin`] takes a workflow task as the server sent it and returns a
-//! [`Step`]: the commands that complete the task, a request for more history, or the reason why the task fails. Workflow
-//! code sees time, random numbers and results from history alone, so the same history leads to the same commands, however
-//! it is cut into tasks and pages. Nothing here knows a clock, a socket or a thread.
+//! A [`Run`] is one execution of one workflow. [`Run::begin`] takes a workflow task of the server and returns a [`Step`]: the
+//! commands that complete the task, a request for more history, or the reason why the task fails. Workflow code reads time,
+//! random numbers and results only from history, so the same history leads to the same commands, however it is cut into
+//! tasks and pages. The executor uses no clock, socket or thread.
 //!
 //! The parts, from the outside in:
 //!
@@ -11,7 +11,7 @@
 //! * [`history`](self::history): events grouped into tasks, each with its inputs and its outputs;
 //! * [`event`](self::event): the event table: the meaning of each kind of event;
 //! * [`core`](self::core): shared by the futures of workflow code and the executor: operations, scopes, commands;
-//! * [`issued`](self::issued): the commands of a task, and whether history agrees;
+//! * [`issued`](self::issued): the commands of a task, and their comparison with history;
 //! * [`command`](self::command): the identity of a command on replay;
 //! * [`operations`](self::operations): the operations that history knows, one file for each kind;
 //! * [`coroutine`](self::coroutine): futures, and the queue that orders them by their wakes;

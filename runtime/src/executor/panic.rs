@@ -6,11 +6,11 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
 
-/// A panic that was caught.
+/// A caught panic.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Panic {
     pub(crate) message: String,
-    /// `file:line:column`; known once [`install_hook`] was called.
+    /// The place as `file:line:column`; set after [`install_hook`] was called.
     pub(crate) location: Option<String>,
 }
 
@@ -24,7 +24,7 @@ impl fmt::Display for Panic {
 }
 
 impl Panic {
-    /// Advice after the message of a panic: names the functions to call in place of tokio's.
+    /// Advice for the message of a panic: the functions to call in place of tokio's.
     pub(crate) fn advice(&self) -> &'static str {
         match self.message.contains("there is no reactor running") || self.message.contains("Tokio 1.x runtime") {
             true => {
@@ -42,7 +42,7 @@ thread_local! {
     static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs user code; a panic becomes a value. The caller reports it, so the hook prints nothing.
+/// Runs user code, and returns a panic as a value. The caller reports the panic, so the hook prints nothing.
 pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Panic> {
     let outer = CATCHING.replace(true);
     let result = catch_unwind(AssertUnwindSafe(code));
@@ -56,7 +56,7 @@ pub(crate) fn discard<T>(values: T) -> Result<(), Panic> {
 }
 
 impl Panic {
-    /// A panic that `catch_unwind` returned on this thread.
+    /// Converts a panic that `catch_unwind` returned on this thread.
     pub(crate) fn from_payload(payload: Box<dyn Any + Send>) -> Self {
         let location = LOCATION.take();
         let message = match payload.downcast::<String>() {
@@ -64,7 +64,7 @@ impl Panic {
             Err(payload) => match payload.downcast::<&'static str>() {
                 Ok(text) => (*text).to_owned(),
                 Err(payload) => {
-                    // The value's own destructor may panic in its turn. That second panic is leaked: there may be no end to them.
+                    // The value's destructor may panic as well. That second panic is leaked, since its destructor may panic, too.
                     let outer = CATCHING.replace(true);
                     if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
                         std::mem::forget(next);
@@ -78,13 +78,14 @@ impl Panic {
     }
 }
 
-/// Remembers where panics of user code happen. Other panics go to the hook that was there before. Does its work once.
+/// Installs a hook that records the places of panics of user code. The previous hook receives other panics. Only the first
+/// call has an effect.
 pub(crate) fn install_hook() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
-            // A thread that ends may have no thread-locals left.
+            // An ending thread may have no thread-locals any more.
             if CATCHING.try_with(Cell::get).unwrap_or(false) {
                 let location = info.location().map(ToString::to_string);
                 let _ = LOCATION.try_with(|slot| *slot.borrow_mut() = location);
@@ -108,7 +109,7 @@ mod tests {
         assert_eq!(catch(|| 5), Ok(5));
     }
 
-    /// Panics when it is dropped, with another one.
+    /// Panics on drop, with another value of this type.
     struct Grenade(u32);
 
     impl Drop for Grenade {

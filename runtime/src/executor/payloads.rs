@@ -1,9 +1,9 @@
-//! Compares payloads of replayed commands with history: for the replay check of the test kit alone.
+//! Compares payloads of replayed commands with history, only for the replay check of the test kit.
 //!
-//! Ordinary replay never looks at payloads, because code may change a field of an input and still replay. A test runs the
-//! same code twice, so a difference there means that the code depends on something that differs between runs. JSON is
-//! compared as a value, in which the order of an object's keys means nothing: a map may be encoded in any order. The order
-//! of a list does mean something, so a set that is hashed is reported.
+//! Ordinary replay never compares payloads, because code may change a field of an input and still replay. A test runs the
+//! same code twice, so a different payload means that the code is not deterministic. JSON is compared as a value without
+//! regard to the order of an object's keys, because a map may be encoded in any order. The order of a list is significant,
+//! so hash sets are reported.
 
 use everloop_proto::temporal::api::common::v1::{Payload, Payloads};
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
@@ -13,7 +13,7 @@ use super::error::ReplayError;
 use super::issued::Issued;
 use super::operations;
 
-/// Characters of a value that a message shows.
+/// The number of a value's characters in a message.
 const SHOWN_MAX: usize = 120;
 
 /// Compares the inputs of an operation, and the result of the workflow, with those in history.

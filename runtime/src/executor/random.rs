@@ -1,4 +1,4 @@
-//! Random numbers that come out the same on replay: ChaCha12 seeded by the SHA-256 of the run id.
+//! Random numbers that are the same on replay: ChaCha12, seeded with the SHA-256 of the run id.
 
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -16,7 +16,7 @@ impl RandomSource {
     }
 }
 
-/// A type that [`random`](crate::workflow::random) can make.
+/// A type that [`random`](crate::workflow::random) can return.
 pub trait Random: sealed::Sealed {
     #[doc(hidden)]
     fn from_bits(next: &mut dyn FnMut() -> u64) -> Self;
@@ -48,7 +48,7 @@ impl Random for bool {
 }
 
 impl sealed::Sealed for f64 {}
-/// At least 0 and less than 1, in steps of 2⁻⁵³.
+/// Values are at least 0 and less than 1, in steps of 2⁻⁵³.
 impl Random for f64 {
     fn from_bits(next: &mut dyn FnMut() -> u64) -> Self {
         (next() >> 11) as f64 / (1u64 << 53) as f64
@@ -69,7 +69,7 @@ mod tests {
 
     // These numbers are part of every history: they must never change.
     #[test]
-    fn a_run_id_always_gives_the_same_numbers() {
+    fn a_run_id_always_leads_to_the_same_numbers() {
         let mut source = RandomSource::of_run("0190a5b2-0000-7000-8000-000000000001");
         let numbers = [source.next_u64(), source.next_u64()];
         expect_test::expect!["[11787625437910337119, 15428485418842565020]"].assert_eq(&format!("{numbers:?}"));

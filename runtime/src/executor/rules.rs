@@ -1,35 +1,36 @@
 //! Versions of the executor's own rules.
 //!
-//! Histories are replayed under the rules they were recorded with. Each rule that ever changes gets a number; the numbers in
-//! use are recorded in the completed task's SDK metadata. A rule holds if history recorded it in any task so far; else, in a
-//! live task, it is adopted and recorded.
+//! Histories are replayed under the rules with which they were recorded. Each change of a rule has a number; the numbers in use
+//! are recorded in the completed task's SDK metadata. A rule holds if history recorded it in any task so far; otherwise a
+//! live task adopts and records it.
 
 use std::collections::BTreeSet;
 
 use super::error::ReplayError;
 
-/// The rules of this version, by number. `Base` is everything that ARCHITECTURE.md says about the order of things.
+/// The rules of this version, by number. `Base` stands for the rules in ARCHITECTURE.md about the order within tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub(super) enum Rule {
     Base = 1,
-    /// The scope of a coroutine that has ended stays for the coroutines it spawned: they remain cancelled if it was, they take a
-    /// request that it had not taken, and its handle still cancels them. Before, its parent adopted them.
+    /// The scope of a coroutine that has ended stays for the coroutines it spawned: they stay cancelled if the scope was, they
+    /// take a cancellation that the scope had not delivered, and the handle still cancels them. Before this rule, the parent
+    /// scope adopted them.
     EndedScopesStay = 2,
-    /// A cancelled timer keeps its outcome until its future takes it. Before, the outcome was lost when history had the
-    /// cancellation, so a future that was polled later waited for ever.
+    /// A cancelled timer keeps its outcome until its future takes it. Before this rule, the outcome was lost when history had
+    /// the cancellation, so a future that was polled later waited forever.
     CancelledTimersStay = 3,
 }
 
 const KNOWN: &[Rule] = &[Rule::Base, Rule::EndedScopesStay, Rule::CancelledTimersStay];
 
-/// The SDK's name that our workers record. The numbers of other SDKs have other meanings.
+/// The SDK's name that Everloop's workers record. The numbers of other SDKs have other meanings.
 pub(crate) const SDK_NAME: &str = "everloop";
 
 pub(super) struct Rules {
     recorded: BTreeSet<u32>,
     adopted: BTreeSet<u32>,
-    /// Whether the server keeps SDK metadata. Without, only the base rules hold, for ever.
+    /// Whether the server keeps SDK metadata. Otherwise only the base rules ever hold.
     supported: bool,
 }
 
@@ -38,7 +39,7 @@ impl Rules {
         Self { recorded: BTreeSet::new(), adopted: BTreeSet::new(), supported }
     }
 
-    /// Takes the numbers of a task that history has completed.
+    /// Adds the numbers of a task that history has completed.
     pub(super) fn record(&mut self, event_id: i64, numbers: &[u32]) -> Result<(), ReplayError> {
         for number in numbers {
             if !KNOWN.iter().any(|rule| *rule as u32 == *number) {
@@ -49,7 +50,7 @@ impl Rules {
         Ok(())
     }
 
-    /// Whether a rule holds now. Asking adopts it in a live task.
+    /// Whether a rule holds. In a live task, this call adopts the rule.
     pub(super) fn holds(&mut self, rule: Rule, replaying: bool) -> bool {
         let number = rule as u32;
         if self.recorded.contains(&number) || self.adopted.contains(&number) {

@@ -1,7 +1,7 @@
-//! Cancellation scopes: a forest in which a cancellation reaches everything below it.
+//! Cancellation scopes: a forest in which a cancellation of a scope reaches all scopes below it.
 //!
-//! The main coroutine owns the root; `spawn` makes a scope below its spawner's; each handler and each shielded future has a
-//! tree of its own, which cancelling the workflow never touches.
+//! The main coroutine owns the root; `spawn` creates a scope below its spawner's; each handler and each shielded future has its
+//! own tree, which cancellations of the workflow do not reach.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ pub(crate) struct ScopeId(u64);
 #[derive(Default)]
 struct CancellationScope {
     parent: Option<ScopeId>,
-    /// How many scopes have this one as their parent.
+    /// The number of scopes whose parent is this one.
     children: usize,
-    /// Its coroutine has ended; the scope stays for its children.
+    /// Whether the coroutine has ended; the scope stays for its children.
     ended: bool,
-    /// Set once and for good.
+    /// Whether the scope was cancelled. Never reset.
     cancelled: bool,
-    /// No operation was pending when the cancellation came: the next one that is polled in the scope takes it.
+    /// Whether no operation was pending when the cancellation came: the next one that is polled in the scope takes it.
     undelivered: bool,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Scopes {
 impl Scopes {
     /// The scope of the main coroutine.
     pub(super) const ROOT: ScopeId = ScopeId(0);
-    /// No scope: its operations are never cancelled from outside. For the timer of a timeout.
+    /// No scope: cancellations do not reach its operations. For the timer of a timeout.
     pub(super) const NONE: ScopeId = ScopeId(u64::MAX);
 
     pub(super) fn new() -> Self {
@@ -46,15 +46,15 @@ impl Scopes {
         id
     }
 
-    /// Whether ending a scope leaves scopes without their parent. The root never ends.
+    /// Whether the end of a scope would leave scopes without their parent. The root never ends.
     pub(super) fn leaves_children(&self, id: ScopeId) -> bool {
         id != Self::ROOT && self.scopes.get(&id).is_some_and(|scope| scope.children > 0)
     }
 
     /// Ends the scope of a coroutine that has ended, and returns the scope that takes over its operations. The root stays.
     ///
-    /// With `stays_for_children` a scope that has children is kept until they have ended, so that they stay cancelled if it
-    /// was. Otherwise its parent adopts them.
+    /// With `stays_for_children`, a scope that has children is kept until they have ended, so that they stay cancelled if it
+    /// was. Otherwise its parent adopts the children.
     pub(super) fn end(&mut self, id: ScopeId, stays_for_children: bool) -> Option<ScopeId> {
         if id == Self::ROOT {
             return None;
@@ -69,7 +69,7 @@ impl Scopes {
         Some(parent.unwrap_or(Self::NONE))
     }
 
-    /// Removes a scope, and those above it that only stayed for it.
+    /// Removes a scope, and ended scopes above it that have no other children.
     fn forget(&mut self, id: ScopeId) {
         let mut next = Some(id);
         while let Some(CancellationScope { parent, children, .. }) = next.take().and_then(|id| self.scopes.remove(&id))
@@ -89,7 +89,7 @@ impl Scopes {
         }
     }
 
-    /// Marks it cancelled; false if it was before.
+    /// Marks a scope as cancelled. Returns false if it was cancelled before.
     pub(super) fn cancel(&mut self, id: ScopeId) -> bool {
         self.scopes.get_mut(&id).is_some_and(|scope| !std::mem::replace(&mut scope.cancelled, true))
     }
@@ -118,17 +118,17 @@ impl Scopes {
         self.scopes.get_mut(&id).is_some_and(|scope| std::mem::replace(&mut scope.undelivered, undelivered))
     }
 
-    /// How many cancellations have reached a scope: its own and those of the scopes above it.
+    /// The number of cancellations of a scope and of the scopes above it.
     pub(super) fn requests(&self, id: ScopeId) -> usize {
         self.upward(id).filter(|(_, scope)| scope.cancelled).count()
     }
 
-    /// Whether it or a scope above it was cancelled.
+    /// Whether a scope or a scope above it was cancelled.
     pub(super) fn is_cancelled(&self, id: ScopeId) -> bool {
         self.upward(id).any(|scope| scope.1.cancelled)
     }
 
-    /// Whether `inner` is `outer` or below it.
+    /// Whether `inner` is `outer` or a scope below it.
     pub(super) fn is_within(&self, inner: ScopeId, outer: ScopeId) -> bool {
         self.upward(inner).any(|scope| scope.0 == outer)
     }

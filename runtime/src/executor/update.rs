@@ -1,4 +1,4 @@
-//! Updates: requests with a response, their messages, and the commands that give the messages their places.
+//! Updates: requests with a response, their messages, and the commands that determine the order of the messages.
 
 use std::fmt;
 
@@ -14,20 +14,20 @@ use prost_types::Any;
 use crate::data::Failure;
 use crate::raw;
 
-/// An update as it was delivered with a task, or as history accepted it.
+/// An update that a task delivered, or that history accepted.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Update {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) input: Vec<raw::Payload>,
-    /// The acceptance refers to it: the message's id and the event it follows.
+    /// The id of the message, for the acceptance.
     pub(crate) message_id: String,
     pub(crate) sequencing_event_id: i64,
     pub(crate) request: wire::Request,
 }
 
 impl Update {
-    /// The update in a delivered message. `None` if the message is of another protocol.
+    /// Reads the update in a delivered message. `None` if the message belongs to another protocol.
     pub(crate) fn from_message(message: &Message) -> Option<Result<Self, prost::DecodeError>> {
         let body = message.body.as_ref()?;
         if body.type_url.rsplit('/').next() != Some(wire::Request::full_name().as_str()) {
@@ -47,7 +47,7 @@ impl Update {
         Some(decoded)
     }
 
-    /// The update that an event accepted. `None` if the event does not have it.
+    /// Reads the update that an event accepted. `None` if the event does not contain it.
     pub(crate) fn from_accepted(accepted: &WorkflowExecutionUpdateAcceptedEventAttributes) -> Option<Self> {
         let mut update = Self::from_request(accepted.accepted_request.clone()?);
         update.id.clone_from(&accepted.protocol_instance_id);
@@ -88,7 +88,7 @@ impl Update {
     }
 }
 
-/// The updates that a replayed task accepted, in order, with the events that accepted them.
+/// The updates that a replayed task accepted, in order, with their events.
 pub(super) fn accepted(outputs: &[HistoryEvent]) -> Vec<(i64, Update)> {
     let accepted = outputs.iter().filter_map(|event| match &event.attributes {
         Some(EventAttributes::WorkflowExecutionUpdateAcceptedEventAttributes(accepted)) => {
@@ -129,7 +129,7 @@ impl UpdateCommand {
         }
     }
 
-    /// The content of the command, as the workflow issues it.
+    /// The attributes of the command.
     pub(super) fn attributes(&self) -> CommandAttributes {
         let message_id = match self {
             Self::Accept { update_id } => accept_message_id(update_id),

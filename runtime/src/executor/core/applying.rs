@@ -8,7 +8,7 @@ use crate::executor::error::ReplayError;
 use crate::executor::operations::{Change, Key, Kind, Operation, OperationId, Outcome};
 
 impl Core {
-    /// History has the event of the command that an operation issued.
+    /// Confirms an operation: history has the event of its command.
     pub(in crate::executor) fn confirm(&self, id: OperationId, event_id: i64) {
         let mut inner = self.inner.borrow_mut();
         let inner = &mut *inner;
@@ -19,7 +19,7 @@ impl Core {
         }
     }
 
-    /// History has the event of the command that cancelled an operation.
+    /// Confirms the cancellation of an operation: history has the event of its command.
     pub(in crate::executor) fn confirm_cancel(&self, id: OperationId) {
         let mut inner = self.inner.borrow_mut();
         let inner = &mut *inner;
@@ -34,7 +34,8 @@ impl Core {
         }
     }
 
-    /// Operations that this task cancelled, that end when history confirms it, and whose outcome was not taken yet.
+    /// Operations that this task cancelled, that end when history confirms the cancellation, and whose outcome was not taken
+    /// yet.
     pub(in crate::executor) fn cancelled_and_untaken(&self) -> Vec<OperationId> {
         let inner = self.inner.borrow();
         let cancelled = inner.issued.iter().filter_map(|issued| issued.cancels);
@@ -78,29 +79,30 @@ impl Core {
         Ok(())
     }
 
-    /// From now on operations are inert: nothing is issued, nothing resolves, nothing panics.
+    /// Makes operations inert: from now on they issue nothing, resolve nothing, and do not panic.
     pub(in crate::executor) fn tear_down(&self) {
         let mut inner = self.inner.borrow_mut();
         inner.access = Access::TornDown;
         inner.conditions.clear();
     }
 
-    /// Whether the run has ended, or its memory is being given back.
+    /// Whether the run has ended, or is being dropped.
     pub(in crate::executor) fn is_torn_down(&self) -> bool {
         self.inner.borrow().access == Access::TornDown
     }
 
-    /// Takes the workflow's state from a run that is torn down. A handle in one of its fields holds this core in its turn.
+    /// Takes the workflow's state from a run that is torn down. This breaks the reference cycle of a handle in one of its fields,
+    /// which holds this core.
     pub(in crate::executor) fn take_workflow(&self) -> Option<Rc<dyn Any>> {
         self.inner.borrow_mut().workflow.take()
     }
 
-    /// Takes the operations, with the wakers that user code made.
+    /// Takes the operations, with the wakers of user code.
     pub(in crate::executor) fn take_operations(&self) -> impl Sized + use<> {
         std::mem::take(&mut self.inner.borrow_mut().operations)
     }
 
-    /// Describes the pending operations, for people who ask why a workflow does not move.
+    /// Describes the pending operations, for people who look for the reason why a workflow does not continue.
     pub(in crate::executor) fn waiting(&self) -> Vec<String> {
         let inner = self.inner.borrow();
         let pending = inner.operations.values().filter(|operation| operation.is_pending());
@@ -109,7 +111,8 @@ impl Core {
 }
 
 impl CoreState {
-    /// Resolves an operation by an event. A command of this task to cancel it is withdrawn: it is over already.
+    /// Resolves an operation by an event. A command of this task that cancels the operation is withdrawn, because the operation
+    /// has ended.
     pub(super) fn settle(&mut self, id: OperationId, outcome: Outcome) {
         self.issued.retain(|issued| issued.cancels != Some(id));
         let Some(operation) = self.operations.get_mut(&id) else { return };

@@ -1,4 +1,4 @@
-//! Conditions: waits that are asked again after every sweep.
+//! Conditions, which are evaluated after every sweep.
 
 use std::cell::RefCell;
 use std::task::Waker;
@@ -16,7 +16,7 @@ impl Core {
         }
     }
 
-    /// A condition was found true.
+    /// Counts a condition that holds.
     pub(crate) fn condition_met(&self, operation: OperationId) {
         let mut inner = self.inner.borrow_mut();
         inner.conditions.retain(|(known, _)| *known != operation);
@@ -24,7 +24,7 @@ impl Core {
         inner.operations.remove(&operation);
     }
 
-    /// Reads without being able to write, as conditions must.
+    /// Runs a closure that can only read, such as a condition.
     pub(crate) fn reading<R>(&self, reader: &str, read: impl FnOnce() -> R) -> R {
         struct Restore<'a>(&'a RefCell<CoreState>, Access);
         impl Drop for Restore<'_> {
@@ -37,7 +37,7 @@ impl Core {
         read()
     }
 
-    /// Queues every waiting condition's coroutine. False if there is none.
+    /// Queues every waiting condition's coroutine. Returns whether there is any.
     pub(in crate::executor) fn wake_conditions(&self) -> bool {
         let wakers: Vec<Waker> = self.inner.borrow().conditions.iter().map(|(_, waker)| waker.clone()).collect();
         wakers.iter().for_each(Waker::wake_by_ref);

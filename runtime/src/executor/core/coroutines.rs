@@ -1,11 +1,11 @@
-//! Coroutines that workflow code spawns, and handlers that run.
+//! Coroutines that workflow code spawns, and running handlers.
 
 use super::{Access, Core};
 use crate::executor::coroutine::{Coroutine, LocalFuture, Output};
 use crate::executor::scope::ScopeId;
 
 impl Core {
-    /// Adds a coroutine; it runs after those that are ready now.
+    /// Adds a coroutine, which runs after those that are ready now.
     #[track_caller]
     pub(crate) fn spawn(&self, future: LocalFuture<Output>, scope: ScopeId) {
         self.refuse_reader("spawns a coroutine");
@@ -28,7 +28,7 @@ impl Core {
         self.inner.borrow_mut().handlers_running -= 1;
     }
 
-    /// Makes a coroutine that is not queued: its first step is the caller's.
+    /// Creates a coroutine that is not queued: the caller runs its first step.
     pub(in crate::executor) fn coroutine(&self, future: LocalFuture<Output>, scope: ScopeId) -> (u64, Coroutine) {
         let mut inner = self.inner.borrow_mut();
         let id = inner.next_coroutine;

@@ -16,10 +16,10 @@ use crate::executor::operations::{
 use crate::executor::scope::ScopeId;
 
 impl Core {
-    /// Begins an operation: its command is one of the current task.
+    /// Begins an operation, and adds its command to the current task.
     ///
     /// # Panics
-    /// In queries, validators and conditions: they may only read.
+    /// In queries, validators and conditions, which may only read.
     #[track_caller]
     pub(crate) fn begin<R: Request>(&self, request: R, scope: ScopeId, site: &'static Location<'static>) -> OperationId
     where
@@ -40,14 +40,14 @@ impl Core {
         operation
     }
 
-    /// Something to wait for that only this run knows.
+    /// Begins a local operation, which is not in history.
     #[track_caller]
     pub(crate) fn wait_locally(&self, scope: ScopeId) -> OperationId {
         self.refuse_reader("waits");
         self.inner.borrow_mut().add(scope, Kind::Local, CallSite::NONE)
     }
 
-    /// The cancellation of a scope, as something to wait for.
+    /// Begins a local operation that waits for the cancellation of a scope.
     #[track_caller]
     pub(crate) fn wait_for_cancellation(&self, scope: ScopeId) -> OperationId {
         self.refuse_reader("waits");
@@ -109,7 +109,7 @@ impl CoreState {
         self.issue(issued);
     }
 
-    /// Takes back a command that has not left, with every trace of it.
+    /// Removes the unsent command of an operation, and the operation.
     pub(super) fn withdraw(&mut self, id: OperationId) {
         self.issued.retain(|issued| issued.operation != Some(id));
         self.keys.retain(|_, known| *known != id);

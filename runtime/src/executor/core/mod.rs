@@ -29,14 +29,14 @@ use super::random::RandomSource;
 use super::scope::{ScopeId, Scopes};
 use crate::data::WorkerActivityOptions;
 
-/// A run's state as the futures of workflow code hold it, which makes them `!Send`: they never leave the run's thread. The
-/// compiler names this type as the reason where a program awaits one of them in an activity or a spawned task.
+/// A run's state in the futures of workflow code. It makes them `!Send`, so they never leave the run's thread. The compiler
+/// names this type as the reason if a program awaits one of them in an activity or a spawned task.
 pub struct OnlyInsideAWorkflow(Core);
 
-/// Makes a future `!Send` for the same reason as everything else in it, so that it is one error.
+/// Makes a future `!Send` for the same reason as its other fields, so that the compiler reports one error.
 pub(crate) type WorkflowOnly = PhantomData<SharedCore>;
 
-/// A shared reference to the state of a run, as its futures and the run itself hold it.
+/// A shared reference to the state of a run, for its futures and the run itself.
 pub(crate) type SharedCore = Rc<OnlyInsideAWorkflow>;
 
 #[doc(hidden)]
@@ -51,19 +51,19 @@ impl Deref for OnlyInsideAWorkflow {
 /// State that the operations of a run share.
 pub struct Core {
     pub(in crate::executor) ready: Arc<Ready>,
-    /// Whether replay compares payloads, too.
+    /// Whether replay compares payloads as well.
     compares_payloads: Cell<bool>,
     inner: RefCell<CoreState>,
 }
 
-/// The access that workflow code has at the moment.
+/// The current access of workflow code.
 #[derive(Clone, PartialEq)]
 enum Access {
-    /// Everything.
+    /// Workflow code may read and write.
     Full,
-    /// Read. The text names the reader, for messages.
+    /// Workflow code may only read. The text names the reader, for messages.
     Read(String),
-    /// None: the run is over, and destructors must have no effect.
+    /// The run is over, and destructors must have no effect.
     TornDown,
 }
 
@@ -79,12 +79,12 @@ struct CoreState {
     scope: ScopeId,
     operations: BTreeMap<OperationId, Operation>,
     next_operation: u64,
-    /// Ids of timers and activities: one counter, in order of issue.
+    /// The counter of the ids of timers and activities, in order of issue.
     next_id: u64,
-    /// The operations that events name.
+    /// The operations, by the keys in events.
     keys: BTreeMap<Key, OperationId>,
     issued: Vec<Issued>,
-    /// Waits for conditions, in order of registration. Each is asked again after every sweep.
+    /// Waiting conditions, in order of registration. Each is evaluated after every sweep.
     conditions: Vec<(OperationId, Waker)>,
     conditions_met: usize,
     spawned: Vec<(u64, Coroutine)>,
@@ -128,7 +128,7 @@ impl Core {
         self.inner.borrow().now
     }
 
-    /// Facts about the run. They are known before any workflow code runs.
+    /// Facts about the run. They are set before any workflow code runs.
     pub(crate) fn info(&self) -> Rc<WorkflowInfo> {
         self.inner.borrow().info.clone().expect("the first event sets it before workflow code runs")
     }
@@ -137,7 +137,7 @@ impl Core {
         self.inner.borrow().replaying
     }
 
-    /// The reader, where writing is refused.
+    /// The name of the current reader, if workflow code may only read.
     pub(crate) fn read_only(&self) -> Option<String> {
         match &self.inner.borrow().access {
             Access::Read(reader) => Some(reader.clone()),
@@ -152,24 +152,24 @@ impl Core {
     /// The next random number.
     ///
     /// # Panics
-    /// In queries, validators and conditions: they must leave no trace.
+    /// In queries, validators and conditions, which must not change the run.
     #[track_caller]
     pub(crate) fn next_random(&self) -> u64 {
         self.refuse_reader("draws a random number");
         self.inner.borrow_mut().random.next_u64()
     }
 
-    /// Handlers that have started and not returned.
+    /// The number of handlers that have started and not returned.
     pub(crate) fn handlers_running(&self) -> usize {
         self.inner.borrow().handlers_running
     }
 
-    /// Workflow code has come to this line.
+    /// Records that workflow code has reached this line.
     pub(in crate::executor) fn pass(&self, line: &'static Location<'static>) {
         self.ready.pass(line.into());
     }
 
-    /// Panics if the code that is being executed may only read; `deed` says what it does.
+    /// Panics if the current code may only read; `deed` describes its action.
     #[track_caller]
     pub(in crate::executor) fn refuse_reader(&self, deed: &str) {
         if let Some(reader) = self.read_only() {
@@ -179,7 +179,7 @@ impl Core {
 
     // ---- for the executor ----
 
-    /// Before the first event is applied.
+    /// Sets the facts about the run, before the first event is applied.
     pub(in crate::executor) fn set_info(&self, info: WorkflowInfo) {
         self.inner.borrow_mut().info = Some(Rc::new(info));
     }
@@ -188,7 +188,7 @@ impl Core {
         self.inner.borrow_mut().workflow = Some(workflow);
     }
 
-    /// A task that delivers something begins.
+    /// Begins a task that delivers inputs.
     pub(in crate::executor) fn begin_task(&self, time: SystemTime, history: (i64, i64, bool)) {
         let mut inner = self.inner.borrow_mut();
         inner.now = time;
@@ -198,7 +198,7 @@ impl Core {
         }
     }
 
-    /// Makes replay compare payloads, too.
+    /// Makes replay compare payloads as well.
     pub(in crate::executor) fn compare_payloads(&self) {
         self.compares_payloads.set(true);
     }

@@ -1,4 +1,4 @@
-//! Waiting: the future of an operation polls, cancels and drops it.
+//! Pending operations: their futures poll, cancel and drop them.
 
 use std::task::{Poll, Waker};
 
@@ -7,7 +7,7 @@ use crate::executor::operations::{Cancel, Kind, OperationId, Outcome};
 use crate::executor::scope::ScopeId;
 
 impl Core {
-    /// The outcome of an operation, once. An undelivered cancellation is taken at an operation's first poll.
+    /// Takes the outcome of an operation. An undelivered cancellation is taken at an operation's first poll.
     pub(crate) fn poll(&self, id: OperationId, waker: &Waker) -> Poll<Outcome> {
         let mut inner = self.inner.borrow_mut();
         let inner = &mut *inner;
@@ -42,7 +42,8 @@ impl Core {
         inner.access == Access::Full && inner.scopes.take_undelivered(scope)
     }
 
-    /// Polls a future whose first operation takes a cancellation of a scope, as if it had been pending when that came.
+    /// Polls a future whose first operation takes a cancellation of a scope, as if the operation had been pending when the
+    /// cancellation came.
     pub(crate) fn delivering_cancellation<R>(&self, scope: ScopeId, poll: impl FnOnce() -> R) -> R {
         let before = self.inner.borrow_mut().scopes.replace_undelivered(scope, true);
         let polled = poll();
@@ -57,7 +58,7 @@ impl Core {
         }
     }
 
-    /// Cancels one operation by its type, as cancelling its scope would.
+    /// Cancels one operation according to its type, as a cancellation of its scope would.
     pub(crate) fn cancel_operation(&self, id: OperationId) {
         let mut inner = self.inner.borrow_mut();
         if inner.access == Access::Full {
@@ -65,9 +66,9 @@ impl Core {
         }
     }
 
-    /// The future of an operation was dropped before it gave an outcome.
+    /// Handles the drop of an operation's future before its outcome was taken.
     pub(super) fn dropped(&self, id: OperationId, on_drop: OnDrop) {
-        // While panicking the run is lost anyway, and a drop must not panic.
+        // During a panic the run is lost, and a drop must not panic.
         if std::thread::panicking() {
             return;
         }
@@ -84,7 +85,7 @@ impl Core {
 }
 
 impl CoreState {
-    /// Cancels an operation by its type.
+    /// Cancels an operation according to its type.
     pub(super) fn cancel(&mut self, id: OperationId) {
         let Some(operation) = self.operations.get_mut(&id) else { return };
         match &mut operation.kind {
@@ -107,7 +108,7 @@ impl CoreState {
         }
     }
 
-    /// The future is gone. An operation that events will still name stays until they come.
+    /// Handles the drop of an operation's future without a cancellation. An operation that later events name is kept until then.
     pub(super) fn detach(&mut self, id: OperationId) {
         let Some(operation) = self.operations.get_mut(&id) else { return };
         operation.detached = true;
@@ -115,7 +116,7 @@ impl CoreState {
         self.forget(id);
     }
 
-    /// Drops an operation, unless events will still name it.
+    /// Drops an operation, unless later events name it.
     pub(super) fn forget(&mut self, id: OperationId) {
         let Some(operation) = self.operations.get_mut(&id) else { return };
         if operation.is_over() {
@@ -129,13 +130,13 @@ impl CoreState {
 /// The effect of dropping the future of a pending operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnDrop {
-    /// Cancels it durably, by its type.
+    /// Cancels the operation durably, according to its type.
     Cancel,
-    /// Leaves it alone.
+    /// Does not cancel the operation.
     Detach,
 }
 
-/// One operation that a future waits for. If it is dropped before it returned the outcome, `on_drop` decides.
+/// One operation that a future waits for. If it is dropped before its outcome was taken, `on_drop` decides the effect.
 pub(crate) struct Pending {
     core: SharedCore,
     id: OperationId,
@@ -153,7 +154,7 @@ impl Pending {
     }
 
     /// # Panics
-    /// If it gave its outcome before: nothing would ever wake a second wait.
+    /// If the outcome was taken before, because a second wait would never be woken.
     pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Outcome> {
         assert!(!self.is_done, "a future of the workflow was polled again after it gave its output");
         let outcome = self.core.poll(self.id, waker);

@@ -1,11 +1,11 @@
-//! Scopes: of the code that is being executed, and cancelling them.
+//! The current scope, and the cancellation of scopes.
 
 use super::{Access, Core, CoreState};
 use crate::executor::operations::OperationId;
 use crate::executor::scope::ScopeId;
 
 impl Core {
-    /// How many cancellations have reached a scope.
+    /// The number of cancellations that have reached a scope.
     pub(crate) fn cancel_requests(&self, scope: ScopeId) -> usize {
         self.inner.borrow().scopes.requests(scope)
     }
@@ -37,7 +37,7 @@ impl Core {
         self.inner.borrow().scopes.leaves_children(scope)
     }
 
-    /// Ends the scope of a coroutine that has ended. The operations that it left running belong to the scope above from now on.
+    /// Ends the scope of a coroutine that has ended. Its remaining operations move to the scope above.
     pub(in crate::executor) fn end_scope(&self, scope: ScopeId, stays_for_children: bool) {
         let mut inner = self.inner.borrow_mut();
         let inner = &mut *inner;
@@ -49,7 +49,8 @@ impl Core {
 }
 
 impl CoreState {
-    /// Cancels the pending operations of a scope, in creation order. If there is none, the next one that is polled takes it.
+    /// Cancels the pending operations of a scope, in creation order. If there is none, the next one that is polled takes the
+    /// cancellation.
     pub(super) fn cancel_scope(&mut self, scope: ScopeId) {
         if !self.scopes.cancel(scope) {
             return;

@@ -18,14 +18,14 @@ use crate::executor::update::{self, UpdateCommand};
 use crate::raw;
 
 impl Run {
-    /// Polls in wake order until nothing is ready, then asks the conditions, until nothing moves.
+    /// Polls in wake order until no coroutine is ready, then evaluates the conditions. Repeats this until no condition is met.
     pub(super) fn settle(&mut self) -> Result<(), TaskFailure> {
         self.core.take_conditions_met();
         loop {
             while let Some(id) = self.core.ready.pop() {
                 self.poll(id)?;
             }
-            // Each condition is asked by its own coroutine, queued in order of registration.
+            // Each condition is evaluated by its own coroutine; they are queued in order of registration.
             if !self.core.wake_conditions() {
                 break;
             }
@@ -88,7 +88,7 @@ impl Run {
         });
     }
 
-    /// Sends a message, and issues the command that places it among the others.
+    /// Sends a message, and issues the command for its place among the other commands.
     pub(super) fn push_message(&mut self, command: UpdateCommand, message: impl FnOnce() -> Message) {
         self.send(message);
         self.core.issue(command.into());
@@ -114,7 +114,7 @@ impl Run {
         }
     }
 
-    /// Closes the run if a terminal command was set: it comes last, and nothing runs after it.
+    /// Closes the run if a terminal command was set. The command is the last one, and no code runs after it.
     pub(super) fn end_if_returned(&mut self) {
         let Some(terminal) = self.phase.terminal().and_then(Option::take) else { return };
         self.core.issue(terminal);

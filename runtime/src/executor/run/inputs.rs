@@ -23,7 +23,7 @@ impl Run {
         let time = time.unwrap_or_else(|| self.core.now());
         let RunOptions { namespace, workflow_id, run_id, .. } = &self.options;
         let info = WorkflowInfo::new(namespace, workflow_id, run_id, time, started);
-        // A reset run goes on with the numbers of the run it was copied from, up to the reset.
+        // Up to the reset, a reset run has the numbers of the run from which it was copied.
         if !started.original_execution_run_id.is_empty() {
             self.core.reseed(&started.original_execution_run_id);
         }
@@ -63,7 +63,7 @@ impl Run {
         }
     }
 
-    /// Whether an update that was delivered is accepted. Leaves no trace.
+    /// Validates a delivered update, without a change of the run.
     pub(super) fn validate(&self, update: &Update) -> Result<(), Box<Failure>> {
         let Some(instance) = &self.instance else {
             return Err(Failure::application("UpdateRejected", "the workflow has not started yet").into());
@@ -84,7 +84,7 @@ impl Run {
         }
     }
 
-    /// Accepts an update and takes its handler's first step. `recorded` is the event that accepted it, on replay.
+    /// Accepts an update and runs the first step of its handler. `recorded` is the event that accepted the update, on replay.
     pub(super) fn accept(&mut self, update: &Update, recorded: Option<i64>) -> Result<(), TaskFailure> {
         let Some(instance) = self.instance.clone() else { return Ok(()) };
         self.push_message(UpdateCommand::Accept { update_id: update.id.clone() }, || update.acceptance());
@@ -105,7 +105,7 @@ impl Run {
         }
     }
 
-    /// A handler's first step happens at its own turn.
+    /// Runs a handler's first step at its turn among the inputs.
     fn run_handler(
         &mut self,
         future: LocalFuture<Output>,

@@ -39,26 +39,26 @@ pub(crate) struct RunOptions {
     pub(crate) rules_supported: bool,
 }
 
-/// A workflow task as the server sent it.
+/// A workflow task of the server.
 #[derive(Debug, Default)]
 pub(crate) struct Task {
-    /// From where the run left off; from event 1 for a new one.
+    /// The events that the run has not processed; for a new run, those from event 1.
     pub(crate) events: Vec<HistoryEvent>,
-    /// Whether pages follow: [`Run::extend`] takes them.
+    /// Whether pages follow, for [`Run::extend`].
     pub(crate) more: bool,
     pub(crate) updates: Vec<Update>,
 }
 
-/// The result of a call: the task is done, or the run needs something.
+/// The result of a call: the task is done, or the run needs another call.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// The task is done: send this.
+    /// The task is done: send this completion.
     Complete(Completion),
-    /// There was no task to complete, as with a query: the run has seen all its history.
+    /// There was no task to complete, as with a query: the run has processed its whole history.
     Settled,
-    /// The next page, by [`Run::extend`].
+    /// The run needs the next page, by [`Run::extend`].
     NeedHistory,
-    /// A long replay lets other runs go on: call [`Run::resume`].
+    /// A long replay pauses for other runs: call [`Run::resume`].
     Yielded,
     /// The task fails, and the run is lost: drop it.
     Failed(TaskFailure),
@@ -77,21 +77,20 @@ pub(crate) struct Completion {
     pub(crate) closes: bool,
 }
 
-/// Replayed tasks after which other runs may go on. Few in tests, where histories are short.
+/// The number of replayed tasks after which other runs have a turn. It is small in tests, whose histories are short.
 const TASKS_PER_TURN: usize = if cfg!(test) { 4 } else { 200 };
 
 /// One execution of one workflow, from its first event on.
 ///
-/// Call [`begin`](Self::begin) for each workflow task, then [`extend`](Self::extend) or [`resume`](Self::resume) as long as
-/// the step asks for it; [`query`](Self::query) once a step has settled the run. After [`Step::Failed`] every call returns
-/// the same failure.
+/// Call [`begin`](Self::begin) for each workflow task, then [`extend`](Self::extend) or [`resume`](Self::resume) as the steps
+/// require; [`query`](Self::query) once a step has settled the run. After [`Step::Failed`] every call returns the same failure.
 pub(crate) struct Run {
     definition: Arc<dyn Definition>,
     options: RunOptions,
     core: SharedCore,
     reader: Reader,
     rules: Rules,
-    /// Whether the last worker that named itself was ours: only then rule numbers are ours.
+    /// Whether the last recorded SDK name is Everloop's: only then the rule numbers have the meanings of [`Rules`].
     recorded_by_us: bool,
     instance: Option<Rc<dyn Instance>>,
     coroutines: BTreeMap<u64, Coroutine>,
@@ -128,7 +127,7 @@ impl Run {
         self.take_page(task.events, task.more)
     }
 
-    /// Takes the next page of the history that the last step asked for.
+    /// Takes the next page of history, which the last step requested.
     pub(crate) fn extend(&mut self, events: Vec<HistoryEvent>, more: bool) -> Step {
         if !matches!(self.phase, Phase::Replaying(_)) {
             self.phase.read_history(Vec::new());
@@ -146,7 +145,7 @@ impl Run {
         }
     }
 
-    /// Goes on where the last step stopped, as after [`Step::Yielded`].
+    /// Continues after the last step, as after [`Step::Yielded`].
     pub(crate) fn resume(&mut self) -> Step {
         let core = self.core.clone();
         let _entered = current::enter(&core);
@@ -169,7 +168,7 @@ impl Run {
         }
     }
 
-    /// Forgets the last task, which history will not have: it rejected updates and did nothing else. History goes on after the
+    /// Discards the last task, which only rejected updates, so that history will not contain it. History continues after the
     /// task that started with this event.
     pub(crate) fn discard_task(&mut self, last_started_event_id: i64) {
         if !matches!(self.phase, Phase::Failed(_)) {
@@ -179,22 +178,22 @@ impl Run {
         self.reader.rewind(last_started_event_id + 1);
     }
 
-    /// Compares payloads too when it replays: for checks of code that has not changed meanwhile.
+    /// Makes replay compare payloads, for checks of code that has not changed meanwhile.
     pub(crate) fn compare_payloads(&self) {
         self.core.compare_payloads();
     }
 
-    /// The event that a task for this run begins with.
+    /// The first event of the next task for this run.
     pub(crate) fn next_event_id(&self) -> i64 {
         self.reader.next_event_id()
     }
 
-    /// The Started event of the last task it completed or replayed; 0 before the first.
+    /// The Started event of the last completed or replayed task; 0 before the first.
     pub(crate) fn last_started_event_id(&self) -> i64 {
         self.last_started_event_id
     }
 
-    /// The headers of the start request. Known once a task was completed.
+    /// The headers of the start request. Available after the first task.
     pub(crate) fn headers(&self) -> Headers {
         Headers::from_map(self.core.info().headers.clone())
     }

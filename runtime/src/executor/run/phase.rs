@@ -8,11 +8,11 @@ use crate::executor::update::Update;
 
 /// The phase of a run.
 pub(super) enum Phase {
-    /// No task is open. The events of the last one's commands may still be to come.
+    /// No task is open. The events of the last task's commands may not have arrived yet.
     Idle { unconfirmed: Option<Unconfirmed> },
-    /// History is being read, up to the task that is live.
+    /// The run reads history, up to the live task.
     Replaying(Replay),
-    /// The live task is open: its inputs are delivered, and it is completed when nothing moves any more.
+    /// The live task is open: its inputs are delivered, and it is completed when no coroutine is ready.
     Live(LiveTask),
     /// The workflow has ended, and no task is open.
     Closed { unconfirmed: Option<Unconfirmed> },
@@ -20,26 +20,26 @@ pub(super) enum Phase {
     Failed(TaskFailure),
 }
 
-/// The outputs of a completed task, which the next task brings along.
+/// The outputs of a completed task, which are among the events of the next task.
 pub(super) enum Unconfirmed {
-    /// The events of these commands have not been seen yet.
+    /// The events of these commands have not arrived yet.
     Commands(Vec<Issued>),
-    /// The events were seen with a task that history forgot, and come once more.
+    /// The events arrived with a task that history discarded, and will arrive again.
     Known,
 }
 
 #[derive(Default)]
 pub(super) struct Replay {
     pub(super) unconfirmed: Option<Unconfirmed>,
-    /// Updates that came with the live task.
+    /// Updates of the live task.
     pub(super) updates: Vec<Update>,
-    /// The first terminal command of the task that is being replayed.
+    /// The first terminal command of the replayed task.
     terminal: Option<Issued>,
 }
 
 #[derive(Default)]
 pub(super) struct LiveTask {
-    /// Whether the task delivered something: otherwise nothing moves.
+    /// Whether the task delivered an input; otherwise no code runs.
     pub(super) has_begun: bool,
     pub(super) messages: Vec<Message>,
     pub(super) warnings: Vec<String>,
@@ -48,7 +48,7 @@ pub(super) struct LiveTask {
 }
 
 impl Phase {
-    /// Begins to read history, for a task with these updates.
+    /// Starts to read history for a task with these updates.
     pub(super) fn read_history(&mut self, updates: Vec<Update>) {
         match self {
             Self::Idle { unconfirmed } | Self::Closed { unconfirmed } => {
@@ -56,12 +56,12 @@ impl Phase {
                 *self = Self::Replaying(Replay { unconfirmed, updates, terminal: None });
             }
             Self::Replaying(replay) => replay.updates = updates,
-            // An open task is resumed, and a failed run stays so.
+            // An open task is resumed, and a failed run stays failed.
             Self::Live(_) | Self::Failed(_) => {}
         }
     }
 
-    /// Takes the outputs that the next task brings along.
+    /// Takes the outputs of the previous task.
     pub(super) fn take_unconfirmed(&mut self) -> Option<Unconfirmed> {
         match self {
             Self::Replaying(replay) => replay.unconfirmed.take(),
@@ -74,7 +74,7 @@ impl Phase {
         matches!(self, Self::Replaying(Replay { unconfirmed: Some(_), .. }))
     }
 
-    /// Opens the live task and returns the updates that came with it.
+    /// Opens the live task and returns its updates.
     pub(super) fn open_live_task(&mut self) -> Vec<Update> {
         let before = std::mem::replace(self, Self::Live(LiveTask::default()));
         if let Self::Replaying(replay) = before { replay.updates } else { Vec::new() }
@@ -85,7 +85,7 @@ impl Phase {
         if let Self::Live(task) = self { Some(task) } else { None }
     }
 
-    /// The place of the terminal command of the task that is open or replayed.
+    /// The field for the terminal command of the open or replayed task.
     pub(super) fn terminal(&mut self) -> Option<&mut Option<Issued>> {
         match self {
             Self::Replaying(replay) => Some(&mut replay.terminal),

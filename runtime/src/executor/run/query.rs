@@ -17,7 +17,7 @@ pub(crate) struct QueryFailure {
 }
 
 impl Run {
-    /// Returns the result of a query from the state as it is. Polls nothing.
+    /// Returns the result of a query of the current state. Polls no coroutine.
     pub(crate) fn query(&self, name: &str, input: &[raw::Payload]) -> Result<raw::Payload, QueryFailure> {
         let fail = |failure: Failure| QueryFailure { failure: failure.into() };
         if let Phase::Failed(failure) = &self.phase {
@@ -33,7 +33,7 @@ impl Run {
         };
         let _entered = current::enter(&self.core);
         let reader = format!("the query `{name}`");
-        // A query runs now, also after a replayed task: its log lines are new.
+        // A query is never a replay, even after a replayed task, so its log lines are written.
         let was_replaying = self.core.is_replaying();
         self.core.set_replaying(false);
         let answer = catch(|| self.core.reading(&reader, || instance.query(name, input)));

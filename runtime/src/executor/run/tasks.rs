@@ -1,4 +1,4 @@
-//! Tasks: replayed, then live; and the comparison of their commands with history.
+//! Replayed and live tasks, and the comparison of their commands with history.
 
 use super::phase::{Phase, Unconfirmed};
 use super::{Completion, Run, Step, TASKS_PER_TURN};
@@ -30,7 +30,7 @@ impl Run {
         self.go_on()
     }
 
-    /// Reads history and replays its tasks, up to the live task, which it opens. Returns the step if there is none yet.
+    /// Reads history and replays its tasks, then opens the live task. Returns the step if there is no live task yet.
     fn replay(&mut self) -> Result<Option<Step>, TaskFailure> {
         for _ in 0..TASKS_PER_TURN {
             if self.phase.has_unconfirmed() {
@@ -71,7 +71,7 @@ impl Run {
         Ok(Some(Step::Yielded))
     }
 
-    /// Works on the live task until nothing moves, and completes it.
+    /// Runs the live task until no coroutine is ready, and completes it.
     fn go_on(&mut self) -> Result<Step, TaskFailure> {
         let Phase::Live(task) = &self.phase else { return Ok(Step::Settled) };
         if task.has_begun {
@@ -91,7 +91,7 @@ impl Run {
         Ok(Step::Complete(completion))
     }
 
-    /// Delivers the inputs of one task. Returns whether there were any that workflow code can notice: otherwise nothing moves.
+    /// Delivers the inputs of one task. Returns whether workflow code can observe any of them; otherwise no code runs.
     fn deliver(&mut self, inputs: Vec<Input>, start: TaskStart, updates: TaskUpdates) -> Result<bool, TaskFailure> {
         self.last_started_event_id = start.event_id;
         for input in &inputs {
@@ -100,7 +100,7 @@ impl Run {
                 return Err(ReplayError::UnsupportedEvent { event_id, event_type }.into());
             }
         }
-        // A task that delivers nothing moves nothing: no clock, no condition, no poll.
+        // A task that delivers nothing has no effect: it advances no clock, evaluates no condition, and polls no coroutine.
         let mut clock = Clock { start, has_begun: false };
         if inputs.iter().any(Input::delivers) {
             clock.begin(&self.core);
@@ -147,7 +147,7 @@ impl Run {
         Ok(clock.has_begun)
     }
 
-    /// Polls until nothing moves, then ends the run if its workflow returned.
+    /// Polls until no coroutine is ready, then ends the run if its workflow returned.
     fn settle_and_end(&mut self) -> Result<(), TaskFailure> {
         if !self.core.is_torn_down() {
             self.settle()?;
@@ -204,13 +204,13 @@ impl Run {
     }
 }
 
-/// The updates of a task: from history, or to be decided upon.
+/// The updates of a task: accepted by history, or not decided yet.
 enum TaskUpdates {
     Accepted(Vec<(i64, Update)>),
     Delivered(Vec<Update>),
 }
 
-/// The time of a task, which only moves if the task delivers something.
+/// The time of a task, which advances only if the task delivers an input.
 struct Clock {
     start: TaskStart,
     has_begun: bool,

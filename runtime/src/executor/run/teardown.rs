@@ -1,12 +1,12 @@
-//! The end of a run in memory, whether its workflow has ended or its cache needs the room.
+//! The removal of a run from memory, after its workflow has ended or when it is evicted.
 
 use super::{Run, RunOptions};
 use crate::executor::current;
 use crate::executor::panic::{Panic, discard};
 
 impl Run {
-    /// Drops every coroutine. Their destructors have no effect on the run. Returns the panics of destructors, which do no
-    /// harm: the run is over.
+    /// Drops every coroutine. Their destructors have no effect on the run. Returns the panics of destructors, which are harmless
+    /// because the run is over.
     pub(super) fn tear_down(&mut self) -> Vec<Panic> {
         let _entered = current::enter(&self.core);
         self.core.tear_down();
