@@ -53,6 +53,8 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 4 << 20;
 pub(crate) const STREAMS_MAX: u32 = 10_000;
 /// One input, result, or set of details.
 pub(crate) const BLOB_BYTES_MAX: usize = 2 << 20;
+/// The value of one search attribute.
+pub(crate) const SEARCH_ATTRIBUTE_BYTES_MAX: usize = 2_048;
 /// One id or name.
 pub(crate) const ID_BYTES_MAX: usize = 1_000;
 /// Failures in one chain of causes. Protobuf decoders reject more than 100 nested messages; the chain itself is nested

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+/// The search attribute with the change versions of a run's code, which every namespace has: a list of texts.
+pub(crate) const CHANGE_VERSION: &str = "TemporalChangeVersion";
+
 /// The integer key of one run: never reused, and larger for later runs.
 ///
 /// The current run of a workflow id is therefore the one with the largest key.
@@ -118,4 +121,6 @@ pub(crate) struct VisibilityRow {
     pub(crate) state_transition_count: i64,
     /// An encoded `Memo`.
     pub(crate) memo: Option<Bytes>,
+    /// A JSON object, for filters to look into: `{"NAME": {"type": TYPE, "value": VALUE}, …}`.
+    pub(crate) search_attributes: Option<Arc<str>>,
 }

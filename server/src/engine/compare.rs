@@ -66,7 +66,13 @@ impl Run {
                 (self.history.next_event_id(), self.history.size_bytes(), self.history.transitions()),
                 (task, attempt, state.previous_started_event_id),
                 (&state.activities, &state.activity_ids, &state.timers, &state.buffered, deadlines),
-                (state.cancel_requested, state.first_task_due, &state.memo, state.updates.written()),
+                (
+                    state.cancel_requested,
+                    state.first_task_due,
+                    &state.memo,
+                    &state.search_attributes,
+                    state.updates.written()
+                ),
             )
         )
     }
@@ -79,7 +85,7 @@ impl Run {
             (
                 (&self.info, &self.signal_request_ids, self.signal_count),
                 (state.status, state.close_time, state.cancel_requested, state.previous_started_event_id),
-                (&state.memo, state.updates.completed()),
+                (&state.memo, &state.search_attributes, state.updates.completed()),
             )
         )
     }

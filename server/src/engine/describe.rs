@@ -2,9 +2,10 @@
 
 use prost::Message as _;
 
-use crate::api::common::{Memo, SearchAttributes, WorkflowExecution, WorkflowType};
+use crate::api::common::{Memo, WorkflowExecution, WorkflowType};
 use crate::api::workflow::{WorkflowExecutionConfig, WorkflowExecutionExtendedInfo, WorkflowExecutionInfo};
 use crate::api::workflowservice::DescribeWorkflowExecutionResponse;
+use crate::engine::attributes::read_stored;
 use crate::engine::closed::ClosedState;
 use crate::engine::error::Refusal;
 use crate::engine::run::Run;
@@ -31,6 +32,7 @@ impl Run {
             history_size_bytes: self.history.size_bytes(),
             state_transition_count: self.history.transitions(),
             memo: (!memo.fields.is_empty()).then(|| memo.encode_to_vec().into()),
+            search_attributes: self.stored_search_attributes().map(Into::into),
         }
     }
 
@@ -46,7 +48,7 @@ impl Run {
 ///
 /// # Errors
 ///
-/// Fails if the memo cannot be decoded.
+/// Fails if the memo or the search attributes cannot be decoded.
 pub(crate) fn describe_closed(
     row: &VisibilityRow,
     closed: &ClosedState,
@@ -89,10 +91,14 @@ fn describe(
 ///
 /// # Errors
 ///
-/// Fails if the memo cannot be decoded.
+/// Fails if the memo or the search attributes cannot be decoded.
 pub(crate) fn execution_info(row: &VisibilityRow) -> Result<WorkflowExecutionInfo, Refusal> {
     let damaged = |error| Refusal::Damaged(format!("the memo of run \"{}\" is damaged: {error}", row.run_id));
     let memo = row.memo.clone().map(Memo::decode).transpose().map_err(damaged)?;
+    let search_attributes = row.search_attributes.as_deref().map_or(Ok(Default::default()), read_stored);
+    let search_attributes = search_attributes.map_err(|error| {
+        Refusal::Damaged(format!("the search attributes of run \"{}\" are damaged: {error}", row.run_id))
+    })?;
     let execution = WorkflowExecution { workflow_id: row.workflow_id.to_string(), run_id: row.run_id.to_string() };
     let execution_time = Time::from_nanos(row.execution_time_ns);
     let close_time = row.close_time_ns.map(Time::from_nanos);
@@ -106,7 +112,7 @@ pub(crate) fn execution_info(row: &VisibilityRow) -> Result<WorkflowExecutionInf
         execution_time: Some(execution_time.into()),
         memo: Some(memo.unwrap_or_default()),
         // Clients read the fields of this message without checking whether it is set.
-        search_attributes: Some(SearchAttributes::default()),
+        search_attributes: Some(search_attributes),
         task_queue: row.task_queue.to_string(),
         state_transition_count: row.state_transition_count,
         history_size_bytes: row.history_size_bytes,

@@ -10,6 +10,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub(crate) mod activity;
+mod attributes;
 pub(crate) mod cancel;
 mod close;
 pub(crate) mod closed;

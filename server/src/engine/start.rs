@@ -324,6 +324,7 @@ impl Run {
         };
         let memo = started.memo.iter().flat_map(|memo| &memo.fields).map(|(key, value)| (key.clone(), own(value)));
         let mut run = Self::new(info, memo.collect());
+        run.set_search_attributes(started.search_attributes.as_ref());
         let deadlines = [(run_expiration, Deadline::RunTimeout), (execution_expiration, Deadline::ExecutionTimeout)];
         for (at, deadline) in deadlines {
             if let Some(at) = at {

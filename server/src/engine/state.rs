@@ -8,6 +8,7 @@ use crate::api::enums::TaskQueueKind;
 use crate::api::taskqueue::TaskQueue;
 use crate::api::{common, sdk};
 use crate::engine::activity::state::Activity;
+use crate::engine::attributes::state::SearchAttribute;
 use crate::engine::deadline::Deadline;
 use crate::engine::effects::Offer;
 use crate::engine::event::{EventId, HistoryEvent};
@@ -78,6 +79,7 @@ pub(crate) struct State {
     pub(crate) first_task_due: Option<Time>,
     pub(crate) updates: Updates,
     pub(crate) memo: BTreeMap<String, common::Payload>,
+    pub(crate) search_attributes: BTreeMap<String, SearchAttribute>,
     /// Ids of start requests that found this run open and were attached to it.
     pub(crate) attached_request_ids: BTreeSet<String>,
     pub(super) deadlines: BTreeSet<(Time, Deadline)>,

@@ -102,6 +102,7 @@ subjects! {
     super::cancel::CancelRules,
     super::update::UpdateRules,
     super::memo::MemoRules,
+    super::attributes::AttributeRules,
     super::marker::MarkerRules,
     super::close::CloseRules,
 }

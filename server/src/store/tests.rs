@@ -17,7 +17,7 @@ use super::{
     Store, StoreError, StoredRun, Wake, Write,
 };
 use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
-use crate::visibility::{Filter, PageKey};
+use crate::visibility::{Filter, PageKey, Schema, parse_list};
 
 const SHOP: NamespaceKey = NamespaceKey(1);
 const NO_LIMIT: ReadLimit = ReadLimit { batches_max: usize::MAX, bytes_max: usize::MAX };
@@ -117,6 +117,7 @@ fn row(workflow_id: &str, run: RunKey) -> VisibilityRow {
         history_size_bytes: 300,
         state_transition_count: 1,
         memo: Some(Bytes::from_static(b"memo")),
+        search_attributes: Some(r#"{"A":{"type":"KeywordList","value":["a"]}}"#.into()),
     }
 }
 
@@ -254,7 +255,7 @@ each_store! {
         let (run, row) = start(&*store, "buy-1");
         store.settle();
         assert_eq!(store.list(SHOP, &Filter::default(), None, 1).wait().unwrap().0, std::slice::from_ref(&row));
-        let row = VisibilityRow { memo: None, task_queue: "other".into(), execution_time_ns: 77, ..row };
+        let row = VisibilityRow { memo: None, search_attributes: None, task_queue: "other".into(), execution_time_ns: 77, ..row };
         let row = close(&*store, run, row, RunStatus::TimedOut, i64::MAX - 1);
         store.reopen();
         assert_eq!(store.list(SHOP, &Filter::default(), None, 1).wait().unwrap().0, [row]);
@@ -379,7 +380,12 @@ fn has_what_format_1_had(store: &dyn Store) {
     assert_eq!(store.open_runs().unwrap(), [dormant]);
     let found = store.find_run(NamespaceKey(7), "buy", None).unwrap().unwrap();
     assert_eq!((found.run, found.overlay.as_deref()), (run, Some(&b"overlay"[..])));
+    assert_eq!(found.visibility.search_attributes, None);
     assert_eq!(store.read_history(run, 1, NO_LIMIT).unwrap(), [batch(1, 3, "one two")]);
+    let filter = parse_list("TemporalChangeVersion != 'a'", Schema::built_in()).unwrap();
+    let (listed, _) = store.list(NamespaceKey(7), &filter, None, 10).wait().unwrap();
+    assert_eq!(listed, [found.visibility]);
+    assert_eq!(store.count(NamespaceKey(7), &filter).wait().unwrap(), [(RunStatus::Running, 1)]);
 }
 
 #[test]
@@ -400,7 +406,7 @@ fn a_file_of_format_1_is_read_as_it_is_and_brought_forward_when_it_is_opened() {
 
     subject.reopen();
     has_what_format_1_had(&*subject);
-    assert_eq!(format(&path), 2);
+    assert_eq!(format(&path), 3);
     // The view is still open.
     has_what_format_1_had(&view);
     subject.save_record(namespace(7, "shop", "changed"));

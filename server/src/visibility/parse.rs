@@ -151,6 +151,10 @@ impl<'a> Parser<'a> {
             return Ok(Condition::Between { attribute, from, to });
         }
         if operator.is_keyword("STARTS_WITH") {
+            // The start of a text says nothing about a list.
+            if attribute.kind == AttributeType::KeywordList {
+                check_order(&attribute, &operator)?;
+            }
             return match self.value(&attribute)? {
                 Value::Text(prefix) => Ok(Condition::StartsWith { attribute, prefix }),
                 _ => Err(Problem::Operator { operator: "STARTS_WITH".into(), attribute: attribute.name.clone() }),
@@ -199,7 +203,9 @@ impl<'a> Parser<'a> {
             return Err(unexpected(&token, "a value"));
         }
         let value = match (attribute.kind, &token.kind) {
-            (AttributeType::Keyword, TokenKind::Text(text)) => Some(Value::Text(text.clone())),
+            (AttributeType::Keyword | AttributeType::KeywordList, TokenKind::Text(text)) => {
+                Some(Value::Text(text.clone()))
+            }
             (AttributeType::Status, TokenKind::Integer(number)) => {
                 i32::try_from(*number).ok().and_then(RunStatus::from_number).map(Value::Status)
             }

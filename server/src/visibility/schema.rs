@@ -4,6 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use everloop_proto::temporal::api::enums::v1::IndexedValueType;
 
+use crate::model::CHANGE_VERSION;
+
 /// The type of an attribute's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttributeType {
@@ -12,6 +14,8 @@ pub(crate) enum AttributeType {
     /// A status of runs. Statuses have no order.
     Status,
     Time,
+    /// A list of texts. A comparison is about whether a text is one of them.
+    KeywordList,
 }
 
 impl AttributeType {
@@ -20,17 +24,18 @@ impl AttributeType {
         match self {
             Self::Keyword | Self::Status => IndexedValueType::Keyword,
             Self::Time => IndexedValueType::Datetime,
+            Self::KeywordList => IndexedValueType::KeywordList,
         }
     }
 
     pub(super) fn has_order(self) -> bool {
-        self != Self::Status
+        !matches!(self, Self::Status | Self::KeywordList)
     }
 
     /// A description of its values, for messages.
     pub(super) fn expected_value(self) -> &'static str {
         match self {
-            Self::Keyword => "a string in quotes",
+            Self::Keyword | Self::KeywordList => "a string in quotes",
             Self::Status => {
                 "a status: 'Running', 'Completed', 'Failed', 'Canceled', 'Terminated', \
                 'ContinuedAsNew', 'TimedOut' or 'Paused', or its number"
@@ -46,7 +51,8 @@ pub(crate) struct Attribute {
     /// Names are case-sensitive.
     pub(crate) name: String,
     pub(crate) kind: AttributeType,
-    /// Its value, as SQL over the store's `run` table. NULL where a run has none, which no comparison matches.
+    /// Its value, as SQL over the store's `run` table. NULL where a run has none, which no comparison matches. Of a
+    /// list, the table of its members.
     pub(super) sql: String,
 }
 
@@ -59,8 +65,8 @@ pub(crate) struct Schema {
 /// The attribute by which counts can be grouped.
 pub(super) const STATUS: &str = "ExecutionStatus";
 
-/// The attributes that every run has.
-const BUILT_IN: [(&str, AttributeType, &str); 8] = [
+/// The attributes that every namespace has.
+const BUILT_IN: [(&str, AttributeType, &str); 9] = [
     ("WorkflowId", AttributeType::Keyword, "workflow_id"),
     ("RunId", AttributeType::Keyword, "run_id"),
     ("WorkflowType", AttributeType::Keyword, "workflow_type"),
@@ -70,10 +76,11 @@ const BUILT_IN: [(&str, AttributeType, &str); 8] = [
     ("ExecutionTime", AttributeType::Time, "execution_time"),
     // An open run has none.
     ("CloseTime", AttributeType::Time, "nullif(close_time, 9223372036854775807)"),
+    (CHANGE_VERSION, AttributeType::KeywordList, "json_each(search_attributes, '$.TemporalChangeVersion.value')"),
 ];
 
 impl Schema {
-    /// The attributes that every run has.
+    /// The attributes that every namespace has.
     pub(crate) fn built_in() -> &'static Self {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
             let attribute =

@@ -3,6 +3,7 @@
 use rusqlite::types::Value as SqlValue;
 
 use super::filter::{Condition, Filter, Operator, Value};
+use super::schema::AttributeType;
 
 /// Appends ` AND (…)` for the filter, and the values of its parameters in their order.
 pub(crate) fn push_condition(filter: &Filter, sql: &mut String, values: &mut Vec<SqlValue>) {
@@ -16,6 +17,14 @@ fn push(condition: &Condition, sql: &mut String, values: &mut Vec<SqlValue>) {
     match condition {
         Condition::All(conditions) => push_joined(conditions, " AND ", sql, values),
         Condition::Any(conditions) => push_joined(conditions, " OR ", sql, values),
+        Condition::Compare { attribute, operator, value } if attribute.kind == AttributeType::KeywordList => {
+            // A list without the text, be it that there is no list, is not equal to it.
+            sql.push_str(if *operator == Operator::NotEqual { "NOT " } else { "" });
+            push_has_member(&attribute.sql, std::slice::from_ref(value), sql, values);
+        }
+        Condition::In { attribute, values: members } if attribute.kind == AttributeType::KeywordList => {
+            push_has_member(&attribute.sql, members, sql, values);
+        }
         Condition::Compare { attribute, operator, value } => {
             sql.push_str(&attribute.sql);
             sql.push_str(match operator {
@@ -35,12 +44,7 @@ fn push(condition: &Condition, sql: &mut String, values: &mut Vec<SqlValue>) {
         }
         Condition::In { attribute, values: members } => {
             sql.push_str(&attribute.sql);
-            sql.push_str(" IN (");
-            for (index, member) in members.iter().enumerate() {
-                sql.push_str(if index == 0 { "?" } else { ", ?" });
-                values.push(bound(member));
-            }
-            sql.push(')');
+            push_members(members, sql, values);
         }
         // The cut of an empty text is NULL in SQLite, and not an empty text.
         Condition::StartsWith { prefix, .. } if prefix.is_empty() => sql.push_str("TRUE"),
@@ -54,6 +58,24 @@ fn push(condition: &Condition, sql: &mut String, values: &mut Vec<SqlValue>) {
             values.extend([SqlValue::Integer(bytes.len().try_into().unwrap_or(i64::MAX)), SqlValue::Blob(bytes)]);
         }
     }
+}
+
+/// Whether a list, which is given as the table of its members, has one of some values.
+fn push_has_member(list: &str, members: &[Value], sql: &mut String, values: &mut Vec<SqlValue>) {
+    sql.push_str("EXISTS (SELECT 1 FROM ");
+    sql.push_str(list);
+    sql.push_str(" AS member WHERE member.value");
+    push_members(members, sql, values);
+    sql.push(')');
+}
+
+fn push_members(members: &[Value], sql: &mut String, values: &mut Vec<SqlValue>) {
+    sql.push_str(" IN (");
+    for (index, member) in members.iter().enumerate() {
+        sql.push_str(if index == 0 { "?" } else { ", ?" });
+        values.push(bound(member));
+    }
+    sql.push(')');
 }
 
 fn push_joined(conditions: &[Condition], word: &str, sql: &mut String, values: &mut Vec<SqlValue>) {

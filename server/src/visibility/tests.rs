@@ -34,8 +34,15 @@ fn rows() -> Vec<VisibilityRow> {
         history_size_bytes: 300,
         state_transition_count: 2,
         memo: None,
+        search_attributes: change_versions(number)
+            .map(|it| format!(r#"{{"TemporalChangeVersion":{{"type":"KeywordList","value":{it:?}}}}}"#).into()),
     };
     (0..40).map(row).collect()
+}
+
+/// The change versions of a run of [`rows`].
+fn change_versions(number: i64) -> Option<&'static [&'static str]> {
+    [None, Some(&["B"][..]), Some(&["B", "it's"]), Some(&["buy-1", "", "ünü"])][number as usize % 4]
 }
 
 fn store() -> SqliteStore {
@@ -124,9 +131,21 @@ fn times_are_rfc_3339_or_nanoseconds_and_open_runs_have_no_close_time() {
 }
 
 #[test]
+fn a_list_is_compared_by_its_members() {
+    let within = |text: &str| found_by(&format!("({text}) AND StartTime < 800"));
+    assert_eq!(within("TemporalChangeVersion = 'B'"), [1, 2, 5, 6]);
+    assert_eq!(within("TemporalChangeVersion = 'it''s'"), [2, 6]);
+    assert_eq!(within("TemporalChangeVersion = 'B' AND TemporalChangeVersion = 'it''s'"), [2, 6]);
+    assert_eq!(within("TemporalChangeVersion != 'B'"), [0, 3, 4, 7], "also runs without a list");
+    assert_eq!(within("TemporalChangeVersion IN ('it''s', 'ünü')"), [2, 3, 6, 7]);
+    assert_eq!(within("TemporalChangeVersion = 'b'"), [] as [u32; 0]);
+    assert_eq!(within("TemporalChangeVersion = ''"), [3, 7]);
+}
+
+#[test]
 fn what_is_wrong_is_named_with_what_is_supported() {
     let supported = expect![[
-        r#"invalid query: invalid search attribute: Color; supported are =, !=, <, <=, >, >=, IN, BETWEEN, STARTS_WITH, AND, OR and parentheses over WorkflowId, RunId, WorkflowType, TaskQueue, ExecutionStatus, StartTime, ExecutionTime and CloseTime"#
+        r#"invalid query: invalid search attribute: Color; supported are =, !=, <, <=, >, >=, IN, BETWEEN, STARTS_WITH, AND, OR and parentheses over WorkflowId, RunId, WorkflowType, TaskQueue, ExecutionStatus, StartTime, ExecutionTime, CloseTime and TemporalChangeVersion"#
     ]];
     check_refused("Color = 'red'", supported);
     let refused = [
@@ -164,6 +183,10 @@ fn what_is_wrong_is_named_with_what_is_supported() {
         "StartTime > 'yesterday'",
         "StartTime STARTS_WITH '2026-01-01T00:00:00Z'",
         "StartTime > 99999999999999999999",
+        "TemporalChangeVersion > 'a'",
+        "TemporalChangeVersion STARTS_WITH 'a'",
+        "TemporalChangeVersion BETWEEN 'a' AND 'b'",
+        "TemporalChangeVersion = 7",
     ];
     let answer = |text: &str| {
         let full = parse_list(text).unwrap_err().to_string();
@@ -205,6 +228,10 @@ fn what_is_wrong_is_named_with_what_is_supported() {
         StartTime > 'yesterday'                    'yesterday' is not a value of StartTime, which is a time as in RFC 3339, '2026-01-31T12:00:00Z', or in nanoseconds since 1970
         StartTime STARTS_WITH '2026-01-01T00:00:00Z' operator `STARTS_WITH` is not supported for StartTime
         StartTime > 99999999999999999999           `99999999999999999999` at 12 is not supported
+        TemporalChangeVersion > 'a'                operator `>` is not supported for TemporalChangeVersion
+        TemporalChangeVersion STARTS_WITH 'a'      operator `STARTS_WITH` is not supported for TemporalChangeVersion
+        TemporalChangeVersion BETWEEN 'a' AND 'b'  operator `BETWEEN` is not supported for TemporalChangeVersion
+        TemporalChangeVersion = 7                  7 is not a value of TemporalChangeVersion, which is a string in quotes
     "#]].assert_eq(&refused.map(answer).concat());
     check_refused(
         &format!("RunId = '{}'", "x".repeat(10_000)),
@@ -243,7 +270,7 @@ fn only_counts_group_and_only_by_status() {
     let refused = |text| parse_count(text).unwrap_err().to_string();
     expect!["invalid query: GROUP BY TaskQueue is not supported, only GROUP BY ExecutionStatus is"]
         .assert_eq(&refused("GROUP BY TaskQueue"));
-    expect!["invalid query: found `,` at 24, expected AND, OR or the end; supported are =, !=, <, <=, >, >=, IN, BETWEEN, STARTS_WITH, AND, OR and parentheses over WorkflowId, RunId, WorkflowType, TaskQueue, ExecutionStatus, StartTime, ExecutionTime and CloseTime"].assert_eq(&refused("GROUP BY ExecutionStatus, ExecutionStatus"));
+    expect!["invalid query: found `,` at 24, expected AND, OR or the end; supported are =, !=, <, <=, >, >=, IN, BETWEEN, STARTS_WITH, AND, OR and parentheses over WorkflowId, RunId, WorkflowType, TaskQueue, ExecutionStatus, StartTime, ExecutionTime, CloseTime and TemporalChangeVersion"].assert_eq(&refused("GROUP BY ExecutionStatus, ExecutionStatus"));
 }
 
 #[test]
@@ -298,7 +325,7 @@ fn filters_name_the_attributes_of_the_schema_that_they_are_parsed_against() {
     let schema = Schema::new(attributes.chain([customer]));
     let text = "Customer = 'SHOP' AND RunId IN ('run-1', 'run-2')";
     assert_eq!(found(&store(), &super::parse_list(text, &schema).unwrap()), [2]);
-    expect!["invalid query: invalid search attribute: Customer; supported are =, !=, <, <=, >, >=, IN, BETWEEN, STARTS_WITH, AND, OR and parentheses over WorkflowId, RunId, WorkflowType, TaskQueue, ExecutionStatus, StartTime, ExecutionTime and CloseTime"]
+    expect!["invalid query: invalid search attribute: Customer; supported are =, !=, <, <=, >, >=, IN, BETWEEN, STARTS_WITH, AND, OR and parentheses over WorkflowId, RunId, WorkflowType, TaskQueue, ExecutionStatus, StartTime, ExecutionTime, CloseTime and TemporalChangeVersion"]
         .assert_eq(&parse_list(text).unwrap_err().to_string());
 }
 
@@ -312,7 +339,7 @@ fn condition() -> impl Strategy<Value = Condition> {
     let leaf = prop::sample::select(Schema::built_in().attributes()).prop_flat_map(|attribute| {
         let kind = attribute.kind;
         let operator = prop::sample::select(match kind {
-            AttributeType::Status => &OPERATORS[..2],
+            AttributeType::Status | AttributeType::KeywordList => &OPERATORS[..2],
             AttributeType::Keyword | AttributeType::Time => &OPERATORS[..],
         });
         let it = move || Arc::clone(&attribute);
@@ -330,7 +357,7 @@ fn condition() -> impl Strategy<Value = Condition> {
             to,
         });
         match kind {
-            AttributeType::Status => prop_oneof![compare, members].boxed(),
+            AttributeType::Status | AttributeType::KeywordList => prop_oneof![compare, members].boxed(),
             AttributeType::Time => prop_oneof![compare, members, between].boxed(),
             AttributeType::Keyword => {
                 let starts =
@@ -358,7 +385,7 @@ fn value(kind: AttributeType) -> BoxedStrategy<Value> {
     match kind {
         AttributeType::Status => prop::sample::select(&RunStatus::ALL[..]).prop_map(Value::Status).boxed(),
         AttributeType::Time => (-2..52_i64).prop_map(|step| Value::Time(step * 100)).boxed(),
-        AttributeType::Keyword => text().prop_map(Value::Text).boxed(),
+        AttributeType::Keyword | AttributeType::KeywordList => text().prop_map(Value::Text).boxed(),
     }
 }
 
@@ -412,7 +439,15 @@ fn matches(condition: &Condition, row: &VisibilityRow) -> bool {
         "CloseTime" => row.close_time_ns.map(Value::Time),
         name => panic!("what is {name} of a run?"),
     };
+    let has = |text: &Value| {
+        let number = row.run_id[4..].parse().unwrap();
+        change_versions(number).unwrap_or_default().iter().any(|member| *text == Value::Text((*member).to_owned()))
+    };
     match condition {
+        Condition::Compare { attribute, operator, value } if attribute.kind == AttributeType::KeywordList => {
+            has(value) == (*operator == Operator::Equal)
+        }
+        Condition::In { attribute, values } if attribute.kind == AttributeType::KeywordList => values.iter().any(has),
         Condition::All(parts) => parts.iter().all(|part| matches(part, row)),
         Condition::Any(parts) => parts.iter().any(|part| matches(part, row)),
         Condition::Compare { attribute, operator, value: other } => {

@@ -22,6 +22,8 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     ) STRICT, WITHOUT ROWID;
     INSERT INTO record (kind, namespace, name, data) SELECT 1, key, name, description FROM namespace;
     DROP TABLE namespace;",
+    // The search attributes of runs, in JSON.
+    "ALTER TABLE run ADD COLUMN search_attributes TEXT;",
 ];
 
 /// The format this program writes.

@@ -1,5 +1,7 @@
 //! Reads from a database, over any connection.
 
+use std::borrow::Cow;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
@@ -31,19 +33,46 @@ pub(super) fn records(connection: &Connection, kind: RecordKind) -> rusqlite::Re
     read.query_map([kind as i64], |row| rows::read_record(kind, row))?.collect()
 }
 
+/// The form of the table of runs, as the beginning of a statement that reads it.
+#[derive(Clone, Copy)]
+pub(super) struct RunTable(&'static str);
+
+impl RunTable {
+    /// The form that this program writes.
+    pub(super) const CURRENT: Self = Self("");
+    /// Before format 3, runs had no search attributes.
+    const BEFORE_3: Self = Self("WITH run AS (SELECT *, NULL AS search_attributes FROM main.run) ");
+
+    /// Reads runs, also of a file in an older format.
+    pub(super) fn of_any_format<T>(
+        connection: &Connection,
+        read: impl FnOnce(&Connection, Self) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        // One transaction, so that the format holds until the rows are read.
+        let transaction = connection.unchecked_transaction()?;
+        let table = if migration::format(&transaction)? < 3 { Self::BEFORE_3 } else { Self::CURRENT };
+        read(&transaction, table)
+    }
+
+    fn read(self, select: &str) -> Cow<'_, str> {
+        if self.0.is_empty() { select.into() } else { format!("{}{select}", self.0).into() }
+    }
+}
+
 /// The run of that workflow id with that run id or, without one, the run that was made last.
 pub(super) fn run(
     connection: &Connection,
+    table: RunTable,
     namespace: NamespaceKey,
     workflow_id: &str,
     run_id: Option<&str>,
 ) -> rusqlite::Result<Option<StoredRun>> {
     let found = match run_id {
         Some(run_id) => connection
-            .prepare_cached(&rows::FIND_RUN)?
+            .prepare_cached(&table.read(&rows::FIND_RUN))?
             .query_row(params![namespace.0, workflow_id, run_id], rows::read_stored),
         None => connection
-            .prepare_cached(&rows::FIND_CURRENT_RUN)?
+            .prepare_cached(&table.read(&rows::FIND_CURRENT_RUN))?
             .query_row(params![namespace.0, workflow_id], rows::read_stored),
     };
     let Some(found) = found.optional()? else { return Ok(None) };
@@ -90,7 +119,7 @@ pub(super) fn list(
     filter: &Filter,
     after: Option<PageKey>,
     page_size: usize,
-) -> impl FnOnce(&Connection) -> rusqlite::Result<(Vec<VisibilityRow>, Option<PageKey>)> + Send + use<> {
+) -> impl FnOnce(&Connection, RunTable) -> rusqlite::Result<(Vec<VisibilityRow>, Option<PageKey>)> + Send + use<> {
     let mut sql = format!("SELECT {} FROM run WHERE namespace = ?", rows::RUN_COLUMNS);
     let mut values = vec![Value::Integer(namespace.0)];
     sql::push_condition(filter, &mut sql, &mut values);
@@ -102,8 +131,8 @@ pub(super) fn list(
     sql.push_str(" ORDER BY close_time DESC, start_time DESC, key LIMIT ?");
     // One more than asked for tells whether another page follows.
     values.push(Value::Integer(page_size.saturating_add(1).try_into().unwrap_or(i64::MAX)));
-    move |connection| {
-        let mut list = connection.prepare_cached(&sql)?;
+    move |connection, table| {
+        let mut list = connection.prepare_cached(&table.read(&sql))?;
         let rows = list.query_map(params_from_iter(values), rows::read_run)?;
         let mut found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
         let has_more = found.len() > page_size;
@@ -121,13 +150,13 @@ pub(super) fn list(
 pub(super) fn count(
     namespace: NamespaceKey,
     filter: &Filter,
-) -> impl FnOnce(&Connection) -> rusqlite::Result<Vec<(RunStatus, i64)>> + Send + use<> {
+) -> impl FnOnce(&Connection, RunTable) -> rusqlite::Result<Vec<(RunStatus, i64)>> + Send + use<> {
     let mut sql = "SELECT status, count(*) FROM run WHERE namespace = ?".to_owned();
     let mut values = vec![Value::Integer(namespace.0)];
     sql::push_condition(filter, &mut sql, &mut values);
     sql.push_str(" GROUP BY status ORDER BY status");
-    move |connection| {
-        let mut count = connection.prepare_cached(&sql)?;
+    move |connection, table| {
+        let mut count = connection.prepare_cached(&table.read(&sql))?;
         let counts = count.query_map(params_from_iter(values), |row| Ok((rows::read_status(row, 0)?, row.get(1)?)))?;
         counts.collect()
     }

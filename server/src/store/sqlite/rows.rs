@@ -25,11 +25,13 @@ pub(super) const INSERT_HISTORY: &str =
 pub(super) const UPSERT_RUN: &str = "
     INSERT INTO run (
         key, namespace, workflow_id, run_id, workflow_type, task_queue, status, start_time, execution_time, close_time,
-        history_length, history_size_bytes, state_transition_count, memo, create_request_id, wake_time
-    ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, coalesce(?16, 0))
+        history_length, history_size_bytes, state_transition_count, memo, create_request_id, wake_time,
+        search_attributes
+    ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, coalesce(?16, 0), ?17)
     ON CONFLICT (key) DO UPDATE SET
         task_queue = ?6, status = ?7, execution_time = ?9, close_time = ?10, history_length = ?11,
-        history_size_bytes = ?12, state_transition_count = ?13, memo = ?14, wake_time = coalesce(?16, wake_time)";
+        history_size_bytes = ?12, state_transition_count = ?13, memo = ?14, wake_time = coalesce(?16, wake_time),
+        search_attributes = ?17";
 
 pub(super) const UPDATE_WAKE: &str = "UPDATE run SET wake_time = ?2 WHERE key = ?1";
 
@@ -78,7 +80,8 @@ pub(super) const READ_CLOSED_BEFORE: &str =
 /// The columns that [`read_run`] expects, in its order.
 pub(super) const RUN_COLUMNS: &str = "
     key, namespace, workflow_id, run_id, workflow_type, task_queue, status, start_time, execution_time, close_time,
-    history_length, history_size_bytes, state_transition_count, memo, create_request_id, wake_time";
+    history_length, history_size_bytes, state_transition_count, memo, create_request_id, wake_time,
+    search_attributes";
 
 pub(super) static FIND_RUN: LazyLock<String> = LazyLock::new(|| {
     format!("SELECT {RUN_COLUMNS} FROM run WHERE namespace = ?1 AND workflow_id = ?2 AND run_id = ?3")
@@ -124,6 +127,7 @@ pub(super) fn bind_run(
         row.memo.as_deref(),
         &*row.create_request_id,
         wake.map(wake_time),
+        row.search_attributes.as_deref(),
     ])?;
     Ok(())
 }
@@ -146,6 +150,7 @@ pub(super) fn read_run(row: &Row<'_>) -> rusqlite::Result<(RunKey, VisibilityRow
         state_transition_count: row.get(12)?,
         memo: row.get::<_, Option<Vec<u8>>>(13)?.map(Bytes::from),
         create_request_id: text(14)?,
+        search_attributes: row.get_ref(16)?.as_str_or_null()?.map(Arc::from),
     };
     Ok((RunKey(row.get(0)?), visibility))
 }

@@ -50,7 +50,8 @@ pub(super) const TABLES: &str = "
         history_size_bytes INTEGER NOT NULL,
         state_transition_count INTEGER NOT NULL,
         memo BLOB,
-        create_request_id TEXT NOT NULL
+        create_request_id TEXT NOT NULL,
+        search_attributes TEXT
     ) STRICT;
     CREATE INDEX run_by_workflow_id ON run (namespace, workflow_id);
     CREATE INDEX run_by_close_time ON run (namespace, close_time DESC, start_time DESC);

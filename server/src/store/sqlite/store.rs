@@ -14,6 +14,7 @@ use super::explain::explain;
 use super::open_error::OpenError;
 use super::opening::{self, FileOptions, Opened};
 use super::readers::Readers;
+use super::reads::RunTable;
 use super::room::LogRoom;
 use super::scans::{Scan, Scans};
 use super::shared::{OnFile, Shared, failed};
@@ -211,7 +212,7 @@ impl Store for SqliteStore {
         workflow_id: &str,
         run_id: Option<&str>,
     ) -> Result<Option<StoredRun>, StoreError> {
-        self.shared.read(|connection| reads::run(connection, namespace, workflow_id, run_id))
+        self.shared.read(|connection| reads::run(connection, RunTable::CURRENT, namespace, workflow_id, run_id))
     }
 
     fn workflow_ids(&self, visit: &mut dyn FnMut(NamespaceKey, &str)) -> Result<(), StoreError> {
@@ -225,11 +226,13 @@ impl Store for SqliteStore {
         after: Option<PageKey>,
         page_size: usize,
     ) -> Scan<(Vec<VisibilityRow>, Option<PageKey>)> {
-        self.scan(reads::list(namespace, filter, after, page_size))
+        let list = reads::list(namespace, filter, after, page_size);
+        self.scan(|connection| list(connection, RunTable::CURRENT))
     }
 
     fn count(&self, namespace: NamespaceKey, filter: &Filter) -> Scan<Vec<(RunStatus, i64)>> {
-        self.scan(reads::count(namespace, filter))
+        let count = reads::count(namespace, filter);
+        self.scan(|connection| count(connection, RunTable::CURRENT))
     }
 
     fn save_record(&self, record: Record) -> CommitSeq {

@@ -15,6 +15,7 @@ use super::open_error::{OpenError, sqlite_error};
 use super::opening::{self, BUSY_WAIT, FileOptions};
 use super::place::database_path;
 use super::readers::Readers;
+use super::reads::RunTable;
 use super::scans::{Scan, Scans, Ticket};
 use super::{migration, reads, rows, schema, version};
 use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
@@ -220,7 +221,11 @@ impl Store for FileView {
         workflow_id: &str,
         run_id: Option<&str>,
     ) -> Result<Option<StoredRun>, StoreError> {
-        self.read(|connection| reads::run(connection, namespace, workflow_id, run_id))
+        self.read(|connection| {
+            RunTable::of_any_format(connection, |connection, table| {
+                reads::run(connection, table, namespace, workflow_id, run_id)
+            })
+        })
     }
 
     fn workflow_ids(&self, visit: &mut dyn FnMut(NamespaceKey, &str)) -> Result<(), StoreError> {
@@ -234,11 +239,13 @@ impl Store for FileView {
         after: Option<PageKey>,
         page_size: usize,
     ) -> Scan<(Vec<VisibilityRow>, Option<PageKey>)> {
-        self.scan(reads::list(namespace, filter, after, page_size))
+        let list = reads::list(namespace, filter, after, page_size);
+        self.scan(|connection| RunTable::of_any_format(connection, list))
     }
 
     fn count(&self, namespace: NamespaceKey, filter: &Filter) -> Scan<Vec<(RunStatus, i64)>> {
-        self.scan(reads::count(namespace, filter))
+        let count = reads::count(namespace, filter);
+        self.scan(|connection| RunTable::of_any_format(connection, count))
     }
 
     fn save_record(&self, _record: Record) -> CommitSeq {

@@ -8,6 +8,7 @@ mod histories;
 mod listing;
 mod namespaces;
 mod queries;
+mod search_attributes;
 mod signals;
 mod starting;
 mod sticky;
@@ -28,6 +29,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
         listing::ALL,
         namespaces::ALL,
         queries::ALL,
+        search_attributes::ALL,
         signals::ALL,
         starting::ALL,
         sticky::ALL,
