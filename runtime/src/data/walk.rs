@@ -163,7 +163,6 @@ holds! {
     command::CancelWorkflowExecutionCommandAttributes { details }
     command::SignalExternalWorkflowExecutionCommandAttributes { input }
     command::ModifyWorkflowPropertiesCommandAttributes { upserted_memo }
-    command::RecordMarkerCommandAttributes { details, failure }
     command::ContinueAsNewWorkflowExecutionCommandAttributes { input, failure, last_completion_result, memo }
     command::StartChildWorkflowExecutionCommandAttributes { input, memo }
     command::ScheduleNexusOperationCommandAttributes { input }
@@ -182,7 +181,6 @@ holds! {
     history::ActivityTaskTimedOutEventAttributes { failure }
     history::ActivityTaskCanceledEventAttributes { details }
     history::WorkflowExecutionCanceledEventAttributes { details }
-    history::MarkerRecordedEventAttributes { details, failure }
     history::WorkflowExecutionSignaledEventAttributes { input }
     history::WorkflowExecutionTerminatedEventAttributes { details }
     history::SignalExternalWorkflowExecutionInitiatedEventAttributes { input }
@@ -257,6 +255,33 @@ one_of! {
         NexusOperationCompletedEventAttributes, NexusOperationFailedEventAttributes,
         NexusOperationTimedOutEventAttributes, NexusOperationCanceledEventAttributes,
         NexusOperationCancelRequestFailedEventAttributes
+    }
+}
+
+/// The details of markers that hold no value of a user: other SDKs read them as they are. By the names of the marker and
+/// of the detail.
+const PLAIN_DETAILS: [(&str, &str); 1] = [("core_patch", "patch-data")];
+
+fn walk_details(
+    marker_name: &str,
+    details: &mut HashMap<String, raw::Payloads>,
+    visit: &mut dyn FnMut(&mut raw::Payload),
+) {
+    let hold_values = details.iter_mut().filter(|(name, _)| !PLAIN_DETAILS.contains(&(marker_name, name)));
+    hold_values.for_each(|(_, detail)| detail.walk(visit));
+}
+
+impl Walk for command::RecordMarkerCommandAttributes {
+    fn walk(&mut self, visit: &mut dyn FnMut(&mut raw::Payload)) {
+        walk_details(&self.marker_name, &mut self.details, visit);
+        self.failure.walk(visit);
+    }
+}
+
+impl Walk for history::MarkerRecordedEventAttributes {
+    fn walk(&mut self, visit: &mut dyn FnMut(&mut raw::Payload)) {
+        walk_details(&self.marker_name, &mut self.details, visit);
+        self.failure.walk(visit);
     }
 }
 
@@ -359,6 +384,27 @@ mod tests {
             query_results: HashMap::from([("q".to_owned(), answer)]),
             ..Default::default()
         }
+    }
+
+    #[test]
+    fn markers_of_patches_stay_readable_for_other_sdks() {
+        let payloads_of = |marker_name: &str, detail: &str| {
+            let marker_name = marker_name.to_owned();
+            let details = HashMap::from([(detail.to_owned(), payloads("value").unwrap())]);
+            let mut command = command::RecordMarkerCommandAttributes {
+                marker_name: marker_name.clone(),
+                details: details.clone(),
+                ..Default::default()
+            };
+            let mut event = history::MarkerRecordedEventAttributes { marker_name, details, ..Default::default() };
+            let mut seen = (0, 0);
+            command.walk(&mut |_| seen.0 += 1);
+            event.walk(&mut |_| seen.1 += 1);
+            seen
+        };
+        assert_eq!(payloads_of("core_patch", "patch-data"), (0, 0));
+        assert_eq!(payloads_of("other", "patch-data"), (2, 2));
+        assert_eq!(payloads_of("core_patch", "other"), (2, 2));
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use super::end::EndCommand;
 use super::event;
 use super::operations;
+use super::patches::PatchCommand;
 use super::update::UpdateCommand;
 
 /// The identity of a command on replay: its kind and id, never its payloads.
@@ -15,6 +16,8 @@ pub(crate) enum CommandKind {
     /// Starts or cancels an operation.
     Operation(operations::Command),
     Update(UpdateCommand),
+    /// Records a patch.
+    Patch(PatchCommand),
     /// Ends the workflow.
     End(EndCommand),
     /// A command that this version never issues.
@@ -28,6 +31,7 @@ impl fmt::Display for CommandKind {
         match self {
             Self::Operation(command) => command.fmt(f),
             Self::Update(command) => command.fmt(f),
+            Self::Patch(command) => command.fmt(f),
             Self::End(command) => command.fmt(f),
             Self::Other { event_type } => f.write_str(event_type),
         }
@@ -40,8 +44,9 @@ impl CommandKind {
         let known = event.attributes.as_ref().and_then(|attributes| {
             let operation = operations::Command::recorded(attributes).map(Self::Operation);
             let update = || UpdateCommand::recorded(attributes).map(Self::Update);
+            let patch = || PatchCommand::recorded(attributes).map(Self::Patch);
             let end = || EndCommand::recorded(attributes).map(Self::End);
-            operation.or_else(update).or_else(end)
+            operation.or_else(update).or_else(patch).or_else(end)
         });
         known.unwrap_or_else(|| Self::Other { event_type: event::type_name(event) })
     }

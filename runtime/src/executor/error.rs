@@ -32,6 +32,13 @@ pub(crate) enum ReplayError {
          or `BTreeSet`), else a clock (`workflow::now()`) or a random number (`workflow::random()`)"
     )]
     ValueMismatch { event_id: i64, what: String, recorded: String, issued: String, site: CallSite },
+    /// History has a patch that the code does not ask for any more.
+    #[error(
+        "event {event_id}: history has the patch `{id}`, the workflow does not ask for it: write \
+         `workflow::deprecate_patch(\"{id}\")` where `workflow::patched(\"{id}\")` was, and remove that when no run is left \
+         that has the patch"
+    )]
+    PatchMissing { event_id: i64, id: String },
     /// The history violates the protocol; the workflow code is not at fault.
     #[error("event {event_id} is not possible in this history: {reason}")]
     InvalidHistory { event_id: i64, reason: String },

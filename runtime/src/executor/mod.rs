@@ -15,7 +15,7 @@
 //! * [`command`](self::command): the identity of a command on replay;
 //! * [`operations`](self::operations): the operations that history knows, one file for each kind;
 //! * [`coroutine`](self::coroutine): futures, and the queue that orders them by their wakes;
-//! * [`scope`](self::scope), [`update`](self::update), [`end`](self::end): one job each.
+//! * [`scope`](self::scope), [`update`](self::update), [`patches`](self::patches), [`end`](self::end): one job each.
 //!
 //! *Invariant: `executor/` issues the same commands for the same history, however it is cut into tasks and pages.*
 //!
@@ -37,6 +37,7 @@ mod info;
 mod issued;
 mod operations;
 mod panic;
+mod patches;
 mod payloads;
 mod random;
 mod rules;
@@ -57,6 +58,7 @@ pub(crate) use error::{ReplayError, TaskFailure};
 pub(crate) use event::is_output;
 pub(crate) use operations::{ActivityRequest, OperationId, Outcome, TimerRequest};
 pub(crate) use panic::{Panic, catch, discard, install_hook};
+pub(crate) use patches::flags_for_others;
 pub use random::Random;
 pub(crate) use rules::SDK_NAME;
 pub(crate) use run::query::QueryFailure;

@@ -22,6 +22,8 @@
 //! }
 //! ```
 //!
+//! To change the code of a workflow while runs of it are open, see [`patched`].
+//!
 //! The functions work on the current run. Outside a run they panic, and the message names the function to call instead. The
 //! futures are not `Send`, so awaiting one in an activity does not compile.
 
@@ -30,6 +32,7 @@ mod definition;
 mod handlers;
 mod message;
 mod operations;
+mod patches;
 mod pool;
 mod scope;
 mod spawn;
@@ -42,6 +45,7 @@ pub use operations::{
     CancelledFuture, Sleep, WaitCondition, YieldNow, all_handlers_finished, cancelled, info, is_cancelled,
     is_replaying, now, random, random_range, sleep, sleep_until, this, uuid, wait_condition, yield_now,
 };
+pub use patches::{deprecate_patch, patched};
 pub use scope::{Scope, scope};
 pub use spawn::{JoinHandle, shield, spawn};
 pub use state::State;

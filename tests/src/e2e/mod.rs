@@ -15,6 +15,7 @@ mod durations;
 mod endings;
 mod failures;
 mod mistakes;
+mod patches;
 mod queries;
 mod replay;
 mod signals;

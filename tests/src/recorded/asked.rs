@@ -1,10 +1,12 @@
 //! The operations that a workflow requested, in words: as its commands say, and as the resulting events say.
 
+use std::collections::HashMap;
+
 use everloop::client::History;
 use everloop::testing::PlayedTask;
 use everloop_proto::temporal::api::{
     command::v1::{Command, command::Attributes as Sent},
-    common::v1::{Header, Payload, Payloads},
+    common::v1::{Header, Payload, Payloads, SearchAttributes},
     enums::v1::EventType,
     history::v1::{HistoryEvent, history_event::Attributes as Event},
     protocol::v1::Message as ProtocolMessage,
@@ -79,6 +81,8 @@ fn of_event(event: &HistoryEvent) -> Option<String> {
             let id = done.meta.as_ref().map_or("", |meta| &meta.update_id);
             format!("CompleteUpdate({id}) {:?}", done.outcome)
         }
+        Event::MarkerRecordedEventAttributes(marker) => marker_recorded(&marker.marker_name, &marker.details),
+        Event::UpsertWorkflowSearchAttributesEventAttributes(upsert) => attributes_set(&upsert.search_attributes),
         Event::WorkflowExecutionCompletedEventAttributes(done) => workflow_completed(&done.result),
         Event::WorkflowExecutionFailedEventAttributes(done) => format!("FailWorkflow {:?}", done.failure),
         Event::WorkflowExecutionCanceledEventAttributes(done) => workflow_cancelled(&done.details),
@@ -107,6 +111,8 @@ fn of_command(command: &Command, messages: &[ProtocolMessage], run_timeout: Opti
             let is_it = |message: &&ProtocolMessage| message.id == place.message_id;
             of_message(messages.iter().find(is_it).expect("a place is of a message in the same task"))
         }
+        Sent::RecordMarkerCommandAttributes(marker) => marker_recorded(&marker.marker_name, &marker.details),
+        Sent::UpsertWorkflowSearchAttributesCommandAttributes(upsert) => attributes_set(&upsert.search_attributes),
         Sent::CompleteWorkflowExecutionCommandAttributes(done) => workflow_completed(&done.result),
         Sent::FailWorkflowExecutionCommandAttributes(done) => format!("FailWorkflow {:?}", done.failure),
         Sent::CancelWorkflowExecutionCommandAttributes(done) => workflow_cancelled(&done.details),
@@ -157,6 +163,20 @@ fn activity_cancelled(scheduled: i64) -> String {
 fn update_accepted(id: &str, request: Option<&Request>) -> String {
     let input = request.and_then(|request| request.input.as_ref()).expect("an accepted update has an input");
     format!("AcceptUpdate({id}) {}, {}", input.name, list(&input.args))
+}
+
+fn marker_recorded(name: &str, details: &HashMap<String, Payloads>) -> String {
+    let mut details: Vec<_> =
+        details.iter().map(|(name, detail)| format!("{name}: {}", list(&Some(detail.clone())))).collect();
+    details.sort();
+    format!("RecordMarker({name}) {}", details.join(", "))
+}
+
+fn attributes_set(attributes: &Option<SearchAttributes>) -> String {
+    let fields = attributes.iter().flat_map(|attributes| &attributes.indexed_fields);
+    let mut fields: Vec<_> = fields.map(|(name, value)| format!("{name}: {}", text(value))).collect();
+    fields.sort();
+    format!("UpsertSearchAttributes {}", fields.join(", "))
 }
 
 fn workflow_completed(result: &Option<Payloads>) -> String {

@@ -7,6 +7,7 @@ mod applying;
 mod conditions;
 mod coroutines;
 mod issue;
+mod patches;
 pub(super) mod pending;
 mod scopes;
 
@@ -25,6 +26,7 @@ use super::coroutine::{Coroutine, Ready};
 use super::info::WorkflowInfo;
 use super::issued::Issued;
 use super::operations::{Key, Operation, OperationId};
+use super::patches::Patches;
 use super::random::RandomSource;
 use super::scope::{ScopeId, Scopes};
 use crate::data::WorkerActivityOptions;
@@ -90,11 +92,18 @@ struct CoreState {
     spawned: Vec<(u64, Coroutine)>,
     next_coroutine: u64,
     handlers_running: usize,
+    patches: Patches,
+    /// Warnings for the completion of the live task.
+    warnings: Vec<String>,
     workflow: Option<Rc<dyn Any>>,
 }
 
 impl Core {
-    pub(in crate::executor) fn shared(run_id: &str, worker_options: Arc<WorkerActivityOptions>) -> SharedCore {
+    pub(in crate::executor) fn shared(
+        run_id: &str,
+        worker_options: Arc<WorkerActivityOptions>,
+        lists_patches: bool,
+    ) -> SharedCore {
         Rc::new(OnlyInsideAWorkflow(Self {
             ready: Arc::default(),
             compares_payloads: Cell::new(false),
@@ -117,6 +126,8 @@ impl Core {
                 spawned: Vec::new(),
                 next_coroutine: 1,
                 handlers_running: 0,
+                patches: Patches::new(lists_patches),
+                warnings: Vec::new(),
                 workflow: None,
             }),
         }))

@@ -2,11 +2,13 @@
 
 use super::phase::{Phase, Unconfirmed};
 use super::{Completion, Run, Step, TASKS_PER_TURN};
+use crate::executor::command::CommandKind;
 use crate::executor::core::Core;
 use crate::executor::error::{ReplayError, TaskFailure};
 use crate::executor::event::{Input, Meaning};
 use crate::executor::history::{Next, Outputs, TaskStart};
 use crate::executor::issued::{self, Issued};
+use crate::executor::patches::PatchCommand;
 use crate::executor::payloads;
 use crate::executor::rules::{Rule, SDK_NAME};
 use crate::executor::scope::Scopes;
@@ -49,6 +51,7 @@ impl Run {
                 Next::Replay { inputs, start, outputs } => {
                     self.record_rules(&outputs)?;
                     self.core.set_replaying(true);
+                    self.core.foresee_patches(&outputs.events);
                     let updates = update::accepted(&outputs.events);
                     if self.deliver(inputs, start, TaskUpdates::Accepted(updates))? {
                         self.settle_and_end()?;
@@ -79,7 +82,8 @@ impl Run {
         }
         self.core.set_replaying(true);
         let mut issued = self.core.take_issued();
-        let task = self.phase.live_task().map(std::mem::take).unwrap_or_default();
+        let mut task = self.phase.live_task().map(std::mem::take).unwrap_or_default();
+        task.warnings.extend(self.core.take_warnings());
         let completion = Completion {
             commands: issued.iter_mut().map(Issued::take_wire).collect(),
             messages: task.messages,
@@ -164,10 +168,15 @@ impl Run {
 
     /// Compares the issued commands with the events in history, and confirms them to their operations.
     fn confirm(&mut self, issued: Vec<Issued>, outputs: Outputs) -> Result<(), TaskFailure> {
-        let mut issued = issued.into_iter();
+        // A patch is compared by its id alone, wherever it stands.
+        let mut issued = issued.into_iter().filter(|issued| !matches!(issued.kind, CommandKind::Patch(_)));
         let mut last_event_id = outputs.completed_event_id;
         for event in &outputs.events {
             last_event_id = event.event_id;
+            if let Some(command) = event.attributes.as_ref().and_then(PatchCommand::recorded) {
+                self.core.confirm_patch(event.event_id, &command)?;
+                continue;
+            }
             let next = issued.next();
             issued::matches(next.as_ref(), event)?;
             if let Some(issued) = next.as_ref().filter(|_| self.core.compares_payloads()) {

@@ -27,7 +27,11 @@ fn busy_story(choices: &[u8]) -> Story {
         let beside = this::<Busy>();
         let adding = spawn(async move {
             while !beside.stop.get() && timeout(SECOND * 3, work(1)).await.is_ok() {
+                let has_patch = patched("add more");
                 beside.total.add(random::<u8>().into());
+                if has_patch && patched(&format!("stop at {}", beside.total.get() % 3)) {
+                    sleep(SECOND).await.ok();
+                }
             }
         });
         let (slept, done) = join!(sleep(SECOND), work(2));
@@ -54,6 +58,7 @@ fn busy_story(choices: &[u8]) -> Story {
         |_, n| if n % 5 == 0 { Err(WorkflowError::new("no fives")) } else { Ok(()) },
         |busy, n| async move {
             busy.total.add(n);
+            deprecate_patch("updates work");
             Ok(work(n).await?)
         },
     )

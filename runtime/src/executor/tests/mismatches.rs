@@ -12,9 +12,13 @@ use crate::workflow::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn replay(definition: &Arc<dyn Definition>, history: &[HistoryEvent]) -> Result<(), String> {
+pub(super) fn replay(definition: &Arc<dyn Definition>, history: &[HistoryEvent]) -> Result<(), String> {
     let mut run = new_run(definition);
-    match run.begin(Task { events: history.to_vec(), more: false, updates: Vec::new() }) {
+    let mut step = run.begin(Task { events: history.to_vec(), more: false, updates: Vec::new() });
+    while let Step::Yielded = step {
+        step = run.resume();
+    }
+    match step {
         Step::Settled => Ok(()),
         Step::Failed(failure) => Err(failure.to_string()),
         other => panic!("{other:?}"),

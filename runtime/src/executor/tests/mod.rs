@@ -8,5 +8,6 @@ mod handlers;
 mod limits;
 mod mismatches;
 mod order;
+mod patches;
 mod phases;
 pub(crate) mod story;

@@ -424,6 +424,17 @@ impl Story {
                 })
             }
             Sent::ProtocolMessageCommandAttributes(message) => self.event_of_message(&message.message_id, updates),
+            Sent::RecordMarkerCommandAttributes(marker) => Event::from(history::MarkerRecordedEventAttributes {
+                marker_name: marker.marker_name,
+                details: marker.details,
+                ..Default::default()
+            }),
+            Sent::UpsertWorkflowSearchAttributesCommandAttributes(upsert) => {
+                Event::from(history::UpsertWorkflowSearchAttributesEventAttributes {
+                    search_attributes: upsert.search_attributes,
+                    ..Default::default()
+                })
+            }
             Sent::CompleteWorkflowExecutionCommandAttributes(done) => {
                 Event::from(history::WorkflowExecutionCompletedEventAttributes {
                     result: done.result,

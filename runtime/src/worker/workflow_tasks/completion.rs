@@ -12,7 +12,7 @@ use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use super::identity::TaskIdentity;
 use super::query::query_result;
 use crate::data::Headers;
-use crate::executor::{Completion, SDK_NAME, catch};
+use crate::executor::{Completion, SDK_NAME, catch, flags_for_others};
 use crate::notice::say_unless_heard;
 use crate::raw;
 use crate::worker::activity_tasks::EagerSlots;
@@ -59,11 +59,13 @@ impl Shell {
                 activity.request_eager_execution = ours && known && self.activities.reserve_eager(&mut eager);
             }
         }
-        let sdk_metadata = (self.keeps_metadata && !rules.is_empty()).then(|| WorkflowTaskCompletedMetadata {
+        let core_used_flags = flags_for_others(&commands);
+        let says_something = !rules.is_empty() || !core_used_flags.is_empty();
+        let sdk_metadata = (self.keeps_metadata && says_something).then(|| WorkflowTaskCompletedMetadata {
+            core_used_flags,
             lang_used_flags: rules,
             sdk_name: SDK_NAME.to_owned(),
             sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..Default::default()
         });
         // When the worker stops, it no longer polls its sticky queue.
         let sticky_queue = self.sticky_queue.as_ref().filter(|_| !self.stop_polling.begin.is_cancelled());

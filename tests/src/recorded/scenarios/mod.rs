@@ -10,6 +10,7 @@ mod endings;
 mod failures;
 mod messages;
 mod one_click_buy;
+mod patches;
 mod reset;
 mod storm;
 mod timers;
