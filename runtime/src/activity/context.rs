@@ -70,21 +70,32 @@ pub struct ActivityInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ActivityCancelReason {
-    /// The workflow asked for it.
+    /// The workflow asked for it: return [`ActivityError::cancelled`](crate::ActivityError::cancelled), and it ends as cancelled.
     Requested,
-    /// The workflow has ended, or the attempt has timed out: its result would be ignored.
-    NotFound,
-    /// The attempt has used its time.
+    /// The workflow has ended: nobody waits for the result.
+    WorkflowGone,
+    /// The server waits for no result of this attempt any more: another program completed the activity, or the attempt has timed out.
+    AttemptOver,
+    /// A time limit has passed: that of the attempt, that of the activity, or the heartbeat timeout, because none was sent or none
+    /// reached the server. The next attempt may run already.
     TimedOut,
-    /// The activity was paused.
+    /// Somebody paused the activity. Return an error: the next attempt begins when the activity is unpaused.
     Paused,
-    /// The activity was reset.
+    /// Somebody reset the activity. Return an error: the next attempt is the first again.
     Reset,
-    /// The worker stops.
+    /// The worker stops, and its graceful time is over. Return an error: the next attempt runs on another worker.
     WorkerShutdown,
 }
 
 impl ActivityCancelReason {
+    /// The reason why the server has no such attempt. Servers tell the two apart by the message alone.
+    pub(crate) fn from_not_found(message: &str) -> Self {
+        match message.to_lowercase().contains("activity") {
+            true => Self::AttemptOver,
+            false => Self::WorkflowGone,
+        }
+    }
+
     /// The reason that the answer to a heartbeat gives by its flags.
     pub(crate) fn from_flags(cancel_requested: bool, activity_paused: bool, activity_reset: bool) -> Option<Self> {
         match (cancel_requested, activity_paused, activity_reset) {
@@ -100,7 +111,8 @@ impl fmt::Display for ActivityCancelReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Requested => "cancelled by the workflow",
-            Self::NotFound => "no longer wanted",
+            Self::WorkflowGone => "its workflow has ended",
+            Self::AttemptOver => "the server waits for it no longer",
             Self::TimedOut => "out of time",
             Self::Paused => "paused",
             Self::Reset => "reset",

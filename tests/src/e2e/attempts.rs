@@ -1,7 +1,7 @@
 //! Attempts that are ended from outside: by cancellation, and by time limits.
 
 use everloop::activity::{ActivityCancelReason, ActivityCancellationType};
-use everloop::client::WorkflowStatus;
+use everloop::client::{ActivityRef, WorkflowStatus};
 use everloop::data::TimeoutType;
 use everloop::{ActivityFailure, RetryPolicy, prelude::*};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -14,6 +14,7 @@ everywhere! {
     workflow_may_end_before_cancelled_activities,
     abandoned_activity_is_not_notified,
     heartbeat_reports_end_of_workflow_to_activity,
+    heartbeat_reports_that_another_program_completed_the_activity,
     attempt_that_times_out_is_retried,
     attempt_without_heartbeats_is_retried,
 }
@@ -45,9 +46,7 @@ impl Bench {
         if ctx.info().attempt > 1 {
             return Ok(ctx.info().attempt);
         }
-        if ctx.info().heartbeat_timeout.is_none() {
-            let _ = self.0.send(ctx.cancelled().await);
-        }
+        let _ = self.0.send(ctx.cancelled().await);
         ctx.worker_shutdown().await;
         Err(ActivityError::new("the worker stops"))
     }
@@ -69,12 +68,17 @@ impl Bothers {
     async fn run(&self, bother: Bother) -> WorkflowResult<String> {
         match bother {
             Bother::Wait { finishes, cancellation } => {
-                let cancellation = match cancellation.as_str() {
+                let cancellation_type = match cancellation.as_str() {
                     "wait" => ActivityCancellationType::WaitCancellationCompleted,
                     "try" => ActivityCancellationType::TryCancel,
                     _ => ActivityCancellationType::Abandon,
                 };
-                match Bench::wait(finishes).cancellation_type(cancellation).await {
+                let waited = Bench::wait(finishes).cancellation_type(cancellation_type).await;
+                if cancellation == "then" {
+                    // The workflow is there for as long as the test needs it.
+                    cancelled().await;
+                }
+                match waited {
                     Ok(text) => Ok(text),
                     Err(failure) => Ok(described(&failure)),
                 }
@@ -163,7 +167,7 @@ async fn workflow_may_end_before_cancelled_activities(world: World) {
         assert_eq!(end[1..4], expected);
         assert_eq!(end[4..], ["ActivityTaskCancelRequested", "WorkflowExecutionCompleted"], "{}", history.timeline());
         // The request was dropped with the run: the activity only learns that its result is not needed.
-        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::NotFound));
+        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::WorkflowGone));
     })
     .await;
 }
@@ -176,7 +180,7 @@ async fn abandoned_activity_is_not_notified(world: World) {
         assert_eq!(handle.result().await.unwrap(), "cancelled: true, details: None");
         let history = handle.history().await.unwrap();
         assert_eq!(count(&history, "ActivityTaskCancelRequested"), 0, "{}", history.timeline());
-        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::NotFound));
+        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::WorkflowGone));
     })
     .await;
 }
@@ -186,8 +190,23 @@ async fn heartbeat_reports_end_of_workflow_to_activity(world: World) {
     run(worker, async {
         let handle = waiting(&world, true, "wait").await;
         handle.terminate("no longer needed").await.unwrap();
-        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::NotFound));
+        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::WorkflowGone));
         assert_eq!(handle.describe().await.unwrap().status(), WorkflowStatus::Terminated);
+    })
+    .await;
+}
+
+async fn heartbeat_reports_that_another_program_completed_the_activity(world: World) {
+    let (worker, mut reasons) = bench(&world);
+    run(worker, async {
+        let handle = waiting(&world, true, "then").await;
+        let description = handle.describe().await.unwrap();
+        let id = description.pending_activities().next().unwrap().activity_id().to_owned();
+        let other = world.client.activity_handle(Bench::wait, ActivityRef::by_id(handle.id(), id));
+        other.complete("by another program".to_owned()).await.unwrap();
+        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::AttemptOver));
+        handle.cancel().await.unwrap();
+        assert_eq!(handle.result().await.unwrap(), "by another program");
     })
     .await;
 }
@@ -208,12 +227,15 @@ async fn attempt_that_times_out_is_retried(world: World) {
 }
 
 async fn attempt_without_heartbeats_is_retried(world: World) {
-    let (worker, _reasons) = bench(&world);
+    let (worker, mut reasons) = bench(&world);
     run(worker, async {
         let bother = Bother::HangOnce { start_to_close: None, heartbeat: Some(Duration::from_millis(300)) };
         let handle = world.client.start(Bothers::run(bother)).await.unwrap();
         let expected = format!("attempt 2, then {:?}", Some(TimeoutType::Heartbeat));
         assert_eq!(handle.result().await.unwrap(), expected);
+        // The worker counts for itself: an activity that sends nothing would learn of it from nobody.
+        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::TimedOut));
+        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::TimedOut));
     })
     .await;
 }

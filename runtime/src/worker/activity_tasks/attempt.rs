@@ -15,6 +15,19 @@ use crate::executor::{catch, listed};
 use crate::notice::say_unless_heard;
 use crate::worker::logging;
 
+/// The failure of an attempt. One that stopped when it was told to says why; nothing but a request of its workflow ends an activity
+/// as cancelled.
+fn stopped(error: ActivityError, reason: Option<ActivityCancelReason>) -> Failure {
+    let (is_cancelled, failure) = (error.is_cancelled(), error.into_failure());
+    match reason {
+        Some(reason) if is_cancelled => {
+            let message = format!("{}: {reason}", failure.message);
+            Failure::application("ActivityStopped", message).caused_by(failure)
+        }
+        _ => failure,
+    }
+}
+
 impl ActivityRunner {
     pub(super) async fn run(&self, mut task: wire::PollActivityTaskQueueResponse) {
         let token = std::mem::take(&mut task.task_token);
@@ -82,8 +95,9 @@ impl ActivityRunner {
             }
             // The failure includes details that have not been sent yet, for the next attempt.
             Err(error) => {
-                self.observe_failure(&info, is_unbounded, error.failure());
-                AttemptOutcome::Failed(error.into_failure(), beats.take().or(last_sent))
+                let failure = stopped(error, *cancel.borrow());
+                self.observe_failure(&info, is_unbounded, &failure);
+                AttemptOutcome::Failed(failure, beats.take().or(last_sent))
             }
         };
         self.answer(&info, token, ended).await;
@@ -95,5 +109,20 @@ impl ActivityRunner {
         if let Some(observer) = self.observer.as_ref().filter(|_| is_unbounded && !is_final) {
             observer.attempt_failed(info, failure);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_stopped_when_told_to_says_why() {
+        let failure = stopped(ActivityError::cancelled(), Some(ActivityCancelReason::Paused));
+        let text = "ActivityStopped: the activity was cancelled: paused: the activity was cancelled";
+        assert_eq!(failure.to_string(), text);
+        let failure = stopped(ActivityError::new("broken"), Some(ActivityCancelReason::Paused));
+        assert_eq!(failure.to_string(), "broken");
+        assert!(stopped(ActivityError::cancelled(), None).is_cancelled());
     }
 }

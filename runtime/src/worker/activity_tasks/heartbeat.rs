@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::info::attempt_limit;
 use super::runner::ActivityRunner;
 use crate::activity::{ActivityCancelReason, ActivityInfo, Heartbeats};
+use crate::client::RpcCode;
 use crate::data::Payloads;
 use crate::errors::ActivityError;
 use crate::raw;
@@ -40,6 +42,7 @@ impl ActivityRunner {
                 is_new
             });
         };
+        let (reached_server, mut heard) = watch::channel(Instant::now());
         let heartbeats = async {
             loop {
                 let details = beats.next().await;
@@ -47,10 +50,12 @@ impl ActivityRunner {
                 let earlier = last_sent.replace(details.clone());
                 match self.heartbeat(token, details).await {
                     Ok(Some(reason)) => cancel_once(reason),
-                    Ok(None) => {}
+                    Ok(None) => {
+                        reached_server.send_replace(Instant::now());
+                    }
                     Err(error) if error.is_unsendable() => {
                         // The attempt ends here; a thread that still runs the activity receives the cancellation.
-                        cancel_once(ActivityCancelReason::NotFound);
+                        cancel_once(ActivityCancelReason::AttemptOver);
                         *last_sent = earlier;
                         break ActivityError::from(error.failure_of("the details of a heartbeat"));
                     }
@@ -58,6 +63,17 @@ impl ActivityRunner {
                 }
                 tokio::time::sleep(interval).await;
             }
+        };
+        // The server counts from the last heartbeat that reached it.
+        let silent = async {
+            let Some(timeout) = info.heartbeat_timeout else { return std::future::pending().await };
+            let mut last = *heard.borrow_and_update();
+            while let Ok(heard_again) = tokio::time::timeout_at(last + timeout, heard.changed()).await {
+                heard_again.expect("the sender lives as long as this future");
+                last = *heard.borrow_and_update();
+            }
+            cancel_once(ActivityCancelReason::TimedOut);
+            std::future::pending::<()>().await;
         };
         let out_of_time = async {
             match attempt_limit(info) {
@@ -74,6 +90,7 @@ impl ActivityRunner {
         };
         tokio::select! {
             error = heartbeats => return Err(error),
+            () = silent => {}
             () = out_of_time => {}
             () = stopping => {}
         }
@@ -99,7 +116,9 @@ impl ActivityRunner {
                 reply.activity_paused,
                 reply.activity_reset,
             )),
-            Err(error) if error.is_unwanted() => Ok(Some(ActivityCancelReason::NotFound)),
+            Err(SendError::Rpc(error)) if error.code == RpcCode::NotFound => {
+                Ok(Some(ActivityCancelReason::from_not_found(&error.message)))
+            }
             Err(error) => Err(error),
         }
     }
