@@ -1,4 +1,4 @@
-//! An activity that a person completes: its function sends a link and returns, and whoever follows the link gives the result.
+//! An activity that a person completes: its function sends a link and returns, and the page behind the link sends the result.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use everloop::prelude::*;
 use everloop_examples::{Error, until_ctrl_c};
 use tokio::sync::Notify;
 
-/// What the person decided. It is the result of the activity, so the compiler checks what the web page answers.
+/// The person's decision. It is the result of the activity, so the compiler checks the value that the web page sends.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Decision {
     Approved,
@@ -24,7 +24,7 @@ pub struct Mail {
 
 #[activities]
 impl Mail {
-    /// Asks a person, who may take a week. Until then no worker is busy with it.
+    /// Requests a person's approval, which may take a week. No worker is busy meanwhile.
     #[activity(start_to_close_timeout = "7days")]
     async fn ask_for_approval(&self, ctx: &ActivityContext, expense: String) -> ActivityResult<Decision> {
         println!("activity: mailed a link for {expense}");
@@ -51,7 +51,7 @@ impl Expense {
     }
 }
 
-/// What the web page behind the link does. It needs a client, and no worker.
+/// Handles a click on the link in the web page's server, which needs a client, and no worker.
 async fn follow_link(client: &Client, token: &str, decision: Decision) -> Result<(), Error> {
     let token: TaskToken = token.parse()?;
     client.activity_handle(Mail::ask_for_approval, token).complete(decision).await?;

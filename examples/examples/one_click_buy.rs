@@ -113,7 +113,7 @@ async fn story(client: Client) -> Result<(), Error> {
     };
     println!("buy-3: failed: {failure}");
 
-    // How much more time passed on the engine's clock than on ours.
+    // The skipped time: the difference between the engine's clock and the process's.
     let times = first.describe().await?.start_time().zip(third.describe().await?.close_time());
     let waited = times.and_then(|(start, end)| end.duration_since(start).ok()).unwrap_or_default();
     let skipped = waited.saturating_sub(began.elapsed()).as_secs_f64().round();

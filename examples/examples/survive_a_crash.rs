@@ -1,4 +1,4 @@
-//! A purchase whose program is killed in its ten seconds. Started again, it goes on.
+//! A purchase whose program is killed in its ten seconds. When the program is started again, the purchase continues.
 //!
 //! ```text
 //! cargo run --example survive_a_crash

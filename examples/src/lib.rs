@@ -11,7 +11,7 @@ pub type Error = Box<dyn StdError + Send + Sync>;
 /// Runs an example to its end, or until ctrl-c.
 ///
 /// # Errors
-/// The example's own error, or one that says it was stopped.
+/// The example's own error, or an error about the interruption.
 pub async fn until_ctrl_c(story: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     tokio::select! {
         ended = story => ended,

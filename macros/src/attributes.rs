@@ -33,7 +33,7 @@ impl Attributes {
     }
 }
 
-/// Whether this is our attribute of that name, alone or as `everloop::name`.
+/// Whether this is Everloop's attribute of that name, written alone or as `everloop::name`.
 pub(crate) fn is_ours(path: &Path, name: &str, root: &Path) -> bool {
     let Some(last) = path.segments.last() else { return false };
     let root = root.segments.last().map(|segment| segment.ident.to_string());
@@ -45,7 +45,7 @@ pub(crate) fn is_ours(path: &Path, name: &str, root: &Path) -> bool {
         }
 }
 
-/// Removes our attributes of these names and returns them, with the index of the name.
+/// Removes Everloop's attributes of these names and returns them, with the index of the name.
 pub(crate) fn take_ours(attributes: &mut Vec<Attribute>, names: &[&str], root: &Path) -> Vec<(usize, Attribute)> {
     let mut taken = Vec::new();
     attributes.retain(|attribute| {
@@ -56,7 +56,7 @@ pub(crate) fn take_ours(attributes: &mut Vec<Attribute>, names: &[&str], root: &
     taken
 }
 
-/// Refuses `#[cfg_attr(.., signal)]`, and puts the attribute in its place: what it holds is decided apart from our attribute.
+/// Rejects `#[cfg_attr(.., signal)]`, and replaces it by the inner attribute, so that the method keeps its role.
 pub(crate) fn refuse_cfg_attr(attributes: &mut [Attribute], names: &[&str], root: &Path, errors: &Errors) {
     for attribute in attributes {
         let found = match &attribute.meta {

@@ -309,7 +309,7 @@ fn macro_advice(path: &[&str]) -> Option<&'static str> {
     })
 }
 
-/// Refuses writes that are visible in the body of what only reads: `self.field.set(..)`.
+/// Rejects visible writes, such as `self.field.set(..)`, in the body of a method that may only read.
 pub(crate) fn refuse_writes(body: &Body, what: &str, errors: &Errors) {
     struct Writes<'a>(&'a str, &'a Errors);
     impl<'ast> Visit<'ast> for Writes<'_> {

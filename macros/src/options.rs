@@ -278,7 +278,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// Rejects a key that belongs elsewhere.
+    /// Rejects a key that belongs to another place.
     pub(crate) fn elsewhere(&mut self, key: &str, place: &str) {
         if let Some(given) = self.take(key) {
             self.errors.minor(&given.key, format!("`{key}` stands {place}; move it there"));

@@ -125,7 +125,7 @@ fn engine() -> Engine {
     compared().build().expect("an engine starts")
 }
 
-/// An engine that compares each run with what its events make of it, after each of its transitions.
+/// An engine that compares each run with the state that its events lead to, after each of its transitions.
 fn compared() -> EngineBuilder {
     Engine::builder().compare_with_stored(300)
 }

@@ -22,7 +22,7 @@ const TEST: &str = "unheard::a_program_that_waits_prints_why";
 /// The variable that makes a process the waiting program.
 const ROLE: &str = "EVERLOOP_TEST_WAITS";
 
-/// How long the program waits before it gives up. On an idle machine it prints everything within ten seconds.
+/// The time limit of the program. On an idle machine, it prints everything within ten seconds.
 const PATIENCE: Duration = Duration::from_secs(100);
 
 /// The expected output, in order.

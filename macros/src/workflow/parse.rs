@@ -9,7 +9,7 @@ use crate::impl_block::ImplBlock;
 use crate::options::Options;
 use crate::root;
 
-/// The attributes that give a method its role.
+/// The attributes that define a method's role.
 pub(crate) const HELPERS: &[&str] = &["run", "init", "signal", "query", "update"];
 
 /// The index of the last attribute that a block has once.

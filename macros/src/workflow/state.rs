@@ -56,7 +56,7 @@ pub(crate) fn handle_name(workflow: &Ident) -> Ident {
     format_ident!("{workflow}Handle", span = workflow.span())
 }
 
-/// The name by which the block finds the handle. It appears in messages only: when the struct has no `#[workflow]`.
+/// The name by which the block finds the handle. Users see the name only in messages, if the struct has no `#[workflow]`.
 pub(crate) fn link_name(workflow: &Ident) -> Ident {
     format_ident!("{workflow}_needs_workflow_on_its_struct", span = workflow.span())
 }

@@ -44,7 +44,7 @@ pub(super) struct Script {
     text: String,
 }
 
-/// A call under way; [`Script::take`] waits for its response.
+/// A call in progress; [`Script::take`] waits for its response.
 pub(super) struct Later<C: Call> {
     title: String,
     reply: JoinHandle<Result<Response<C::Reply>, Status>>,
@@ -492,7 +492,7 @@ impl Script {
         task
     }
 
-    /// Accepts and completes every update that came with the task, then goes on with these commands.
+    /// Accepts and completes every update of the task, followed by these commands.
     pub(super) async fn accept_and_complete(&mut self, task: &WorkflowTask, then: impl Into<Vec<Command>>) {
         let messages: Vec<_> =
             task.messages.iter().flat_map(|request| [acceptance(request), response(request)]).collect();

@@ -51,7 +51,7 @@ impl Shop {
         (tokio::runtime::Handle::try_current().is_ok(), answer * ctx.info().attempt)
     }
 
-    /// Fails in two different ways, and returns at the third attempt how far it was.
+    /// Fails in two different ways. The third attempt returns the progress of the earlier ones.
     #[activity]
     async fn count_up(&self, ctx: &ActivityContext) -> ActivityResult<(u32, u32)> {
         let before = ctx.heartbeat_details::<u32>().transpose().map_err(ActivityError::new)?.unwrap_or_default();

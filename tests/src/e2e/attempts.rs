@@ -218,7 +218,7 @@ async fn attempt_that_times_out_is_retried(world: World) {
         let handle = world.client.start(Bothers::run(bother)).await.unwrap();
         let expected = format!("attempt 2, then {:?}", Some(TimeoutType::StartToClose));
         assert_eq!(handle.result().await.unwrap(), expected);
-        // Each attempt that was given up has been notified.
+        // Each abandoned attempt has been notified.
         assert_eq!(reasons.recv().await, Some(ActivityCancelReason::TimedOut));
         assert_eq!(reasons.recv().await, Some(ActivityCancelReason::TimedOut));
         event(&handle, "ActivityTaskTimedOut").await;

@@ -1,4 +1,4 @@
-//! What clients can read about workflows, and rules for workflow ids.
+//! Facts about workflows that clients can read, and rules for workflow ids.
 
 use everloop::client::{
     ExecuteError, History, ResultError, StartError, Untyped, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,

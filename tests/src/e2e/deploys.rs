@@ -197,7 +197,7 @@ async fn blocked_workflow_task_is_given_up(world: World) {
         let timeline = event(&handle, "WorkflowTaskFailed").await.timeline();
         assert!(timeline.contains("without waiting for anything: it blocks its thread"), "{timeline}");
         assert!(timeline.contains("move that into an activity"), "{timeline}");
-        // Other workflows go on.
+        // Other workflows continue.
         assert_eq!(world.client.execute(Relay::run(Duration::ZERO)).await.unwrap(), 4);
         handle
     })

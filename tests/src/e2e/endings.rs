@@ -1,4 +1,4 @@
-//! How workflows end, and the results that their callers get.
+//! Ends of workflows, and the results that their callers receive.
 
 use everloop::client::{ResultError, WorkflowStatus};
 use everloop::prelude::*;

@@ -110,7 +110,7 @@ enum ChargeError {
     Busy(Duration),
     #[failure(name = "NoCard", non_retryable)]
     Card,
-    /// Expected, and tried again sooner than the retry policy says.
+    /// Expected, and retried sooner than by the retry policy.
     #[failure(benign, next_retry_delay = "20ms")]
     NotYet,
 }

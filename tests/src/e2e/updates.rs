@@ -161,7 +161,7 @@ async fn an_id_is_taken_once(world: World) {
         let handle = account(&world).await;
         let first = handle.deposit(5, AT_ONCE).id("first").wait_for(UpdateStage::Completed).start().await.unwrap();
         assert_eq!((first.id(), first.result().await.unwrap()), ("first", 5));
-        // A repeated id is the same update: the first result is returned, whatever the repeated call asks for.
+        // A repeated id is the same update: the first result is returned, regardless of the repeated call's arguments.
         assert_eq!(handle.deposit(7, AT_ONCE).id("first").await.unwrap(), 5);
         assert_eq!(handle.deposit(7, AT_ONCE).id("second").await.unwrap(), 12);
         handle.close().await.unwrap();

@@ -35,7 +35,7 @@ pub(super) use everywhere;
 /// Timeout of a test, long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(100);
 
-/// How long a call is retried: a busy server rejects some of two hundred updates for longer than the default.
+/// The time for which calls are retried: a busy server rejects some of two hundred updates for longer than the default.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Test machines are busy, so slow code must not count as a deadlock.
@@ -65,7 +65,7 @@ pub(super) fn on_all_targets<F: Future<Output = ()>>(name: &str, waits: bool, te
     }
 }
 
-/// How the time of an engine passes.
+/// The kind of an engine's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Clock {
     Real,

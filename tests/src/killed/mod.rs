@@ -51,7 +51,7 @@ fn a_purchase_survives_its_worker() {
         let undisturbed = RUNTIME.block_on(start(Kill::Never)).expect("a purchase succeeds");
         check(&of(Kill::Never), &undisturbed, &undisturbed.history);
         let kills = (1..=undisturbed.history.len()).map(Kill::AfterEvent).chain([Kill::InTheShop]);
-        // All purchases are under way before the first one is waited for.
+        // All purchases are started before the first one is awaited.
         for (kill, bought) in kills.map(|kill| (kill, start(kill))).collect::<Vec<_>>() {
             let bought = RUNTIME.block_on(bought).unwrap_or_else(|error| panic!("{}: {error}", of(kill)));
             check(&of(kill), &bought, &undisturbed.history);

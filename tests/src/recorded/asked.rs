@@ -1,4 +1,4 @@
-//! The operations that a workflow requested, in words: as its commands say, and as the resulting events say.
+//! Texts of the operations that a workflow requested, from its commands and from the resulting events.
 
 use std::collections::HashMap;
 

@@ -63,7 +63,7 @@ impl RecordedScenario {
             });
             (of, is_reference, cache, history)
         });
-        // All scenarios are under way before the first one is waited for.
+        // All scenarios are started before the first one is awaited.
         for (of, is_reference, cache, history) in playing.collect::<Vec<_>>() {
             let history = RUNTIME.block_on(history).unwrap_or_else(|error| {
                 // The output of a test is captured only on the test's own thread.

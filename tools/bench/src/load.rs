@@ -68,7 +68,7 @@ impl Load {
         .await
     }
 
-    /// Keeps `concurrency` workflows under way for `warm_up` and then for `measured`, and until one has ended. Returns how many
+    /// Keeps `concurrency` workflows running for `warm_up` and then for `measured`, and until one has ended. Returns how many
     /// ended in the second part, and the results of `at_edge` at its start and at its end.
     pub(crate) async fn run_for<T>(
         &self,

@@ -38,7 +38,7 @@ struct Script {
     runs: usize,
     begun: AtomicUsize,
     ended: AtomicUsize,
-    /// How many more runs may be open. Closed when the worker stops.
+    /// A permit for each further open run. Closed when the worker stops.
     room: Semaphore,
     /// Runs whose activity is done and whose second task is not yet polled, with one permit each.
     ready: Mutex<VecDeque<u64>>,
@@ -71,7 +71,7 @@ impl Scripted {
     /// Waits until all runs have ended.
     ///
     /// # Errors
-    /// Fails if the worker did something other than what its tasks ask for.
+    /// Fails if the worker's responses differ from those that its tasks require.
     pub(crate) async fn ended(&self) -> Result<(), String> {
         self.0.over.notified().await;
         lock(&self.0.complaint).take().map_or(Ok(()), Err)

@@ -88,7 +88,7 @@ impl KillAt {
             if step == self.step && left.fetch_sub(1, Ordering::Relaxed) == 1 {
                 let killed = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
                 killed.expect("a process may kill itself");
-                // The thread must not go on before the signal has arrived.
+                // The thread must not continue before the signal has arrived.
                 loop {
                     std::thread::park();
                 }
@@ -184,7 +184,7 @@ pub(crate) struct Process {
     reading: Option<JoinHandle<Result<(), Error>>>,
 }
 
-/// How a child ended.
+/// The end of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Killed,

@@ -62,7 +62,7 @@ impl Kill {
         let millis = |random: &mut Random, max: u64| Duration::from_micros(random.within(0..max * 1000));
         match random.within(0..100) {
             0..8 => Self::Starting(millis(random, 40)),
-            // Commits go on during the move of a long log only.
+            // Commits continue only during the move of a long log.
             8..10 => Self::InCommit(KillAt { step: CommitStep::Checkpoint, nth: 1 }),
             10..60 => {
                 let step = [CommitStep::Begin, CommitStep::BeforeCommit, CommitStep::Committed][random.index(3)];
@@ -77,7 +77,7 @@ impl Kill {
         matches!(self, Self::InCommit(KillAt { step: CommitStep::Checkpoint, .. }))
     }
 
-    /// The arguments that tell the process when to die.
+    /// The arguments for the time of the process's death.
     fn by_itself(self) -> Option<KillAt> {
         match self {
             Self::InCommit(at) => Some(at),
@@ -103,7 +103,7 @@ struct KillTally {
 enum KillFailure {
     /// The engine is at fault.
     Violations(Vec<String>),
-    /// The test itself cannot go on.
+    /// The test itself cannot continue.
     Test(Error),
 }
 

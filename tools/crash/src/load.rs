@@ -17,7 +17,7 @@ const CLIENTS: usize = 4;
 /// Number of lost responses in a row after which a client assumes that the engine is dead.
 const LOST_MAX: u32 = 3;
 
-/// Maximum number of workflows that one client has under way.
+/// Maximum number of open workflows of one client.
 const OPEN_MAX: usize = 6;
 
 /// The plan of the clients for one life of the engine.

@@ -1,5 +1,5 @@
 //! `everloop-crash`: kills the engine's process and cuts the power of its disk, again and again, and compares the recovered state
-//! with what was acknowledged.
+//! with the acknowledged changes.
 //!
 //! All random choices come from the seed: the load, the time of each kill, the outcome of a power loss. The interleaving of threads
 //! does not, so a failed seed may need several tries to reproduce; the database of the failure is kept.

@@ -32,7 +32,7 @@ const LOSSES_BETWEEN_WORDS: u64 = 1000;
 
 /// Number of operations that each client plans in one life.
 const OPERATIONS: usize = 8;
-/// How long timers and workers go on after the clients are done.
+/// The time for which timers and workers continue after the clients are done.
 const AFTER_CLIENTS: Duration = Duration::from_millis(30);
 const CLIENTS_PATIENCE: Duration = Duration::from_secs(5);
 const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
@@ -73,7 +73,7 @@ struct PowerTally {
 enum PowerFailure {
     /// The engine is at fault; with the disk.
     Violations { wrong: Vec<String>, when: String, disk: Image },
-    /// The test itself cannot go on.
+    /// The test itself cannot continue.
     Test(Error),
 }
 

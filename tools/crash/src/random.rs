@@ -13,14 +13,14 @@ impl Random {
         Self(ChaCha12Rng::seed_from_u64(seed))
     }
 
-    /// The randomness of the `number`th part of something. What other parts draw does not change it.
+    /// The randomness of a part with this number, independent of the draws of other parts.
     pub(crate) fn part(seed: u64, number: u64) -> Self {
         let mut random = ChaCha12Rng::seed_from_u64(seed);
         random.set_stream(number + 1);
         Self(random)
     }
 
-    /// A seed for something else.
+    /// A seed for another random source.
     pub(crate) fn seed(&mut self) -> u64 {
         self.0.next_u64()
     }

@@ -74,7 +74,7 @@ impl Worker {
         Self { stops, pollers }
     }
 
-    /// Stops polling. Tasks under way are finished, unless they wait for something that may never come.
+    /// Stops polling. Tasks in progress are finished, unless they wait for an event that may never happen.
     pub(crate) async fn stop(mut self) {
         self.stops.store(true, Ordering::Relaxed);
         let ended = async { while self.pollers.join_next().await.is_some() {} };
@@ -108,7 +108,7 @@ impl Poller {
                     Err(_) => return,
                 },
             };
-            // The engine gives tasks that are not done in time to another worker.
+            // The engine offers tasks that are not completed in time to another worker.
             let _ = self.workflow_task(task).await;
         }
     }

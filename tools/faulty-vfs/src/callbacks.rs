@@ -100,8 +100,8 @@ pub(crate) fn register(machine: &'static Mutex<Machine>) -> String {
         xGetSystemCall: None,
         xNextSystemCall: None,
     }));
-    // SAFETY: the structure and what it points to are valid, were leaked just now, and are not touched by us any more: SQLite
-    // may link it into its list and keep it for ever.
+    // SAFETY: the structure and the values behind its pointers are valid, were leaked just now, and are not accessed here any
+    // more, so SQLite may link the structure into its list and keep it forever.
     let code = unsafe { ffi::sqlite3_vfs_register(vfs, 0) };
     assert_eq!(code, ffi::SQLITE_OK, "SQLite is out of memory");
     name
@@ -116,7 +116,7 @@ unsafe extern "C" fn open(
     flags: c_int,
     out_flags: *mut c_int,
 ) -> c_int {
-    // SAFETY: SQLite gives `szOsFile` bytes, aligned for any structure. A file without methods counts as not open.
+    // SAFETY: SQLite allocates `szOsFile` bytes, aligned for any structure. A file without methods counts as not open.
     unsafe { file.write(sqlite3_file { pMethods: ptr::null() }) };
     // SAFETY: VFS.
     let machine = unsafe { machine_of(vfs) };
@@ -376,7 +376,7 @@ impl FileHandle {
 unsafe fn machine_of(vfs: *mut sqlite3_vfs) -> &'static Mutex<Machine> {
     // SAFETY: the caller's; no code writes to this field.
     let machine = unsafe { (*vfs).pAppData };
-    // SAFETY: `register` made it of a reference that lives for ever, to something that is `Sync`.
+    // SAFETY: `register` created the pointer from a `'static` reference to a `Sync` value.
     unsafe { &*machine.cast::<Mutex<Machine>>() }
 }
 

@@ -159,7 +159,7 @@ impl Fault {
     /// A sync fails, and half of the data never becomes durable, even if the next sync succeeds: as on Linux, where pages whose
     /// writing failed count as written.
     ///
-    /// Programs see their writes until the power fails. A program that goes on after a failed sync loses data this way.
+    /// Programs read their writes until the power fails. A program that continues after a failed sync loses data this way.
     pub fn forgetful_sync() -> Self {
         Self::new(Effect::ForgetfulSync, Some(Operation::Sync))
     }

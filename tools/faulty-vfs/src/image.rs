@@ -22,7 +22,7 @@ impl Image {
         (Self { disk, ..*self }, loss)
     }
 
-    /// Adds a file as if it had always existed, in place of one of that name: for damaged files, or files made elsewhere.
+    /// Adds a file as if it had always existed, in place of one of that name: for damaged files, or files of other programs.
     pub fn put_file(&mut self, name: &str, bytes: &[u8]) {
         self.disk.put(&name.into(), bytes);
     }

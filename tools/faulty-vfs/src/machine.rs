@@ -39,7 +39,7 @@ pub(crate) struct Machine {
     wal_indexes: WalIndexes,
     random: Random,
     powered: bool,
-    /// Switched off for ever.
+    /// Switched off permanently.
     retired: bool,
 }
 
@@ -243,7 +243,7 @@ impl Machine {
         self.powered = false;
     }
 
-    /// Switches the machine off for ever.
+    /// Switches the machine off permanently.
     pub(crate) fn retire(&mut self) {
         self.powered = false;
         self.retired = true;

@@ -12,7 +12,7 @@ use crate::disk::{Change, Disk, Inode};
 use crate::image::Image;
 use crate::random::Random;
 
-/// The outcome of every pending change: one line each when displayed, to find out what a seed did.
+/// The outcome of every pending change: one line each when displayed, to explain the effect of a seed.
 #[derive(Clone, Debug)]
 pub struct PowerLoss {
     /// Reproduces the same power loss on the same image.

@@ -86,7 +86,7 @@ async fn cancelled_before_the_first_task(stage: Stage) -> History {
     trip.cancel().await.unwrap();
     stage
         .with_worker(async {
-            // One operation is cancelled, the other one stays pending: the trip goes on until its final cancellation.
+            // One operation is cancelled, the other one stays pending: the trip continues until its final cancellation.
             trip.under_way().await.unwrap();
             trip.terminate("it would wait for an hour").await.unwrap();
             assert!(matches!(trip.result().await, Err(ResultError::Terminated { .. })));

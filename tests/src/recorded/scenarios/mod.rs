@@ -45,7 +45,7 @@ async fn fail_at_first(ctx: &ActivityContext, failures: u32) -> ActivityResult<u
     }
 }
 
-/// Fails for good.
+/// Fails permanently.
 #[activity(start_to_close_timeout = "10s")]
 async fn decline(reason: String) -> ActivityResult<u32> {
     Err(ActivityError::non_retryable("declined").type_name("Declined").details(reason))

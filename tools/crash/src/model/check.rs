@@ -19,7 +19,7 @@ fn name(status: Status) -> String {
 }
 
 impl Model {
-    /// Returns a description of every violation in what was read.
+    /// Returns a description of every violation in the observed state.
     pub(crate) fn check(&self, seen: &Seen) -> Vec<String> {
         let mut wrong = self.wrong.clone();
         wrong.extend(self.check_rows(seen));
@@ -151,7 +151,7 @@ impl Flow {
         wrong
     }
 
-    /// Checks that a completed workflow did what its script says.
+    /// Checks that a completed workflow followed its script.
     fn check_completed(&self) -> Result<(), String> {
         let count = |kind: EventType| self.events.iter().filter(|event| event.event_type() == kind).count();
         let script = &self.script;

@@ -1,4 +1,4 @@
-//! What was acknowledged, and so must exist after any failure.
+//! The acknowledged changes, which must exist after any failure.
 //!
 //! The model records every operation before it is sent and after its response. An operation without a response may exist or not,
 //! but not twice, and once it was read it must stay. The state of an engine is compared with that.
@@ -67,7 +67,7 @@ enum Fate {
     Refused,
 }
 
-/// The model while operations are under way.
+/// The model while operations are in progress.
 #[derive(Debug, Default)]
 pub(crate) struct SharedModel(Mutex<Model>);
 
@@ -189,7 +189,7 @@ impl Model {
         })
     }
 
-    /// Records what the engine has, which must stay from then on.
+    /// Records the state of the engine, which must stay from then on.
     pub(crate) fn learn(&mut self, seen: Seen) {
         for (workflow_id, run) in seen.runs {
             if let Some(flow) = self.flows.get_mut(&workflow_id) {
@@ -224,7 +224,7 @@ impl Model {
         Plan { prefix, seed: random.seed(), operations, is_heavy: false, open, again, wanted_signals: Vec::new() }
     }
 
-    /// Plans what lets every workflow end: the signals that it waits for.
+    /// Plans the signals for which workflows wait, so that every workflow ends.
     pub(crate) fn plan_end(&self, prefix: String, random: &mut Random) -> Plan {
         let open = self.open().map(|(workflow_id, flow)| (workflow_id.clone(), flow.script.signals()));
         let wanted_signals = open.filter(|(_, signals)| *signals > 0).collect();

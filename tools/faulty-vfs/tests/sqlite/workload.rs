@@ -6,7 +6,7 @@ use faulty_vfs::FaultyVfs;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
 
-/// How a database is used.
+/// The usage of a database.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mode {
     pub(crate) journal: &'static str,
@@ -20,7 +20,7 @@ pub(crate) struct Mode {
 pub(crate) enum Checkpoints {
     /// When SQLite decides, and at closing; SQLite does not report failures.
     Automatic,
-    /// When the program asks for it; the program stops if it fails.
+    /// When the program requests it; the program stops if it fails.
     Explicit,
 }
 
