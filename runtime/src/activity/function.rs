@@ -1,9 +1,9 @@
-//! The functions that stand for activities.
+//! The annotated functions, which identify activities.
 
 use super::call::ActivityCall;
 use super::definition::Activity;
 
-/// The function that `#[activity]` leaves under the user's name. `Signature` only keeps the arities apart.
+/// The function that `#[activity]` generates under the user's name. `Signature` only distinguishes the arities.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an activity",
     label = "not an activity",

@@ -9,7 +9,7 @@ use crate::data::{Arguments, DecodeError, EncodeError, ErrorCategory, Failure, F
 use crate::errors::{ActivityError, ActivityFailure};
 use crate::raw;
 
-/// An error that travels from an activity to its caller as what it is: an enum with
+/// An error whose variants an activity's caller can match: an enum with
 /// [`#[derive(ActivityFailure)]`](macro@crate::ActivityFailure).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not travel from an activity to its caller",
@@ -19,29 +19,29 @@ use crate::raw;
 pub trait TypedFailure: Debug + Send + Sized + 'static {
     #[doc(hidden)]
     fn into_parts(self) -> FailureParts;
-    /// `None` if there is no such variant.
+    /// Decodes a variant; `None` if there is no such variant.
     #[doc(hidden)]
     fn from_parts(variant: &str, details: &[raw::Payload]) -> Option<Result<Self, DecodeError>>;
 }
 
-/// A typed failure as it crosses the wire.
+/// The wire form of a typed failure.
 pub struct FailureParts {
     /// The failure's type.
     pub variant: &'static str,
     /// The text of the error.
     pub message: String,
-    /// Whether a retry cannot help.
+    /// Whether the failure is final.
     pub non_retryable: bool,
-    /// When to try again, in place of the retry policy's interval.
+    /// The delay before the next attempt, in place of the retry policy's interval.
     pub next_retry_delay: Option<Duration>,
-    /// How much attention it deserves.
+    /// The category, which affects only how the error is reported.
     pub category: ErrorCategory,
     /// The fields, in order.
     pub details: Result<Vec<raw::Payload>, EncodeError>,
 }
 
 impl FailureParts {
-    /// `fields` are of `codecs`.
+    /// Encodes `fields` with `codecs`.
     pub fn new<Fields>(
         variant: &'static str,
         message: String,
@@ -53,18 +53,18 @@ impl FailureParts {
         Self { variant, message, non_retryable, next_retry_delay: None, category: ErrorCategory::Unspecified, details }
     }
 
-    /// The same with a delay before the next attempt.
+    /// Sets the delay before the next attempt.
     pub fn next_retry_delay(self, delay: Duration) -> Self {
         Self { next_retry_delay: Some(delay), ..self }
     }
 
-    /// The same as an expected outcome.
+    /// Marks the failure as an expected outcome.
     pub fn benign(self) -> Self {
         Self { category: ErrorCategory::Benign, ..self }
     }
 }
 
-/// The text of an error: by `Display`, or else by `Debug`. The method of the reference takes precedence where both exist.
+/// The text of an error: of `Display`, otherwise of `Debug`. If both exist, the trait of the reference takes precedence.
 pub struct Said<'a, E>(pub &'a E);
 
 /// The text of an error that has `Display`.
@@ -78,12 +78,12 @@ impl<E: Display> SaidByDisplay for &Said<'_, E> {
     }
 }
 
-/// The text of an error that has `Debug` alone.
+/// The text of an error that has only `Debug`.
 pub trait SaidByDebug {
     /// The text.
     fn said(&self) -> String;
 }
-// By `TypedFailure`, which asks for `Debug`: where that is missing, it is missing once.
+// The bound is `TypedFailure`, which requires `Debug`, so that a missing `Debug` is reported once.
 impl<E: TypedFailure> SaidByDebug for Said<'_, E> {
     fn said(&self) -> String {
         format!("{:?}", self.0)
@@ -91,10 +91,10 @@ impl<E: TypedFailure> SaidByDebug for Said<'_, E> {
 }
 
 impl ActivityError {
-    /// An error that callers can match by variant, from an activity that can fail in other ways, too, and returns
-    /// [`ActivityResult`](crate::ActivityResult). The caller reads it with [`Failure::typed`].
+    /// Converts an error that callers can match by variant, in an activity that returns [`ActivityResult`](crate::ActivityResult)
+    /// because it has other errors as well. The caller reads the variant with [`Failure::typed`].
     ///
-    /// Not needed where the activity returns the enum itself.
+    /// An activity that returns the enum itself does not need this function.
     pub fn typed<E: TypedFailure>(error: E) -> Self {
         let FailureParts { variant, message, non_retryable, next_retry_delay, category, details } = error.into_parts();
         match details {
@@ -108,7 +108,7 @@ impl ActivityError {
                     category,
                 },
             )),
-            // The next attempt would most likely fail alike.
+            // The next attempt would most likely fail the same way.
             Err(error) => {
                 let error = error.of(format!("the fields of the error `{variant}` ({message})"));
                 Self::non_retryable(error.to_string()).type_name("EncodeError")
@@ -118,9 +118,9 @@ impl ActivityError {
 }
 
 impl Failure {
-    /// The error of an activity by its variants, where the first application failure of the chain is one of them.
+    /// Decodes the error of an activity, if the first application failure of the chain is one of its variants.
     ///
-    /// A workflow that awaits an activity gets it without asking: see [`CallError`].
+    /// A workflow that awaits such an activity receives the decoded error: see [`CallError`].
     pub fn typed<E: TypedFailure>(&self) -> Option<E> {
         let (variant, details) = self.chain().find_map(|failure| match &failure.kind {
             FailureKind::Application { type_name, details, .. } => Some((type_name, details)),
@@ -137,14 +137,14 @@ impl Failure {
     }
 }
 
-/// The error of calling an activity that returns an error type of its own. Has all methods of [`ActivityFailure`].
+/// The error of calling an activity that returns its own error type. It has all methods of [`ActivityFailure`].
 ///
 /// ```
 /// use everloop::{CallError, prelude::*};
 ///
 /// #[derive(Debug, ActivityFailure)]
 /// enum ChargeError {
-///     /// Trying again would not help.
+///     /// A permanent failure.
 ///     #[failure(non_retryable)]
 ///     Declined { code: u32 },
 ///     Busy,
@@ -172,14 +172,14 @@ impl Failure {
 /// }
 /// ```
 pub enum CallError<E> {
-    /// The activity returned this error, and there is no further attempt. With it comes the failure as any other has it.
+    /// The activity returned this error, and there is no further attempt. The second field is the failure with all its data.
     Failed(E, ActivityFailure),
-    /// Everything else: a time limit passed, it was cancelled, it panicked, or its error is none of the variants.
+    /// Another failure: a time limit passed, the activity was cancelled, it panicked, or its error is none of the variants.
     Other(ActivityFailure),
 }
 
 impl<E> CallError<E> {
-    /// The error, if it is one of the activity's own.
+    /// The activity's own error, if there is one.
     pub fn failed(&self) -> Option<&E> {
         match self {
             Self::Failed(error, _) => Some(error),
@@ -187,7 +187,7 @@ impl<E> CallError<E> {
         }
     }
 
-    /// The failure, whatever it is.
+    /// The failure, in both cases.
     pub fn into_activity_failure(self) -> ActivityFailure {
         match self {
             Self::Failed(_, failure) | Self::Other(failure) => failure,
@@ -197,7 +197,7 @@ impl<E> CallError<E> {
 
 impl<E: TypedFailure> From<ActivityFailure> for CallError<E> {
     fn from(failure: ActivityFailure) -> Self {
-        // An activity's failure is caused by what the activity returned; deeper ones are others' errors.
+        // The direct cause of an activity's failure is the error that the activity returned; deeper causes are other errors.
         let is_its_own = failure.cause().is_some_and(|cause| matches!(cause.kind, FailureKind::Application { .. }));
         match failure.failure().typed().filter(|_| is_its_own) {
             Some(error) => Self::Failed(error, failure),
@@ -234,14 +234,14 @@ impl<E> Error for CallError<E> {
     }
 }
 
-/// The error of a call. It decides what error the activity itself returns, which tests pass on and get.
+/// The error of a call. Its type determines the error that the activity's function returns, also in tests.
 pub trait CallErrorType: From<ActivityFailure> + Error + 'static {
     /// The error that the activity returns: [`ActivityError`], or its own enum.
     type Returned: Send + 'static;
     #[doc(hidden)]
     fn send(returned: Self::Returned) -> ActivityError;
     /// # Panics
-    /// If the error is none of the activity's own, as one whose fields cannot be encoded.
+    /// If the error is not one of the activity's own, for example because its fields cannot be encoded.
     #[doc(hidden)]
     fn receive(sent: ActivityError) -> Self::Returned;
 }
@@ -270,7 +270,7 @@ impl<E: TypedFailure> CallErrorType for CallError<E> {
     }
 }
 
-/// The error that the caller receives of an activity that returns `Self`.
+/// The error that the caller of an activity receives if the activity returns `Self`.
 pub trait Fails<const TYPED: bool> {
     type CallError;
 }

@@ -25,13 +25,13 @@ use crate::raw;
 /// A call of an activity that has no id yet.
 pub(crate) struct ActivityRequest<I> {
     pub(crate) activity_type: &'static str,
-    /// The options of the call itself, which win over those of the attribute.
+    /// The options of the call itself, which override those of the attribute.
     pub(crate) options: ActivityOptions,
     pub(crate) attribute: ActivityOptions,
     pub(crate) task_queue: Option<String>,
     pub(crate) activity_id: Option<String>,
     pub(crate) summary: Option<String>,
-    /// Encodes the input, by user code.
+    /// Encodes the input with user code.
     pub(crate) input: I,
 }
 
@@ -45,7 +45,7 @@ impl<I: FnOnce() -> Vec<raw::Payload>> Request for ActivityRequest<I> {
     #[track_caller]
     fn issue(self, run: &impl Issuer, site: CallSite) -> Requested<ActivityOperation> {
         let Self { activity_type, options, attribute, task_queue, activity_id, summary, input } = self;
-        // User code encodes: no borrow may be held here.
+        // User code encodes, so no borrow may be held here.
         let needs_payloads = run.needs_payloads();
         let input = if needs_payloads { input() } else { Vec::new() };
         let options = run.worker_options().of_call(activity_type, options, attribute);
@@ -128,7 +128,7 @@ enum ActivityState {
     Scheduled {
         event_id: i64,
     },
-    /// The server was asked to cancel it.
+    /// A command requests the cancellation.
     Cancelling {
         event_id: i64,
     },
@@ -313,7 +313,7 @@ impl ActivityOperation {
     }
 }
 
-/// The content of a closing event besides the cause.
+/// The fields of a closing event, without the cause.
 struct Ended {
     retry_state: RetryState,
     scheduled_event_id: i64,

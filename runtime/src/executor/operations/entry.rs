@@ -15,24 +15,24 @@ pub(crate) struct OperationId(pub(in crate::executor) u64);
 pub(in crate::executor) struct Operation {
     pub(in crate::executor) scope: ScopeId,
     pub(in crate::executor) kind: Kind,
-    /// The line that waits, or that issued its command.
+    /// The line of code that waits, or that issued the command.
     pub(in crate::executor) site: CallSite,
     pub(in crate::executor) waker: Option<Waker>,
     pub(in crate::executor) outcome: Option<Outcome>,
-    /// Whether a future has polled it yet: an undelivered cancellation meets operations at their first poll.
+    /// Whether a future has polled the operation: an undelivered cancellation is taken at an operation's first poll.
     pub(in crate::executor) polled: bool,
-    /// Its future is gone, so its outcome will not be taken.
+    /// Whether the future was dropped, so that the outcome will not be taken.
     pub(in crate::executor) detached: bool,
-    /// Whether it stays until its outcome is taken, though no further event names it.
+    /// Whether the operation is kept until its outcome is taken, although no further event names it.
     pub(in crate::executor) stays: bool,
 }
 
 pub(in crate::executor) enum Kind {
-    /// History has its events.
+    /// An operation with events in history.
     Durable(Durable),
-    /// Nothing outside the run knows it: conditions, joins, waits for a cell.
+    /// An operation inside the run: a condition, a join, a wait for a cell.
     Local,
-    /// `cancelled()`: for it, a cancellation is success.
+    /// The operation of `cancelled()`, which resolves when its scope is cancelled.
     Cancellation,
 }
 
@@ -41,12 +41,12 @@ impl Operation {
         Self { scope, kind, site, waker: None, outcome: None, polled: false, detached: false, stays: false }
     }
 
-    /// Whether cancelling its scope would reach workflow code that waits.
+    /// Whether a cancellation of the operation's scope would reach waiting workflow code.
     pub(in crate::executor) fn is_pending(&self) -> bool {
         self.outcome.is_none() && !self.detached
     }
 
-    /// Whether no further event names it.
+    /// Whether no further event names the operation.
     pub(in crate::executor) fn is_over(&self) -> bool {
         match &self.kind {
             Kind::Durable(machine) => machine.is_over(),
@@ -54,7 +54,7 @@ impl Operation {
         }
     }
 
-    /// The first outcome counts; later ones find it settled.
+    /// Sets the outcome, unless the operation has one.
     pub(in crate::executor) fn resolve(&mut self, outcome: Outcome) {
         if self.outcome.is_none() {
             self.outcome = Some(outcome);

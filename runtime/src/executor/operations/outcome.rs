@@ -6,7 +6,7 @@ use crate::raw;
 /// The outcome of an operation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Outcome {
-    /// A timer fired, a coroutine ended, or a scope was cancelled and the operation waited for that.
+    /// A timer fired, a coroutine ended, or the scope was cancelled for whose cancellation the operation waited.
     Ready,
     /// The operation or its scope was cancelled.
     Cancelled,

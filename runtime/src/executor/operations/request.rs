@@ -1,4 +1,4 @@
-//! Requests: workflow code asks for an operation.
+//! Requests of workflow code for operations.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ pub(crate) trait Request {
     /// The request as a verb and its object, for the panic of code that may only read.
     fn deed(&self) -> Cow<'static, str>;
 
-    /// Makes the operation and its command; `site` is the line of code that asks.
+    /// Creates the operation and its command; `site` is the requesting line of code.
     fn issue(self, run: &impl Issuer, site: CallSite) -> Requested<Self::Machine>;
 }
 
-/// The run that a request is made in.
+/// The run of a request.
 pub(crate) trait Issuer {
     /// The next id for an operation: one counter for timers and activities, in order of issue.
     fn take_id(&self) -> u64;
@@ -36,13 +36,13 @@ pub(crate) trait Issuer {
     fn task_queue(&self) -> String;
 }
 
-/// An operation with the command that asks for it.
+/// An operation with its command.
 pub(crate) struct Requested<M: Machine> {
     pub(crate) machine: M,
     pub(crate) command: M::Command,
-    /// The content of the command. Absent on replay, where nothing is sent.
+    /// The attributes of the command. Absent on replay, which sends nothing.
     pub(crate) attributes: Option<Attributes>,
     pub(crate) summary: Option<String>,
-    /// Finds the operation from now on.
+    /// The key by which events name the operation, if it is known already.
     pub(crate) key: Option<Key>,
 }

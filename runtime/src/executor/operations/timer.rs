@@ -70,7 +70,7 @@ pub(crate) struct TimerOperation {
 enum TimerState {
     /// The command is queued; history does not have its event yet.
     Requested,
-    /// The server runs it.
+    /// History has the event of the command.
     Running,
     Fired,
     /// The command that cancels it is queued; history does not have its event yet.
@@ -126,7 +126,7 @@ impl Machine for TimerOperation {
     fn apply(&mut self, _: Fired) -> Result<Option<Outcome>, &'static str> {
         self.state = match self.state {
             TimerState::Running => TimerState::Fired,
-            // The timer fired before the server had the command to cancel it.
+            // The timer fired before the server received the command that cancels it.
             TimerState::Cancelling | TimerState::Cancelled => TimerState::Cancelled,
             TimerState::Requested => return Err("TimerFired before TimerStarted"),
             TimerState::Fired => return Err("TimerFired twice for one timer"),

@@ -1,4 +1,4 @@
-//! Scopes: whom a cancellation reaches, and how often.
+//! Scopes: the code that a cancellation reaches, and the number of deliveries.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn a_cancellation_before_the_first_task_meets_the_first_operation() {
         assert!(is_cancelled());
         assert_eq!(sleep(SECOND).await, Err(Cancelled));
         assert!(is_cancelled());
-        // The request is used up: what is started now works.
+        // The cancellation was delivered, so operations that start now work.
         sleep(SECOND).await?;
         Ok(1)
     })
@@ -70,7 +70,7 @@ fn everything_pending_is_cancelled_in_creation_order_once() {
     assert_eq!(story.task(), expected);
     let expected = "CancelTimer(1)\nRequestCancelActivity(scheduled by event 6)\nCancelTimer(3)\nStartTimer(4)\n";
     assert_eq!(story.cancel().task(), expected);
-    // A cancellation is a state: asking again changes nothing.
+    // A cancellation is a state, so a repeated request changes nothing.
     expect![[""]].assert_eq(&story.cancel().task());
     expect![["CompleteWorkflow\n"]].assert_eq(&story.fire("4").task());
 }
@@ -112,7 +112,7 @@ fn shielded_future_runs_on_while_its_waiter_is_cancelled() {
     expect![["CompleteWorkflow\n"]].assert_eq(&story.complete("3", 1).fire("2").task());
 }
 
-/// The coroutine ended in the task that cancelled who waited for it: its output was dropped, and the second wait was for ever.
+/// The coroutine ended in the task that cancelled its waiter: its output was dropped, and a second wait never ended.
 #[test]
 fn cancelled_waiter_can_wait_again_for_an_ended_coroutine() {
     let mut story = workflow(|_: Rc<()>| async {
@@ -190,7 +190,7 @@ fn a_result_and_a_cancellation_in_one_task_come_in_event_order() {
         story.try_task()
     };
     expect![["CompleteWorkflow\n"]].assert_eq(&run(false).unwrap());
-    // The cancellation came first and counts; but the timer is gone, and cancelling it would be an error.
+    // The cancellation came first and takes effect; but the timer has ended, so a command to cancel it would be an error.
     expect![["CompleteWorkflow\n"]].assert_eq(&run(true).unwrap());
 }
 
@@ -211,8 +211,8 @@ fn an_activity_that_closed_after_the_cancellation_is_not_asked_to_stop() {
     expect![["CompleteWorkflow\n"]].assert_eq(&run(ActivityCancellationType::WaitCancellationCompleted));
 }
 
-/// The cancelled coroutine had ended with the request undelivered, and its scope was forgotten: its child ran on as if nobody had
-/// cancelled anything.
+/// The cancelled coroutine had ended with the cancellation undelivered, and its scope was dropped: its child continued as if
+/// there had been no cancellation.
 #[test]
 fn child_of_a_cancelled_coroutine_that_has_ended_is_cancelled() {
     let mut story = cancelled_parent_with_child().story();
@@ -226,7 +226,7 @@ fn child_of_a_cancelled_coroutine_that_has_ended_is_cancelled() {
 fn history_from_before_the_rule_of_ended_parents_replays_as_it_was_recorded() {
     let mut story = cancelled_parent_with_child().story().without_rules();
     expect![["StartTimer(1)\nScheduleActivity(work, id 2)\n"]].assert_eq(&story.task());
-    // The worker that replays it knows the rule, which this history never adopted.
+    // The replaying worker knows the rule, which this history never adopted.
     expect![["CompleteWorkflow\n"]].assert_eq(&story.lose_task().complete("2", 5).task());
 }
 
@@ -312,7 +312,7 @@ fn conditions_and_fields_can_be_waited_for_again_after_a_cancellation() {
     expect![["CompleteWorkflow\n"]].assert_eq(&story.signal("pay", 0).task());
 }
 
-/// Awaits a timer long after the workflow was asked to cancel.
+/// Awaits a timer long after the workflow's cancellation.
 fn timer_awaited_late() -> Scripted<()> {
     workflow(|_: Rc<()>| async {
         let mut timer = std::pin::pin!(sleep(SECOND));

@@ -157,9 +157,9 @@ fn an_activity_that_is_dropped_and_one_whose_handle_is() {
     .story();
     let expected = "ScheduleActivity(work, id 1)\nScheduleActivity(work, id 2)\nStartTimer(3)\n";
     assert_eq!(story.task(), expected);
-    // The awaited one is cancelled, the one whose handle was dropped runs on.
+    // The awaited activity is cancelled, the one whose handle was dropped continues.
     expect![["RequestCancelActivity(scheduled by event 6)\nStartTimer(4)\n"]].assert_eq(&story.fire("3").task());
-    // Their ends wake nobody and do no harm.
+    // Their ends wake no coroutine and have no effect.
     expect![[""]].assert_eq(&story.complete("1", 5).activity_cancelled("2").task());
     expect![["CompleteWorkflow\n"]].assert_eq(&story.fire("4").task());
 }
@@ -250,7 +250,7 @@ fn spawned_coroutines_start_in_order_when_the_caller_waits() {
     let expected = "StartTimer(1)\nStartTimer(2)\nScheduleActivity(work, id 3)\nStartTimer(4)\n";
     assert_eq!(story.task(), expected);
     expect![[""]].assert_eq(&story.fire("1").fire("2").task());
-    // The end of the workflow drops what still runs, without a command.
+    // The end of the workflow drops running operations without a command.
     expect![["CompleteWorkflow\n"]].assert_eq(&story.complete("3", 7).task());
 }
 

@@ -21,7 +21,7 @@ struct Busy {
     stop: State<bool>,
 }
 
-/// A workflow with a bit of everything, and a server that answers in an order drawn from `choices`.
+/// A workflow with operations of all kinds, and a server that reports results in an order chosen by `choices`.
 fn busy_story(choices: &[u8]) -> Story {
     let mut story = workflow(|busy: Rc<Busy>| async move {
         let beside = this::<Busy>();
@@ -183,7 +183,7 @@ fn a_page_without_events_is_not_the_end() {
     let (first, rest) = story.history.split_at(3);
     let mut run = new_run(&story.definition);
     let page = |events: &[HistoryEvent], more| Task { events: events.to_vec(), more, updates: Vec::new() };
-    // The run completes its first task and stays in the cache. The next one comes with nothing but the token of a page.
+    // The run completes its first task and stays in the cache. The next task has no events, only the token of a page.
     assert!(matches!(run.begin(page(first, false)), Step::Complete(_)));
     let step = run.begin(page(&[], true));
     assert!(matches!(step, Step::NeedHistory), "{step:?}");

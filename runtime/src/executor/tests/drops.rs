@@ -1,4 +1,4 @@
-//! Destructors of user code: they may ask for the time, may panic, and all of them run.
+//! Destructors of user code: they may read the time, may panic, and all of them run.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -94,7 +94,7 @@ fn a_destructor_that_panics_within_a_task_fails_the_task() {
     assert_eq!(dropped().len(), 2);
 }
 
-/// Counts how many there are.
+/// Counts its instances.
 struct Counted(());
 
 impl Default for Counted {
@@ -110,7 +110,7 @@ impl Drop for Counted {
     }
 }
 
-/// A workflow that keeps its own handles: they know the run, and the run knows the workflow.
+/// A workflow that keeps its own handles: they refer to the run, and the run refers to the workflow.
 #[derive(Default)]
 struct KeepsHandles {
     background: RefCell<Option<JoinHandle<()>>>,

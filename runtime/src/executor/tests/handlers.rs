@@ -67,7 +67,7 @@ fn a_rejected_update_leaves_no_trace() {
     let mut story = account().story();
     story.task();
     expect![["(rejected)\n"]].assert_eq(&story.update("u1", "withdraw", 4).task());
-    // Wrong name, a validator that writes, input of another type: rejected too.
+    // A wrong name, a validator that writes, and input of another type are rejected as well.
     expect![["(rejected)\n"]].assert_eq(&story.update("u2", "wihtdraw", 4).update("u3", "peek", 1).task());
     let bodies = story.messages.iter().filter_map(|message| message.body.as_ref());
     let rejected: String = bodies.map(|body| String::from_utf8_lossy(&body.value).into_owned()).collect();
@@ -76,8 +76,9 @@ fn a_rejected_update_leaves_no_trace() {
     assert_eq!(story.query("balance"), Ok(0));
 }
 
-/// A rejection came with the events of the task before, which had accepted an update. When the server then forgot the task of
-/// the rejection, those events came again with the next one, and were taken for commands that the code had not issued.
+/// A task with a rejection contained the events of the task before, which had accepted an update. When the server discarded the
+/// task with the rejection, those events came again with the next task, and were treated as commands that the code had not
+/// issued.
 #[test]
 fn a_task_that_history_forgets_leaves_no_trace() {
     let mut story = account().story();
@@ -157,7 +158,7 @@ fn a_failing_signal_handler_fails_the_workflow() {
     .signal("break", |_, _| async { Err(WorkflowError::new("broken")) })
     .story();
     story.task();
-    // The timer is not cancelled: the run is over, and the server drops it.
+    // The timer is not cancelled: the run has ended, and the server drops its timers.
     expect![["FailWorkflow\n"]].assert_eq(&story.signal("break", 0).task());
 }
 
@@ -165,7 +166,7 @@ fn a_failing_signal_handler_fails_the_workflow() {
 fn a_task_that_delivers_nothing_moves_nothing() {
     let mut story = workflow(|account: Rc<Account>| async move {
         wait_condition(|| {
-            // A condition that would notice any task.
+            // A condition that would observe any task.
             now() > std::time::UNIX_EPOCH + SECOND * 100 || account.balance.get() > 0
         })
         .await?;

@@ -1,4 +1,4 @@
-//! Fan-outs with a limit: what starts when, and what a cancellation does to those that have not started.
+//! Fan-outs with a limit: the order of starts, and the effect of a cancellation on calls that have not started.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::workflow::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How many of twenty calls were cancelled, once all have ended.
+/// The number of cancelled calls among twenty, after all have ended.
 async fn cancelled_of_twenty(limit: usize) -> u32 {
     let outputs = join_all((0..20).map(work)).limit(limit).await;
     assert_eq!(outputs.len(), 20);
@@ -58,12 +58,13 @@ fn limited_join_returns_outputs_in_the_order_of_its_calls() {
     expect![["CompleteWorkflow\n"]].assert_eq(&story.complete("3", 12).complete("1", 10).task());
 }
 
-/// A foreign combinator starts the other fifteen after the five that were pending were told: it knows nothing of the request.
+/// Combinators of other crates start the remaining fifteen calls after the five pending ones were cancelled, because they do not
+/// know of the cancellation.
 #[test]
 fn limited_join_starts_nothing_more_once_the_workflow_is_cancelled() {
     let mut story = workflow(|_: Rc<()>| async {
         assert_eq!(cancelled_of_twenty(5).await, 20);
-        // The request is used up: clean-up works, limited as well.
+        // The cancellation was delivered, so clean-up works, also with a limit.
         assert_eq!(cancelled_of_twenty(4).await, 0);
         Ok(1)
     })

@@ -1,4 +1,4 @@
-//! Code that no longer fits its history: the message names event, recorded, issued and line.
+//! Code that does not match its history any more: the message names the event, the recorded and issued commands, and the line.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The executor's contract: what each construct issues, in which order things happen, and that history alone decides.
+//! The executor's contract: the commands of each construct, the order within tasks, and the independence of all but history.
 
 mod cancellation;
 mod constructs;

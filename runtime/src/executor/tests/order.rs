@@ -1,4 +1,4 @@
-//! Panics, ends, wakes from outside, randomness after a reset.
+//! Panics, ends, wakes from other threads, randomness after a reset.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -62,7 +62,7 @@ fn a_wake_from_another_thread_fails_the_next_task() {
     })
     .signal("go", |_, _| async { Ok(()) })
     .story();
-    // Either the value is there before the workflow waits, or the wake is noticed: a race, as the message says.
+    // Either the value is available before the workflow waits, or the wake is detected: a race, as the message explains.
     let first = story.try_task();
     WOKEN.take().unwrap().join().unwrap();
     let failure = match first {

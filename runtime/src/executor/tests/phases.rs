@@ -1,4 +1,4 @@
-//! Phases of a run: what a call returns in each.
+//! The results of calls in each phase of a run.
 
 use std::rc::Rc;
 
