@@ -18,7 +18,10 @@ impl Run {
         let compared = if self.is_open() { self.compare_open() } else { self.compare_closed() };
         match compared {
             Ok((here, stored)) if here == stored => None,
-            Ok((here, stored)) => Some(first_difference(&here, &stored)),
+            Ok((here, stored)) => {
+                let (here, stored) = (in_order(&here), in_order(&stored));
+                (here != stored).then(|| first_difference(&here, &stored))
+            }
             Err(problem) => Some(problem),
         }
     }
@@ -91,9 +94,66 @@ impl Run {
     }
 }
 
+/// The same indented text with the entries of each `{ … }` sorted: maps of the wire, such as the metadata of a payload, have no
+/// order.
+fn in_order(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut ordered = Vec::new();
+    entries(&lines).into_iter().for_each(|entry| ordered.extend(entry));
+    ordered.join("\n")
+}
+
+/// The entries of a block of lines, each with everything that is indented below it, in their order.
+fn entries<'a>(lines: &[&'a str]) -> Vec<Vec<&'a str>> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let Some(outer) = lines.first().map(|line| indent(line)) else { return Vec::new() };
+    let mut entries = Vec::new();
+    let mut rest = lines;
+    while let Some((head, below)) = rest.split_first() {
+        let inside = below.iter().take_while(|line| indent(line) > outer).count();
+        let (inside, after) = below.split_at(inside);
+        let mut children = self::entries(inside);
+        if head.ends_with('{') {
+            children.sort();
+        }
+        let mut entry = vec![*head];
+        children.into_iter().for_each(|child| entry.extend(child));
+        rest = after;
+        // The line that closes it, such as `},`.
+        if let (false, Some((close, after))) = (inside.is_empty(), rest.split_first()) {
+            entry.push(close);
+            rest = after;
+        }
+        entries.push(entry);
+    }
+    entries
+}
+
 /// The first line in which two texts differ, with the lines before it.
 fn first_difference(here: &str, stored: &str) -> String {
     let same = here.lines().zip(stored.lines()).take_while(|(one, other)| one == other).count();
     let around = |text: &str| text.lines().skip(same.saturating_sub(12)).take(18).collect::<Vec<_>>().join("\n");
     format!("the run has\n{}\nand its events make\n{}", around(here), around(stored))
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_types, reason = "the maps of the wire are hash maps")]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// The comparison took the two orders of a payload's metadata, which is a map, for different states.
+    #[test]
+    fn order_of_maps_is_no_difference_and_order_of_lists_is_one() {
+        let map = |keys: [&str; 3]| keys.map(|key| (key.to_owned(), vec![1, 2])).into_iter().collect::<HashMap<_, _>>();
+        let text =
+            |numbers: [u8; 2]| in_order(&format!("{:#?}", (map(["a", "b", "c"]), numbers, map(["d", "e", "f"]))));
+        // Each map has an order of its own.
+        assert!((0..20).all(|_| text([1, 2]) == text([1, 2])));
+        assert_ne!(text([1, 2]), text([2, 1]));
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+        let whole = format!("{:#?}", (map(["a", "b", "c"]), [1, 2]));
+        assert_eq!(lines(&in_order(&whole)), lines(&whole), "no line is lost");
+    }
 }
