@@ -105,3 +105,13 @@ fn activity_is_completed_by_a_person() {
          a piano: not paid, we have one\n"
     );
 }
+
+#[test]
+fn encrypted_visit_survives_change_of_its_key() {
+    assert_eq!(
+        output("encryption"),
+        "Ada: rest\n\
+         payload codec: a payload is encrypted with the key `2026-11`, and only these are known here: `2026-12`; \
+         add it with `add_key`\n"
+    );
+}

@@ -25,6 +25,7 @@
 //! | `worker` | yes | [`Worker`]: runs workflows and activities; [`testing`]: activities by themselves, histories replayed |
 //! | `embedded` | yes | the engine in process, with SQLite: `memory:` and `sqlite:` addresses; with `worker`, [`testing::WorkflowEnvironment`] |
 //! | `tls` | no | `https://` addresses, and `TlsOptions` for root and client certificates |
+//! | `encryption` | no | `AesGcmCodec`: encrypts payloads, with keys that can be rotated |
 //! | `profile` | no | `TEMPORAL_PROFILE` and `TEMPORAL_CONFIG_FILE`: named connection settings in a TOML file |
 //!
 //! A worker of a cluster needs `default-features = false, features = ["worker"]`.

@@ -11,7 +11,7 @@ use super::eager::EagerWorkers;
 use super::failures::FailureBoard;
 use super::interceptor::{ClientInterceptor, OutgoingCall};
 use super::unpolled_queues::Unpolled;
-use crate::data::{DynPayloadCodec, Headers, PayloadCodecError, decode_message, encode_message};
+use crate::data::{Headers, PayloadCodecError, PayloadCodecs, SerializationContext, Walk};
 #[cfg(feature = "embedded")]
 use crate::embedded::EngineClock;
 use crate::raw;
@@ -51,7 +51,7 @@ pub(crate) struct ClientState {
     pub(super) identity: String,
     /// The default task queue of starts.
     pub(super) task_queue: OnceLock<String>,
-    pub(super) codec: Option<Arc<dyn DynPayloadCodec>>,
+    pub(super) codecs: PayloadCodecs,
     pub(super) interceptors: Vec<Arc<dyn ClientInterceptor>>,
     pub(super) unpolled: Unpolled,
     pub(super) eager_workers: EagerWorkers,
@@ -136,16 +136,28 @@ impl Client {
         &self.inner.capabilities
     }
 
-    pub(crate) fn codec(&self) -> Option<&dyn DynPayloadCodec> {
-        self.inner.codec.as_deref()
+    pub(crate) fn codecs(&self) -> &PayloadCodecs {
+        &self.inner.codecs
     }
 
-    pub(crate) async fn encode<M: crate::data::Walk>(&self, message: &mut M) -> Result<(), PayloadCodecError> {
-        encode_message(self.codec(), message).await
+    /// Encodes the payloads of a message that names their workflow.
+    pub(super) async fn encode(&self, message: &mut impl Walk) -> Result<(), PayloadCodecError> {
+        let owner = || SerializationContext { namespace: self.inner.namespace.clone(), ..Default::default() };
+        self.inner.codecs.encode(owner, message).await
     }
 
-    pub(crate) async fn decode<M: crate::data::Walk>(&self, message: &mut M) -> Result<(), PayloadCodecError> {
-        decode_message(self.codec(), message).await
+    /// Decodes the payloads of a message that names their workflow.
+    pub(super) async fn decode(&self, message: &mut impl Walk) -> Result<(), PayloadCodecError> {
+        let owner = || SerializationContext { namespace: self.inner.namespace.clone(), ..Default::default() };
+        self.inner.codecs.decode(owner, message).await
+    }
+
+    /// Decodes the payloads of a message about a workflow, which it does not name.
+    pub(super) async fn decode_of(&self, workflow_id: &str, message: &mut impl Walk) -> Result<(), PayloadCodecError> {
+        self.inner
+            .codecs
+            .decode(|| SerializationContext::of_workflow(&self.inner.namespace, workflow_id), message)
+            .await
     }
 
     /// The headers of a call: those that the caller set, and those of interceptors.

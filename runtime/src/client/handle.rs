@@ -217,7 +217,7 @@ impl<W> WorkflowHandle<W> {
         };
         let described = client.connection().call(request).await;
         let mut described = described.map_err(|error| HandleError::from_rpc(&self.workflow_id, error))?;
-        client.decode(&mut described).await?;
+        client.decode_of(&self.workflow_id, &mut described).await?;
         Ok(WorkflowDescription::new(described))
     }
 

@@ -27,7 +27,7 @@ pub(super) async fn fetch(client: &Client, execution: raw::WorkflowExecution) ->
         request.next_page_token = page.next_page_token;
     }
     let mut history = wire::History { events };
-    client.decode(&mut history).await?;
+    client.decode_of(&workflow_id, &mut history).await?;
     // A handle may mean the latest run, whose id is in the history.
     if let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) =
         history.events.first().and_then(|event| event.attributes.as_ref()).filter(|_| run_id.is_empty())

@@ -159,7 +159,7 @@ async fn query<Output>(
         }
     });
     let mut reply = asked.await?;
-    client.decode(&mut reply).await?;
+    client.decode_of(&workflow_id, &mut reply).await?;
     if let Some(rejected) = reply.query_rejected {
         return Err(QueryError::Rejected { status: WorkflowStatus::from_wire(rejected.status) });
     }
@@ -185,7 +185,7 @@ async fn query_error(client: &Client, workflow_id: &str, error: RpcError) -> Res
         _ if absent => QueryError::NotFound { workflow_id, message: error.message },
         RpcCode::InvalidArgument => match error.detail::<QueryFailedFailure>() {
             Some(QueryFailedFailure { failure: Some(mut failure) }) => {
-                client.decode(&mut failure).await?;
+                client.decode_of(&workflow_id, &mut failure).await?;
                 QueryError::Failed(Failure::from_wire(failure))
             }
             Some(_) => QueryError::Failed(Failure::application("QueryFailed", error.message)),

@@ -28,7 +28,7 @@ use super::interceptor::ClientInterceptor;
 use super::rpc::Server;
 use super::tls::{self, TlsOptions};
 use super::transport::{InProcess, Transport};
-use crate::data::{DynPayloadCodec, PayloadCodec};
+use crate::data::{HeaderCodec, PayloadCodec, PayloadCodecs};
 #[cfg(feature = "embedded")]
 use crate::embedded::EngineClock;
 use crate::tasks::SendFuture;
@@ -72,7 +72,7 @@ pub struct ClientBuilder {
     pub(super) namespace: String,
     identity: Option<String>,
     task_queue: Option<String>,
-    codec: Option<Arc<dyn DynPayloadCodec>>,
+    codecs: PayloadCodecs,
     interceptors: Vec<Arc<dyn ClientInterceptor>>,
     pub(super) metadata: Vec<(String, String)>,
     pub(super) api_key: Option<String>,
@@ -93,7 +93,7 @@ impl ClientBuilder {
             namespace: "default".to_owned(),
             identity: None,
             task_queue: None,
-            codec: None,
+            codecs: PayloadCodecs::default(),
             interceptors: Vec::new(),
             metadata: Vec::new(),
             api_key: None,
@@ -167,9 +167,17 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the codec that transforms payloads between conversion and the wire, for this client and its workers.
+    /// Adds a codec of payloads between conversion and the wire, here and in the workers of this client.
+    ///
+    /// With several, the first one added is next to the values, the last one next to the wire: add compression before encryption.
     pub fn payload_codec(mut self, codec: impl PayloadCodec) -> Self {
-        self.codec = Some(Arc::new(codec));
+        self.codecs.codecs.push(Arc::new(codec));
+        self
+    }
+
+    /// Whether headers pass through the payload codecs, too; they do not unless set.
+    pub fn header_codec(mut self, headers: HeaderCodec) -> Self {
+        self.codecs.headers = headers;
         self
     }
 
@@ -321,7 +329,7 @@ impl ClientBuilder {
             namespace: self.namespace,
             identity: self.identity.unwrap_or_else(default_identity),
             task_queue: self.task_queue.map(Into::into).unwrap_or_default(),
-            codec: self.codec,
+            codecs: self.codecs,
             interceptors: self.interceptors,
             unpolled: Default::default(),
             eager_workers: Default::default(),

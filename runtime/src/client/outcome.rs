@@ -135,7 +135,7 @@ async fn closing_event(client: &Client, workflow_id: &str, run_id: &str) -> Resu
         let page = client.connection().letting_time_jump().long_poll(request.clone()).await;
         let page = page.map_err(|error| ResultError::from_rpc(workflow_id, error))?;
         if let Some(mut event) = page.history.and_then(|history| history.events.into_iter().next_back()) {
-            client.decode(&mut event).await?;
+            client.decode_of(workflow_id, &mut event).await?;
             return Ok(event);
         }
         if page.next_page_token.is_empty() {

@@ -225,7 +225,7 @@ impl<Output> UpdateHandle<Output> {
     }
 
     async fn answer(&self, mut outcome: Outcome) -> Result<Output, UpdateError> {
-        self.client.decode(&mut outcome).await?;
+        self.client.decode_of(&self.workflow_id, &mut outcome).await?;
         match outcome.value {
             Some(Answer::Failure(failure)) => Err(UpdateError::Failed(Failure::from_wire(failure))),
             value => {

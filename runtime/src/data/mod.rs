@@ -8,11 +8,14 @@ mod activity_options;
 mod arguments;
 mod convert;
 mod duration;
+#[cfg(feature = "encryption")]
+mod encryption;
 mod failure;
 mod headers;
 mod json;
 mod payload_codec;
 mod payloads;
+mod serialization_context;
 mod unfinished;
 mod walk;
 
@@ -20,10 +23,13 @@ pub use activity_options::{ActivityCancellationType, ActivityOptions, RetryPolic
 pub use arguments::DecodeError;
 pub use convert::{EncodeError, Payload};
 pub use duration::OptionError;
+#[cfg(feature = "encryption")]
+pub use encryption::{AesGcmCodec, EncryptionKey, KeyError};
 pub use failure::{ErrorCategory, Failure, FailureKind, RetryState, TimeoutType};
 pub use headers::Headers;
-pub use payload_codec::{PayloadCodec, PayloadCodecError};
+pub use payload_codec::{HeaderCodec, PayloadCodec, PayloadCodecError};
 pub use payloads::Payloads;
+pub use serialization_context::SerializationContext;
 pub use unfinished::UnfinishedPolicy;
 
 // Expansions use these names, through `__private`.
@@ -37,5 +43,4 @@ pub(crate) use convert::{decode, encode};
 pub(crate) use duration::{check_limit, delay_from_wire, duration_to_wire, limit_from_wire};
 pub(crate) use failure::causes::{Link, link, unlink};
 pub(crate) use failure::short_type_name;
-pub(crate) use payload_codec::DynPayloadCodec;
-pub(crate) use walk::{Walk, decode_message, encode_message};
+pub(crate) use walk::{PayloadCodecs, Walk};

@@ -9,7 +9,7 @@ use std::future::Future;
 
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 
-use super::link::ServerLink;
+use super::link::{Owner, ServerLink};
 use super::send_error::SendError;
 use super::unsent::{encode_parts, replace_large_parts, too_large};
 use crate::client::Rpc;
@@ -18,8 +18,12 @@ use crate::data::Walk;
 /// The response to a polled task.
 pub(super) trait Answer: Rpc + Walk {
     /// Encodes the payloads.
-    fn encode_payloads(&mut self, link: &ServerLink) -> impl Future<Output = Result<(), SendError>> + Send {
-        async { Ok(link.encode(self).await?) }
+    fn encode_payloads(
+        &mut self,
+        link: &ServerLink,
+        owner: Owner<'_>,
+    ) -> impl Future<Output = Result<(), SendError>> + Send {
+        async move { Ok(link.encode(owner, self).await?) }
     }
 
     /// Replaces large parts that can fail separately. Returns whether there were any.
@@ -34,8 +38,8 @@ pub(super) trait Answer: Rpc + Walk {
 }
 
 impl Answer for wire::RespondWorkflowTaskCompletedRequest {
-    async fn encode_payloads(&mut self, link: &ServerLink) -> Result<(), SendError> {
-        encode_parts(self, link).await
+    async fn encode_payloads(&mut self, link: &ServerLink, owner: Owner<'_>) -> Result<(), SendError> {
+        encode_parts(self, link, owner).await
     }
 
     fn replace_large_parts(&mut self, why: &SendError) -> bool {
@@ -56,8 +60,8 @@ impl Answer for wire::RecordActivityTaskHeartbeatRequest {}
 
 impl ServerLink {
     /// Encodes a response and sends it until the server has it.
-    pub(super) async fn send<A: Answer>(&self, mut answer: A) -> Result<A::Reply, SendError> {
-        answer.encode_payloads(self).await?;
+    pub(super) async fn send<A: Answer>(&self, owner: Owner<'_>, mut answer: A) -> Result<A::Reply, SendError> {
+        answer.encode_payloads(self, owner).await?;
         let mut reply = self.connection.call_with(&answer).await.map_err(SendError::from);
         if let Err(error) = &reply
             && error.is_about_size()
@@ -71,11 +75,12 @@ impl ServerLink {
     /// As [`send`](Self::send). If the response cannot be sent, sends the one that `instead` creates from the reason.
     pub(super) async fn send_or<A: Answer, I: Answer>(
         &self,
+        owner: Owner<'_>,
         answer: A,
         instead: impl FnOnce(&SendError) -> I + Send,
     ) -> Result<(), SendError> {
-        match self.send(answer).await {
-            Err(error) if error.is_unsendable() => self.send(instead(&error)).await.map(drop),
+        match self.send(owner, answer).await {
+            Err(error) if error.is_unsendable() => self.send(owner, instead(&error)).await.map(drop),
             sent => sent.map(drop),
         }
     }

@@ -9,7 +9,7 @@ use everloop_proto::temporal::api::update::v1 as update;
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use prost::{Message, Name};
 
-use super::link::ServerLink;
+use super::link::{Owner, ServerLink};
 use super::send_error::SendError;
 use crate::data::{Failure, FailureKind, Payloads};
 
@@ -38,18 +38,19 @@ pub(super) fn shortened(failure: &Failure, why: &SendError) -> Failure {
 pub(super) async fn encode_parts(
     request: &mut wire::RespondWorkflowTaskCompletedRequest,
     link: &ServerLink,
+    owner: Owner<'_>,
 ) -> Result<(), SendError> {
     let mut answers = std::mem::take(&mut request.query_results);
     let mut messages = std::mem::take(&mut request.messages);
-    link.encode(request).await?;
+    link.encode(owner, request).await?;
     for answer in answers.values_mut() {
-        if let Err(error) = link.encode(answer).await {
+        if let Err(error) = link.encode(owner, answer).await {
             *answer = failed_query_result(SendError::from(error).failure_of("the query's answer"));
         }
     }
     for message in &mut messages {
         let original = message.clone();
-        if let Err(error) = link.encode(message).await.map_err(SendError::from) {
+        if let Err(error) = link.encode(owner, message).await.map_err(SendError::from) {
             *message = original;
             replace_result(message, &error).ok_or(error)?;
         }

@@ -10,7 +10,7 @@ use everloop::client::{HandleError, ResultError};
 use everloop::prelude::*;
 use everloop::worker::WorkerError;
 use everloop::{
-    data::{PayloadCodec, PayloadCodecError},
+    data::{PayloadCodec, PayloadCodecError, SerializationContext},
     raw,
 };
 use tokio::sync::{Notify, mpsc};
@@ -207,16 +207,16 @@ struct HoldsHeartbeat {
 }
 
 impl PayloadCodec for HoldsHeartbeat {
-    async fn encode(&self, payloads: Vec<raw::Payload>) -> Result<Vec<raw::Payload>, PayloadCodecError> {
-        if payloads.iter().any(|payload| payload.data.as_ref() == b"41") && !self.is_over.swap(true, Ordering::SeqCst) {
+    async fn encode(&self, payload: raw::Payload, _: &SerializationContext) -> Result<raw::Payload, PayloadCodecError> {
+        if payload.data.as_ref() == b"41" && !self.is_over.swap(true, Ordering::SeqCst) {
             self.begun.notify_one();
             std::future::pending::<()>().await;
         }
-        Ok(payloads)
+        Ok(payload)
     }
 
-    async fn decode(&self, payloads: Vec<raw::Payload>) -> Result<Vec<raw::Payload>, PayloadCodecError> {
-        Ok(payloads)
+    async fn decode(&self, payload: raw::Payload, _: &SerializationContext) -> Result<raw::Payload, PayloadCodecError> {
+        Ok(payload)
     }
 }
 

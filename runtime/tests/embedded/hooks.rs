@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use everloop::activity::ActivityInfo;
 use everloop::client::{ClientInterceptor, OutgoingCall, ResultError};
-use everloop::data::{Headers, PayloadCodec, PayloadCodecError, Payloads};
+use everloop::data::{Headers, PayloadCodec, PayloadCodecError, Payloads, SerializationContext};
 use everloop::prelude::*;
 use everloop::worker::{CallingWorkflow, WorkerInterceptor};
 use everloop::{Failure, raw};
@@ -18,16 +18,16 @@ struct Backwards {
 }
 
 impl PayloadCodec for Backwards {
-    async fn encode(&self, payloads: Vec<raw::Payload>) -> Result<Vec<raw::Payload>, PayloadCodecError> {
+    async fn encode(&self, payload: raw::Payload, _: &SerializationContext) -> Result<raw::Payload, PayloadCodecError> {
         // A codec may take its time.
         tokio::task::yield_now().await;
-        Ok(payloads.into_iter().map(turn).collect())
+        Ok(turn(payload))
     }
 
-    async fn decode(&self, payloads: Vec<raw::Payload>) -> Result<Vec<raw::Payload>, PayloadCodecError> {
+    async fn decode(&self, payload: raw::Payload, _: &SerializationContext) -> Result<raw::Payload, PayloadCodecError> {
         let shows = self.shows_what_the_server_has.load(Ordering::SeqCst);
-        let is_ours = |payload: &raw::Payload| !shows && payload.metadata.contains_key("turned");
-        Ok(payloads.into_iter().map(|payload| if is_ours(&payload) { turn(payload) } else { payload }).collect())
+        let is_ours = !shows && payload.metadata.contains_key("turned");
+        Ok(if is_ours { turn(payload) } else { payload })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use everloop::data::{PayloadCodec, PayloadCodecError};
+use everloop::data::{PayloadCodec, PayloadCodecError, SerializationContext};
 use everloop::prelude::*;
 use everloop::worker::WorkerError;
 use everloop::{RetryPolicy, raw};
@@ -17,26 +17,25 @@ const PANICS: u8 = 2;
 struct Moody(Arc<AtomicU8>);
 
 impl Moody {
-    fn check(mood: &AtomicU8, payloads: Vec<raw::Payload>) -> Result<Vec<raw::Payload>, PayloadCodecError> {
-        let is_poison = |payload: &raw::Payload| String::from_utf8_lossy(&payload.data).contains("poison");
-        if payloads.iter().any(is_poison) {
+    fn check(mood: &AtomicU8, payload: raw::Payload) -> Result<raw::Payload, PayloadCodecError> {
+        if String::from_utf8_lossy(&payload.data).contains("poison") {
             match mood.load(Ordering::SeqCst) {
                 FAILS => return Err(PayloadCodecError("the key is gone".to_owned())),
                 PANICS => panic!("the key is gone, loudly"),
                 _ => {}
             }
         }
-        Ok(payloads)
+        Ok(payload)
     }
 }
 
 impl PayloadCodec for Moody {
-    async fn encode(&self, payloads: Vec<raw::Payload>) -> Result<Vec<raw::Payload>, PayloadCodecError> {
-        Self::check(&self.0, payloads)
+    async fn encode(&self, payload: raw::Payload, _: &SerializationContext) -> Result<raw::Payload, PayloadCodecError> {
+        Self::check(&self.0, payload)
     }
 
-    async fn decode(&self, payloads: Vec<raw::Payload>) -> Result<Vec<raw::Payload>, PayloadCodecError> {
-        Ok(payloads)
+    async fn decode(&self, payload: raw::Payload, _: &SerializationContext) -> Result<raw::Payload, PayloadCodecError> {
+        Ok(payload)
     }
 }
 

@@ -9,6 +9,7 @@ mod world;
 mod activities;
 mod attempts;
 mod clients;
+mod codecs;
 mod concurrency;
 mod deploys;
 mod durations;

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
-use everloop::client::History;
+use everloop::client::{ClientBuilder, History};
 use everloop::worker::{WorkerBuilder, WorkerError};
 use everloop::{Client, Worker, WorkflowHandle, prelude::Duration};
 use futures_util::{FutureExt, future::join_all};
@@ -85,13 +85,23 @@ impl World {
     async fn new(target: Target, clock: Clock) -> Self {
         warnings::keep();
         let queue = format!("e2e-{}", Uuid::new_v4());
+        let client = Self::builder(&target, clock, &queue).await.await;
+        let client = client.expect("the target is there");
+        Self { client, target, clock, queue }
+    }
+
+    /// The same test with another client, for what a client is set up with. An engine in this process may be another one.
+    pub(super) async fn with_client(self, set_up: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
+        let client = set_up(Self::builder(&self.target, self.clock, &self.queue).await).await;
+        Self { client: client.expect("the target is there"), ..self }
+    }
+
+    async fn builder(target: &Target, clock: Clock, queue: &str) -> ClientBuilder {
         let address = match clock {
             Clock::Real => target.address().await,
             Clock::Skipping => target.address().await + "?clock=skipping",
         };
-        let client = Client::builder(address).identity("e2e").task_queue(&queue).timeout(CALL_TIMEOUT).await;
-        let client = client.expect("the target is there");
-        Self { client, target, clock, queue }
+        Client::builder(address).identity("e2e").task_queue(queue).timeout(CALL_TIMEOUT)
     }
 
     /// The test's task queue.

@@ -9,6 +9,7 @@ use crate::data::{ErrorCategory, Failure, FailureKind, Payloads};
 use crate::errors::ActivityError;
 use crate::notice::say_unless_heard;
 use crate::raw;
+use crate::worker::link::Owner;
 use crate::worker::send_error::SendError;
 use crate::worker::unsent::shortened;
 
@@ -26,7 +27,7 @@ pub(super) enum AttemptOutcome {
 impl ActivityRunner {
     /// Sends the outcome to the server. An outcome that cannot be sent becomes a failure, or a cancellation without details.
     pub(super) async fn answer(&self, info: &ActivityInfo, token: Bytes, outcome: AttemptOutcome) {
-        let link = &self.link;
+        let (link, owner) = (&self.link, Owner::Activity(info));
         let unsent = |error: &SendError| {
             let ActivityInfo { activity_type, workflow_id, .. } = info;
             say_unless_heard(|| {
@@ -39,7 +40,7 @@ impl ActivityRunner {
                     unsent(error);
                     self.failed(info, &token, error.failure_of("the activity's result"), None)
                 };
-                link.send_or(self.completed(&token, result), failed).await
+                link.send_or(owner, self.completed(&token, result), failed).await
             }
             AttemptOutcome::Cancelled(failure) => {
                 let without_details = |error: &SendError| {
@@ -47,14 +48,14 @@ impl ActivityRunner {
                     let message = format!("the activity was cancelled (the details cannot be sent: {error})");
                     self.cancelled(&token, &Failure::cancelled(message))
                 };
-                link.send_or(self.cancelled(&token, &failure), without_details).await
+                link.send_or(owner, self.cancelled(&token, &failure), without_details).await
             }
             AttemptOutcome::Failed(failure, details) => {
                 let short = |error: &SendError| {
                     unsent(error);
                     self.failed(info, &token, shortened(&failure, error), None)
                 };
-                link.send_or(self.failed(info, &token, failure.clone(), details), short).await
+                link.send_or(owner, self.failed(info, &token, failure.clone(), details), short).await
             }
         };
         if let Err(error) = sent {

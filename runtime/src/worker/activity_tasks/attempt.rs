@@ -13,6 +13,7 @@ use crate::data::{Failure, FailureKind, Payloads};
 use crate::errors::ActivityError;
 use crate::executor::{catch, listed};
 use crate::notice::say_unless_heard;
+use crate::worker::link::Owner;
 use crate::worker::logging;
 
 /// The failure of an attempt. One that stopped when it was told to says why; nothing but a request of its workflow ends an activity
@@ -32,7 +33,8 @@ impl ActivityRunner {
     pub(super) async fn run(&self, mut task: wire::PollActivityTaskQueueResponse) {
         let token = std::mem::take(&mut task.task_token);
         let is_unbounded = task.retry_policy.as_ref().is_none_or(|policy| policy.maximum_attempts == 0);
-        if let Err(error) = self.link.decode(&mut task).await {
+        // The task names its workflow.
+        if let Err(error) = self.link.decode(Owner::Workflow(""), &mut task).await {
             let info = self.info(&task, &token);
             let failure = Failure::application("PayloadCodecError", error.to_string());
             return self.answer(&info, token, AttemptOutcome::Failed(failure, None)).await;
@@ -82,7 +84,7 @@ impl ActivityRunner {
         if completes_later {
             // Nothing else would send the details that have not been sent yet.
             if let Some(details) = beats.take()
-                && let Err(error) = self.heartbeat(&token, details).await
+                && let Err(error) = self.heartbeat(&info, &token, details).await
             {
                 tracing::debug!(%error, "the last heartbeat of an activity that is completed later was not sent");
             }

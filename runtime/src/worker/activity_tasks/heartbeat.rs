@@ -13,6 +13,7 @@ use crate::client::RpcCode;
 use crate::data::Payloads;
 use crate::errors::ActivityError;
 use crate::raw;
+use crate::worker::link::Owner;
 use crate::worker::send_error::SendError;
 
 /// The time between two heartbeats, as a share of the heartbeat timeout.
@@ -48,7 +49,7 @@ impl ActivityRunner {
                 let details = beats.next().await;
                 // Set before the details are sent: the attempt may end meanwhile, and its failure includes them.
                 let earlier = last_sent.replace(details.clone());
-                match self.heartbeat(token, details).await {
+                match self.heartbeat(info, token, details).await {
                     Ok(Some(reason)) => cancel_once(reason),
                     Ok(None) => {
                         reached_server.send_replace(Instant::now());
@@ -100,6 +101,7 @@ impl ActivityRunner {
     /// Sends one heartbeat. Returns the reason why the activity must stop, if the server reports one.
     pub(super) async fn heartbeat(
         &self,
+        info: &ActivityInfo,
         token: &bytes::Bytes,
         details: Payloads,
     ) -> Result<Option<ActivityCancelReason>, SendError> {
@@ -110,7 +112,7 @@ impl ActivityRunner {
             namespace: self.link.namespace.clone(),
             ..Default::default()
         };
-        match self.link.send(request).await {
+        match self.link.send(Owner::Activity(info), request).await {
             Ok(reply) => Ok(ActivityCancelReason::from_flags(
                 reply.cancel_requested,
                 reply.activity_paused,

@@ -18,6 +18,7 @@ use crate::raw;
 use crate::worker::activity_tasks::EagerSlots;
 use crate::worker::interceptor::CallingWorkflow;
 use crate::worker::jobs::{IdlePeriod, QueryAnswers, Undo};
+use crate::worker::link::Owner;
 use crate::worker::send_error::SendError;
 use crate::worker::shell::Shell;
 
@@ -92,7 +93,7 @@ impl Shell {
             }),
             ..Default::default()
         };
-        let mut reply = self.link.send(request).await?;
+        let mut reply = self.link.send(Owner::Workflow(&identity.workflow_id), request).await?;
         if closes && let Some(observer) = &self.observer {
             observer.run_closed(&identity.workflow_id, &identity.run_id);
         }

@@ -12,6 +12,7 @@ use crate::data::{Failure, Headers};
 use crate::executor::{Completion, RunOptions, Update, listed};
 use crate::raw;
 use crate::worker::jobs::{IdlePeriod, Job, JobReply, Query, QueryAnswers, Undo, WorkflowJob};
+use crate::worker::link::Owner;
 use crate::worker::send_error::SendError;
 use crate::worker::shell::Shell;
 use crate::worker::threads::{RunningCode, Unavailable};
@@ -51,7 +52,7 @@ impl Shell {
             cause: WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure,
             failure: Failure::application("WorkerError", message),
         };
-        if let Err(error) = self.link.decode(&mut task).await {
+        if let Err(error) = self.link.decode(Owner::Workflow(&identity.workflow_id), &mut task).await {
             return fail(error.to_string());
         }
         let Some(definition) = self.registry.workflows.get(identity.workflow_type.as_str()) else {
@@ -180,7 +181,7 @@ impl Shell {
         };
         let reply = self.link.connection.call(request).await?;
         let mut events = reply.history.unwrap_or_default().events;
-        self.link.decode(&mut events).await?;
+        self.link.decode(Owner::Workflow(&identity.workflow_id), &mut events).await?;
         Ok((events, reply.next_page_token))
     }
 

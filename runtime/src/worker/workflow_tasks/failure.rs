@@ -8,6 +8,7 @@ use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use super::identity::TaskIdentity;
 use crate::data::Failure;
 use crate::notice::say_unless_heard;
+use crate::worker::link::Owner;
 use crate::worker::send_error::SendError;
 use crate::worker::shell::Shell;
 use crate::worker::unsent::shortened;
@@ -55,7 +56,8 @@ impl Shell {
             namespace: self.link.namespace.clone(),
             ..Default::default()
         };
-        self.link.send_or(failed(failure.clone()), |error| failed(shortened(&failure, error))).await
+        let owner = Owner::Workflow(&identity.workflow_id);
+        self.link.send_or(owner, failed(failure.clone()), |error| failed(shortened(&failure, error))).await
     }
 
     pub(super) fn warn_failed(&self, identity: &TaskIdentity, failure: &Failure, is_final: bool) {

@@ -47,7 +47,7 @@ impl Shell {
                         sent => sent.map(Some),
                     }
                 }
-                TaskOutcome::Queried(answers) => self.answer_query(token, answers).await.map(|()| None),
+                TaskOutcome::Queried(answers) => self.answer_query(&identity, token, answers).await.map(|()| None),
                 TaskOutcome::Ended => {
                     let TaskIdentity { workflow_id, .. } = &identity;
                     tracing::debug!(workflow_id, %run_id, "the server ended a workflow task while it was under way");
@@ -56,7 +56,7 @@ impl Shell {
                 TaskOutcome::Failed { failure, .. } if is_query => {
                     self.warn_failed(&identity, &failure, false);
                     let error = QueryFailure { failure: failure.into() };
-                    self.answer_query(token, vec![(String::new(), Err(error))]).await.map(|()| None)
+                    self.answer_query(&identity, token, vec![(String::new(), Err(error))]).await.map(|()| None)
                 }
                 TaskOutcome::Failed { cause, failure } => {
                     self.fail_task(&identity, token, cause, failure, &mut slot).await.map(|()| None)
