@@ -162,6 +162,11 @@ impl<'a> Options<'a> {
 
     /// `key = a_word`, one of a list.
     pub(crate) fn word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<T> {
+        self.word_at(key, words).map(|(meaning, _)| meaning)
+    }
+
+    /// `key = a_word`, one of a list, and where it stands.
+    pub(crate) fn word_at<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<(T, Span)> {
         let value = self.value(key, words[0].0)?;
         let written = match &value {
             Expr::Path(path) => path.path.get_ident(),
@@ -172,7 +177,7 @@ impl<'a> Options<'a> {
             let words = listed(words.iter().map(|(word, _)| *word), "or");
             self.errors.minor(&value, format!("expected {words}, as in `{key} = {}`", example_word(&words)));
         }
-        found.map(|(_, meaning)| *meaning)
+        found.map(|(_, meaning)| (*meaning, value.span()))
     }
 
     /// `key`, without a value.

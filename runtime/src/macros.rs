@@ -250,7 +250,7 @@ pub use everloop_macros::allow_nondeterminism;
 ///
 /// # Options
 /// Each option is also a method of [`ActivityOptions`](crate::ActivityOptions) and of a [call](crate::ActivityCall): a call can
-/// override each option except the name. Durations are written as `"10s"`, `"250ms"` or `"1h 30m"`.
+/// override each option except the name and `heartbeat`. Durations are written as `"10s"`, `"250ms"` or `"1h 30m"`.
 ///
 /// | option | meaning |
 /// | --- | --- |
@@ -259,6 +259,7 @@ pub use everloop_macros::allow_nondeterminism;
 /// | `schedule_to_close_timeout = "1h"` | the [time limit of all attempts together](crate::ActivityOptions::schedule_to_close_timeout), including the time between them; by default no limit |
 /// | `schedule_to_start_timeout = "5m"` | the [limit of the wait for a worker](crate::ActivityOptions::schedule_to_start_timeout); by default no limit |
 /// | `heartbeat_timeout = "10s"` | the [longest time between heartbeats](crate::ActivityOptions::heartbeat_timeout) before the attempt counts as lost, for activities that call [`ActivityContext::heartbeat`](crate::ActivityContext::heartbeat) |
+/// | `heartbeat = auto` | the worker sends heartbeats while the future of an `async fn` makes progress: while something wakes it. They repeat the details of the last [`heartbeat`](crate::ActivityContext::heartbeat), and bring cancellations. A future that blocks its thread, or that nothing has woken for the whole `heartbeat_timeout`, counts as lost: a single request that may take longer needs a longer timeout |
 /// | `retry_policy(..)` | the [policy for retries](crate::RetryPolicy): `initial_interval = "1s"`, `backoff_coefficient = 2.0`, `maximum_interval = "1m"`, `maximum_attempts = 5`, `non_retryable_error_types = ["Declined"]`; by default without a limit on attempts |
 /// | `cancellation_type = try_cancel` | the [effect of a cancellation](crate::activity::ActivityCancellationType): `try_cancel` (the default), `wait_cancellation_completed` or `abandon` |
 /// | `crate = path` | the path to everloop, if it is not a direct dependency |

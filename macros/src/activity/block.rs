@@ -208,7 +208,7 @@ fn check_method(method: &mut Method, options: ActivityOptions, of_trait: bool, e
     check_receiver(&method.signature, "an activity of a block", WHY_SHARED, errors);
     let mut parameters = check::check(&method.signature, errors);
     parameters.callable = errors.count_fatal() == before && method.syntax_error().is_none();
-    options.check_heartbeat(parameters.context.is_some(), errors);
+    options.check_heartbeat(parameters.context.is_some(), parameters.checked.is_async, errors);
     let name = method.signature.ident.clone();
     let attributes = Attributes::of(&method.attrs);
     let visibility = match &method.vis {

@@ -66,8 +66,8 @@ pub(crate) fn check(written: WrittenFunction, errors: &Errors) -> Option<Checked
         (false, Some((_, context))) => {
             errors.at(context, "a definition without a body lists the inputs alone; the context belongs to the body");
         }
-        (false, None) => {}
-        (true, context) => options.check_heartbeat(context.is_some(), errors),
+        (false, None) => options.check_heartbeat_of_definition(errors),
+        (true, context) => options.check_heartbeat(context.is_some(), parameters.checked.is_async, errors),
     }
     let root = root::everloop(options.root.clone());
     let unknown = errors.unknown_type(&root);

@@ -59,6 +59,7 @@ pub(crate) fn signature(
     let checked = &parameters.checked;
     let (arguments, codecs) = (checked.tuple_type(), checked.codecs(private));
     let (output, output_codec) = (checked.output_type(private), checked.output_codec(private));
+    let auto_heartbeat = options.auto_heartbeat();
     let options = options.builder(private);
     // rustc reports a private type in a public signature on the whole item, so the item gets the span of the type.
     let place = checked.inputs.first().map_or(Span::mixed_site(), |input| made_at(&input.ty));
@@ -78,6 +79,7 @@ pub(crate) fn signature(
             const OUTPUT: #private::Codec<Self::Output> = #output_codec;
             const OPTIONS: #private::ActivityOptions = #options;
             const BLOCKING: bool = #blocking;
+            #auto_heartbeat
         }
     }
 }

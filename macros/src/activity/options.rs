@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{LitStr, Path};
 
@@ -15,6 +15,7 @@ const KEYS: &[&str] = &[
     "schedule_to_close_timeout",
     "schedule_to_start_timeout",
     "heartbeat_timeout",
+    "heartbeat",
     "retry_policy",
     "cancellation_type",
     "crate",
@@ -42,6 +43,8 @@ pub(crate) struct ActivityOptions {
     timeouts: Vec<(&'static str, WrittenDuration)>,
     retry_policy: Option<RetryPolicy>,
     cancellation_type: Option<&'static str>,
+    /// The word `auto` of `heartbeat = auto`.
+    auto_heartbeat: Option<Span>,
 }
 
 #[derive(Clone)]
@@ -65,6 +68,7 @@ impl ActivityOptions {
             timeouts: timeouts.into_iter().filter_map(|key| Some((key, options.duration(key)?))).collect(),
             retry_policy: options.list("retry_policy").map(|list| RetryPolicy::read(list, errors)),
             cancellation_type: options.word("cancellation_type", CANCELLATION_TYPES),
+            auto_heartbeat: options.word_at("heartbeat", &[("auto", ())]).map(|((), at)| at),
         };
         options.finish("#[activity]", KEYS);
         read.check_timeouts(errors);
@@ -99,15 +103,41 @@ impl ActivityOptions {
         }
     }
 
-    /// Rejects a heartbeat limit on an activity that cannot send heartbeats.
-    pub(crate) fn check_heartbeat(&self, has_context: bool, errors: &Errors) {
+    /// Rejects a heartbeat limit on an activity that cannot send heartbeats, and automatic heartbeats of a function that blocks.
+    pub(crate) fn check_heartbeat(&self, has_context: bool, is_async: bool, errors: &Errors) {
+        if let Some(at) = self.auto_heartbeat {
+            if !is_async {
+                errors.minor_at(
+                    at,
+                    "the worker cannot see what progress a plain `fn` makes; write `async fn`, or call `ctx.heartbeat(..)` and \
+                     leave `heartbeat` out",
+                );
+            }
+            return;
+        }
         if let (Some(limit), false) = (self.timeout("heartbeat_timeout"), has_context) {
             errors.minor(
                 &limit.text,
                 "without a context this activity cannot heartbeat, so each attempt would end after this time; take \
-                 `ctx: &ActivityContext` and call `ctx.heartbeat(..)`, or leave `heartbeat_timeout` out",
+                 `ctx: &ActivityContext` and call `ctx.heartbeat(..)`, write `heartbeat = auto`, or leave `heartbeat_timeout` out",
             );
         }
+    }
+
+    /// Rejects automatic heartbeats of a definition, which has nothing that could send them.
+    pub(crate) fn check_heartbeat_of_definition(&self, errors: &Errors) {
+        if let Some(at) = self.auto_heartbeat {
+            errors.minor_at(at, "`heartbeat` says how the body reports its progress; write it where the body is");
+        }
+    }
+
+    /// `const AUTO_HEARTBEAT` of the activity, if it differs from the trait's.
+    pub(crate) fn auto_heartbeat(&self) -> Option<TokenStream> {
+        self.auto_heartbeat.map(|_| {
+            quote!(
+                const AUTO_HEARTBEAT: bool = true;
+            )
+        })
     }
 
     /// The value of `Activity::OPTIONS`.
@@ -184,5 +214,5 @@ fn setter(name: &str, value: &TokenStream) -> TokenStream {
 }
 
 fn ident(name: &str) -> syn::Ident {
-    syn::Ident::new(name, proc_macro2::Span::mixed_site())
+    syn::Ident::new(name, Span::mixed_site())
 }

@@ -35,7 +35,7 @@ fn every_mistake_is_reported() {
             `start_to_close_timeout` is a string: `start_to_close_timeout = "1m"`
             not a duration (expected number at 0); write for example "10s", "250ms", "1h 30m"
             expected `try_cancel`, `wait_cancellation_completed` or `abandon`, as in `cancellation_type = try_cancel`
-            unknown option `retries`; `#[activity]` takes `name`, `start_to_close_timeout`, `schedule_to_close_timeout`, `schedule_to_start_timeout`, `heartbeat_timeout`, `retry_policy`, `cancellation_type` and `crate`
+            unknown option `retries`; `#[activity]` takes `name`, `start_to_close_timeout`, `schedule_to_close_timeout`, `schedule_to_start_timeout`, `heartbeat_timeout`, `heartbeat`, `retry_policy`, `cancellation_type` and `crate`
             an activity has one signature on the wire and cannot be generic; write the types it is used with
             an activity cannot be `unsafe`; remove it
             an input is owned, because it is sent; write `String`

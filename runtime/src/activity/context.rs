@@ -1,15 +1,16 @@
 //! The context of an activity: a description of the attempt, its heartbeats and its cancellation.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::heartbeats::{Heartbeats, Progress};
 use super::task_token::TaskToken;
-use crate::data::{EncodeError, Headers, Payload, Payloads};
+use crate::data::{DecodeError, EncodeError, Headers, Payload, Payloads};
 use crate::errors::ActivityError;
 
 /// The context of a running activity: its info, its heartbeats, and its cancellation.
@@ -153,6 +154,37 @@ impl ActivityContext {
         self.inner.last_details.get(0)
     }
 
+    /// The progress of the activity: what earlier attempts recorded, and where this one records its own. One type for both, so that
+    /// the next attempt reads what this one writes.
+    ///
+    /// ```
+    /// use everloop::prelude::*;
+    ///
+    /// #[activity(start_to_close_timeout = "1h", heartbeat_timeout = "30s")]
+    /// async fn import(ctx: &ActivityContext, rows: Vec<String>) -> ActivityResult<()> {
+    ///     let mut progress = ctx.progress::<usize>()?;
+    ///     let done = progress.last().copied().unwrap_or_default();
+    ///     for (index, row) in rows.iter().enumerate().skip(done) {
+    ///         insert(row).await?;
+    ///         progress.record(index + 1)?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # async fn insert(_: &str) -> Result<(), std::io::Error> { Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If what was recorded is of another type, as after a change of the program. With `?` the attempt fails; to begin again from
+    /// the start, record a value with [`heartbeat`](Self::heartbeat) first, in an attempt that catches the error.
+    pub fn progress<T: Payload>(&self) -> Result<Progress<T>, DecodeError> {
+        let last = match self.inner.beats.latest() {
+            Some(recorded) => recorded.get(0),
+            None => self.inner.last_details.get(0),
+        };
+        let last = last.transpose().map_err(DecodeError::Progress)?;
+        Ok(Progress::new(last, self.inner.beats.clone()))
+    }
+
     /// Whether the activity should stop. Undo what has been done so far if needed; then return
     /// [`ActivityError::cancelled`](crate::ActivityError::cancelled).
     pub fn is_cancelled(&self) -> bool {
@@ -225,45 +257,6 @@ pub(crate) struct ContextSignals {
     pub(crate) cancelled: watch::Receiver<Option<ActivityCancelReason>>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) beats: Arc<Heartbeats>,
-}
-
-/// The newest heartbeat that has not been sent.
-#[derive(Default)]
-pub(crate) struct Heartbeats {
-    newest: Mutex<Option<Payloads>>,
-    recorded: Notify,
-    /// Collects all heartbeats, in tests.
-    all: Option<Arc<Mutex<Vec<Payloads>>>>,
-}
-
-impl Heartbeats {
-    /// Ones that are all kept.
-    pub(crate) fn kept(all: Arc<Mutex<Vec<Payloads>>>) -> Self {
-        Self { all: Some(all), ..Self::default() }
-    }
-
-    fn record(&self, details: Payloads) {
-        if let Some(all) = &self.all {
-            all.lock().unwrap_or_else(PoisonError::into_inner).push(details.clone());
-        }
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(details);
-        self.recorded.notify_one();
-    }
-
-    /// The newest one, if it was not taken before.
-    pub(crate) fn take(&self) -> Option<Payloads> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Waits for one.
-    pub(crate) async fn next(&self) -> Payloads {
-        loop {
-            if let Some(details) = self.take() {
-                return details;
-            }
-            self.recorded.notified().await;
-        }
-    }
 }
 
 /// A parameter that is a reference.

@@ -26,6 +26,8 @@ pub trait Activity: Sized + 'static {
     const OPTIONS: ActivityOptions;
     /// Whether its body blocks a thread (`fn`) instead of awaiting (`async fn`).
     const BLOCKING: bool = false;
+    /// Whether the worker sends heartbeats for it while its body makes progress (`heartbeat = auto`).
+    const AUTO_HEARTBEAT: bool = false;
 }
 
 /// An activity that needs nothing but its arguments: a function.

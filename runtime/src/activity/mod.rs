@@ -10,6 +10,7 @@ mod context;
 mod definition;
 mod function;
 mod future;
+mod heartbeats;
 mod task_token;
 mod typed;
 
@@ -18,6 +19,7 @@ pub use context::{ActivityCancelReason, ActivityContext, ActivityInfo};
 pub use definition::{Activity, ActivityErrorOf};
 pub use function::ActivityFn;
 pub use future::{ActivityFuture, ActivityHandle};
+pub use heartbeats::Progress;
 pub use task_token::{TaskToken, TaskTokenError};
 pub use typed::{CallError, CallErrorType, TypedFailure};
 
@@ -32,4 +34,5 @@ pub use definition::{FunctionActivity, MethodActivity};
 #[doc(hidden)]
 pub use typed::{CallErrorOf, FailureParts, Said, SaidByDebug, SaidByDisplay};
 
-pub(crate) use context::{ContextSignals, Heartbeats};
+pub(crate) use context::ContextSignals;
+pub(crate) use heartbeats::Heartbeats;

@@ -39,6 +39,9 @@ pub enum DecodeError {
     /// The result is of another type.
     #[error("the result: {0}")]
     Result(String),
+    /// The progress that an earlier attempt of an activity recorded is of another type.
+    #[error("the progress that an earlier attempt recorded: {0}")]
+    Progress(String),
 }
 
 debug_as_display!(DecodeError);

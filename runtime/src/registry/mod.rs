@@ -38,6 +38,8 @@ type Run = dyn Fn(ActivityContext, &[raw::Payload]) -> Result<SendFuture<Result<
 pub(crate) struct RegisteredActivity {
     /// Whether the activity blocks a thread while it runs.
     pub(crate) blocking: bool,
+    /// Whether its heartbeats are sent while its future makes progress.
+    pub(crate) auto_heartbeat: bool,
     /// Decodes the inputs and returns the body's future.
     pub(crate) run: Arc<Run>,
 }
@@ -124,7 +126,8 @@ impl Registry {
             let result: SendFuture<_> = Box::pin(async move { encode_result::<A>(&running.await?) });
             Ok(result)
         };
-        let activity = RegisteredActivity { blocking: A::BLOCKING, run: Arc::new(run) };
+        let activity =
+            RegisteredActivity { blocking: A::BLOCKING, auto_heartbeat: A::AUTO_HEARTBEAT, run: Arc::new(run) };
         if self.activities.insert(A::NAME, activity).is_some() {
             self.duplicates.push(("activity", A::NAME));
         }

@@ -165,6 +165,27 @@ mod tests {
     }
 
     #[activity]
+    async fn count_on(ctx: &ActivityContext) -> ActivityResult<(Option<u32>, Option<u32>)> {
+        let mut progress = ctx.progress::<u32>()?;
+        let before = progress.last().copied();
+        progress.record(before.unwrap_or_default() + 1)?;
+        // Whoever asks again in the same attempt sees what it recorded.
+        Ok((before, ctx.progress()?.last().copied()))
+    }
+
+    #[tokio::test]
+    async fn progress_is_read_and_recorded_as_one_type() {
+        let env = ActivityEnvironment::new();
+        assert_eq!(env.run(count_on()).await.unwrap(), (None, Some(1)));
+        assert_eq!(env.heartbeats()[0].get::<u32>(0), Some(Ok(1)));
+        let env = ActivityEnvironment::new().attempt(2).heartbeat_details(7u32);
+        assert_eq!(env.run(count_on()).await.unwrap(), (Some(7), Some(8)));
+        let env = ActivityEnvironment::new().attempt(2).heartbeat_details("seven".to_owned());
+        let error = env.run(count_on()).await.unwrap_err();
+        assert!(error.to_string().contains("the progress that an earlier attempt recorded: "), "{error}");
+    }
+
+    #[activity]
     async fn ask_someone(ctx: &ActivityContext) -> ActivityResult<bool> {
         Err(ctx.complete_later())
     }

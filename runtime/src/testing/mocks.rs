@@ -129,6 +129,7 @@ pub(super) fn registered<A: Activity>(
     let recorded = calls.clone();
     let registered = RegisteredActivity {
         blocking: false,
+        auto_heartbeat: A::AUTO_HEARTBEAT,
         run: Arc::new(move |_, inputs| {
             let arguments = A::ARGUMENTS.decode(inputs)?;
             recorded.lock().push(inputs.to_vec());

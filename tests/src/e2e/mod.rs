@@ -15,6 +15,7 @@ mod deploys;
 mod durations;
 mod endings;
 mod failures;
+mod heartbeats;
 mod mistakes;
 mod patches;
 mod queries;

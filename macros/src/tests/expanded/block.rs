@@ -144,5 +144,5 @@ const _: () = {
     }
 };
 ::core::compile_error! {
-    "without a context this activity cannot heartbeat, so each attempt would end after this time; take `ctx: &ActivityContext` and call `ctx.heartbeat(..)`, or leave `heartbeat_timeout` out"
+    "without a context this activity cannot heartbeat, so each attempt would end after this time; take `ctx: &ActivityContext` and call `ctx.heartbeat(..)`, write `heartbeat = auto`, or leave `heartbeat_timeout` out"
 }

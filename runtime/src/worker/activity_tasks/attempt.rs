@@ -60,14 +60,14 @@ impl ActivityRunner {
         let beats = Arc::new(Heartbeats::default());
         let signals = ContextSignals { cancelled, shutdown: self.shutdown.clone(), beats: beats.clone() };
         let last_details = Payloads::from_wire(task.heartbeat_details.take());
+        let mut last_sent = activity.auto_heartbeat.then(|| last_details.clone());
         let context = ActivityContext::new(info.clone(), last_details, signals);
         let started = catch(|| self.interceptors.iter().for_each(|interceptor| interceptor.activity_started(&info)));
         if let Err(panic) = started {
             return self.answer(&info, token, AttemptOutcome::Failed(panicked(panic).into_failure(), None)).await;
         }
         let span = logging::of_activity(&info);
-        let body = self.body(activity, context.clone(), input, span);
-        let mut last_sent = None;
+        let body = self.body(activity, context.clone(), &beats, input, span);
         let ended = tokio::select! {
             ended = body => ended,
             // The activity handles a cancellation itself. Only heartbeats that cannot be sent end the attempt.

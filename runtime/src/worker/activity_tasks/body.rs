@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
@@ -11,7 +12,8 @@ use tracing::{Instrument, Span};
 
 use super::info::waiting_limit;
 use super::runner::ActivityRunner;
-use crate::activity::{ActivityCancelReason, ActivityContext};
+use super::watched::Watched;
+use crate::activity::{ActivityCancelReason, ActivityContext, Heartbeats};
 use crate::data::Failure;
 use crate::errors::ActivityError;
 use crate::executor::{Panic, catch, discard};
@@ -24,10 +26,11 @@ impl ActivityRunner {
         &self,
         activity: RegisteredActivity,
         context: ActivityContext,
+        beats: &Arc<Heartbeats>,
         input: Vec<raw::Payload>,
         span: Span,
     ) -> Result<raw::Payload, ActivityError> {
-        let RegisteredActivity { blocking, run } = activity;
+        let RegisteredActivity { blocking, auto_heartbeat, run } = activity;
         let context_of_wait = context.clone();
         let start = move || {
             run(context, &input).map_err(|cause| {
@@ -41,7 +44,10 @@ impl ActivityRunner {
                 Ok(polled) => polled,
                 Err(panic) => Poll::Ready(Err(panicked(panic))),
             });
-            return caught.instrument(span).await;
+            return match auto_heartbeat {
+                true => Watched::new(caught, beats.clone()).instrument(span).await,
+                false => caught.instrument(span).await,
+            };
         }
         // An expired attempt must not begin: the next one may run already, or the worker may have stopped.
         let wait = waiting_limit(context_of_wait.info());

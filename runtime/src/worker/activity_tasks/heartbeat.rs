@@ -45,8 +45,10 @@ impl ActivityRunner {
         };
         let (reached_server, mut heard) = watch::channel(Instant::now());
         let heartbeats = async {
+            let mut due = Instant::now() + interval;
             loop {
-                let details = beats.next().await;
+                // Progress without details repeats the newest ones: empty ones would take them from the next attempt.
+                let details = beats.next(due).await.or_else(|| last_sent.clone()).unwrap_or_default();
                 // Set before the details are sent: the attempt may end meanwhile, and its failure includes them.
                 let earlier = last_sent.replace(details.clone());
                 match self.heartbeat(info, token, details).await {
@@ -62,7 +64,8 @@ impl ActivityRunner {
                     }
                     Err(error) => tracing::debug!(%error, "a heartbeat was not sent"),
                 }
-                tokio::time::sleep(interval).await;
+                due = Instant::now() + interval;
+                tokio::time::sleep_until(due).await;
             }
         };
         // The server counts from the last heartbeat that reached it.

@@ -8,6 +8,7 @@ mod heartbeat;
 mod info;
 mod poll;
 mod runner;
+mod watched;
 
 pub(super) use self::eager::EagerSlots;
 pub(super) use self::runner::ActivityRunner;

@@ -1,0 +1,118 @@
+//! Heartbeats on their way from an activity to its worker, and the progress that they carry.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::data::{EncodeError, Payload, Payloads};
+
+/// The heartbeats of one attempt.
+#[derive(Default)]
+pub(crate) struct Heartbeats {
+    newest: Mutex<Newest>,
+    recorded: Notify,
+    /// Whether the activity's future has made progress since the last heartbeat.
+    progressed: AtomicBool,
+    /// Collects all heartbeats, in tests.
+    all: Option<Arc<Mutex<Vec<Payloads>>>>,
+}
+
+/// The newest details.
+#[derive(Default)]
+struct Newest {
+    /// Recorded, and not sent yet.
+    unsent: Option<Payloads>,
+    /// Recorded, whether sent or not.
+    latest: Option<Payloads>,
+}
+
+impl Heartbeats {
+    /// Ones that are all kept.
+    pub(crate) fn kept(all: Arc<Mutex<Vec<Payloads>>>) -> Self {
+        Self { all: Some(all), ..Self::default() }
+    }
+
+    pub(crate) fn record(&self, details: Payloads) {
+        if let Some(all) = &self.all {
+            all.lock().unwrap_or_else(PoisonError::into_inner).push(details.clone());
+        }
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        *newest = Newest { unsent: Some(details.clone()), latest: Some(details) };
+        drop(newest);
+        self.recorded.notify_one();
+    }
+
+    /// Notes that the activity's future was woken and polled.
+    pub(crate) fn progressed(&self) {
+        if !self.progressed.swap(true, Ordering::Relaxed) {
+            self.recorded.notify_one();
+        }
+    }
+
+    /// The newest details, if they were not taken before.
+    pub(crate) fn take(&self) -> Option<Payloads> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).unsent.take()
+    }
+
+    /// The newest details of this attempt.
+    pub(crate) fn latest(&self) -> Option<Payloads> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).latest.clone()
+    }
+
+    /// Waits for the next heartbeat: for details that the activity records, or, from `due` on, for progress that it makes without
+    /// details, which is `None`.
+    pub(crate) async fn next(&self, due: Instant) -> Option<Payloads> {
+        loop {
+            let details = self.take();
+            let is_due = Instant::now() >= due;
+            if details.is_some() || is_due && self.progressed.load(Ordering::Relaxed) {
+                self.progressed.store(false, Ordering::Relaxed);
+                return details;
+            }
+            tokio::select! {
+                () = self.recorded.notified() => {}
+                () = sleep_until(due), if !is_due => {}
+            }
+        }
+    }
+}
+
+/// The progress of an activity from one attempt to the next. [`ActivityContext::progress`](super::ActivityContext::progress) makes it.
+pub struct Progress<T> {
+    last: Option<T>,
+    beats: Arc<Heartbeats>,
+}
+
+impl<T: Payload> Progress<T> {
+    pub(super) fn new(last: Option<T>, beats: Arc<Heartbeats>) -> Self {
+        Self { last, beats }
+    }
+
+    /// What was recorded last, by this attempt or by an earlier one. `None` if nothing was.
+    ///
+    /// An attempt whose worker is lost may have recorded more than reached the server: whatever comes after the last record that
+    /// did is done again.
+    pub fn last(&self) -> Option<&T> {
+        self.last.as_ref()
+    }
+
+    /// Records how far the activity is. It is a [heartbeat](super::ActivityContext::heartbeat) with the value as its details, and
+    /// sent as often as those are.
+    ///
+    /// # Errors
+    /// If the value cannot be serialized.
+    pub fn record(&mut self, value: T) -> Result<(), EncodeError> {
+        self.beats.record(Payloads::of(&value).map_err(|error| error.of("the progress of an activity"))?);
+        self.last = Some(value);
+        Ok(())
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Progress<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress").field("last", &self.last).finish_non_exhaustive()
+    }
+}
