@@ -32,6 +32,8 @@ pub(crate) const UPDATES_IN_FLIGHT_MAX: usize = 10;
 pub(crate) const UPDATES_IN_FLIGHT_BYTES_MAX: usize = 20 << 20;
 /// Updates during its whole life.
 pub(crate) const UPDATES_MAX: usize = 2_000;
+/// The least time between the first workflow tasks of two runs that follow each other.
+pub(crate) const RUN_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// Workers get the suggestion to continue as new from this number of updates.
 pub(crate) const UPDATES_MANY: usize = UPDATES_MAX * 9 / 10;
 /// Queries that wait for a workflow task.

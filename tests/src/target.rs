@@ -11,6 +11,7 @@ use std::{
     path::PathBuf,
     sync::LazyLock,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use everloop_proto::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
@@ -127,7 +128,7 @@ fn engine() -> Engine {
 
 /// An engine that compares each run with the state that its events lead to, after each of its transitions.
 fn compared() -> EngineBuilder {
-    Engine::builder().compare_with_stored(300)
+    Engine::builder().compare_with_stored(300).run_interval_min(Duration::ZERO)
 }
 
 fn in_process(engine: &Engine) -> Connection {

@@ -187,11 +187,13 @@ fn closing_status(event: &Attributes) -> Option<RunStatus> {
         Attributes::WorkflowExecutionCanceledEventAttributes(_) => Some(RunStatus::Canceled),
         Attributes::WorkflowExecutionTerminatedEventAttributes(_) => Some(RunStatus::Terminated),
         Attributes::WorkflowExecutionTimedOutEventAttributes(_) => Some(RunStatus::TimedOut),
+        Attributes::WorkflowExecutionContinuedAsNewEventAttributes(_) => Some(RunStatus::ContinuedAsNew),
         _ => None,
     }
 }
 
-fn check_nothing_waits(commands: &Commands) -> Result<(), Rejected> {
+/// Rejects the end of a run while there are events that its worker has not seen.
+pub(super) fn check_nothing_waits(commands: &Commands) -> Result<(), Rejected> {
     if commands.has_buffered_events {
         return Err(Rejected::new(Cause::UnhandledCommand, ""));
     }

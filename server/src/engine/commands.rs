@@ -23,6 +23,8 @@ pub(super) struct Commands {
     pub(super) canceled_unstarted_activity: bool,
     /// Activities that the worker requests to start eagerly.
     pub(super) wanted_eagerly: Vec<EventId>,
+    /// The id of the run that follows if the current command closes the workflow.
+    pub(super) successor_run_id: Arc<str>,
     /// The type of the current command.
     pub(super) kind: CommandType,
     /// Activities that are started eagerly and returned in the response to this completion.
@@ -42,6 +44,7 @@ impl Commands {
             has_buffered_events: false,
             canceled_unstarted_activity: false,
             wanted_eagerly: Vec::new(),
+            successor_run_id: Arc::default(),
             kind: CommandType::Unspecified,
             started_eagerly: Vec::new(),
             user_metadata: None,
@@ -71,6 +74,9 @@ impl Run {
             commands.user_metadata = command.user_metadata;
             commands.event_group_markers = command.event_group_markers;
             commands.kind = kind;
+            if closes_workflow(kind) {
+                commands.successor_run_id = fresh_id();
+            }
             // Attributes of another kind of command count as missing, as on the Temporal server.
             let attributes = command.attributes.filter(|attributes| attributes.command_type() == kind);
             let attributes = attributes.ok_or_else(|| Self::missing_attributes(kind))?;
@@ -92,6 +98,18 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// Whether a command of this type closes the workflow.
+pub(super) fn closes_workflow(kind: CommandType) -> bool {
+    use CommandType as T;
+    matches!(
+        kind,
+        T::CompleteWorkflowExecution
+            | T::FailWorkflowExecution
+            | T::CancelWorkflowExecution
+            | T::ContinueAsNewWorkflowExecution
+    )
 }
 
 /// Formats the error for a command that does not fit the state, with the text of the Temporal server.

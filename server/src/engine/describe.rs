@@ -71,7 +71,7 @@ fn describe(
         execution_config: Some(WorkflowExecutionConfig {
             task_queue: Some(info.normal_task_queue()),
             workflow_execution_timeout: set_duration(info.execution_timeout),
-            workflow_run_timeout: set_duration(info.run_timeout),
+            workflow_run_timeout: wire_duration(info.run_timeout).filter(|_| info.holds_run_timeout),
             default_workflow_task_timeout: wire_duration(info.task_timeout),
             user_metadata: info.user_metadata.clone(),
         }),

@@ -1,10 +1,14 @@
 //! Effects of a transition that the service carries out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::api::common::Link;
+use crate::api::history::WorkflowExecutionStartedEventAttributes;
 use crate::api::query::WorkflowQueryResult;
 use crate::engine::error::Refusal;
 use crate::engine::event::EventId;
+use crate::engine::time::Time;
 use crate::engine::update::state::UpdateNotice;
 use crate::model::HistoryBatch;
 
@@ -42,6 +46,19 @@ pub(crate) enum Notice {
     },
 }
 
+/// A run that follows a closed run, before it begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Successor {
+    pub(super) namespace: Arc<str>,
+    pub(super) workflow_id: Arc<str>,
+    pub(super) run_id: Arc<str>,
+    pub(super) started: Box<WorkflowExecutionStartedEventAttributes>,
+    pub(super) links: Vec<Link>,
+    pub(super) time: Time,
+    /// How long the closed run was executed.
+    pub(super) lifetime: Duration,
+}
+
 /// Effects that the service carries out after a transition.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
@@ -49,6 +66,8 @@ pub(crate) struct Effects {
     pub(crate) batches: Vec<HistoryBatch>,
     pub(crate) offers: Vec<Offer>,
     pub(crate) notices: Vec<Notice>,
+    /// The run to begin in the same commit, which closes this one.
+    pub(crate) successor: Option<Box<Successor>>,
     /// Whether the visibility row changed.
     pub(crate) visible: bool,
     /// Whether the run's overlay may have changed.
@@ -72,6 +91,7 @@ impl Effects {
         self.batches.append(&mut later.batches);
         self.offers.append(&mut later.offers);
         self.notices.append(&mut later.notices);
+        self.successor = later.successor.or(self.successor.take());
         self.visible |= later.visible;
         self.overlay_changed |= later.overlay_changed;
     }

@@ -16,6 +16,7 @@ mod close;
 pub(crate) mod closed;
 pub(crate) mod commands;
 mod compare;
+mod continue_as_new;
 mod deadline;
 pub(crate) mod describe;
 mod due;
@@ -39,6 +40,7 @@ pub(crate) mod start;
 pub(crate) mod state;
 mod subject;
 mod subjects;
+mod successor;
 #[cfg(test)]
 mod tests;
 pub(crate) mod time;

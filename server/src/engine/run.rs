@@ -81,6 +81,7 @@ impl Run {
         self.effects.append(Effects {
             batches: self.history.hand_out().to_vec(),
             offers: std::mem::take(&mut self.state.offers),
+            successor: self.state.successor.take(),
             notices: std::mem::take(&mut self.notices),
             visible: std::mem::take(&mut self.state.visible),
             overlay_changed: std::mem::take(&mut self.state.overlay_changed),

@@ -91,14 +91,8 @@ impl Start {
         if fields.memo.as_ref().is_some_and(|memo| memo.encoded_len() > BLOB_BYTES_MAX) {
             return Err(Refusal::invalid("Memo size exceeds limit."));
         }
-        let run_timeout = match (run_timeout, execution_timeout) {
-            (run, execution) if execution.is_zero() => run,
-            (run, execution) if run.is_zero() => execution,
-            (run, execution) => run.min(execution),
-        };
-        let task_timeout = if task_timeout.is_zero() { TASK_TIMEOUT_DEFAULT } else { task_timeout };
-        let task_timeout = task_timeout.min(TASK_TIMEOUT_MAX);
-        let task_timeout = if run_timeout.is_zero() { task_timeout } else { task_timeout.min(run_timeout) };
+        let run_timeout = bound_run_timeout(run_timeout, execution_timeout);
+        let task_timeout = bound_task_timeout(task_timeout, run_timeout);
         Ok(Self { fields, memo, execution_timeout, run_timeout, task_timeout, start_delay })
     }
 
@@ -126,20 +120,25 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The deadlines of the execution as a whole and of the run, if they have any.
-pub(super) fn expirations(
-    execution_timeout: Duration,
-    run_timeout: Duration,
-    start_time: Time,
-    execution_time: Time,
-) -> (Option<Time>, Option<Time>) {
-    let after = |timeout: Duration, from: Time| (!timeout.is_zero()).then(|| from + timeout);
-    let execution = after(execution_timeout, start_time);
-    let run = match (after(run_timeout, execution_time), execution) {
-        (Some(run), Some(execution)) => Some(run.min(execution)),
-        (run, execution) => run.or(execution),
-    };
-    (execution, run)
+/// The timeout of a run, which is not longer than that of the execution as a whole. Zero means no timeout.
+pub(super) fn bound_run_timeout(run: Duration, execution: Duration) -> Duration {
+    match (run, execution) {
+        (run, execution) if execution.is_zero() => run,
+        (run, execution) if run.is_zero() => execution,
+        (run, execution) => run.min(execution),
+    }
+}
+
+/// The timeout of workflow tasks: the default if it is zero, and not longer than that of the run.
+pub(super) fn bound_task_timeout(task: Duration, run: Duration) -> Duration {
+    let task = if task.is_zero() { TASK_TIMEOUT_DEFAULT } else { task };
+    let task = task.min(TASK_TIMEOUT_MAX);
+    if run.is_zero() { task } else { task.min(run) }
+}
+
+/// The time after a timeout, if there is one.
+fn expiration(timeout: Duration, from: Time) -> Option<Time> {
+    (!timeout.is_zero()).then(|| from + timeout)
 }
 
 /// The worker that receives the first workflow task in the response to the start.
@@ -229,7 +228,7 @@ impl Run {
         now: Time,
     ) -> Result<Self, Refusal> {
         let Start { fields, memo, execution_timeout, run_timeout, task_timeout, start_delay } = start;
-        let (execution_expiration, _) = expirations(execution_timeout, run_timeout, now, now + start_delay);
+        let execution_expiration = expiration(execution_timeout, now);
         let ids = RunIds {
             namespace,
             workflow_id: fields.workflow_id.as_str().into(),
@@ -301,8 +300,12 @@ impl Run {
         let execution_timeout = read("execution timeout", &started.workflow_execution_timeout)?;
         let run_timeout = read("run timeout", &started.workflow_run_timeout)?;
         let execution_time = start_time + start_delay;
-        let (execution_expiration, run_expiration) =
-            expirations(execution_timeout, run_timeout, start_time, execution_time);
+        // Runs that follow each other have one expiration.
+        let execution_expiration = started.workflow_execution_expiration_time.as_ref().map(Time::from);
+        let run_expiration = match (expiration(run_timeout, execution_time), execution_expiration) {
+            (Some(run), Some(execution)) => Some(run.min(execution)),
+            (run, execution) => run.or(execution),
+        };
         let name = |text: &str| Arc::<str>::from(text);
         let info = Info {
             namespace: Arc::clone(&ids.namespace),
@@ -313,6 +316,7 @@ impl Run {
             task_queue: name(started.task_queue.as_ref().map_or("", |queue| &queue.name)),
             execution_timeout,
             run_timeout,
+            holds_run_timeout: started.workflow_run_timeout.is_some(),
             task_timeout: read("task timeout", &started.workflow_task_timeout)?,
             start_time,
             execution_time,
@@ -321,6 +325,7 @@ impl Run {
             create_request_id: Arc::clone(&ids.create_request_id),
             user_metadata: first.user_metadata.as_deref().map(own_metadata),
             priority: started.priority.clone(),
+            attempt: started.attempt,
         };
         let memo = started.memo.iter().flat_map(|memo| &memo.fields).map(|(key, value)| (key.clone(), own(value)));
         let mut run = Self::new(info, memo.collect());

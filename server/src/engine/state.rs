@@ -10,7 +10,7 @@ use crate::api::{common, sdk};
 use crate::engine::activity::state::Activity;
 use crate::engine::attributes::state::SearchAttribute;
 use crate::engine::deadline::Deadline;
-use crate::engine::effects::Offer;
+use crate::engine::effects::{Offer, Successor};
 use crate::engine::event::{EventId, HistoryEvent};
 use crate::engine::history::Mark;
 use crate::engine::time::Time;
@@ -30,6 +30,8 @@ pub(crate) struct Info {
     /// Zero means no timeout, here and in the next field.
     pub(crate) execution_timeout: Duration,
     pub(crate) run_timeout: Duration,
+    /// Whether the first event holds a run timeout, be it zero.
+    pub(crate) holds_run_timeout: bool,
     pub(crate) task_timeout: Duration,
     pub(crate) start_time: Time,
     /// When the first workflow task is due: the start time plus the start delay.
@@ -38,6 +40,8 @@ pub(crate) struct Info {
     pub(crate) execution_expiration: Option<Time>,
     pub(crate) create_request_id: Arc<str>,
     pub(crate) user_metadata: Option<sdk::UserMetadata>,
+    /// Which attempt of the workflow's retry policy the run is.
+    pub(crate) attempt: i32,
     pub(crate) priority: Option<common::Priority>,
 }
 
@@ -84,6 +88,8 @@ pub(crate) struct State {
     pub(crate) attached_request_ids: BTreeSet<String>,
     pub(super) deadlines: BTreeSet<(Time, Deadline)>,
     pub(super) offers: Vec<Offer>,
+    /// The run that follows this one, which closes in the current transition.
+    pub(super) successor: Option<Box<Successor>>,
     pub(super) visible: bool,
     pub(super) overlay_changed: bool,
 }

@@ -105,6 +105,7 @@ subjects! {
     super::attributes::AttributeRules,
     super::marker::MarkerRules,
     super::close::CloseRules,
+    super::continue_as_new::ContinueAsNewRules,
 }
 
 impl Run {

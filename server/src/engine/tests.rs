@@ -1,5 +1,6 @@
 //! Rules that scripts of requests cannot test in reasonable time. `tests/histories` tests the ordinary ones.
 
+mod chains;
 mod recovery;
 
 use std::sync::Arc;

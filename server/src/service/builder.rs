@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::{Clock, ClockMode, wall_time};
 use crate::engine::history;
 use crate::engine::time::Time;
+use crate::limits::RUN_INTERVAL_MIN;
 use crate::model::HistoryBatch;
 use crate::namespaces::{NamespaceError, Namespaces};
 use crate::service::core::Core;
@@ -25,6 +26,7 @@ pub struct EngineBuilder {
     vfs: Option<String>,
     pages_max: Option<u32>,
     hook: CommitHook,
+    run_interval_min: Option<Duration>,
     compares_up_to: i64,
 }
 
@@ -47,6 +49,14 @@ impl EngineBuilder {
     /// Only one process at a time can open a file.
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.file = Some(path.into());
+        self
+    }
+
+    /// Sets the least time between the first workflow tasks of two runs that follow each other, as when a workflow
+    /// continues as new: the later one waits. By default one second with a file and a real clock, so that a workflow that
+    /// does nothing but continue neither takes a whole processor nor fills the disk; zero otherwise.
+    pub fn run_interval_min(mut self, interval: Duration) -> Self {
+        self.run_interval_min = Some(interval);
         self
     }
 
@@ -100,7 +110,12 @@ impl EngineBuilder {
         let last_event = opened.last_batch.as_ref().and_then(last_event_time).unwrap_or_default();
         warn_if_clock_was_set_back(self.clock, last_event);
         let clock = Clock::new(self.clock, last_event);
-        let core = Core::new(clock, store, namespaces, opened.workers_are_gone, self.compares_up_to);
+        let run_interval_min = self.run_interval_min.unwrap_or(match self.clock {
+            ClockMode::Real if store.outlives_process() => RUN_INTERVAL_MIN,
+            _ => Duration::ZERO,
+        });
+        let gone = opened.workers_are_gone;
+        let core = Core::new(clock, store, namespaces, gone, run_interval_min, self.compares_up_to);
         Engine::start(core)
     }
 
@@ -169,7 +184,7 @@ impl Engine {
         let namespaces = Namespaces::load(Arc::clone(&store)).map_err(|error| EngineError::Store(error.to_string()))?;
         let mode = if viewed.clock == "skipping" { ClockMode::Skipping } else { ClockMode::Real };
         let last_event = viewed.last_batch.as_ref().and_then(last_event_time).unwrap_or_default();
-        let core = Core::new(Clock::new(mode, last_event), store, Arc::new(namespaces), false, 0);
+        let core = Core::new(Clock::new(mode, last_event), store, Arc::new(namespaces), false, Duration::ZERO, 0);
         Ok(Self { handle: Arc::new(Handle::idle(core)) })
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use tonic::Status;
 
@@ -25,6 +26,8 @@ pub(crate) struct Core {
     pub(crate) namespaces: Arc<Namespaces>,
     /// Whether the workers lived in the process that has ended, so that the tasks they had are lost.
     pub(in crate::service) workers_are_gone: bool,
+    /// The least time between the first workflow tasks of two runs that follow each other.
+    pub(in crate::service) run_interval_min: Duration,
     /// Whether the last handle of the engine was dropped.
     pub(in crate::service) is_stopping: AtomicBool,
     pub(crate) runs: Runs,
@@ -39,6 +42,7 @@ impl Core {
         store: Arc<dyn Store>,
         namespaces: Arc<Namespaces>,
         workers_are_gone: bool,
+        run_interval_min: Duration,
         compares_up_to: EventId,
     ) -> Arc<Self> {
         let clock = Arc::new(clock);
@@ -52,6 +56,7 @@ impl Core {
             store,
             namespaces,
             workers_are_gone,
+            run_interval_min,
             is_stopping: AtomicBool::new(false),
             runs: Runs::new(remembers_stored),
             compares_up_to,

@@ -1,5 +1,6 @@
 //! Tests of the service as callers use it: a client and a hand-driven worker in one process.
 
+mod chains;
 mod clients;
 mod closed;
 mod damage;

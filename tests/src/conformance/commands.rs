@@ -107,6 +107,21 @@ pub(super) fn cancel_workflow() -> Command {
     of(attributes)
 }
 
+pub(super) fn continue_as_new() -> Command {
+    continue_as_new_with(|_| {})
+}
+
+pub(super) fn continue_as_new_with(
+    edit: impl FnOnce(&mut command::ContinueAsNewWorkflowExecutionCommandAttributes),
+) -> Command {
+    let mut attributes = command::ContinueAsNewWorkflowExecutionCommandAttributes {
+        input: Some(text("next input")),
+        ..Default::default()
+    };
+    edit(&mut attributes);
+    of(attributes)
+}
+
 pub(super) fn of(attributes: impl Into<Attributes>) -> Command {
     let attributes = attributes.into();
     Command { command_type: attributes.command_type().into(), attributes: Some(attributes), ..Command::default() }

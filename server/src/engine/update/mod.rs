@@ -277,11 +277,14 @@ impl Run {
         }
     }
 
-    /// Ends the updates of a closed run: accepted ones fail, the others are dropped.
+    /// Ends the updates of a closed run: accepted ones fail, the others are dropped. If another run follows, it should
+    /// get those: their callers try again.
     pub(in crate::engine) fn abort_updates_of_closed_run(&mut self) {
+        let continues = self.state.successor.is_some();
         for (id, update) in std::mem::take(&mut self.state.updates.live) {
             let notice = match update.stage {
                 Stage::Accepted { .. } => UpdateNotice::Completed(Box::new(cut_off_by_close())),
+                Stage::Admitted | Stage::Sent if continues => UpdateNotice::Aborted(Refusal::closing()),
                 Stage::Admitted | Stage::Sent => UpdateNotice::Aborted(Refusal::NotFound(
                     "workflow update was aborted by closing workflow".to_owned(),
                 )),

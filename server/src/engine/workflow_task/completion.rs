@@ -9,7 +9,7 @@ use crate::api::command::Command;
 use crate::api::enums::{CommandType, VersioningBehavior, WorkflowTaskFailedCause};
 use crate::api::history::{WorkflowExecutionTerminatedEventAttributes, WorkflowTaskCompletedEventAttributes};
 use crate::api::workflowservice::RespondWorkflowTaskCompletedRequest;
-use crate::engine::commands::Commands;
+use crate::engine::commands::{Commands, closes_workflow};
 use crate::engine::effects::Close;
 use crate::engine::error::{Refusal, Rejected};
 use crate::engine::event::{EventId, HISTORY_SERVICE};
@@ -61,7 +61,7 @@ impl Run {
 
     /// Applies a completion and ends its steps; the caller ends the transition, which may stay speculative.
     ///
-    /// `fresh_id` creates request ids for activities that start eagerly.
+    /// `fresh_id` creates request ids for activities that start eagerly, and the id of the run that follows this one.
     pub(crate) fn complete_workflow_task(
         &mut self,
         which: TaskRef,
@@ -262,10 +262,9 @@ fn sticky(request: &RespondWorkflowTaskCompletedRequest) -> Result<Option<Sticky
 
 /// Checks that no command follows one that closes the workflow.
 fn check_sequence(commands: &[Command]) -> Result<(), Refusal> {
-    use CommandType as T;
     let mut closing = None;
     for command in commands {
-        if command.command_type() == T::Unspecified {
+        if command.command_type() == CommandType::Unspecified {
             return Err(Refusal::invalid(format!("Unknown command type: {}", command.command_type)));
         }
         if let Some(closing) = closing {
@@ -273,13 +272,7 @@ fn check_sequence(commands: &[Command]) -> Result<(), Refusal> {
                 "invalid command sequence: command {closing:?} must be the last command."
             )));
         }
-        if matches!(
-            command.command_type(),
-            T::CompleteWorkflowExecution
-                | T::FailWorkflowExecution
-                | T::CancelWorkflowExecution
-                | T::ContinueAsNewWorkflowExecution
-        ) {
+        if closes_workflow(command.command_type()) {
             closing = Some(command.command_type());
         }
     }

@@ -60,7 +60,7 @@ impl Core {
         let token: WorkflowTaskToken = tokens::decode("TaskToken", &request.task_token)?;
         let namespace = namespace_of(self, &request.namespace, &token.namespace)?;
         let which = TaskRef::from(&token);
-        let mut fresh_id = || Arc::from(Uuid::new_v4().to_string());
+        let mut fresh_id = || Arc::from(Uuid::now_v7().to_string());
         let answer = self
             .with_run(&namespace, &token.workflow_id, &token.run_id, |located| {
                 let Located::Open(slot, open) = located else { return Err(Refusal::unknown_workflow_task().into()) };

@@ -98,10 +98,16 @@ impl ClosedRuns {
 }
 
 impl Core {
-    /// Replaces an open run that has closed by its closed form. The caller holds the run's lock.
+    /// Replaces an open run that has closed by the run that follows it, or by its closed form. The caller holds the
+    /// run's lock.
     pub(in crate::service) fn settle(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut SlotState) {
         match state.current.take() {
-            Some(Current::Open(open)) if !open.run.is_open() => {
+            Some(Current::Open(mut open)) if !open.run.is_open() => {
+                if let Some(next) = open.successor.take() {
+                    // The store has the closed run.
+                    state.current = Some(Current::Open(next));
+                    return;
+                }
                 let closed = Arc::new(ClosedRun::from_open(*open, Arc::clone(&self.store)));
                 let close_time_ns = closed.row.close_time_ns.unwrap_or(i64::MAX);
                 lock(&self.runs.closed).add(Kept { slot: Arc::clone(slot), bytes: closed.size(), close_time_ns });

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use crate::clock::ClockHolder;
 use crate::clock::timers::Due;
-use crate::engine::effects::{Close, Effects, Offer};
+use crate::engine::effects::{Close, Effects, Offer, Successor};
 use crate::engine::error::Refusal;
+use crate::engine::run::Run;
 use crate::engine::time::Time;
 use crate::matching::{QueueKey, QueueKind};
 use crate::service::core::Core;
@@ -34,7 +36,8 @@ impl Core {
     }
 
     /// Ends the transition of one or several runs and carries out its effects: all writes are one commit, which a crash
-    /// cannot divide. Runs are written in the given order. The caller holds the locks of all runs.
+    /// cannot divide. Runs are written in the given order, each before the run that follows it, which
+    /// [`Core::settle`] makes the current one. The caller holds the locks of all runs.
     ///
     /// Returns for each run the refusal, if it was terminated because its history would have been too long.
     pub(in crate::service) fn commit<const RUNS: usize>(
@@ -44,26 +47,51 @@ impl Core {
     ) -> [Option<Refusal>; RUNS] {
         let mut all = Vec::new();
         let changes = changes.map(|Changed { slot, open, close }| {
-            let effects = open.run.close_transaction(now, close);
-            if open.run.history.next_event_id() <= self.compares_up_to
-                && let Some(difference) = open.run.difference_to_stored()
-            {
-                panic!("run {} is not what is written of it: {difference}", open.run.info.run_id);
-            }
-            let overlay = self.changed_overlay(open, &effects);
-            let wake = self.changed_wake(open);
-            if !effects.batches.is_empty() || effects.visible || overlay.is_some() || wake.is_some() {
-                all.extend(writes(open, &effects, overlay, wake));
-            }
-            (slot, open, effects)
+            let mut effects = self.end_transition(open, close, now, &mut all);
+            let successor = effects.successor.take().map(|successor| {
+                let mut next = self.begin_successor(*successor, open);
+                let effects = self.end_transition(&mut next, Close::Write, now, &mut all);
+                (next, effects)
+            });
+            (slot, open, effects, successor)
         });
         let seq = (!all.is_empty()).then(|| self.store.commit(all));
-        changes.map(|(slot, open, mut effects)| {
+        changes.map(|(slot, open, mut effects, successor)| {
             open.seq = seq.or(open.seq);
+            // The successor first: while it has no task in its queue, only the closed run keeps the clock from jumping.
+            open.successor = successor.map(|(mut next, effects)| {
+                next.seq = seq;
+                self.follow(slot, &mut next, effects);
+                next
+            });
             let refusal = effects.refusal.take();
             self.follow(slot, open, effects);
             refusal
         })
+    }
+
+    /// Ends the transition of one run, and adds its writes to those of the commit.
+    fn end_transition(&self, open: &mut OpenRun, close: Close, now: Time, all: &mut Vec<Write>) -> Effects {
+        let effects = open.run.close_transaction(now, close);
+        if open.run.history.next_event_id() <= self.compares_up_to
+            && let Some(difference) = open.run.difference_to_stored()
+        {
+            panic!("run {} is not what is written of it: {difference}", open.run.info.run_id);
+        }
+        let overlay = self.changed_overlay(open, &effects);
+        let wake = self.changed_wake(open);
+        if !effects.batches.is_empty() || effects.visible || overlay.is_some() || wake.is_some() {
+            all.extend(writes(open, &effects, overlay, wake));
+        }
+        effects
+    }
+
+    /// Begins the run that follows a closed one. The caller ends its transition.
+    fn begin_successor(&self, successor: Successor, closed: &OpenRun) -> Box<OpenRun> {
+        let request_id = Uuid::new_v4().to_string().into();
+        let run = Run::follow(successor, request_id, self.run_interval_min);
+        let run = run.expect("the engine has checked all durations");
+        Box::new(OpenRun::new(run, self.store.new_run(), Arc::clone(&closed.namespace)))
     }
 
     /// Carries out the effects of a written transition outside of the store.

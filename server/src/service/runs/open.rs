@@ -33,6 +33,8 @@ pub(crate) struct OpenRun {
     /// Whether a warning about the long history was logged.
     pub(super) has_warned_of_length: bool,
     pub(in crate::service) armed: Option<DeadlineKey>,
+    /// The run that follows this closed one, until it is the current run of the workflow id.
+    pub(super) successor: Option<Box<OpenRun>>,
     pub(super) in_progress: usize,
     pub(super) updates_waiting: bool,
     pub(super) event_waiters: Vec<oneshot::Sender<()>>,
@@ -79,6 +81,7 @@ impl OpenRun {
             is_listed_idle: false,
             has_warned_of_length: false,
             armed: None,
+            successor: None,
             in_progress: 0,
             updates_waiting: false,
             event_waiters: Vec::new(),

@@ -39,7 +39,7 @@ enum Decision {
     Rejected,
     /// With the suffix of an enum value's name, if only that value is rejected.
     Refused(Option<&'static str>),
-    Disabled,
+    Disabled(Option<&'static str>),
 }
 
 fn read(text: &'static str) -> Vec<Decided> {
@@ -54,9 +54,10 @@ fn read(text: &'static str) -> Vec<Decided> {
             None if decision == "honoured" => Decision::Honoured,
             None if decision == "kept" => Decision::Kept,
             None if decision == "rejected" => Decision::Rejected,
-            None if decision == "disabled" => Decision::Disabled,
+            None if decision == "disabled" => Decision::Disabled(None),
             None if decision == "refused" => Decision::Refused(None),
             Some(("refused", value)) => Decision::Refused(Some(value)),
+            Some(("disabled", value)) => Decision::Disabled(Some(value)),
             Some(("informs:", reason)) if !reason.is_empty() => Decision::Informs,
             _ => panic!("{line}: no such decision"),
         };
@@ -189,13 +190,13 @@ async fn unsupported_fields_are_rejected_and_named() {
         for (path, decision) in fields {
             let segments: Vec<_> = path.split('.').collect();
             let value = match decision {
-                Decision::Refused(value) => *value,
-                Decision::Rejected | Decision::Disabled => None,
+                Decision::Refused(value) | Decision::Disabled(value) => *value,
+                Decision::Rejected => None,
                 Decision::Honoured | Decision::Kept | Decision::Informs => continue,
             };
             let mut message = valid(&mut bench, request).await;
             set(&mut message, &segments, value);
-            if *decision == Decision::Disabled {
+            if let Decision::Disabled(_) = decision {
                 let kind = segments[1].trim_end_matches("_command_attributes").to_uppercase();
                 set(&mut message, &["commands", "command_type"], Some(&kind));
             }
@@ -207,7 +208,7 @@ async fn unsupported_fields_are_rejected_and_named() {
                     assert_eq!(refused.code(), Code::Unimplemented, "{request}: {path}: {text}");
                     assert!(segments.iter().any(|name| text.contains(name)), "{request}: {path} is not named: {text}");
                 }
-                Decision::Disabled => assert!(text.contains("FeatureDisabled"), "{request}: {path}: {text}"),
+                Decision::Disabled(_) => assert!(text.contains("FeatureDisabled"), "{request}: {path}: {text}"),
                 _ => assert!([Code::InvalidArgument, Code::FailedPrecondition].contains(&refused.code()), "{text}"),
             }
         }
@@ -270,7 +271,7 @@ async fn valid_requests_are_not_refused_before_a_field_is_set() {
     let mut bench = Bench::new(ClockMode::Real);
     for Decided { request, fields } in &*DECISIONS {
         let is_tried = |(_, decision): &(_, Decision)| {
-            matches!(decision, Decision::Refused(_) | Decision::Rejected | Decision::Disabled)
+            matches!(decision, Decision::Refused(_) | Decision::Rejected | Decision::Disabled(_))
         };
         if fields.iter().any(is_tried) {
             let message = valid(&mut bench, request).await;

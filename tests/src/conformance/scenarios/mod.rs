@@ -4,6 +4,7 @@ mod activities;
 mod activity_cancellation;
 mod activity_timeouts;
 mod closing;
+mod continuing;
 mod histories;
 mod listing;
 mod namespaces;
@@ -25,6 +26,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
         activity_cancellation::ALL,
         activity_timeouts::ALL,
         closing::ALL,
+        continuing::ALL,
         histories::ALL,
         listing::ALL,
         namespaces::ALL,

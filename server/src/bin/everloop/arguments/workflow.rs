@@ -93,7 +93,7 @@ pub(crate) struct Execution {
 pub(crate) struct Show {
     #[command(flatten)]
     pub(crate) execution: Execution,
-    /// Wait for new events until the workflow closes.
+    /// Wait for new events until the workflow closes; as text, go on with the runs that follow.
     #[arg(short, long)]
     pub(crate) follow: bool,
 }

@@ -85,7 +85,8 @@ fn as_text(
     let execution_time = info.execution_time.filter(|time| Some(time) != info.start_time.as_ref());
     let mut told = vec![
         ("WorkflowId", execution.workflow_id),
-        ("RunId", execution.run_id),
+        ("RunId", execution.run_id.clone()),
+        ("FirstRunId", Some(info.first_run_id.clone()).filter(|first| *first != execution.run_id).unwrap_or_default()),
         ("Type", info.r#type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default()),
         ("Status", status),
         ("TaskQueue", info.task_queue.clone()),

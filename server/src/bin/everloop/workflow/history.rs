@@ -81,11 +81,22 @@ pub(super) fn outcome(event: &HistoryEvent) -> Option<Vec<(&'static str, String)
         WorkflowExecutionCanceledEventAttributes(canceled) => ("Details", text::payloads(canceled.details.as_ref())),
         WorkflowExecutionTerminatedEventAttributes(terminated) => ("Reason", terminated.reason.clone()),
         WorkflowExecutionTimedOutEventAttributes(_) => ("Result", String::new()),
-        WorkflowExecutionContinuedAsNewEventAttributes(continued) => {
-            ("NewRunId", continued.new_execution_run_id.clone())
-        }
+        WorkflowExecutionContinuedAsNewEventAttributes(_) => ("Result", String::new()),
         _ => return None,
     };
     let status = text::value(event.event_type, EventType::as_str_name, "EVENT_TYPE_WORKFLOW_EXECUTION_");
-    Some(vec![("Status", status), fact])
+    Some(vec![("Status", status), fact, ("NewRunId", next_run(event).unwrap_or_default())])
+}
+
+/// The run that follows a run, which this event closes.
+pub(super) fn next_run(event: &HistoryEvent) -> Option<String> {
+    use Attributes::*;
+    let run_id = match event.attributes.as_ref()? {
+        WorkflowExecutionContinuedAsNewEventAttributes(continued) => &continued.new_execution_run_id,
+        WorkflowExecutionCompletedEventAttributes(completed) => &completed.new_execution_run_id,
+        WorkflowExecutionFailedEventAttributes(failed) => &failed.new_execution_run_id,
+        WorkflowExecutionTimedOutEventAttributes(timed_out) => &timed_out.new_execution_run_id,
+        _ => return None,
+    };
+    Some(run_id.clone()).filter(|run_id| !run_id.is_empty())
 }

@@ -110,6 +110,56 @@ async fn a_workflow_is_listed_described_and_shown() {
     assert_eq!(history["events"][1]["workflowTaskScheduledEventAttributes"]["taskQueue"]["name"], "shop");
 }
 
+/// The first run continues as new, the second one is terminated.
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_follow_a_workflow_that_continues_as_new() {
+    let shop = Shop::open().await;
+    let mut worker = shop.client().await;
+    let poll = PollWorkflowTaskQueueRequest {
+        namespace: "default".to_owned(),
+        task_queue: Some(TaskQueue { name: "shop".to_owned(), ..Default::default() }),
+        ..Default::default()
+    };
+    let task = worker.poll_workflow_task_queue(poll).await.unwrap().into_inner();
+    let command = Command {
+        command_type: CommandType::ContinueAsNewWorkflowExecution as i32,
+        attributes: Some(Attributes::ContinueAsNewWorkflowExecutionCommandAttributes(Box::default())),
+        ..Default::default()
+    };
+    let completed = RespondWorkflowTaskCompletedRequest {
+        namespace: "default".to_owned(),
+        task_token: task.task_token,
+        commands: vec![command],
+        ..Default::default()
+    };
+    worker.respond_workflow_task_completed(completed).await.unwrap();
+
+    let fact = |said: &str, name: &str| {
+        let line = said.lines().find_map(|line| line.strip_prefix(name).map(|fact| fact.trim().to_owned()));
+        line.unwrap_or_else(|| panic!("no {name}: {said}"))
+    };
+    let described = shop.workflow("describe -w buy-1").await.unwrap();
+    assert_eq!(
+        (fact(&described, "Status"), fact(&described, "FirstRunId")),
+        ("Running".to_owned(), shop.run_id.clone())
+    );
+    let next = fact(&described, "RunId");
+    let first = shop.workflow(&format!("describe -w buy-1 -r {}", shop.run_id)).await.unwrap();
+    assert_eq!((fact(&first, "Status"), fact(&first, "NewRunId")), ("ContinuedAsNew".to_owned(), next.clone()));
+    let shown = shop.workflow("show -w buy-1").await.unwrap();
+    assert_eq!(events(&shown), ["WorkflowExecutionStarted", "WorkflowTaskScheduled"], "{shown}");
+
+    shop.workflow("terminate -w buy-1").await.unwrap();
+    let first = shop.workflow(&format!("show -w buy-1 -r {}", shop.run_id)).await.unwrap();
+    assert_eq!(events(&first).last(), Some(&"WorkflowExecutionContinuedAsNew"), "{first}");
+    assert_eq!(fact(&first, "NewRunId"), next);
+    let both = shop.workflow(&format!("show -w buy-1 --follow -r {}", shop.run_id)).await.unwrap();
+    assert!(both.starts_with(&first), "{both}");
+    assert_eq!(events(&both).last(), Some(&"WorkflowExecutionTerminated"), "{both}");
+    let listed = shop.workflow("list").await.unwrap();
+    assert!(listed.contains("ContinuedAsNew") && listed.contains("Terminated"), "{listed}");
+}
+
 /// A worker has scheduled an activity on another queue, and continues to poll its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn pending_activities_are_shown_with_their_unpolled_queue() {

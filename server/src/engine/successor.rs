@@ -1,0 +1,92 @@
+//! The run that follows a run in its chain: it continues the closed run under the same workflow id.
+//!
+//! The closing transition only describes the successor; the service begins it in the same commit, so a crash leaves
+//! either both or neither.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::enums::ContinueAsNewInitiator as Initiator;
+use crate::api::history::WorkflowExecutionStartedEventAttributes;
+use crate::engine::effects::Successor;
+use crate::engine::event::{Attributes, HistoryEvent, event};
+use crate::engine::fold::RunIds;
+use crate::engine::history::DamagedEvent;
+use crate::engine::run::Run;
+use crate::engine::time::{Time, duration, wire_duration};
+use crate::engine::workflow_task::state::TaskKind;
+
+impl Run {
+    /// Describes the run that follows this one, which closes in this transition.
+    ///
+    /// The successor inherits what this run was started with, above all the link to its parent and the expiration of
+    /// the whole execution; `change` sets the rest.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the first event of this run cannot be read.
+    pub(super) fn continue_with(
+        &mut self,
+        run_id: Arc<str>,
+        initiator: Initiator,
+        now: Time,
+        change: impl FnOnce(&mut WorkflowExecutionStartedEventAttributes),
+    ) -> Result<(), DamagedEvent> {
+        let first = self.history.event(1)?;
+        let Some(Attributes::WorkflowExecutionStartedEventAttributes(mut started)) = first.attributes else {
+            return Err(DamagedEvent::other_than(1, "the start of a run"));
+        };
+        started.continued_execution_run_id = self.info.run_id.to_string();
+        started.original_execution_run_id = run_id.to_string();
+        started.initiator = initiator as i32;
+        started.attempt = 1;
+        started.identity.clear();
+        started.eager_execution_accepted = false;
+        started.first_workflow_task_backoff = None;
+        change(&mut started);
+        self.state.successor = Some(Box::new(Successor {
+            namespace: Arc::clone(&self.info.namespace),
+            workflow_id: Arc::clone(&self.info.workflow_id),
+            run_id,
+            started,
+            links: first.links,
+            time: now,
+            lifetime: now.since(if now < self.info.execution_time {
+                self.info.start_time
+            } else {
+                self.info.execution_time
+            }),
+        }));
+        Ok(())
+    }
+
+    /// Begins a run that follows another one; the caller ends the transition. No start request has `create_request_id`.
+    ///
+    /// The first workflow task is due at least `interval_min` after that of the closed run, so that a workflow that
+    /// does nothing but continue does not take a whole processor.
+    ///
+    /// # Errors
+    ///
+    /// Returns a description of the invalid field.
+    pub(crate) fn follow(
+        successor: Successor,
+        create_request_id: Arc<str>,
+        interval_min: Duration,
+    ) -> Result<Self, String> {
+        let Successor { namespace, workflow_id, run_id, mut started, links, time, lifetime } = successor;
+        let ids = RunIds { namespace, workflow_id, run_id, create_request_id };
+        let asked = duration(started.first_workflow_task_backoff.as_ref()).map_err(|error| error.to_string())?;
+        let backoff = if lifetime + asked < interval_min { interval_min - lifetime } else { asked };
+        if backoff != asked {
+            started.first_workflow_task_backoff = wire_duration(backoff);
+        }
+        let attributes = Attributes::WorkflowExecutionStartedEventAttributes(started);
+        let first = HistoryEvent { links, ..event(time, attributes) };
+        let mut run = Self::begin(&ids, &first)?;
+        run.history.append(first);
+        if backoff.is_zero() {
+            run.schedule_workflow_task(TaskKind::Normal, time, time);
+        }
+        Ok(run)
+    }
+}
