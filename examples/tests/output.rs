@@ -115,3 +115,22 @@ fn encrypted_visit_survives_change_of_its_key() {
          add it with `add_key`\n"
     );
 }
+
+#[test]
+fn subscription_continues_year_after_year() {
+    let printed = output("subscription");
+    let lines: Vec<_> = printed.lines().collect();
+    assert_eq!(
+        lines[..4],
+        [
+            "activity: bill 12 of Ann for 5",
+            "after 15 months: 15 bills",
+            "activity: bill 24 of Ann for 7",
+            "cancelled after 30 bills"
+        ],
+        "{printed}"
+    );
+    assert!(lines[4].starts_with("year 1: ") && lines[4].ends_with("WorkflowExecutionContinuedAsNew"), "{printed}");
+    assert!(lines[5].ends_with("WorkflowExecutionContinuedAsNew"), "{printed}");
+    assert!(lines[6].starts_with("year 3: ") && lines[6].ends_with("WorkflowExecutionCompleted"), "{printed}");
+}

@@ -94,7 +94,8 @@ pub mod prelude {
     // have their own namespace, so functions and values called `run` or `query` are not affected.
     pub use crate::macros::{activities, allow_nondeterminism, init, query, run, signal, update};
     pub use crate::workflow::{
-        cancelled, join_all, scope, shield, sleep, sleep_until, spawn, timeout, wait_condition, yield_now,
+        cancelled, continue_as_new, join_all, scope, shield, sleep, sleep_until, spawn, timeout, wait_condition,
+        yield_now,
     };
     // Each of these names is an attribute and a module.
     pub use crate::{

@@ -37,6 +37,14 @@ impl Client {
     }
 }
 
+/// The result of a start.
+pub(super) struct StartedRun {
+    pub(super) run_id: String,
+    /// The first run of its chain. A start that finds a workflow running may find a later one.
+    pub(super) first_run_id: Option<String>,
+    pub(super) task_queue: String,
+}
+
 /// The place that a handle reaches its workflow from.
 pub trait Target: Clone + 'static {}
 
@@ -94,8 +102,10 @@ pub struct WorkflowHandle<W = Untyped, T = Client> {
     pub(crate) workflow_id: String,
     /// The run that calls are for; the latest one if `None`.
     run_id: Option<String>,
-    /// The run that was started.
+    /// The run that was started, or that the start found.
     started_run_id: Option<String>,
+    /// The first run of its chain, if the server named it.
+    first_run_id: Option<String>,
     /// The queue that was named at the start.
     pub(super) task_queue: Option<String>,
     workflow: PhantomData<fn() -> W>,
@@ -108,6 +118,7 @@ impl<W, T: Clone> Clone for WorkflowHandle<W, T> {
             workflow_id: self.workflow_id.clone(),
             run_id: self.run_id.clone(),
             started_run_id: self.started_run_id.clone(),
+            first_run_id: self.first_run_id.clone(),
             task_queue: self.task_queue.clone(),
             workflow: PhantomData,
         }
@@ -124,15 +135,24 @@ impl<W, T> fmt::Debug for WorkflowHandle<W, T> {
 
 impl<W, T> WorkflowHandle<W, T> {
     pub(super) fn new(target: T, workflow_id: String) -> Self {
-        Self { target, workflow_id, run_id: None, started_run_id: None, task_queue: None, workflow: PhantomData }
+        Self {
+            target,
+            workflow_id,
+            run_id: None,
+            started_run_id: None,
+            first_run_id: None,
+            task_queue: None,
+            workflow: PhantomData,
+        }
     }
 
     pub(super) fn of_run(self, run_id: String) -> Self {
         Self { run_id: Some(run_id), ..self }
     }
 
-    pub(super) fn of_start(self, run_id: String, task_queue: String) -> Self {
-        Self { started_run_id: Some(run_id), task_queue: Some(task_queue), ..self }
+    pub(super) fn of_start(self, run: StartedRun) -> Self {
+        let StartedRun { run_id, first_run_id, task_queue } = run;
+        Self { started_run_id: Some(run_id), first_run_id, task_queue: Some(task_queue), ..self }
     }
 
     /// The workflow's id.
@@ -140,7 +160,7 @@ impl<W, T> WorkflowHandle<W, T> {
         &self.workflow_id
     }
 
-    /// The run that was started, or that the handle was made for; `None` for a handle from an id alone.
+    /// The run that was started, that the start found running, or that the handle was made for; `None` for a handle from an id alone.
     pub fn run_id(&self) -> Option<&str> {
         self.run_id.as_deref().or(self.started_run_id.as_deref())
     }
@@ -155,7 +175,7 @@ impl<W, T> WorkflowHandle<W, T> {
 
     /// The first run of the chain that takes the call.
     pub(super) fn first_run_id(&self) -> String {
-        self.started_run_id.clone().unwrap_or_default()
+        self.first_run_id.clone().unwrap_or_default()
     }
 }
 
@@ -172,6 +192,7 @@ impl<W> WorkflowHandle<W> {
             workflow_id: self.workflow_id.clone(),
             run_id: self.run_id.clone(),
             started_run_id: self.started_run_id.clone(),
+            first_run_id: self.first_run_id.clone(),
             task_queue: self.task_queue.clone(),
             workflow: PhantomData,
         }
@@ -221,8 +242,15 @@ impl<W> WorkflowHandle<W> {
         Ok(WorkflowDescription::new(described))
     }
 
-    /// The history of the workflow so far.
+    /// The history of the workflow's latest run so far.
     pub async fn history(&self) -> Result<History, HandleError> {
         history::fetch(&self.target, self.execution()).await
+    }
+
+    /// The histories of the workflow's runs, first to latest: one unless the workflow has
+    /// [continued as new](crate::workflow::continue_as_new) or was retried. It begins with the earliest run that the server still
+    /// has.
+    pub async fn histories(&self) -> Result<Vec<History>, HandleError> {
+        history::fetch_chain(&self.target, self.execution()).await
     }
 }

@@ -36,3 +36,32 @@ pub(super) async fn fetch(client: &Client, execution: raw::WorkflowExecution) ->
     }
     Ok(History::new(workflow_id, run_id, history.events))
 }
+
+/// The histories of a run and of those that it follows, earliest first.
+pub(super) async fn fetch_chain(
+    client: &Client,
+    execution: raw::WorkflowExecution,
+) -> Result<Vec<History>, HandleError> {
+    let mut histories = vec![fetch(client, execution).await?];
+    while let Some(run_id) = histories.last().and_then(continued_run) {
+        let workflow_id = histories[0].workflow_id().to_owned();
+        match fetch(client, raw::WorkflowExecution { workflow_id, run_id }).await {
+            Ok(earlier) => histories.push(earlier),
+            // It closed so long ago that the server has forgotten it.
+            Err(HandleError::NotFound { .. }) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    histories.reverse();
+    Ok(histories)
+}
+
+/// The run that the run of this history follows.
+fn continued_run(history: &History) -> Option<String> {
+    match &history.events().first()?.attributes {
+        Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => {
+            Some(started.continued_execution_run_id.clone()).filter(|run_id| !run_id.is_empty())
+        }
+        _ => None,
+    }
+}

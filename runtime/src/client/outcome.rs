@@ -70,7 +70,11 @@ async fn wait(
     let waiting = async {
         loop {
             let event = closing_event(client, workflow_id, &run_id).await?;
-            match ending(event) {
+            let ending = ending(event);
+            if let (Ending::Next(_), Some(failures)) = (&ending, client.failures()) {
+                check(client, workflow_id, &run_id, failures).await?;
+            }
+            match ending {
                 Ending::Result(payload) => return Ok(payload),
                 Ending::Error(error) => return Err(error),
                 Ending::Next(next) => run_id = next,
@@ -81,17 +85,18 @@ async fn wait(
     let result = unless_failed(client.failures(), workflow_id, async {
         let result = with_patience(client, workflow_id, task_queue, waiting).await;
         if let Some(failures) = client.failures() {
-            check(client, workflow_id, failures).await?;
+            check(client, workflow_id, "", failures).await?;
         }
         result
     });
     result.await
 }
 
-/// Replays the workflow's history in a test environment, to reject a result that depends on nondeterministic code.
-async fn check(client: &Client, workflow_id: &str, failures: &FailureBoard) -> Result<(), ResultError> {
+/// Replays the history of a run (the latest if empty) in a test environment, to reject a result that depends on
+/// nondeterministic code.
+async fn check(client: &Client, workflow_id: &str, run_id: &str, failures: &FailureBoard) -> Result<(), ResultError> {
     let Some(check) = failures.check() else { return Ok(()) };
-    let execution = raw::WorkflowExecution { workflow_id: workflow_id.to_owned(), run_id: String::new() };
+    let execution = raw::WorkflowExecution { workflow_id: workflow_id.to_owned(), run_id: run_id.to_owned() };
     let checked = match history::fetch(client, execution).await {
         // Workflow code may take long, so it must not run on the runtime's own threads.
         Ok(history) => match tokio::task::spawn_blocking(move || check.check(&history)).await {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::client::Client;
 use super::error::{ExecuteError, ResultError, RpcCode, RpcError, StartError};
-use super::handle::{Untyped, WithStart, WorkflowHandle};
+use super::handle::{StartedRun, Untyped, WithStart, WorkflowHandle};
 use super::interceptor::OutgoingCall;
 use super::message::{MessageInput, SignalCall, payloads};
 use crate::data::{DecodeError, EncodeError, Headers, OptionError, Payloads, check_limit, duration_to_wire, encode};
@@ -243,6 +243,7 @@ impl<W, Then> StartCall<W, Then> {
             user_metadata: options.summary.map(|summary| UserMetadata { summary: Some(summary), details: None }),
             ..Default::default()
         };
+        let finds_none = options.signal.is_none() && options.conflict != WorkflowIdConflictPolicy::UseExisting;
         let sent = match options.signal {
             None => {
                 let wants_task = options.eager && client.capabilities().eager_workflow_start;
@@ -253,31 +254,29 @@ impl<W, Then> StartCall<W, Then> {
                     if let (Some(take), Some(task)) = (taker, started.eager_workflow_task) {
                         take(task);
                     }
-                    started.run_id
+                    (started.run_id, started.first_execution_run_id)
                 })
             }
             Some(signal) => {
                 let mut request = with_signal(request, signal)?;
                 client.encode(&mut request).await?;
-                client.connection().call(request).await.map(|started| started.run_id)
+                client.connection().call(request).await.map(|started| (started.run_id, started.first_execution_run_id))
             }
         };
         match sent {
-            Ok(run_id) => {
+            Ok((run_id, first_run_id)) => {
                 client.watch_queue(&task_queue, enums::TaskQueueType::Workflow);
                 if let Some(failures) = client.failures() {
                     failures.run_started(&workflow_id, &run_id);
                 }
-                Ok((WorkflowHandle::new(client, workflow_id), StartedRun { run_id, task_queue }))
+                // Servers before 1.32 do not name the first run.
+                let first_run_id = Some(first_run_id).filter(|first_run_id| !first_run_id.is_empty());
+                let first_run_id = first_run_id.or_else(|| finds_none.then(|| run_id.clone()));
+                Ok((WorkflowHandle::new(client, workflow_id), StartedRun { run_id, first_run_id, task_queue }))
             }
             Err(error) => Err(start_error(workflow_id, error)),
         }
     }
-}
-
-struct StartedRun {
-    run_id: String,
-    task_queue: String,
 }
 
 impl<W: Workflow, Then> StartCall<W, Then> {
@@ -308,7 +307,7 @@ impl<W: Workflow> IntoFuture for StartCall<W> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let (handle, run) = self.send().await?;
-            Ok(handle.of_start(run.run_id, run.task_queue).into())
+            Ok(handle.of_start(run).into())
         })
     }
 }
@@ -320,7 +319,7 @@ impl IntoFuture for StartCall<Untyped> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let (handle, run) = self.send().await?;
-            Ok(handle.of_start(run.run_id, run.task_queue))
+            Ok(handle.of_start(run))
         })
     }
 }
@@ -332,7 +331,7 @@ impl<W: Workflow> IntoFuture for StartCall<W, ForResult> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let (handle, run) = self.send().await?;
-            let handle = handle.of_start(run.run_id, run.task_queue);
+            let handle = handle.of_start(run);
             let payload = handle.result_payload().await?;
             let misfit = |cause| ResultError::Decode {
                 workflow_id: handle.workflow_id.clone(),

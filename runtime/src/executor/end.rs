@@ -19,6 +19,7 @@ pub(crate) enum EndCommand {
     Complete,
     Fail,
     Cancel,
+    ContinueAsNew,
 }
 
 impl fmt::Display for EndCommand {
@@ -27,6 +28,7 @@ impl fmt::Display for EndCommand {
             Self::Complete => "CompleteWorkflow",
             Self::Fail => "FailWorkflow",
             Self::Cancel => "CancelWorkflow",
+            Self::ContinueAsNew => "ContinueAsNew",
         })
     }
 }
@@ -38,6 +40,7 @@ impl EndCommand {
             EventAttributes::WorkflowExecutionCompletedEventAttributes(_) => Some(Self::Complete),
             EventAttributes::WorkflowExecutionFailedEventAttributes(_) => Some(Self::Fail),
             EventAttributes::WorkflowExecutionCanceledEventAttributes(_) => Some(Self::Cancel),
+            EventAttributes::WorkflowExecutionContinuedAsNewEventAttributes(_) => Some(Self::ContinueAsNew),
             _ => None,
         }
     }
@@ -75,13 +78,17 @@ impl End {
     }
 }
 
-/// The results in an event and in its command.
+/// The results, or the inputs of the next run, in an event and in its command.
 pub(super) fn results<'a>(event: &'a EventAttributes, command: &'a CommandAttributes) -> Option<Compared<'a>> {
     match (event, command) {
         (
             EventAttributes::WorkflowExecutionCompletedEventAttributes(event),
             CommandAttributes::CompleteWorkflowExecutionCommandAttributes(command),
         ) => Some(Compared { recorded: &event.result, issued: &command.result }),
+        (
+            EventAttributes::WorkflowExecutionContinuedAsNewEventAttributes(event),
+            CommandAttributes::ContinueAsNewWorkflowExecutionCommandAttributes(command),
+        ) => Some(Compared { recorded: &event.input, issued: &command.input }),
         _ => None,
     }
 }

@@ -8,7 +8,8 @@
 use everloop_proto::temporal::api::common::v1::{Payload, Payloads};
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
 
-use super::end;
+use super::command::CommandKind;
+use super::end::{self, EndCommand};
 use super::error::ReplayError;
 use super::issued::Issued;
 use super::operations;
@@ -31,7 +32,8 @@ pub(super) fn matches(issued: &Issued, event: &HistoryEvent) -> Result<(), Repla
         if !equal(recorded, now) {
             let what = match is_input {
                 true => format!("input {} of {}", position + 1, issued.kind),
-                false => "the workflow's result".to_owned(),
+                false if issued.kind == CommandKind::End(EndCommand::Complete) => "the workflow's result".to_owned(),
+                false => format!("input {} of the next run", position + 1),
             };
             let (event_id, site) = (event.event_id, issued.site);
             return Err(ReplayError::ValueMismatch {

@@ -28,6 +28,7 @@
 //! futures are not `Send`, so awaiting one in an activity does not compile.
 
 mod combinators;
+mod continue_as_new;
 mod definition;
 mod handlers;
 mod message;
@@ -40,6 +41,7 @@ mod state;
 mod wait_state;
 
 pub use combinators::{Elapsed, JoinAll, Timeout, join_all, timeout};
+pub use continue_as_new::{ContinueAsNew, continue_as_new, continue_as_new_untyped};
 pub use definition::{Workflow, WorkflowCall};
 pub use operations::{
     CancelledFuture, Sleep, WaitCondition, YieldNow, all_handlers_finished, cancelled, info, is_cancelled,

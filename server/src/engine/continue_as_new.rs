@@ -12,6 +12,7 @@ use crate::api::enums::{
 };
 use crate::api::history::WorkflowExecutionContinuedAsNewEventAttributes;
 use crate::api::taskqueue::TaskQueue;
+use crate::engine::attributes::check_all;
 use crate::engine::close::check_nothing_waits;
 use crate::engine::commands::Commands;
 use crate::engine::error::Rejected;
@@ -61,6 +62,8 @@ impl Run {
             let detail = "ContinueAsNewWorkflowExecutionCommandAttributes. Memo exceeds size limit.";
             return Err(bad(detail.to_owned()).terminating());
         }
+        let mut search_attributes = attributes.search_attributes.filter(|set| !set.indexed_fields.is_empty());
+        search_attributes.as_mut().map_or(Ok(()), check_all)?;
         let run_id = commands.successor_run_id.clone();
         let continued = WorkflowExecutionContinuedAsNewEventAttributes {
             new_execution_run_id: run_id.to_string(),
@@ -76,6 +79,7 @@ impl Run {
             last_completion_result: attributes.last_completion_result,
             header: attributes.header,
             memo: without_nulls(attributes.memo),
+            search_attributes,
             inherit_build_id: attributes.inherit_build_id,
             ..Default::default()
         };
@@ -86,6 +90,7 @@ impl Run {
             started.input.clone_from(&continued.input);
             started.header.clone_from(&continued.header);
             started.memo.clone_from(&continued.memo);
+            started.search_attributes.clone_from(&continued.search_attributes);
             started.workflow_run_timeout = wire_duration(wanted.run_timeout);
             started.workflow_task_timeout = wire_duration(wanted.task_timeout);
             started.first_workflow_task_backoff = continued.backoff_start_interval;
@@ -105,7 +110,6 @@ fn check_supported(attributes: &ContinueAsNewWorkflowExecutionCommandAttributes)
     let asks = [
         (attributes.retry_policy.is_some(), "retry_policy of a workflow"),
         (!attributes.cron_schedule.is_empty(), "cron_schedule"),
-        (attributes.search_attributes.as_ref().is_some_and(|it| !it.indexed_fields.is_empty()), "search_attributes"),
         (attributes.initial_versioning_behavior != 0, "initial_versioning_behavior"),
     ];
     match asks.iter().find(|(asked, _)| *asked) {

@@ -8,6 +8,7 @@ mod world;
 
 mod activities;
 mod attempts;
+mod chains;
 mod clients;
 mod codecs;
 mod concurrency;

@@ -1,14 +1,18 @@
 //! Issuing: operations and their commands.
 
+use std::fmt::Display;
 use std::panic::Location;
 use std::sync::Arc;
 
+use everloop_proto::temporal::api::command::v1::ContinueAsNewWorkflowExecutionCommandAttributes;
 use everloop_proto::temporal::api::command::v1::command::Attributes;
 
 use super::{Access, Core, CoreState};
 use crate::data::WorkerActivityOptions;
 use crate::executor::call_site::CallSite;
 use crate::executor::command::CommandKind;
+use crate::executor::end::EndCommand;
+use crate::executor::info::WorkflowInfo;
 use crate::executor::issued::Issued;
 use crate::executor::operations::{
     Command, Durable, Issuer, Kind, Machine, Operation, OperationId, Request, Requested,
@@ -52,6 +56,30 @@ impl Core {
     pub(crate) fn wait_for_cancellation(&self, scope: ScopeId) -> OperationId {
         self.refuse_reader("waits");
         self.inner.borrow_mut().add(scope, Kind::Cancellation, CallSite::NONE)
+    }
+
+    /// Ends the workflow: it continues in a new run. `next` makes the command, from facts about this run.
+    ///
+    /// # Panics
+    /// In queries, validators and conditions: they may only read. If there is no such command.
+    pub(crate) fn continue_as_new<E: Display>(
+        &self,
+        next: impl FnOnce(&WorkflowInfo) -> Result<Box<ContinueAsNewWorkflowExecutionCommandAttributes>, E>,
+        site: &'static Location<'static>,
+    ) {
+        self.refuse_reader("continues as new");
+        self.pass(site);
+        let attributes = self.needs_payloads().then(|| match next(&self.info()) {
+            Ok(next) => Attributes::ContinueAsNewWorkflowExecutionCommandAttributes(next),
+            Err(error) => panic!("`continue_as_new`, called at {}: {error}", CallSite::from(site)),
+        });
+        let issued = Issued::new(CommandKind::End(EndCommand::ContinueAsNew), site.into(), attributes);
+        self.inner.borrow_mut().ended.get_or_insert(issued);
+    }
+
+    /// Takes the command that ended the workflow in place of a return.
+    pub(in crate::executor) fn take_ended(&self) -> Option<Issued> {
+        self.inner.borrow_mut().ended.take()
     }
 
     pub(in crate::executor) fn issue(&self, issued: Issued) {

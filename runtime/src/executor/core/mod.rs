@@ -96,6 +96,8 @@ struct CoreState {
     /// Warnings for the completion of the live task.
     warnings: Vec<String>,
     workflow: Option<Rc<dyn Any>>,
+    /// The command that ended the workflow in place of a return, until the executor takes it.
+    ended: Option<Issued>,
 }
 
 impl Core {
@@ -129,6 +131,7 @@ impl Core {
                 patches: Patches::new(lists_patches),
                 warnings: Vec::new(),
                 workflow: None,
+                ended: None,
             }),
         }))
     }

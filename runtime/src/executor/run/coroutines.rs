@@ -45,6 +45,9 @@ impl Run {
         self.core.set_scope(coroutine.scope);
         let polled = catch(|| coroutine.future.as_mut().poll(&mut Context::from_waker(&coroutine.waker)));
         self.adopt_spawned();
+        if let Some(ended) = self.core.take_ended() {
+            self.set_terminal(|| ended);
+        }
         match polled.map_err(TaskFailure::Panic)? {
             Poll::Pending => Ok(()),
             Poll::Ready(output) => {
@@ -108,9 +111,9 @@ impl Run {
         }
     }
 
-    fn set_terminal(&mut self, terminal: impl FnOnce() -> End) {
+    fn set_terminal<I: Into<Issued>>(&mut self, terminal: impl FnOnce() -> I) {
         if let Some(place) = self.phase.terminal() {
-            place.get_or_insert_with(|| Issued::from(terminal()));
+            place.get_or_insert_with(|| terminal().into());
         }
     }
 
@@ -124,7 +127,7 @@ impl Run {
             self.warn(|| {
                 format!(
                     "the workflow ended while {handler} was still running, and its work is lost: wait for \
-                     `workflow::all_handlers_finished()` before returning, or mark it `unfinished_policy = abandon`"
+                     `workflow::all_handlers_finished()` before that, or mark it `unfinished_policy = abandon`"
                 )
             });
         }

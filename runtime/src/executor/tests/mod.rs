@@ -2,6 +2,7 @@
 
 mod cancellation;
 mod constructs;
+mod continuing;
 mod cuts;
 mod drops;
 mod handlers;

@@ -447,6 +447,19 @@ impl Story {
                     ..Default::default()
                 })
             }
+            Sent::ContinueAsNewWorkflowExecutionCommandAttributes(next) => {
+                Event::from(history::WorkflowExecutionContinuedAsNewEventAttributes {
+                    workflow_type: next.workflow_type,
+                    task_queue: next.task_queue,
+                    input: next.input,
+                    memo: next.memo,
+                    header: next.header,
+                    workflow_run_timeout: next.workflow_run_timeout,
+                    workflow_task_timeout: next.workflow_task_timeout,
+                    backoff_start_interval: next.backoff_start_interval,
+                    ..Default::default()
+                })
+            }
             Sent::CancelWorkflowExecutionCommandAttributes(_) => {
                 Event::WorkflowExecutionCanceledEventAttributes(Default::default())
             }

@@ -72,10 +72,7 @@ impl Run {
                 "SearchAttributes is not set on UpsertWorkflowSearchAttributesCommand.",
             ));
         };
-        for (name, value) in &mut upserted.indexed_fields {
-            check(name, value)?;
-            value.metadata.insert(TYPE.to_owned(), Bytes::from_static(KEYWORD_LIST.as_bytes()));
-        }
+        check_all(&mut upserted)?;
         let event = commands.event(UpsertWorkflowSearchAttributesEventAttributes {
             workflow_task_completed_event_id: commands.completed_event_id,
             search_attributes: Some(upserted),
@@ -122,6 +119,15 @@ pub(super) fn read_stored(stored: &str) -> Result<SearchAttributes, String> {
         Ok((name, Payload { metadata, data: value.to_string().into(), ..Payload::default() }))
     });
     Ok(SearchAttributes { indexed_fields: attributes.collect::<Result<_, _>>()? })
+}
+
+/// Checks the attributes that a workflow sets, and adds the types of their values.
+pub(super) fn check_all(attributes: &mut SearchAttributes) -> Result<(), Rejected> {
+    for (name, value) in &mut attributes.indexed_fields {
+        check(name, value)?;
+        value.metadata.insert(TYPE.to_owned(), Bytes::from_static(KEYWORD_LIST.as_bytes()));
+    }
+    Ok(())
 }
 
 /// Whether a workflow may set this attribute to this value.
