@@ -19,11 +19,11 @@ use crate::executor::{OnDrop, Outcome, Pending, Random, ScopeId, TimerRequest, W
 
 /// Waits durably: the server keeps the timer, even if this process ends.
 ///
-/// The timer starts when the future is first polled, and a pending one that is dropped is cancelled. A zero-length sleep is a
-/// real timer; [`yield_now`] is not.
+/// The timer starts when the future is first polled, and is cancelled when a pending future is dropped. A sleep of zero length
+/// is a timer; [`yield_now`] is not.
 ///
 /// # Errors
-/// [`Cancelled`] if the workflow is asked to cancel meanwhile.
+/// [`Cancelled`] if the workflow is cancelled meanwhile.
 ///
 /// # Panics
 /// Outside a workflow, when awaited.
@@ -40,7 +40,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// timer of zero length.
 ///
 /// # Errors
-/// [`Cancelled`] if the workflow is asked to cancel meanwhile.
+/// [`Cancelled`] if the workflow is cancelled meanwhile.
 #[track_caller]
 pub fn sleep_until(time: SystemTime) -> Sleep {
     Sleep {
@@ -70,7 +70,7 @@ enum SleepState {
 }
 
 impl Sleep {
-    /// A line for readers of the workflow's history.
+    /// Sets a line for readers of the workflow's history.
     pub fn summary(mut self, text: impl Into<String>) -> Self {
         if let SleepState::New { summary, .. } = &mut self.state {
             *summary = Some(text.into());
@@ -112,7 +112,7 @@ impl Future for Sleep {
     }
 }
 
-/// The time of the current workflow task. It stands still until the next one, and is the same on replay.
+/// The time of the current workflow task. It is constant within a task, and the same on replay.
 ///
 /// # Panics
 /// Outside a workflow.
@@ -123,14 +123,14 @@ pub fn now() -> SystemTime {
 
 // ---- conditions ----
 
-/// Waits until a condition holds. It is asked at once, then after every step of the workflow, and again when its turn to go
-/// on comes: when the wait is over, the condition is true.
+/// Waits until a condition holds. The condition is evaluated at once, then after every step of the workflow, and again before
+/// the waiting code continues, so it holds when the wait is over.
 ///
-/// The condition may read anything (fields, [`now`], [`all_handlers_finished`]) and must change nothing. To wait for one field,
-/// [`State::wait`](crate::State::wait) costs less.
+/// The condition may read everything (fields, [`now`], [`all_handlers_finished`]) and must change nothing. To wait for one
+/// field, [`State::wait`](crate::State::wait) costs less.
 ///
 /// # Errors
-/// [`Cancelled`] if the workflow is asked to cancel meanwhile.
+/// [`Cancelled`] if the workflow is cancelled meanwhile.
 pub fn wait_condition<F: Fn() -> bool>(condition: F) -> WaitCondition<F> {
     WaitCondition { condition, pending: None, _only: PhantomData }
 }
@@ -143,7 +143,7 @@ pub struct WaitCondition<F> {
     _only: WorkflowOnly,
 }
 
-// Nothing in it is ever pinned.
+// No field is ever pinned.
 impl<F> Unpin for WaitCondition<F> {}
 
 impl<F: Fn() -> bool> Future for WaitCondition<F> {
@@ -174,7 +174,7 @@ impl<F: Fn() -> bool> Future for WaitCondition<F> {
     }
 }
 
-/// Whether no signal or update handler is running. Wait for it before `run` returns:
+/// Whether no signal or update handler is running. A workflow should wait for this before `run` returns:
 /// `wait_condition(workflow::all_handlers_finished).await?`.
 ///
 /// # Panics
@@ -184,7 +184,7 @@ pub fn all_handlers_finished() -> bool {
     current("all_handlers_finished", "there are no handlers elsewhere").handlers_running() == 0
 }
 
-/// Lets the other coroutines of this workflow run that are ready, then goes on. No timer, no event.
+/// Runs the other ready coroutines of this workflow before the caller continues. Adds no timer and no event.
 pub fn yield_now() -> YieldNow {
     YieldNow { has_yielded: false, _only: PhantomData }
 }
@@ -210,7 +210,7 @@ impl Future for YieldNow {
 
 // ---- cancellation ----
 
-/// Whether the workflow, or the scope of the caller, was cancelled. Stays true.
+/// Whether the workflow, or the scope of the caller, was cancelled. Once true, the value stays true.
 ///
 /// # Panics
 /// Outside a workflow.
@@ -220,8 +220,8 @@ pub fn is_cancelled() -> bool {
     core.is_cancelled(core.scope())
 }
 
-/// Waits until the workflow, or the part of it that waits, is asked to cancel. Lets a [`select!`](crate::select) interrupt
-/// what knows nothing of cancellation, such as a channel.
+/// Waits until the workflow, or the scope of the caller, is cancelled. With [`select!`](crate::select), this interrupts waits
+/// that a cancellation does not end, such as for a channel.
 pub fn cancelled() -> CancelledFuture {
     CancelledFuture { pending: None, _only: PhantomData }
 }
@@ -251,7 +251,7 @@ impl Future for CancelledFuture {
         if pending.poll(cx.waker()).is_pending() {
             return Poll::Pending;
         }
-        // A scope stays cancelled: the next poll finds it so.
+        // A scope stays cancelled, so a later poll returns at once.
         self.pending = None;
         Poll::Ready(())
     }
@@ -268,7 +268,7 @@ pub fn info() -> Rc<WorkflowInfo> {
     current("info", "in an activity use `ActivityContext::info`").info()
 }
 
-/// The workflow itself, for coroutines given to [`spawn`](crate::workflow::spawn), which can borrow nothing.
+/// The workflow itself, for coroutines of [`spawn`](crate::workflow::spawn), which cannot borrow.
 ///
 /// # Panics
 /// Outside a workflow, and if `W` is not this workflow's type.
@@ -312,8 +312,8 @@ pub fn uuid() -> Uuid {
     uuid::Builder::from_random_bytes(random::<u128>().to_be_bytes()).into_uuid()
 }
 
-/// Whether this code is executed for a task that history has completed already. Nothing that a workflow does may depend on
-/// it; it is for side effects like metrics.
+/// Whether the current task is replayed: history has completed it already. The workflow's behaviour must not depend on this
+/// value, which is meant for side effects such as metrics.
 pub fn is_replaying() -> bool {
     try_current().is_some_and(|core| core.is_replaying())
 }
