@@ -155,3 +155,61 @@ async fn poll_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
     })
     .await
 }
+
+#[tokio::test]
+async fn a_skipping_clock_jumps_over_a_timer_once_unlocked() {
+    let mut bench = Bench::new(ClockMode::Skipping);
+    bench.start("b").await;
+    let task = bench.poll().await;
+    bench.complete(&task, vec![start_timer(86_400)]).await;
+    bench.engine.unlock_time("start").unwrap();
+    let task = bench.poll().await;
+    bench.complete(&task, vec![complete_workflow()]).await;
+    assert_eq!(bench.numbers("b").await, "1:1 2:5 3:6 4:7 5:17 6:18 7:5 8:6 9:7 10:2");
+    assert!(bench.engine.skipped() > Duration::from_secs(80_000));
+}
+
+#[tokio::test]
+async fn a_skipping_clock_waits_while_a_worker_has_an_activity_and_jumps_over_its_retries() {
+    let mut bench = Bench::new(ClockMode::Skipping);
+    bench.start("r").await;
+    let task = bench.poll().await;
+    bench.complete(&task, vec![run_activity()]).await;
+    bench.engine.unlock_time("start").unwrap();
+    let activity = bench.poll_activity().await;
+    // The attempt may take 60 s, but a worker has it: the clock does not jump to its timeout.
+    assert!(bench.engine.explain_time().contains("1 tasks at workers"), "{}", bench.engine.explain_time());
+    assert!(bench.engine.skipped() < Duration::from_secs(1));
+    let failed = RespondActivityTaskFailedRequest {
+        task_token: activity.task_token,
+        namespace: "default".to_owned(),
+        ..Default::default()
+    };
+    bench.client.respond_activity_task_failed(failed).await.unwrap();
+    let again = bench.poll_activity().await;
+    assert_eq!(again.attempt, 2);
+    let wait = bench.engine.skipped();
+    assert!(wait > Duration::from_millis(500) && wait < Duration::from_secs(2), "{wait:?}");
+}
+
+#[tokio::test]
+async fn a_task_without_a_poller_holds_the_clock_only_briefly() {
+    let mut bench = Bench::new(ClockMode::Skipping);
+    let request = StartWorkflowExecutionRequest {
+        workflow_run_timeout: Some(prost_types::Duration { seconds: 3600, nanos: 0 }),
+        ..start_request("n")
+    };
+    bench.client.start_workflow_execution(request).await.unwrap();
+    bench.engine.unlock_time("start").unwrap();
+    let closed = bench.close_event("n").await;
+    assert_eq!(closed.event_type(), crate::api::enums::EventType::WorkflowExecutionTimedOut);
+}
+
+#[tokio::test]
+async fn a_sleep_is_a_deadline_of_the_clock() {
+    let bench = Bench::new(ClockMode::Skipping);
+    let asleep = bench.engine.sleep(Duration::from_secs(7 * 86_400));
+    bench.engine.unlock_time("start").unwrap();
+    asleep.await;
+    assert!(bench.engine.unlock_time("start").is_err());
+}
