@@ -61,6 +61,8 @@ pub struct ActivityInfo {
     pub schedule_to_close_timeout: Option<Duration>,
     /// How long it may be silent.
     pub heartbeat_timeout: Option<Duration>,
+    /// Whether the workflow's own worker runs it, within the workflow task: see [`ActivityCall::local`](crate::ActivityCall::local).
+    pub is_local: bool,
     /// Headers of the call.
     pub headers: Headers,
     /// Identifies the attempt for a program that completes it from elsewhere: see [`ActivityContext::complete_later`].

@@ -2,15 +2,19 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::call::ActivityCall;
 use super::definition::Activity;
+use super::local::LocalActivityCall;
 use crate::data::{DecodeError, Failure, encode};
 use crate::errors::ActivityFailure;
 use crate::executor::current::current;
-use crate::executor::{ActivityRequest, Core, OnDrop, OperationId, Outcome, Pending, SharedCore, WorkflowOnly};
+use crate::executor::{
+    ActivityRequest, Core, LocalActivityRequest, OnDrop, OperationId, Outcome, Pending, SharedCore, WorkflowOnly,
+};
 
 /// An activity call that is awaited: scheduled at its first poll, cancelled by its type when dropped before it ends.
 #[must_use = "nothing is scheduled until it is awaited"]
@@ -20,9 +24,15 @@ pub struct ActivityFuture<A: Activity> {
 }
 
 enum CallState<A: Activity> {
-    New(ActivityCall<A>),
+    New(Box<AnyCall<A>>),
     Running(Pending),
     Done,
+}
+
+/// A call, with its place.
+enum AnyCall<A: Activity> {
+    Queued(ActivityCall<A>),
+    Local(LocalActivityCall<A>),
 }
 
 // Nothing in it is ever pinned.
@@ -33,7 +43,16 @@ impl<A: Activity> IntoFuture for ActivityCall<A> {
     type IntoFuture = ActivityFuture<A>;
 
     fn into_future(self) -> ActivityFuture<A> {
-        ActivityFuture { state: CallState::New(self), _only: PhantomData }
+        ActivityFuture { state: CallState::New(AnyCall::Queued(self).into()), _only: PhantomData }
+    }
+}
+
+impl<A: Activity> IntoFuture for LocalActivityCall<A> {
+    type Output = Result<A::Output, A::Error>;
+    type IntoFuture = ActivityFuture<A>;
+
+    fn into_future(self) -> ActivityFuture<A> {
+        ActivityFuture { state: CallState::New(AnyCall::Local(self).into()), _only: PhantomData }
     }
 }
 
@@ -48,7 +67,7 @@ impl<A: Activity> Future for ActivityFuture<A> {
                 return Poll::Ready(Err(cancelled_before::<A>().into()));
             }
             let CallState::New(call) = std::mem::replace(&mut self.state, CallState::Done) else { unreachable!() };
-            let id = schedule(&core, call);
+            let id = call.schedule(&core);
             self.state = CallState::Running(Pending::new(core, id, OnDrop::Cancel));
         }
         let CallState::Running(pending) = &mut self.state else { panic!("an activity was polled after it ended") };
@@ -75,13 +94,30 @@ impl<A: Activity> ActivityCall<A> {
     /// Outside a workflow.
     #[track_caller]
     pub fn start(self) -> ActivityHandle<A> {
-        let core = current_for::<A>("started");
-        let id = schedule(&core, self);
-        ActivityHandle { pending: Pending::new(core, id, OnDrop::Detach), _activity: PhantomData, _only: PhantomData }
+        ActivityHandle::start(AnyCall::Queued(self))
+    }
+}
+
+impl<A: Activity> LocalActivityCall<A> {
+    /// Starts the activity now. The handle returns the result; dropping it changes nothing. The workflow task stays open until
+    /// the activity has ended, whether its result is awaited or not.
+    ///
+    /// # Panics
+    /// Outside a workflow.
+    #[track_caller]
+    pub fn start(self) -> ActivityHandle<A> {
+        ActivityHandle::start(AnyCall::Local(self))
     }
 }
 
 impl<A: Activity> ActivityHandle<A> {
+    #[track_caller]
+    fn start(call: AnyCall<A>) -> Self {
+        let core = current_for::<A>("started");
+        let id = call.schedule(&core);
+        Self { pending: Pending::new(core, id, OnDrop::Detach), _activity: PhantomData, _only: PhantomData }
+    }
+
     /// Cancels the activity, by its cancellation type.
     pub fn cancel(&self) {
         self.pending.cancel();
@@ -114,22 +150,44 @@ fn current_for<A: Activity>(deed: &str) -> SharedCore {
     current(&format!("{name}(..)"), &instead)
 }
 
+impl<A: Activity> AnyCall<A> {
+    #[track_caller]
+    fn schedule(self, core: &Core) -> OperationId {
+        match self {
+            Self::Queued(ActivityCall { args, settings, site }) => {
+                let request = ActivityRequest {
+                    activity_type: A::NAME,
+                    options: settings.options,
+                    attribute: A::OPTIONS,
+                    task_queue: settings.task_queue,
+                    activity_id: settings.activity_id,
+                    summary: settings.summary,
+                    input: || encoded::<A>(&args, site),
+                };
+                core.begin(request, core.scope(), site)
+            }
+            Self::Local(local) => {
+                let LocalActivityCall { call: ActivityCall { args, settings, site }, retry_threshold } = local;
+                let request = LocalActivityRequest {
+                    activity_type: A::NAME,
+                    options: settings.options,
+                    attribute: A::OPTIONS,
+                    local_retry_threshold: retry_threshold,
+                    activity_id: settings.activity_id,
+                    summary: settings.summary,
+                };
+                core.begin_local(request, || encoded::<A>(&args, site), core.scope(), site)
+            }
+        }
+    }
+}
+
 #[track_caller]
-fn schedule<A: Activity>(core: &Core, call: ActivityCall<A>) -> OperationId {
-    let ActivityCall { args, settings, site } = call;
-    let request = ActivityRequest {
-        activity_type: A::NAME,
-        options: settings.options,
-        attribute: A::OPTIONS,
-        task_queue: settings.task_queue,
-        activity_id: settings.activity_id,
-        summary: settings.summary,
-        input: || match A::ARGUMENTS.encode(&args) {
-            Ok(input) => input,
-            Err(error) => panic!("activity `{}`, called at {site}: {error}", A::NAME),
-        },
-    };
-    core.begin(request, core.scope(), site)
+fn encoded<A: Activity>(args: &A::Args, site: &'static Location<'static>) -> Vec<crate::raw::Payload> {
+    match A::ARGUMENTS.encode(args) {
+        Ok(input) => input,
+        Err(error) => panic!("activity `{}`, called at {site}: {error}", A::NAME),
+    }
 }
 
 fn poll_pending<A: Activity>(pending: &mut Pending, cx: &mut Context<'_>) -> Poll<Result<A::Output, A::Error>> {

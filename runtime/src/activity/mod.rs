@@ -11,6 +11,7 @@ mod definition;
 mod function;
 mod future;
 mod heartbeats;
+mod local;
 mod task_token;
 mod typed;
 
@@ -20,6 +21,7 @@ pub use definition::{Activity, ActivityErrorOf};
 pub use function::ActivityFn;
 pub use future::{ActivityFuture, ActivityHandle};
 pub use heartbeats::Progress;
+pub use local::LocalActivityCall;
 pub use task_token::{TaskToken, TaskTokenError};
 pub use typed::{CallError, CallErrorType, TypedFailure};
 

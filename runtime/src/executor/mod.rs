@@ -14,6 +14,7 @@
 //! * [`issued`](self::issued): the commands of a task, and their comparison with history;
 //! * [`command`](self::command): the identity of a command on replay;
 //! * [`operations`](self::operations): the operations that history knows, one file for each kind;
+//! * [`local_calls`](self::local_calls): the local activities that the worker runs;
 //! * [`coroutine`](self::coroutine): futures, and the queue that orders them by their wakes;
 //! * [`scope`](self::scope), [`update`](self::update), [`patches`](self::patches), [`end`](self::end): one job each.
 //!
@@ -35,6 +36,7 @@ mod event;
 mod history;
 mod info;
 mod issued;
+mod local_calls;
 mod operations;
 mod panic;
 mod patches;
@@ -56,7 +58,10 @@ pub(crate) use coroutine::{LastLine, Output};
 pub(crate) use definition::{Definition, Instance, Started};
 pub(crate) use error::{ReplayError, TaskFailure};
 pub(crate) use event::is_output;
-pub(crate) use operations::{ActivityRequest, OperationId, Outcome, TimerRequest};
+pub(crate) use operations::{
+    ActivityRequest, EndedAt, LocalActivityRequest, LocalActivityTask, LocalEnded, LocalRequest, OperationId, Outcome,
+    TimerRequest,
+};
 pub(crate) use panic::{Panic, catch, discard, install_hook};
 pub(crate) use patches::flags_for_others;
 pub use random::Random;

@@ -135,7 +135,7 @@ impl WorkflowEnvironment {
         let task_queue = task_queue.into();
         self.client.default_task_queue(&task_queue);
         let worker = Worker::builder(&self.client, task_queue).deadlock_timeout(DEADLOCK_TIMEOUT);
-        worker.mocks(self.mocks.clone()).observer(self.checks.clone())
+        worker.mocks(self.mocks.clone()).backoffs_are_timers().observer(self.checks.clone())
     }
 
     /// Replaces an activity in all workers of the environment, including running ones. Attempts that have begun are not

@@ -17,7 +17,7 @@ use tracing::Dispatch;
 
 #[cfg(feature = "embedded")]
 use super::update_outcomes::UpdateOutcomes;
-use crate::executor::{Completion, Definition, Run, RunOptions, Step, Task, Update, is_output};
+use crate::executor::{Completion, Definition, LocalEnded, Run, RunOptions, Step, Task, Update, is_output};
 use crate::history::History;
 
 /// The largest number of events in a page. As with pages of a server, a long history is not in memory twice.
@@ -116,9 +116,12 @@ pub(crate) fn live(
             (run, seen) = (new_run(), 0);
         }
         let completed = outputs.start;
-        let updates = events[outputs].iter().filter_map(accepted).collect();
-        let completion = match deliver(&mut run, pages(events, seen..completed, cuts), updates)? {
+        let outputs = &events[outputs];
+        let updates = outputs.iter().filter_map(accepted).collect();
+        let step = deliver(&mut run, pages(events, seen..completed, cuts), updates)?;
+        let completion = match deliver_local(&mut run, step, outputs) {
             Step::Complete(completion) => completion,
+            Step::Failed(failure) => return Err(failure.to_string()),
             other => return Err(format!("after {completed} events there is no task to complete: {other:?}")),
         };
         seen = completed;
@@ -127,7 +130,7 @@ pub(crate) fn live(
         played.push(PlayedTask { started_event_id, commands, messages, rules });
     }
     match deliver(&mut run, pages(events, seen..events.len(), cuts), Vec::new())? {
-        Step::Settled | Step::Complete(_) => Ok(played),
+        Step::Settled | Step::Complete(_) | Step::WaitsForLocal => Ok(played),
         other => Err(format!("the last events leave a wish: {other:?}")),
     }
 }
@@ -173,6 +176,20 @@ fn deliver(
         }
     }
     Err("there are no events".to_owned())
+}
+
+/// Delivers the results of local activities that a task recorded, and completes it when the worker did.
+fn deliver_local(run: &mut Run, mut step: Step, outputs: &[HistoryEvent]) -> Step {
+    for ended in outputs.iter().filter_map(LocalEnded::recorded) {
+        if !matches!(step, Step::WaitsForLocal) {
+            return step;
+        }
+        step = run.local_ended([ended]);
+    }
+    match step {
+        Step::WaitsForLocal => run.complete_early(),
+        step => step,
+    }
 }
 
 /// The ranges of the outputs of each completed task: its WorkflowTaskCompleted and the events of its commands.

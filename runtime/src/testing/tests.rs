@@ -1,6 +1,7 @@
 //! Tests of the test kit as users' tests use it.
 
 mod failing;
+mod local;
 mod updates;
 
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -99,6 +99,12 @@ impl WorkerBuilder {
         self
     }
 
+    /// The number of [local activities](crate::ActivityCall::local) that run at the same time; 100 unless set.
+    pub fn max_concurrent_local_activities(mut self, count: usize) -> Self {
+        self.options.max_local_activities = count;
+        self
+    }
+
     /// Sets the number of concurrent activities that may block a thread (`fn` instead of `async fn`); the default is 100.
     pub fn max_concurrent_blocking_activities(mut self, count: usize) -> Self {
         self.options.max_blocking_activities = count;
@@ -190,6 +196,13 @@ impl WorkerBuilder {
         self
     }
 
+    /// Local activities wait between attempts by timers of their workflows, so that a clock can jump over each wait.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn backoffs_are_timers(mut self) -> Self {
+        self.options.backoffs_are_timers = true;
+        self
+    }
+
     pub(crate) fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
         self
@@ -215,6 +228,7 @@ impl WorkerBuilder {
             ("workflow_threads", options.workflow_threads),
             ("max_concurrent_workflow_tasks", options.max_workflow_tasks),
             ("max_concurrent_activities", options.max_activities),
+            ("max_concurrent_local_activities", options.max_local_activities),
             ("max_concurrent_blocking_activities", options.max_blocking_activities),
             ("workflow_pollers", options.workflow_pollers),
             ("activity_pollers", options.activity_pollers),
@@ -246,6 +260,8 @@ impl WorkerBuilder {
             task_queue: task_queue.clone(),
             instance_key: instance_key.clone(),
             slots: Arc::new(Semaphore::new(options.max_activities)),
+            local_slots: Arc::new(Semaphore::new(options.max_local_activities)),
+            backoffs_are_timers: options.backoffs_are_timers,
             blocking_slots: Arc::new(Semaphore::new(options.max_blocking_activities)),
             eager: options.eager_activities,
             server: server.clone(),

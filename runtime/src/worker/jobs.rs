@@ -7,7 +7,9 @@ use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use tokio::sync::oneshot;
 
 use crate::data::Headers;
-use crate::executor::{Completion, Definition, QueryFailure, RunOptions, TaskFailure, Update};
+use crate::executor::{
+    Completion, Definition, LocalEnded, LocalRequest, QueryFailure, RunOptions, TaskFailure, Update,
+};
 use crate::raw;
 
 /// A workflow task or a query for one run.
@@ -46,6 +48,8 @@ pub(super) enum JobReply {
     Queried(QueryAnswers),
     /// The run needs the next page: send [`Job::Page`].
     NeedHistory,
+    /// The task waits for local activities: do what it asks for, and send [`Job::GoOn`] with this pause.
+    WaitsForLocal { requests: Vec<LocalRequest>, headers: Headers, task_timeout: Option<Duration>, pause: IdlePeriod },
     /// The thread does not have the run with the history before these events: send the whole history.
     CacheMiss,
     /// The task failed, and the run is dropped.
@@ -67,8 +71,15 @@ pub(super) enum Job {
         more: bool,
         reply: oneshot::Sender<JobReply>,
     },
-    /// The next page, for which the run waits, cannot be fetched.
-    NoPage {
+    /// The task of a run that waits for local activities goes on.
+    GoOn {
+        run_id: Arc<str>,
+        pause: IdlePeriod,
+        news: LocalNews,
+        reply: oneshot::Sender<JobReply>,
+    },
+    /// The run waits for something that does not come, as a page that cannot be fetched.
+    GiveUp {
         run_id: Arc<str>,
     },
     /// Lists runs that have been idle for long.
@@ -86,6 +97,13 @@ pub(super) enum Job {
     },
 }
 
+/// The reason why a task that waits for local activities goes on.
+pub(super) enum LocalNews {
+    Ended(Vec<LocalEnded>),
+    /// The task has to be completed before it times out. The activities run on.
+    CompleteEarly,
+}
+
 /// An idle run in the cache.
 #[derive(Debug)]
 pub(super) struct IdleRun {
@@ -94,7 +112,8 @@ pub(super) struct IdleRun {
     pub(super) idle_period: IdlePeriod,
 }
 
-/// Identifies one idle period of a cached run, so that a late [`Job::Undo`] of an earlier period is ignored.
+/// Identifies one idle period of a cached run, so that a late [`Job::Undo`] of an earlier period is ignored; or one pause of a
+/// task that waits for local activities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct IdlePeriod(pub(super) u64);
 

@@ -17,6 +17,7 @@ mod error;
 mod interceptor;
 mod jobs;
 mod link;
+mod local_activities;
 mod logging;
 mod observer;
 mod options;

@@ -11,6 +11,9 @@ pub(super) struct WorkerOptions {
     pub(super) workflow_threads: usize,
     pub(super) max_workflow_tasks: usize,
     pub(super) max_activities: usize,
+    pub(super) max_local_activities: usize,
+    /// Whether local activities wait between attempts by timers of their workflows, however short the wait is.
+    pub(super) backoffs_are_timers: bool,
     pub(super) max_blocking_activities: usize,
     pub(super) max_activities_per_second: Option<f64>,
     pub(super) workflow_pollers: usize,
@@ -31,6 +34,8 @@ impl Default for WorkerOptions {
             workflow_threads: std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
             max_workflow_tasks: 100,
             max_activities: 100,
+            max_local_activities: 100,
+            backoffs_are_timers: false,
             max_blocking_activities: 100,
             max_activities_per_second: None,
             workflow_pollers: 4,

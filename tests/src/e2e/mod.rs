@@ -17,6 +17,7 @@ mod durations;
 mod endings;
 mod failures;
 mod heartbeats;
+mod local_activities;
 mod mistakes;
 mod patches;
 mod queries;

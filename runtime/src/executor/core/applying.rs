@@ -115,6 +115,9 @@ impl CoreState {
     /// has ended.
     pub(super) fn settle(&mut self, id: OperationId, outcome: Outcome) {
         self.issued.retain(|issued| issued.cancels != Some(id));
+        if self.end_backoff(id) {
+            return;
+        }
         let Some(operation) = self.operations.get_mut(&id) else { return };
         if operation.detached {
             self.operations.remove(&id);

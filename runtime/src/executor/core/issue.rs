@@ -32,7 +32,16 @@ impl Core {
     {
         self.refuse_reader(&request.deed());
         self.pass(site);
-        let site = site.into();
+        self.begin_at(request, scope, site.into())
+    }
+
+    /// As [`begin`](Self::begin), of the executor itself, for code at this line.
+    #[track_caller]
+    pub(super) fn begin_at<R: Request>(&self, request: R, scope: ScopeId, site: CallSite) -> OperationId
+    where
+        Durable: From<R::Machine>,
+        Command: From<<R::Machine as Machine>::Command>,
+    {
         let Requested { machine, command, attributes, summary, key } = request.issue(self, site);
         let mut inner = self.inner.borrow_mut();
         let operation = inner.add(scope, Kind::Durable(machine.into()), site);
@@ -141,5 +150,6 @@ impl CoreState {
     pub(super) fn withdraw(&mut self, id: OperationId) {
         self.issued.retain(|issued| issued.operation != Some(id));
         self.keys.retain(|_, known| *known != id);
+        self.local.withdraw(id);
     }
 }

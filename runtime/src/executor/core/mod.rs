@@ -7,6 +7,7 @@ mod applying;
 mod conditions;
 mod coroutines;
 mod issue;
+mod local;
 mod patches;
 pub(super) mod pending;
 mod scopes;
@@ -25,6 +26,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::coroutine::{Coroutine, Ready};
 use super::info::WorkflowInfo;
 use super::issued::Issued;
+use super::local_calls::LocalCalls;
 use super::operations::{Key, Operation, OperationId};
 use super::patches::Patches;
 use super::random::RandomSource;
@@ -86,6 +88,7 @@ struct CoreState {
     /// The operations, by the keys in events.
     keys: BTreeMap<Key, OperationId>,
     issued: Vec<Issued>,
+    local: LocalCalls,
     /// Waiting conditions, in order of registration. Each is evaluated after every sweep.
     conditions: Vec<(OperationId, Waker)>,
     conditions_met: usize,
@@ -123,6 +126,7 @@ impl Core {
                 next_id: 1,
                 keys: BTreeMap::new(),
                 issued: Vec::new(),
+                local: LocalCalls::default(),
                 conditions: Vec::new(),
                 conditions_met: 0,
                 spawned: Vec::new(),
@@ -205,7 +209,7 @@ impl Core {
     /// Begins a task that delivers inputs.
     pub(in crate::executor) fn begin_task(&self, time: SystemTime, history: (i64, i64, bool)) {
         let mut inner = self.inner.borrow_mut();
-        inner.now = time;
+        inner.now = inner.local.not_before_last_end(time);
         if let Some(info) = &mut inner.info {
             let info = Rc::make_mut(info);
             (info.history_length, info.history_size_bytes, info.continue_as_new_suggested) = history;

@@ -102,7 +102,14 @@ impl CoreState {
                     }
                     self.issue_cancel(id, command, attributes);
                 }
-                Cancel::GoOn(outcome) => operation.resolve(outcome),
+                Cancel::Worker { outcome } => self.cancel_local(id, outcome),
+                Cancel::GoOn(outcome) => {
+                    operation.resolve(outcome);
+                    if let Some(timer) = self.local.take_timer(id) {
+                        self.cancel(timer);
+                        self.forget(timer);
+                    }
+                }
                 Cancel::Nothing => {}
             },
         }

@@ -80,6 +80,8 @@ pub(crate) enum Cancel<Command> {
     Withdraw(Outcome),
     /// Ask the server. With an outcome the workflow goes on at once, else when an event decides.
     Ask { command: Command, attributes: CommandAttributes, outcome: Option<Outcome> },
+    /// Tell the worker, which runs it. With an outcome the workflow goes on at once, and history has that in a marker.
+    Worker { outcome: Option<Outcome> },
     /// Send nothing; the workflow goes on.
     GoOn(Outcome),
     /// The operation is over, or was cancelled before.
@@ -92,6 +94,7 @@ impl<Command> Cancel<Command> {
         match self {
             Self::Withdraw(outcome) => Cancel::Withdraw(outcome),
             Self::Ask { command, attributes, outcome } => Cancel::Ask { command: command.into(), attributes, outcome },
+            Self::Worker { outcome } => Cancel::Worker { outcome },
             Self::GoOn(outcome) => Cancel::GoOn(outcome),
             Self::Nothing => Cancel::Nothing,
         }

@@ -5,6 +5,8 @@
 
 mod activity;
 mod entry;
+mod local_activity;
+mod local_marker;
 mod machine;
 mod outcome;
 mod request;
@@ -14,6 +16,8 @@ mod timer;
 pub(crate) use self::activity::ActivityRequest;
 pub(crate) use self::entry::OperationId;
 pub(super) use self::entry::{Kind, Operation};
+pub(super) use self::local_activity::LocalActivityOperation;
+pub(crate) use self::local_activity::{EndedAt, LocalActivityRequest, LocalActivityTask, LocalEnded, LocalRequest};
 pub(super) use self::machine::{Cancel, Compared, Key, Machine};
 pub(crate) use self::outcome::Outcome;
 pub(super) use self::request::{Issuer, Request, Requested};

@@ -138,4 +138,5 @@ macro_rules! table {
 table! {
     Timer = super::timer::TimerOperation,
     Activity = super::activity::ActivityOperation,
+    Local = super::local_activity::LocalActivityOperation,
 }

@@ -1,5 +1,6 @@
 //! One run: tasks in, steps out.
 
+mod clock;
 mod coroutines;
 mod inputs;
 mod phase;
@@ -7,9 +8,10 @@ pub(super) mod query;
 mod tasks;
 mod teardown;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use everloop_proto::temporal::api::command::v1::Command;
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
@@ -22,6 +24,7 @@ use super::current;
 use super::definition::{Definition, Instance};
 use super::error::TaskFailure;
 use super::history::Reader;
+use super::operations::{LocalEnded, LocalRequest};
 use super::panic::Panic;
 use super::rules::Rules;
 use super::update::Update;
@@ -58,6 +61,9 @@ pub(crate) enum Step {
     Settled,
     /// The run needs the next page, by [`Run::extend`].
     NeedHistory,
+    /// The task waits for local activities: [`Run::take_local_requests`] has what the worker must do, [`Run::local_ended`] takes
+    /// their results, and [`Run::complete_early`] completes the task without them.
+    WaitsForLocal,
     /// A long replay pauses for other runs: call [`Run::resume`].
     Yielded,
     /// The task fails, and the run is lost: drop it.
@@ -75,6 +81,8 @@ pub(crate) struct Completion {
     pub(crate) warnings: Vec<String>,
     /// Whether the workflow ends with this task.
     pub(crate) closes: bool,
+    /// Whether local activities run on, so that another task must follow at once.
+    pub(crate) goes_on: bool,
 }
 
 /// The number of replayed tasks after which other runs have a turn. It is small in tests, whose histories are short.
@@ -96,6 +104,8 @@ pub(crate) struct Run {
     coroutines: BTreeMap<u64, Coroutine>,
     handlers: BTreeMap<u64, RunningHandler>,
     last_started_event_id: i64,
+    /// Results that the live task has not delivered yet.
+    ended_local: VecDeque<LocalEnded>,
     phase: Phase,
 }
 
@@ -117,6 +127,7 @@ impl Run {
             coroutines: BTreeMap::new(),
             handlers: BTreeMap::new(),
             last_started_event_id: 0,
+            ended_local: VecDeque::new(),
             phase: Phase::Idle { unconfirmed: None },
         }
     }
@@ -143,6 +154,31 @@ impl Run {
             Ok(()) => self.resume(),
             Err(error) => self.fail(error.into()),
         }
+    }
+
+    /// Takes results of local activities, after [`Step::WaitsForLocal`]. Each is a step of its own, in this order.
+    pub(crate) fn local_ended(&mut self, ended: impl IntoIterator<Item = LocalEnded>) -> Step {
+        self.ended_local.extend(ended);
+        self.resume()
+    }
+
+    /// Completes the task that waits for local activities. They run on, and their results are delivered by the tasks that follow.
+    pub(crate) fn complete_early(&mut self) -> Step {
+        match &self.phase {
+            Phase::Live(_) => self.complete(true),
+            Phase::Failed(failure) => Step::Failed(failure.clone()),
+            _ => Step::Settled,
+        }
+    }
+
+    /// What the worker must do about local activities. Activities that it knows already may be among those to start.
+    pub(crate) fn take_local_requests(&self) -> Vec<LocalRequest> {
+        self.core.take_local_requests()
+    }
+
+    /// The limit of a workflow task. Known once a task has delivered something.
+    pub(crate) fn task_timeout(&self) -> Option<Duration> {
+        self.core.info().task_timeout
     }
 
     /// Continues after the last step, as after [`Step::Yielded`].

@@ -2,6 +2,7 @@
 
 use everloop_proto::temporal::api::protocol::v1::Message;
 
+use super::clock::Clock;
 use crate::executor::error::TaskFailure;
 use crate::executor::issued::Issued;
 use crate::executor::update::Update;
@@ -12,7 +13,8 @@ pub(super) enum Phase {
     Idle { unconfirmed: Option<Unconfirmed> },
     /// The run reads history, up to the live task.
     Replaying(Replay),
-    /// The live task is open: its inputs are delivered, and it is completed when no coroutine is ready.
+    /// The live task is open: its inputs are delivered, and it is completed when no coroutine is ready and no local activity
+    /// runs.
     Live(LiveTask),
     /// The workflow has ended, and no task is open.
     Closed { unconfirmed: Option<Unconfirmed> },
@@ -39,8 +41,10 @@ pub(super) struct Replay {
 
 #[derive(Default)]
 pub(super) struct LiveTask {
-    /// Whether the task delivered an input; otherwise no code runs.
-    pub(super) has_begun: bool,
+    /// The time of the task, once its inputs are delivered.
+    pub(super) clock: Option<Clock>,
+    /// Whether its inputs have had their effect.
+    pub(super) is_settled: bool,
     pub(super) messages: Vec<Message>,
     pub(super) warnings: Vec<String>,
     /// The first terminal command.

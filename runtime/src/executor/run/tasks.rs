@@ -1,13 +1,14 @@
 //! Replayed and live tasks, and the comparison of their commands with history.
 
+use super::clock::Clock;
 use super::phase::{Phase, Unconfirmed};
 use super::{Completion, Run, Step, TASKS_PER_TURN};
 use crate::executor::command::CommandKind;
-use crate::executor::core::Core;
 use crate::executor::error::{ReplayError, TaskFailure};
 use crate::executor::event::{Input, Meaning};
 use crate::executor::history::{Next, Outputs, TaskStart};
 use crate::executor::issued::{self, Issued};
+use crate::executor::operations::LocalEnded;
 use crate::executor::patches::PatchCommand;
 use crate::executor::payloads;
 use crate::executor::rules::{Rule, SDK_NAME};
@@ -53,8 +54,12 @@ impl Run {
                     self.core.set_replaying(true);
                     self.core.foresee_patches(&outputs.events);
                     let updates = update::accepted(&outputs.events);
-                    if self.deliver(inputs, start, TaskUpdates::Accepted(updates))? {
+                    let mut clock = self.deliver(inputs, start, TaskUpdates::Accepted(updates))?;
+                    if clock.has_begun() {
                         self.settle_and_end()?;
+                    }
+                    for ended in outputs.events.iter().filter_map(LocalEnded::recorded) {
+                        self.end_local(&mut clock, ended)?;
                     }
                     let issued = self.core.take_issued();
                     self.confirm(issued, *outputs)?;
@@ -63,9 +68,10 @@ impl Run {
                     self.core.set_replaying(false);
                     self.holds(Rule::Base);
                     let updates = self.phase.open_live_task();
-                    let has_begun = self.deliver(inputs, start, TaskUpdates::Delivered(updates))?;
+                    self.core.hand_over_local_again();
+                    let clock = self.deliver(inputs, start, TaskUpdates::Delivered(updates))?;
                     if let Some(task) = self.phase.live_task() {
-                        task.has_begun = has_begun;
+                        task.clock = Some(clock);
                     }
                     return Ok(None);
                 }
@@ -74,12 +80,28 @@ impl Run {
         Ok(Some(Step::Yielded))
     }
 
-    /// Runs the live task until no coroutine is ready, and completes it.
+    /// Runs the live task until no coroutine is ready, and completes it, unless it waits for local activities.
     fn go_on(&mut self) -> Result<Step, TaskFailure> {
-        let Phase::Live(task) = &self.phase else { return Ok(Step::Settled) };
-        if task.has_begun {
+        let Some(task) = self.phase.live_task() else { return Ok(Step::Settled) };
+        let Some(mut clock) = task.clock.take() else { return Ok(Step::Settled) };
+        let is_settled = std::mem::replace(&mut task.is_settled, true);
+        if !is_settled && clock.has_begun() {
             self.settle_and_end()?;
         }
+        while let Some(ended) = self.ended_local.pop_front() {
+            self.end_local(&mut clock, ended)?;
+        }
+        if !self.core.waits_for_local() {
+            return Ok(self.complete(false));
+        }
+        if let Some(task) = self.phase.live_task() {
+            task.clock = Some(clock);
+        }
+        Ok(Step::WaitsForLocal)
+    }
+
+    /// Completes the live task, with local activities running on or with none.
+    pub(super) fn complete(&mut self, goes_on: bool) -> Step {
         self.core.set_replaying(true);
         let mut issued = self.core.take_issued();
         let mut task = self.phase.live_task().map(std::mem::take).unwrap_or_default();
@@ -90,13 +112,26 @@ impl Run {
             rules: self.rules.take_adopted(),
             warnings: task.warnings,
             closes: self.core.is_torn_down(),
+            goes_on,
         };
         self.phase = self.between_tasks(Some(Unconfirmed::Commands(issued)));
-        Ok(Step::Complete(completion))
+        Step::Complete(completion)
     }
 
-    /// Delivers the inputs of one task. Returns whether workflow code can observe any of them; otherwise no code runs.
-    fn deliver(&mut self, inputs: Vec<Input>, start: TaskStart, updates: TaskUpdates) -> Result<bool, TaskFailure> {
+    /// Delivers the end of a local activity, as if it had come with the task. It moves what waits for it before the next one
+    /// is delivered, whether they came together or not.
+    fn end_local(&mut self, clock: &mut Clock, ended: LocalEnded) -> Result<(), TaskFailure> {
+        if !self.core.runs_local(ended.seq) {
+            // The code has cancelled it, which has a marker of its own, or history and code differ, which is reported later.
+            return Ok(());
+        }
+        clock.begin(&self.core);
+        self.core.end_local(ended);
+        self.settle_and_end()
+    }
+
+    /// Delivers the inputs of one task. The clock has begun if workflow code can observe any of them; otherwise no code runs.
+    fn deliver(&mut self, inputs: Vec<Input>, start: TaskStart, updates: TaskUpdates) -> Result<Clock, TaskFailure> {
         self.last_started_event_id = start.event_id;
         for input in &inputs {
             if let Meaning::Unsupported { event_type } = &input.meaning {
@@ -105,7 +140,7 @@ impl Run {
             }
         }
         // A task that delivers nothing has no effect: it advances no clock, evaluates no condition, and polls no coroutine.
-        let mut clock = Clock { start, has_begun: false };
+        let mut clock = Clock::of(start);
         if inputs.iter().any(Input::delivers) {
             clock.begin(&self.core);
         }
@@ -148,7 +183,7 @@ impl Run {
                 _ => {}
             }
         }
-        Ok(clock.has_begun)
+        Ok(clock)
     }
 
     /// Polls until no coroutine is ready, then ends the run if its workflow returned.
@@ -162,6 +197,7 @@ impl Run {
             if !untaken.is_empty() && self.holds(Rule::CancelledTimersStay) {
                 self.core.keep(&untaken);
             }
+            self.core.hand_over_local();
         }
         Ok(())
     }
@@ -217,20 +253,4 @@ impl Run {
 enum TaskUpdates {
     Accepted(Vec<(i64, Update)>),
     Delivered(Vec<Update>),
-}
-
-/// The time of a task, which advances only if the task delivers an input.
-struct Clock {
-    start: TaskStart,
-    has_begun: bool,
-}
-
-impl Clock {
-    fn begin(&mut self, core: &Core) {
-        if !std::mem::replace(&mut self.has_begun, true) {
-            let attributes = &self.start.attributes;
-            let history = (self.start.event_id, attributes.history_size_bytes, attributes.suggest_continue_as_new);
-            core.begin_task(self.start.time, history);
-        }
-    }
 }

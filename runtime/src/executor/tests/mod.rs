@@ -7,6 +7,7 @@ mod cuts;
 mod drops;
 mod handlers;
 mod limits;
+mod local;
 mod mismatches;
 mod order;
 mod patches;

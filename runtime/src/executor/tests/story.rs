@@ -1,7 +1,7 @@
 //! A workflow and a server played by hand: tests read as a story.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::data::{ActivityOptions, Arguments, Codec, DecodeError, Failure, Unfin
 use crate::errors::{ActivityFailure, WorkflowError};
 use crate::executor::command::CommandKind;
 use crate::executor::{
-    Completion, Definition, Instance, LocalFuture, QueryFailure, Run, RunOptions, Started, Step, Task, TaskFailure,
-    Update,
+    Completion, Definition, EndedAt, Instance, LocalEnded, LocalFuture, LocalRequest, QueryFailure, Run, RunOptions,
+    Started, Step, Task, TaskFailure, Update,
 };
 use crate::raw;
 
@@ -188,6 +188,10 @@ pub(crate) struct Story {
     time: u64,
     /// Updates that the next task delivers.
     pub(crate) updates: Vec<Update>,
+    /// Results of local activities that arrive in the next task.
+    local: VecDeque<LocalEnded>,
+    /// What the worker was asked to do about local activities in the last task.
+    pub(super) local_requests: Vec<String>,
     /// The messages and warnings of the last task, besides its commands.
     pub(super) warnings: Vec<String>,
     pub(super) messages: Vec<Message>,
@@ -203,6 +207,8 @@ impl Story {
             seen: 0,
             time: 0,
             updates: Vec::new(),
+            local: VecDeque::new(),
+            local_requests: Vec::new(),
             warnings: Vec::new(),
             messages: Vec::new(),
             rules: Vec::new(),
@@ -299,9 +305,7 @@ impl Story {
         let timed_out = history::WorkflowTaskTimedOutEventAttributes::default();
         self.add(timed_out);
         // The events of the next task begin before the lost one: a new worker would replay.
-        self.run = new_run(&self.definition);
-        self.seen = 0;
-        self
+        self.evict()
     }
 
     pub(crate) fn update(&mut self, id: &str, name: &str, n: u32) -> &mut Self {
@@ -356,12 +360,67 @@ impl Story {
         while let Step::Yielded = step {
             step = self.run.resume();
         }
+        self.local_requests.clear();
+        while let Step::WaitsForLocal = step {
+            self.ask_worker();
+            step = match self.local.pop_front() {
+                Some(ended) => self.run.local_ended([ended]),
+                None => self.run.complete_early(),
+            };
+        }
         let completion = match step {
             Step::Complete(completion) => completion,
             Step::Failed(failure) => return Err(failure),
             other => panic!("the task was not completed: {other:?}"),
         };
+        self.ask_worker();
         Ok(self.record(completion, &updates))
+    }
+
+    fn ask_worker(&mut self) {
+        let requests = self.run.take_local_requests().into_iter().map(|request| match request {
+            LocalRequest::Start(task) => format!("start {} attempt {}", task.seq, task.attempt),
+            LocalRequest::Cancel { seq } => format!("cancel {seq}"),
+            LocalRequest::Abandon { seq } => format!("abandon {seq}"),
+        });
+        self.local_requests.extend(requests);
+    }
+
+    /// A local activity returns a number in the next task, a second after the worker started it.
+    pub(super) fn returns(&mut self, seq: u32, n: u32) -> &mut Self {
+        self.returns_after(seq, n, Duration::from_secs(1))
+    }
+
+    pub(super) fn returns_after(&mut self, seq: u32, n: u32, elapsed: Duration) -> &mut Self {
+        self.ends(seq, Ok(Some(encode(&n).unwrap())), None, elapsed)
+    }
+
+    /// A local activity fails in the next task.
+    pub(super) fn fails(&mut self, seq: u32, failure: Failure) -> &mut Self {
+        self.ends(seq, Err(failure.into()), None, Duration::ZERO)
+    }
+
+    /// A local activity fails in the next task, and has to wait before its next attempt.
+    pub(super) fn backs_off(&mut self, seq: u32, wait: Duration) -> &mut Self {
+        self.ends(seq, Err(Failure::application("Busy", "later").into()), Some(wait), Duration::ZERO)
+    }
+
+    fn ends(
+        &mut self,
+        seq: u32,
+        result: Result<Option<raw::Payload>, Box<Failure>>,
+        backoff: Option<Duration>,
+        elapsed: Duration,
+    ) -> &mut Self {
+        let at = EndedAt::After(elapsed);
+        self.local.push_back(LocalEnded { seq, attempt: 1, result, backoff, at });
+        self
+    }
+
+    /// The worker loses the run: the next one rebuilds it.
+    pub(super) fn evict(&mut self) -> &mut Self {
+        (self.run, self.seen) = (new_run(&self.definition), 0);
+        self
     }
 
     pub(crate) fn query(&self, name: &str) -> Result<u32, QueryFailure> {
@@ -427,6 +486,7 @@ impl Story {
             Sent::RecordMarkerCommandAttributes(marker) => Event::from(history::MarkerRecordedEventAttributes {
                 marker_name: marker.marker_name,
                 details: marker.details,
+                failure: marker.failure,
                 ..Default::default()
             }),
             Sent::UpsertWorkflowSearchAttributesCommandAttributes(upsert) => {

@@ -104,7 +104,8 @@ impl ActivityRunner {
     }
 }
 
-fn warn_failed(info: &ActivityInfo, failure: &Failure) {
+/// Logs a failed attempt.
+pub(crate) fn warn_failed(info: &ActivityInfo, failure: &Failure) {
     let is_final = matches!(failure.kind, FailureKind::Application { non_retryable: true, .. });
     let next = if is_final { "it is final" } else { "it is tried again as its retry policy says" };
     macro_rules! log {

@@ -106,7 +106,7 @@ impl ActivityRunner {
     }
 
     /// Reports a failed attempt to the observer, if the activity has no limit on attempts.
-    fn observe_failure(&self, info: &ActivityInfo, is_unbounded: bool, failure: &Failure) {
+    pub(crate) fn observe_failure(&self, info: &ActivityInfo, is_unbounded: bool, failure: &Failure) {
         let is_final = matches!(failure.kind, FailureKind::Application { non_retryable: true, .. });
         if let Some(observer) = self.observer.as_ref().filter(|_| is_unbounded && !is_final) {
             observer.attempt_failed(info, failure);

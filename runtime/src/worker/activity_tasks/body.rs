@@ -22,7 +22,7 @@ use crate::registry::RegisteredActivity;
 
 impl ActivityRunner {
     /// Runs the activity's own code. A panic, or an input of another type, fails the attempt.
-    pub(super) async fn body(
+    pub(crate) async fn body(
         &self,
         activity: RegisteredActivity,
         context: ActivityContext,
@@ -110,7 +110,8 @@ impl<F> Drop for Guarded<F> {
     }
 }
 
-pub(super) fn panicked(panic: Panic) -> ActivityError {
+/// The error of an activity whose code panicked.
+pub(crate) fn panicked(panic: Panic) -> ActivityError {
     let mut failure = Failure::application("Panic", panic.to_string());
     failure.stack_trace = panic.location.unwrap_or_default();
     ActivityError::from(failure)

@@ -27,6 +27,7 @@ impl ActivityRunner {
             start_to_close_timeout: limit_from_wire(task.start_to_close_timeout),
             schedule_to_close_timeout: limit_from_wire(task.schedule_to_close_timeout),
             heartbeat_timeout: limit_from_wire(task.heartbeat_timeout),
+            is_local: false,
             headers: Headers::from_wire(task.header.clone()),
             task_token: TaskToken(token.clone()),
         }

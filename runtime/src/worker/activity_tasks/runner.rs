@@ -21,6 +21,10 @@ pub(crate) struct ActivityRunner {
     pub(crate) instance_key: String,
     /// A permit for each activity that may run concurrently.
     pub(crate) slots: Arc<Semaphore>,
+    /// One for each local activity that may run at once.
+    pub(crate) local_slots: Arc<Semaphore>,
+    /// Whether each wait of a local activity between two attempts is a timer of its workflow, over which a test can jump.
+    pub(crate) backoffs_are_timers: bool,
     /// A permit for each activity that may block a thread.
     pub(crate) blocking_slots: Arc<Semaphore>,
     pub(crate) eager: bool,

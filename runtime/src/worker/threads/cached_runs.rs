@@ -34,6 +34,8 @@ pub(super) enum RunState {
         task: Option<i64>,
         queries: Vec<Query>,
         reply: Option<oneshot::Sender<JobReply>>,
+        /// Set while the task waits for local activities.
+        pause: Option<IdlePeriod>,
     },
 }
 

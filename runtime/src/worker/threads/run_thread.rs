@@ -14,7 +14,7 @@ use super::owners::{RunOwners, Seat};
 use super::running_code::{RunningCode, lock};
 use super::thread::WorkflowThread;
 use crate::executor::{LastLine, ReplayError, Run, Step, Task, TaskFailure, catch};
-use crate::worker::jobs::{IdlePeriod, Job, JobReply, Query, QueryAnswers, Undo, WorkflowJob};
+use crate::worker::jobs::{IdlePeriod, Job, JobReply, LocalNews, Query, QueryAnswers, Undo, WorkflowJob};
 use crate::worker::logging::of_workflow;
 
 /// The loop of a workflow thread, with its place among the others.
@@ -73,7 +73,8 @@ impl RunThread {
                     self.stepped(runs, &run_id, step);
                 }
             }
-            Some(Job::NoPage { run_id }) => {
+            Some(Job::GoOn { run_id, pause, news, reply }) => self.go_on(runs, &run_id, pause, news, reply),
+            Some(Job::GiveUp { run_id }) => {
                 let waits = |entry: &CachedRun| matches!(entry.state, RunState::Working { reply: None, .. });
                 if runs.entries.get(&run_id).is_some_and(waits) {
                     self.remove(runs, &run_id);
@@ -102,12 +103,14 @@ impl RunThread {
         if let Some(entry) = runs.entries.get_mut(run_id) {
             match entry.state {
                 RunState::Idle(_) => {}
+                // The server has ended the task that the run is paused in, since there is another one.
+                RunState::Working { pause: Some(_), .. } if job.completes_task => self.remove(runs, run_id),
                 // A run executes one task at a time; its queries wait as well.
                 RunState::Working { .. } => return entry.waiting.push_back((job, reply)),
             }
-            if !fits(&entry.run, &job) {
-                self.remove(runs, run_id);
-            }
+        }
+        if runs.entries.get(run_id).is_some_and(|entry| !fits(&entry.run, &job)) {
+            self.remove(runs, run_id);
         }
         let WorkflowJob {
             definition,
@@ -127,7 +130,7 @@ impl RunThread {
             return;
         }
         let task = completes_task.then_some(started_event_id);
-        let working = RunState::Working { task, queries, reply: Some(reply) };
+        let working = RunState::Working { task, queries, reply: Some(reply), pause: None };
         let entry = match runs.entries.entry(run_id.clone()) {
             hash_map::Entry::Occupied(entry) => {
                 if !completes_task {
@@ -164,10 +167,30 @@ impl RunThread {
 
     fn stepped(&self, runs: &mut CachedRuns, run_id: &Arc<str>, step: Step) {
         let Some(entry) = runs.entries.get_mut(run_id) else { return };
-        let RunState::Working { task, queries, reply } = &mut entry.state else { return };
+        let RunState::Working { task, queries, reply, pause } = &mut entry.state else { return };
         let task = *task;
         match step {
             Step::Yielded => runs.yielded.push_back(run_id.clone()),
+            Step::WaitsForLocal if task.is_none() => {
+                // As below: the task is another poll's, and so are its local activities.
+                let (reply, queries) = (reply.take(), std::mem::take(queries));
+                let answers = self.answer(run_id, entry, queries);
+                send(reply, JobReply::Queried(answers));
+                self.remove(runs, run_id);
+            }
+            Step::WaitsForLocal => {
+                let (reply, this_pause) = (reply.take(), self.owners.next_idle_period());
+                *pause = Some(this_pause);
+                let waits = JobReply::WaitsForLocal {
+                    requests: entry.run.take_local_requests(),
+                    headers: entry.run.headers(),
+                    task_timeout: entry.run.task_timeout(),
+                    pause: this_pause,
+                };
+                if !send(reply, waits) {
+                    self.remove(runs, run_id);
+                }
+            }
             Step::NeedHistory => {
                 send(reply.take(), JobReply::NeedHistory);
             }
@@ -212,6 +235,31 @@ impl RunThread {
                 }
             }
         }
+    }
+
+    /// Goes on with a task that waits for local activities, unless another task has taken its place.
+    fn go_on(
+        &self,
+        runs: &mut CachedRuns,
+        run_id: &Arc<str>,
+        pause: IdlePeriod,
+        news: LocalNews,
+        reply: oneshot::Sender<JobReply>,
+    ) {
+        let is_it =
+            |entry: &&mut CachedRun| matches!(entry.state, RunState::Working { pause: Some(it), .. } if it == pause);
+        let Some(entry) = runs.entries.get_mut(run_id).filter(is_it) else {
+            send(Some(reply), JobReply::Ended);
+            return;
+        };
+        if let RunState::Working { reply: slot, pause, .. } = &mut entry.state {
+            (*slot, *pause) = (Some(reply), None);
+        }
+        let step = self.guarded(run_id, entry, |run| match news {
+            LocalNews::Ended(ended) => run.local_ended(ended),
+            LocalNews::CompleteEarly => run.complete_early(),
+        });
+        self.stepped(runs, run_id, step);
     }
 
     fn undo(&self, runs: &mut CachedRuns, run_id: &Arc<str>, idle_period: IdlePeriod, undo: Undo) {
@@ -305,187 +353,4 @@ fn send(reply: Option<oneshot::Sender<JobReply>>, answer: JobReply) -> bool {
 mod model;
 
 #[cfg(test)]
-mod tests {
-    use std::future::{Future, poll_fn};
-    use std::rc::Rc;
-    use std::task::{Context, Wake, Waker};
-    use std::time::Duration;
-
-    use everloop_proto::temporal::api::history::v1::{HistoryEvent, WorkflowTaskFailedEventAttributes};
-
-    use super::super::{ThreadOptions, WorkflowThreads};
-    use super::*;
-    use crate::executor::install_hook;
-    use crate::executor::tests::story::{RUN_ID, Story, run_options, workflow};
-    use crate::workflow::sleep;
-
-    /// A run with a thread of its own. It has two tasks: it sleeps, and ends.
-    struct Bench {
-        threads: WorkflowThreads,
-        run_id: Arc<str>,
-        story: Story,
-    }
-
-    impl Bench {
-        fn new() -> Self {
-            let script = workflow(|_: Rc<()>| async {
-                sleep(Duration::from_secs(60)).await?;
-                Ok(1)
-            });
-            let mut story = script.query("answer", |()| 42).story();
-            story.task();
-            story.fire("1").task();
-            Self::of(story)
-        }
-
-        fn of(story: Story) -> Self {
-            install_hook();
-            let options = ThreadOptions { threads: 1, max_cached: 10, deadlock_timeout: None, name: "test".to_owned() };
-            Self { threads: WorkflowThreads::start(options).unwrap(), run_id: RUN_ID.into(), story }
-        }
-
-        fn work(&self, job: WorkflowJob) -> JobReply {
-            let (reply, answer) = oneshot::channel();
-            let thread = self.threads.of_run(&self.run_id).unwrap();
-            thread.send(Job::Work { run_id: self.run_id.clone(), job: job.into(), reply });
-            answer.blocking_recv().unwrap()
-        }
-
-        fn job(&self, first_event_id: usize, last_event_id: usize, previous_started_event_id: i64) -> WorkflowJob {
-            WorkflowJob {
-                definition: self.story.definition.clone(),
-                options: run_options(),
-                events: self.story.history[first_event_id - 1..last_event_id].to_vec(),
-                more: false,
-                updates: Vec::new(),
-                previous_started_event_id,
-                started_event_id: last_event_id as i64,
-                completes_task: true,
-                queries: Vec::new(),
-            }
-        }
-
-        fn first_task(&self) -> IdlePeriod {
-            match self.work(self.job(1, 3, 0)) {
-                JobReply::Completed { idle_period, completion, .. } if !completion.closes => idle_period,
-                _ => panic!("the first task starts a timer"),
-            }
-        }
-
-        fn second_task(&self) -> JobReply {
-            self.work(self.job(4, 8, 3))
-        }
-
-        fn query(&self) -> JobReply {
-            let queries = vec![Query { id: String::new(), name: "answer".to_owned(), input: Vec::new() }];
-            self.work(WorkflowJob { completes_task: false, queries, ..self.job(4, 4, 3) })
-        }
-
-        fn undo(&self, idle_period: IdlePeriod, undo: Undo) {
-            self.threads.send(&self.run_id, Job::Undo { run_id: self.run_id.clone(), idle_period, undo });
-        }
-    }
-
-    /// The server ended the task while its history was fetched, for example because too many events were buffered.
-    #[test]
-    fn task_that_the_server_has_ended_fails_nothing() {
-        let bench = Bench::new();
-        let mut job = bench.job(1, 8, 3);
-        let failed =
-            WorkflowTaskFailedEventAttributes { scheduled_event_id: 7, started_event_id: 8, ..Default::default() };
-        job.events.push(HistoryEvent { event_id: 9, attributes: Some(failed.into()), ..Default::default() });
-        assert!(matches!(bench.work(job), JobReply::Ended));
-        let mut job = bench.job(1, 7, 3);
-        job.started_event_id = 8;
-        assert!(matches!(bench.work(job), JobReply::Failed(_)), "a history without the task is reported");
-        assert!(matches!(bench.work(bench.job(1, 8, 3)), JobReply::Completed { .. }), "the run can be done again");
-    }
-
-    #[test]
-    fn a_run_goes_on_from_its_answer_and_is_gone_when_it_has_closed() {
-        let bench = Bench::new();
-        bench.first_task();
-        assert!(matches!(bench.second_task(), JobReply::Completed { completion, .. } if completion.closes));
-        assert!(matches!(bench.query(), JobReply::CacheMiss));
-    }
-
-    #[test]
-    fn a_turn_is_undone_unless_the_run_has_gone_on() {
-        let bench = Bench::new();
-        let idle_period = bench.first_task();
-        bench.undo(idle_period, Undo::Evict);
-        assert!(matches!(bench.second_task(), JobReply::CacheMiss));
-
-        let bench = Bench::new();
-        let idle_period = bench.first_task();
-        assert!(
-            matches!(bench.query(), JobReply::Queried(answers) if answers.iter().all(|(_, answer)| answer.is_ok()))
-        );
-        bench.undo(idle_period, Undo::Evict);
-        bench.undo(idle_period, Undo::Discard { last_started_event_id: 0 });
-        assert!(matches!(bench.second_task(), JobReply::Completed { .. }));
-    }
-
-    #[test]
-    fn undo_of_an_evicted_run_does_nothing() {
-        let bench = Bench::new();
-        let idle_period = bench.first_task();
-        bench.undo(idle_period, Undo::Evict);
-        bench.undo(idle_period, Undo::Evict);
-        bench.undo(idle_period, Undo::Discard { last_started_event_id: 0 });
-        assert!(matches!(bench.second_task(), JobReply::CacheMiss));
-        assert!(matches!(bench.work(bench.job(1, 8, 3)), JobReply::Completed { .. }), "all of history makes it anew");
-    }
-
-    /// Panics on drop, unless the thread is panicking already.
-    #[derive(Default)]
-    struct Grenade;
-
-    impl Drop for Grenade {
-        fn drop(&mut self) {
-            if !std::thread::panicking() {
-                panic!("a field's destructor panics");
-            }
-        }
-    }
-
-    impl Wake for Grenade {
-        fn wake(self: Arc<Self>) {
-            std::mem::forget(self);
-            panic!("a waker panics");
-        }
-    }
-
-    #[test]
-    fn a_destructor_that_panics_harms_no_other_run() {
-        let script = workflow(|_: Rc<Grenade>| async {
-            sleep(Duration::from_secs(60)).await?;
-            Ok(1)
-        });
-        let mut story = script.story();
-        story.history = story.offered();
-        let bench = Bench::of(story);
-        let idle_period = bench.first_task();
-        bench.undo(idle_period, Undo::Evict);
-        assert!(matches!(bench.work(bench.job(1, 3, 0)), JobReply::Completed { .. }), "the thread lives on");
-    }
-
-    #[test]
-    fn a_waker_that_panics_fails_its_task_alone() {
-        let script = workflow(|_: Rc<()>| async {
-            let mut timer = Box::pin(sleep(Duration::from_secs(60)));
-            let waker = Waker::from(Arc::new(Grenade));
-            poll_fn(|_| timer.as_mut().poll(&mut Context::from_waker(&waker))).await?;
-            Ok(1)
-        });
-        let mut story = script.story();
-        story.task();
-        story.fire("1");
-        story.history = story.offered();
-        let bench = Bench::of(story);
-        bench.first_task();
-        let JobReply::Failed(failure) = bench.second_task() else { panic!("it panics") };
-        assert!(failure.to_string().contains("a waker panics"), "{failure}");
-        bench.first_task();
-    }
-}
+mod tests;

@@ -37,7 +37,7 @@ impl Shell {
         headers: &Headers,
         idle_period: IdlePeriod,
     ) -> Result<Option<wire::PollWorkflowTaskQueueResponse>, SendError> {
-        let Completion { mut commands, messages, rules, warnings, closes } = completion;
+        let Completion { mut commands, messages, rules, warnings, closes, goes_on } = completion;
         for warning in warnings {
             tracing::warn!(
                 workflow_id = %identity.workflow_id, run_id = %identity.run_id,
@@ -85,7 +85,9 @@ impl Shell {
             identity: self.link.identity.clone(),
             namespace: self.link.namespace.clone(),
             sticky_attributes,
-            return_new_workflow_task: true,
+            // Local activities run on in the next task, unless the worker stops: then another worker begins them anew.
+            force_create_new_workflow_task: goes_on,
+            return_new_workflow_task: !(goes_on && self.activities.cancel_all.is_cancelled()),
             sdk_metadata,
             query_results: answers.into_iter().map(|(id, answer)| (id, query_result(answer))).collect(),
             capabilities: Some(wire::respond_workflow_task_completed_request::Capabilities {

@@ -1,6 +1,7 @@
 //! Execution of workflow tasks on their threads, with the history that they need.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use everloop_proto::temporal::api::enums::v1::WorkflowTaskFailedCause;
 use everloop_proto::temporal::api::history::v1::HistoryEvent;
@@ -11,11 +12,17 @@ use super::identity::TaskIdentity;
 use crate::data::{Failure, Headers};
 use crate::executor::{Completion, RunOptions, Update, listed};
 use crate::raw;
-use crate::worker::jobs::{IdlePeriod, Job, JobReply, Query, QueryAnswers, Undo, WorkflowJob};
+use crate::worker::jobs::{IdlePeriod, Job, JobReply, LocalNews, Query, QueryAnswers, Undo, WorkflowJob};
 use crate::worker::link::Owner;
+use crate::worker::local_activities::{Caller, CannotStart, LocalActivities};
 use crate::worker::send_error::SendError;
 use crate::worker::shell::Shell;
 use crate::worker::threads::{RunningCode, Unavailable};
+
+/// How much of its timeout a workflow task may use before it is completed, while local activities run.
+const SHARE_OF_TASK_TIMEOUT: f64 = 0.8;
+/// The timeout of a workflow task whose history does not say it.
+const DEFAULT_TASK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The outcome of a workflow task, before it is sent to the server.
 pub(super) enum TaskOutcome {
@@ -47,6 +54,7 @@ impl Shell {
         &self,
         mut task: wire::PollWorkflowTaskQueueResponse,
         identity: &TaskIdentity,
+        local: &mut LocalActivities,
     ) -> TaskOutcome {
         let fail = |message: String| TaskOutcome::Failed {
             cause: WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure,
@@ -96,14 +104,14 @@ impl Shell {
                 queries: queries(&task),
             });
             let run_id = identity.run_id.clone();
-            match self.work(&run_id, job, page_token, identity).await {
+            match self.work(&run_id, job, page_token, identity, local).await {
                 Ok(JobOutcome::Done(outcome)) => return *outcome,
                 Ok(JobOutcome::StartOver) => match self.page(identity, Default::default()).await {
                     Ok((first, next)) => (events, page_token) = (first, next),
                     Err(error) => return fail(format!("its history cannot be fetched: {error}")),
                 },
                 Err(error) => {
-                    self.threads.send(&run_id, Job::NoPage { run_id: run_id.clone() });
+                    self.threads.send(&run_id, Job::GiveUp { run_id: run_id.clone() });
                     return fail(format!("its history cannot be fetched: {error}"));
                 }
             }
@@ -117,6 +125,7 @@ impl Shell {
         job: Box<WorkflowJob>,
         mut page_token: bytes::Bytes,
         identity: &TaskIdentity,
+        local: &mut LocalActivities,
     ) -> Result<JobOutcome, SendError> {
         let thread = match self.threads.of_run(run_id) {
             Ok(thread) => thread,
@@ -152,6 +161,33 @@ impl Shell {
                     let (sender, next_reply) = oneshot::channel();
                     reply = next_reply;
                     thread.send(Job::Page { run_id: run_id.clone(), events, more, reply: sender });
+                }
+                Some(JobReply::WaitsForLocal { requests, headers, task_timeout, pause }) => {
+                    let caller = Caller {
+                        workflow_id: identity.workflow_id.clone(),
+                        run_id: run_id.clone(),
+                        workflow_type: identity.workflow_type.clone(),
+                        headers,
+                    };
+                    if let Err(CannotStart { error_type, message }) = local.take(requests, &caller) {
+                        thread.send(Job::GiveUp { run_id: run_id.clone() });
+                        let cause = WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure;
+                        let failure = Failure::application(error_type, message);
+                        return Ok(JobOutcome::Done(TaskOutcome::Failed { cause, failure }.into()));
+                    }
+                    let share = task_timeout.unwrap_or(DEFAULT_TASK_TIMEOUT).mul_f64(SHARE_OF_TASK_TIMEOUT);
+                    let (sender, next_reply) = oneshot::channel();
+                    reply = next_reply;
+                    let news = tokio::select! {
+                        biased;
+                        // Nobody waits for the reply: the thread is replaced.
+                        () = thread.lost.cancelled() => continue,
+                        // Before results, or a workflow that calls one after the other would never complete its task.
+                        () = tokio::time::sleep_until(identity.received + share) => LocalNews::CompleteEarly,
+                        () = self.activities.cancel_all.cancelled() => LocalNews::CompleteEarly,
+                        ended = local.ended() => LocalNews::Ended(ended),
+                    };
+                    thread.send(Job::GoOn { run_id: run_id.clone(), pause, news, reply: sender });
                 }
                 None => {
                     // The thread was abandoned, perhaps because of this run's code.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
+use tokio::time::Instant;
 
 /// Identifies a workflow task in calls and messages.
 pub(super) struct TaskIdentity {
@@ -12,6 +13,8 @@ pub(super) struct TaskIdentity {
     pub(super) attempt: u32,
     /// Whether the run has completed no task before.
     pub(super) is_first: bool,
+    /// When the worker received it.
+    pub(super) received: Instant,
 }
 
 impl TaskIdentity {
@@ -23,6 +26,7 @@ impl TaskIdentity {
             workflow_type: task.workflow_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default(),
             attempt: task.attempt.max(1).unsigned_abs(),
             is_first: task.previous_started_event_id == 0,
+            received: Instant::now(),
         }
     }
 }

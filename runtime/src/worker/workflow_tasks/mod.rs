@@ -16,6 +16,7 @@ use self::execution::TaskOutcome;
 use self::identity::TaskIdentity;
 pub(super) use self::poll::poll_workflow_tasks;
 use super::jobs::Undo;
+use super::local_activities::LocalActivities;
 use super::shell::Shell;
 use crate::data::Failure;
 use crate::executor::QueryFailure;
@@ -24,12 +25,14 @@ impl Shell {
     /// Handles a task, and the tasks in the responses to it.
     async fn workflow_task(self: Arc<Self>, mut task: wire::PollWorkflowTaskQueueResponse, slot: OwnedSemaphorePermit) {
         let mut slot = Some(slot);
+        // They may run on from one task to the next.
+        let mut local = LocalActivities::new(self.activities.clone());
         loop {
             let identity = TaskIdentity::of(&task);
             let run_id = identity.run_id.clone();
             let token = task.task_token.clone();
             let is_query = task.query.is_some();
-            let outcome = self.execute(task, &identity).await;
+            let outcome = self.execute(task, &identity, &mut local).await;
             let sent = match outcome {
                 TaskOutcome::Completed { completion, answers, headers, idle_period } => {
                     let sent =

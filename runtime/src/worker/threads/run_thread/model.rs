@@ -256,7 +256,7 @@ impl World {
                     self.calls.push(call);
                 }
                 Some(_) => {
-                    self.inbox.push_back(Job::NoPage { run_id });
+                    self.inbox.push_back(Job::GiveUp { run_id });
                     if is_wanted {
                         served.token = None;
                     }
@@ -304,6 +304,7 @@ impl World {
                     }
                 }
             }
+            JobReply::WaitsForLocal { .. } => panic!("no workflow here calls a local activity"),
             JobReply::Ended => panic!("this history ends with its task"),
             JobReply::Failed(failure) => {
                 assert!(call.is_cut, "task {} of run {} failed: {failure}", call.offer, call.run);

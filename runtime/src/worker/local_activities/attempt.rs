@@ -1,0 +1,140 @@
+//! One attempt of a local activity.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats};
+use crate::data::{Failure, FailureKind, Payloads, TimeoutType};
+use crate::errors::ActivityError;
+use crate::executor::{LocalActivityTask, catch};
+use crate::raw;
+use crate::worker::activity_tasks::{ActivityRunner, panicked, warn_failed};
+use crate::worker::logging;
+
+/// Tells an activity the reason to stop, unless it has one.
+pub(super) fn tell(cancel: &watch::Sender<Option<ActivityCancelReason>>, reason: ActivityCancelReason) {
+    cancel.send_if_modified(|known| {
+        let is_new = known.is_none();
+        known.get_or_insert(reason);
+        is_new
+    });
+}
+
+/// Waits until an activity is told to stop.
+pub(super) async fn cancellation(
+    cancelled: &mut watch::Receiver<Option<ActivityCancelReason>>,
+) -> ActivityCancelReason {
+    let reason = cancelled.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
+    match reason {
+        Some(reason) => reason,
+        // It was abandoned: nobody is left who could cancel it.
+        None => std::future::pending().await,
+    }
+}
+
+impl ActivityRunner {
+    /// Runs one attempt, within what is left of the time for all of them.
+    pub(super) async fn attempt_locally(
+        &self,
+        task: &LocalActivityTask,
+        info: ActivityInfo,
+        left: Option<Duration>,
+        cancelled: &mut watch::Receiver<Option<ActivityCancelReason>>,
+    ) -> Result<raw::Payload, Failure> {
+        let (of_attempt, of_all) = (task.options.start_to_close_timeout, left);
+        let (limit, timeout_type) = match (of_attempt, of_all) {
+            (Some(one), Some(all)) if one < all => (Some(one), TimeoutType::StartToClose),
+            (_, Some(all)) => (Some(all), TimeoutType::ScheduleToClose),
+            (one, None) => (one, TimeoutType::StartToClose),
+        };
+        let expired = |timeout_type| {
+            let message = format!("activity {} timeout", info.activity_type);
+            let last_heartbeat_details = Payloads::new();
+            Failure::new(message, FailureKind::Timeout { timeout_type, last_heartbeat_details })
+        };
+        let slot = tokio::select! {
+            biased;
+            () = passed(of_all) => return Err(expired(TimeoutType::ScheduleToClose)),
+            _ = cancellation(cancelled) => return Err(Failure::cancelled("cancelled before it began")),
+            slot = self.local_slots.clone().acquire_owned() => slot,
+        };
+        let (cancel, told) = watch::channel(None);
+        // Nobody reads the heartbeats: its worker is the workflow's own.
+        let beats = Arc::new(Heartbeats::default());
+        let signals = ContextSignals { cancelled: told, shutdown: self.shutdown.clone(), beats: beats.clone() };
+        let context = ActivityContext::new(info.clone(), Payloads::new(), signals);
+        let body = self.observed_body(task, &info, context, &beats);
+        tokio::pin!(body);
+        let out_of_time = passed(limit);
+        tokio::pin!(out_of_time);
+        let ended = loop {
+            tokio::select! {
+                ended = &mut body => break ended.map_err(|error| {
+                    let is_asked_for = *cancel.borrow() == Some(ActivityCancelReason::Requested);
+                    let failure = error.into_failure();
+                    // Only a cancellation that the workflow asked for is one.
+                    if failure.is_cancelled() && is_asked_for { failure } else { ActivityError::reportable(failure) }
+                }),
+                () = &mut out_of_time => {
+                    tell(&cancel, ActivityCancelReason::TimedOut);
+                    break Err(expired(timeout_type));
+                }
+                // The activity decides itself what to do about a cancellation.
+                reason = cancellation(cancelled), if cancel.borrow().is_none() => tell(&cancel, reason),
+            }
+        };
+        drop(slot);
+        let failure = match ended {
+            Err(failure) if !failure.is_cancelled() => failure,
+            ended => return ended,
+        };
+        let is_unbounded = task.options.retry_policy.unwrap_or_default().maximum_attempts.unwrap_or_default() == 0;
+        self.observe_failure(&info, is_unbounded, &failure);
+        warn_failed(&info, &failure);
+        Err(failure)
+    }
+
+    /// Runs the activity's own code, with the interceptors around it.
+    async fn observed_body(
+        &self,
+        task: &LocalActivityTask,
+        info: &ActivityInfo,
+        context: ActivityContext,
+        beats: &Arc<Heartbeats>,
+    ) -> Result<raw::Payload, ActivityError> {
+        let Some(activity) = self.registry.activity(task.activity_type) else {
+            return Err(ActivityError::new(format!("the activity `{}` is no longer registered", task.activity_type)));
+        };
+        let interceptors = || self.interceptors.iter();
+        catch(|| interceptors().for_each(|interceptor| interceptor.activity_started(info))).map_err(panicked)?;
+        let ended = self.body(activity, context, beats, task.input.clone(), logging::of_activity(info)).await;
+        let ended = match ended {
+            Err(error) if error.completes_later() => Err(completes_later(info)),
+            ended => ended,
+        };
+        let failure = ended.as_ref().err().map(ActivityError::failure);
+        let told = catch(|| interceptors().rev().for_each(|interceptor| interceptor.activity_ended(info, failure)));
+        if let Err(panic) = told {
+            // The result of the attempt counts all the same.
+            tracing::warn!(activity_type = info.activity_type, %panic, "an interceptor panicked after an activity");
+        }
+        ended
+    }
+}
+
+/// Waits until a limit has passed; for ever if there is none.
+async fn passed(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn completes_later(info: &ActivityInfo) -> ActivityError {
+    ActivityError::non_retryable(format!(
+        "the local activity `{}` is to be completed later, for which its workflow task cannot wait: call it without `local()`",
+        info.activity_type
+    ))
+}
