@@ -104,7 +104,7 @@ pub enum QueryError {
 #[non_exhaustive]
 pub enum UpdateError {
     /// The workflow rejected the update, or its handler failed.
-    #[error("the update failed: {0}")]
+    #[error("the workflow rejected the update, or its handler failed: {0}")]
     Failed(Failure),
     /// There is no such workflow or update, or the workflow ended before it accepted the update.
     #[error("the update was not taken: {}", absent(.workflow_id, .message))]
