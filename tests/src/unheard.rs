@@ -26,13 +26,15 @@ const ROLE: &str = "EVERLOOP_TEST_WAITS";
 const PATIENCE: Duration = Duration::from_secs(100);
 
 /// The expected output, in order.
-const EXPECTED: [&str; 4] = [
+const EXPECTED: [&str; 5] = [
     // A worker polls another queue.
     "no worker polls the task queue `unpolled`, so its workflows wait",
     // The worker has workflows only.
     "no worker polls the task queue `workflows-only` for activities, so those called there wait",
     // The worker has other types.
     "the workflow type `Unknown` is not registered with this worker, where there are: Calls",
+    // The worker has the first task of the run in its cache. The failed task is offered again as a first attempt.
+    "a task of the Stumbles `stumbles` failed, and is tried again and again: Panic: ",
     "the activity `fails` of `fails` has failed 4 times, the last time with: the door is locked",
 ];
 
@@ -50,6 +52,20 @@ impl Calls {
     #[run]
     async fn run(&self) -> WorkflowResult<()> {
         Ok(fails().await?)
+    }
+}
+
+#[workflow]
+#[derive(Default)]
+struct Stumbles;
+
+#[workflow]
+impl Stumbles {
+    /// Fails its second task.
+    #[run]
+    async fn run(&self) -> WorkflowResult<()> {
+        sleep(Duration::from_millis(1)).await?;
+        panic!("it stumbles")
     }
 }
 
@@ -154,7 +170,7 @@ fn wait_for_nothing() -> ! {
     let wait = async {
         let client = Client::connect("memory:").await.expect("an engine starts");
         let worker = Worker::builder(&client, "workflows-only").workflow::<Calls>().build().expect("it is complete");
-        let failing = Worker::builder(&client, "failing").workflow::<Calls>().activity(fails);
+        let failing = Worker::builder(&client, "failing").workflow::<Calls>().workflow::<Stumbles>().activity(fails);
         let failing = failing.build().expect("it is complete");
         // `execute` starts the workflow and waits for its result: both look for a worker.
         let unpolled = client.execute(Calls::run()).task_queue("unpolled");
@@ -164,12 +180,14 @@ fn wait_for_nothing() -> ! {
         };
         let without_activities = client.execute(Calls::run()).task_queue("workflows-only");
         let fails = client.execute(Calls::run()).id("fails").task_queue("failing");
+        let stumbles = client.execute(Stumbles::run()).id("stumbles").task_queue("failing");
         let story = async {
             let ended = tokio::select! {
                 ended = unpolled.into_future() => format!("{ended:?}"),
                 ended = unknown => format!("{ended:?}"),
                 ended = without_activities.into_future() => format!("{ended:?}"),
                 ended = fails.into_future() => format!("{ended:?}"),
+                ended = stumbles.into_future() => format!("{ended:?}"),
             };
             eprintln!("a workflow has ended: {ended}");
         };

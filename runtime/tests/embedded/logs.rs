@@ -159,6 +159,35 @@ async fn expected_errors_are_not_logged_as_warnings() {
     assert_eq!(*listener.failed_attempts.lock().unwrap(), [Level::DEBUG, Level::WARN]);
 }
 
+/// Is registered with no worker.
+#[activity(retry_policy(maximum_attempts = 5))]
+async fn unknown() {}
+
+#[workflow]
+#[derive(Default)]
+struct CallsUnknown {}
+
+#[workflow]
+impl CallsUnknown {
+    #[run]
+    async fn run(&self) -> WorkflowResult<()> {
+        Ok(unknown().await?)
+    }
+}
+
+#[tokio::test]
+async fn an_activity_that_is_not_registered_is_one_warning() {
+    let listener = Listener::default();
+    let _listening = tracing::subscriber::set_default(listener.clone());
+    let client = Client::builder("memory:?clock=skipping").task_queue("logs").await.unwrap();
+    let worker = Worker::builder(&client, "logs").workflow::<CallsUnknown>().activity(told).build().unwrap();
+    let called = worker.run_until(async { Ok::<_, WorkerError>(client.execute(CallsUnknown::run()).await) });
+    let error = called.await.unwrap().unwrap_err().to_string();
+    assert!(error.contains("the activity type `unknown` is not registered"), "{error}");
+    let levels = listener.failed_attempts.lock().unwrap().clone();
+    assert_eq!(levels, [Level::WARN, Level::DEBUG, Level::DEBUG, Level::DEBUG, Level::DEBUG]);
+}
+
 /// Hears this module in all threads that have no listener of their own: the replay checks begin threads.
 #[derive(Clone, Default)]
 struct Everywhere(Arc<Mutex<Vec<String>>>);

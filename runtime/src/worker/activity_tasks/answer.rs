@@ -16,6 +16,9 @@ use crate::worker::unsent::shortened;
 /// From this attempt on, failures are reported to programs without a log, each time their number has doubled.
 const ATTEMPTS_BEFORE_A_NOTICE: u32 = 4;
 
+/// The type of the failure of an activity that the worker does not know.
+pub(super) const NOT_REGISTERED: &str = "ActivityNotRegistered";
+
 /// The outcome of an attempt.
 pub(super) enum AttemptOutcome {
     Completed(raw::Payload),
@@ -117,7 +120,9 @@ pub(crate) fn warn_failed(info: &ActivityInfo, failure: &Failure) {
             )
         };
     }
-    if failure.category() == ErrorCategory::Benign {
+    // A later attempt fails alike, and a skipping clock makes thousands of them a second.
+    let is_repeated = failure.type_name() == Some(NOT_REGISTERED) && info.attempt > 1;
+    if is_repeated || failure.category() == ErrorCategory::Benign {
         return log!(debug);
     }
     log!(warn);

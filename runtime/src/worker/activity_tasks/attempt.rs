@@ -5,7 +5,7 @@ use std::sync::Arc;
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use tokio::sync::watch;
 
-use super::answer::AttemptOutcome;
+use super::answer::{AttemptOutcome, NOT_REGISTERED};
 use super::body::panicked;
 use super::runner::ActivityRunner;
 use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats};
@@ -52,7 +52,7 @@ impl ActivityRunner {
             if info.attempt == 1 {
                 say_unless_heard(|| format!("an activity of `{}` fails again and again: {message}", info.workflow_id));
             }
-            let failure = Failure::application("ActivityNotRegistered", message);
+            let failure = Failure::application(NOT_REGISTERED, message);
             self.observe_failure(&info, is_unbounded, &failure);
             return self.answer(&info, token, AttemptOutcome::Failed(failure, None)).await;
         };

@@ -76,7 +76,7 @@ impl Shell {
             "a workflow task failed; the workflow is not lost, the task is tried again {}",
             if next.is_zero() { "at once".to_owned() } else { format!("in {next:?}") }
         );
-        if *attempt == 1 {
+        if *attempt == 1 && !identity.is_partial {
             say_unless_heard(|| {
                 format!("a task of the {workflow_type} `{workflow_id}` failed, and is tried again and again: {failure}")
             });

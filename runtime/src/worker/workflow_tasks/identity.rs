@@ -15,6 +15,9 @@ pub(super) struct TaskIdentity {
     pub(super) is_first: bool,
     /// When the worker received it.
     pub(super) received: Instant,
+    /// Whether the task came without the events that this worker has had. If it fails, the server offers it once more as a first
+    /// attempt, with the whole history.
+    pub(super) is_partial: bool,
 }
 
 impl TaskIdentity {
@@ -27,6 +30,11 @@ impl TaskIdentity {
             attempt: task.attempt.max(1).unsigned_abs(),
             is_first: task.previous_started_event_id == 0,
             received: Instant::now(),
+            is_partial: task
+                .history
+                .as_ref()
+                .and_then(|history| history.events.first())
+                .is_some_and(|event| event.event_id > 1),
         }
     }
 }
