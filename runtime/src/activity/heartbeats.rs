@@ -1,4 +1,4 @@
-//! Heartbeats on their way from an activity to its worker, and the progress that they carry.
+//! Heartbeats from an activity to its worker, and the progress that they contain.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,14 +23,14 @@ pub(crate) struct Heartbeats {
 /// The newest details.
 #[derive(Default)]
 struct Newest {
-    /// Recorded, and not sent yet.
+    /// The details that are recorded and not sent yet.
     unsent: Option<Payloads>,
-    /// Recorded, whether sent or not.
+    /// The last recorded details, sent or not.
     latest: Option<Payloads>,
 }
 
 impl Heartbeats {
-    /// Ones that are all kept.
+    /// Creates heartbeats that collect all details.
     pub(crate) fn kept(all: Arc<Mutex<Vec<Payloads>>>) -> Self {
         Self { all: Some(all), ..Self::default() }
     }
@@ -45,14 +45,14 @@ impl Heartbeats {
         self.recorded.notify_one();
     }
 
-    /// Notes that the activity's future was woken and polled.
+    /// Records that the activity's future was woken and polled.
     pub(crate) fn progressed(&self) {
         if !self.progressed.swap(true, Ordering::Relaxed) {
             self.recorded.notify_one();
         }
     }
 
-    /// The newest details, if they were not taken before.
+    /// Takes the newest details, if they were not taken before.
     pub(crate) fn take(&self) -> Option<Payloads> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner).unsent.take()
     }
@@ -62,8 +62,8 @@ impl Heartbeats {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner).latest.clone()
     }
 
-    /// Waits for the next heartbeat: for details that the activity records, or, from `due` on, for progress that it makes without
-    /// details, which is `None`.
+    /// Waits for the next heartbeat: for details that the activity records, or, from `due` on, for progress without details, which
+    /// is `None`.
     pub(crate) async fn next(&self, due: Instant) -> Option<Payloads> {
         loop {
             let details = self.take();
@@ -80,7 +80,7 @@ impl Heartbeats {
     }
 }
 
-/// The progress of an activity from one attempt to the next. [`ActivityContext::progress`](super::ActivityContext::progress) makes it.
+/// The progress of an activity from one attempt to the next. See [`ActivityContext::progress`](super::ActivityContext::progress).
 pub struct Progress<T> {
     last: Option<T>,
     beats: Arc<Heartbeats>,
@@ -91,16 +91,16 @@ impl<T: Payload> Progress<T> {
         Self { last, beats }
     }
 
-    /// What was recorded last, by this attempt or by an earlier one. `None` if nothing was.
+    /// The last recorded value, of this attempt or an earlier one. `None` if there is none.
     ///
-    /// An attempt whose worker is lost may have recorded more than reached the server: whatever comes after the last record that
-    /// did is done again.
+    /// If a worker is lost, the server may not have received the last records of its attempt. The next attempt repeats the work
+    /// after the last received record.
     pub fn last(&self) -> Option<&T> {
         self.last.as_ref()
     }
 
-    /// Records how far the activity is. It is a [heartbeat](super::ActivityContext::heartbeat) with the value as its details, and
-    /// sent as often as those are.
+    /// Records the progress. This is a [heartbeat](super::ActivityContext::heartbeat) with the value as its details, and is sent
+    /// as often.
     ///
     /// # Errors
     /// If the value cannot be serialized.

@@ -14,17 +14,17 @@ pub struct LocalActivityCall<A: Activity> {
 }
 
 impl<A: Activity> ActivityCall<A> {
-    /// Runs the activity in the workflow's own worker, without a task of its own: it takes microseconds instead of
-    /// milliseconds, and one event of history instead of three. Meant for short activities: a lookup, a calculation, a call to a
-    /// service nearby.
+    /// Runs the activity in the workflow's own worker, without an activity task: it takes microseconds instead of milliseconds,
+    /// and one event of history instead of three. Local activities should be short: a lookup, a calculation, a call to a
+    /// nearby service.
     ///
-    /// History has the result alone, in a marker. Until the workflow task is completed the activity can run again, if the
-    /// worker is lost. Signals and updates that arrive meanwhile wait for the task, which ends at the latest after 80 % of the
-    /// [workflow task timeout](crate::WorkflowInfo::task_timeout); then another one follows at once, and the activity runs on.
-    /// It ends with its workflow.
+    /// The history has only the result, in a marker. If the worker is lost before the workflow task is completed, the activity
+    /// runs again. Signals and updates that arrive meanwhile wait for the end of the task, which ends at the latest after 80 %
+    /// of the [workflow task timeout](crate::WorkflowInfo::task_timeout); then another one follows at once, and the activity
+    /// continues. The activity ends with its workflow.
     ///
-    /// The activity must be registered with the worker of the workflow. Its attribute and the worker give it options as usual;
-    /// limits on waiting for a worker and on silence have no meaning here, and heartbeats are not sent.
+    /// The activity must be registered with the worker of the workflow. The options of its attribute and of the worker apply as
+    /// usual, except the limit of the wait for a worker and the heartbeat timeout; heartbeats are not sent.
     ///
     /// ```
     /// # use everloop::prelude::*;
@@ -36,7 +36,7 @@ impl<A: Activity> ActivityCall<A> {
     /// ```
     ///
     /// # Panics
-    /// If the call has a task queue, or a limit on waiting for a worker or on silence.
+    /// If the call has a task queue, a limit of the wait for a worker, or a heartbeat timeout.
     #[track_caller]
     pub fn local(self) -> LocalActivityCall<A> {
         let CallSettings { options, task_queue, .. } = &self.settings;
@@ -59,51 +59,51 @@ const NO_SCHEDULE_TO_START: &str = "it waits for no other worker; set `schedule_
 const NO_HEARTBEAT: &str = "its worker is the workflow's own; set `start_to_close_timeout` instead";
 
 impl<A: Activity> LocalActivityCall<A> {
-    /// How long one attempt may take. Ten minutes unless this, the activity or the worker sets a limit. An attempt that takes
-    /// longer is dropped, and retried as its policy says.
+    /// Sets the time limit of one attempt. The default is ten minutes, unless the activity or the worker sets a limit. An attempt
+    /// that takes longer is dropped, and retried according to its policy.
     pub fn start_to_close_timeout(mut self, limit: Duration) -> Self {
         self.call = self.call.start_to_close_timeout(limit);
         self
     }
 
-    /// How long all attempts may take together, waiting included.
+    /// Sets the time limit of all attempts together, including the time between them.
     pub fn schedule_to_close_timeout(mut self, limit: Duration) -> Self {
         self.call = self.call.schedule_to_close_timeout(limit);
         self
     }
 
-    /// How it is retried.
+    /// Sets the policy for retries.
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.call = self.call.retry_policy(policy);
         self
     }
 
-    /// The longest wait between two attempts for which the workflow task stays open; one minute unless set. A longer one is a
-    /// timer of the workflow. In a test environment each wait is a timer, so that time can jump over it.
+    /// Sets the longest wait between two attempts for which the workflow task stays open; the default is one minute. A longer
+    /// wait is a timer of the workflow. In a test environment each wait is a timer, so that time can skip it.
     pub fn local_retry_threshold(mut self, longest: Duration) -> Self {
         self.retry_threshold = Some(longest);
         self
     }
 
-    /// The effect of a cancellation.
+    /// Sets the effect of a cancellation.
     pub fn cancellation_type(mut self, cancellation: ActivityCancellationType) -> Self {
         self.call = self.call.cancellation_type(cancellation);
         self
     }
 
-    /// Its id in the workflow, instead of a number.
+    /// Sets the activity's id in the workflow, instead of a number.
     pub fn activity_id(mut self, id: impl Into<String>) -> Self {
         self.call = self.call.activity_id(id);
         self
     }
 
-    /// A line for readers of the workflow's history.
+    /// Sets a line for readers of the workflow's history.
     pub fn summary(mut self, text: impl Into<String>) -> Self {
         self.call = self.call.summary(text);
         self
     }
 
-    /// Refused: the workflow's own worker runs it.
+    /// Panics, because the workflow's own worker runs a local activity.
     #[doc(hidden)]
     pub fn task_queue(self, _name: impl Into<String>) -> Self
     where
@@ -112,7 +112,7 @@ impl<A: Activity> LocalActivityCall<A> {
         self
     }
 
-    /// Refused: it waits for no other worker.
+    /// Panics, because a local activity does not wait for a worker.
     #[doc(hidden)]
     pub fn schedule_to_start_timeout(self, _limit: Duration) -> Self
     where
@@ -121,7 +121,7 @@ impl<A: Activity> LocalActivityCall<A> {
         self
     }
 
-    /// Refused: its worker is the workflow's own.
+    /// Panics, because a local activity runs in the workflow's own worker.
     #[doc(hidden)]
     pub fn heartbeat_timeout(self, _limit: Duration) -> Self
     where
@@ -131,7 +131,7 @@ impl<A: Activity> LocalActivityCall<A> {
     }
 }
 
-/// A call that waits in a task queue for any worker. No local one does.
+/// A call that waits for a worker in a task queue, which a local call does not.
 #[diagnostic::on_unimplemented(
     message = "a local activity has no task queue, and sends no heartbeats",
     label = "not an option of a local activity",

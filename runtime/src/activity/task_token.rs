@@ -7,12 +7,12 @@ use bytes::Bytes;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Names one attempt of one activity, for a program that completes it: see
-/// [`ActivityContext::complete_later`](super::ActivityContext::complete_later). Its content is the server's own, and remains valid when
-/// the worker has gone.
+/// Identifies one attempt of one activity, for a program that completes it: see
+/// [`ActivityContext::complete_later`](super::ActivityContext::complete_later). Only the server interprets its content, which stays
+/// valid after the worker has stopped.
 ///
-/// It can be kept in a database or travel in a link: `to_string` and `parse` turn it into hexadecimal digits and back, and serde
-/// writes it as that string.
+/// A token can be stored in a database or sent in a link: `to_string` and `parse` convert it to hexadecimal digits and back, and
+/// serde encodes it as that string.
 ///
 /// ```
 /// use everloop::activity::TaskToken;

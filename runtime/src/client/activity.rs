@@ -15,7 +15,7 @@ use crate::data::{Failure, Payloads, Walk};
 use crate::errors::ActivityError;
 use crate::raw;
 
-/// Names an activity that has not ended. A [`TaskToken`] converts into it.
+/// Identifies an activity that has not ended. A [`TaskToken`] converts into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ActivityRef {
@@ -39,7 +39,7 @@ impl ActivityRef {
         Self::Id { workflow_id: workflow_id.into(), run_id: None, activity_id: activity_id.into() }
     }
 
-    /// The same activity of this run of the workflow. Changes nothing for a token, which names its run.
+    /// The same activity, in this run of the workflow. A token is not changed, because it contains its run.
     pub fn of_run(self, run: impl Into<String>) -> Self {
         match self {
             Self::Id { workflow_id, activity_id, .. } => {
@@ -57,15 +57,15 @@ impl From<TaskToken> for ActivityRef {
 }
 
 impl Client {
-    /// Reaches an activity that another program completes: this one. The function says what its result and its error are.
-    /// Nothing is sent before the handle is used.
+    /// Returns the handle of an activity that this program completes, in place of its worker. The function defines the types of
+    /// the result and the error. This call sends no request.
     ///
     /// ```
     /// use everloop::activity::TaskToken;
     /// use everloop::client::{ActivityRef, HandleError};
     /// use everloop::prelude::*;
     ///
-    /// /// Runs elsewhere.
+    /// /// An activity of another program.
     /// #[activity]
     /// fn approve(expense: u64) -> bool;
     ///
@@ -85,13 +85,13 @@ impl Client {
         AsyncActivityHandle::new(self.clone(), of.into())
     }
 
-    /// Reaches an activity that this program does not know.
+    /// Returns the handle of an activity whose function this program does not have.
     pub fn untyped_activity_handle(&self, of: impl Into<ActivityRef>) -> AsyncActivityHandle {
         AsyncActivityHandle::new(self.clone(), of.into())
     }
 }
 
-/// Reaches an activity whose function returned [`complete_later`](crate::ActivityContext::complete_later).
+/// The handle of an activity whose function returned [`complete_later`](crate::ActivityContext::complete_later).
 ///
 /// Each call fails with [`HandleError::ActivityEnded`] when the attempt is over: it was completed, has timed out, or its
 /// workflow has ended.
@@ -119,7 +119,7 @@ impl<A: Activity> AsyncActivityHandle<A> {
         self.complete_with((A::OUTPUT.encode)(&output)?).await
     }
 
-    /// Fails the attempt with an error of the activity; whether there is another one is up to the error and the retry policy.
+    /// Fails the attempt with an error of the activity. The error and the retry policy decide whether there is another attempt.
     pub async fn fail(&self, error: ActivityErrorOf<A>) -> Result<(), HandleError> {
         self.fail_with(A::Error::send(error).into_failure()).await
     }
@@ -161,14 +161,14 @@ impl<A> AsyncActivityHandle<A> {
         Self { client, activity, of: PhantomData }
     }
 
-    /// Reports that the activity stopped because of its cancellation. Only after [`heartbeat`](Self::heartbeat) said so:
-    /// without a request for it, the server rejects the report.
+    /// Reports that the activity stopped because of its cancellation. The server rejects the report unless a cancellation was
+    /// requested, which [`heartbeat`](Self::heartbeat) returns.
     pub async fn cancelled<T: Serialize + 'static>(&self, details: T) -> Result<(), HandleError> {
         let details = Payloads::of(&details)?.into_wire();
         send!(self, RespondActivityTaskCanceledRequest or RespondActivityTaskCanceledByIdRequest { details }, |_| ())
     }
 
-    /// Reports that the activity is alive, with its progress. Returns the reason why it should stop, if it should.
+    /// Reports that the activity is alive, with its progress. Returns the reason to stop, if there is one.
     pub async fn heartbeat<T: Serialize + 'static>(
         &self,
         details: T,

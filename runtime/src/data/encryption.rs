@@ -18,16 +18,16 @@ const ENCRYPTED: &str = "binary/encrypted";
 /// The metadata with the id of the key.
 const KEY_ID: &str = "encryption-key-id";
 
-/// A key of 256 bits with its id, which stands in the metadata of each payload that it has encrypted.
+/// A key of 256 bits with its id. The metadata of each encrypted payload contains the id.
 pub struct EncryptionKey {
     id: String,
     key: LessSafeKey,
 }
 
 impl EncryptionKey {
-    /// Makes a key from bytes that a key store or a secure random source has made. Text that people can remember is no key.
+    /// Creates a key from bytes of a key store or a secure random source. A password is not a key.
     ///
-    /// The id is readable for whoever reads a history; an id stands for the same key for ever.
+    /// Every reader of a history can read the id. An id must always mean the same key.
     pub fn new(id: impl Into<String>, key: [u8; 32]) -> Self {
         let unbound = UnboundKey::new(&AES_256_GCM, &key).expect("a key of AES-256 has 32 bytes");
         Self { id: id.into(), key: LessSafeKey::new(unbound) }
@@ -39,17 +39,17 @@ impl EncryptionKey {
     }
 }
 
-/// The id alone.
+/// Writes only the id.
 impl fmt::Debug for EncryptionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EncryptionKey").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
-/// Encrypts payloads with AES-256-GCM: the server sees neither values nor their types.
+/// Encrypts payloads with AES-256-GCM, so that the server can read neither values nor their types.
 ///
-/// Each payload is encrypted with the current key and names it; any key that the codec knows decrypts. Payloads that are not
-/// encrypted are read as they are, so encryption can be switched on while workflows run.
+/// Each payload is encrypted with the current key, and contains its id; all keys of the codec decrypt. Payloads that are not
+/// encrypted are returned unchanged, so encryption can be switched on while workflows run.
 ///
 /// The format is that of the encryption samples of the Go, Python, TypeScript and Java SDKs (`encoding` is `binary/encrypted`, the key is
 /// named by `encryption-key-id`, the data is a nonce of 12 bytes followed by the sealed payload), so programs that use those samples
@@ -57,14 +57,14 @@ impl fmt::Debug for EncryptionKey {
 ///
 /// # Rotating keys
 ///
-/// A clone shares its keys with the original, so a program that keeps one can change them while clients and workers run. When
-/// several processes share workflows, every one of them must know a key before the first encrypts with it:
+/// A clone shares its keys with the original, so a program that keeps a clone can change the keys while clients and workers run.
+/// If several processes share workflows, all of them must have a key before any of them encrypts with it:
 ///
 /// 1. [`add_key`](Self::add_key) everywhere (or a restart with it): the new key decrypts.
 /// 2. [`encrypt_with`](Self::encrypt_with) everywhere: the new key encrypts, the old one still decrypts.
 /// 3. [`remove_key`](Self::remove_key), once the last workflow that was encrypted with the old key has left its namespace's retention.
 ///
-/// Change the key long before it has encrypted 4 billion payloads: beyond that, two may share a nonce, which are random.
+/// Change the key long before it has encrypted 4 billion payloads: nonces are random, and two payloads may then share one.
 ///
 /// ```
 /// # #[cfg(feature = "embedded")]
@@ -123,7 +123,7 @@ pub enum KeyError {
 debug_as_display!(KeyError);
 
 impl AesGcmCodec {
-    /// Makes a codec that encrypts and decrypts with one key.
+    /// Creates a codec that encrypts and decrypts with one key.
     pub fn new(key: EncryptionKey) -> Self {
         let keys = Keys { current: key.id.clone(), known: BTreeMap::from([(key.id.clone(), Arc::new(key))]) };
         Self { keys: Arc::new(RwLock::new(keys)), random: SystemRandom::new() }
@@ -139,7 +139,7 @@ impl AesGcmCodec {
         Ok(())
     }
 
-    /// Encrypts with this key from now on. The one before still decrypts.
+    /// Encrypts with this key from now on. The previous key still decrypts.
     pub fn encrypt_with(&self, id: &str) -> Result<(), KeyError> {
         let mut keys = self.write();
         if !keys.known.contains_key(id) {
@@ -158,7 +158,7 @@ impl AesGcmCodec {
         keys.known.remove(id).map(drop).ok_or_else(|| KeyError::Unknown { id: id.to_owned() })
     }
 
-    // A change of the keys is one assignment, so a panic elsewhere leaves nothing half done.
+    // A change of the keys is one assignment, so the keys are consistent after a panic.
 
     fn read(&self) -> RwLockReadGuard<'_, Keys> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner)

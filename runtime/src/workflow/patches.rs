@@ -5,10 +5,10 @@ use std::panic::Location;
 use crate::executor::current::current;
 
 /// Whether this run has the change `id` of the workflow's code: false in a run that had passed this place before the change
-/// was deployed, true in every other.
+/// was deployed, true in all other runs.
 ///
-/// A run replays its history with the code as it is now. Code that asks for something else than history has, fails the
-/// run's task. `patched` keeps the old code for the old runs:
+/// A run replays its history with the current code. If the code issues other commands than those in history, the run's task
+/// fails. `patched` keeps the old code for the old runs:
 ///
 /// ```
 /// use everloop::prelude::*;
@@ -34,12 +34,12 @@ use crate::executor::current::current;
 /// }
 /// ```
 ///
-/// The first call with an id decides for the whole run, and records it in the history; lists of workflows can be filtered by it:
-/// `TemporalChangeVersion = 'check-fraud'`. An id stands for one change, and is never used for another one. It may be asked
-/// for wherever workflow code runs: in `run`, in functions that it calls, in handlers of signals and updates, and in what
-/// [`spawn`](super::spawn) started.
+/// The first call with an id decides for the whole run, and the history records the id. Lists of workflows can be filtered by
+/// it: `TemporalChangeVersion = 'check-fraud'`. Each change needs its own id, which is never used for another change. All
+/// workflow code can call this function: `run`, functions that it calls, handlers of signals and updates, and coroutines of
+/// [`spawn`](super::spawn).
 ///
-/// When no run of the old code is open any more, the old path can go, and [`deprecate_patch`] takes the place of `patched`.
+/// When no run of the old code is open any more, remove the old path, and replace `patched` by [`deprecate_patch`].
 ///
 /// # Panics
 /// Outside a workflow, in queries and validators, which may only read, and if the id is empty.
@@ -49,10 +49,11 @@ pub fn patched(id: &str) -> bool {
     core.has_patch(id, false, Location::caller())
 }
 
-/// Says that all code is that of the change `id`: stands where [`patched`] was, without a condition, after the old path is gone.
+/// Marks the change `id` as permanent: the code of the old path was removed. The call replaces that of [`patched`], without a
+/// condition.
 ///
-/// Runs that have the change replay with it, and so does code without it later: once no run is open any more that was started
-/// before `deprecate_patch` was deployed, remove the call.
+/// Runs that have the change replay with this call. When all open runs were started after `deprecate_patch` was deployed,
+/// remove the call: such runs replay without it.
 ///
 /// ```
 /// use everloop::prelude::*;
