@@ -1,5 +1,7 @@
 //! The end of a run: by a command, by a request, or by a timeout.
 
+use std::sync::Arc;
+
 use prost::Message as _;
 
 use crate::api::command::command::Attributes as CommandAttributes;
@@ -20,6 +22,7 @@ use crate::engine::error::{Refusal, Rejected};
 use crate::engine::event::{Attributes, EventId, HistoryEvent, Order, event};
 use crate::engine::run::Run;
 use crate::engine::subject::{Applied, Subject};
+use crate::engine::successor::{Retried, run_timed_out};
 use crate::engine::time::Time;
 use crate::limits::BLOB_BYTES_MAX;
 use crate::model::RunStatus;
@@ -60,8 +63,7 @@ impl Subject for CloseRules {
 
     fn due(run: &mut Run, deadline: Deadline, now: Time) -> Result<(), Deadline> {
         match deadline {
-            Deadline::ExecutionTimeout => run.time_out(RetryState::Timeout, now),
-            Deadline::RunTimeout => run.time_out(RetryState::RetryPolicyNotSet, now),
+            Deadline::ExecutionTimeout => run.time_out(Retried::no(RetryState::Timeout), now),
             other => return Err(other),
         }
         Ok(())
@@ -104,11 +106,13 @@ impl Run {
             let detail = "FailWorkflowExecutionCommandAttributes.Failure exceeds size limit.";
             return Err(Rejected::new(Cause::BadFailWorkflowExecutionAttributes, detail).terminating());
         }
+        let run_id = Arc::clone(&commands.successor_run_id);
+        let retried = self.retry_workflow(&failure, None, run_id, commands.now);
         let event = commands.event(WorkflowExecutionFailedEventAttributes {
             failure: Some(failure),
-            retry_state: RetryState::RetryPolicyNotSet as i32,
+            retry_state: retried.state as i32,
             workflow_task_completed_event_id: commands.completed_event_id,
-            ..Default::default()
+            new_execution_run_id: retried.run_id,
         });
         self.append_event(event);
         Ok(())
@@ -148,13 +152,23 @@ impl Run {
         Ok(())
     }
 
-    /// Ends the run because its timeout has expired.
-    fn time_out(&mut self, retry_state: RetryState, now: Time) {
+    /// Ends the run because its timeout has expired. `successor_run_id` is the id of the run that retries it, if any.
+    pub(super) fn time_out_run(&mut self, successor_run_id: Arc<str>, now: Time) {
+        let is_over = self.info.execution_expiration.is_some_and(|expiration| expiration <= now);
+        let retried = match is_over {
+            true => Retried::no(RetryState::Timeout),
+            false => {
+                let last_result = self.last_completion_result();
+                self.retry_workflow(&run_timed_out(), last_result, successor_run_id, now)
+            }
+        };
+        self.time_out(retried, now);
+    }
+
+    fn time_out(&mut self, retried: Retried, now: Time) {
         self.force_end_workflow_task(now);
-        self.append(
-            now,
-            WorkflowExecutionTimedOutEventAttributes { retry_state: retry_state as i32, ..Default::default() },
-        );
+        let (retry_state, new_execution_run_id) = (retried.state as i32, retried.run_id);
+        self.append(now, WorkflowExecutionTimedOutEventAttributes { retry_state, new_execution_run_id });
     }
 
     fn apply_closed(&mut self, status: RunStatus, time: Time) {

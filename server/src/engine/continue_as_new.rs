@@ -17,6 +17,7 @@ use crate::engine::close::check_nothing_waits;
 use crate::engine::commands::Commands;
 use crate::engine::error::Rejected;
 use crate::engine::memo::is_null;
+use crate::engine::retry::RetryPolicy;
 use crate::engine::run::Run;
 use crate::engine::start::{bound_run_timeout, bound_task_timeout};
 use crate::engine::subject::Subject;
@@ -96,6 +97,7 @@ impl Run {
             started.first_workflow_task_backoff = continued.backoff_start_interval;
             started.continued_failure.clone_from(&continued.failure);
             started.last_completion_result.clone_from(&continued.last_completion_result);
+            started.retry_policy = wanted.retry_policy.map(|policy| policy.to_wire());
             started.attempt = if wanted.initiator == Initiator::Retry { attempt + 1 } else { 1 };
         });
         described.map_err(|damaged| bad(damaged.to_string()))?;
@@ -108,7 +110,6 @@ impl Run {
 /// Rejects unsupported fields of the command.
 fn check_supported(attributes: &ContinueAsNewWorkflowExecutionCommandAttributes) -> Result<(), Rejected> {
     let asks = [
-        (attributes.retry_policy.is_some(), "retry_policy of a workflow"),
         (!attributes.cron_schedule.is_empty(), "cron_schedule"),
         (attributes.initial_versioning_behavior != 0, "initial_versioning_behavior"),
     ];
@@ -126,6 +127,7 @@ struct Wanted {
     task_queue: TaskQueue,
     run_timeout: Duration,
     task_timeout: Duration,
+    retry_policy: Option<RetryPolicy>,
     initiator: Initiator,
 }
 
@@ -150,9 +152,11 @@ impl Wanted {
             or_own(read("WorkflowTaskTimeout", &attributes.workflow_task_timeout)?, run.info.task_timeout);
         read("BackoffStartInterval", &attributes.backoff_start_interval)?;
         let run_timeout = bound_run_timeout(run_timeout, run.info.execution_timeout);
+        let retry_policy = attributes.retry_policy.as_ref().map(|policy| RetryPolicy::read(Some(policy)));
         Ok(Self {
             run_timeout,
             task_timeout: bound_task_timeout(task_timeout, run_timeout),
+            retry_policy: retry_policy.transpose()?,
             workflow_type: WorkflowType { name: workflow_type },
             task_queue: TaskQueue { name: task_queue, kind: TaskQueueKind::Normal as i32, normal_name: String::new() },
             initiator: match attributes.initiator() {

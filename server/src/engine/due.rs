@@ -1,5 +1,7 @@
 //! Arming, disarming and handling deadlines of a run.
 
+use std::sync::Arc;
+
 use crate::engine::deadline::Deadline;
 use crate::engine::effects::Close;
 use crate::engine::run::Run;
@@ -7,11 +9,16 @@ use crate::engine::time::Time;
 
 impl Run {
     /// Handles all due deadlines, each in its own step.
-    pub(crate) fn handle_timeout(&mut self, now: Time) {
+    ///
+    /// `fresh_id` creates the id of the run that follows, if this one is retried after its timeout.
+    pub(crate) fn handle_timeout(&mut self, now: Time, fresh_id: &mut dyn FnMut() -> Arc<str>) {
         while self.is_open()
             && let Some(deadline) = self.take_due(now)
         {
-            self.due(deadline, now);
+            match deadline {
+                Deadline::RunTimeout => self.time_out_run(fresh_id(), now),
+                deadline => self.due(deadline, now),
+            }
             self.close_step(now, Close::Write);
         }
     }

@@ -95,6 +95,28 @@ impl RetryPolicy {
         }
     }
 
+    /// Returns the delay before the run after that of `attempt`, or the reason why there is none. Unlike that of an
+    /// activity, a delay that the workflow asks for is not longer than the policy's maximum interval.
+    pub(crate) fn next_run(
+        &self,
+        attempt: i32,
+        failure: &Failure,
+        now: Time,
+        expiration: Option<Time>,
+    ) -> Result<Duration, RetryState> {
+        if let Some(FailureInfo::TimeoutFailureInfo(info)) = &failure.failure_info
+            && matches!(info.timeout_type(), TimeoutType::ScheduleToStart | TimeoutType::ScheduleToClose)
+        {
+            return Err(RetryState::NonRetryableFailure);
+        }
+        let delay = self.next_attempt(attempt, failure, now, None)?;
+        let delay = if self.maximum_interval.is_zero() { delay } else { delay.min(self.maximum_interval) };
+        if expiration.is_some_and(|expiration| now + delay > expiration) {
+            return Err(RetryState::Timeout);
+        }
+        Ok(delay)
+    }
+
     /// Returns the delay before the attempt after `attempt`, or the reason why there is none.
     pub(crate) fn next_attempt(
         &self,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 
-use crate::api::common::{Header, Link, Memo, Payload, Payloads, Priority, WorkflowType};
+use crate::api::common::{self, Header, Link, Memo, Payload, Payloads, Priority, WorkflowType};
 use crate::api::enums::TaskQueueKind;
 use crate::api::history::{WorkflowExecutionOptionsUpdatedEventAttributes, WorkflowExecutionStartedEventAttributes};
 use crate::api::sdk::UserMetadata;
@@ -18,6 +18,7 @@ use crate::engine::fold::RunIds;
 use crate::engine::memo::is_null;
 use crate::engine::overlay::Overlay;
 use crate::engine::payload::{own, own_metadata};
+use crate::engine::retry::RetryPolicy;
 use crate::engine::run::Run;
 use crate::engine::signal::Signal;
 use crate::engine::state::Info;
@@ -49,6 +50,7 @@ pub(crate) struct StartFields {
     pub(crate) links: Vec<Link>,
     pub(crate) continued_failure: Option<crate::api::failure::Failure>,
     pub(crate) last_completion_result: Option<Payloads>,
+    pub(crate) retry_policy: Option<common::RetryPolicy>,
 }
 
 /// A validated start request, with defaults for unset fields.
@@ -60,6 +62,7 @@ pub(crate) struct Start {
     run_timeout: Duration,
     task_timeout: Duration,
     start_delay: Duration,
+    retry_policy: Option<RetryPolicy>,
 }
 
 impl Start {
@@ -93,7 +96,9 @@ impl Start {
         }
         let run_timeout = bound_run_timeout(run_timeout, execution_timeout);
         let task_timeout = bound_task_timeout(task_timeout, run_timeout);
-        Ok(Self { fields, memo, execution_timeout, run_timeout, task_timeout, start_delay })
+        let retry_policy = fields.retry_policy.as_ref().map(|policy| RetryPolicy::read(Some(policy)));
+        let retry_policy = retry_policy.transpose().map_err(Refusal::invalid)?;
+        Ok(Self { fields, memo, execution_timeout, run_timeout, task_timeout, start_delay, retry_policy })
     }
 
     pub(crate) fn workflow_id(&self) -> &str {
@@ -227,7 +232,7 @@ impl Run {
         eager: Option<&Eager>,
         now: Time,
     ) -> Result<Self, Refusal> {
-        let Start { fields, memo, execution_timeout, run_timeout, task_timeout, start_delay } = start;
+        let Start { fields, memo, execution_timeout, run_timeout, task_timeout, start_delay, retry_policy } = start;
         let execution_expiration = expiration(execution_timeout, now);
         let ids = RunIds {
             namespace,
@@ -252,6 +257,7 @@ impl Run {
             original_execution_run_id: run_id.to_string(),
             identity: fields.identity,
             first_execution_run_id: run_id.to_string(),
+            retry_policy: retry_policy.map(|policy| policy.to_wire()),
             attempt: 1,
             workflow_execution_expiration_time: execution_expiration.map(Into::into),
             first_workflow_task_backoff: wire_duration(start_delay),
@@ -325,6 +331,7 @@ impl Run {
             create_request_id: Arc::clone(&ids.create_request_id),
             user_metadata: first.user_metadata.as_deref().map(own_metadata),
             priority: started.priority.clone(),
+            retry_policy: started.retry_policy.as_ref().map(|policy| RetryPolicy::read(Some(policy))).transpose()?,
             attempt: started.attempt,
         };
         let memo = started.memo.iter().flat_map(|memo| &memo.fields).map(|(key, value)| (key.clone(), own(value)));

@@ -13,6 +13,7 @@ use crate::engine::deadline::Deadline;
 use crate::engine::effects::{Offer, Successor};
 use crate::engine::event::{EventId, HistoryEvent};
 use crate::engine::history::Mark;
+use crate::engine::retry::RetryPolicy;
 use crate::engine::time::Time;
 use crate::engine::update::state::Updates;
 use crate::engine::workflow_task::state::WorkflowTask;
@@ -40,7 +41,9 @@ pub(crate) struct Info {
     pub(crate) execution_expiration: Option<Time>,
     pub(crate) create_request_id: Arc<str>,
     pub(crate) user_metadata: Option<sdk::UserMetadata>,
-    /// Which attempt of the workflow's retry policy the run is.
+    /// The workflow's retry policy, if it has one.
+    pub(crate) retry_policy: Option<RetryPolicy>,
+    /// Which attempt of that policy the run is.
     pub(crate) attempt: i32,
     pub(crate) priority: Option<common::Priority>,
 }

@@ -6,7 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::enums::ContinueAsNewInitiator as Initiator;
+use crate::api::common::Payloads;
+use crate::api::enums::{ContinueAsNewInitiator as Initiator, RetryState, TimeoutType};
+use crate::api::failure::failure::FailureInfo;
+use crate::api::failure::{Failure, TimeoutFailureInfo};
 use crate::api::history::WorkflowExecutionStartedEventAttributes;
 use crate::engine::effects::Successor;
 use crate::engine::event::{Attributes, HistoryEvent, event};
@@ -15,6 +18,33 @@ use crate::engine::history::DamagedEvent;
 use crate::engine::run::Run;
 use crate::engine::time::{Time, duration, wire_duration};
 use crate::engine::workflow_task::state::TaskKind;
+
+/// Whether a workflow is retried, as the closing event of its run holds it.
+#[derive(Clone, Debug)]
+pub(super) struct Retried {
+    pub(super) state: RetryState,
+    /// The run of the next attempt; empty if there is none.
+    pub(super) run_id: String,
+}
+
+impl Retried {
+    pub(super) fn no(state: RetryState) -> Self {
+        Self { state, run_id: String::new() }
+    }
+}
+
+/// The failure of a run that did not end in time.
+pub(super) fn run_timed_out() -> Failure {
+    Failure {
+        message: "workflow timeout".to_owned(),
+        source: "Server".to_owned(),
+        failure_info: Some(FailureInfo::TimeoutFailureInfo(TimeoutFailureInfo {
+            timeout_type: TimeoutType::StartToClose as i32,
+            ..Default::default()
+        })),
+        ..Default::default()
+    }
+}
 
 impl Run {
     /// Describes the run that follows this one, which closes in this transition.
@@ -58,6 +88,42 @@ impl Run {
             }),
         }));
         Ok(())
+    }
+
+    /// Describes the run that tries the workflow again after a failure, if its retry policy allows another attempt.
+    pub(super) fn retry_workflow(
+        &mut self,
+        failure: &Failure,
+        last_result: Option<Payloads>,
+        run_id: Arc<str>,
+        now: Time,
+    ) -> Retried {
+        let Some(policy) = &self.info.retry_policy else { return Retried::no(RetryState::RetryPolicyNotSet) };
+        let backoff = match policy.next_run(self.info.attempt, failure, now, self.info.execution_expiration) {
+            Ok(backoff) => backoff,
+            Err(state) => return Retried::no(state),
+        };
+        let attempt = self.info.attempt + 1;
+        let new_run_id = run_id.to_string();
+        let described = self.continue_with(run_id, Initiator::Retry, now, |started| {
+            started.attempt = attempt;
+            started.first_workflow_task_backoff = wire_duration(backoff);
+            started.continued_failure = Some(failure.clone());
+            started.last_completion_result = last_result;
+        });
+        match described {
+            Ok(()) => Retried { state: RetryState::InProgress, run_id: new_run_id },
+            // The first event was read when the run began.
+            Err(_) => Retried::no(RetryState::InternalServerError),
+        }
+    }
+
+    /// The result of the last successful run of the chain, which this run was started with.
+    pub(super) fn last_completion_result(&self) -> Option<Payloads> {
+        match self.history.event(1).ok()?.attributes {
+            Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => started.last_completion_result,
+            _ => None,
+        }
     }
 
     /// Begins a run that follows another one; the caller ends the transition. No start request has `create_request_id`.

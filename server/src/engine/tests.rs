@@ -188,7 +188,7 @@ fn workflow_task_timeouts_grow_with_repeated_failures() {
         timeouts.push(timeout);
         story.take();
         story.now = story.now + Duration::from_secs(timeout);
-        story.run.handle_timeout(story.now);
+        story.run.handle_timeout(story.now, &mut || Arc::from("next"));
         story.close(Close::KeepSpeculative);
     }
     assert_eq!(timeouts, [10, 10, 10, 15, 20, 30, 50, 90, 170, 330, 610, 610, 610, 610]);
@@ -258,7 +258,7 @@ fn a_rejected_update_does_not_end_the_start_delay() {
     story.now = story.now + Duration::from_secs(55);
     let task = admit(&mut story);
     story.now = story.now + Duration::from_secs(5);
-    story.run.handle_timeout(story.now);
+    story.run.handle_timeout(story.now, &mut || Arc::from("next"));
     story.close(Close::KeepSpeculative);
     reject(&mut story, task);
     use EventType as T;
@@ -375,7 +375,7 @@ fn a_closed_run_has_no_deadlines() {
     story.close(Close::Write);
     assert_eq!(story.run.next_deadline(), None);
     story.now = story.now + Duration::from_secs(3600);
-    story.run.handle_timeout(story.now);
+    story.run.handle_timeout(story.now, &mut || Arc::from("next"));
     let effects = story.run.close_transaction(story.now, Close::KeepSpeculative);
     assert!(effects.batches.is_empty());
 }
@@ -396,7 +396,7 @@ fn a_sticky_task_started_by_another_worker_has_no_schedule_to_start_timeout() {
 
     let taken = story.take();
     story.now = story.now + Duration::from_secs(6);
-    story.run.handle_timeout(story.now);
+    story.run.handle_timeout(story.now, &mut || Arc::from("next"));
     let effects = story.run.close_transaction(story.now, Close::KeepSpeculative);
     assert!(effects.batches.is_empty(), "nothing has timed out");
     assert_eq!(story.current().stamp, taken.stamp);

@@ -98,7 +98,11 @@ pub(super) fn complete_workflow() -> Command {
 }
 
 pub(super) fn fail_workflow(message: &str) -> Command {
-    let attributes = command::FailWorkflowExecutionCommandAttributes { failure: failure(message) };
+    fail_workflow_with(failure(message))
+}
+
+pub(super) fn fail_workflow_with(failure: Option<Failure>) -> Command {
+    let attributes = command::FailWorkflowExecutionCommandAttributes { failure };
     of(attributes)
 }
 

@@ -64,7 +64,7 @@ fn a_successor_waits_for_the_rest_of_the_least_interval() {
 impl Story {
     fn continued_after_delay(&mut self) -> Successor {
         self.now = self.now + Duration::from_secs(60);
-        self.run.handle_timeout(self.now);
+        self.run.handle_timeout(self.now, &mut || Arc::from("next"));
         self.close(Close::Write);
         self.continued(Duration::ZERO, Duration::ZERO)
     }

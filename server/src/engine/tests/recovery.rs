@@ -131,7 +131,7 @@ fn an_attempt_that_ended_with_its_process_is_counted() {
             "{failure:?}"
         );
         let offers = {
-            run.handle_timeout(story.now + Duration::from_secs(1));
+            run.handle_timeout(story.now + Duration::from_secs(1), &mut || Arc::from("next"));
             run.close_transaction(story.now, Close::KeepSpeculative).offers
         };
         assert!(matches!(offers[..], [Offer::ActivityTask { scheduled_event_id: 5, attempt: 2, .. }]), "{offers:?}");
@@ -346,7 +346,7 @@ impl Story {
             }
             RandomStep::Pass { seconds } => {
                 self.now = self.now + Duration::from_secs(seconds);
-                self.run.handle_timeout(self.now);
+                self.run.handle_timeout(self.now, &mut || Arc::from("next"));
                 self.close(Close::KeepSpeculative);
             }
         }

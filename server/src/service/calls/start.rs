@@ -365,7 +365,6 @@ impl Policies {
 /// Rejects unsupported fields of a start.
 fn check_supported(request: &StartWorkflowExecutionRequest) -> Result<(), Refusal> {
     let asks = [
-        (request.retry_policy.is_some(), "retry_policy of a workflow"),
         (!request.cron_schedule.is_empty(), "cron_schedule"),
         (
             request.search_attributes.as_ref().is_some_and(|attributes| !attributes.indexed_fields.is_empty()),
@@ -436,6 +435,7 @@ fn fields_of_start(request: StartWorkflowExecutionRequest) -> StartFields {
         links: request.links,
         continued_failure: request.continued_failure,
         last_completion_result: request.last_completion_result,
+        retry_policy: request.retry_policy,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use uuid::Uuid;
+
 use crate::clock::timers::Due;
 use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
@@ -102,7 +104,7 @@ impl Due for Slot {
         if open.armed.is_some_and(|ticket| ticket.at() <= now) {
             open.armed = None;
         }
-        open.run.handle_timeout(now);
+        open.run.handle_timeout(now, &mut || Uuid::now_v7().to_string().into());
         // No caller waits, so the refusal is not reported.
         let _refused = core.commit(now, [Changed { slot: &self, open, close: Close::KeepSpeculative }]);
         core.settle(&self, &mut state);

@@ -9,6 +9,7 @@ mod histories;
 mod listing;
 mod namespaces;
 mod queries;
+mod retrying;
 mod search_attributes;
 mod signals;
 mod starting;
@@ -31,6 +32,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
         listing::ALL,
         namespaces::ALL,
         queries::ALL,
+        retrying::ALL,
         search_attributes::ALL,
         signals::ALL,
         starting::ALL,
