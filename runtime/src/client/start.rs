@@ -19,7 +19,9 @@ use super::error::{ExecuteError, ResultError, RpcCode, RpcError, StartError};
 use super::handle::{StartedRun, Untyped, WithStart, WorkflowHandle};
 use super::interceptor::OutgoingCall;
 use super::message::{MessageInput, SignalCall, payloads};
-use crate::data::{DecodeError, EncodeError, Headers, OptionError, Payloads, check_limit, duration_to_wire, encode};
+use crate::data::{
+    DecodeError, EncodeError, Headers, OptionError, Payloads, RetryPolicy, check_limit, duration_to_wire, encode,
+};
 use crate::raw;
 use crate::tasks::SendFuture;
 use crate::workflow::{Workflow, WorkflowCall};
@@ -95,6 +97,7 @@ struct StartOptions {
     run_timeout: Option<Duration>,
     task_timeout: Option<Duration>,
     start_delay: Option<Duration>,
+    retry_policy: Option<RetryPolicy>,
     memo: HashMap<String, raw::Payload>,
     headers: Headers,
     summary: Option<raw::Payload>,
@@ -108,7 +111,8 @@ impl StartOptions {
     fn check_limits(&self) -> Result<(), OptionError> {
         check_limit("execution_timeout", self.execution_timeout)?;
         check_limit("run_timeout", self.run_timeout)?;
-        check_limit("task_timeout", self.task_timeout)
+        check_limit("task_timeout", self.task_timeout)?;
+        self.retry_policy.as_ref().map_or(Ok(()), RetryPolicy::check)
     }
 }
 
@@ -167,6 +171,16 @@ impl<W, Then> StartCall<W, Then> {
     /// How long to wait before it begins: a hundred years at most.
     pub fn start_delay(mut self, delay: Duration) -> Self {
         self.options.start_delay = Some(delay);
+        self
+    }
+
+    /// Has the workflow tried again when it fails or its run times out, in a new run with the same arguments; its handle
+    /// follows. Without a policy it fails for good. Time that all runs may take together is the
+    /// [`execution_timeout`](Self::execution_timeout).
+    ///
+    /// A workflow seldom needs this: its activities are retried by themselves, and a panic only fails its workflow task.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry_policy = Some(policy);
         self
     }
 
@@ -240,6 +254,7 @@ impl<W, Then> StartCall<W, Then> {
             memo: (!options.memo.is_empty()).then_some(raw::Memo { fields: options.memo }),
             header,
             workflow_start_delay: duration(options.start_delay),
+            retry_policy: options.retry_policy.map(|policy| policy.to_wire()),
             user_metadata: options.summary.map(|summary| UserMetadata { summary: Some(summary), details: None }),
             ..Default::default()
         };
@@ -364,6 +379,7 @@ fn with_signal(
         memo: start.memo,
         header: start.header,
         workflow_start_delay: start.workflow_start_delay,
+        retry_policy: start.retry_policy,
         user_metadata: start.user_metadata,
         ..Default::default()
     })

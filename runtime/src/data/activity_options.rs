@@ -59,7 +59,7 @@ impl RetryPolicy {
     }
 
     /// Rejects values that the server would reject or read differently.
-    fn check(&self) -> Result<(), OptionError> {
+    pub(crate) fn check(&self) -> Result<(), OptionError> {
         let zero = |option| {
             OptionError::new(
                 option,

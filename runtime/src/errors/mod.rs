@@ -45,6 +45,15 @@ impl WorkflowError {
         Self(Box::new(Failure::application("WorkflowError", message)))
     }
 
+    /// A failure that is final also where the workflow was started with a retry policy.
+    pub fn non_retryable(message: impl Into<String>) -> Self {
+        let mut error = Self::new(message);
+        if let FailureKind::Application { non_retryable, .. } = &mut error.0.kind {
+            *non_retryable = true;
+        }
+        error
+    }
+
     /// The type name of the error in histories and for callers. The default is the last segment of the error's Rust type.
     pub fn type_name(mut self, name: impl Into<String>) -> Self {
         if let FailureKind::Application { type_name, .. } = &mut self.0.kind {
@@ -65,6 +74,14 @@ impl WorkflowError {
     /// If the value cannot be serialized.
     pub fn details<T: Serialize + 'static>(mut self, value: T) -> Self {
         push_details(&mut self.0, &value);
+        self
+    }
+
+    /// When the workflow is tried again, in place of the interval of its retry policy and at most as long as the longest one.
+    pub fn next_retry_delay(mut self, delay: Duration) -> Self {
+        if let FailureKind::Application { next_retry_delay, .. } = &mut self.0.kind {
+            *next_retry_delay = Some(delay);
+        }
         self
     }
 

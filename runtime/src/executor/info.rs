@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use everloop_proto::temporal::api::history::v1::WorkflowExecutionStartedEventAttributes;
 
-use crate::data::limit_from_wire;
+use crate::data::{Failure, limit_from_wire};
 use crate::raw;
 
 /// Facts about a run, for its workflow. See [`info`](crate::workflow::info).
@@ -26,8 +26,12 @@ pub struct WorkflowInfo {
     pub workflow_type: String,
     /// The task queue.
     pub task_queue: String,
-    /// The attempt, counted from 1.
+    /// The attempt of the workflow's retry policy, counted from 1.
     pub attempt: u32,
+    /// The workflow's retry policy, if it was started with one.
+    pub retry_policy: Option<raw::RetryPolicy>,
+    /// The failure of the run before, if this one was started because that one failed.
+    pub last_failure: Option<Failure>,
     /// The time of the start.
     pub start_time: SystemTime,
     /// The time limit of the whole chain of runs.
@@ -69,6 +73,8 @@ impl WorkflowInfo {
             workflow_type: started.workflow_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default(),
             task_queue: started.task_queue.as_ref().map(|queue| queue.name.clone()).unwrap_or_default(),
             attempt: started.attempt.max(1).unsigned_abs(),
+            retry_policy: started.retry_policy.clone(),
+            last_failure: started.continued_failure.clone().map(Failure::from_wire),
             start_time,
             execution_timeout: duration(&started.workflow_execution_timeout),
             run_timeout: duration(&started.workflow_run_timeout),

@@ -48,7 +48,7 @@ use crate::raw;
 /// ```
 ///
 /// The new run has the id of the workflow, and its handles, results and signals follow it. It inherits the task queue, the
-/// timeouts, the memo, the search attributes and the headers; all of the workflow's runs share one execution timeout. It
+/// timeouts, the retry policy, the memo, the search attributes and the headers; all of the workflow's runs share one execution timeout. It
 /// begins with its `#[init]` or `Default`: state that it needs goes into the arguments, which may be those of another
 /// workflow.
 ///
@@ -200,6 +200,7 @@ impl Next {
             workflow_run_timeout: duration(self.run_timeout),
             workflow_task_timeout: duration(self.task_timeout),
             backoff_start_interval: duration(self.start_delay),
+            retry_policy: info.retry_policy.clone(),
             header: some(info.headers.clone()).map(|fields| raw::Header { fields }),
             memo: some(memo).map(|fields| raw::Memo { fields }),
             search_attributes: some(info.search_attributes.clone())

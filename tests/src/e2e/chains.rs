@@ -1,6 +1,7 @@
 //! Workflows that continue as new: their callers see one workflow.
 
 use everloop::client::{ResultError, WorkflowIdConflictPolicy, WorkflowStatus};
+use everloop::data::RetryPolicy;
 use everloop::{prelude::*, testing::Replayer};
 
 use super::world::{World, event, everywhere, run, until};
@@ -13,8 +14,9 @@ everywhere! {
     handles_of_starts_that_found_a_later_run_belong_to_the_chain,
     signals_of_a_busy_chain_are_not_lost,
     an_update_that_no_run_accepted_reaches_the_next,
-    a_helper_can_end_the_run;
-    waiting: a_chain_has_one_execution_timeout, a_next_run_can_wait
+    a_helper_can_end_the_run,
+    a_final_failure_is_not_retried;
+    waiting: failed_runs_are_tried_again, a_run_timeout_is_tried_again, a_chain_has_one_execution_timeout, a_next_run_can_wait
 }
 
 /// What a run knows of itself.
@@ -149,7 +151,13 @@ impl Delays {
 }
 
 fn worker(world: &World) -> everloop::worker::WorkerBuilder {
-    world.worker().workflow::<Counts>().workflow::<Serves>().workflow::<Hands>().workflow::<Delays>()
+    world
+        .worker()
+        .workflow::<Counts>()
+        .workflow::<Serves>()
+        .workflow::<Hands>()
+        .workflow::<Delays>()
+        .workflow::<Stumbles>()
 }
 
 async fn a_chain_has_one_result(world: World) {
@@ -314,6 +322,91 @@ async fn a_helper_can_end_the_run(world: World) {
         next(&handle).await;
         handle.end().await.unwrap();
         assert_eq!(handle.result().await.unwrap(), [1]);
+    })
+    .await;
+}
+
+/// Fails until an attempt, or waits for ever in the attempts before.
+#[workflow]
+#[derive(Default)]
+struct Stumbles {}
+
+#[derive(Serialize, Deserialize)]
+enum Stumble {
+    Fail,
+    Wait,
+    FailForGood,
+    FailAndContinue,
+}
+
+#[workflow]
+impl Stumbles {
+    /// Returns the attempt, and the failure of the one before.
+    #[run]
+    async fn run(&self, stumble: Stumble, until: u32) -> WorkflowResult<(u32, String)> {
+        let info = workflow::info();
+        if info.attempt < until {
+            match stumble {
+                Stumble::Fail => return Err(WorkflowError::new(format!("attempt {}", info.attempt))),
+                Stumble::Wait => wait_condition(|| false).await?,
+                Stumble::FailForGood => return Err(WorkflowError::non_retryable("for good")),
+                // The policy goes on, the attempts begin anew.
+                Stumble::FailAndContinue => return continue_as_new(Self::run(Stumble::Fail, until)).await,
+            }
+        }
+        Ok((info.attempt, info.last_failure.as_ref().map(ToString::to_string).unwrap_or_default()))
+    }
+}
+
+fn attempts(wait: Duration) -> RetryPolicy {
+    RetryPolicy::new().initial_interval(wait).backoff_coefficient(1.0).maximum_attempts(3)
+}
+
+async fn failed_runs_are_tried_again(world: World) {
+    let wait = world.wait();
+    run(worker(&world), async {
+        let start = |stumble, until| world.client.start(Stumbles::run(stumble, until)).retry_policy(attempts(wait));
+        let handle = start(Stumble::Fail, 3).await.unwrap();
+        assert_eq!(handle.result().await.unwrap(), (3, "attempt 2".to_owned()));
+        let histories = handle.histories().await.unwrap();
+        assert_eq!((histories.len(), Some(histories[0].run_id())), (3, handle.run_id()));
+        assert_eq!(histories[0].event_names().last().as_deref(), Some("WorkflowExecutionFailed"));
+        world.assert_skipped(2 * wait);
+
+        let handle = start(Stumble::Fail, 4).await.unwrap();
+        let Err(ResultError::Failed(failure)) = handle.result().await else { panic!("no attempt is left") };
+        assert_eq!(failure.to_string(), "attempt 3");
+        assert_eq!(handle.describe().await.unwrap().status(), WorkflowStatus::Failed);
+
+        let handle = start(Stumble::FailAndContinue, 3).await.unwrap();
+        assert_eq!(handle.result().await.unwrap().0, 3);
+        assert_eq!(handle.histories().await.unwrap().len(), 4);
+    })
+    .await;
+}
+
+async fn a_final_failure_is_not_retried(world: World) {
+    run(worker(&world), async {
+        let start = world.client.start(Stumbles::run(Stumble::FailForGood, 9)).retry_policy(RetryPolicy::new());
+        let handle = start.await.unwrap();
+        let Err(ResultError::Failed(failure)) = handle.result().await else { panic!("it failed") };
+        assert_eq!(failure.message, "for good");
+        assert_eq!(handle.histories().await.unwrap().len(), 1);
+        let wrong = RetryPolicy::new().backoff_coefficient(0.5);
+        let refused = world.client.start(Stumbles::run(Stumble::Fail, 1)).retry_policy(wrong).await.unwrap_err();
+        assert!(refused.to_string().contains("backoff_coefficient"), "{refused}");
+    })
+    .await;
+}
+
+async fn a_run_timeout_is_tried_again(world: World) {
+    run(worker(&world), async {
+        let start = world.client.start(Stumbles::run(Stumble::Wait, 3)).retry_policy(attempts(world.wait()));
+        // A server under load may begin the run late.
+        let handle = start.run_timeout(world.wait() + Duration::from_secs(2)).await.unwrap();
+        let (attempt, last_failure) = handle.result().await.unwrap();
+        assert_eq!(attempt, 3);
+        assert!(last_failure.contains("workflow timeout"), "{last_failure}");
     })
     .await;
 }
