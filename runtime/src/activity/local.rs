@@ -19,9 +19,9 @@ impl<A: Activity> ActivityCall<A> {
     /// nearby service.
     ///
     /// The history has only the result, in a marker. If the worker is lost before the workflow task is completed, the activity
-    /// runs again. Signals and updates that arrive meanwhile wait for the end of the task, which ends at the latest after 80 %
-    /// of the [workflow task timeout](crate::WorkflowInfo::task_timeout); then another one follows at once, and the activity
-    /// continues. The activity ends with its workflow.
+    /// runs again. Events that arrive meanwhile (a signal, an update, a timer that fired) wait for the end of the task, which
+    /// ends at the latest after 80 % of the [workflow task timeout](crate::WorkflowInfo::task_timeout); then another one follows
+    /// at once, and the activity continues. The activity ends with its workflow.
     ///
     /// The activity must be registered with the worker of the workflow. The options of its attribute and of the worker apply as
     /// usual, except the limit of the wait for a worker and the heartbeat timeout; heartbeats are not sent.

@@ -7,6 +7,7 @@ use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use proptest::prelude::*;
 
 use super::story::{RUN_ID, Story, new_run, work, workflow};
+use crate::data::Failure;
 use crate::executor::{Step, Task};
 use crate::history::History;
 use crate::join;
@@ -41,12 +42,16 @@ fn busy_story(choices: &[u8]) -> Story {
         wait_condition(|| busy.total.get() > 1000 || busy.stop.get()).await.ok();
         wait_condition(all_handlers_finished).await.ok();
         drop(adding);
+        if let Ok(n) = timeout(SECOND, work(3).local()).await {
+            busy.total.add(n.unwrap_or_default());
+        }
         Ok(busy.total.get())
     })
     .signal("add", |busy, n| async move {
         busy.total.add(n);
         sleep(SECOND).await.ok();
-        busy.total.add(n);
+        let (one, two) = join!(work(n).local(), work(n).local());
+        busy.total.add(n + one.unwrap_or_default() + two.unwrap_or_default());
         Ok(())
     })
     .signal("stop", |busy, _| async move {
@@ -57,7 +62,7 @@ fn busy_story(choices: &[u8]) -> Story {
         "add",
         |_, n| if n % 5 == 0 { Err(WorkflowError::new("no fives")) } else { Ok(()) },
         |busy, n| async move {
-            busy.total.add(n);
+            busy.total.add(n + work(n).local().await.unwrap_or_default());
             deprecate_patch("updates work");
             Ok(work(n).await?)
         },
@@ -80,6 +85,16 @@ fn busy_story(choices: &[u8]) -> Story {
                 Some(Open::Activity(id)) => drop(story.complete(id, 1)),
                 None => drop(story.signal("add", 1)),
             },
+        }
+        // Local activities end some tasks later, in any order, and some never.
+        let called = story.running_local();
+        if let Some(seq) = called.get(usize::from(*choice) % called.len().max(1)) {
+            match choice % 5 {
+                0 => drop(story.backs_off(*seq, SECOND)),
+                1 => drop(story.fails(*seq, Failure::application("No", "no"))),
+                2 => {}
+                _ => drop(story.returns(*seq, 2)),
+            }
         }
         // Some tasks get several inputs.
         if choice % 2 == 0 {

@@ -27,7 +27,7 @@ use crate::executor::{
 use crate::raw;
 
 /// The activity of the stories: takes and gives a number.
-pub(super) enum Work {}
+pub(crate) enum Work {}
 
 impl Activity for Work {
     const NAME: &'static str = "work";
@@ -40,7 +40,7 @@ impl Activity for Work {
 }
 
 #[track_caller]
-pub(super) fn work(n: u32) -> ActivityCall<Work> {
+pub(crate) fn work(n: u32) -> ActivityCall<Work> {
     ActivityCall::new((n,))
 }
 
@@ -384,6 +384,14 @@ impl Story {
             LocalRequest::Abandon { seq } => format!("abandon {seq}"),
         });
         self.local_requests.extend(requests);
+    }
+
+    /// The numbers of the local activities that the worker was asked to start, and whose results it has not sent.
+    pub(super) fn running_local(&self) -> Vec<u32> {
+        let started =
+            self.local_requests.iter().filter_map(|request| request.strip_prefix("start ")?.split(' ').next());
+        let started = started.map(|seq| seq.parse().expect("it is a number"));
+        started.filter(|seq| !self.local.iter().any(|ended| ended.seq == *seq)).collect()
     }
 
     /// A local activity returns a number in the next task, a second after the worker started it.

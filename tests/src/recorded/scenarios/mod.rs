@@ -8,6 +8,7 @@ mod cancellation;
 mod coroutines;
 mod endings;
 mod failures;
+mod local_activities;
 mod messages;
 mod one_click_buy;
 mod patches;
@@ -78,6 +79,7 @@ pub(super) fn register_activities(worker: WorkerBuilder) -> WorkerBuilder {
         .activity(fail_at_first)
         .activity(decline)
         .activity(wait_for_the_end)
+        .activity(local_activities::pass_gate)
         .activity(take_too_long)
         .activity(one_click_buy::do_purchase)
 }

@@ -9,8 +9,8 @@ use everloop_proto::temporal::api::history::v1::{HistoryEvent, WorkflowTaskFaile
 
 use super::super::{ThreadOptions, WorkflowThreads};
 use super::*;
-use crate::executor::install_hook;
-use crate::executor::tests::story::{RUN_ID, Story, run_options, workflow};
+use crate::executor::tests::story::{RUN_ID, Story, run_options, work, workflow};
+use crate::executor::{EndedAt, LocalEnded, install_hook};
 use crate::workflow::sleep;
 
 /// A run with a thread of its own. It has two tasks: it sleeps, and ends.
@@ -126,6 +126,33 @@ fn undo_of_an_evicted_run_does_nothing() {
     bench.undo(idle_period, Undo::Discard { last_started_event_id: 0 });
     assert!(matches!(bench.second_task(), JobReply::CacheMiss));
     assert!(matches!(bench.work(bench.job(1, 8, 3)), JobReply::Completed { .. }), "all of history makes it anew");
+}
+
+/// A worker that did not complete its task in time gets the next one while its local activity still runs.
+#[test]
+fn paused_task_gives_way_to_the_task_after_it() {
+    let script = workflow(|_: Rc<()>| async { Ok(work(1).local().await?) });
+    let mut story = script.story();
+    story.history = story.offered();
+    let bench = Bench::of(story);
+    let paused = |reply| match reply {
+        JobReply::WaitsForLocal { pause, requests, .. } => (pause, requests.len()),
+        _ => panic!("it waits for its local activity"),
+    };
+    let go_on = |pause| {
+        let (reply, answer) = oneshot::channel();
+        let result = Ok(Some(crate::data::encode(&7).unwrap()));
+        let at = EndedAt::After(Duration::from_secs(1));
+        let ended = LocalEnded { seq: 1, attempt: 1, result, backoff: None, at };
+        let news = LocalNews::Ended(vec![ended]);
+        bench.threads.send(&bench.run_id, Job::GoOn { run_id: bench.run_id.clone(), pause, news, reply });
+        answer.blocking_recv().unwrap()
+    };
+    let (lost, _) = paused(bench.work(bench.job(1, 3, 0)));
+    let (pause, requests) = paused(bench.work(bench.job(1, 3, 0)));
+    assert_eq!(requests, 1, "the activity begins anew");
+    assert!(matches!(go_on(lost), JobReply::Ended), "the result of the lost task is dropped");
+    assert!(matches!(go_on(pause), JobReply::Completed { completion, .. } if completion.closes));
 }
 
 /// Panics on drop, unless the thread is panicking already.
