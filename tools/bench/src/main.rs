@@ -3,6 +3,7 @@
 mod compare;
 mod cpu;
 mod load;
+mod local;
 mod memory;
 mod reopen;
 mod replay;
@@ -36,6 +37,8 @@ enum Arguments {
     Replay(replay::Options),
     /// What does a workflow task cost in the worker? No engine and no network.
     Tasks(tasks::Options),
+    /// How long does a local activity take, and how many times as long one of a task queue?
+    Local(local::Options),
     /// How late are many timers, and what memory do they take?
     Timers(timers::Options),
     /// How long does it take to open a file with many open runs again, after its process was lost?
@@ -56,6 +59,7 @@ async fn main() -> ExitCode {
         Arguments::Workflows(options) => workflows::measure(options).await,
         Arguments::Replay(options) => replay::measure(options).await,
         Arguments::Tasks(options) => tasks::measure(options).await,
+        Arguments::Local(options) => local::measure(options).await,
         Arguments::Compare(options) => compare::measure(options).await,
         Arguments::Timers(options) => timers::measure(options).await,
         Arguments::Reopen(options) => reopen::measure(options).await,

@@ -119,6 +119,13 @@ fn tasks_measure_worker_alone() {
 }
 
 #[test]
+fn local_measures_both_kinds_of_activities() {
+    let line = line(&["local", "--count", "20"]);
+    assert_eq!(line["count"], 20);
+    assert_measured(&line, &["local_p50_us", "local_p99_us", "queued_p50_us", "queued_p99_us", "times_as_fast"]);
+}
+
+#[test]
 fn timers_measure_many_workflows() {
     let line = line(&["timers", "--address", "memory:", "--count", "3", "--seconds", "0.01"]);
     assert_eq!(line["timers"], 3);
