@@ -15,7 +15,7 @@ use crate::errors::ActivityError;
 
 /// The context of a running activity: its info, its heartbeats, and its cancellation.
 ///
-/// An activity gets it as a parameter that is a reference: `ctx: &ActivityContext`. It can be cloned and given to tasks.
+/// An activity receives its context as a parameter that is a reference: `ctx: &ActivityContext`. Clones can be passed to tasks.
 #[derive(Clone)]
 pub struct ActivityContext {
     inner: Arc<Inner>,
@@ -33,11 +33,11 @@ struct Inner {
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ActivityInfo {
-    /// The namespace of its workflow.
+    /// The namespace of the workflow.
     pub namespace: String,
-    /// Its type's name.
+    /// The name of the activity's type.
     pub activity_type: String,
-    /// Its id in the workflow.
+    /// The activity's id in the workflow.
     pub activity_id: String,
     /// The workflow's id.
     pub workflow_id: String,
@@ -45,27 +45,28 @@ pub struct ActivityInfo {
     pub run_id: String,
     /// The workflow's type.
     pub workflow_type: String,
-    /// The task queue that it was polled from.
+    /// The task queue of the activity task.
     pub task_queue: String,
-    /// Counted from 1.
+    /// The attempt, counted from 1.
     pub attempt: u32,
-    /// When the workflow scheduled it.
+    /// The time at which the workflow scheduled the activity.
     pub scheduled_time: Option<SystemTime>,
-    /// When this attempt was scheduled.
+    /// The time at which this attempt was scheduled.
     pub current_attempt_scheduled_time: Option<SystemTime>,
-    /// When this attempt started.
+    /// The time at which this attempt started.
     pub started_time: Option<SystemTime>,
-    /// The limit of this attempt.
+    /// The time limit of this attempt.
     pub start_to_close_timeout: Option<Duration>,
-    /// The limit of all attempts together.
+    /// The time limit of all attempts together.
     pub schedule_to_close_timeout: Option<Duration>,
-    /// How long it may be silent.
+    /// The longest time between heartbeats.
     pub heartbeat_timeout: Option<Duration>,
-    /// Whether the workflow's own worker runs it, within the workflow task: see [`ActivityCall::local`](crate::ActivityCall::local).
+    /// Whether this is a local activity, which the workflow's own worker runs within the workflow task: see
+    /// [`ActivityCall::local`](crate::ActivityCall::local).
     pub is_local: bool,
     /// Headers of the call.
     pub headers: Headers,
-    /// Identifies the attempt for a program that completes it from elsewhere: see [`ActivityContext::complete_later`].
+    /// Identifies the attempt for another program that completes it: see [`ActivityContext::complete_later`].
     pub task_token: TaskToken,
 }
 
@@ -73,25 +74,27 @@ pub struct ActivityInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ActivityCancelReason {
-    /// The workflow asked for it: return [`ActivityError::cancelled`](crate::ActivityError::cancelled), and it ends as cancelled.
+    /// The workflow requested the cancellation. Return [`ActivityError::cancelled`](crate::ActivityError::cancelled) to end the
+    /// activity as cancelled.
     Requested,
-    /// The workflow has ended: nobody waits for the result.
+    /// The workflow has ended, and does not need the result.
     WorkflowGone,
-    /// The server waits for no result of this attempt any more: another program completed the activity, or the attempt has timed out.
+    /// The server accepts no result of this attempt any more: another program completed the activity, or the attempt has timed
+    /// out.
     AttemptOver,
-    /// A time limit has passed: that of the attempt, that of the activity, or the heartbeat timeout, because none was sent or none
-    /// reached the server. The next attempt may run already.
+    /// A time limit has passed: that of the attempt, that of the activity, or the heartbeat timeout, because no heartbeat was sent
+    /// or reached the server. The next attempt may run already.
     TimedOut,
-    /// Somebody paused the activity. Return an error: the next attempt begins when the activity is unpaused.
+    /// The activity was paused. Return an error: the next attempt begins when the activity is unpaused.
     Paused,
-    /// Somebody reset the activity. Return an error: the next attempt is the first again.
+    /// The activity was reset. Return an error: the next attempt is the first again.
     Reset,
-    /// The worker stops, and its graceful time is over. Return an error: the next attempt runs on another worker.
+    /// The worker stops, and its graceful shutdown timeout is over. Return an error: the next attempt runs on another worker.
     WorkerShutdown,
 }
 
 impl ActivityCancelReason {
-    /// The reason why the server has no such attempt. Servers tell the two apart by the message alone.
+    /// The reason why the server has no such attempt. In the server's response, only the message distinguishes the reasons.
     pub(crate) fn from_not_found(message: &str) -> Self {
         match message.to_lowercase().contains("activity") {
             true => Self::AttemptOver,
@@ -99,7 +102,7 @@ impl ActivityCancelReason {
         }
     }
 
-    /// The reason that the answer to a heartbeat gives by its flags.
+    /// The reason in the flags of the response to a heartbeat.
     pub(crate) fn from_flags(cancel_requested: bool, activity_paused: bool, activity_reset: bool) -> Option<Self> {
         match (cancel_requested, activity_paused, activity_reset) {
             (true, _, _) => Some(Self::Requested),
@@ -136,10 +139,10 @@ impl ActivityContext {
     }
 
     /// Reports to the server that the attempt is alive, with its progress: if it fails, the next attempt can read the details.
-    /// A heartbeat is also how an activity learns of its cancellation.
+    /// The response to a heartbeat delivers a cancellation of the activity.
     ///
-    /// Call it as often as you like; it is sent when 80 % of the heartbeat timeout have passed since the last one, or every
-    /// 30 s if there is no such timeout.
+    /// The method may be called at any rate: a heartbeat is sent when 80 % of the heartbeat timeout have passed since the last
+    /// one, or every 30 s if there is no such timeout.
     ///
     /// # Errors
     /// If the details cannot be serialized.
@@ -151,13 +154,13 @@ impl ActivityContext {
 
     /// The details that the last heartbeat of an earlier attempt recorded.
     ///
-    /// `None` if there are none; an error if they are of another type.
+    /// `None` if there are no details; an error if they have another type.
     pub fn heartbeat_details<T: Payload>(&self) -> Option<Result<T, String>> {
         self.inner.last_details.get(0)
     }
 
-    /// The progress of the activity: what earlier attempts recorded, and where this one records its own. One type for both, so that
-    /// the next attempt reads what this one writes.
+    /// The progress of the activity: the last record of earlier attempts, and a method to record that of this one. Both have the
+    /// same type, so that the next attempt can read the records of this one.
     ///
     /// ```
     /// use everloop::prelude::*;
@@ -176,8 +179,8 @@ impl ActivityContext {
     /// ```
     ///
     /// # Errors
-    /// If what was recorded is of another type, as after a change of the program. With `?` the attempt fails; to begin again from
-    /// the start, record a value with [`heartbeat`](Self::heartbeat) first, in an attempt that catches the error.
+    /// If the last record has another type, as after a change of the program. With `?` the attempt fails. To start over, catch
+    /// the error, record a value with [`heartbeat`](Self::heartbeat), and call this method again.
     pub fn progress<T: Payload>(&self) -> Result<Progress<T>, DecodeError> {
         let last = match self.inner.beats.latest() {
             Some(recorded) => recorded.get(0),
@@ -187,13 +190,13 @@ impl ActivityContext {
         Ok(Progress::new(last, self.inner.beats.clone()))
     }
 
-    /// Whether the activity should stop. Undo what has been done so far if needed; then return
+    /// Whether the activity should stop. If so, undo its effects if needed, then return
     /// [`ActivityError::cancelled`](crate::ActivityError::cancelled).
     pub fn is_cancelled(&self) -> bool {
         self.cancel_reason().is_some()
     }
 
-    /// The reason why the activity should stop; `None` while it may go on.
+    /// The reason why the activity should stop; `None` while it may continue.
     pub fn cancel_reason(&self) -> Option<ActivityCancelReason> {
         *self.inner.cancelled.borrow()
     }
@@ -204,37 +207,37 @@ impl ActivityContext {
         let reason = cancelled.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
         match reason {
             Some(reason) => reason,
-            // Nobody is left who could cancel it.
+            // The sender is gone, so no cancellation can come.
             None => std::future::pending().await,
         }
     }
 
-    /// Waits until the worker begins to stop. The activity still has the worker's graceful time to end.
+    /// Waits until the worker begins to stop. The activity has the time of the worker's graceful shutdown timeout to end.
     pub async fn worker_shutdown(&self) {
         self.inner.shutdown.cancelled().await;
     }
 
-    /// Leaves the end of the activity to another program: to one that is called back, or to a person. Return it as the error:
-    /// the attempt goes on without this function, and gives its place in the worker free.
+    /// Returns the error with which an activity's function leaves its completion to another program, for example a web page for
+    /// a person. When the function returns this error, the attempt stays open and does not use a slot of the worker any more.
     ///
     /// The other program calls [`Client::activity_handle`](crate::Client::activity_handle) with the
-    /// [`task_token`](ActivityInfo::task_token), or with the ids of workflow and activity. The activity's time limits go on: let the
-    /// other program send heartbeats if there is a heartbeat timeout, and give `start_to_close_timeout` the time that the answer may
-    /// take. Such an activity returns [`ActivityResult`](crate::ActivityResult), and an error that its callers match as
-    /// [`ActivityError::typed`](crate::ActivityError::typed).
+    /// [`task_token`](ActivityInfo::task_token), or with the ids of workflow and activity. The activity's time limits still apply:
+    /// the other program must send heartbeats if there is a heartbeat timeout, and `start_to_close_timeout` must allow for the
+    /// time until the completion. Such an activity returns [`ActivityResult`](crate::ActivityResult); an error that its callers
+    /// match is returned by [`ActivityError::typed`](crate::ActivityError::typed).
     ///
     /// ```
     /// use everloop::activity::TaskToken;
     /// use everloop::prelude::*;
     ///
-    /// /// Whether the expense is approved, by a person who is sent a link.
+    /// /// Sends a link to a person who approves the expense or not.
     /// #[activity(start_to_close_timeout = "7days")]
     /// async fn approve(ctx: &ActivityContext, expense: u64) -> ActivityResult<bool> {
     ///     send_mail(format!("https://shop.example/approve/{}?expense={expense}", ctx.info().task_token)).await?;
     ///     Err(ctx.complete_later())
     /// }
     ///
-    /// /// The link was followed. Another type than `bool` would not compile.
+    /// /// Handles a click on the link. Another type than `bool` would not compile.
     /// async fn approved(client: &Client, token: &str) -> Result<(), Box<dyn std::error::Error>> {
     ///     let token: TaskToken = token.parse()?;
     ///     client.activity_handle(approve, token).complete(true).await?;
@@ -268,7 +271,7 @@ pub(crate) struct ContextSignals {
     note = "inputs are owned (`String`, not `&str`); the only reference an activity takes is its context"
 )]
 pub trait Context {
-    /// The parameter, made from the context of the attempt.
+    /// Converts the context of the attempt into the parameter.
     fn context(context: &ActivityContext) -> &Self;
 }
 impl Context for ActivityContext {

@@ -8,7 +8,7 @@ use crate::data::{ActivityOptions, Arguments, Codec};
 use crate::errors::ActivityError;
 use crate::tasks::SendFuture;
 
-/// An activity's signature. Implemented by the type that `#[activity]` makes.
+/// An activity's signature. Implemented by the type that `#[activity]` generates.
 pub trait Activity: Sized + 'static {
     /// The activity type's name on the wire.
     const NAME: &'static str;
@@ -16,21 +16,22 @@ pub trait Activity: Sized + 'static {
     type Args: 'static;
     /// The type of the result.
     type Output: 'static;
-    /// The error of its caller in place of that: [`ActivityFailure`](struct@crate::ActivityFailure), or [`CallError`](crate::CallError) of an error that travels.
+    /// The error that a caller receives: [`ActivityFailure`](struct@crate::ActivityFailure), or [`CallError`](crate::CallError) of the
+    /// activity's own error type.
     type Error: CallErrorType;
     #[doc(hidden)]
     const ARGUMENTS: &'static dyn Arguments<Self::Args>;
     #[doc(hidden)]
     const OUTPUT: Codec<Self::Output>;
-    /// The options of its attribute.
+    /// The options of the attribute.
     const OPTIONS: ActivityOptions;
-    /// Whether its body blocks a thread (`fn`) instead of awaiting (`async fn`).
+    /// Whether the body blocks a thread (`fn`) instead of awaiting (`async fn`).
     const BLOCKING: bool = false;
-    /// Whether the worker sends heartbeats for it while its body makes progress (`heartbeat = auto`).
+    /// Whether the worker sends heartbeats while the body makes progress (`heartbeat = auto`).
     const AUTO_HEARTBEAT: bool = false;
 }
 
-/// An activity that needs nothing but its arguments: a function.
+/// An activity that is a function, and needs only its arguments.
 #[diagnostic::on_unimplemented(
     message = "this activity cannot run from its function alone",
     label = "registered without what it needs",

@@ -1,4 +1,4 @@
-//! Waiting for an activity.
+//! Futures and handles of activities.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -16,7 +16,8 @@ use crate::executor::{
     ActivityRequest, Core, LocalActivityRequest, OnDrop, OperationId, Outcome, Pending, SharedCore, WorkflowOnly,
 };
 
-/// An activity call that is awaited: scheduled at its first poll, cancelled by its type when dropped before it ends.
+/// An awaited activity call. The first poll schedules the activity; a drop before its end cancels it, according to its
+/// cancellation type.
 #[must_use = "nothing is scheduled until it is awaited"]
 pub struct ActivityFuture<A: Activity> {
     state: CallState<A>,
@@ -35,7 +36,7 @@ enum AnyCall<A: Activity> {
     Local(LocalActivityCall<A>),
 }
 
-// Nothing in it is ever pinned.
+// No field is ever pinned.
 impl<A: Activity> Unpin for ActivityFuture<A> {}
 
 impl<A: Activity> IntoFuture for ActivityCall<A> {
@@ -79,7 +80,7 @@ impl<A: Activity> Future for ActivityFuture<A> {
     }
 }
 
-/// A scheduled activity. Await it for the result; dropping it changes nothing.
+/// A scheduled activity. Awaiting it returns the result; dropping it has no effect.
 #[must_use = "an activity handle gives the result when it is awaited; `drop` it if the result does not matter"]
 pub struct ActivityHandle<A: Activity> {
     pending: Pending,
@@ -88,7 +89,7 @@ pub struct ActivityHandle<A: Activity> {
 }
 
 impl<A: Activity> ActivityCall<A> {
-    /// Schedules the activity now. The handle returns the result; dropping it changes nothing.
+    /// Schedules the activity now. Awaiting the handle returns the result; dropping the handle has no effect.
     ///
     /// # Panics
     /// Outside a workflow.
@@ -99,8 +100,8 @@ impl<A: Activity> ActivityCall<A> {
 }
 
 impl<A: Activity> LocalActivityCall<A> {
-    /// Starts the activity now. The handle returns the result; dropping it changes nothing. The workflow task stays open until
-    /// the activity has ended, whether its result is awaited or not.
+    /// Starts the activity now. Awaiting the handle returns the result; dropping the handle has no effect. The workflow task stays
+    /// open until the activity has ended, whether its result is awaited or not.
     ///
     /// # Panics
     /// Outside a workflow.
@@ -118,12 +119,12 @@ impl<A: Activity> ActivityHandle<A> {
         Self { pending: Pending::new(core, id, OnDrop::Detach), _activity: PhantomData, _only: PhantomData }
     }
 
-    /// Cancels the activity, by its cancellation type.
+    /// Cancels the activity, according to its cancellation type.
     pub fn cancel(&self) {
         self.pending.cancel();
     }
 
-    /// Cancels the activity when the handle is dropped before it ended.
+    /// Cancels the activity if the handle is dropped before the activity has ended.
     pub fn cancel_on_drop(mut self) -> Self {
         self.pending.set_on_drop(OnDrop::Cancel);
         self

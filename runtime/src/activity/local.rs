@@ -103,7 +103,7 @@ impl<A: Activity> LocalActivityCall<A> {
         self
     }
 
-    /// Panics, because the workflow's own worker runs a local activity.
+    /// Does not compile, because the workflow's own worker runs a local activity.
     #[doc(hidden)]
     pub fn task_queue(self, _name: impl Into<String>) -> Self
     where
@@ -112,7 +112,7 @@ impl<A: Activity> LocalActivityCall<A> {
         self
     }
 
-    /// Panics, because a local activity does not wait for a worker.
+    /// Does not compile, because a local activity does not wait for a worker.
     #[doc(hidden)]
     pub fn schedule_to_start_timeout(self, _limit: Duration) -> Self
     where
@@ -121,7 +121,7 @@ impl<A: Activity> LocalActivityCall<A> {
         self
     }
 
-    /// Panics, because a local activity runs in the workflow's own worker.
+    /// Does not compile, because a local activity sends no heartbeats.
     #[doc(hidden)]
     pub fn heartbeat_timeout(self, _limit: Duration) -> Self
     where

@@ -1,4 +1,4 @@
-//! The marker in which history keeps the result of a local activity, as the SDKs of other languages write and read it.
+//! The marker with the result of a local activity in history, in the format of the SDKs of other languages.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,10 +28,10 @@ pub(super) struct MarkerData {
     pub(super) activity_type: String,
     #[serde(default)]
     pub(super) complete_time: Option<Seconds>,
-    /// How long the workflow waits before the next attempt. Without it, the activity is over.
+    /// The wait before the next attempt. `None` if the activity has ended.
     #[serde(default)]
     pub(super) backoff: Option<Seconds>,
-    /// When the workflow called the activity.
+    /// The time at which the workflow called the activity.
     #[serde(default)]
     pub(super) original_schedule_time: Option<Seconds>,
 }
@@ -53,7 +53,7 @@ impl Seconds {
         Self::of(time.duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 
-    /// Nothing is negative here.
+    /// Converts to a duration; a negative value counts as zero.
     pub(super) fn duration(self) -> Duration {
         let seconds = self.seconds.try_into().unwrap_or_default();
         Duration::from_secs(seconds).saturating_add(Duration::from_nanos(self.nanos.try_into().unwrap_or_default()))
@@ -72,7 +72,7 @@ pub(super) struct Marker {
 }
 
 impl Marker {
-    /// The facts in a marker; `None` if it is of something else, or cannot be read.
+    /// The facts in a marker; `None` if the marker has another purpose, or cannot be decoded.
     pub(super) fn data(event: &MarkerRecordedEventAttributes) -> Option<MarkerData> {
         if event.marker_name != MARKER_NAME {
             return None;
@@ -80,7 +80,7 @@ impl Marker {
         decode(event.details.get(DATA)?.payloads.first()?).ok()
     }
 
-    /// The content of a marker; `None` as above.
+    /// The content of a marker; `None` if the marker has another purpose, or cannot be decoded.
     pub(super) fn read(event: &MarkerRecordedEventAttributes) -> Option<Self> {
         let data = Self::data(event)?;
         let result = match &event.failure {

@@ -1,4 +1,4 @@
-//! The interface of a kind of operation: a state machine that its commands start and events move.
+//! The interface of a kind of operation: a state machine that commands start and events change.
 
 use std::fmt;
 
@@ -11,33 +11,34 @@ use crate::raw;
 
 /// One operation of one kind, from its command to its end.
 pub(crate) trait Machine {
-    /// The identity of its commands on replay: kind and ids, never payloads.
+    /// The identity of the kind's commands on replay: kind and ids, never payloads.
     type Command;
     /// A change by an event.
     type Change;
 
-    /// Takes an event about operations of this kind, with the key that finds the operation: `None` if workflow code cannot
-    /// notice the event. Returns events about anything else.
+    /// Reads an event about an operation of this kind, and returns the operation's key: `None` if workflow code cannot observe the
+    /// event. Returns other events as the error.
     fn read(event: EventAttributes) -> Result<Option<(Key, Self::Change)>, EventAttributes>;
 
-    /// The reason why an event with a key that finds no operation is impossible.
+    /// The error text for an event whose key belongs to no operation.
     fn unknown(key: &Key) -> String;
 
-    /// The command that became this event.
+    /// The command for which this event was written.
     fn recorded(event: &EventAttributes) -> Option<Self::Command>;
 
-    /// The inputs in an event and in the command that became it.
+    /// The inputs in an event and in its command.
     fn inputs<'a>(_: &'a EventAttributes, _: &'a CommandAttributes) -> Option<Compared<'a>> {
         None
     }
 
-    /// History has the event of its command. Returns the key by which later events name it, where that is known only now.
+    /// Handles the event of the operation's command. Returns the key by which later events name the operation, if it was not known
+    /// before.
     fn confirmed(&mut self, event_id: i64) -> Option<Key>;
 
-    /// History has the event of the command that cancelled it.
+    /// Handles the event of the command that cancelled the operation.
     fn cancel_confirmed(&mut self) {}
 
-    /// Whether the event of the command that cancelled it is the last to name it.
+    /// Whether no event names the operation after that of the command that cancelled it.
     fn ends_when_cancel_is_confirmed(&self) -> bool {
         false
     }
@@ -47,14 +48,14 @@ pub(crate) trait Machine {
 
     fn cancel(&mut self) -> Cancel<Self::Command>;
 
-    /// Whether no further event names it.
+    /// Whether no further event names the operation.
     fn is_over(&self) -> bool;
 
-    /// One line of a stack trace; `site` is the line of code that issued it.
+    /// One line of a stack trace; `site` is the line of code that issued the operation.
     fn describe(&self, site: CallSite) -> String;
 }
 
-/// The name that an event has for its operation.
+/// The key by which an event names its operation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
     /// The event of the operation's command.
@@ -72,24 +73,24 @@ impl fmt::Display for Key {
     }
 }
 
-/// The next step of a cancellation, and whether the workflow goes on at once.
+/// The next step of a cancellation. An outcome means that the operation resolves at once.
 #[derive(Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "each lives for a moment")]
 pub(crate) enum Cancel<Command> {
-    /// The command that asks for the operation has not left: take it back. The workflow goes on.
+    /// The command of the operation was not sent yet and is withdrawn.
     Withdraw(Outcome),
-    /// Ask the server. With an outcome the workflow goes on at once, else when an event decides.
+    /// A command requests the cancellation from the server. Without an outcome, a later event resolves the operation.
     Ask { command: Command, attributes: CommandAttributes, outcome: Option<Outcome> },
-    /// Tell the worker, which runs it. With an outcome the workflow goes on at once, and history has that in a marker.
+    /// The worker, which runs the operation, is notified. A marker in history records the outcome, if there is one.
     Worker { outcome: Option<Outcome> },
-    /// Send nothing; the workflow goes on.
+    /// No command is sent.
     GoOn(Outcome),
     /// The operation is over, or was cancelled before.
     Nothing,
 }
 
 impl<Command> Cancel<Command> {
-    /// The same with the command of any operation.
+    /// Converts the command into that of any operation.
     pub(super) fn into_any<Any: From<Command>>(self) -> Cancel<Any> {
         match self {
             Self::Withdraw(outcome) => Cancel::Withdraw(outcome),
@@ -101,7 +102,7 @@ impl<Command> Cancel<Command> {
     }
 }
 
-/// Compared to compare: those that history has, and those that the code passes now.
+/// Payloads to compare: those in history, and those of the current code.
 pub(crate) struct Compared<'a> {
     pub(crate) recorded: &'a Option<raw::Payloads>,
     pub(crate) issued: &'a Option<raw::Payloads>,

@@ -3,7 +3,7 @@
 use crate::executor::core::Core;
 use crate::executor::history::TaskStart;
 
-/// The time of a task, which only moves if the task delivers something.
+/// The time of a task, which advances only if the task delivers an input.
 pub(super) struct Clock {
     start: TaskStart,
     has_begun: bool,
@@ -14,7 +14,7 @@ impl Clock {
         Self { start, has_begun: false }
     }
 
-    /// The task delivers something.
+    /// Advances the time before the first input is delivered.
     pub(super) fn begin(&mut self, core: &Core) {
         if !std::mem::replace(&mut self.has_begun, true) {
             let attributes = &self.start.attributes;
@@ -23,7 +23,7 @@ impl Clock {
         }
     }
 
-    /// Whether the task has delivered something: otherwise nothing moves.
+    /// Whether the task has delivered an input; otherwise no code runs.
     pub(super) fn has_begun(&self) -> bool {
         self.has_begun
     }

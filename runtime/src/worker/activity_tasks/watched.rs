@@ -1,4 +1,4 @@
-//! The future of an activity whose progress is its heartbeat.
+//! The future of an activity whose progress is reported as heartbeats.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,10 +10,10 @@ use futures_util::task::AtomicWaker;
 
 use crate::activity::Heartbeats;
 
-/// A future that is polled when something woke it, and reports each such poll that returns. A future that blocks in a poll, or
-/// that nothing wakes, makes no progress.
+/// Polls a future only when it was woken, and reports each such poll that returns. A future that blocks in a poll, or is never
+/// woken, makes no progress.
 ///
-/// The task around it is also woken by the timers of its heartbeats. Those wakes are not the activity's.
+/// The timers of the heartbeats wake the surrounding task as well; such wakes do not count.
 pub(super) struct Watched<F> {
     future: F,
     wakes: Arc<Wakes>,
@@ -50,7 +50,7 @@ impl<F: Future + Unpin> Future for Watched<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        // Registered first: a wake after the check below finds this task.
+        // Registered first, so that a wake after the check below wakes this task.
         self.wakes.task.register(cx.waker());
         if !self.wakes.is_woken.swap(false, Ordering::Acquire) {
             return Poll::Pending;

@@ -13,7 +13,7 @@ use crate::raw;
 use crate::worker::activity_tasks::{ActivityRunner, panicked, warn_failed};
 use crate::worker::logging;
 
-/// Tells an activity the reason to stop, unless it has one.
+/// Sends an activity the reason to stop, unless it has one.
 pub(super) fn tell(cancel: &watch::Sender<Option<ActivityCancelReason>>, reason: ActivityCancelReason) {
     cancel.send_if_modified(|known| {
         let is_new = known.is_none();
@@ -22,20 +22,20 @@ pub(super) fn tell(cancel: &watch::Sender<Option<ActivityCancelReason>>, reason:
     });
 }
 
-/// Waits until an activity is told to stop.
+/// Waits until an activity has a reason to stop.
 pub(super) async fn cancellation(
     cancelled: &mut watch::Receiver<Option<ActivityCancelReason>>,
 ) -> ActivityCancelReason {
     let reason = cancelled.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
     match reason {
         Some(reason) => reason,
-        // It was abandoned: nobody is left who could cancel it.
+        // The sender is gone, so no cancellation can come.
         None => std::future::pending().await,
     }
 }
 
 impl ActivityRunner {
-    /// Runs one attempt, within what is left of the time for all of them.
+    /// Runs one attempt, within the remaining time of all attempts.
     pub(super) async fn attempt_locally(
         &self,
         task: &LocalActivityTask,
@@ -61,7 +61,7 @@ impl ActivityRunner {
             slot = self.local_slots.clone().acquire_owned() => slot,
         };
         let (cancel, told) = watch::channel(None);
-        // Nobody reads the heartbeats: its worker is the workflow's own.
+        // The heartbeats are not read, because the workflow's own worker runs the activity.
         let beats = Arc::new(Heartbeats::default());
         let signals = ContextSignals { cancelled: told, shutdown: self.shutdown.clone(), beats: beats.clone() };
         let context = ActivityContext::new(info.clone(), Payloads::new(), signals);
@@ -74,14 +74,14 @@ impl ActivityRunner {
                 ended = &mut body => break ended.map_err(|error| {
                     let is_asked_for = *cancel.borrow() == Some(ActivityCancelReason::Requested);
                     let failure = error.into_failure();
-                    // Only a cancellation that the workflow asked for is one.
+                    // Other cancellations than those that the workflow requested are failures.
                     if failure.is_cancelled() && is_asked_for { failure } else { ActivityError::reportable(failure) }
                 }),
                 () = &mut out_of_time => {
                     tell(&cancel, ActivityCancelReason::TimedOut);
                     break Err(expired(timeout_type));
                 }
-                // The activity decides itself what to do about a cancellation.
+                // The activity handles a cancellation itself.
                 reason = cancellation(cancelled), if cancel.borrow().is_none() => tell(&cancel, reason),
             }
         };
@@ -117,14 +117,14 @@ impl ActivityRunner {
         let failure = ended.as_ref().err().map(ActivityError::failure);
         let told = catch(|| interceptors().rev().for_each(|interceptor| interceptor.activity_ended(info, failure)));
         if let Err(panic) = told {
-            // The result of the attempt counts all the same.
+            // The result of the attempt is kept.
             tracing::warn!(activity_type = info.activity_type, %panic, "an interceptor panicked after an activity");
         }
         ended
     }
 }
 
-/// Waits until a limit has passed; for ever if there is none.
+/// Waits until a limit has passed; forever if there is none.
 async fn passed(limit: Option<Duration>) {
     match limit {
         Some(limit) => tokio::time::sleep(limit).await,

@@ -14,10 +14,10 @@ use crate::executor::{EndedAt, LocalActivityTask, LocalEnded, LocalRequest, Pani
 use crate::worker::activity_tasks::ActivityRunner;
 use crate::worker::interceptor::CallingWorkflow;
 
-/// The local activities of one run, for as long as its workflow tasks follow each other without a gap.
+/// The local activities of one run, while its workflow tasks follow each other without a gap.
 ///
-/// A run that is evicted meanwhile and built again finds them running. When this is dropped, they are told that nobody wants
-/// their results any more.
+/// They continue when the run is evicted and rebuilt meanwhile. When this value is dropped, the activities are cancelled,
+/// because their results are not needed any more.
 pub(crate) struct LocalActivities {
     runner: Arc<ActivityRunner>,
     running: HashMap<u32, watch::Sender<Option<ActivityCancelReason>>>,
@@ -25,13 +25,13 @@ pub(crate) struct LocalActivities {
     sender: mpsc::UnboundedSender<LocalEnded>,
 }
 
-/// The workflow that calls them.
+/// The calling workflow.
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) workflow_id: String,
     pub(crate) run_id: Arc<str>,
     pub(crate) workflow_type: String,
-    /// The headers of its start; with an activity, those that the activity gets.
+    /// The headers of the workflow's start, or those for an activity.
     pub(crate) headers: Headers,
 }
 
@@ -47,7 +47,7 @@ impl LocalActivities {
         Self { runner, running: HashMap::new(), ended, sender }
     }
 
-    /// Does what the run asks for. Activities that are running already go on.
+    /// Carries out the run's requests. Activities that are running already continue.
     pub(crate) fn take(&mut self, requests: Vec<LocalRequest>, caller: &Caller) -> Result<(), CannotStart> {
         for request in requests {
             match request {
@@ -100,7 +100,7 @@ impl LocalActivities {
         // Boxed, because the runtime moves a spawned future several times.
         self.runner.running.spawn(Box::pin(async move {
             let ended = runner.run_local(&task, &caller, cancelled).await;
-            // Nobody waits for it if the run has gone on or away.
+            // There is no receiver if the run has continued or was dropped.
             let _unheard = sender.send(ended);
         }));
         Ok(())
@@ -108,7 +108,7 @@ impl LocalActivities {
 }
 
 impl LocalActivities {
-    /// The headers that interceptors give an activity.
+    /// The headers of an activity, with those of interceptors.
     fn headers(&self, activity_type: &str, caller: &Caller) -> Result<Headers, CannotStart> {
         let mut headers = Headers::default();
         let workflow = CallingWorkflow {
@@ -139,7 +139,7 @@ impl Drop for LocalActivities {
 }
 
 impl ActivityRunner {
-    /// Runs a local activity until it has ended, or has to wait so long for its next attempt that a timer is in order.
+    /// Runs a local activity until it has ended, or until the wait for its next attempt is so long that a timer replaces it.
     async fn run_local(
         self: &Arc<Self>,
         task: &LocalActivityTask,
@@ -175,7 +175,7 @@ impl ActivityRunner {
     }
 
     fn local_info(&self, task: &LocalActivityTask, caller: &Caller, attempt: u32, started: Instant) -> ActivityInfo {
-        // As the workflow counts time, which differs from the worker's clock.
+        // In the workflow's time, which differs from the worker's clock.
         let started_time = task.scheduled.checked_add(task.elapsed.saturating_add(started.elapsed()));
         ActivityInfo {
             namespace: self.link.namespace.clone(),

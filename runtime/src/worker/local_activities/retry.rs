@@ -1,4 +1,4 @@
-//! Whether and when a local activity is tried again.
+//! Retries of local activities.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ const DEFAULT_COEFFICIENT: f64 = 2.0;
 /// The longest interval of a policy without one, as a multiple of the first.
 const DEFAULT_MAXIMUM: u32 = 100;
 
-/// What follows a failed attempt.
+/// The step after a failed attempt.
 #[derive(Debug, PartialEq)]
 pub(super) enum Next {
-    /// Nothing: the failure is final.
+    /// The failure is final.
     None,
     /// The next attempt, after a wait.
     After(Duration),
 }
 
-/// Decides what follows a failed attempt. `left` is what is left of the time for all attempts.
+/// Decides on the next attempt after a failed one. `left` is the remaining time of all attempts.
 pub(super) fn next_attempt(options: &ActivityOptions, attempt: u32, failure: &Failure, left: Option<Duration>) -> Next {
     let policy = options.retry_policy.unwrap_or_default();
     let delay = match &failure.kind {
@@ -44,7 +44,7 @@ pub(super) fn next_attempt(options: &ActivityOptions, attempt: u32, failure: &Fa
         Duration::try_from_secs_f64(initial.as_secs_f64() * coefficient.powi(exponent))
             .map_or(maximum, |wait| wait.min(maximum))
     });
-    // An attempt that could not begin in time is not waited for.
+    // The wait for an attempt that could not begin in time is omitted.
     if left.is_some_and(|left| wait >= left) { Next::None } else { Next::After(wait) }
 }
 
