@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 import uuid
+from datetime import timedelta
 from typing import Awaitable, Callable
 
 from temporalio.api.enums.v1 import EventType
@@ -30,7 +31,7 @@ from temporalio.exceptions import (
 )
 from temporalio.worker import Replayer, Worker
 
-from python_side import ACTIVITIES, WORKFLOWS, BuyInRust, Counter, Purchase, WaitForRust
+from python_side import ACTIVITIES, WORKFLOWS, BuyInRust, Counter, LocalSum, Purchase, WaitForRust
 
 LAMP = Purchase("lamp", "ann")
 # Timeout of every wait, longer than any successful one.
@@ -268,6 +269,40 @@ async def python_replays_what_the_server_recorded(peers: Peers) -> None:
     handle = await peers.start_python(BuyInRust.run, LAMP, peers.rust)
     await handle.result()
     await Replayer(workflows=WORKFLOWS).replay_workflow(await handle.fetch_history())
+
+
+# ---- local activities: each language replays the histories of the other ----
+
+
+# Shorter than one of the activities takes.
+TASK_TIMEOUT = timedelta(seconds=1)
+LOCAL_SUM = 7 + 109
+
+
+async def has_local_activities(handle: WorkflowHandle) -> None:
+    kinds = [event.event_type async for event in handle.fetch_history_events()]
+    equal(kinds.count(EventType.EVENT_TYPE_MARKER_RECORDED), 5)
+    assert kinds.count(EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED) > 1, kinds
+    equal(kinds.count(EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT), 0)
+
+
+@check
+async def python_replays_local_activities_of_rust(peers: Peers) -> None:
+    handle = await peers.start_rust("LocalSum", 5, task_timeout=TASK_TIMEOUT)
+    equal(await handle.result(), LOCAL_SUM)
+    await has_local_activities(handle)
+    await Replayer(workflows=WORKFLOWS).replay_workflow(await handle.fetch_history())
+
+
+@check
+async def rust_replays_local_activities_of_python(peers: Peers) -> None:
+    handle = await peers.client.start_workflow(
+        LocalSum.run, 5, id=str(uuid.uuid4()), task_queue=peers.python, task_timeout=TASK_TIMEOUT
+    )
+    equal(await handle.result(), LOCAL_SUM)
+    await has_local_activities(handle)
+    replayed = await peers.start_rust("Replays", handle.id)
+    equal(await replayed.result(), "it replays")
 
 
 async def main(address: str, rust: str) -> int:

@@ -127,5 +127,41 @@ class Counter:
             raise ValueError("zero would lose the total")
 
 
-WORKFLOWS = [BuyInRust, WaitForRust, Counter]
-ACTIVITIES = [count_words, refuse_in_python, wait_in_python]
+@activity.defn
+async def add_one(n: int) -> int:
+    return n + 1
+
+
+@activity.defn
+async def refuse_locally(item: str) -> None:
+    raise ApplicationError(f"no {item} here", type="Refused", non_retryable=True)
+
+
+@activity.defn
+async def add_slowly(n: int) -> int:
+    # Longer than the workflow task may take, which goes on in another one.
+    await asyncio.sleep(1.5)
+    return n + 1
+
+
+@workflow.defn
+class LocalSum:
+    """Adds by local activities. Rust has the same workflow, and each replays the histories of the other."""
+
+    @workflow.run
+    async def run(self, n: int) -> int:
+        one = await self.local("add_one", n)
+        two, three = await asyncio.gather(self.local("add_one", one), self.local("add_one", one + 1))
+        try:
+            await self.local("refuse_locally", "moon")
+        except (ActivityError, ApplicationError):
+            three += 100
+        return two + await self.local("add_slowly", three)
+
+    def local(self, name: str, argument: object) -> asyncio.Future:
+        limit = timedelta(seconds=10)
+        return workflow.start_local_activity(name, argument, result_type=int, start_to_close_timeout=limit)
+
+
+WORKFLOWS = [BuyInRust, WaitForRust, Counter, LocalSum]
+ACTIVITIES = [count_words, refuse_in_python, wait_in_python, add_one, refuse_locally, add_slowly]

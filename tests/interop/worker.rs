@@ -9,6 +9,7 @@ use std::error::Error;
 
 use everloop::activity::ActivityCancellationType;
 use everloop::prelude::*;
+use everloop::testing::Replayer;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Purchase {
@@ -168,6 +169,71 @@ impl LongWait {
     }
 }
 
+// These three are the same in Python.
+#[activity(start_to_close_timeout = "10s")]
+async fn add_one(n: u32) -> u32 {
+    n + 1
+}
+
+#[activity(start_to_close_timeout = "10s")]
+async fn refuse_locally(item: String) -> ActivityResult<()> {
+    Err(ActivityError::non_retryable(format!("no {item} here")).type_name("Refused"))
+}
+
+#[activity(start_to_close_timeout = "10s")]
+async fn add_slowly(n: u32) -> u32 {
+    // Longer than the workflow task may take, which goes on in another one.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    n + 1
+}
+
+/// Adds by local activities. Python has the same workflow, and each replays the histories of the other.
+#[workflow]
+#[derive(Default)]
+pub struct LocalSum {}
+
+#[workflow]
+impl LocalSum {
+    #[run]
+    async fn run(&self, n: u32) -> WorkflowResult<u32> {
+        let one = add_one(n).local().await?;
+        let (two, three) = join!(add_one(one).local(), add_one(one + 1).local());
+        let mut three = three?;
+        if refuse_locally("moon".into()).local().await.is_err() {
+            three += 100;
+        }
+        Ok(two? + add_slowly(three).local().await?)
+    }
+}
+
+/// Replays histories that a server has.
+struct Histories {
+    client: Client,
+}
+
+#[activities]
+impl Histories {
+    #[activity(start_to_close_timeout = "10s")]
+    async fn replay(&self, workflow_id: String) -> ActivityResult<String> {
+        let history = self.client.workflow_handle::<LocalSum>(workflow_id).history().await?;
+        let replayed = Replayer::new().workflow::<LocalSum>().replay(&history);
+        Ok(replayed.map_or_else(|failure| failure.to_string(), |()| "it replays".to_owned()))
+    }
+}
+
+/// Replays the history of a workflow that another language ran.
+#[workflow]
+#[derive(Default)]
+pub struct Replays {}
+
+#[workflow]
+impl Replays {
+    #[run]
+    async fn run(&self, workflow_id: String) -> WorkflowResult<String> {
+        Ok(Histories::replay(workflow_id).await?)
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -180,6 +246,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .workflow::<Essay>()
         .workflow::<Refusal>()
         .workflow::<LongWait>()
+        .workflow::<LocalSum>()
+        .workflow::<Replays>()
+        .activities(Histories { client: client.clone() })
+        .activity(add_one)
+        .activity(refuse_locally)
+        .activity(add_slowly)
         .activity(do_purchase)
         .activity(wait_in_rust)
         .build()?;
