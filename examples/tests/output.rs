@@ -107,6 +107,11 @@ fn activity_is_completed_by_a_person() {
 }
 
 #[test]
+fn prices_are_looked_up_within_one_workflow_task() {
+    assert_eq!(output("local_activities"), "receipt over 225\n4 results in 2 workflow tasks\n");
+}
+
+#[test]
 fn encrypted_visit_survives_change_of_its_key() {
     assert_eq!(
         output("encryption"),
