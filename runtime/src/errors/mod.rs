@@ -201,7 +201,7 @@ impl ActivityError {
         Self { failure: Box::new(failure), completes_later: false }
     }
 
-    /// The end of a function whose activity goes on. The failure is for who expects one, as a test might.
+    /// The error of a function whose activity another program completes. Tests may read the failure.
     pub(crate) fn completes_elsewhere() -> Self {
         let failure = Failure::application("CompletesLater", "the activity is completed later, by another program");
         Self { completes_later: true, ..Self::from_failure(failure) }

@@ -14,7 +14,7 @@ pub(super) struct LocalCalls {
     pub(super) called: Vec<OperationId>,
     /// Timers between two attempts, with the activities and the number of the next attempt.
     pub(super) backoffs: BTreeMap<OperationId, (OperationId, u32)>,
-    /// What the worker does not know yet.
+    /// Requests that the worker has not received yet.
     pub(super) requests: Vec<LocalRequest>,
     /// The latest end, as the workflow counts time.
     pub(super) last_end: Option<SystemTime>,

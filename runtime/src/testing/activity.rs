@@ -169,7 +169,7 @@ mod tests {
         let mut progress = ctx.progress::<u32>()?;
         let before = progress.last().copied();
         progress.record(before.unwrap_or_default() + 1)?;
-        // Whoever asks again in the same attempt sees what it recorded.
+        // A later call in the same attempt reads the record of that attempt.
         Ok((before, ctx.progress()?.last().copied()))
     }
 

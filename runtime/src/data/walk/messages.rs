@@ -13,7 +13,7 @@ use prost::{Message, Name};
 use super::{NamesActivity, NamesWorkflow, Visitor, Walk, sorted};
 use crate::raw;
 
-/// Headers are payloads only if the client says so.
+/// Visits headers only if the codec is configured to transform them.
 impl Walk for raw::Header {
     fn walk(&mut self, visitor: &mut Visitor<'_>) {
         if visitor.visits_headers() {

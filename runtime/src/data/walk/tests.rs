@@ -242,7 +242,7 @@ async fn codecs_of_a_chain_are_undone_in_the_opposite_order() {
 
 #[tokio::test]
 async fn payloads_of_a_message_are_encoded_at_the_same_time() {
-    /// Lets nobody go before all are there.
+    /// Waits until all payloads are encoded concurrently.
     struct Together(Barrier);
     impl PayloadCodec for Together {
         async fn encode(

@@ -14,10 +14,10 @@ use crate::executor::scope::{ScopeId, Scopes};
 use crate::raw;
 
 impl Core {
-    /// Calls a local activity.
+    /// Begins a local activity.
     ///
     /// # Panics
-    /// In queries, validators and conditions: they may only read.
+    /// In queries, validators and conditions, which may only read.
     #[track_caller]
     pub(crate) fn begin_local(
         &self,
@@ -30,8 +30,8 @@ impl Core {
         self.refuse_reader(&format!("calls the local activity `{activity_type}`"));
         self.pass(site);
         let site = CallSite::from(site);
-        // User code encodes: no borrow may be held here. A call whose result history does not have is run after a replay, so
-        // its input is needed then, too.
+        // User code encodes, so no borrow may be held here. The input is also needed on replay: if history does not have the
+        // result, the activity runs after the replay.
         let input = input();
         let options = self.worker_options().of_call(activity_type, request.options, request.attribute);
         if let (Err(error), false) = (options.check(), self.is_replaying()) {
@@ -49,7 +49,7 @@ impl Core {
         id
     }
 
-    /// The workflow waits: the worker runs what was called since.
+    /// Hands the activities that were called since to the worker, because the workflow waits.
     pub(in crate::executor) fn hand_over_local(&self) {
         let mut inner = self.inner.borrow_mut();
         let inner = &mut *inner;
@@ -61,7 +61,7 @@ impl Core {
         }
     }
 
-    /// A task opens that history has not completed: the worker is told anew about everything that runs.
+    /// Requests all running activities from the worker again, because a live task opens.
     pub(in crate::executor) fn hand_over_local_again(&self) {
         let mut inner = self.inner.borrow_mut();
         let inner = &mut *inner;
@@ -77,7 +77,7 @@ impl Core {
         std::mem::take(&mut self.inner.borrow_mut().local.requests)
     }
 
-    /// Whether the worker runs local activities whose results the task waits for.
+    /// Whether the task waits for results of local activities.
     pub(in crate::executor) fn waits_for_local(&self) -> bool {
         let inner = self.inner.borrow();
         inner.access != Access::TornDown && !inner.local.open.is_empty()
@@ -89,7 +89,7 @@ impl Core {
         inner.access != Access::TornDown && inner.local.open.contains_key(&seq)
     }
 
-    /// A local activity has ended: its marker is the next command. Nothing happens if it is not open.
+    /// Ends a local activity, and issues its marker as the next command. Has no effect if the activity is not open.
     pub(in crate::executor) fn end_local(&self, ended: LocalEnded) {
         let (id, attempt, duration) = {
             let mut inner = self.inner.borrow_mut();
@@ -143,7 +143,7 @@ impl CoreState {
         self.issue(Issued { summary, ..Issued::new(command, site, attributes) });
     }
 
-    /// The workflow cancels a local activity that the worker runs.
+    /// Cancels a local activity that the worker runs.
     pub(super) fn cancel_local(&mut self, id: OperationId, outcome: Option<Outcome>) {
         let replaying = self.replaying;
         let Some(machine) = self.local_machine(id) else { return };
@@ -159,7 +159,7 @@ impl CoreState {
         }
     }
 
-    /// The timer between two attempts has fired. Returns whether it was one.
+    /// Begins the next attempt if the fired timer was the wait between two attempts. Returns whether it was one.
     pub(super) fn end_backoff(&mut self, timer: OperationId) -> bool {
         let Some((id, attempt)) = self.local.backoffs.remove(&timer) else { return false };
         self.operations.remove(&timer);

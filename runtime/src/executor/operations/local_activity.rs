@@ -24,7 +24,7 @@ use crate::raw;
 /// A call of a local activity that has no id yet.
 pub(crate) struct LocalActivityRequest {
     pub(crate) activity_type: &'static str,
-    /// The options of the call itself, which win over those of the attribute.
+    /// The options of the call itself, which override those of the attribute.
     pub(crate) options: ActivityOptions,
     pub(crate) attribute: ActivityOptions,
     pub(crate) local_retry_threshold: Option<Duration>,
@@ -41,9 +41,9 @@ pub(crate) struct LocalActivityTask {
     pub(crate) activity_type: &'static str,
     /// The number of the first attempt.
     pub(crate) attempt: u32,
-    /// When the workflow called the activity.
+    /// The time at which the workflow called the activity.
     pub(crate) scheduled: SystemTime,
-    /// The time since then, of which earlier attempts and timers have taken their part.
+    /// The time since then, for earlier attempts and timers.
     pub(crate) elapsed: Duration,
     pub(crate) input: Vec<raw::Payload>,
     pub(crate) options: ActivityOptions,
@@ -53,15 +53,15 @@ pub(crate) struct LocalActivityTask {
     pub(crate) site: CallSite,
 }
 
-/// Something that the worker has to do about a local activity.
+/// A request to the worker about a local activity.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum LocalRequest {
     Start(Arc<LocalActivityTask>),
-    /// Tell the activity that it is cancelled.
+    /// Cancel the activity.
     Cancel {
         seq: u32,
     },
-    /// Let it go on. Its result does not count.
+    /// Let the activity continue, and ignore its result.
     Abandon {
         seq: u32,
     },
@@ -74,17 +74,17 @@ pub(crate) struct LocalEnded {
     /// The number of the last attempt.
     pub(crate) attempt: u32,
     pub(crate) result: Result<Option<raw::Payload>, Box<Failure>>,
-    /// How long to wait before the next attempt. Without it, the activity is over.
+    /// The wait before the next attempt. `None` if the activity has ended.
     pub(crate) backoff: Option<Duration>,
     pub(crate) at: EndedAt,
 }
 
-/// When a local activity ended.
+/// The time at which a local activity ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum EndedAt {
-    /// So long after the worker started it.
+    /// The time since the worker started the activity.
     After(Duration),
-    /// At the time that history has.
+    /// The time in history.
     Recorded(Option<SystemTime>),
 }
 
@@ -103,7 +103,7 @@ impl LocalEnded {
     }
 }
 
-/// Waits between attempts up to this are the worker's; longer ones are timers.
+/// Longer waits between attempts are timers.
 const DEFAULT_LOCAL_RETRY_THRESHOLD: Duration = Duration::from_secs(60);
 
 /// The identity on replay of the marker of a local activity.
@@ -130,18 +130,18 @@ pub(crate) struct LocalActivityOperation {
     task: Arc<LocalActivityTask>,
     cancellation: ActivityCancellationType,
     summary: Option<String>,
-    /// The workflow's time when this call, or the attempt after a timer, began.
+    /// The workflow's time at the begin of this call, or of the attempt after a timer.
     called: SystemTime,
     state: LocalState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LocalState {
-    /// Called since the workflow waited last. The worker does not know it yet.
+    /// The workflow has called the activity since it waited last. The worker has not received the call yet.
     Called,
-    /// The worker runs it.
+    /// The worker runs the activity.
     Running,
-    /// The worker runs it, and tells it that it is cancelled.
+    /// The worker runs the activity, which was cancelled.
     Cancelling,
     /// A timer runs until the next attempt.
     BackingOff,
@@ -149,7 +149,7 @@ enum LocalState {
 }
 
 impl LocalActivityOperation {
-    /// An operation of a call at this time, with its number. `options` come from all places.
+    /// Creates the operation of a call. `options` are merged from all places.
     pub(in crate::executor) fn new(
         task: LocalActivityTask,
         cancellation: ActivityCancellationType,
@@ -167,7 +167,7 @@ impl LocalActivityOperation {
         self.summary.clone()
     }
 
-    /// The workflow waits: from now on the worker runs it, if it was called since.
+    /// Hands the call to the worker, because the workflow waits. Returns `None` if the worker has the call.
     pub(in crate::executor) fn hand_over(&mut self) -> Option<Arc<LocalActivityTask>> {
         (self.state == LocalState::Called).then(|| {
             self.state = LocalState::Running;
@@ -175,7 +175,7 @@ impl LocalActivityOperation {
         })
     }
 
-    /// What a worker that has not seen it has to do about it.
+    /// The requests for a worker that has not received the call.
     pub(in crate::executor) fn requests(&self) -> impl Iterator<Item = LocalRequest> + use<> {
         let runs = matches!(self.state, LocalState::Running | LocalState::Cancelling);
         let start = runs.then(|| LocalRequest::Start(self.task.clone()));
@@ -183,7 +183,7 @@ impl LocalActivityOperation {
         start.into_iter().chain(cancel)
     }
 
-    /// The request to the worker that cancels it, with the workflow going on at once.
+    /// The request of a cancellation for which the workflow does not wait.
     pub(in crate::executor) fn leave(&self) -> LocalRequest {
         let seq = self.task.seq;
         match self.cancellation {
@@ -192,7 +192,7 @@ impl LocalActivityOperation {
         }
     }
 
-    /// When it ended, as the workflow counts time.
+    /// The end in the workflow's time.
     pub(in crate::executor) fn time(&self, at: EndedAt) -> Option<SystemTime> {
         match at {
             EndedAt::After(elapsed) => self.called.checked_add(elapsed),
@@ -200,7 +200,7 @@ impl LocalActivityOperation {
         }
     }
 
-    /// Takes the end. Returns the outcome, unless a timer has to run before the next attempt.
+    /// Ends the activity. Returns the outcome, unless a timer must run before the next attempt.
     pub(in crate::executor) fn end(&mut self, ended: &LocalEnded) -> Option<Outcome> {
         if ended.backoff.is_some() && self.state == LocalState::Running {
             self.state = LocalState::BackingOff;
@@ -210,7 +210,7 @@ impl LocalActivityOperation {
         Some(self.outcome(ended.result.clone()))
     }
 
-    /// Begins the attempt after a timer, under another number.
+    /// Begins the attempt after a timer, with a new number.
     pub(in crate::executor) fn call_again(&mut self, seq: u32, attempt: u32, now: SystemTime) {
         let elapsed = now.duration_since(self.task.scheduled).unwrap_or_default();
         let before = LocalActivityTask::clone(&self.task);
@@ -262,7 +262,7 @@ impl LocalActivityOperation {
         Outcome::Returned(result.map_err(|failure| self.failure(*failure).into()))
     }
 
-    /// The failure of the activity, around its cause. Other SDKs may have put one around it already.
+    /// The failure of the activity, around its cause. Other SDKs may have added one already.
     fn failure(&self, cause: Failure) -> Failure {
         let (message, retry_state) = match &cause.kind {
             FailureKind::Activity { .. } => return cause,
@@ -286,7 +286,7 @@ impl LocalActivityOperation {
 }
 
 impl LocalActivityTask {
-    /// The task of a call under a number, with options from all places.
+    /// Creates the task of a call, with options from all places.
     pub(in crate::executor) fn of_call(
         request: LocalActivityRequest,
         seq: u32,
@@ -315,7 +315,7 @@ impl LocalActivityTask {
 
 impl Machine for LocalActivityOperation {
     type Command = LocalActivityCommand;
-    /// No event changes it: its marker is the event of a command.
+    /// No event changes the operation: its marker is the event of a command.
     type Change = Infallible;
 
     fn read(event: EventAttributes) -> Result<Option<(Key, Infallible)>, EventAttributes> {

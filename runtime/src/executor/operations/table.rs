@@ -1,4 +1,4 @@
-//! The table of the kinds of operations: enums of all kinds, which pass each call to the machine that it is for.
+//! The table of the kinds of operations: enums of all kinds, which pass each call to their machine.
 
 use std::fmt;
 
@@ -51,7 +51,7 @@ macro_rules! table {
         }
 
         impl Command {
-            /// The command that became this event.
+            /// The command for which this event was written.
             pub(in crate::executor) fn recorded(event: &EventAttributes) -> Option<Self> {
                 $(
                     if let Some(command) = <$machine>::recorded(event) {
@@ -62,13 +62,13 @@ macro_rules! table {
             }
         }
 
-        /// The inputs in an event and in the command that became it.
+        /// The inputs in an event and in its command.
         pub(in crate::executor) fn inputs<'a>(event: &'a EventAttributes, command: &'a CommandAttributes) -> Option<Compared<'a>> {
             None$(.or_else(|| <$machine>::inputs(event, command)))*
         }
 
         impl Change {
-            /// Takes an event about operations: `None` if workflow code cannot notice it. Returns events about anything else.
+            /// Reads an event about an operation: `None` if workflow code cannot observe it. Returns other events as the error.
             pub(in crate::executor) fn read(event: EventAttributes) -> Result<Option<(Key, Self)>, EventAttributes> {
                 $(
                     let event = match <$machine>::read(event) {
@@ -79,7 +79,7 @@ macro_rules! table {
                 Err(event)
             }
 
-            /// The reason why an event with a key that finds no operation is impossible.
+            /// The error text for an event whose key belongs to no operation.
             pub(in crate::executor) fn unknown(&self, key: &Key) -> String {
                 match self {
                     $(Self::$Name(_) => <$machine>::unknown(key),)*

@@ -84,7 +84,7 @@ async fn mistakes_fail_the_task_and_say_what_to_do() {
     assert!(later.contains("call it without `local()`"), "{later}");
 }
 
-/// Counts attempts, and gives each local activity a header.
+/// Counts attempts, and adds a header to each local activity.
 #[derive(Default)]
 struct Counting {
     begun: AtomicU32,
