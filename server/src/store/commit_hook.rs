@@ -1,19 +1,19 @@
-//! A place for crash tests to stand: between the steps of a commit.
+//! A hook between the steps of a commit, for crash tests.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// How far the writing of a group has come when the hook is called, on the thread that writes.
+/// The step of the writer at which the hook is called, on the writing thread.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitStep {
-    /// A group is about to be written: tried again while another program has the lock, this comes again.
+    /// Before a group is written. Repeated for each attempt while another program has the lock.
     Begin,
-    /// Its rows are in a transaction that is still open.
+    /// The group's rows are in a transaction that is still open.
     BeforeCommit,
-    /// It is durable, and nobody has been told.
+    /// The group is durable, and callers have not been notified.
     Committed,
-    /// The pages of the log are about to be moved into the database file.
+    /// Before pages of the log are moved into the database file.
     Checkpoint,
 }
 

@@ -1,4 +1,4 @@
-//! Waiting for commits.
+//! Waits for commits.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -10,24 +10,24 @@ use std::task::{Context, Poll, Waker};
 use super::commit::CommitSeq;
 use super::error::StoreError;
 
-/// How far the writing of one store has come.
+/// The progress of the writes of one store.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// Every commit up to this one is durable.
+    /// The last durable commit. All earlier ones are durable as well.
     durable: AtomicU64,
-    /// Set once, by the first write that fails.
+    /// The reason of the first failed write.
     failure: OnceLock<Arc<str>>,
     waiting: Mutex<Waiting>,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
-    /// The waiting callers, by commit and by a number of their own.
+    /// The waiting callers, by commit and number.
     wakers: BTreeMap<(CommitSeq, u64), Waker>,
     next_number: u64,
 }
 
-/// A wait for durability; dropping it changes nothing.
+/// A wait for durability; dropping it has no effect.
 #[derive(Debug)]
 pub(crate) struct Durable(State);
 
@@ -38,7 +38,7 @@ enum State {
 }
 
 impl Progress {
-    /// Every commit up to `seq` is durable.
+    /// Records that all commits up to `seq` are durable.
     pub(super) fn reach(&self, seq: CommitSeq) {
         self.durable.store(seq.0, Ordering::Release);
         let later = (CommitSeq(seq.0.saturating_add(1)), 0);
@@ -49,7 +49,7 @@ impl Progress {
         done.into_values().for_each(Waker::wake);
     }
 
-    /// Nothing more becomes durable. The first reason stays.
+    /// Records that no later commit becomes durable. The first reason is kept.
     pub(super) fn fail(&self, reason: impl Into<Arc<str>>) -> StoreError {
         let reason = Arc::clone(self.failure.get_or_init(|| reason.into()));
         let all = std::mem::take(&mut self.waiting().wakers);
@@ -76,7 +76,7 @@ impl Progress {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        // Nothing that can panic happens under this lock.
+        // No code panics under this lock.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -96,7 +96,7 @@ impl Future for Durable {
             State::Waiting { progress, seq, number } => (progress, *seq, number),
         };
         let mut waiting = progress.waiting();
-        // Looked at under the lock: who is in the map after this is woken by what comes.
+        // Checked under the lock, so that later progress wakes all callers in the map.
         if progress.is_durable(seq) {
             return Poll::Ready(Ok(()));
         }

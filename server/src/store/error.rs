@@ -1,30 +1,30 @@
-//! Why the store cannot do what it was asked for.
+//! Errors of the store.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why the store cannot do what it was asked for.
+/// The reason why the store cannot carry out a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// An earlier write failed, so memory and storage may differ. Nothing is acknowledged any more until the store is
-    /// opened again.
+    /// An earlier write failed, so memory and storage may differ. Until the store is opened again, nothing is
+    /// acknowledged.
     #[error("the store has failed: {reason}")]
     Failed { reason: Arc<str> },
-    /// Writes wait faster than they are written; the caller may try again later.
+    /// Too many writes wait; the caller may retry later.
     #[error("the store is behind: {queued_bytes} bytes wait to be written")]
     Busy { queued_bytes: usize },
-    /// Another program has the database for itself; the caller may try again.
+    /// Another program has an exclusive lock on the database; the caller may retry.
     #[error("{reason}")]
     Locked { reason: Arc<str> },
-    /// A list or count looked at too much.
+    /// A list or count read too many rows.
     #[error(
         "the list or count took longer than {} s: narrow its filter, by StartTime or WorkflowId say", limit.as_secs()
     )]
     TooSlow { limit: Duration },
-    /// The file was opened to be looked at.
+    /// The file was opened for reads only.
     #[error("{path} is only read here: {advice}")]
     ReadOnly { path: Arc<str>, advice: Arc<str> },
-    /// Lists and counts come faster than they are done; the caller may try again later.
+    /// Too many lists and counts wait; the caller may retry later.
     #[error("{waiting} lists and counts wait already")]
     Crowded { waiting: usize },
 }

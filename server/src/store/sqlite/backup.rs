@@ -1,4 +1,4 @@
-//! A copy of a database while others use it.
+//! Copies a database while other processes use it.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,35 +10,35 @@ use super::explain::explain;
 use super::place::{PathError, database_path};
 use super::schema;
 
-/// Why there is no backup. A file that was begun is removed.
+/// The reason why a backup failed. An incomplete file is removed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackupError {
     /// One of the paths cannot name a database.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// There is nothing to copy.
+    /// The source does not exist.
     #[error("there is no {}", path.display())]
     NoSource { path: PathBuf },
-    /// It is no database of an engine.
+    /// The source is no database of an engine.
     #[error("{} is no database of Everloop", path.display())]
     Foreign { path: PathBuf },
-    /// An older backup may be all somebody has.
+    /// The target exists. It is not replaced, because it may be the only backup.
     #[error("{} is there already: choose another name, or move it away", path.display())]
     Exists { path: PathBuf },
-    /// The disk or the database does not let it.
+    /// The disk or the database returned an error.
     #[error("cannot copy {} to {}: {reason}", from.display(), to.display())]
     Failed { from: PathBuf, to: PathBuf, reason: String },
 }
 
-/// Copies the database of an engine, also while an engine has it open, in this process or another: everything that was
-/// acknowledged before the call is in the copy. Returns how large it is, in bytes.
+/// Copies the database of an engine, also while an engine has it open, in this process or another: the copy contains
+/// everything that was acknowledged before the call. Returns the size of the copy in bytes.
 ///
-/// The copy is complete and on disk when this returns; until then it has another name, with `.part` at its end.
+/// The copy is complete and durable when this function returns; until then its name ends with `.part`.
 ///
 /// # Errors
 ///
-/// There is nothing to copy, the name is taken, or the disk does not let it.
+/// If the source does not exist, the target exists, or the disk returns an error.
 pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
     let (from, to) = (&*database_path(from)?, &*database_path(to)?);
     if !from.exists() {
@@ -60,7 +60,7 @@ pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
             let file = File::open(&part)?;
             file.sync_all()?;
             fs::rename(&part, to)?;
-            // The name has to last, too.
+            // The name must be durable as well.
             let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             File::open(folder)?.sync_all()?;
             Ok(file.metadata()?.len())

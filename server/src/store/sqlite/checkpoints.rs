@@ -1,9 +1,9 @@
-//! Moving what is in the write-ahead log to where it stays.
+//! Checkpoints: moves pages of the write-ahead log into the database.
 //!
-//! A thread of its own does most of it while commits go on; the writer does the rest between two groups once the log is
-//! long, after which the log is written from its beginning again. So the log stays at a size, and commits overwrite
-//! blocks that the file system has already given, which is the fastest kind of write there is. Some versions of SQLite
-//! must not move pages beside a commit (see [`version`](super::version)): with these, the writer does all of it.
+//! A separate thread moves most pages while commits continue; the writer moves the others between two groups once the log
+//! is long, after which the log is written from its beginning again. So the length of the log is limited, and commits
+//! overwrite blocks that the file system has already allocated, which is the fastest kind of write. Some versions of SQLite
+//! must not move pages during a commit (see [`version`](super::version)): with these, the writer moves all pages.
 
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,9 +15,9 @@ use super::opening::{FileOptions, open_checkpointer};
 use super::version::Abilities;
 use crate::store::commit_hook::{CommitHook, CommitStep};
 
-/// From this many pages on that only the log has, they are moved: 16 MiB.
+/// The number of pages that only the log has from which they are moved: 16 MiB.
 const PAGES_IN_BACKGROUND: i32 = 2048;
-/// From this many pages in the log on, the writer sees to it that the log starts anew: 64 MiB.
+/// The number of pages in the log from which the writer restarts the log: 64 MiB.
 const PAGES_MAX: i32 = 8192;
 
 /// Checkpoints of one file.
@@ -30,16 +30,16 @@ pub(super) struct Checkpoints {
     hook: CommitHook,
 }
 
-/// The state of the log, as far as it is known.
+/// The known state of the log.
 #[derive(Debug)]
 struct Log {
-    /// How long the log may become before the writer tries again: a reader may keep it from starting anew.
+    /// The length of the log at which the writer tries to restart it again, because a reader may have prevented a restart.
     pages_max: i32,
-    /// Its length and how much of that was moved, where SQLite only tells that after a checkpoint.
+    /// The length and the moved part of the log, for versions of SQLite that report them only after a checkpoint.
     estimate: Pages,
 }
 
-/// Pages in the log, and how many of them are where they stay.
+/// The number of pages in the log, and of those that were moved.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pages {
     in_log: i32,
@@ -51,13 +51,13 @@ enum Mode {
     Passive,
     Full,
     Truncate,
-    /// Only tells how long the log is.
+    /// Only reports the length of the log.
     Noop,
 }
 
 impl Checkpoints {
-    /// Starts the thread. What it cannot do is told to `failed`: pages whose write was not confirmed may be anywhere, so
-    /// nothing may be written after that.
+    /// Starts the thread. Its errors are reported to `failed`: the location of pages whose write was not confirmed is
+    /// unknown, so nothing may be written afterwards.
     pub(super) fn start(
         options: &FileOptions,
         failed: impl Fn(&rusqlite::Error) + Send + 'static,
@@ -82,7 +82,7 @@ impl Checkpoints {
             move || {
                 while woken.recv().is_ok() {
                     hook.reached(CommitStep::Checkpoint);
-                    // None means that the writer is doing it.
+                    // `None` means that the writer runs a checkpoint.
                     if let Err(error) = checkpoint(&connection, Mode::Passive) {
                         return failed(&error);
                     }
@@ -92,8 +92,8 @@ impl Checkpoints {
         Ok(Self { abilities, wake: Some(wake), thread: Mutex::new(Some(thread)), log, hook })
     }
 
-    /// Looks at the log after something was written, about `written` pages, and returns how many pages it has. The
-    /// connection is the writer's.
+    /// Checks the log after a write of about `written` pages, and returns its number of pages. The connection is the
+    /// writer's.
     pub(super) fn after_commit(&self, connection: &Connection, written: i32) -> rusqlite::Result<u64> {
         let mut log = self.log();
         let pages = match self.abilities.tells_length_of_log {
@@ -106,31 +106,31 @@ impl Checkpoints {
         let is_long = pages.in_log >= log.pages_max;
         if is_long || (self.wake.is_none() && pages.in_log - pages.moved >= PAGES_IN_BACKGROUND) {
             self.hook.reached(CommitStep::Checkpoint);
-            // None means that somebody else is doing it.
+            // `None` means that another connection runs a checkpoint.
             if let Some(now) = checkpoint(connection, Mode::Passive)? {
                 let is_done = now.moved == now.in_log;
                 log.pages_max = if is_done { PAGES_MAX } else { now.in_log + PAGES_MAX / 4 };
-                // The next commit starts a log of which everything was moved anew.
+                // The next commit restarts a log whose pages were all moved.
                 log.estimate = if is_done { Pages::default() } else { now };
             }
         } else if pages.in_log - pages.moved >= PAGES_IN_BACKGROUND
             && let Some(wake) = &self.wake
         {
             match wake.try_send(()) {
-                // Full means that it is at work, or about to be; without it, the log has failed.
+                // `Full` means that the thread is busy or will start soon; `Disconnected` that the log has failed.
                 Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
             }
         }
         Ok(u64::from(pages.in_log.unsigned_abs()))
     }
 
-    /// Moves everything, when nothing more will be written. The log is left as it is, though nobody needs it any more.
+    /// Moves all pages, when no more writes will follow. The log is kept, although it is not needed any more.
     pub(super) fn last(&self, connection: &Connection) -> rusqlite::Result<()> {
         self.hook.reached(CommitStep::Checkpoint);
         complete(connection, Mode::Full)
     }
 
-    /// Empties the log, of which everything was moved.
+    /// Empties the log, whose pages were all moved.
     pub(super) fn empty_log(&self, connection: &Connection) -> rusqlite::Result<()> {
         self.hook.reached(CommitStep::Checkpoint);
         complete(connection, Mode::Truncate)
@@ -152,7 +152,7 @@ impl Drop for Checkpoints {
     }
 }
 
-/// How long the log is, and how much of it was moved; `None` while another connection is at it.
+/// Runs a checkpoint. Returns the length and the moved part of the log; `None` while another connection runs one.
 fn checkpoint(connection: &Connection, mode: Mode) -> rusqlite::Result<Option<Pages>> {
     let sql = match mode {
         Mode::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
@@ -170,7 +170,7 @@ fn checkpoint(connection: &Connection, mode: Mode) -> rusqlite::Result<Option<Pa
     }
 }
 
-/// A checkpoint that has to come to its end.
+/// Runs a checkpoint that must be complete.
 fn complete(connection: &Connection, mode: Mode) -> rusqlite::Result<()> {
     let busy = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None);
     checkpoint(connection, mode)?.map(drop).ok_or_else(busy)

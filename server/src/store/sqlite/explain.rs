@@ -1,4 +1,4 @@
-//! SQLite's errors, in words.
+//! Texts for SQLite's errors.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ pub(super) fn sync_error(error: &io::Error) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), Some(error.to_string()))
 }
 
-/// Describes an error of SQLite about a file, and what to do about it.
+/// Describes an error of SQLite about a file, with the remedy.
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> String {
     let path = path.display();
     let extended = error.sqlite_error().map_or(0, |error| error.extended_code);
@@ -36,7 +36,7 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> String {
     }
 }
 
-/// Whether another program has a lock that will go away.
+/// Whether another program has a temporary lock.
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }

@@ -1,19 +1,19 @@
-//! One process at a time: the lock beside a database file.
+//! The lock file beside a database file, which admits one process at a time.
 //!
-//! The lock is the operating system's, so it goes with its process, however that ends. What the file holds is for others
-//! to read: who has the lock, where that process listens, what it has written last, and whether the last one closed the
-//! database in order.
+//! The lock belongs to the operating system, so it ends with its process in all cases. The text in the file is for other
+//! processes: the process that has the lock, its address, the state of the database after its last write, and whether
+//! the last process closed the database properly.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The text is always written whole and at this length, in one call: a process that is killed leaves the text of before
-/// or that of after. It fits in one sector of a disk.
+/// The length of the text. It is always written as a whole in one call and fits in one sector of a disk, so a killed
+/// process leaves either the previous or the new text.
 const TEXT_BYTES: usize = 512;
 
-/// The lock, until it is dropped.
+/// The lock, which is released when this value is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     state: Mutex<State>,
@@ -29,36 +29,36 @@ struct State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Holder {
     pub(crate) pid: u32,
-    /// Where it listens, if it does.
+    /// The address at which the process listens, if any.
     pub(crate) address: Option<String>,
-    /// A write to the database failed there.
+    /// Whether a write to the database failed in that process.
     pub(crate) has_failed: bool,
     /// The state of the database after its last write, or shortly before. Older versions did not record it.
     pub(crate) written: Option<Written>,
 }
 
-/// How much a database has: both numbers grow with what is written.
+/// The amount of data in a database: both numbers grow with each write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Written {
     /// The row of the history batch that was written last.
     pub(crate) history: i64,
-    /// How many commits had no history: they are counted in the database itself.
+    /// The number of commits without history, which the database counts.
     pub(crate) without_history: i64,
 }
 
-/// Why the lock is not to be had.
+/// The reason why the lock was not taken.
 #[derive(Debug)]
 pub(super) enum LockError {
-    /// Another process has it. `None` when it has not said who it is (yet).
+    /// Another process has the lock. `None` if that process has not written its text yet.
     Held(Option<Holder>),
     Io(io::Error),
 }
 
-/// A lock, and what its file told before.
+/// A lock, and the previous text of its file.
 #[derive(Debug)]
 pub(super) struct Locked {
     pub(super) lock: Lock,
-    /// The process that had the lock last, if it did not close the database in order.
+    /// The process that had the lock last, if it did not close the database properly.
     pub(super) interrupted: Option<Holder>,
 }
 
@@ -69,7 +69,7 @@ pub(super) fn lock_path(database: &Path) -> PathBuf {
     path.into()
 }
 
-/// The process that has a database open, or had it open and ended without closing it.
+/// The process that has a database open, or that ended without closing it.
 pub(super) fn last_holder(database: &Path) -> Option<Holder> {
     Holder::parse(&std::fs::read_to_string(lock_path(database)).ok()?)
 }
@@ -92,35 +92,35 @@ impl Lock {
         Ok(Locked { lock, interrupted: told.map_err(LockError::Io)? })
     }
 
-    /// Tells others that the database is open here, with what is in it.
+    /// Records that this process has opened the database, and the database's state.
     pub(super) fn opened(&self, written: Written) -> io::Result<()> {
         self.change(|holder| holder.written = Some(written))
     }
 
-    /// Tells others where this process listens.
+    /// Records the address at which this process listens.
     pub(super) fn listens_on(&self, address: &str) -> io::Result<()> {
         self.change(|holder| holder.address = Some(address.to_owned()))
     }
 
-    /// Takes the address back, unless another one has replaced it.
+    /// Removes the address, unless another one has replaced it.
     pub(super) fn stops_listening_on(&self, address: &str) -> io::Result<()> {
         self.change(|holder| drop(holder.address.take_if(|told| told == address)))
     }
 
-    /// Notes what the database has now.
+    /// Records the state of the database.
     pub(super) fn wrote(&self, written: Written) -> io::Result<()> {
         self.change(|holder| holder.written = Some(written))
     }
 
-    /// Notes that a write failed: what the system holds of the files may not be what the disk has. Should that note fail
-    /// too, the next process takes the files for what they seem to be.
+    /// Records that a write failed: the system's cached content of the files may differ from the disk. If this write fails as
+    /// well, the next process trusts the files.
     pub(super) fn failed(&self) {
         if let Err(error) = self.change(|holder| holder.has_failed = true) {
             tracing::warn!(%error, "cannot note beside the database that a write failed");
         }
     }
 
-    /// Notes that the database was closed in order.
+    /// Records that the database was closed properly.
     pub(super) fn closed(&self) -> io::Result<()> {
         self.state().file.set_len(0)
     }
@@ -148,7 +148,7 @@ impl Holder {
         let failed = if self.has_failed { "failed\n" } else { "" };
         let written = self.written.map(|written| format!("written {} {}\n", written.history, written.without_history));
         let text = format!("pid {}\n{address}{failed}{}", self.pid, written.unwrap_or_default());
-        // Blank lines fill it up.
+        // Blank lines fill the text to its length.
         format!("{text:\n<TEXT_BYTES$}")
     }
 
@@ -164,7 +164,7 @@ impl Holder {
 }
 
 impl Written {
-    /// Whether nothing is missing of what another state of the database had.
+    /// Whether this state contains all data of another state.
     pub(super) fn holds(self, other: Self) -> bool {
         self.history >= other.history && self.without_history >= other.without_history
     }
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(Lock::take(&database).unwrap().interrupted, None);
     }
 
-    /// The text of an older version has no line for what was written.
+    /// The text of an older version has no line for the state of the database.
     #[test]
     fn notes_of_an_older_version_are_read() {
         let expected = Holder { pid: 42, address: Some("[::1]:7233".to_owned()), has_failed: true, written: None };

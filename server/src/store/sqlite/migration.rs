@@ -1,4 +1,4 @@
-//! Forms of the file, old to new.
+//! Migrations of a file from older formats.
 
 use std::path::{Path, PathBuf};
 
@@ -7,12 +7,12 @@ use rusqlite::Connection;
 use super::explain::explain;
 use super::open_error::OpenError;
 
-/// One step: statements that bring a file from one format to the next.
+/// The statements that migrate a file from one format to the next.
 pub(super) type Migration = &'static str;
 
 /// The step at index `n` leads from format `n + 1` to `n + 2`.
 pub(super) const MIGRATIONS: &[Migration] = &[
-    // One table for everything with a name that is no run; namespaces, which had their own, are kind 1.
+    // One table for records; namespaces, which had their own table, are kind 1.
     "CREATE TABLE record (
         kind INTEGER NOT NULL,
         namespace INTEGER NOT NULL,
@@ -26,7 +26,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     "ALTER TABLE run ADD COLUMN search_attributes TEXT;",
 ];
 
-/// The format this program writes.
+/// The format that this program writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64 + 1;
 
 /// The format of a database.
@@ -34,7 +34,7 @@ pub(super) fn format(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Brings a file to the format the steps lead to: a backup first, then all steps in one transaction.
+/// Migrates a file: writes a backup, then runs all steps in one transaction.
 pub(super) fn migrate(connection: &Connection, path: &Path, steps: &[Migration]) -> Result<(), OpenError> {
     let known = steps.len() as i64 + 1;
     let failed = |from: i64, error: rusqlite::Error| OpenError::Migration {
@@ -54,8 +54,8 @@ pub(super) fn migrate(connection: &Connection, path: &Path, steps: &[Migration])
     let backup = backup_path(path, found);
     tracing::info!(path = %path.display(), backup = %backup.display(), from = found, to = known, "migrating");
     let run = || {
-        // A backup that an interrupted migration left is of the same content, or half written. What cannot be removed is in
-        // the way of the new one, which says so.
+        // A backup of an interrupted migration has the same content or is incomplete. If it cannot be removed, the new backup
+        // fails and reports it.
         if let Err(error) = std::fs::remove_file(&backup) {
             tracing::debug!(%error, "no older backup to replace");
         }
@@ -70,7 +70,7 @@ pub(super) fn migrate(connection: &Connection, path: &Path, steps: &[Migration])
     run().map_err(|error| failed(found, error))
 }
 
-/// Where a file is kept as it was: `shop.db.format-1`.
+/// The path of the backup: `shop.db.format-1`.
 fn backup_path(path: &Path, version: i64) -> PathBuf {
     let mut backup = path.as_os_str().to_owned();
     backup.push(format!(".format-{version}"));

@@ -1,4 +1,4 @@
-//! Why a database file cannot be used, and what to do about it.
+//! Errors of opening a database file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::explain::explain;
 use super::lock::{Holder, lock_path};
 use super::place::PathError;
 
-/// Why a database file cannot be used.
+/// The reason why a database file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! Opening a database file: whose it is, how old, in what condition.
+//! Opens a database file, and checks its owner, format and condition.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -17,39 +17,39 @@ use crate::model::HistoryBatch;
 use crate::store::commit_hook::CommitHook;
 use crate::unheard::print_unless_heard;
 
-/// Memory for pages of the writer, at most.
+/// The page cache of the writer.
 const CACHE_KIB: i64 = 64 * 1024;
-/// Memory for pages of one reader, at most.
+/// The page cache of one reader.
 const READER_CACHE_KIB: i64 = 16 * 1024;
-/// How long one attempt to write waits for the lock of another program, which may use the file with SQLite's own tools.
+/// The time for which one attempt to write waits for the lock of another program, for example SQLite's own tools.
 pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(5);
 
-/// Which file to open, and how.
+/// Options for opening a file.
 #[derive(Clone, Debug)]
 pub(crate) struct FileOptions {
     pub(crate) path: PathBuf,
-    /// The clock the file is for. Moments of a skipping clock mean nothing on a real one.
+    /// The kind of clock of the file. Times of a skipping clock have no meaning for a real one.
     pub(crate) clock: &'static str,
-    /// Tests replace SQLite's way to the disk by one that fails.
+    /// The VFS, for tests with a failing disk.
     pub(crate) vfs: Option<String>,
-    /// Tests make a disk full that has no more room than for so many pages.
+    /// The maximum number of pages, for tests with a full disk.
     pub(crate) pages_max: Option<u32>,
-    /// How long one attempt to write waits for the lock of another program; [`BUSY_WAIT`] but in tests.
+    /// The time for which one attempt to write waits for the lock of another program; [`BUSY_WAIT`] except in tests.
     pub(crate) busy_wait: Duration,
-    /// Crash tests end the process between the steps of a commit.
+    /// The hook between the steps of a commit, for crash tests.
     pub(crate) hook: CommitHook,
 }
 
 /// Facts about an opened file.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    /// Every worker that had a task lived in the process that had the file open before.
+    /// Whether all workers were in the process that had the file open before.
     pub(crate) workers_are_gone: bool,
     /// The batch that was written last.
     pub(crate) last_batch: Option<HistoryBatch>,
 }
 
-/// The writer's connection to an opened file, and what belongs to it.
+/// The writer's connection to an opened file, with its lock and state.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     pub(super) connection: Connection,
@@ -59,7 +59,7 @@ pub(super) struct OpenFile {
     pub(super) written: Written,
 }
 
-/// Opens a file, or makes a new one. From here on, the options have its resolved path.
+/// Opens a file, or creates a new one. Sets the resolved path in the options.
 pub(super) fn open(options: &mut FileOptions) -> Result<OpenFile, OpenError> {
     options.path = database_path(&options.path)?;
     let options = &*options;
@@ -70,7 +70,7 @@ pub(super) fn open(options: &mut FileOptions) -> Result<OpenFile, OpenError> {
         LockError::Held(holder) => OpenError::InUse { path: path.clone(), holder },
         LockError::Io(error) => system_error(path, &error),
     })?;
-    // A VFS of tests keeps its files elsewhere.
+    // The files of a test's VFS are not on the disk.
     let interrupted = interrupted
         .filter(|_| options.vfs.is_none())
         .map(|holder| Interrupted { has_log: fs::metadata(log_path(path)).is_ok_and(|log| log.len() > 0), holder });
@@ -82,12 +82,12 @@ pub(super) fn open(options: &mut FileOptions) -> Result<OpenFile, OpenError> {
     let failed = |error: rusqlite::Error| sqlite_error(path, &error);
     let last_run = connection.query_row(rows::READ_LAST_RUN, [], |row| row.get(0)).map_err(failed)?;
     let written = read_written(&connection).map_err(failed)?;
-    // From here on there is a log, which has to be there again when this process ends without closing the file.
+    // From now on there is a log, which must exist if this process ends without closing the file.
     lock.opened(written).map_err(|error| system_error(path, &error))?;
     Ok(OpenFile { connection, lock, opened, last_run, written })
 }
 
-/// A process that had the file and did not close it in order, and whether its log is there.
+/// A process that did not close the file properly, and whether its log exists.
 struct Interrupted {
     holder: Holder,
     has_log: bool,
@@ -125,7 +125,7 @@ fn raw_connection(options: &FileOptions, flags: OpenFlags) -> rusqlite::Result<C
     Ok(connection)
 }
 
-/// Checks whose file it is and makes it ready to be written.
+/// Checks that the file belongs to an engine, and prepares it for writes.
 fn prepare(
     connection: &Connection,
     options: &FileOptions,
@@ -144,7 +144,7 @@ fn prepare(
     if let Some(interrupted) = interrupted {
         check_nothing_is_missing(connection, path, interrupted, is_new)?;
     }
-    // The page size has to be set before anything is in the file.
+    // The page size must be set before the first write.
     connection.pragma_update(None, "page_size", schema::PAGE_BYTES).map_err(failed)?;
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;
     if !mode.eq_ignore_ascii_case("wal") {
@@ -174,8 +174,8 @@ fn prepare(
     Ok(Opened { workers_are_gone: workers.as_deref() == Some(INSIDE), last_batch })
 }
 
-/// Notes that all workers are here, until one is elsewhere. And puts something into the log, which is empty if the database
-/// was closed in order: from then on an empty log is a missing one.
+/// Records that all workers are in this process, until another process connects. This also writes to the log, which is empty
+/// after a proper close, so that an empty log later means that the log was lost.
 fn note_opening(connection: &Connection) -> rusqlite::Result<()> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute(COUNT_OPENING, [])?;
@@ -183,20 +183,20 @@ fn note_opening(connection: &Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Counted, for a row that stays as it was SQLite does not write.
+/// A count, because SQLite does not write a row that stays the same.
 const COUNT_OPENING: &str = "INSERT INTO meta (name, value) VALUES ('openings', '1')
     ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)";
 
-/// `meta.commits`: how many commits had no history. Those that have one are known by its row.
+/// `meta.commits`: the number of commits without history. Other commits are counted by their rows.
 const COMMITS: &str = "commits";
 
 /// Counts a commit that has no history.
 pub(super) const COUNT_COMMIT: &str = "INSERT INTO meta (name, value) VALUES ('commits', '1')
     ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)";
 
-/// `meta.workers`: all of them live in the process that has the file open.
+/// `meta.workers`: all workers are in the process that has the file open.
 const INSIDE: &str = "inside";
-/// `meta.workers`: some may live elsewhere.
+/// `meta.workers`: some workers may be in other processes.
 pub(super) const ANYWHERE: &str = "anywhere";
 
 fn create(connection: &Connection, clock: &str) -> rusqlite::Result<()> {
@@ -230,8 +230,9 @@ fn check_folder(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// SQLite takes a database without its log for one that was closed in order. But the log may also be gone because another
-/// program has moved all of it into the database, as SQLite does when the last connection closes: then nothing is missing.
+/// Checks that no commits are lost with a missing log. SQLite treats a database without its log as properly closed. The log
+/// may also be missing because another program has moved all of it into the database, as SQLite does when the last
+/// connection closes; then the database is complete.
 fn check_nothing_is_missing(
     connection: &Connection,
     path: &Path,
@@ -240,7 +241,7 @@ fn check_nothing_is_missing(
 ) -> Result<(), OpenError> {
     let Interrupted { holder, has_log } = interrupted;
     let is_complete = match holder.written {
-        // Even its tables were in the log alone. Without any page, the file was removed on purpose.
+        // Only the log had the tables. A file without pages was removed on purpose.
         _ if is_new => fs::metadata(path).map_or(true, |file| file.len() == 0),
         Some(written) => read_written(connection).map_err(|error| sqlite_error(path, &error))?.holds(written),
         None => *has_log,
@@ -248,7 +249,7 @@ fn check_nothing_is_missing(
     match is_complete {
         true => Ok(()),
         false if *has_log => {
-            // The process had the sync of its commits confirmed.
+            // The process had confirmed the sync of these commits.
             let lost = || {
                 format!(
                     "the log of {} ends before the last commits that were acknowledged: the disk has lost them",
@@ -274,8 +275,7 @@ pub(super) fn read_last_history(connection: &Connection) -> rusqlite::Result<i64
     connection.prepare_cached(rows::READ_LAST_HISTORY_ROW)?.query_row([], |row| row.get(0))
 }
 
-/// After a failed sync the system may show what the disk does not have, and take it for synced. Written again, it is on
-/// its way again.
+/// Writes the log again. After a failed sync, the system's cache may differ from the disk without being marked for writing.
 fn write_log_again(path: &Path) -> io::Result<()> {
     let path = log_path(path);
     if !path.exists() {

@@ -1,28 +1,28 @@
-//! One path for a database file, whatever name it was given by.
+//! Resolves all names of a database file to one path.
 //!
-//! The lock, the write-ahead log and SQLite have to agree on where a file is. SQLite follows symbolic links and reads
-//! some names in its own way (`file:shop.db`, `:memory:`), so a path is resolved once, before anything else uses it.
+//! The lock, the write-ahead log and SQLite must use the same path. SQLite follows symbolic links and gives some names a
+//! special meaning (`file:shop.db`, `:memory:`), so a path is resolved once, before its first use.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How many symbolic links are followed to a file that is not there yet.
+/// The number of symbolic links that are followed to a file that does not exist yet.
 const LINKS_MAX: usize = 40;
 
-/// Why a path cannot name a database.
+/// The reason why a path cannot name a database.
 #[derive(Debug, thiserror::Error)]
 pub enum PathError {
-    /// SQLite and addresses spell it like this; here it would be the name of a file.
+    /// The notation of SQLite or of an address, which would be a file name here.
     #[error("`{written}` is not the path of a file: {advice}")]
     Spelling { written: String, advice: String },
-    /// SQLite keeps the log beside the name that a file was opened by: under another name it is not found.
+    /// A hard link: SQLite keeps the log beside the name by which a file was opened, and would not find it by another name.
     #[error(
         "{} is one of {names} hard links to the same file: remove the others, or choose another file; opened under two \
          names, a database is damaged", path.display()
     )]
     HardLinks { path: PathBuf, names: u64 },
-    /// The system cannot follow the path.
+    /// The operating system cannot resolve the path.
     #[error("cannot find {}: {source}", path.display())]
     System { path: PathBuf, source: io::Error },
 }
@@ -31,8 +31,8 @@ pub enum PathError {
 ///
 /// # Errors
 ///
-/// A path that SQLite or an address would read as something else, a file with several hard links, and links that the
-/// system cannot follow.
+/// For a path with a special meaning in SQLite or in addresses, a file with several hard links, and links that the operating
+/// system cannot resolve.
 pub fn database_path(path: &Path) -> Result<PathBuf, PathError> {
     check_spelling(path)?;
     let resolved = resolve(path).map_err(|source| PathError::System { path: path.to_owned(), source })?;
@@ -64,10 +64,10 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
         }
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path) };
         path = match (fs::read_link(&path), folder.canonicalize()) {
-            // SQLite would make the file where the link leads.
+            // SQLite would create the file at the target of the link.
             (Ok(target), _) => folder.join(target),
             (Err(_), Ok(folder)) => return Ok(folder.join(name)),
-            // Opening reports the folder that is missing.
+            // Opening the file reports the missing folder.
             (Err(_), Err(_)) => return Ok(path),
         };
     }

@@ -1,4 +1,4 @@
-//! Connections for reads, beside the writer's.
+//! Connections for reads.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::opening::{FileOptions, open_reader};
 
-/// Idle connections kept, at most.
+/// The maximum number of idle connections.
 const IDLE_MAX: usize = 4;
 
 /// The readers of one file.
@@ -21,7 +21,7 @@ impl Readers {
         Self { options, idle: Mutex::default() }
     }
 
-    /// Reads what is committed at this moment.
+    /// Reads the committed state.
     pub(super) fn read<T>(&self, read: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         let idle = self.idle().pop();
         let mut connection = idle.map_or_else(|| open_reader(&self.options), Ok)?;

@@ -21,7 +21,7 @@ pub(super) fn open_runs(connection: &Connection) -> rusqlite::Result<Vec<Dormant
     Ok(runs)
 }
 
-/// All records of a kind, also of a file in an older format: a view does not migrate, and meanwhile another process may.
+/// All records of a kind, also of a file in an older format: a view does not migrate, while another process may.
 pub(super) fn records(connection: &Connection, kind: RecordKind) -> rusqlite::Result<Vec<Record>> {
     // One transaction, so that the format holds until the rows are read.
     let transaction = connection.unchecked_transaction()?;
@@ -59,7 +59,7 @@ impl RunTable {
     }
 }
 
-/// The run of that workflow id with that run id or, without one, the run that was made last.
+/// The run with a workflow id and a run id; without a run id, the run that was created last.
 pub(super) fn run(
     connection: &Connection,
     table: RunTable,
@@ -129,7 +129,7 @@ pub(super) fn list(
         values.extend([close_time, close_time, key.start_time_ns, key.run.0].map(Value::Integer));
     }
     sql.push_str(" ORDER BY close_time DESC, start_time DESC, key LIMIT ?");
-    // One more than asked for tells whether another page follows.
+    // One more row than the page shows whether another page follows.
     values.push(Value::Integer(page_size.saturating_add(1).try_into().unwrap_or(i64::MAX)));
     move |connection, table| {
         let mut list = connection.prepare_cached(&table.read(&sql))?;
@@ -146,7 +146,7 @@ pub(super) fn list(
     }
 }
 
-/// How many runs match, by status.
+/// The number of matching runs by status.
 pub(super) fn count(
     namespace: NamespaceKey,
     filter: &Filter,

@@ -1,49 +1,49 @@
-//! Room at the end of the write-ahead log.
+//! Preallocated room at the end of the write-ahead log.
 //!
-//! While a log grows, each sync also has to write down where its new blocks are, which takes as long again as the rest of
-//! it. So the log is made longer in steps, with zeros: SQLite stops reading there, and commits overwrite blocks that the
-//! file system has already given.
+//! While a log grows, each sync must also write the locations of its new blocks, which doubles its time. So the log is
+//! extended in steps, with zeros: SQLite stops reading there, and commits overwrite blocks that the file system has already
+//! allocated.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-/// How much longer the log is made at once.
+/// The length of one extension.
 const STEP_BYTES: u64 = 1 << 20;
-/// Less room than this is not enough.
+/// The room below which the log is extended.
 const ROOM_BYTES_MIN: u64 = STEP_BYTES / 4;
-/// From this length on the log is left to itself: checkpoints let it start anew about there.
+/// The length from which the log is not extended, because checkpoints restart it at about this length.
 const LOG_BYTES_MAX: u64 = 64 << 20;
 
 /// The headers that SQLite writes at the beginning of a log, and before each page: see <https://www.sqlite.org/fileformat2.html#walformat>.
 const HEADER_BYTES: u64 = 32;
 const PAGE_HEADER_BYTES: u64 = 24;
 
-/// The log of one database, from outside SQLite.
+/// The log file of one database, accessed without SQLite.
 #[derive(Debug)]
 pub(super) struct LogRoom {
     state: State,
     page_bytes: u64,
-    /// How long the log was at the last look. SQLite may have made it longer.
+    /// The length of the log at the last check. SQLite may have extended it.
     log_bytes: u64,
 }
 
 #[derive(Debug)]
 enum State {
     Unopened(PathBuf),
-    /// To be written at its end alone, wherever that is when it happens.
+    /// The file, opened for appending.
     Open(File),
-    /// No more room is to be had.
+    /// The log cannot be extended any more.
     GivenUp,
 }
 
 impl LogRoom {
-    /// Without a path, there is nothing to do.
+    /// Without a path, the log is never extended.
     pub(super) fn new(log: Option<PathBuf>, page_bytes: u64) -> Self {
         Self { state: log.map_or(State::GivenUp, State::Unopened), page_bytes, log_bytes: 0 }
     }
 
-    /// Makes the log longer if the pages in it leave little room. That there is no space for more is no failure.
+    /// Extends the log if its pages leave little room. A full disk is no error.
     ///
     /// # Errors
     ///
@@ -64,14 +64,14 @@ impl LogRoom {
         }
     }
 
-    /// The log, if it has become longer and is to be synced.
+    /// Extends the log, and returns it if it must be synced.
     fn lengthen(&mut self, wanted: u64) -> io::Result<Option<&File>> {
         if let State::Unopened(path) = &self.state {
             self.state = State::Open(OpenOptions::new().append(true).open(path)?);
         }
         let State::Open(log) = &mut self.state else { return Ok(None) };
         self.log_bytes = log.metadata()?.len();
-        // An empty log is one that nothing was written to; it is not made to look like another.
+        // An empty log is not extended: it means that nothing was written.
         if wanted <= self.log_bytes || self.log_bytes == 0 || self.log_bytes >= LOG_BYTES_MAX {
             return Ok(None);
         }

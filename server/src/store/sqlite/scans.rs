@@ -1,7 +1,7 @@
-//! Lists and counts: reads that look at many rows, on threads of their own.
+//! Lists and counts: reads of many rows, on separate threads.
 //!
-//! A filter may look at every run there is. So scans never run on the threads of the caller's runtime, only a few run at
-//! the same time, each has a time limit, and a caller that goes away ends its scan.
+//! A filter may read every run. So scans never run on the threads of the caller's runtime, only a few run concurrently,
+//! each has a time limit, and a scan ends when its caller is gone.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -19,16 +19,16 @@ use tokio::sync::oneshot;
 
 use crate::store::error::StoreError;
 
-/// Scans at the same time: the rest of the machine is for the writer and for calls.
+/// The number of concurrent scans. It is small, because the writer and calls need the machine as well.
 const THREADS_MAX: usize = 2;
-/// Scans that wait for a thread, at most.
+/// The number of scans that may wait for a thread.
 const WAITING_MAX: usize = 64;
-/// From the call on. Clients give up after ten seconds unless told otherwise: they should hear the cause.
+/// The time limit of a call. It is below the default of clients, ten seconds, so that they receive the cause.
 const LIMIT: Duration = Duration::from_secs(8);
-/// How many steps SQLite does between two looks at the time: some ten microseconds.
+/// The number of SQLite's steps between two checks of the time: about ten microseconds.
 const STEPS_PER_LOOK: i32 = 1000;
 
-/// A list or count under way; dropping it ends the scan.
+/// A list or count in progress; dropping it ends the scan.
 #[derive(Debug)]
 #[must_use = "it does nothing unless awaited"]
 pub(crate) struct Scan<T> {
@@ -92,7 +92,7 @@ impl Scans {
         let ticket = Ticket(Arc::new(state));
         let queued = self.pool.queue(&ticket, || {
             Box::new(move |ticket| {
-                // The caller may have gone.
+                // The caller may be gone.
                 drop(tell.send(read(ticket)));
             })
         });
@@ -130,7 +130,7 @@ impl Scans {
         let pool = Arc::clone(&self.pool);
         match thread::Builder::new().name("everloop-scans".into()).spawn(move || pool.work()) {
             Ok(thread) => threads.push(thread),
-            // Those that run take it later.
+            // Running threads take the scan later.
             Err(error) if !threads.is_empty() => tracing::warn!(%error, "lists and counts have one thread less"),
             Err(error) => {
                 return Err(StoreError::Failed { reason: format!("no thread for lists and counts: {error}").into() });
@@ -180,27 +180,27 @@ impl Pool {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Nothing that can panic happens under this lock.
+        // No code panics under this lock.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Ticket {
-    /// Reads until it is done, or until nobody waits any more.
+    /// Runs a read, which ends early if its caller is gone or its time is over.
     pub(super) fn watch<T>(
         &self,
         connection: &mut Connection,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         let ticket = self.clone();
-        // Fails only on connections that rusqlite has not opened itself, and in older versions not at all.
+        // Fails only on connections that rusqlite has not opened, and never in older versions.
         let _ = connection.progress_handler(STEPS_PER_LOOK, Some(move || ticket.is_over()));
         let result = read(connection);
         let _ = connection.progress_handler(0, None::<fn() -> bool>);
         result
     }
 
-    /// Why a read was ended early; `None` for other failures.
+    /// The reason why a read was ended early; `None` for other failures.
     pub(super) fn explain(&self, error: &rusqlite::Error) -> Option<StoreError> {
         let is_ended = error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted);
         is_ended.then_some(StoreError::TooSlow { limit: self.0.limit })
@@ -217,7 +217,7 @@ impl Ticket {
 
 #[cfg(test)]
 impl<T> Scan<T> {
-    /// Waits for it on this thread.
+    /// Waits for the result on this thread.
     pub(crate) fn wait(self) -> Result<T, StoreError> {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(self)
     }
@@ -228,7 +228,7 @@ impl<T> Future for Scan<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(Pin::new(&mut self.answer).poll(context));
-        // Without an answer, it was dropped in the queue when its time was over or the store closed, or it panicked.
+        // Without a result, the scan panicked, or was dropped in the queue because its time was over or the store closed.
         Poll::Ready(answer.unwrap_or_else(|_| match self.ticket.is_over() {
             true => Err(StoreError::TooSlow { limit: self.ticket.0.limit }),
             false => Err(StoreError::Failed { reason: "a list or count panicked, or the store was closed".into() }),
@@ -254,7 +254,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts for ever.
+    /// Counts endlessly.
     fn endless(scans: &Scans) -> Scan<i64> {
         scans.start(|ticket| {
             let mut connection = Connection::open_in_memory().unwrap();

@@ -5,21 +5,21 @@ use rusqlite::config::DbConfig;
 
 use super::migration::VERSION;
 
-/// Statements kept prepared: ours are about thirty, the rest is for the filters of lists.
+/// The number of cached prepared statements: about thirty fixed ones, the others are for filters of lists.
 const STATEMENTS_MAX: usize = 64;
 
-/// The size of a database's pages. Larger than SQLite's own choice: history rows are.
+/// The size of a database's pages. It is larger than SQLite's default because history rows are large.
 pub(super) const PAGE_BYTES: u32 = 8192;
 
-/// Marks a file as ours; SQLite keeps it in the file's header. The letters `EVLP`.
+/// The mark of an engine's file in SQLite's file header: the letters `EVLP`.
 pub(super) const APPLICATION_ID: i64 = 0x4556_4c50;
 
 /// History is an ordinary rowid table with an index beside it, so that rows append at the right edge of its tree and
 /// only the small index is touched at random.
 ///
-/// `run.close_time` of an open run is the largest integer: open runs then come first in the order of lists, and one
-/// index serves it. `run.wake_time` says when an open run has to be in memory: 0 at once, the largest integer only when
-/// it is asked for.
+/// `run.close_time` of an open run is the largest integer, so that open runs come first in lists, which need one index.
+/// `run.wake_time` is the time at which an open run must be in memory: 0 means at once, the largest integer only on a
+/// request.
 pub(super) const TABLES: &str = "
     CREATE TABLE meta (
         name TEXT PRIMARY KEY,
@@ -73,7 +73,7 @@ pub(super) const TABLES: &str = "
 
 /// A new, empty database in memory.
 ///
-/// It has no rollback journal: after a failed write the store is given up anyway, see
+/// It has no rollback journal, because the store is not used after a failed write: see
 /// [`StoreError::Failed`](crate::store::StoreError::Failed).
 pub(super) fn open_memory() -> rusqlite::Result<Connection> {
     let connection = Connection::open_in_memory()?;
@@ -88,7 +88,7 @@ pub(super) fn open_memory() -> rusqlite::Result<Connection> {
 /// Sets the options of a connection.
 pub(super) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    // A statement keeps its plan: otherwise some are prepared again whenever a parameter changes.
+    // Keeps the plans of statements. Otherwise some are prepared again whenever a parameter changes.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")
 }

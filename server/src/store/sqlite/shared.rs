@@ -1,4 +1,4 @@
-//! State that the writer and the callers of a store share: the queue, the database, and how far it is written.
+//! State that the writer and the callers of a store share: the queue, the database, and the progress of writes.
 
 use std::fmt;
 use std::mem;
@@ -21,10 +21,10 @@ use crate::store::commit::CommitSeq;
 use crate::store::durable::Progress;
 use crate::store::error::StoreError;
 
-/// Waiting bytes from which the writer of a file writes also what nobody waits for.
+/// The queue size in bytes from which the writer of a file also writes commits for which no caller waits.
 pub(super) const LINGERING_BYTES_MAX: usize = 1 << 20;
 
-/// How many pages of the log one write takes at most, besides those of its blobs: tables and their indexes.
+/// The maximum number of log pages for one write, without its blobs: pages of tables and their indexes.
 pub(super) const PAGES_PER_WRITE: usize = 5;
 
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(super) struct Shared {
     /// Wakes the writer.
     pub(super) wake: Condvar,
     pub(super) queued_bytes: AtomicUsize,
-    /// Taken before the queue's lock, never after it: groups reach the database in the order of the queue.
+    /// Locked before the queue, never after it, so that groups reach the database in the order of the queue.
     pub(super) database: Mutex<Database>,
     pub(super) last_run: AtomicI64,
     pub(super) progress: Arc<Progress>,
@@ -46,9 +46,9 @@ pub(super) struct OnFile {
     pub(super) options: FileOptions,
     pub(super) readers: Readers,
     pub(super) checkpoints: Checkpoints,
-    /// The writer's alone.
+    /// Used only by the writer.
     pub(super) room: Mutex<LogRoom>,
-    /// About how many pages were written since the writer last looked at the log.
+    /// The approximate number of pages that were written since the writer last checked the log.
     pub(super) pages_written: AtomicUsize,
     pub(super) lock: Arc<Lock>,
 }
@@ -57,11 +57,11 @@ pub(super) struct OnFile {
 pub(super) struct Queue {
     pub(super) items: Vec<Item>,
     pub(super) last_seq: CommitSeq,
-    /// Somebody waits for everything up to here.
+    /// The last commit for which a caller waits.
     pub(super) wanted: CommitSeq,
-    /// Runs of this namespace that were closed before that moment are to go, a few at a time.
+    /// Namespaces with the time before which closed runs are removed, a few at a time.
     pub(super) to_forget: Vec<(NamespaceKey, i64)>,
-    /// The writer has to be woken when there is something to do.
+    /// Whether the writer waits for a wake.
     pub(super) writer_rests: bool,
     pub(super) closed: bool,
 }
@@ -79,16 +79,16 @@ impl Shared {
         }
     }
 
-    /// The database, with everything written that was queued before.
+    /// Locks the database, after all queued commits were written.
     pub(super) fn caught_up(&self) -> Result<MutexGuard<'_, Database>, StoreError> {
         let mut database = self.database.lock().map_err(|_| self.progress.fail("a write panicked"))?;
         self.progress.check()?;
         if self.lock_queue().items.is_empty() {
             return Ok(database);
         }
-        // Before the group is taken: what comes while another program has the lock waits in the queue, and counts there.
+        // Before the group is taken, so that commits that arrive while another program has the lock count as queued.
         let path = self.file.as_ref().map(|file| &*file.options.path);
-        // The last group of a store that closes has one attempt.
+        // The last group of a closing store has one attempt.
         write_lock::begin(&database, path, || !self.lock_queue().closed).map_err(|error| self.fail(&error))?;
         let (last_seq, bytes) = {
             let mut queue = self.lock_queue();
@@ -114,7 +114,7 @@ impl Shared {
         }
     }
 
-    /// Reads for a [`Scan`], which may be given up.
+    /// Reads for a [`Scan`], which may be ended early.
     pub(super) fn scan<T>(
         &self,
         ticket: &Ticket,
@@ -141,7 +141,7 @@ impl Shared {
         let mut queue = self.lock_queue();
         queue.last_seq.0 += 1;
         if self.progress.check().is_err() {
-            // Nobody will hear that it is written.
+            // The failure is reported to callers that wait.
             return queue.last_seq;
         }
         let queued_bytes = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
@@ -153,7 +153,7 @@ impl Shared {
         seq
     }
 
-    /// Somebody waits for that commit.
+    /// Records that a caller waits for a commit.
     pub(super) fn want(&self, seq: CommitSeq) {
         let mut queue = self.lock_queue();
         queue.wanted = queue.wanted.max(seq.min(queue.last_seq));
@@ -182,18 +182,18 @@ impl Shared {
     }
 
     pub(super) fn lock_queue(&self) -> MutexGuard<'_, Queue> {
-        // Nothing that can panic happens under this lock.
+        // No code panics under this lock.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl OnFile {
-    /// Everything is written: moves it to where it stays, so that the log has nothing more to tell.
+    /// Closes the database, after all writes: moves all pages of the log into it.
     pub(super) fn close(&self) -> Result<(), String> {
         let failed = |error: rusqlite::Error| error.to_string();
         let connection = opening::open_checkpointer(&self.options).map_err(failed)?;
         self.checkpoints.last(&connection).map_err(failed)?;
-        // Before the log is emptied: without this note, an empty log is one that is missing.
+        // Recorded before the log is emptied, because otherwise an empty log counts as lost.
         self.lock.closed().map_err(|error| error.to_string())?;
         self.checkpoints.empty_log(&connection).map_err(failed)
     }

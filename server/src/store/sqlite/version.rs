@@ -1,15 +1,15 @@
-//! Which SQLite this program has, and which defects of it concern a database of ours.
+//! The version of SQLite in this program, and its defects that affect an engine's database.
 //!
 //! A program has one SQLite, and other database crates in it may choose an older one. Of the defects in SQLite's release
-//! notes up to 3.54, these concern us:
+//! notes up to 3.54, these affect the engine:
 //!
-//! * *WAL reset* (3.7.0 to 3.51.2, but for 3.44.6 and 3.50.7 and later of these two lines; see
+//! * *WAL reset* (3.7.0 to 3.51.2, except 3.44.6 and 3.50.7 and later of these two lines; see
 //!   <https://www.sqlite.org/wal.html#the_wal_reset_bug>): a commit that starts the log anew while another connection is
 //!   in a checkpoint may leave the checkpoint's mark on the new log, so that later commits are lost. With such a version,
 //!   only the writer makes checkpoints, between its commits.
 //!
-//! Those of savepoints (fixed with 3.37.2 and 3.50.2), rollback journals over several files (3.53.4), nested EXISTS
-//! (3.51.2), JSON and full-text search do not: we use none of these.
+//! Defects of savepoints (fixed with 3.37.2 and 3.50.2), rollback journals over several files (3.53.4), nested EXISTS
+//! (3.51.2), JSON and full-text search do not, because the engine uses none of these.
 
 use std::sync::Once;
 
@@ -18,7 +18,7 @@ use crate::unheard::print_unless_heard;
 /// The first version with STRICT tables.
 const OLDEST: i32 = number(3, 37, 0);
 
-/// The first version that can tell the length of the log without a checkpoint.
+/// The first version that can report the length of the log without a checkpoint.
 const TELLS_LENGTH_OF_LOG: i32 = number(3, 51, 0);
 
 const fn number(major: i32, minor: i32, patch: i32) -> i32 {
@@ -28,14 +28,14 @@ const fn number(major: i32, minor: i32, patch: i32) -> i32 {
 /// The abilities of this program's SQLite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Abilities {
-    /// A checkpoint may run beside a commit.
+    /// Whether a checkpoint may run during a commit.
     pub(super) checkpoints_beside_commits: bool,
-    /// `PRAGMA wal_checkpoint(NOOP)` is known.
+    /// Whether `PRAGMA wal_checkpoint(NOOP)` is available.
     pub(super) tells_length_of_log: bool,
 }
 
 impl Abilities {
-    /// Of the SQLite in this program.
+    /// The abilities of the SQLite in this program.
     pub(super) fn here() -> Self {
         Self::of(rusqlite::version_number())
     }
@@ -50,11 +50,11 @@ impl Abilities {
     }
 }
 
-/// Checks that this program's SQLite can keep a file; warns, once, if it has a defect that concerns the file.
+/// Checks that this program's SQLite can be used for a file; warns once if it has a defect that affects the file.
 ///
 /// # Errors
 ///
-/// It is too old.
+/// If the version is too old.
 pub(super) fn check() -> Result<(), String> {
     static WARNED: Once = Once::new();
     let version = rusqlite::version();

@@ -1,7 +1,7 @@
-//! A database that is only looked at, also while another process has it open.
+//! Reads of a database, also while another process has it open.
 //!
-//! SQLite lets others read in WAL mode. Nothing is written here, neither to the database nor beside it: the lock is not
-//! taken, and no log is moved into the database.
+//! SQLite allows concurrent reads in WAL mode. A view writes nothing, neither to the database nor beside it: it does not
+//! take the lock, and does not move the log into the database.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -27,11 +27,11 @@ use crate::store::interface::Store;
 use crate::store::stored::{DormantRun, ReadLimit, Record, RecordKind, StoredRun};
 use crate::visibility::{Filter, PageKey};
 
-/// The runs and records of a file, as they are at each read.
+/// The runs and records of a file at the time of each read.
 pub(crate) struct FileView {
     readers: Arc<Readers>,
     scans: Scans,
-    /// Nothing ever fails here; calls wait for that.
+    /// A progress that never fails, for calls that wait for a failure.
     progress: Arc<Progress>,
     path: PathBuf,
     advice: Arc<str>,
@@ -40,13 +40,13 @@ pub(crate) struct FileView {
 /// Facts about a viewed file.
 #[derive(Debug)]
 pub(crate) struct Viewed {
-    /// The clock the file is for.
+    /// The kind of clock of the file.
     pub(crate) clock: String,
     /// The batch that was written last.
     pub(crate) last_batch: Option<HistoryBatch>,
 }
 
-/// The place of a commit that is never made.
+/// The number of a commit that is never made.
 const NEVER: CommitSeq = CommitSeq(u64::MAX);
 
 impl FileView {
@@ -54,7 +54,7 @@ impl FileView {
     ///
     /// # Errors
     ///
-    /// Returns why the file cannot be viewed, and what to do about it.
+    /// Returns the reason why the file cannot be viewed, with the remedy.
     pub(crate) fn open(path: &Path) -> Result<(Self, Viewed), OpenError> {
         let path = database_path(path)?;
         version::check().map_err(|reason| OpenError::Sqlite { path: path.clone(), reason })?;
@@ -99,7 +99,7 @@ impl FileView {
     }
 }
 
-/// Whether the file is one of ours, in a format that this program reads. Older formats are read as they are.
+/// Checks that the file belongs to an engine and has a format that this program reads. Older formats are not migrated.
 fn check(connection: &Connection, path: &Path) -> rusqlite::Result<Result<Viewed, OpenError>> {
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let path = || path.to_owned();
@@ -122,7 +122,7 @@ fn check(connection: &Connection, path: &Path) -> rusqlite::Result<Result<Viewed
     Ok(Ok(Viewed { clock, last_batch }))
 }
 
-/// How to change what is in the file. A process that was killed cannot be told from one that has the file open.
+/// Advice for changing the content of the file. A killed process cannot be distinguished from one that has the file open.
 fn advice(path: &Path, holder: Option<&Holder>) -> String {
     let serve = format!("`everloop server start-dev --db-filename {}`", path.display());
     match holder {
@@ -147,7 +147,7 @@ fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
 
 impl Store for FileView {
     fn new_run(&self) -> RunKey {
-        // Requests that make runs are refused before; of keys in the file, none is as large.
+        // Requests that create runs are rejected before. No key in the file is as large.
         RunKey(i64::MAX)
     }
 
@@ -192,11 +192,11 @@ impl Store for FileView {
     }
 
     fn forget_closed(&self, _namespace: NamespaceKey, _before_ns: i64) {
-        // The process that has the file open does that.
+        // The process that has the file open removes old runs.
     }
 
     fn listens_on(&self, _address: &str) -> Result<(), StoreError> {
-        // Nobody else needs to know: readers come and go.
+        // A reader need not record its address.
         Ok(())
     }
 

@@ -1,7 +1,7 @@
-//! Waiting for the write lock that another program has.
+//! Waits for the write lock while another program has it.
 //!
-//! Programs that use the file with SQLite's own tools may keep its lock for any time. Nothing fails meanwhile: commits
-//! wait, and whoever looks for the cause is told.
+//! Other programs, such as SQLite's own tools, may keep the lock for any time. Commits wait meanwhile, and the log has a
+//! warning with the cause.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ use super::database::Database;
 use super::explain::is_busy;
 use crate::unheard::print_unless_heard;
 
-/// How often a wait is warned of.
+/// The time between two warnings about a wait.
 const WARN_EACH: Duration = Duration::from_secs(60);
 
-/// Begins a transaction, as soon as no other program has the lock.
+/// Begins a transaction when no other program has the lock.
 ///
 /// # Errors
 ///
-/// Returns SQLite's error, also if another program still has the lock when waiting ends.
+/// Returns SQLite's error, also if another program still has the lock when the wait ends.
 pub(super) fn begin(database: &Database, path: Option<&Path>, may_wait: impl Fn() -> bool) -> rusqlite::Result<()> {
     let since = Instant::now();
     let mut warned: Option<Instant> = None;

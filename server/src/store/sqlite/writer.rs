@@ -1,4 +1,4 @@
-//! The writer thread: takes what waits in the queue, and writes it as one group.
+//! The writer thread, which writes all queued commits as one group.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,19 +12,19 @@ use super::explain::sync_error;
 use super::shared::{LINGERING_BYTES_MAX, PAGES_PER_WRITE, Queue, Shared};
 use crate::store::error::StoreError;
 
-/// Nobody waits for the writer of a store in memory, so it lets a group gather: fewer wakes, and a run that starts and
-/// closes within the group costs one visibility row.
+/// The time for which the writer of a store in memory collects a group. No caller waits for this writer; it wakes less often,
+/// and a run that starts and closes within a group costs one visibility row.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// A write that no caller waits for stays in the queue of a file for this long: mostly a later commit takes it along. A queue
-/// that is too large is written earlier.
+/// The time for which a write without a waiting caller stays in the queue of a file. A later commit mostly includes it before
+/// that. A large queue is written earlier.
 const LINGER: Duration = Duration::from_millis(200);
 
 /// Starts the writer of a store. It ends when the queue is closed and, on a file, empty.
 ///
 /// # Errors
 ///
-/// The system has no thread for it.
+/// If the operating system cannot create the thread.
 pub(super) fn start(shared: &Arc<Shared>) -> io::Result<JoinHandle<()>> {
     let shared = Arc::clone(shared);
     thread::Builder::new().name("everloop-writer".into()).spawn(move || {
@@ -32,7 +32,7 @@ pub(super) fn start(shared: &Arc<Shared>) -> io::Result<JoinHandle<()>> {
             Some(_) => shared.write_to_file(),
             None => shared.write_in_memory(),
         };
-        // Poisoned means that a write panicked: nobody knows what of it is there.
+        // A poisoned lock means that a write panicked, and its effects are unknown.
         if catch_unwind(AssertUnwindSafe(write)).is_err() {
             shared.progress.fail("a write panicked");
         }
@@ -49,7 +49,7 @@ impl Shared {
             }
             queue.writer_rests = false;
             let gathered = self.wake.wait_timeout_while(queue, GATHER, |queue| !queue.closed);
-            // The queue of a store in memory is of no use after it has closed.
+            // The queue of a closed store in memory need not be written.
             if gathered.unwrap_or_else(PoisonError::into_inner).0.closed {
                 return;
             }
@@ -60,7 +60,7 @@ impl Shared {
         }
     }
 
-    /// Writes group after group, as fast as the disk takes them; the last one when the store is closed.
+    /// Writes groups at the speed of the disk until the store is closed.
     fn write_to_file(&self) {
         loop {
             let mut queue = self.lock_queue();
@@ -84,7 +84,7 @@ impl Shared {
         }
     }
 
-    /// The writer's work between groups.
+    /// Runs the writer's work between groups.
     fn keep_house(&self, database: &mut Database) -> Result<(), StoreError> {
         let Some(file) = &self.file else { return Ok(()) };
         let due = self.lock_queue().to_forget.pop();
