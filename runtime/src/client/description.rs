@@ -96,6 +96,11 @@ impl PendingActivity<'_> {
         self.0.next_attempt_schedule_time.and_then(|time| time.try_into().ok())
     }
 
+    /// Whether it is paused: see [`WorkflowHandle::pause_activity`](crate::WorkflowHandle::pause_activity).
+    pub fn is_paused(&self) -> bool {
+        self.0.paused
+    }
+
     /// The identity of the worker of the last attempt.
     pub fn last_worker_identity(&self) -> &str {
         &self.0.last_worker_identity

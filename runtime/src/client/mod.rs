@@ -7,6 +7,7 @@
 // network.
 
 mod activity;
+mod activity_control;
 mod address;
 #[allow(clippy::module_inception, reason = "the type that the folder is about")]
 mod client;

@@ -95,5 +95,8 @@ rpcs! {
     RespondActivityTaskFailedByIdRequest respond_activity_task_failed_by_id RespondActivityTaskFailedByIdResponse
     RespondActivityTaskCanceledRequest respond_activity_task_canceled RespondActivityTaskCanceledResponse
     RespondActivityTaskCanceledByIdRequest respond_activity_task_canceled_by_id RespondActivityTaskCanceledByIdResponse
+    PauseActivityRequest pause_activity PauseActivityResponse
+    UnpauseActivityRequest unpause_activity UnpauseActivityResponse
+    ResetActivityRequest reset_activity ResetActivityResponse
     ShutdownWorkerRequest shutdown_worker ShutdownWorkerResponse
 }

@@ -11,7 +11,7 @@ use prost::Message;
 
 use crate::api::common::Payloads;
 use crate::api::failure::Failure;
-use crate::engine::activity::state::{Activity, Attempt};
+use crate::engine::activity::state::{Activity, Attempt, Pause};
 use crate::engine::event::{EventId, HistoryEvent};
 use crate::engine::time::Time;
 
@@ -52,6 +52,25 @@ pub(super) struct ActivityOverlay {
     last_identity: String,
     #[prost(int64, optional, tag = "10")]
     last_attempt_complete_ns: Option<i64>,
+    #[prost(message, optional, tag = "11")]
+    paused: Option<PauseOverlay>,
+    #[prost(bool, tag = "12")]
+    reset: bool,
+    #[prost(bool, tag = "13")]
+    reset_heartbeat: bool,
+}
+
+/// The request that paused an activity.
+#[derive(Clone, PartialEq, Message)]
+struct PauseOverlay {
+    #[prost(int64, tag = "1")]
+    time_ns: i64,
+    #[prost(string, tag = "2")]
+    identity: String,
+    #[prost(string, tag = "3")]
+    reason: String,
+    #[prost(string, tag = "4")]
+    request_id: String,
 }
 
 /// An attempt that a worker has started.
@@ -79,7 +98,18 @@ impl ActivityOverlay {
             request_id: attempt.request_id.to_string(),
             identity: attempt.identity.to_string(),
         });
-        if activity.attempt == 1 && started.is_none() && activity.last_heartbeat.is_none() {
+        let paused = activity.paused.as_ref().map(|pause| PauseOverlay {
+            time_ns: pause.time.nanos(),
+            identity: pause.identity.to_string(),
+            reason: pause.reason.to_string(),
+            request_id: pause.request_id.to_string(),
+        });
+        // A reset activity is at its first attempt again, and remembers the others.
+        let is_first = activity.attempt == 1
+            && activity.last_attempt_complete.is_none()
+            && activity.scheduled == activity.first_scheduled
+            && !activity.reset;
+        if is_first && started.is_none() && activity.last_heartbeat.is_none() && paused.is_none() {
             return None;
         }
         Some(Self {
@@ -93,6 +123,9 @@ impl ActivityOverlay {
             last_failure: activity.last_failure.clone(),
             last_identity: activity.last_identity.to_string(),
             last_attempt_complete_ns: activity.last_attempt_complete.map(Time::nanos),
+            paused,
+            reset: activity.reset,
+            reset_heartbeat: activity.reset_heartbeat,
         })
     }
 
@@ -111,5 +144,13 @@ impl ActivityOverlay {
         activity.last_failure = self.last_failure;
         activity.last_identity = Arc::from(self.last_identity);
         activity.last_attempt_complete = self.last_attempt_complete_ns.map(Time::from_nanos);
+        activity.paused = self.paused.map(|pause| Pause {
+            time: Time::from_nanos(pause.time_ns),
+            identity: pause.identity.into(),
+            reason: pause.reason.into(),
+            request_id: pause.request_id.into(),
+        });
+        activity.reset = self.reset;
+        activity.reset_heartbeat = self.reset_heartbeat;
     }
 }

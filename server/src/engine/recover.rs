@@ -69,7 +69,8 @@ impl Run {
                 self.lose_attempt(id, now);
             }
         }
-        let waiting = self.state.activities.values().filter(|it| it.started.is_none() && !it.backing_off);
+        let waiting =
+            self.state.activities.values().filter(|it| it.started.is_none() && !it.backing_off && it.paused.is_none());
         for id in waiting.map(|it| it.scheduled_event_id).collect::<Vec<_>>() {
             self.offer_activity(id);
         }

@@ -117,6 +117,19 @@ impl RetryPolicy {
         Ok(delay)
     }
 
+    /// Returns the reason why no attempt may follow this failure, whenever it would.
+    pub(crate) fn check_failure(&self, failure: &Failure) -> Result<(), RetryState> {
+        if let Some(FailureInfo::TimeoutFailureInfo(info)) = &failure.failure_info
+            && matches!(info.timeout_type(), TimeoutType::ScheduleToStart | TimeoutType::ScheduleToClose)
+        {
+            return Err(RetryState::Timeout);
+        }
+        match self.is_retryable(failure) {
+            true => Ok(()),
+            false => Err(RetryState::NonRetryableFailure),
+        }
+    }
+
     /// Returns the delay before the attempt after `attempt`, or the reason why there is none.
     pub(crate) fn next_attempt(
         &self,
@@ -125,14 +138,7 @@ impl RetryPolicy {
         now: Time,
         expiration: Option<Time>,
     ) -> Result<Duration, RetryState> {
-        if let Some(FailureInfo::TimeoutFailureInfo(info)) = &failure.failure_info
-            && matches!(info.timeout_type(), TimeoutType::ScheduleToStart | TimeoutType::ScheduleToClose)
-        {
-            return Err(RetryState::Timeout);
-        }
-        if !self.is_retryable(failure) {
-            return Err(RetryState::NonRetryableFailure);
-        }
+        self.check_failure(failure)?;
         if self.maximum_attempts > 0 && attempt >= self.maximum_attempts {
             return Err(RetryState::MaximumAttemptsReached);
         }

@@ -78,4 +78,6 @@ calls! {
     update_workflow_execution: UpdateWorkflowExecutionRequest -> UpdateWorkflowExecutionResponse;
     poll_workflow_execution_update: PollWorkflowExecutionUpdateRequest -> PollWorkflowExecutionUpdateResponse;
     pause_activity: PauseActivityRequest -> PauseActivityResponse;
+    unpause_activity: UnpauseActivityRequest -> UnpauseActivityResponse;
+    reset_activity: ResetActivityRequest -> ResetActivityResponse;
 }

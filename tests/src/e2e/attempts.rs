@@ -1,7 +1,7 @@
 //! Attempts that are ended from outside: by cancellation, and by time limits.
 
 use everloop::activity::{ActivityCancelReason, ActivityCancellationType};
-use everloop::client::{ActivityRef, WorkflowStatus};
+use everloop::client::{ActivityRef, HandleError, WorkflowStatus};
 use everloop::data::TimeoutType;
 use everloop::{ActivityFailure, RetryPolicy, prelude::*};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -15,6 +15,8 @@ everywhere! {
     abandoned_activity_is_not_notified,
     heartbeat_reports_end_of_workflow_to_activity,
     heartbeat_reports_that_another_program_completed_the_activity,
+    heartbeat_reports_pause_and_next_attempt_waits_for_its_end,
+    heartbeat_reports_reset,
     attempt_that_times_out_is_retried,
     attempt_without_heartbeats_is_retried,
 }
@@ -27,6 +29,9 @@ impl Bench {
     /// Waits for its cancellation, which heartbeats deliver.
     #[activity(heartbeat_timeout = "2s", retry_policy(maximum_attempts = 1))]
     async fn wait(&self, ctx: &ActivityContext, finishes: bool) -> ActivityResult<String> {
+        if ctx.info().attempt > 1 {
+            return Ok(format!("attempt {}", ctx.info().attempt));
+        }
         ctx.heartbeat("alive")?;
         let mut pause = tokio::time::interval(Duration::from_millis(10));
         let reason = loop {
@@ -73,7 +78,11 @@ impl Bothers {
                     "try" => ActivityCancellationType::TryCancel,
                     _ => ActivityCancellationType::Abandon,
                 };
-                let waited = Bench::wait(finishes).cancellation_type(cancellation_type).await;
+                let mut call = Bench::wait(finishes).cancellation_type(cancellation_type);
+                if cancellation == "retry" {
+                    call = call.retry_policy(RetryPolicy::new().initial_interval(Duration::from_millis(10)));
+                }
+                let waited = call.await;
                 if cancellation == "then" {
                     // The workflow is there for as long as the test needs it.
                     cancelled().await;
@@ -207,6 +216,49 @@ async fn heartbeat_reports_that_another_program_completed_the_activity(world: Wo
         assert_eq!(reasons.recv().await, Some(ActivityCancelReason::AttemptOver));
         handle.cancel().await.unwrap();
         assert_eq!(handle.result().await.unwrap(), "by another program");
+    })
+    .await;
+}
+
+/// The id of the activity that waits.
+async fn pending_id(handle: &BothersHandle) -> String {
+    handle.describe().await.unwrap().pending_activities().next().unwrap().activity_id().to_owned()
+}
+
+async fn heartbeat_reports_pause_and_next_attempt_waits_for_its_end(world: World) {
+    let (worker, mut reasons) = bench(&world);
+    run(worker, async {
+        let handle = waiting(&world, false, "retry").await;
+        let id = pending_id(&handle).await;
+        handle.pause_activity(&id, "the bank is down").await.unwrap();
+        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::Paused));
+        // The attempt has failed, and no other one begins.
+        until(async || {
+            let description = handle.describe().await.unwrap();
+            let activity = description.pending_activities().next().unwrap();
+            let failure = activity.last_failure().map(|failure| failure.to_string()).unwrap_or_default();
+            activity.is_paused() && activity.attempt() == 2 && failure.contains("the activity was cancelled: paused")
+        })
+        .await;
+        assert!(handle.pause_activity(&id, "again").await.is_err());
+        handle.unpause_activity(&id).await.unwrap();
+        assert_eq!(handle.result().await.unwrap(), "attempt 2");
+        let error = handle.unpause_activity(&id).await.unwrap_err();
+        assert!(matches!(error, HandleError::NotFound { .. }), "{error}");
+    })
+    .await;
+}
+
+async fn heartbeat_reports_reset(world: World) {
+    let (worker, mut reasons) = bench(&world);
+    run(worker, async {
+        let handle = waiting(&world, false, "retry").await;
+        let id = pending_id(&handle).await;
+        let error = handle.reset_activity("none").await.unwrap_err();
+        assert!(matches!(error, HandleError::ActivityEnded { .. }), "{error}");
+        handle.reset_activity(&id).await.unwrap();
+        assert_eq!(reasons.recv().await, Some(ActivityCancelReason::Reset));
+        assert_eq!(handle.result().await.unwrap(), "attempt 2");
     })
     .await;
 }

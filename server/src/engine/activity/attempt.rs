@@ -26,7 +26,8 @@ impl Run {
     ) -> Result<PollActivityTaskQueueResponse, Refusal> {
         let not_to_be_had = || Err(Refusal::unknown_activity());
         let Some(activity) = self.state.activities.get(&scheduled_event_id) else { return not_to_be_had() };
-        if !self.is_open() || activity.started.is_some() || activity.backing_off || activity.attempt != attempt {
+        let waits = activity.started.is_none() && !activity.backing_off && activity.paused.is_none();
+        if !self.is_open() || !waits || activity.attempt != attempt {
             return not_to_be_had();
         }
         let started = Attempt { time: now, request_id, identity: identity.into() };
@@ -48,7 +49,8 @@ impl Run {
         let activity = self.state.activities.get(&scheduled_event_id).filter(|activity| {
             self.is_open() && activity.attempt == attempt && activity.started.as_ref().is_some_and(is_it)
         });
-        let cancel_requested = activity.ok_or_else(Refusal::unknown_activity)?.cancel_requested;
+        let activity = activity.ok_or_else(Refusal::unknown_activity)?;
+        let (cancel_requested, is_paused) = (activity.cancel_requested, activity.paused.is_some());
         self.change_activity(scheduled_event_id, |activity| activity.started = None);
         match cancel_requested {
             Some(requested) => {
@@ -56,6 +58,7 @@ impl Run {
                 self.write_activity_canceled(scheduled_event_id, requested, details, identity, now);
                 self.ensure_workflow_task(now);
             }
+            None if is_paused => {}
             None => self.offer_activity(scheduled_event_id),
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod describe;
+pub(crate) mod pause;
 pub(crate) mod report;
 mod schedule;
 pub(crate) mod state;

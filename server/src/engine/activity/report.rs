@@ -29,6 +29,14 @@ pub(crate) enum ActivityRef {
     Id(String),
 }
 
+/// What the answer to a heartbeat tells the attempt.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HeartbeatNews {
+    pub(crate) cancel_requested: bool,
+    pub(crate) paused: bool,
+    pub(crate) reset: bool,
+}
+
 impl Run {
     /// Completes the activity with the worker's result.
     pub(crate) fn complete_activity(
@@ -147,24 +155,29 @@ impl Run {
         );
     }
 
-    /// Records a heartbeat; returns whether the workflow has requested cancellation.
+    /// Records a heartbeat; returns the news for the attempt.
     pub(crate) fn heartbeat_activity(
         &mut self,
         which: &ActivityRef,
         details: Option<Payloads>,
         now: Time,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<HeartbeatNews, Refusal> {
         let id = self.reported_activity(which, false)?;
         if details.as_ref().is_some_and(|details| details.encoded_len() > BLOB_BYTES_MAX) {
             let failure = server_failure("Heartbeat details exceed size limit.");
             self.fail_activity(which, failure, None, String::new(), now)?;
-            return Ok(true);
+            return Ok(HeartbeatNews { cancel_requested: true, ..HeartbeatNews::default() });
         }
         self.change_activity(id, |activity| {
             activity.last_heartbeat = Some(now);
             activity.heartbeat_details = details.as_ref().map(own_all);
         });
-        Ok(self.state.activities.get(&id).is_some_and(|activity| activity.cancel_requested.is_some()))
+        let news = self.state.activities.get(&id).map(|activity| HeartbeatNews {
+            cancel_requested: activity.cancel_requested.is_some(),
+            paused: activity.paused.is_some(),
+            reset: activity.reset,
+        });
+        Ok(news.unwrap_or_default())
     }
 
     /// Writes the start of an attempt that is about to finish; returns 0 if no worker had started it.

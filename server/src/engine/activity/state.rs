@@ -29,6 +29,15 @@ pub(crate) struct Attempt {
     pub(crate) identity: Arc<str>,
 }
 
+/// The request that paused an activity.
+#[derive(Clone, Debug)]
+pub(crate) struct Pause {
+    pub(crate) time: Time,
+    pub(crate) identity: Arc<str>,
+    pub(crate) reason: Arc<str>,
+    pub(crate) request_id: Arc<str>,
+}
+
 /// An activity that has not finished.
 #[derive(Clone, Debug)]
 pub(crate) struct Activity {
@@ -57,9 +66,29 @@ pub(crate) struct Activity {
     pub(crate) last_failure: Option<Failure>,
     pub(crate) last_identity: Arc<str>,
     pub(crate) last_attempt_complete: Option<Time>,
+    /// While it is paused, no attempt starts and no timeout counts.
+    pub(crate) paused: Option<Pause>,
+    /// Whether it was reset while an attempt ran, which its next heartbeat reports.
+    pub(crate) reset: bool,
+    /// Whether the attempt after that one begins without heartbeat details.
+    pub(crate) reset_heartbeat: bool,
 }
 
 impl Activity {
+    pub(super) fn forget_heartbeats(&mut self) {
+        self.heartbeat_details = None;
+        self.last_heartbeat = None;
+    }
+
+    /// Completes a reset: another attempt begins.
+    pub(super) fn end_reset(&mut self) {
+        if self.reset_heartbeat {
+            self.forget_heartbeats();
+        }
+        self.reset = false;
+        self.reset_heartbeat = false;
+    }
+
     /// Creates an activity from its scheduled event; it waits for its first attempt.
     ///
     /// # Errors
@@ -96,6 +125,9 @@ impl Activity {
             last_failure: None,
             last_identity: name(""),
             last_attempt_complete: None,
+            paused: None,
+            reset: false,
+            reset_heartbeat: false,
         })
     }
 
@@ -119,7 +151,8 @@ impl Activity {
             None if self.backing_off => [Some((self.scheduled, ActivityDeadline::Retry)), None],
             None => [timeout(self.scheduled, self.schedule_to_start, ActivityDeadline::ScheduleToStart), None],
         };
-        [total, one, other].into_iter().flatten()
+        let counts = self.paused.is_none();
+        [total, one, other].into_iter().flatten().filter(move |_| counts)
     }
 }
 

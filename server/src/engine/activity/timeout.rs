@@ -6,7 +6,7 @@ use crate::api::enums::{RetryState, TimeoutType};
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{ApplicationFailureInfo, Failure, TimeoutFailureInfo};
 use crate::api::history::ActivityTaskTimedOutEventAttributes;
-use crate::engine::activity::state::ActivityDeadline;
+use crate::engine::activity::state::{Activity, ActivityDeadline};
 use crate::engine::event::EventId;
 use crate::engine::retry::timeout_name;
 use crate::engine::run::Run;
@@ -79,17 +79,33 @@ impl Run {
         if activity.cancel_requested.is_some() {
             return Err(RetryState::CancelRequested);
         }
+        if activity.paused.is_some() {
+            activity.retry.check_failure(failure)?;
+            self.change_activity(id, |activity| {
+                activity.attempt += 1;
+                activity.end_attempt(failure);
+            });
+            return Ok(());
+        }
         let wait = activity.retry.next_attempt(activity.attempt, failure, now, activity.expiration())?;
         self.change_activity(id, |activity| {
             activity.attempt += 1;
             activity.scheduled = now + wait;
             activity.backing_off = true;
-            if let Some(attempt) = activity.started.take() {
-                activity.last_identity = attempt.identity;
-            }
-            activity.last_failure = Some(shortened(failure));
+            activity.end_attempt(failure);
+            activity.end_reset();
         });
         Ok(())
+    }
+}
+
+impl Activity {
+    /// Ends the started attempt, which another one follows.
+    fn end_attempt(&mut self, failure: &Failure) {
+        if let Some(attempt) = self.started.take() {
+            self.last_identity = attempt.identity;
+        }
+        self.last_failure = Some(shortened(failure));
     }
 }
 

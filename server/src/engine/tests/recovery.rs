@@ -9,7 +9,9 @@ use crate::api::common::{Payloads, RetryPolicy};
 use crate::api::enums::{RetryState, TimeoutType};
 use crate::api::failure::failure::FailureInfo;
 use crate::api::failure::{ApplicationFailureInfo, Failure};
+use crate::engine::activity::pause::{ActivitySelection, Restart};
 use crate::engine::activity::report::ActivityRef;
+use crate::engine::activity::state::Pause;
 use crate::engine::effects::Effects;
 use crate::engine::fold::RunIds;
 use crate::engine::overlay::Overlay;
@@ -30,6 +32,9 @@ enum RandomStep {
     FinishActivity,
     FailActivity,
     Heartbeat,
+    PauseActivities,
+    UnpauseActivities { reset: bool },
+    ResetActivities { keep_paused: bool },
     Signal,
     Update,
     Attach,
@@ -49,6 +54,9 @@ fn step() -> impl Strategy<Value = RandomStep> {
         1 => Just(RandomStep::FinishActivity),
         2 => Just(RandomStep::FailActivity),
         1 => Just(RandomStep::Heartbeat),
+        1 => Just(RandomStep::PauseActivities),
+        1 => proptest::bool::ANY.prop_map(|reset| RandomStep::UnpauseActivities { reset }),
+        1 => proptest::bool::ANY.prop_map(|keep_paused| RandomStep::ResetActivities { keep_paused }),
         2 => Just(RandomStep::Signal),
         1 => Just(RandomStep::Update),
         1 => Just(RandomStep::Attach),
@@ -237,7 +245,9 @@ impl Story {
 
     /// Starts the activity at index `place` among those that wait for a worker.
     fn start_activity(&mut self, place: usize) -> bool {
-        let waits = |it: &&Arc<crate::engine::activity::state::Activity>| it.started.is_none() && !it.backing_off;
+        let waits = |it: &&Arc<crate::engine::activity::state::Activity>| {
+            it.started.is_none() && !it.backing_off && it.paused.is_none()
+        };
         let Some((id, attempt)) =
             self.run.state.activities.values().filter(waits).map(|it| (it.scheduled_event_id, it.attempt)).nth(place)
         else {
@@ -313,6 +323,27 @@ impl Story {
                 if let Some(which) = self.started_activity() {
                     let details = Some(Payloads { payloads: vec![Default::default()] });
                     self.run.heartbeat_activity(&which, details, self.now).unwrap();
+                    self.close(Close::Write);
+                }
+            }
+            RandomStep::PauseActivities => {
+                let text = |text: &str| Arc::<str>::from(text);
+                let (identity, reason, request_id) = (text("operator"), text("why"), text(&id));
+                let pause = Pause { time: self.now, identity, reason, request_id };
+                // Rejected if there are none, or if one is paused.
+                if self.run.pause_activities(&ActivitySelection::All, &pause).is_ok() {
+                    self.close(Close::Write);
+                }
+            }
+            RandomStep::UnpauseActivities { reset } => {
+                let restart = Restart { reset_attempts: reset, reset_heartbeat: reset, ..Restart::default() };
+                if self.run.unpause_activities(&ActivitySelection::All, restart, self.now).is_ok() {
+                    self.close(Close::Write);
+                }
+            }
+            RandomStep::ResetActivities { keep_paused } => {
+                let restart = Restart { keep_paused, reset_heartbeat: keep_paused, ..Restart::default() };
+                if self.run.reset_activities(&ActivitySelection::All, restart, self.now).is_ok() {
                     self.close(Close::Write);
                 }
             }

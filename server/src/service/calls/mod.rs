@@ -1,6 +1,7 @@
 //! The calls of the workflow service, one module per subject: each validates its request, calls the engine and builds
 //! the response.
 
+pub(super) mod activities;
 pub(crate) mod call;
 pub(super) mod direct;
 pub(super) mod failures;

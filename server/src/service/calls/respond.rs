@@ -17,7 +17,7 @@ use crate::api::workflowservice::{
     RespondQueryTaskCompletedResponse, RespondWorkflowTaskCompletedRequest, RespondWorkflowTaskCompletedResponse,
     RespondWorkflowTaskFailedRequest, RespondWorkflowTaskFailedResponse,
 };
-use crate::engine::activity::report::{ActivityRef, check_reported_failure};
+use crate::engine::activity::report::{ActivityRef, HeartbeatNews, check_reported_failure};
 use crate::engine::cancel::StopRequest;
 use crate::engine::effects::Close;
 use crate::engine::error::Refusal;
@@ -259,8 +259,12 @@ impl Core {
         _call: Call,
     ) -> Result<RecordActivityTaskHeartbeatResponse, Status> {
         let reported = self.reported_by_token(&request.namespace, &request.task_token)?;
-        let cancel_requested = self.heartbeat(&reported, request.details).await?;
-        Ok(RecordActivityTaskHeartbeatResponse { cancel_requested, ..Default::default() })
+        let news = self.heartbeat(&reported, request.details).await?;
+        Ok(RecordActivityTaskHeartbeatResponse {
+            cancel_requested: news.cancel_requested,
+            activity_paused: news.paused,
+            activity_reset: news.reset,
+        })
     }
 
     pub(in crate::service) async fn record_activity_task_heartbeat_by_id(
@@ -270,15 +274,19 @@ impl Core {
     ) -> Result<RecordActivityTaskHeartbeatByIdResponse, Status> {
         let reported =
             self.reported_by_id(&request.namespace, request.workflow_id, request.run_id, request.activity_id)?;
-        let cancel_requested = self.heartbeat(&reported, request.details).await?;
-        Ok(RecordActivityTaskHeartbeatByIdResponse { cancel_requested, ..Default::default() })
+        let news = self.heartbeat(&reported, request.details).await?;
+        Ok(RecordActivityTaskHeartbeatByIdResponse {
+            cancel_requested: news.cancel_requested,
+            activity_paused: news.paused,
+            activity_reset: news.reset,
+        })
     }
 
     async fn heartbeat(
         self: &Arc<Self>,
         reported: &Reported,
         details: Option<crate::api::common::Payloads>,
-    ) -> Result<bool, Status> {
+    ) -> Result<HeartbeatNews, Status> {
         self.change_activity(reported, |open, now| open.run.heartbeat_activity(&reported.activity, details, now)).await
     }
 

@@ -27,12 +27,15 @@ pub struct Workflows {
 /// Calls that change a run without waiting: a time-skipping clock does not jump during them. Responses of workers are
 /// not in the list, because their tasks hold the clock already; updates wait, and hold the clock only while they change
 /// something.
-const CHANGES: [&str; 5] = [
+const CHANGES: [&str; 8] = [
     "start_workflow_execution",
     "signal_with_start_workflow_execution",
     "signal_workflow_execution",
     "request_cancel_workflow_execution",
     "terminate_workflow_execution",
+    "pause_activity",
+    "unpause_activity",
+    "reset_activity",
 ];
 
 /// Implements methods by the methods of [`Core`](crate::service::core::Core) with the same name. Requests marked `with
@@ -119,6 +122,9 @@ impl WorkflowService for Workflows {
         respond_activity_task_canceled_by_id(RespondActivityTaskCanceledByIdRequest) -> RespondActivityTaskCanceledByIdResponse,
         record_activity_task_heartbeat(RecordActivityTaskHeartbeatRequest) -> RecordActivityTaskHeartbeatResponse,
         record_activity_task_heartbeat_by_id(RecordActivityTaskHeartbeatByIdRequest) -> RecordActivityTaskHeartbeatByIdResponse,
+        pause_activity(PauseActivityRequest) -> PauseActivityResponse,
+        unpause_activity(UnpauseActivityRequest) -> UnpauseActivityResponse,
+        reset_activity(ResetActivityRequest) -> ResetActivityResponse,
         list_workflow_executions(ListWorkflowExecutionsRequest) -> ListWorkflowExecutionsResponse,
         scan_workflow_executions(ScanWorkflowExecutionsRequest) -> ScanWorkflowExecutionsResponse,
         count_workflow_executions(CountWorkflowExecutionsRequest) -> CountWorkflowExecutionsResponse,
@@ -173,9 +179,6 @@ impl WorkflowService for Workflows {
         respond_nexus_task_failed(RespondNexusTaskFailedRequest) -> RespondNexusTaskFailedResponse,
         update_activity_options(UpdateActivityOptionsRequest) -> UpdateActivityOptionsResponse,
         update_workflow_execution_options(UpdateWorkflowExecutionOptionsRequest) -> UpdateWorkflowExecutionOptionsResponse,
-        pause_activity(PauseActivityRequest) -> PauseActivityResponse,
-        unpause_activity(UnpauseActivityRequest) -> UnpauseActivityResponse,
-        reset_activity(ResetActivityRequest) -> ResetActivityResponse,
         create_workflow_rule(CreateWorkflowRuleRequest) -> CreateWorkflowRuleResponse,
         describe_workflow_rule(DescribeWorkflowRuleRequest) -> DescribeWorkflowRuleResponse,
         delete_workflow_rule(DeleteWorkflowRuleRequest) -> DeleteWorkflowRuleResponse,

@@ -349,6 +349,30 @@ async fn valid(bench: &mut Bench, request: &str) -> DynamicMessage {
                 ..Default::default()
             })
         }
+        "UnpauseActivityRequest" | "ResetActivityRequest" => {
+            let own = StartWorkflowExecutionRequest { task_queue: Some(queue(&fresh)), ..start };
+            bench.client.start_workflow_execution(own).await.unwrap();
+            let task_queue = Some(queue(&fresh));
+            let poll = PollWorkflowTaskQueueRequest { namespace: namespace.clone(), task_queue, ..Default::default() };
+            let task = bench.client.poll_workflow_task_queue(poll).await.unwrap().into_inner();
+            let completed = completion(&task, vec![run_activity()]);
+            bench.client.respond_workflow_task_completed(completed).await.unwrap();
+            let (id, execution) = ("1".to_owned(), Some(execution(&fresh)));
+            match request {
+                "UnpauseActivityRequest" => dynamic(&UnpauseActivityRequest {
+                    namespace,
+                    execution,
+                    activity: Some(unpause_activity_request::Activity::Id(id)),
+                    ..Default::default()
+                }),
+                _ => dynamic(&ResetActivityRequest {
+                    namespace,
+                    execution,
+                    activity: Some(reset_activity_request::Activity::Id(id)),
+                    ..Default::default()
+                }),
+            }
+        }
         "RegisterNamespaceRequest" => dynamic(&RegisterNamespaceRequest {
             namespace: fresh,
             workflow_execution_retention_period: Some(prost_types::Duration { seconds: 86_400, nanos: 0 }),

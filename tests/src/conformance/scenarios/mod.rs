@@ -2,6 +2,7 @@
 
 mod activities;
 mod activity_cancellation;
+mod activity_pause;
 mod activity_timeouts;
 mod closing;
 mod continuing;
@@ -25,6 +26,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
     [
         activities::ALL,
         activity_cancellation::ALL,
+        activity_pause::ALL,
         activity_timeouts::ALL,
         closing::ALL,
         continuing::ALL,
