@@ -139,3 +139,14 @@ fn subscription_continues_year_after_year() {
     assert!(lines[5].ends_with("WorkflowExecutionContinuedAsNew"), "{printed}");
     assert!(lines[6].starts_with("year 3: ") && lines[6].ends_with("WorkflowExecutionCompleted"), "{printed}");
 }
+
+#[test]
+fn tenant_and_trace_reach_the_activity() {
+    assert_eq!(
+        output("interceptors"),
+        "invoice 1 for Ada (trace-1)\n\
+         invoice 2 for Bob (trace-2)\n\
+         an interceptor of the client refused the call: no request is known\n\
+         2 attempts completed, 2 failed\n"
+    );
+}

@@ -9,12 +9,11 @@ use everloop_proto::temporal::api::workflowservice::v1::get_system_info_response
 use super::connection::Connection;
 use super::eager::EagerWorkers;
 use super::failures::FailureBoard;
-use super::interceptor::{ClientInterceptor, OutgoingCall};
+use super::interceptor::DynClientInterceptor;
 use super::unpolled_queues::Unpolled;
-use crate::data::{Headers, PayloadCodecError, PayloadCodecs, SerializationContext, Walk};
+use crate::data::{PayloadCodecError, PayloadCodecs, SerializationContext, Walk};
 #[cfg(feature = "embedded")]
 use crate::embedded::EngineClock;
-use crate::raw;
 
 /// The time limit of health checks.
 const HEALTHY: Duration = Duration::from_secs(1);
@@ -52,7 +51,7 @@ pub(crate) struct ClientState {
     /// The default task queue of starts.
     pub(super) task_queue: OnceLock<String>,
     pub(super) codecs: PayloadCodecs,
-    pub(super) interceptors: Vec<Arc<dyn ClientInterceptor>>,
+    pub(super) interceptors: Vec<Arc<dyn DynClientInterceptor>>,
     pub(super) unpolled: Unpolled,
     pub(super) eager_workers: EagerWorkers,
     #[cfg(feature = "embedded")]
@@ -158,13 +157,5 @@ impl Client {
             .codecs
             .decode(|| SerializationContext::of_workflow(&self.inner.namespace, workflow_id), message)
             .await
-    }
-
-    /// The headers of a call: those that the caller set, and those of interceptors.
-    pub(super) fn headers(&self, call: &OutgoingCall<'_>, mut headers: Headers) -> Option<raw::Header> {
-        for interceptor in &self.inner.interceptors {
-            interceptor.outgoing(call, &mut headers);
-        }
-        headers.into_wire()
     }
 }

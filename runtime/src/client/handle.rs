@@ -12,6 +12,7 @@ use super::client::Client;
 use super::description::WorkflowDescription;
 use super::error::HandleError;
 use super::history;
+use super::interceptor::{CallError, ClientOperation};
 use crate::history::History;
 use crate::raw;
 use crate::workflow::Workflow;
@@ -210,23 +211,25 @@ impl<W> WorkflowHandle<W> {
             first_execution_run_id: self.first_run_id(),
             ..Default::default()
         };
-        let cancelled = client.connection().call(request).await;
-        cancelled.map(drop).map_err(|error| HandleError::from_rpc(&self.workflow_id, error))
+        let operation = ClientOperation::Cancel { workflow_id: self.workflow_id.clone() };
+        let cancelled = client.intercepted_rpc(operation, request).await;
+        cancelled.map(drop).map_err(|error| self.refused(error))
     }
 
     /// Ends the workflow at once. Its code is not run again.
     pub async fn terminate(&self, reason: impl Into<String>) -> Result<(), HandleError> {
-        let client = &self.target;
+        let (client, reason) = (&self.target, reason.into());
+        let operation = ClientOperation::Terminate { workflow_id: self.workflow_id.clone(), reason: reason.clone() };
         let request = TerminateWorkflowExecutionRequest {
             namespace: client.namespace().to_owned(),
             workflow_execution: Some(self.execution()),
-            reason: reason.into(),
+            reason,
             identity: client.identity().to_owned(),
             first_execution_run_id: self.first_run_id(),
             ..Default::default()
         };
-        let terminated = client.connection().call(request).await;
-        terminated.map(drop).map_err(|error| HandleError::from_rpc(&self.workflow_id, error))
+        let terminated = client.intercepted_rpc(operation, request).await;
+        terminated.map(drop).map_err(|error| self.refused(error))
     }
 
     /// The server's description of the workflow.
@@ -236,10 +239,15 @@ impl<W> WorkflowHandle<W> {
             namespace: client.namespace().to_owned(),
             execution: Some(self.execution()),
         };
-        let described = client.connection().call(request).await;
-        let mut described = described.map_err(|error| HandleError::from_rpc(&self.workflow_id, error))?;
+        let operation = ClientOperation::Describe { workflow_id: self.workflow_id.clone() };
+        let described = client.intercepted_rpc(operation, request).await;
+        let mut described = described.map_err(|error| self.refused(error))?;
         client.decode_of(&self.workflow_id, &mut described).await?;
         Ok(WorkflowDescription::new(described))
+    }
+
+    fn refused(&self, error: CallError) -> HandleError {
+        error.into_error(|error| HandleError::from_rpc(&self.workflow_id, error))
     }
 
     /// The history of the workflow's latest run so far.

@@ -9,6 +9,7 @@ use everloop_proto::temporal::api::workflowservice::v1::{
 
 use super::client::Client;
 use super::error::{ListError, RpcCode, RpcError};
+use super::interceptor::{CallError, ClientOperation};
 use super::summary::WorkflowSummary;
 
 impl Client {
@@ -22,9 +23,9 @@ impl Client {
     pub async fn count_workflows(&self, filter: impl Into<String>) -> Result<u64, ListError> {
         let query = filter.into();
         let request = CountWorkflowExecutionsRequest { namespace: self.namespace().to_owned(), query: query.clone() };
-        match self.connection().call(request).await {
+        match self.intercepted_rpc(ClientOperation::Count { filter: query.clone() }, request).await {
             Ok(counted) => Ok(counted.count.try_into().unwrap_or_default()),
-            Err(error) => Err(list_error(&query, error)),
+            Err(error) => Err(error.into_error(|error| list_error(&query, error))),
         }
     }
 }
@@ -59,8 +60,10 @@ impl WorkflowList {
             if self.is_last {
                 return Ok(None);
             }
-            let reply = self.client.connection().call(self.request.clone()).await;
-            let mut reply = reply.map_err(|error| list_error(&self.request.query, error))?;
+            let operation = ClientOperation::List { filter: self.request.query.clone() };
+            let reply = self.client.intercepted_rpc(operation, self.request.clone()).await;
+            let refused = |error: CallError| error.into_error(|error| list_error(&self.request.query, error));
+            let mut reply = reply.map_err(refused)?;
             self.client.decode(&mut reply.executions).await?;
             self.page = reply.executions.into();
             self.is_last = reply.next_page_token.is_empty();

@@ -13,7 +13,7 @@ use super::client::Client;
 use super::error::{QueryError, RpcCode, RpcError, SignalError};
 use super::failures::unless_failed;
 use super::handle::{Queries, Target, Untyped, WorkflowHandle};
-use super::interceptor::OutgoingCall;
+use super::interceptor::{CallError, ClientCall, ClientOperation};
 use super::status::WorkflowStatus;
 use crate::data::{DecodeError, EncodeError, Failure, Headers, Payload, Payloads, decode, encode};
 use crate::raw;
@@ -86,22 +86,25 @@ impl IntoFuture for SignalCall<Client> {
 
 async fn signal(client: Client, input: MessageInput) -> Result<(), SignalError> {
     let MessageInput { execution, name, args, headers, .. } = input;
-    let call = OutgoingCall::Signal { name: &name, workflow_id: &execution.workflow_id };
-    let header = client.headers(&call, headers);
     let workflow_id = execution.workflow_id.clone();
-    let mut request = SignalWorkflowExecutionRequest {
-        namespace: client.namespace().to_owned(),
-        workflow_execution: Some(execution),
-        signal_name: name,
-        input: payloads(args?),
-        identity: client.identity().to_owned(),
-        request_id: Uuid::new_v4().to_string(),
-        header,
-        ..Default::default()
-    };
-    client.encode(&mut request).await?;
-    let sent = client.connection().call(request).await;
-    sent.map(drop).map_err(|error| SignalError::from_rpc(&workflow_id, error))
+    let operation = ClientOperation::Signal { name: name.clone(), workflow_id: workflow_id.clone() };
+    let client = &client;
+    let sent = client.intercepted(ClientCall::with_input(operation, args?, headers), |call| async move {
+        let (input, header) = call.into_wire();
+        let mut request = SignalWorkflowExecutionRequest {
+            namespace: client.namespace().to_owned(),
+            workflow_execution: Some(execution),
+            signal_name: name,
+            input,
+            identity: client.identity().to_owned(),
+            request_id: Uuid::new_v4().to_string(),
+            header,
+            ..Default::default()
+        };
+        client.encode(&mut request).await?;
+        Ok(client.connection().call(request).await?)
+    });
+    sent.await.map(drop).map_err(|error| error.into_error(|error| SignalError::from_rpc(&workflow_id, error)))
 }
 
 /// A query that is sent when it is awaited.
@@ -142,20 +145,27 @@ async fn query<Output>(
     decode: fn(&raw::Payload) -> Result<Output, String>,
 ) -> Result<Output, QueryError> {
     let MessageInput { execution, name, args, headers, .. } = input;
-    let call = OutgoingCall::Query { name: &name, workflow_id: &execution.workflow_id };
-    let header = client.headers(&call, headers);
     let workflow_id = execution.workflow_id.clone();
-    let mut request = QueryWorkflowRequest {
-        namespace: client.namespace().to_owned(),
-        execution: Some(execution),
-        query: Some(WorkflowQuery { query_type: name, query_args: payloads(args?), header }),
-        ..Default::default()
-    };
-    client.encode(&mut request).await?;
+    let operation = ClientOperation::Query { name: name.clone(), workflow_id: workflow_id.clone() };
+    let call = ClientCall::with_input(operation, args?, headers);
     let asked = unless_failed(client.failures(), &workflow_id, async {
-        match ask(&client, request).await {
+        let client = &client;
+        let asked = client.intercepted(call, |call| async move {
+            let (query_args, header) = call.into_wire();
+            let mut request = QueryWorkflowRequest {
+                namespace: client.namespace().to_owned(),
+                execution: Some(execution),
+                query: Some(WorkflowQuery { query_type: name, query_args, header }),
+                ..Default::default()
+            };
+            client.encode(&mut request).await?;
+            Ok(ask(client, request).await?)
+        });
+        match asked.await {
             Ok(reply) => Ok(reply),
-            Err(error) => Err(query_error(&client, &workflow_id, error).await?),
+            Err(CallError::Rpc(error)) => Err(query_error(client, &workflow_id, error).await?),
+            Err(CallError::Codec(error)) => Err(error.into()),
+            Err(CallError::Refused(error)) => Err(error.into()),
         }
     });
     let mut reply = asked.await?;

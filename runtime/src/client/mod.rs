@@ -19,6 +19,7 @@ mod error;
 mod failures;
 mod handle;
 mod history;
+mod intercepted;
 mod interceptor;
 mod list;
 mod message;
@@ -51,11 +52,11 @@ pub use activity::{ActivityRef, AsyncActivityHandle};
 pub use client::Client;
 pub use description::{PendingActivity, WorkflowDescription};
 pub use error::{
-    ConnectError, ExecuteError, HandleError, ListError, QueryError, ResultError, RpcCode, RpcError, SignalError,
-    StartError, UpdateError,
+    ConnectError, ExecuteError, HandleError, InterceptorError, ListError, QueryError, ResultError, RpcCode, RpcError,
+    SignalError, StartError, UpdateError,
 };
 pub use handle::{Queries, Target, Untyped, Updates, WithStart, WorkflowHandle};
-pub use interceptor::{ClientInterceptor, OutgoingCall};
+pub use interceptor::{CallError, CallReply, ClientCall, ClientInterceptor, ClientOperation, NextCall};
 pub use list::WorkflowList;
 pub use message::{QueryCall, SignalCall};
 pub use options::ClientBuilder;

@@ -24,7 +24,7 @@ use super::client::{Client, ClientState};
 use super::connection::{CALL, Connection, was_cut};
 use super::error::{ConnectError, RpcCode, RpcError};
 use super::failures::FailureBoard;
-use super::interceptor::ClientInterceptor;
+use super::interceptor::{ClientInterceptor, DynClientInterceptor};
 use super::rpc::Server;
 use super::tls::{self, TlsOptions};
 use super::transport::{InProcess, Transport};
@@ -73,7 +73,7 @@ pub struct ClientBuilder {
     identity: Option<String>,
     task_queue: Option<String>,
     codecs: PayloadCodecs,
-    interceptors: Vec<Arc<dyn ClientInterceptor>>,
+    interceptors: Vec<Arc<dyn DynClientInterceptor>>,
     pub(super) metadata: Vec<(String, String)>,
     pub(super) api_key: Option<String>,
     /// Whether an option or variable requests TLS or forbids it, and the name of that option.
@@ -181,7 +181,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Adds an interceptor. The first one that is added is called first.
+    /// Adds an interceptor around the calls of this client. The first one added is the outermost: it is called first, and sees the
+    /// result last. Workers have [interceptors of their own](crate::worker::WorkerInterceptor).
     pub fn interceptor(mut self, interceptor: impl ClientInterceptor) -> Self {
         self.interceptors.push(Arc::new(interceptor));
         self

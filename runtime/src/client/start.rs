@@ -9,7 +9,7 @@ use everloop_proto::temporal::api::enums::v1 as enums;
 use everloop_proto::temporal::api::errordetails::v1::WorkflowExecutionAlreadyStartedFailure;
 use everloop_proto::temporal::api::sdk::v1::UserMetadata;
 use everloop_proto::temporal::api::workflowservice::v1::{
-    SignalWithStartWorkflowExecutionRequest, StartWorkflowExecutionRequest,
+    SignalWithStartWorkflowExecutionRequest, StartWorkflowExecutionRequest, StartWorkflowExecutionResponse,
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::client::Client;
 use super::error::{ExecuteError, ResultError, RpcCode, RpcError, StartError};
 use super::handle::{StartedRun, Untyped, WithStart, WorkflowHandle};
-use super::interceptor::OutgoingCall;
+use super::interceptor::{ClientCall, ClientOperation};
 use super::message::{MessageInput, SignalCall, payloads};
 use crate::data::{
     DecodeError, EncodeError, Headers, OptionError, Payloads, RetryPolicy, check_limit, duration_to_wire, encode,
@@ -235,15 +235,20 @@ impl<W, Then> StartCall<W, Then> {
         if let Some(misfit) = options.misfit {
             return Err(misfit.into());
         }
-        let call = OutgoingCall::Start { workflow_type: &workflow_type, workflow_id: &workflow_id };
-        let header = client.headers(&call, options.headers);
+        let signal = options.signal.map(|signal| Ok::<_, EncodeError>((signal.name, signal.args?))).transpose()?;
+        let operation = ClientOperation::Start {
+            workflow_type: workflow_type.clone(),
+            workflow_id: workflow_id.clone(),
+            task_queue: task_queue.clone(),
+            signal: signal.as_ref().map(|(name, _)| name.clone()),
+        };
+        let call = ClientCall::with_input(operation, input?, options.headers);
         let duration = |limit: Option<Duration>| limit.map(duration_to_wire);
         let mut request = StartWorkflowExecutionRequest {
             namespace: client.namespace().to_owned(),
             workflow_id: workflow_id.clone(),
             workflow_type: Some(raw::WorkflowType { name: workflow_type }),
             task_queue: Some(raw::TaskQueue { name: task_queue.clone(), ..Default::default() }),
-            input: payloads(input?),
             workflow_execution_timeout: duration(options.execution_timeout),
             workflow_run_timeout: duration(options.run_timeout),
             workflow_task_timeout: duration(options.task_timeout),
@@ -252,20 +257,24 @@ impl<W, Then> StartCall<W, Then> {
             workflow_id_reuse_policy: options.reuse.into_wire(),
             workflow_id_conflict_policy: options.conflict.into_wire(),
             memo: (!options.memo.is_empty()).then_some(raw::Memo { fields: options.memo }),
-            header,
             workflow_start_delay: duration(options.start_delay),
             retry_policy: options.retry_policy.map(|policy| policy.to_wire()),
             user_metadata: options.summary.map(|summary| UserMetadata { summary: Some(summary), details: None }),
             ..Default::default()
         };
-        let finds_none = options.signal.is_none() && options.conflict != WorkflowIdConflictPolicy::UseExisting;
-        let sent = match options.signal {
+        let finds_none = signal.is_none() && options.conflict != WorkflowIdConflictPolicy::UseExisting;
+        let client_of_call = &client;
+        let sent = match signal {
             None => {
                 let wants_task = options.eager && client.capabilities().eager_workflow_start;
                 let taker = if wants_task { client.inner.eager_workers.reserve(&task_queue) } else { None };
                 request.request_eager_execution = taker.is_some();
-                client.encode(&mut request).await?;
-                client.connection().call(request).await.map(|started| {
+                let started = client.intercepted(call, |call| async move {
+                    (request.input, request.header) = call.into_wire();
+                    client_of_call.encode(&mut request).await?;
+                    Ok(client_of_call.connection().call(request).await?)
+                });
+                started.await.map(|started: StartWorkflowExecutionResponse| {
                     if let (Some(take), Some(task)) = (taker, started.eager_workflow_task) {
                         take(task);
                     }
@@ -273,9 +282,13 @@ impl<W, Then> StartCall<W, Then> {
                 })
             }
             Some(signal) => {
-                let mut request = with_signal(request, signal)?;
-                client.encode(&mut request).await?;
-                client.connection().call(request).await.map(|started| (started.run_id, started.first_execution_run_id))
+                let started = client.intercepted(call, |call| async move {
+                    (request.input, request.header) = call.into_wire();
+                    let mut request = with_signal(request, signal);
+                    client_of_call.encode(&mut request).await?;
+                    Ok(client_of_call.connection().call(request).await?)
+                });
+                started.await.map(|started| (started.run_id, started.first_execution_run_id))
             }
         };
         match sent {
@@ -289,7 +302,7 @@ impl<W, Then> StartCall<W, Then> {
                 let first_run_id = first_run_id.or_else(|| finds_none.then(|| run_id.clone()));
                 Ok((WorkflowHandle::new(client, workflow_id), StartedRun { run_id, first_run_id, task_queue }))
             }
-            Err(error) => Err(start_error(workflow_id, error)),
+            Err(error) => Err(error.into_error(|error| start_error(workflow_id, error))),
         }
     }
 }
@@ -359,9 +372,9 @@ impl<W: Workflow> IntoFuture for StartCall<W, ForResult> {
 
 fn with_signal(
     start: StartWorkflowExecutionRequest,
-    signal: MessageInput,
-) -> Result<SignalWithStartWorkflowExecutionRequest, StartError> {
-    Ok(SignalWithStartWorkflowExecutionRequest {
+    (signal_name, signal_input): (String, Vec<raw::Payload>),
+) -> SignalWithStartWorkflowExecutionRequest {
+    SignalWithStartWorkflowExecutionRequest {
         namespace: start.namespace,
         workflow_id: start.workflow_id,
         workflow_type: start.workflow_type,
@@ -374,15 +387,15 @@ fn with_signal(
         request_id: start.request_id,
         workflow_id_reuse_policy: start.workflow_id_reuse_policy,
         workflow_id_conflict_policy: start.workflow_id_conflict_policy,
-        signal_name: signal.name,
-        signal_input: payloads(signal.args?),
+        signal_name,
+        signal_input: payloads(signal_input),
         memo: start.memo,
         header: start.header,
         workflow_start_delay: start.workflow_start_delay,
         retry_policy: start.retry_policy,
         user_metadata: start.user_metadata,
         ..Default::default()
-    })
+    }
 }
 
 fn start_error(workflow_id: String, error: RpcError) -> StartError {

@@ -15,8 +15,8 @@ use super::client::Client;
 use super::error::{RpcCode, RpcError, UpdateError};
 use super::failures::unless_failed;
 use super::handle::{Untyped, Updates, WorkflowHandle};
-use super::interceptor::OutgoingCall;
-use super::message::{MessageInput, first, payloads};
+use super::interceptor::{ClientCall, ClientOperation};
+use super::message::{MessageInput, first};
 use crate::data::{DecodeError, Failure, Headers, Payload, Payloads, decode};
 use crate::raw;
 use crate::tasks::SendFuture;
@@ -120,26 +120,35 @@ async fn start<Output>(
     options: UpdateOptions,
 ) -> Result<UpdateHandle<Output>, UpdateError> {
     let MessageInput { execution, first_run_id, name, args, headers } = input;
-    let call = OutgoingCall::Update { name: &name, workflow_id: &execution.workflow_id };
-    let header = client.headers(&call, headers);
     let workflow_id = execution.workflow_id.clone();
     let update_id = options.id.unwrap_or_else(|| Uuid::new_v4().to_string());
-    let meta = Meta { update_id, identity: client.identity().to_owned() };
-    let request =
-        Request { meta: Some(meta), input: Some(Input { header, name, args: payloads(args?) }), ..Default::default() };
     let wanted = match options.stage {
         UpdateStage::Accepted => Stage::Accepted,
         UpdateStage::Completed => Stage::Completed,
     };
-    let mut request = UpdateWorkflowExecutionRequest {
-        namespace: client.namespace().to_owned(),
-        workflow_execution: Some(execution),
-        first_execution_run_id: first_run_id,
-        wait_policy: Some(WaitPolicy { lifecycle_stage: wanted as i32 }),
-        request: Some(request),
+    let (name_of_call, id) = (name.clone(), workflow_id.clone());
+    let operation = ClientOperation::Update { name: name_of_call, workflow_id: id, update_id: update_id.clone() };
+    let call = ClientCall::with_input(operation, args?, headers);
+    let sent = async {
+        let client = &client;
+        let sent = client.intercepted(call, |call| async move {
+            let (args, header) = call.into_wire();
+            let meta = Meta { update_id, identity: client.identity().to_owned() };
+            let input = Input { header, name, args };
+            let request = Request { meta: Some(meta), input: Some(input), ..Default::default() };
+            let mut request = UpdateWorkflowExecutionRequest {
+                namespace: client.namespace().to_owned(),
+                workflow_execution: Some(execution),
+                first_execution_run_id: first_run_id,
+                wait_policy: Some(WaitPolicy { lifecycle_stage: wanted as i32 }),
+                request: Some(request),
+            };
+            client.encode(&mut request).await?;
+            Ok(send(client, request).await?)
+        });
+        sent.await.map_err(|error| error.into_error(|error| rpc_error(&workflow_id, error)))
     };
-    client.encode(&mut request).await?;
-    let reply = unless_failed(client.failures(), &workflow_id, send(&client, &workflow_id, request)).await?;
+    let reply = unless_failed(client.failures(), &workflow_id, sent).await?;
     let reference = reply.update_ref.unwrap_or_default();
     let handle = UpdateHandle { client, workflow_id, reference, known: reply.outcome, decode };
     match options.stage {
@@ -150,13 +159,11 @@ async fn start<Output>(
 
 async fn send(
     client: &Client,
-    workflow_id: &str,
     request: UpdateWorkflowExecutionRequest,
-) -> Result<UpdateWorkflowExecutionResponse, UpdateError> {
+) -> Result<UpdateWorkflowExecutionResponse, RpcError> {
     // Servers respond early while no worker has received the update; a repetition with the same id waits for it.
     loop {
-        let reply = client.connection().letting_time_jump().bring(request.clone()).await;
-        let reply = reply.map_err(|error| rpc_error(workflow_id, error))?;
+        let reply = client.connection().letting_time_jump().bring(request.clone()).await?;
         if reply.stage >= Stage::Accepted as i32 || reply.outcome.is_some() {
             return Ok(reply);
         }

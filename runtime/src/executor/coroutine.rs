@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
@@ -10,6 +11,7 @@ use std::thread::ThreadId;
 
 use super::call_site::CallSite;
 use super::scope::ScopeId;
+use crate::data::Headers;
 use crate::errors::WorkflowError;
 use crate::raw;
 
@@ -20,6 +22,8 @@ pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 pub(super) struct Coroutine {
     pub(super) future: LocalFuture<Output>,
     pub(super) scope: ScopeId,
+    /// The headers of the message that it handles; of the start for `run`.
+    pub(super) message: Rc<Headers>,
     pub(super) waker: Waker,
     queued: Arc<CoroutineWaker>,
 }
@@ -37,9 +41,15 @@ pub(crate) enum Output {
 }
 
 impl Coroutine {
-    pub(super) fn new(id: u64, future: LocalFuture<Output>, scope: ScopeId, ready: &Arc<Ready>) -> Self {
+    pub(super) fn new(
+        id: u64,
+        future: LocalFuture<Output>,
+        scope: ScopeId,
+        message: Rc<Headers>,
+        ready: &Arc<Ready>,
+    ) -> Self {
         let queued = Arc::new(CoroutineWaker { id, ready: ready.clone(), is_queued: AtomicBool::new(false) });
-        Self { future, scope, waker: queued.clone().into(), queued }
+        Self { future, scope, message, waker: queued.clone().into(), queued }
     }
 
     /// Called before each poll, so that a wake during the poll queues the coroutine again.

@@ -11,7 +11,7 @@ use everloop_proto::temporal::api::update::v1 as wire;
 use prost::Name;
 use prost_types::Any;
 
-use crate::data::Failure;
+use crate::data::{Failure, Headers};
 use crate::raw;
 
 /// An update that a task delivered, or that history accepted.
@@ -66,6 +66,11 @@ impl Update {
             sequencing_event_id: 0,
             request,
         }
+    }
+
+    /// The headers that came with the update.
+    pub(super) fn headers(&self) -> Headers {
+        Headers::from_wire(self.request.input.as_ref().and_then(|input| input.header.clone()))
     }
 
     pub(super) fn acceptance(&self) -> Message {

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::data::DecodeError;
+use crate::data::{DecodeError, Headers};
 use crate::errors::WorkflowError;
 use crate::executor::current::is_replaying;
 use crate::executor::{Definition, Instance, LocalFuture, Started};
@@ -39,7 +39,11 @@ pub(crate) struct Bound<W> {
 }
 
 impl<W: Workflow> Instance for Bound<W> {
-    fn run(&self, input: &[raw::Payload]) -> Result<LocalFuture<Result<raw::Payload, WorkflowError>>, DecodeError> {
+    fn run(
+        &self,
+        input: &[raw::Payload],
+        _: &Headers,
+    ) -> Result<LocalFuture<Result<raw::Payload, WorkflowError>>, DecodeError> {
         let running = W::execute_workflow(self.workflow.clone(), W::ARGUMENTS.decode(input)?);
         Ok(Box::pin(async move {
             match (W::OUTPUT.encode)(&running.await?) {
@@ -52,20 +56,20 @@ impl<W: Workflow> Instance for Bound<W> {
         }))
     }
 
-    fn signal(&self, name: &str, input: &[raw::Payload]) -> Option<Started<()>> {
+    fn signal(&self, name: &str, input: &[raw::Payload], _: &Headers) -> Option<Started<()>> {
         let handler = self.handlers.signals.get(name)?;
         Some((handler.start)(&self.workflow, input).map(|running| (running, handler.unfinished)))
     }
 
-    fn query(&self, name: &str, input: &[raw::Payload]) -> Option<Result<raw::Payload, WorkflowError>> {
+    fn query(&self, name: &str, input: &[raw::Payload], _: &Headers) -> Option<Result<raw::Payload, WorkflowError>> {
         self.handlers.queries.get(name).map(|answer| answer(&self.workflow, input))
     }
 
-    fn validate(&self, name: &str, input: &[raw::Payload]) -> Option<Result<(), WorkflowError>> {
+    fn validate(&self, name: &str, input: &[raw::Payload], _: &Headers) -> Option<Result<(), WorkflowError>> {
         self.handlers.updates.get(name).map(|handler| (handler.validate)(&self.workflow, input))
     }
 
-    fn update(&self, name: &str, input: &[raw::Payload]) -> Option<Started<raw::Payload>> {
+    fn update(&self, name: &str, input: &[raw::Payload], _: &Headers) -> Option<Started<raw::Payload>> {
         let handler = self.handlers.updates.get(name)?;
         Some((handler.start)(&self.workflow, input).map(|running| (running, handler.unfinished)))
     }

@@ -7,6 +7,7 @@ use super::playback::{self, LARGEST_PAGE, PlayedTask};
 use crate::executor::{Definition, listed};
 use crate::history::{EncodedEvents, History, Origin};
 use crate::registry::Registry;
+use crate::worker::{SharedInterceptor, WorkerInterceptor, intercepted};
 use crate::workflow::Workflow;
 
 /// Replays recorded histories with the workflow code of this program: a workflow that fails here would fail after a deploy.
@@ -27,6 +28,7 @@ use crate::workflow::Workflow;
 #[must_use = "a replayer does nothing until it is given a history"]
 pub struct Replayer {
     registry: Registry,
+    interceptors: Vec<SharedInterceptor>,
 }
 
 /// A history that does not fit the workflow code.
@@ -63,6 +65,13 @@ impl Replayer {
     /// Adds a workflow type.
     pub fn workflow<W: Workflow>(mut self) -> Self {
         self.registry.workflow::<W>();
+        self
+    }
+
+    /// Adds an interceptor, as the worker that recorded the histories has it. Only interceptors that issue commands around workflow code
+    /// make a difference.
+    pub fn interceptor(mut self, interceptor: impl WorkerInterceptor) -> Self {
+        self.interceptors.push(Arc::new(interceptor));
         self
     }
 
@@ -130,7 +139,10 @@ impl Replayer {
         play: impl FnOnce(&Arc<dyn Definition>) -> Result<R, String> + Send,
     ) -> Result<R, ReplayFailure> {
         let played = match self.registry.workflows.get(origin.workflow_type.as_str()) {
-            Some(definition) => playback::on_own_thread(|| play(definition)),
+            Some(definition) => {
+                let definition = intercepted(definition.clone(), &self.interceptors);
+                playback::on_own_thread(|| play(&definition))
+            }
             None => {
                 let known: Vec<_> = self.registry.workflows.keys().copied().collect();
                 Err(format!("the workflow type was not added to the replayer; there are: {}", listed(&known)))

@@ -12,7 +12,7 @@ use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes;
 use everloop_proto::temporal::api::update::v1::outcome::Value;
 
-use crate::data::{DecodeError, Failure};
+use crate::data::{DecodeError, Failure, Headers};
 use crate::errors::WorkflowError;
 use crate::executor::{Definition, Instance, LocalFuture, Started};
 use crate::raw;
@@ -168,8 +168,8 @@ struct ObservedInstance {
 }
 
 impl Instance for ObservedInstance {
-    fn update(&self, name: &str, input: &[raw::Payload]) -> Option<Started<raw::Payload>> {
-        let started = self.instance.update(name, input)?;
+    fn update(&self, name: &str, input: &[raw::Payload], headers: &Headers) -> Option<Started<raw::Payload>> {
+        let started = self.instance.update(name, input, headers)?;
         let position = self.accepted.replace(self.accepted.get() + 1);
         let replayed = self.replayed.clone();
         let report =
@@ -195,20 +195,29 @@ impl Instance for ObservedInstance {
         })
     }
 
-    fn run(&self, input: &[raw::Payload]) -> Result<LocalFuture<Result<raw::Payload, WorkflowError>>, DecodeError> {
-        self.instance.run(input)
+    fn run(
+        &self,
+        input: &[raw::Payload],
+        headers: &Headers,
+    ) -> Result<LocalFuture<Result<raw::Payload, WorkflowError>>, DecodeError> {
+        self.instance.run(input, headers)
     }
 
-    fn signal(&self, name: &str, input: &[raw::Payload]) -> Option<Started<()>> {
-        self.instance.signal(name, input)
+    fn signal(&self, name: &str, input: &[raw::Payload], headers: &Headers) -> Option<Started<()>> {
+        self.instance.signal(name, input, headers)
     }
 
-    fn query(&self, name: &str, input: &[raw::Payload]) -> Option<Result<raw::Payload, WorkflowError>> {
-        self.instance.query(name, input)
+    fn query(
+        &self,
+        name: &str,
+        input: &[raw::Payload],
+        headers: &Headers,
+    ) -> Option<Result<raw::Payload, WorkflowError>> {
+        self.instance.query(name, input, headers)
     }
 
-    fn validate(&self, name: &str, input: &[raw::Payload]) -> Option<Result<(), WorkflowError>> {
-        self.instance.validate(name, input)
+    fn validate(&self, name: &str, input: &[raw::Payload], headers: &Headers) -> Option<Result<(), WorkflowError>> {
+        self.instance.validate(name, input, headers)
     }
 
     fn signal_names(&self) -> Vec<&'static str> {

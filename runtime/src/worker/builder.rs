@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::activity_tasks::ActivityRunner;
 use super::error::BuildError;
-use super::interceptor::WorkerInterceptor;
+use super::intercepted::intercepted;
+use super::interceptor::{SharedInterceptor, WorkerInterceptor};
 use super::link::ServerLink;
 use super::observer::Observer;
 use super::options::WorkerOptions;
@@ -35,7 +36,7 @@ pub struct WorkerBuilder {
     registry: Registry,
     options: WorkerOptions,
     observer: Option<Arc<dyn Observer>>,
-    interceptors: Vec<Arc<dyn WorkerInterceptor>>,
+    interceptors: Vec<SharedInterceptor>,
 }
 
 impl Worker {
@@ -177,7 +178,8 @@ impl WorkerBuilder {
         self
     }
 
-    /// Adds an interceptor. The first one that is added is called first.
+    /// Adds an interceptor around activities and workflows. The first one added is the outermost: it is called first, and sees the
+    /// result last.
     pub fn interceptor(mut self, interceptor: impl WorkerInterceptor) -> Self {
         self.interceptors.push(Arc::new(interceptor));
         self
@@ -213,8 +215,11 @@ impl WorkerBuilder {
     /// # Errors
     /// If nothing is registered, two workflows or activities have one name, or an option has an impossible value.
     pub fn build(self) -> Result<Worker, BuildError> {
-        let Self { client, task_queue, registry, options, observer, interceptors } = self;
+        let Self { client, task_queue, mut registry, options, observer, interceptors } = self;
         let interceptors: Arc<[_]> = interceptors.into();
+        for definition in registry.workflows.values_mut() {
+            *definition = intercepted(definition.clone(), &interceptors);
+        }
         if task_queue.is_empty() {
             return Err(BuildError::NoTaskQueue);
         }
@@ -271,7 +276,7 @@ impl WorkerBuilder {
             running: TaskTracker::new(),
             max_per_second: options.max_activities_per_second,
             observer: observer.clone(),
-            interceptors: interceptors.clone(),
+            interceptors,
         });
         let sticky_queue = (options.max_cached_workflows > 0).then(|| format!("{task_queue}-{instance_key}"));
         let shell = Shell {
@@ -289,7 +294,6 @@ impl WorkerBuilder {
             stop_polling,
             tasks: TaskTracker::new(),
             observer,
-            interceptors,
         };
         Ok(Worker { shell: Arc::new(shell), options, shutdown: CancellationToken::new() })
     }

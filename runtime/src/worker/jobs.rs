@@ -35,6 +35,7 @@ pub(super) struct Query {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) input: Vec<raw::Payload>,
+    pub(super) headers: Headers,
 }
 
 pub(super) type QueryAnswers = Vec<(String, Result<raw::Payload, QueryFailure>)>;
@@ -43,7 +44,7 @@ pub(super) type QueryAnswers = Vec<(String, Result<raw::Payload, QueryFailure>)>
 pub(super) enum JobReply {
     /// The task is done. The run is idle, or dropped if the task closes it. If the server does not accept the response
     /// unchanged, send [`Job::Undo`] with this idle period.
-    Completed { completion: Completion, answers: QueryAnswers, headers: Headers, idle_period: IdlePeriod },
+    Completed { completion: Completion, answers: QueryAnswers, idle_period: IdlePeriod },
     /// There was no task to complete; the run is idle again.
     Queried(QueryAnswers),
     /// The run needs the next page: send [`Job::Page`].

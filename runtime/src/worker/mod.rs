@@ -14,6 +14,7 @@ mod answer;
 mod builder;
 mod closed_runs;
 mod error;
+mod intercepted;
 mod interceptor;
 mod jobs;
 mod link;
@@ -21,6 +22,7 @@ mod local_activities;
 mod logging;
 mod observer;
 mod options;
+mod outgoing;
 mod places;
 mod polling;
 mod run_until;
@@ -34,10 +36,15 @@ mod workflow_tasks;
 
 pub use builder::WorkerBuilder;
 pub use error::{BuildError, WorkerError};
-pub use interceptor::{CallingWorkflow, WorkerInterceptor};
+pub use interceptor::{
+    ActivityAttempt, InboundCall, InboundKind, NextActivity, NextHandler, NextQuery, WorkerInterceptor,
+};
+pub use outgoing::{OutgoingCommand, OutgoingKind};
 pub use run_until::RunUntilOutput;
 pub use worker::{ShutdownHandle, Worker};
 
 pub use crate::registry::Activities;
 
+pub(crate) use intercepted::intercepted;
+pub(crate) use interceptor::SharedInterceptor;
 pub(crate) use observer::Observer;

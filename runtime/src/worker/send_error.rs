@@ -15,9 +15,6 @@ pub(super) enum SendError {
     /// The response is too large; the text has its size.
     #[error("{0}")]
     TooLarge(String),
-    /// An interceptor of the worker panicked, so the headers that it would have added are missing.
-    #[error("an interceptor of the worker panicked: {0}")]
-    Interceptor(String),
 }
 
 impl SendError {
@@ -30,7 +27,7 @@ impl SendError {
     pub(super) fn is_unsendable(&self) -> bool {
         match self {
             Self::Rpc(error) => error.is_too_large(),
-            Self::Codec(_) | Self::TooLarge(_) | Self::Interceptor(_) => true,
+            Self::Codec(_) | Self::TooLarge(_) => true,
         }
     }
 
@@ -44,7 +41,6 @@ impl SendError {
         let type_name = match self {
             Self::Rpc(_) | Self::TooLarge(_) => "MessageTooLarge",
             Self::Codec(_) => "PayloadCodecError",
-            Self::Interceptor(_) => "Panic",
         };
         let mut failure = Failure::application(type_name, format!("{unsent} cannot be sent: {self}"));
         if let FailureKind::Application { non_retryable, .. } = &mut failure.kind {

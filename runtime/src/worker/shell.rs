@@ -5,7 +5,6 @@ use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
 use super::activity_tasks::ActivityRunner;
-use super::interceptor::WorkerInterceptor;
 use super::link::ServerLink;
 use super::observer::Observer;
 use super::places::Places;
@@ -34,5 +33,4 @@ pub(super) struct Shell {
     /// Workflow tasks in progress.
     pub(super) tasks: TaskTracker,
     pub(super) observer: Option<Arc<dyn Observer>>,
-    pub(super) interceptors: Arc<[Arc<dyn WorkerInterceptor>]>,
 }

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use everloop::activity::ActivityInfo;
-use everloop::client::{ClientInterceptor, OutgoingCall, ResultError};
-use everloop::data::{Headers, PayloadCodec, PayloadCodecError, Payloads, SerializationContext};
+use everloop::client::{CallError, CallReply, ClientCall, ClientInterceptor, ClientOperation, NextCall, ResultError};
+use everloop::data::{PayloadCodec, PayloadCodecError, Payloads, SerializationContext};
 use everloop::prelude::*;
-use everloop::worker::{CallingWorkflow, WorkerInterceptor};
-use everloop::{Failure, raw};
+use everloop::raw;
+use everloop::worker::{
+    ActivityAttempt, InboundCall, NextActivity, NextHandler, OutgoingCommand, OutgoingKind, WorkerInterceptor,
+};
 
 /// Turns the bytes around, and says so. What arrives can be looked at as the server has it.
 #[derive(Clone, Default)]
@@ -124,35 +125,45 @@ type Log = Arc<Mutex<Vec<String>>>;
 struct Tracing(Log);
 
 impl ClientInterceptor for Tracing {
-    fn outgoing(&self, call: &OutgoingCall<'_>, headers: &mut Headers) {
-        let name = match call {
-            OutgoingCall::Start { workflow_type, .. } => workflow_type,
-            OutgoingCall::Signal { name, .. } | OutgoingCall::Query { name, .. } => name,
-            OutgoingCall::Update { name, .. } => name,
-            _ => "?",
+    async fn call(&self, mut call: ClientCall, next: NextCall<'_>) -> Result<CallReply, CallError> {
+        let name = match call.operation() {
+            ClientOperation::Start { workflow_type, .. } => workflow_type.clone(),
+            other => other.name().to_owned(),
         };
         self.0.lock().unwrap().push(format!("call {name}"));
-        headers.insert("trace", &format!("from {name}")).unwrap();
+        if let Some(headers) = call.headers_mut() {
+            headers.insert("trace", &format!("from {name}")).unwrap();
+        }
+        next.run(call).await
     }
 }
 
 impl WorkerInterceptor for Tracing {
-    fn workflow_started(&self, workflow: &CallingWorkflow<'_>) {
-        let trace = workflow.headers.get::<String>("trace");
-        self.0.lock().unwrap().push(format!("{} {trace:?}", workflow.workflow_type));
+    async fn workflow(&self, call: InboundCall<'_>, next: NextHandler<'_>) -> Result<raw::Payload, WorkflowError> {
+        if !workflow::is_replaying() {
+            let trace = call.headers.get::<String>("trace");
+            self.0.lock().unwrap().push(format!("{} {trace:?}", call.name));
+        }
+        next.run(call).await
     }
 
-    fn activity_scheduled(&self, workflow: &CallingWorkflow<'_>, activity_type: &str, headers: &mut Headers) {
-        let trace = workflow.headers.get::<String>("trace").unwrap().unwrap();
-        headers.insert("trace", &format!("{trace} by {activity_type}")).unwrap();
+    fn outgoing(&self, command: &mut OutgoingCommand<'_>) {
+        if let OutgoingKind::Activity { activity_type, .. } = command.kind() {
+            let trace = command.incoming::<String>("trace").unwrap().unwrap();
+            command.headers_mut().unwrap().insert("trace", &format!("{trace} by {activity_type}")).unwrap();
+        }
     }
 
-    fn activity_started(&self, info: &ActivityInfo) {
+    async fn activity(
+        &self,
+        attempt: ActivityAttempt<'_>,
+        next: NextActivity<'_>,
+    ) -> Result<raw::Payload, ActivityError> {
+        let info = attempt.info;
         self.0.lock().unwrap().push(format!("{} {:?}", info.activity_type, info.headers.get::<String>("trace")));
-    }
-
-    fn activity_ended(&self, _: &ActivityInfo, failure: Option<&Failure>) {
-        self.0.lock().unwrap().push(format!("{:?}", failure.map(ToString::to_string)));
+        let result = next.run(attempt).await;
+        self.0.lock().unwrap().push(format!("{:?}", result.as_ref().err().map(ToString::to_string)));
+        result
     }
 }
 
@@ -184,21 +195,24 @@ struct Clumsy {
 }
 
 impl WorkerInterceptor for Clumsy {
-    fn workflow_started(&self, _: &CallingWorkflow<'_>) {
+    async fn workflow(&self, call: InboundCall<'_>, next: NextHandler<'_>) -> Result<raw::Payload, WorkflowError> {
         assert!(self.has_seen_workflow.swap(true, Ordering::SeqCst), "no trace of the workflow");
+        next.run(call).await
     }
 
-    fn activity_scheduled(&self, _: &CallingWorkflow<'_>, _: &str, headers: &mut Headers) {
+    fn outgoing(&self, command: &mut OutgoingCommand<'_>) {
+        let Some(headers) = command.headers_mut() else { return };
         assert!(self.has_seen_command.swap(true, Ordering::SeqCst), "no trace of the command");
         headers.insert("trace", &"there").unwrap();
     }
 
-    fn activity_started(&self, _: &ActivityInfo) {
+    async fn activity(
+        &self,
+        attempt: ActivityAttempt<'_>,
+        next: NextActivity<'_>,
+    ) -> Result<raw::Payload, ActivityError> {
         assert!(self.has_seen_attempt.swap(true, Ordering::SeqCst), "no trace of the attempt");
-    }
-
-    fn activity_ended(&self, _: &ActivityInfo, _: Option<&Failure>) {
-        panic!("no trace of the end");
+        next.run(attempt).await
     }
 }
 

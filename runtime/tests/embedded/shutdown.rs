@@ -4,10 +4,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use everloop::activity::ActivityInfo;
 use everloop::prelude::*;
-use everloop::worker::{WorkerError, WorkerInterceptor};
-use everloop::{Failure, RetryPolicy};
+use everloop::worker::{ActivityAttempt, NextActivity, WorkerError, WorkerInterceptor};
+use everloop::{RetryPolicy, raw};
 use everloop_server::{ClockMode, Engine};
 use http::{Request, Response};
 use tokio::sync::Notify;
@@ -111,16 +110,20 @@ struct Threads {
 }
 
 impl WorkerInterceptor for Threads {
-    fn activity_started(&self, info: &ActivityInfo) {
+    async fn activity(
+        &self,
+        attempt: ActivityAttempt<'_>,
+        next: NextActivity<'_>,
+    ) -> Result<raw::Payload, ActivityError> {
+        let info = attempt.info;
         if info.activity_type == "count_patiently" {
             self.waits.notify_one();
         }
-    }
-
-    fn activity_ended(&self, info: &ActivityInfo, _failure: Option<&Failure>) {
+        let result = next.run(attempt).await;
         if info.activity_type == "count" {
             self.expired.notify_one();
         }
+        result
     }
 }
 

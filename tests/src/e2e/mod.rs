@@ -17,6 +17,7 @@ mod durations;
 mod endings;
 mod failures;
 mod heartbeats;
+mod interceptors;
 mod local_activities;
 mod mistakes;
 mod patches;

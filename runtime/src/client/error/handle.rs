@@ -1,6 +1,7 @@
 //! Errors of handles and lists.
 
 use super::absent::{absent, not_found};
+use super::interceptor::InterceptorError;
 use super::rpc::RpcError;
 use crate::data::{EncodeError, PayloadCodecError};
 
@@ -31,6 +32,9 @@ pub enum HandleError {
     /// The payload codec failed.
     #[error(transparent)]
     Codec(#[from] PayloadCodecError),
+    /// An interceptor of the client refused the call.
+    #[error(transparent)]
+    Interceptor(#[from] InterceptorError),
     /// The server returned an error, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
@@ -53,6 +57,9 @@ pub enum ListError {
     /// The payload codec failed.
     #[error(transparent)]
     Codec(#[from] PayloadCodecError),
+    /// An interceptor of the client refused the call.
+    #[error(transparent)]
+    Interceptor(#[from] InterceptorError),
     /// The server returned an error, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),

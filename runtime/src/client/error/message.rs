@@ -1,6 +1,7 @@
 //! Errors of signals, queries and updates.
 
 use super::absent::{absent, not_found};
+use super::interceptor::InterceptorError;
 use super::rpc::RpcError;
 use crate::client::status::WorkflowStatus;
 use crate::data::{DecodeError, EncodeError, Failure, PayloadCodecError};
@@ -23,6 +24,9 @@ pub enum SignalError {
     /// The payload codec failed.
     #[error(transparent)]
     Codec(#[from] PayloadCodecError),
+    /// An interceptor of the client refused the call.
+    #[error(transparent)]
+    Interceptor(#[from] InterceptorError),
     /// The server returned an error, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
@@ -79,6 +83,9 @@ pub enum QueryError {
     /// The payload codec failed.
     #[error(transparent)]
     Codec(#[from] PayloadCodecError),
+    /// An interceptor of the client refused the call.
+    #[error(transparent)]
+    Interceptor(#[from] InterceptorError),
     /// The server returned an error, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),
@@ -136,6 +143,9 @@ pub enum UpdateError {
     /// The payload codec failed.
     #[error(transparent)]
     Codec(#[from] PayloadCodecError),
+    /// An interceptor of the client refused the call.
+    #[error(transparent)]
+    Interceptor(#[from] InterceptorError),
     /// The server returned an error, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),

@@ -5,6 +5,7 @@
 mod absent;
 mod connect;
 mod handle;
+mod interceptor;
 mod message;
 mod result;
 mod rpc;
@@ -12,6 +13,7 @@ mod start;
 
 pub use connect::ConnectError;
 pub use handle::{HandleError, ListError};
+pub use interceptor::InterceptorError;
 pub use message::{QueryError, SignalError, UpdateError};
 pub use result::{ExecuteError, ResultError};
 pub use rpc::{RpcCode, RpcError};

@@ -1,5 +1,6 @@
 //! Errors of starting workflows.
 
+use super::interceptor::InterceptorError;
 use super::rpc::RpcError;
 use crate::data::{EncodeError, OptionError, PayloadCodecError};
 
@@ -46,6 +47,9 @@ pub enum StartError {
     /// The payload codec failed.
     #[error(transparent)]
     Codec(#[from] PayloadCodecError),
+    /// An interceptor of the client refused the call.
+    #[error(transparent)]
+    Interceptor(#[from] InterceptorError),
     /// The server returned an error, or was not reached.
     #[error(transparent)]
     Rpc(RpcError),

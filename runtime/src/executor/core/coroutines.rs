@@ -1,6 +1,9 @@
 //! Coroutines that workflow code spawns, and running handlers.
 
+use std::rc::Rc;
+
 use super::{Access, Core};
+use crate::data::Headers;
 use crate::executor::coroutine::{Coroutine, LocalFuture, Output};
 use crate::executor::scope::ScopeId;
 
@@ -15,7 +18,7 @@ impl Core {
         }
         let id = inner.next_coroutine;
         inner.next_coroutine += 1;
-        let coroutine = Coroutine::new(id, future, scope, &self.ready);
+        let coroutine = Coroutine::new(id, future, scope, inner.message.clone(), &self.ready);
         coroutine.queue();
         inner.spawned.push((id, coroutine));
     }
@@ -29,11 +32,16 @@ impl Core {
     }
 
     /// Creates a coroutine that is not queued: the caller runs its first step.
-    pub(in crate::executor) fn coroutine(&self, future: LocalFuture<Output>, scope: ScopeId) -> (u64, Coroutine) {
+    pub(in crate::executor) fn coroutine(
+        &self,
+        future: LocalFuture<Output>,
+        scope: ScopeId,
+        message: Rc<Headers>,
+    ) -> (u64, Coroutine) {
         let mut inner = self.inner.borrow_mut();
         let id = inner.next_coroutine;
         inner.next_coroutine += 1;
-        (id, Coroutine::new(id, future, scope, &self.ready))
+        (id, Coroutine::new(id, future, scope, message, &self.ready))
     }
 
     pub(in crate::executor) fn take_spawned(&self) -> Vec<(u64, Coroutine)> {

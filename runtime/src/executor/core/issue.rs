@@ -42,7 +42,8 @@ impl Core {
         Durable: From<R::Machine>,
         Command: From<<R::Machine as Machine>::Command>,
     {
-        let Requested { machine, command, attributes, summary, key } = request.issue(self, site);
+        let Requested { machine, command, mut attributes, summary, key } = request.issue(self, site);
+        self.show(attributes.as_mut());
         let mut inner = self.inner.borrow_mut();
         let operation = inner.add(scope, Kind::Durable(machine.into()), site);
         if let Some(key) = key {
@@ -78,10 +79,11 @@ impl Core {
     ) {
         self.refuse_reader("continues as new");
         self.pass(site);
-        let attributes = self.needs_payloads().then(|| match next(&self.info()) {
+        let mut attributes = self.needs_payloads().then(|| match next(&self.info()) {
             Ok(next) => Attributes::ContinueAsNewWorkflowExecutionCommandAttributes(next),
             Err(error) => panic!("`continue_as_new`, called at {}: {error}", CallSite::from(site)),
         });
+        self.show(attributes.as_mut());
         let issued = Issued::new(CommandKind::End(EndCommand::ContinueAsNew), site.into(), attributes);
         self.inner.borrow_mut().ended.get_or_insert(issued);
     }
@@ -89,6 +91,21 @@ impl Core {
     /// Takes the command that ended the workflow in place of a return.
     pub(in crate::executor) fn take_ended(&self) -> Option<Issued> {
         self.inner.borrow_mut().ended.take()
+    }
+
+    /// Shows a command that leaves for the first time to the definition. User code sees it: no borrow may be held here.
+    fn show(&self, attributes: Option<&mut Attributes>) {
+        let Some(attributes) = attributes else { return };
+        let (observer, message) = {
+            let inner = self.inner.borrow();
+            match &inner.observer {
+                Some(observer) if !inner.replaying && inner.access == Access::Full => {
+                    (observer.clone(), inner.message.clone())
+                }
+                _ => return,
+            }
+        };
+        self.reading("an interceptor", || observer.outgoing(attributes, &message));
     }
 
     pub(in crate::executor) fn issue(&self, issued: Issued) {

@@ -24,6 +24,7 @@ use std::task::Waker;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::coroutine::{Coroutine, Ready};
+use super::definition::Definition;
 use super::info::WorkflowInfo;
 use super::issued::Issued;
 use super::local_calls::LocalCalls;
@@ -31,7 +32,7 @@ use super::operations::{Key, Operation, OperationId};
 use super::patches::Patches;
 use super::random::RandomSource;
 use super::scope::{ScopeId, Scopes};
-use crate::data::WorkerActivityOptions;
+use crate::data::{Headers, WorkerActivityOptions};
 
 /// A run's state in the futures of workflow code. It makes them `!Send`, so they never leave the run's thread. The compiler
 /// names this type as the reason if a program awaits one of them in an activity or a spawned task.
@@ -95,6 +96,10 @@ struct CoreState {
     spawned: Vec<(u64, Coroutine)>,
     next_coroutine: u64,
     handlers_running: usize,
+    /// The headers of the message whose coroutine is being executed.
+    message: Rc<Headers>,
+    /// The definition, if it sees commands before they leave.
+    observer: Option<Arc<dyn Definition>>,
     patches: Patches,
     /// Warnings for the completion of the live task.
     warnings: Vec<String>,
@@ -108,6 +113,7 @@ impl Core {
         run_id: &str,
         worker_options: Arc<WorkerActivityOptions>,
         lists_patches: bool,
+        definition: &Arc<dyn Definition>,
     ) -> SharedCore {
         Rc::new(OnlyInsideAWorkflow(Self {
             ready: Arc::default(),
@@ -132,6 +138,8 @@ impl Core {
                 spawned: Vec::new(),
                 next_coroutine: 1,
                 handlers_running: 0,
+                message: Rc::default(),
+                observer: definition.sees_commands().then(|| definition.clone()),
                 patches: Patches::new(lists_patches),
                 warnings: Vec::new(),
                 workflow: None,
@@ -200,6 +208,11 @@ impl Core {
     /// Sets the facts about the run, before the first event is applied.
     pub(in crate::executor) fn set_info(&self, info: WorkflowInfo) {
         self.inner.borrow_mut().info = Some(Rc::new(info));
+    }
+
+    /// A coroutine of the message with these headers is about to be executed.
+    pub(in crate::executor) fn set_message(&self, headers: Rc<Headers>) {
+        self.inner.borrow_mut().message = headers;
     }
 
     pub(in crate::executor) fn set_workflow(&self, workflow: Rc<dyn Any>) {

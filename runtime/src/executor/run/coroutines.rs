@@ -43,6 +43,7 @@ impl Run {
         let Some(coroutine) = self.coroutines.get_mut(&id) else { return Ok(()) };
         coroutine.about_to_poll();
         self.core.set_scope(coroutine.scope);
+        self.core.set_message(coroutine.message.clone());
         let polled = catch(|| coroutine.future.as_mut().poll(&mut Context::from_waker(&coroutine.waker)));
         self.adopt_spawned();
         if let Some(ended) = self.core.take_ended() {

@@ -1,11 +1,12 @@
 //! Inputs that run user code: the start, signals and updates.
 
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use everloop_proto::temporal::api::history::v1::WorkflowExecutionStartedEventAttributes;
 
 use super::{Run, RunOptions, RunningHandler, listed, panic_failure};
-use crate::data::{Failure, UnfinishedPolicy};
+use crate::data::{Failure, Headers, UnfinishedPolicy};
 use crate::executor::coroutine::{LocalFuture, Output};
 use crate::executor::error::{ReplayError, TaskFailure};
 use crate::executor::info::WorkflowInfo;
@@ -32,22 +33,24 @@ impl Run {
         let misfit = |cause| TaskFailure::Input { workflow_type: self.definition.name(), cause };
         let instance = catch(|| self.definition.instantiate(input)).map_err(TaskFailure::Panic)?.map_err(misfit)?;
         self.core.set_workflow(instance.workflow());
-        let running = catch(|| instance.run(input)).map_err(TaskFailure::Panic)?.map_err(misfit)?;
+        let headers = Rc::new(Headers::from_wire(started.header.clone()));
+        let running = catch(|| instance.run(input, &headers)).map_err(TaskFailure::Panic)?.map_err(misfit)?;
         self.instance = Some(instance);
+        self.core.set_message(headers);
         self.core.spawn(Box::pin(async move { Output::Run(running.await) }), Scopes::ROOT);
         self.adopt_spawned();
         Ok(())
     }
 
-    pub(super) fn signal(&mut self, name: &str, input: &[raw::Payload]) -> Result<(), TaskFailure> {
+    pub(super) fn signal(&mut self, name: &str, input: &[raw::Payload], headers: Headers) -> Result<(), TaskFailure> {
         let Some(instance) = self.instance.clone() else { return Ok(()) };
         if self.core.is_torn_down() {
             return Ok(());
         }
-        match catch(|| instance.signal(name, input)).map_err(TaskFailure::Panic)? {
+        match catch(|| instance.signal(name, input, &headers)).map_err(TaskFailure::Panic)? {
             Some(Ok((running, unfinished))) => {
                 let future = Box::pin(async move { Output::Signal(running.await) });
-                self.run_handler(future, format!("the signal `{name}`"), unfinished)
+                self.run_handler(future, format!("the signal `{name}`"), unfinished, headers)
             }
             Some(Err(cause)) => {
                 self.warn(|| format!("the signal `{name}` was passed over: {cause}; send it again with what fits"));
@@ -72,7 +75,8 @@ impl Run {
             return Err(Failure::application("UpdateRejected", "the workflow has ended").into());
         }
         let reader = format!("the validator of the update `{}`", update.name);
-        match catch(|| self.core.reading(&reader, || instance.validate(&update.name, &update.input))) {
+        match catch(|| self.core.reading(&reader, || instance.validate(&update.name, &update.input, &update.headers())))
+        {
             Ok(Some(Ok(()))) => Ok(()),
             Ok(Some(Err(error))) => Err(error.into_failure().into()),
             Ok(None) => {
@@ -89,10 +93,11 @@ impl Run {
         let Some(instance) = self.instance.clone() else { return Ok(()) };
         self.push_message(UpdateCommand::Accept { update_id: update.id.clone() }, || update.acceptance());
         let update_id = update.id.clone();
-        match catch(|| instance.update(&update.name, &update.input)).map_err(TaskFailure::Panic)? {
+        let headers = update.headers();
+        match catch(|| instance.update(&update.name, &update.input, &headers)).map_err(TaskFailure::Panic)? {
             Some(Ok((running, unfinished))) => {
                 let future = Box::pin(async move { Output::Update { update_id, result: running.await } });
-                self.run_handler(future, format!("the update `{}`", update.name), unfinished)
+                self.run_handler(future, format!("the update `{}`", update.name), unfinished, headers)
             }
             Some(Err(cause)) => {
                 self.complete_update(&update_id, Err(cause.into()));
@@ -111,9 +116,10 @@ impl Run {
         future: LocalFuture<Output>,
         description: String,
         unfinished: UnfinishedPolicy,
+        headers: Headers,
     ) -> Result<(), TaskFailure> {
         let scope = self.core.new_scope(None);
-        let (id, coroutine) = self.core.coroutine(future, scope);
+        let (id, coroutine) = self.core.coroutine(future, scope, Rc::new(headers));
         self.coroutines.insert(id, coroutine);
         self.handlers.insert(id, RunningHandler { description, unfinished });
         self.core.handler_started();

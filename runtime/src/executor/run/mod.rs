@@ -117,7 +117,7 @@ struct RunningHandler {
 impl Run {
     pub(crate) fn new(definition: Arc<dyn Definition>, options: RunOptions) -> Self {
         Self {
-            core: Core::shared(&options.run_id, options.activity_options.clone(), options.rules_supported),
+            core: Core::shared(&options.run_id, options.activity_options.clone(), options.rules_supported, &definition),
             rules: Rules::new(options.rules_supported),
             definition,
             options,

@@ -2,7 +2,7 @@
 
 use super::phase::Phase;
 use super::{Run, listed, panic_failure};
-use crate::data::Failure;
+use crate::data::{Failure, Headers};
 use crate::executor::current;
 use crate::executor::panic::catch;
 use crate::raw;
@@ -18,7 +18,12 @@ pub(crate) struct QueryFailure {
 
 impl Run {
     /// Returns the result of a query of the current state. Polls no coroutine.
-    pub(crate) fn query(&self, name: &str, input: &[raw::Payload]) -> Result<raw::Payload, QueryFailure> {
+    pub(crate) fn query(
+        &self,
+        name: &str,
+        input: &[raw::Payload],
+        headers: &Headers,
+    ) -> Result<raw::Payload, QueryFailure> {
         let fail = |failure: Failure| QueryFailure { failure: failure.into() };
         if let Phase::Failed(failure) = &self.phase {
             return Err(fail(failure.to_failure()));
@@ -36,7 +41,7 @@ impl Run {
         // A query is never a replay, even after a replayed task, so its log lines are written.
         let was_replaying = self.core.is_replaying();
         self.core.set_replaying(false);
-        let answer = catch(|| self.core.reading(&reader, || instance.query(name, input)));
+        let answer = catch(|| self.core.reading(&reader, || instance.query(name, input, headers)));
         self.core.set_replaying(was_replaying);
         match answer {
             Ok(Some(Ok(answer))) => Ok(answer),

@@ -3,6 +3,7 @@
 use super::clock::Clock;
 use super::phase::{Phase, Unconfirmed};
 use super::{Completion, Run, Step, TASKS_PER_TURN};
+use crate::data::Headers;
 use crate::executor::command::CommandKind;
 use crate::executor::error::{ReplayError, TaskFailure};
 use crate::executor::event::{Input, Meaning};
@@ -154,7 +155,7 @@ impl Run {
         for input in &inputs {
             if let Meaning::Signal(signal) = &input.meaning {
                 let input = signal.input.as_ref().map(|input| input.payloads.as_slice()).unwrap_or_default();
-                self.signal(&signal.signal_name, input)?;
+                self.signal(&signal.signal_name, input, Headers::from_wire(signal.header.clone()))?;
             }
         }
         match updates {

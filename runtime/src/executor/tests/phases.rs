@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::mismatches::timer_then_activity;
 use super::story::{new_run, work, workflow};
+use crate::data::Headers;
 use crate::executor::{Step, Task};
 
 #[test]
@@ -19,5 +20,5 @@ fn failed_run_returns_its_failure_from_every_later_call() {
     assert!(is_same(run.resume()));
     assert!(is_same(run.extend(Vec::new(), false)));
     assert!(is_same(run.begin(task())));
-    assert_eq!(run.query("n", &[]).unwrap_err().failure.message, failure.to_string());
+    assert_eq!(run.query("n", &[], &Headers::new()).unwrap_err().failure.message, failure.to_string());
 }

@@ -17,7 +17,9 @@ use everloop_proto::temporal::api::sdk::v1::WorkflowTaskCompletedMetadata;
 use everloop_proto::temporal::api::update::v1 as update;
 
 use crate::activity::{Activity, ActivityCall};
-use crate::data::{ActivityOptions, Arguments, Codec, DecodeError, Failure, UnfinishedPolicy, codec, decode, encode};
+use crate::data::{
+    ActivityOptions, Arguments, Codec, DecodeError, Failure, Headers, UnfinishedPolicy, codec, decode, encode,
+};
 use crate::errors::{ActivityFailure, WorkflowError};
 use crate::executor::command::CommandKind;
 use crate::executor::{
@@ -124,23 +126,27 @@ fn number(input: &[raw::Payload]) -> Result<u32, DecodeError> {
 }
 
 impl<S: 'static> Instance for Live<S> {
-    fn run(&self, _: &[raw::Payload]) -> Result<LocalFuture<Result<raw::Payload, WorkflowError>>, DecodeError> {
+    fn run(
+        &self,
+        _: &[raw::Payload],
+        _: &Headers,
+    ) -> Result<LocalFuture<Result<raw::Payload, WorkflowError>>, DecodeError> {
         let running = (self.script.run)(self.state.clone());
         Ok(Box::pin(async move { Ok(encode(&running.await?)?) }))
     }
-    fn signal(&self, name: &str, input: &[raw::Payload]) -> Option<Started<()>> {
+    fn signal(&self, name: &str, input: &[raw::Payload], _: &Headers) -> Option<Started<()>> {
         let handler = self.script.signals.get(name)?;
         Some(number(input).map(|n| (handler(self.state.clone(), n), UnfinishedPolicy::Warn)))
     }
-    fn query(&self, name: &str, _: &[raw::Payload]) -> Option<Result<raw::Payload, WorkflowError>> {
+    fn query(&self, name: &str, _: &[raw::Payload], _: &Headers) -> Option<Result<raw::Payload, WorkflowError>> {
         let answer = self.script.queries.get(name)?(&self.state);
         Some(encode(&answer).map_err(Into::into))
     }
-    fn validate(&self, name: &str, input: &[raw::Payload]) -> Option<Result<(), WorkflowError>> {
+    fn validate(&self, name: &str, input: &[raw::Payload], _: &Headers) -> Option<Result<(), WorkflowError>> {
         let (validator, _) = self.script.updates.get(name)?;
         Some(number(input).map_err(Into::into).and_then(|n| validator(&self.state, n)))
     }
-    fn update(&self, name: &str, input: &[raw::Payload]) -> Option<Started<raw::Payload>> {
+    fn update(&self, name: &str, input: &[raw::Payload], _: &Headers) -> Option<Started<raw::Payload>> {
         let (_, handler) = self.script.updates.get(name)?;
         Some(number(input).map(|n| {
             let running = handler(self.state.clone(), n);
@@ -432,7 +438,7 @@ impl Story {
     }
 
     pub(crate) fn query(&self, name: &str) -> Result<u32, QueryFailure> {
-        self.run.query(name, &[]).map(|answer| decode(&answer).unwrap())
+        self.run.query(name, &[], &Headers::new()).map(|answer| decode(&answer).unwrap())
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -5,11 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::execute;
 use crate::RetryPolicy;
-use crate::activity::ActivityInfo;
-use crate::data::Failure;
 use crate::prelude::*;
 use crate::testing::WorkflowEnvironment;
-use crate::worker::{CallingWorkflow, WorkerInterceptor};
+use crate::worker::{ActivityAttempt, NextActivity, OutgoingCommand, OutgoingKind, WorkerInterceptor};
 
 #[activity(start_to_close_timeout = "1m")]
 async fn rate(n: u32) -> ActivityResult<u32> {
@@ -92,23 +90,23 @@ struct Counting {
 }
 
 impl WorkerInterceptor for Arc<Counting> {
-    fn activity_scheduled(
+    fn outgoing(&self, command: &mut OutgoingCommand<'_>) {
+        if let OutgoingKind::Activity { activity_type, .. } = command.kind() {
+            command.headers_mut().unwrap().insert("from", &activity_type.to_owned()).unwrap();
+        }
+    }
+
+    async fn activity(
         &self,
-        workflow: &CallingWorkflow<'_>,
-        activity_type: &str,
-        headers: &mut crate::data::Headers,
-    ) {
-        headers.insert("from", &format!("{} of {}", activity_type, workflow.workflow_type)).unwrap();
-    }
-
-    fn activity_started(&self, info: &ActivityInfo) {
-        assert_eq!(info.headers.get::<String>("from").unwrap().unwrap(), "rate of Local");
+        attempt: ActivityAttempt<'_>,
+        next: NextActivity<'_>,
+    ) -> Result<crate::raw::Payload, ActivityError> {
+        assert_eq!(attempt.info.headers.get::<String>("from").unwrap().unwrap(), "rate");
         self.begun.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn activity_ended(&self, _: &ActivityInfo, failure: Option<&Failure>) {
-        assert_eq!(failure, None);
+        let result = next.run(attempt).await;
+        assert!(result.is_ok());
         self.ended.fetch_add(1, Ordering::Relaxed);
+        result
     }
 }
 

@@ -6,12 +6,11 @@ use everloop_proto::temporal::api::workflowservice::v1 as wire;
 use tokio::sync::watch;
 
 use super::answer::{AttemptOutcome, NOT_REGISTERED};
-use super::body::panicked;
 use super::runner::ActivityRunner;
 use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats};
 use crate::data::{Failure, FailureKind, Payloads};
 use crate::errors::ActivityError;
-use crate::executor::{catch, listed};
+use crate::executor::listed;
 use crate::notice::say_unless_heard;
 use crate::worker::link::Owner;
 use crate::worker::logging;
@@ -62,25 +61,14 @@ impl ActivityRunner {
         let last_details = Payloads::from_wire(task.heartbeat_details.take());
         let mut last_sent = activity.auto_heartbeat.then(|| last_details.clone());
         let context = ActivityContext::new(info.clone(), last_details, signals);
-        let started = catch(|| self.interceptors.iter().for_each(|interceptor| interceptor.activity_started(&info)));
-        if let Err(panic) = started {
-            return self.answer(&info, token, AttemptOutcome::Failed(panicked(panic).into_failure(), None)).await;
-        }
         let span = logging::of_activity(&info);
-        let body = self.body(activity, context.clone(), &beats, input, span);
+        let body = self.intercepted(&info, activity, context.clone(), &beats, input, span);
         let ended = tokio::select! {
             ended = body => ended,
             // The activity handles a cancellation itself. Only heartbeats that cannot be sent end the attempt.
             failed = self.watch(&info, &token, &cancel, &beats, &mut last_sent) => failed,
         };
         let completes_later = ended.as_ref().is_err_and(ActivityError::completes_later);
-        let failure = ended.as_ref().err().filter(|_| !completes_later).map(ActivityError::failure);
-        let told =
-            catch(|| self.interceptors.iter().rev().for_each(|interceptor| interceptor.activity_ended(&info, failure)));
-        if let Err(panic) = told {
-            // The result of the attempt is kept.
-            tracing::warn!(activity_type = info.activity_type, %panic, "an interceptor panicked after an activity");
-        }
         if completes_later {
             // Nothing else would send the details that have not been sent yet.
             if let Some(details) = beats.take()

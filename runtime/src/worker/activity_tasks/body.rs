@@ -13,14 +13,54 @@ use tracing::{Instrument, Span};
 use super::info::waiting_limit;
 use super::runner::ActivityRunner;
 use super::watched::Watched;
-use crate::activity::{ActivityCancelReason, ActivityContext, Heartbeats};
-use crate::data::Failure;
+use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, Heartbeats};
+use crate::data::{Failure, Payloads};
 use crate::errors::ActivityError;
 use crate::executor::{Panic, catch, discard};
 use crate::raw;
 use crate::registry::RegisteredActivity;
+use crate::worker::interceptor::{ActivityAttempt, Attempted, Innermost, NextActivity};
+
+/// The body of an activity with everything that it needs but its input.
+struct Body<'a> {
+    runner: &'a ActivityRunner,
+    activity: RegisteredActivity,
+    context: ActivityContext,
+    beats: &'a Arc<Heartbeats>,
+    span: Span,
+}
+
+impl Innermost for Body<'_> {
+    fn start<'a>(self: Box<Self>, input: Payloads) -> Attempted<'a>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move {
+            let Self { runner, activity, context, beats, span } = *self;
+            runner.body(activity, context, beats, input.into_raw(), span).await
+        })
+    }
+}
 
 impl ActivityRunner {
+    /// Runs the activity with the interceptors around it. A panic of an interceptor fails the attempt, too.
+    pub(crate) async fn intercepted(
+        &self,
+        info: &ActivityInfo,
+        activity: RegisteredActivity,
+        context: ActivityContext,
+        beats: &Arc<Heartbeats>,
+        input: Vec<raw::Payload>,
+        span: Span,
+    ) -> Result<raw::Payload, ActivityError> {
+        if self.interceptors.is_empty() {
+            return self.body(activity, context, beats, input, span).await;
+        }
+        let attempt = ActivityAttempt { info, input: input.into() };
+        let body = Body { runner: self, activity, context, beats, span };
+        caught(NextActivity::new(&self.interceptors, body).run(attempt)).await
+    }
+
     /// Runs the activity's own code. A panic, or an input of another type, fails the attempt.
     pub(crate) async fn body(
         &self,
@@ -39,11 +79,7 @@ impl ActivityRunner {
             })
         };
         if !blocking {
-            let mut running = Guarded(Some(Box::pin(async move { start()?.await })));
-            let caught = poll_fn(|cx| match catch(|| running.poll(cx)) {
-                Ok(polled) => polled,
-                Err(panic) => Poll::Ready(Err(panicked(panic))),
-            });
+            let caught = Box::pin(caught(async move { start()?.await }));
             return match auto_heartbeat {
                 true => Watched::new(caught, beats.clone()).instrument(span).await,
                 false => caught.instrument(span).await,
@@ -91,6 +127,18 @@ fn not_begun(reason: ActivityCancelReason) -> ActivityError {
         }
     };
     Failure::application("ActivityNotBegun", format!("the activity did not begin: {why}")).into()
+}
+
+/// Converts a panic of user code into the failure of the attempt.
+async fn caught(
+    code: impl Future<Output = Result<raw::Payload, ActivityError>>,
+) -> Result<raw::Payload, ActivityError> {
+    let mut running = Guarded(Some(Box::pin(code)));
+    poll_fn(|cx| match catch(|| running.poll(cx)) {
+        Ok(polled) => polled,
+        Err(panic) => Poll::Ready(Err(panicked(panic))),
+    })
+    .await
 }
 
 /// A future of user code, whose destructors may panic if it is dropped before it ends.

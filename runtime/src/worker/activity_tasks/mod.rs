@@ -11,6 +11,5 @@ mod runner;
 mod watched;
 
 pub(super) use self::answer::warn_failed;
-pub(super) use self::body::panicked;
 pub(super) use self::eager::EagerSlots;
 pub(super) use self::runner::ActivityRunner;

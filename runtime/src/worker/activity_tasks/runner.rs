@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::registry::Registry;
-use crate::worker::interceptor::WorkerInterceptor;
+use crate::worker::interceptor::SharedInterceptor;
 use crate::worker::link::ServerLink;
 use crate::worker::observer::Observer;
 use crate::worker::polling::{ServerState, StopPolling};
@@ -36,7 +36,7 @@ pub(crate) struct ActivityRunner {
     pub(crate) cancel_all: CancellationToken,
     pub(crate) running: TaskTracker,
     pub(crate) max_per_second: Option<f64>,
-    pub(crate) interceptors: Arc<[Arc<dyn WorkerInterceptor>]>,
+    pub(crate) interceptors: Arc<[SharedInterceptor]>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 

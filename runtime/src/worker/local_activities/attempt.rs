@@ -8,9 +8,9 @@ use tokio::sync::watch;
 use crate::activity::{ActivityCancelReason, ActivityContext, ActivityInfo, ContextSignals, Heartbeats};
 use crate::data::{Failure, FailureKind, Payloads, TimeoutType};
 use crate::errors::ActivityError;
-use crate::executor::{LocalActivityTask, catch};
+use crate::executor::LocalActivityTask;
 use crate::raw;
-use crate::worker::activity_tasks::{ActivityRunner, panicked, warn_failed};
+use crate::worker::activity_tasks::{ActivityRunner, warn_failed};
 use crate::worker::logging;
 
 /// Sends an activity the reason to stop, unless it has one.
@@ -107,20 +107,12 @@ impl ActivityRunner {
         let Some(activity) = self.registry.activity(task.activity_type) else {
             return Err(ActivityError::new(format!("the activity `{}` is no longer registered", task.activity_type)));
         };
-        let interceptors = || self.interceptors.iter();
-        catch(|| interceptors().for_each(|interceptor| interceptor.activity_started(info))).map_err(panicked)?;
-        let ended = self.body(activity, context, beats, task.input.clone(), logging::of_activity(info)).await;
-        let ended = match ended {
+        let span = logging::of_activity(info);
+        let ended = self.intercepted(info, activity, context, beats, task.input.clone(), span).await;
+        match ended {
             Err(error) if error.completes_later() => Err(completes_later(info)),
             ended => ended,
-        };
-        let failure = ended.as_ref().err().map(ActivityError::failure);
-        let told = catch(|| interceptors().rev().for_each(|interceptor| interceptor.activity_ended(info, failure)));
-        if let Err(panic) = told {
-            // The result of the attempt is kept.
-            tracing::warn!(activity_type = info.activity_type, %panic, "an interceptor panicked after an activity");
         }
-        ended
     }
 }
 

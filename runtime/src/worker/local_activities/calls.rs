@@ -12,7 +12,7 @@ use crate::activity::{ActivityCancelReason, ActivityInfo};
 use crate::data::{Failure, Headers};
 use crate::executor::{EndedAt, LocalActivityTask, LocalEnded, LocalRequest, Panic, catch, listed};
 use crate::worker::activity_tasks::ActivityRunner;
-use crate::worker::interceptor::CallingWorkflow;
+use crate::worker::outgoing::{OutgoingCommand, OutgoingKind, local_headers};
 
 /// The local activities of one run, while its workflow tasks follow each other without a gap.
 ///
@@ -93,7 +93,7 @@ impl LocalActivities {
                 ),
             });
         }
-        let caller = Caller { headers: self.headers(task.activity_type, caller)?, ..caller.clone() };
+        let caller = Caller { headers: self.headers(&task, caller)?, ..caller.clone() };
         let (cancel, cancelled) = watch::channel(None);
         self.running.insert(task.seq, cancel);
         let (runner, sender) = (self.runner.clone(), self.sender.clone());
@@ -109,22 +109,21 @@ impl LocalActivities {
 
 impl LocalActivities {
     /// The headers of an activity, with those of interceptors.
-    fn headers(&self, activity_type: &str, caller: &Caller) -> Result<Headers, CannotStart> {
-        let mut headers = Headers::default();
-        let workflow = CallingWorkflow {
-            workflow_id: &caller.workflow_id,
-            run_id: &caller.run_id,
-            workflow_type: &caller.workflow_type,
-            headers: &caller.headers,
+    fn headers(&self, task: &LocalActivityTask, caller: &Caller) -> Result<Headers, CannotStart> {
+        let kind = OutgoingKind::Activity {
+            activity_type: task.activity_type,
+            activity_id: &task.activity_id,
+            task_queue: &self.runner.task_queue,
         };
-        let interceptors = self.runner.interceptors.iter();
-        let called =
-            catch(|| interceptors.for_each(|it| it.activity_scheduled(&workflow, activity_type, &mut headers)));
+        let see = |command: &mut OutgoingCommand<'_>| {
+            self.runner.interceptors.iter().for_each(|interceptor| interceptor.see_outgoing(command));
+        };
+        let called = catch(|| local_headers(kind, &caller.headers, see));
         let failed = |panic: Panic| {
             let message = format!("an interceptor of the worker panicked before a local activity: {panic}");
             CannotStart { error_type: "Panic", message }
         };
-        called.map(|()| headers).map_err(failed)
+        called.map_err(failed)
     }
 }
 

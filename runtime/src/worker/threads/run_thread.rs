@@ -221,14 +221,13 @@ impl RunThread {
             Step::Complete(completion) => {
                 let (reply, queries) = (reply.take(), std::mem::take(queries));
                 let answers = self.answer(run_id, entry, queries);
-                let headers = entry.run.headers();
                 if task.is_none() {
                     // The history of a query included a task of another poll: the run must not keep the state of that task.
                     send(reply, JobReply::Queried(answers));
                     return self.remove(runs, run_id);
                 }
                 let (closes, idle_period) = (completion.closes, self.owners.next_idle_period());
-                if send(reply, JobReply::Completed { completion, answers, headers, idle_period }) && !closes {
+                if send(reply, JobReply::Completed { completion, answers, idle_period }) && !closes {
                     self.idle(runs, run_id, idle_period);
                 } else {
                     self.remove(runs, run_id);
@@ -302,7 +301,7 @@ impl RunThread {
 
     fn answer(&self, run_id: &Arc<str>, entry: &CachedRun, queries: Vec<Query>) -> QueryAnswers {
         let answer = |query: Query| {
-            let answer = entry.run.query(&query.name, &query.input);
+            let answer = entry.run.query(&query.name, &query.input, &query.headers);
             (query.id, answer)
         };
         let last_line = entry.run.last_line();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use everloop_proto::temporal::api::command::v1::Command;
 use everloop_proto::temporal::api::command::v1::command::Attributes;
 use everloop_proto::temporal::api::enums::v1::TaskQueueKind;
 use everloop_proto::temporal::api::sdk::v1::WorkflowTaskCompletedMetadata;
@@ -11,12 +10,10 @@ use everloop_proto::temporal::api::workflowservice::v1 as wire;
 
 use super::identity::TaskIdentity;
 use super::query::query_result;
-use crate::data::Headers;
-use crate::executor::{Completion, SDK_NAME, catch, flags_for_others};
+use crate::executor::{Completion, SDK_NAME, flags_for_others};
 use crate::notice::say_unless_heard;
 use crate::raw;
 use crate::worker::activity_tasks::EagerSlots;
-use crate::worker::interceptor::CallingWorkflow;
 use crate::worker::jobs::{IdlePeriod, QueryAnswers, Undo};
 use crate::worker::link::Owner;
 use crate::worker::send_error::SendError;
@@ -34,7 +31,6 @@ impl Shell {
         task_token: bytes::Bytes,
         completion: Completion,
         answers: QueryAnswers,
-        headers: &Headers,
         idle_period: IdlePeriod,
     ) -> Result<Option<wire::PollWorkflowTaskQueueResponse>, SendError> {
         let Completion { mut commands, messages, rules, warnings, closes, goes_on } = completion;
@@ -45,8 +41,6 @@ impl Shell {
             );
             say_unless_heard(|| format!("{} `{}`: {warning}", identity.workflow_type, identity.workflow_id));
         }
-        catch(|| self.intercept(identity, headers, &mut commands))
-            .map_err(|panic| SendError::Interceptor(panic.to_string()))?;
         let mut eager = EagerSlots::default();
         for command in &mut commands {
             if let Some(Attributes::ScheduleActivityTaskCommandAttributes(activity)) = &mut command.attributes {
@@ -105,32 +99,6 @@ impl Shell {
         }
         self.run_eagerly(std::mem::take(&mut reply.activity_tasks), eager);
         Ok(reply.workflow_task.filter(|task| !task.task_token.is_empty()))
-    }
-
-    /// Calls the interceptors for a new workflow, and for each scheduled activity, whose headers they may extend.
-    fn intercept(&self, identity: &TaskIdentity, headers: &Headers, commands: &mut [Command]) {
-        if self.interceptors.is_empty() {
-            return;
-        }
-        let workflow = CallingWorkflow {
-            workflow_id: &identity.workflow_id,
-            run_id: &identity.run_id,
-            workflow_type: &identity.workflow_type,
-            headers,
-        };
-        if identity.is_first {
-            self.interceptors.iter().for_each(|interceptor| interceptor.workflow_started(&workflow));
-        }
-        for command in commands {
-            if let Some(Attributes::ScheduleActivityTaskCommandAttributes(activity)) = &mut command.attributes {
-                let kind = activity.activity_type.as_ref().map(|kind| kind.name.as_str()).unwrap_or_default();
-                let mut headers = Headers::from_wire(activity.header.take());
-                for interceptor in self.interceptors.iter() {
-                    interceptor.activity_scheduled(&workflow, kind, &mut headers);
-                }
-                activity.header = headers.into_wire();
-            }
-        }
     }
 
     fn run_eagerly(&self, tasks: Vec<wire::PollActivityTaskQueueResponse>, mut eager: EagerSlots) {

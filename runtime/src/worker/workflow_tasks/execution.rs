@@ -29,7 +29,6 @@ pub(super) enum TaskOutcome {
     Completed {
         completion: Completion,
         answers: QueryAnswers,
-        headers: Headers,
         idle_period: IdlePeriod,
     },
     Queried(QueryAnswers),
@@ -140,10 +139,8 @@ impl Shell {
                 () = thread.lost.cancelled() => None,
             };
             match received {
-                Some(JobReply::Completed { completion, answers, headers, idle_period }) => {
-                    return Ok(JobOutcome::Done(
-                        TaskOutcome::Completed { completion, answers, headers, idle_period }.into(),
-                    ));
+                Some(JobReply::Completed { completion, answers, idle_period }) => {
+                    return Ok(JobOutcome::Done(TaskOutcome::Completed { completion, answers, idle_period }.into()));
                 }
                 Some(JobReply::Queried(answers)) => {
                     return Ok(JobOutcome::Done(TaskOutcome::Queried(answers).into()));
@@ -235,6 +232,7 @@ fn queries(task: &wire::PollWorkflowTaskQueueResponse) -> Vec<Query> {
             id,
             name: query.query_type,
             input: query.query_args.map(|args| args.payloads).unwrap_or_default(),
+            headers: Headers::from_wire(query.header),
         })
         .collect()
 }

@@ -11,8 +11,6 @@ pub(super) struct TaskIdentity {
     pub(super) run_id: Arc<str>,
     pub(super) workflow_type: String,
     pub(super) attempt: u32,
-    /// Whether the run has completed no task before.
-    pub(super) is_first: bool,
     /// When the worker received it.
     pub(super) received: Instant,
     /// Whether the task came without the events that this worker has had. If it fails, the server offers it once more as a first
@@ -28,7 +26,6 @@ impl TaskIdentity {
             run_id: execution.run_id.into(),
             workflow_type: task.workflow_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default(),
             attempt: task.attempt.max(1).unsigned_abs(),
-            is_first: task.previous_started_event_id == 0,
             received: Instant::now(),
             is_partial: task
                 .history

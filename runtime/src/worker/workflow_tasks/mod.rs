@@ -34,9 +34,8 @@ impl Shell {
             let is_query = task.query.is_some();
             let outcome = self.execute(task, &identity, &mut local).await;
             let sent = match outcome {
-                TaskOutcome::Completed { completion, answers, headers, idle_period } => {
-                    let sent =
-                        self.complete(&identity, token.clone(), completion, answers, &headers, idle_period).await;
+                TaskOutcome::Completed { completion, answers, idle_period } => {
+                    let sent = self.complete(&identity, token.clone(), completion, answers, idle_period).await;
                     if sent.is_err() {
                         // The worker does not know whether the server has received the response; the next task will have the
                         // whole history.

@@ -19,6 +19,7 @@ use everloop_proto::temporal::api::history::v1::HistoryEvent;
 use everloop_proto::temporal::api::history::v1::history_event::Attributes as Event;
 
 use super::*;
+use crate::data::Headers;
 use crate::executor::tests::story::{Story, run_options, workflow};
 use crate::executor::{Completion, Definition, Update};
 use crate::prelude::{Duration, WorkflowError};
@@ -212,7 +213,12 @@ impl World {
         };
         let served = &self.served[run];
         let is_asked = !is_task || self.numbers.one_in(3);
-        let queries = is_asked.then(|| Query { id: "asked".into(), name: "total".into(), input: Vec::new() });
+        let queries = is_asked.then(|| Query {
+            id: "asked".into(),
+            name: "total".into(),
+            input: Vec::new(),
+            headers: Headers::new(),
+        });
         let now = &served.offers[offer];
         let events = pages.pop_front().unwrap_or_default();
         let job = WorkflowJob {
@@ -358,7 +364,7 @@ impl Served {
                     step = run.resume();
                 }
                 let Step::Complete(completion) = step else { panic!("a replay ends with {step:?}") };
-                (completion, crate::data::decode(&run.query("total", &[]).unwrap()).unwrap())
+                (completion, crate::data::decode(&run.query("total", &[], &Headers::new()).unwrap()).unwrap())
             };
             let ((completion, after), (_, without_updates)) = (replayed(&updates), replayed(&[]));
             match fate {

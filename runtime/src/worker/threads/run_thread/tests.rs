@@ -71,7 +71,12 @@ impl Bench {
     }
 
     fn query(&self) -> JobReply {
-        let queries = vec![Query { id: String::new(), name: "answer".to_owned(), input: Vec::new() }];
+        let queries = vec![Query {
+            id: String::new(),
+            name: "answer".to_owned(),
+            input: Vec::new(),
+            headers: Default::default(),
+        }];
         self.work(WorkflowJob { completes_task: false, queries, ..self.job(4, 4, 3) })
     }
 
