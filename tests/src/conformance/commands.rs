@@ -2,7 +2,7 @@
 
 use everloop_proto::temporal::api::{
     command::v1::{self as command, Command, command::Attributes},
-    common::v1::{ActivityType, Payload, Payloads, RetryPolicy},
+    common::v1::{ActivityType, Payload, Payloads, RetryPolicy, WorkflowExecution, WorkflowType},
     failure::v1::{ApplicationFailureInfo, Failure, failure::FailureInfo},
 };
 use prost_types::Duration;
@@ -74,6 +74,50 @@ pub(super) fn start_timer(id: &str, after: Option<Duration>) -> Command {
 
 pub(super) fn cancel_timer(id: &str) -> Command {
     let attributes = command::CancelTimerCommandAttributes { timer_id: id.into() };
+    of(attributes)
+}
+
+/// A child of type `Main` with this id, on the queue of the scenario unless `edit` sets another.
+pub(super) fn start_child(
+    id: String,
+    edit: impl FnOnce(&mut command::StartChildWorkflowExecutionCommandAttributes),
+) -> Command {
+    let mut attributes = command::StartChildWorkflowExecutionCommandAttributes {
+        workflow_id: id,
+        workflow_type: Some(WorkflowType { name: "Main".into() }),
+        input: Some(text("child input")),
+        ..Default::default()
+    };
+    edit(&mut attributes);
+    of(attributes)
+}
+
+/// A signal from a workflow to another one.
+pub(super) fn signal_external(
+    id: String,
+    edit: impl FnOnce(&mut command::SignalExternalWorkflowExecutionCommandAttributes),
+) -> Command {
+    let mut attributes = command::SignalExternalWorkflowExecutionCommandAttributes {
+        execution: Some(WorkflowExecution { workflow_id: id, run_id: String::new() }),
+        signal_name: "wake".into(),
+        input: Some(text("signal input")),
+        ..Default::default()
+    };
+    edit(&mut attributes);
+    of(attributes)
+}
+
+/// A request of a workflow to cancel another one.
+pub(super) fn cancel_external(
+    id: String,
+    edit: impl FnOnce(&mut command::RequestCancelExternalWorkflowExecutionCommandAttributes),
+) -> Command {
+    let mut attributes = command::RequestCancelExternalWorkflowExecutionCommandAttributes {
+        workflow_id: id,
+        reason: "because".into(),
+        ..Default::default()
+    };
+    edit(&mut attributes);
     of(attributes)
 }
 

@@ -7,7 +7,7 @@
 use std::{fmt::Debug, time::Duration};
 
 use everloop_proto::temporal::api::{
-    command::v1::{Command, command::Attributes},
+    command::v1::{Command, StartChildWorkflowExecutionCommandAttributes, command::Attributes},
     common::v1::{Payloads, WorkflowExecution, WorkflowType},
     enums::v1::{HistoryEventFilterType, TaskQueueKind, TaskQueueType, WorkflowTaskFailedCause},
     failure::v1::Failure,
@@ -22,7 +22,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     call::{Call, Client},
-    commands::{failure, protocol_message, seconds, text},
+    commands::{failure, protocol_message, seconds, start_child, text},
     messages::{acceptance, response},
     render,
 };
@@ -488,6 +488,37 @@ impl Script {
     /// Polls and completes the next task of the normal queue with these commands.
     pub(super) async fn task(&mut self, commands: impl Into<Vec<Command>>) -> WorkflowTask {
         let task = self.poll().await;
+        self.complete(&task, commands).await;
+        task
+    }
+
+    /// The queue of children, apart from that of their parents.
+    pub(super) fn child_queue(&self) -> Option<TaskQueue> {
+        Some(TaskQueue { name: self.name("children"), ..TaskQueue::default() })
+    }
+
+    /// A command that starts a child on the queue of children.
+    pub(super) fn child(
+        &self,
+        name: &str,
+        edit: impl FnOnce(&mut StartChildWorkflowExecutionCommandAttributes),
+    ) -> Command {
+        start_child(self.name(name), |it| {
+            it.task_queue = self.child_queue();
+            edit(it);
+        })
+    }
+
+    /// Waits for a workflow task of a child.
+    pub(super) async fn poll_child(&mut self) -> WorkflowTask {
+        let mut request = self.poll_request();
+        request.task_queue = self.child_queue();
+        self.some_task("poll of a child", request).await
+    }
+
+    /// Polls and completes the next task of a child with these commands.
+    pub(super) async fn child_task(&mut self, commands: impl Into<Vec<Command>>) -> WorkflowTask {
+        let task = self.poll_child().await;
         self.complete(&task, commands).await;
         task
     }

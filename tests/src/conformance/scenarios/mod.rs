@@ -4,8 +4,10 @@ mod activities;
 mod activity_cancellation;
 mod activity_pause;
 mod activity_timeouts;
+mod children;
 mod closing;
 mod continuing;
+mod externals;
 mod histories;
 mod listing;
 mod namespaces;
@@ -28,8 +30,10 @@ pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
         activity_cancellation::ALL,
         activity_pause::ALL,
         activity_timeouts::ALL,
+        children::ALL,
         closing::ALL,
         continuing::ALL,
+        externals::ALL,
         histories::ALL,
         listing::ALL,
         namespaces::ALL,
