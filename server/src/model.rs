@@ -17,6 +17,14 @@ pub(crate) struct RunKey(pub(crate) i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NamespaceKey(pub(crate) i64);
 
+/// A namespace as events name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NamespaceNames {
+    pub(crate) name: Arc<str>,
+    /// The id that other servers of the protocol know namespaces by.
+    pub(crate) id: Arc<str>,
+}
+
 /// Events written together, in encoded form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HistoryBatch {

@@ -44,7 +44,7 @@ impl Run {
 
     fn ids(&self) -> RunIds {
         RunIds {
-            namespace: Arc::clone(&self.info.namespace),
+            namespace: self.info.namespace.clone(),
             workflow_id: Arc::clone(&self.info.workflow_id),
             run_id: Arc::clone(&self.info.run_id),
             create_request_id: Arc::clone(&self.info.create_request_id),

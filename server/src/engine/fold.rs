@@ -7,22 +7,22 @@ use std::sync::Arc;
 
 use crate::engine::event::HistoryEvent;
 use crate::engine::run::Run;
-use crate::model::VisibilityRow;
+use crate::model::{NamespaceNames, VisibilityRow};
 
 /// The ids of a run. The first event holds only some of them.
 #[derive(Clone, Debug)]
 pub(crate) struct RunIds {
-    pub(crate) namespace: Arc<str>,
+    pub(crate) namespace: NamespaceNames,
     pub(crate) workflow_id: Arc<str>,
     pub(crate) run_id: Arc<str>,
     pub(crate) create_request_id: Arc<str>,
 }
 
 impl RunIds {
-    /// The ids of the run with this row, whose namespace has this name.
-    pub(crate) fn of(row: &VisibilityRow, namespace: &Arc<str>) -> Self {
+    /// The ids of the run with this row, in this namespace.
+    pub(crate) fn of(row: &VisibilityRow, namespace: NamespaceNames) -> Self {
         Self {
-            namespace: Arc::clone(namespace),
+            namespace,
             workflow_id: Arc::clone(&row.workflow_id),
             run_id: Arc::clone(&row.run_id),
             create_request_id: Arc::clone(&row.create_request_id),

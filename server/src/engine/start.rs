@@ -26,6 +26,7 @@ use crate::engine::subject::{Applied, Subject};
 use crate::engine::time::{Time, duration, set_duration, wire_duration};
 use crate::engine::workflow_task::state::TaskKind;
 use crate::limits::{BLOB_BYTES_MAX, ID_BYTES_MAX, TASK_TIMEOUT_MAX};
+use crate::model::NamespaceNames;
 
 /// The default timeout of workflow tasks.
 const TASK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
@@ -225,7 +226,7 @@ impl Run {
     ///
     /// Rejects an invalid signal, and a start whose events exceed the limit on the length of a history.
     pub(crate) fn start(
-        namespace: Arc<str>,
+        namespace: NamespaceNames,
         start: Start,
         run_id: Arc<str>,
         signal: Option<Signal>,
@@ -314,7 +315,7 @@ impl Run {
         };
         let name = |text: &str| Arc::<str>::from(text);
         let info = Info {
-            namespace: Arc::clone(&ids.namespace),
+            namespace: ids.namespace.clone(),
             workflow_id: Arc::clone(&ids.workflow_id),
             run_id: Arc::clone(&ids.run_id),
             first_run_id: name(&started.first_execution_run_id),

@@ -17,12 +17,12 @@ use crate::engine::retry::RetryPolicy;
 use crate::engine::time::Time;
 use crate::engine::update::state::Updates;
 use crate::engine::workflow_task::state::WorkflowTask;
-use crate::model::RunStatus;
+use crate::model::{NamespaceNames, RunStatus};
 
 /// The part of the state that is fixed when a run starts.
 #[derive(Debug)]
 pub(crate) struct Info {
-    pub(crate) namespace: Arc<str>,
+    pub(crate) namespace: NamespaceNames,
     pub(crate) workflow_id: Arc<str>,
     pub(crate) run_id: Arc<str>,
     pub(crate) first_run_id: Arc<str>,

@@ -27,6 +27,7 @@ use crate::api::taskqueue::{StickyExecutionAttributes, TaskQueue};
 use crate::api::update::{Input, Meta, Rejection, Request};
 use crate::api::workflowservice::RespondWorkflowTaskCompletedRequest;
 use crate::engine::workflow_task::state::TaskRef;
+use crate::model::NamespaceNames;
 
 /// A run and its clock.
 struct Story {
@@ -54,7 +55,8 @@ impl Story {
             ..StartFields::default()
         };
         let start = Start::check(fields).unwrap();
-        let run = Run::start("default".into(), start, "run".into(), None, None, now).unwrap();
+        let namespace = NamespaceNames { name: "default".into(), id: "id".into() };
+        let run = Run::start(namespace, start, "run".into(), None, None, now).unwrap();
         let mut story = Self { run, now, offers: Vec::new(), refusal: None };
         story.close(Close::Write);
         story

@@ -25,7 +25,7 @@ use prost_types::Duration;
 use uuid::Uuid;
 
 pub(crate) use self::error::NamespaceError;
-use crate::model::NamespaceKey;
+use crate::model::{NamespaceKey, NamespaceNames};
 use crate::store::{Record, RecordKind, Store, StoreError};
 
 /// The namespace that always exists.
@@ -55,6 +55,8 @@ pub(crate) struct Namespaces {
 pub(crate) struct Namespace {
     pub(crate) key: NamespaceKey,
     pub(crate) name: Arc<str>,
+    /// The id that other servers of the protocol know namespaces by.
+    id: Arc<str>,
     /// Without capabilities and limits, which come with the program, not with the store.
     description: DescribeNamespaceResponse,
 }
@@ -83,7 +85,7 @@ impl Namespaces {
         for Record { namespace: key, name, data, .. } in store.load_records(RecordKind::Namespace)? {
             let description = DescribeNamespaceResponse::decode(data)
                 .map_err(|error| StoreError::Failed { reason: format!("namespace {name}: {error}").into() })?;
-            by_name.insert(Arc::clone(&name), Arc::new(Namespace { key, name, description }));
+            by_name.insert(Arc::clone(&name), Arc::new(Namespace::new(key, name, description)));
         }
         Ok(Self { store, by_name: RwLock::new(by_name), changing: Mutex::new(()) })
     }
@@ -175,7 +177,7 @@ impl Namespaces {
             ..Default::default()
         };
         let key = self.new_key()?;
-        self.save(&changing, Namespace { key, name, description });
+        self.save(&changing, Namespace::new(key, name, description));
         Ok(RegisterNamespaceResponse {})
     }
 
@@ -293,7 +295,7 @@ impl Namespaces {
 
     /// Queues it to be saved, and knows it from now on: callers are answered when what was queued is durable.
     fn save(&self, _changing: &MutexGuard<'_, ()>, namespace: Namespace) {
-        let Namespace { key, name, description } = &namespace;
+        let Namespace { key, name, description, .. } = &namespace;
         let data = description.encode_to_vec().into();
         let record = Record { kind: RecordKind::Namespace, namespace: *key, name: Arc::clone(name), data };
         self.store.save_record(record);
@@ -303,6 +305,11 @@ impl Namespaces {
 }
 
 impl Namespace {
+    fn new(key: NamespaceKey, name: Arc<str>, description: DescribeNamespaceResponse) -> Self {
+        let id = description.namespace_info.as_ref().map_or("", |info| &info.id).into();
+        Self { key, name, id, description }
+    }
+
     /// Whether new runs may start here.
     ///
     /// # Errors
@@ -317,7 +324,12 @@ impl Namespace {
 
     /// The id that other servers of the protocol know namespaces by.
     pub(crate) fn id(&self) -> &str {
-        self.description.namespace_info.as_ref().map_or("", |info| &info.id)
+        &self.id
+    }
+
+    /// The namespace as events name it.
+    pub(crate) fn names(&self) -> NamespaceNames {
+        NamespaceNames { name: Arc::clone(&self.name), id: Arc::clone(&self.id) }
     }
 
     /// How long closed runs are kept.

@@ -83,7 +83,7 @@ impl Run {
             return Err(damaged(&format!("event {id} schedules no activity")));
         };
         Ok(PollActivityTaskQueueResponse {
-            workflow_namespace: self.info.namespace.to_string(),
+            workflow_namespace: self.info.namespace.name.to_string(),
             workflow_type: Some(WorkflowType { name: self.info.workflow_type.to_string() }),
             workflow_execution: Some(self.execution()),
             activity_type: Some(ActivityType { name: activity.activity_type.to_string() }),

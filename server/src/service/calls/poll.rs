@@ -307,7 +307,7 @@ pub(in crate::service) fn started_task(open: &mut OpenRun, sticky: bool, resend_
     let task = open.run.state.workflow_task.as_ref()?;
     let info = &open.run.info;
     let token = tokens::encode(&WorkflowTaskToken {
-        namespace: info.namespace.to_string(),
+        namespace: info.namespace.name.to_string(),
         workflow_id: info.workflow_id.to_string(),
         run_id: info.run_id.to_string(),
         stamp: task.stamp,
@@ -323,7 +323,7 @@ pub(in crate::service) fn started_task(open: &mut OpenRun, sticky: bool, resend_
 pub(in crate::service) fn activity_token(open: &OpenRun, scheduled_event_id: EventId, attempt: i32) -> bytes::Bytes {
     let info = &open.run.info;
     tokens::encode(&ActivityTaskToken {
-        namespace: info.namespace.to_string(),
+        namespace: info.namespace.name.to_string(),
         workflow_id: info.workflow_id.to_string(),
         run_id: info.run_id.to_string(),
         scheduled_event_id,

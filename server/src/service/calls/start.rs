@@ -267,7 +267,7 @@ impl Starter<'_> {
     ) -> Result<StartOutcome, Refusal> {
         let now = self.core.clock.now();
         let run_id = Arc::clone(&self.new_run_id);
-        let run = Run::start(Arc::clone(&self.namespace.name), start, run_id, signal, eager.as_ref(), now)?;
+        let run = Run::start(self.namespace.names(), start, run_id, signal, eager.as_ref(), now)?;
         let key = self.core.store.new_run();
         let mut open = Box::new(OpenRun::new(run, key, Arc::clone(self.namespace)));
         let (slot, close) = (self.slot, Close::Write);

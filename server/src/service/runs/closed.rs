@@ -14,7 +14,7 @@ use crate::engine::history::{DamagedEvent, decode, decode_all};
 use crate::engine::overlay::Overlay;
 use crate::engine::update::state::{UpdateProgress, UpdateState};
 use crate::engine::update::{cut_off_by_close, outcome_of};
-use crate::model::{HistoryBatch, RunKey, VisibilityRow};
+use crate::model::{HistoryBatch, NamespaceNames, RunKey, VisibilityRow};
 use crate::service::runs::open::OpenRun;
 use crate::store::{CommitSeq, ReadLimit, Store, StoreError, StoredRun};
 
@@ -29,14 +29,13 @@ pub(crate) struct ClosedRun {
     /// The whole history, while it is in memory.
     batches: Option<Vec<HistoryBatch>>,
     store: Arc<dyn Store>,
-    /// The name of its namespace.
-    namespace: Arc<str>,
+    namespace: NamespaceNames,
     state: OnceLock<ClosedState>,
 }
 
 impl ClosedRun {
     pub(in crate::service) fn from_open(open: OpenRun, store: Arc<dyn Store>) -> Self {
-        let namespace = Arc::clone(&open.namespace.name);
+        let namespace = open.namespace.names();
         Self {
             key: open.key,
             seq: open.seq,
@@ -51,7 +50,7 @@ impl ClosedRun {
 
     pub(in crate::service) fn from_store(
         stored: StoredRun,
-        namespace: Arc<str>,
+        namespace: NamespaceNames,
         store: Arc<dyn Store>,
     ) -> Result<Self, Refusal> {
         let damaged = |error| Refusal::damaged(&stored.visibility.run_id, &error);
@@ -130,7 +129,7 @@ impl ClosedRun {
         if let Some(state) = self.state.get() {
             return Ok(state);
         }
-        let mut fold = Fold::new(RunIds::of(&self.row, &self.namespace));
+        let mut fold = Fold::new(RunIds::of(&self.row, self.namespace.clone()));
         let damaged = |error: Unrecoverable| Refusal::Damaged(error.to_string());
         let mut next = 1;
         while next < self.next_event_id() {

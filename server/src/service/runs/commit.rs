@@ -107,7 +107,7 @@ impl Core {
         if wrote && open.run.is_long() && !std::mem::replace(&mut open.has_warned_of_length, true) {
             let info = &open.run.info;
             tracing::warn!(
-                namespace = &*info.namespace,
+                namespace = &*info.namespace.name,
                 workflow_id = &*info.workflow_id,
                 run_id = &*info.run_id,
                 events = open.run.history.next_event_id() - 1,

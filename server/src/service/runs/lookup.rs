@@ -39,8 +39,7 @@ impl Core {
             let asked = (!run_id.is_empty()).then_some(run_id);
             match self.store.find_run(namespace.key, workflow_id, asked)? {
                 Some(stored) if stored.visibility.close_time_ns.is_some() => {
-                    let closed =
-                        Arc::new(ClosedRun::from_store(stored, Arc::clone(&namespace.name), Arc::clone(&self.store))?);
+                    let closed = Arc::new(ClosedRun::from_store(stored, namespace.names(), Arc::clone(&self.store))?);
                     return act(Located::Closed(&closed));
                 }
                 Some(_) if !other_run => self.load(&key)?,

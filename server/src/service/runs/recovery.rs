@@ -113,7 +113,7 @@ impl Core {
         let Some(stored) = self.store.find_run(*namespace, workflow_id, None)? else { return Ok(()) };
         if stored.visibility.close_time_ns.is_some() {
             let namespace = self.namespace_of(&stored)?;
-            let closed = ClosedRun::from_store(stored, Arc::clone(&namespace.name), Arc::clone(&self.store))?;
+            let closed = ClosedRun::from_store(stored, namespace.names(), Arc::clone(&self.store))?;
             state.current = Some(Current::Closed(Arc::new(closed)));
             return Ok(());
         }
@@ -142,7 +142,7 @@ impl Core {
         let has_overlay = stored.overlay.is_some();
         let overlay = stored.overlay.map(Overlay::decode).transpose().map_err(|error| damaged(error.to_string()))?;
         let parts = Stored {
-            ids: RunIds::of(&row, &namespace.name),
+            ids: RunIds::of(&row, namespace.names()),
             batches: self.whole_history(stored.run)?,
             overlay: overlay.unwrap_or_default(),
         };
