@@ -26,6 +26,12 @@ pub(crate) const SUGGEST_CONTINUE_BYTES: i64 = 4 << 20;
 pub(crate) const SIGNALS_MAX: usize = 10_000;
 /// Activities that have not finished.
 pub(crate) const PENDING_ACTIVITIES_MAX: usize = 2_000;
+/// Children of one run that have not closed.
+pub(crate) const PENDING_CHILDREN_MAX: usize = 2_000;
+/// Signals of one run to other workflows whose result is not known.
+pub(crate) const PENDING_SIGNALS_MAX: usize = 2_000;
+/// Cancel requests of one run to other workflows whose result is not known.
+pub(crate) const PENDING_CANCEL_REQUESTS_MAX: usize = 2_000;
 /// Updates that have not ended.
 pub(crate) const UPDATES_IN_FLIGHT_MAX: usize = 10;
 /// The total size of the requests of updates that have not ended.

@@ -23,11 +23,13 @@ pub(crate) enum ClockHolder {
     Deadline,
     /// A waiting caller that is checking its condition.
     Condition,
+    /// A message of a run to another run.
+    Intent,
     /// A caller that makes the clock jump itself, one deadline after the other.
     Stepper,
 }
 
-const KINDS: [(ClockHolder, &str); 10] = [
+const KINDS: [(ClockHolder, &str); 11] = [
     (ClockHolder::Task, "tasks at workers"),
     (ClockHolder::Match, "tasks on their way to workers"),
     (ClockHolder::Call, "running calls"),
@@ -37,6 +39,7 @@ const KINDS: [(ClockHolder, &str); 10] = [
     (ClockHolder::Recovery, "recovery"),
     (ClockHolder::Deadline, "deadlines happening"),
     (ClockHolder::Condition, "conditions being checked"),
+    (ClockHolder::Intent, "messages between runs"),
     (ClockHolder::Stepper, "callers that skip from deadline to deadline"),
 ];
 

@@ -14,6 +14,16 @@ pub(crate) struct StopRequest {
     pub(crate) details: Option<Payloads>,
     pub(crate) identity: String,
     pub(crate) links: Vec<Link>,
+    /// The workflow that requests it, if a workflow does.
+    pub(crate) source: Option<ExternalSource>,
+}
+
+/// A workflow that requests something of another one.
+#[derive(Clone, Debug)]
+pub(crate) struct ExternalSource {
+    pub(crate) execution: WorkflowExecution,
+    /// The event of that workflow; 0 if no event of its own asked for it.
+    pub(crate) initiated_event_id: EventId,
 }
 
 /// The rules of cancel requests.
@@ -37,6 +47,7 @@ impl Run {
         if !self.is_open() || self.state.cancel_requested {
             return;
         }
+        let initiated_event_id = request.source.as_ref().map_or(0, |source| source.initiated_event_id);
         self.append_event(HistoryEvent {
             links: request.links,
             ..event(
@@ -44,8 +55,8 @@ impl Run {
                 WorkflowExecutionCancelRequestedEventAttributes {
                     cause: request.reason,
                     identity: request.identity,
-                    external_workflow_execution: None::<WorkflowExecution>,
-                    ..Default::default()
+                    external_initiated_event_id: initiated_event_id,
+                    external_workflow_execution: request.source.map(|source| source.execution),
                 },
             )
         });

@@ -57,7 +57,7 @@ impl Subject for CloseRules {
     }
 
     fn apply(run: &mut Run, _: EventId, time: Time, event: &Attributes) -> Option<Applied> {
-        run.apply_closed(closing_status(event)?, time);
+        run.apply_closed(closing_status(event)?, time, event);
         Some(Ok(()))
     }
 
@@ -171,9 +171,10 @@ impl Run {
         self.append(now, WorkflowExecutionTimedOutEventAttributes { retry_state, new_execution_run_id });
     }
 
-    fn apply_closed(&mut self, status: RunStatus, time: Time) {
+    fn apply_closed(&mut self, status: RunStatus, time: Time, event: &Attributes) {
         self.state.status = status;
         self.state.close_time = Some(time);
+        self.state.closing = self.info.origin.is_some().then(|| Box::new(event.clone()));
         self.touch_visibility();
         self.set_workflow_task(None);
     }
@@ -188,6 +189,8 @@ impl Run {
         self.state.deadlines.clear();
         self.state.offers.clear();
         self.state.first_task_due = None;
+        self.state.awaits_parent = false;
+        self.leave_children();
         self.release_queries();
         self.abort_updates_of_closed_run();
     }

@@ -1,5 +1,6 @@
 //! Commands of a completion; each becomes an event.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::api::command::Command;
@@ -25,6 +26,8 @@ pub(super) struct Commands {
     pub(super) wanted_eagerly: Vec<EventId>,
     /// The id of the run that follows if the current command closes the workflow.
     pub(super) successor_run_id: Arc<str>,
+    /// Workflow ids of the children that this completion initiated.
+    pub(super) initiated_children: BTreeSet<String>,
     /// The type of the current command.
     pub(super) kind: CommandType,
     /// Activities that are started eagerly and returned in the response to this completion.
@@ -45,6 +48,7 @@ impl Commands {
             canceled_unstarted_activity: false,
             wanted_eagerly: Vec::new(),
             successor_run_id: Arc::default(),
+            initiated_children: BTreeSet::new(),
             kind: CommandType::Unspecified,
             started_eagerly: Vec::new(),
             user_metadata: None,

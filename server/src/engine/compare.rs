@@ -76,6 +76,7 @@ impl Run {
                     &state.search_attributes,
                     state.updates.written()
                 ),
+                (&state.children, &state.signals_sent, &state.cancels_sent, state.unanswered, state.awaits_parent),
             )
         )
     }

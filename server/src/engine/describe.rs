@@ -6,6 +6,7 @@ use crate::api::common::{Memo, WorkflowExecution, WorkflowType};
 use crate::api::workflow::{WorkflowExecutionConfig, WorkflowExecutionExtendedInfo, WorkflowExecutionInfo};
 use crate::api::workflowservice::DescribeWorkflowExecutionResponse;
 use crate::engine::attributes::read_stored;
+use crate::engine::child::state::Origin;
 use crate::engine::closed::ClosedState;
 use crate::engine::error::Refusal;
 use crate::engine::run::Run;
@@ -62,11 +63,16 @@ fn describe(
     info: &Info,
     cancel_requested: bool,
 ) -> Result<DescribeWorkflowExecutionResponse, Refusal> {
-    let execution = WorkflowExecutionInfo {
+    let mut execution = WorkflowExecutionInfo {
         first_run_id: info.first_run_id.to_string(),
         priority: info.priority.clone(),
         ..execution_info(row)?
     };
+    if let Some(Origin { parent, root }) = &info.origin {
+        execution.parent_namespace_id = parent.namespace.id.to_string();
+        execution.parent_execution = Some(parent.execution.clone());
+        execution.root_execution = Some(root.clone());
+    }
     Ok(DescribeWorkflowExecutionResponse {
         execution_config: Some(WorkflowExecutionConfig {
             task_queue: Some(info.normal_task_queue()),

@@ -8,9 +8,10 @@ use crate::api::history::WorkflowExecutionStartedEventAttributes;
 use crate::api::query::WorkflowQueryResult;
 use crate::engine::error::Refusal;
 use crate::engine::event::EventId;
+use crate::engine::intent::Intent;
 use crate::engine::time::Time;
 use crate::engine::update::state::UpdateNotice;
-use crate::model::HistoryBatch;
+use crate::model::{HistoryBatch, NamespaceNames};
 
 /// A task for a worker, to be added to a task queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub(crate) enum Notice {
 /// A run that follows a closed run, before it begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Successor {
-    pub(super) namespace: Arc<str>,
+    pub(super) namespace: NamespaceNames,
     pub(super) workflow_id: Arc<str>,
     pub(super) run_id: Arc<str>,
     pub(super) started: Box<WorkflowExecutionStartedEventAttributes>,
@@ -68,6 +69,8 @@ pub(crate) struct Effects {
     pub(crate) notices: Vec<Notice>,
     /// The run to begin in the same commit, which closes this one.
     pub(crate) successor: Option<Box<Successor>>,
+    /// Messages to other runs, in order.
+    pub(crate) intents: Vec<Intent>,
     /// Whether the visibility row changed.
     pub(crate) visible: bool,
     /// Whether the run's overlay may have changed.
@@ -92,6 +95,7 @@ impl Effects {
         self.offers.append(&mut later.offers);
         self.notices.append(&mut later.notices);
         self.successor = later.successor.or(self.successor.take());
+        self.intents.append(&mut later.intents);
         self.visible |= later.visible;
         self.overlay_changed |= later.overlay_changed;
     }

@@ -6,9 +6,11 @@
 
 use std::sync::Arc;
 
+use crate::engine::child::state::Started;
 use crate::engine::event::BUFFERED;
 use crate::engine::fold::{Fold, RunIds, Unrecoverable};
 use crate::engine::history::{History, decode_all};
+use crate::engine::intent::Intent;
 use crate::engine::overlay::Overlay;
 use crate::engine::run::Run;
 use crate::engine::time::Time;
@@ -69,11 +71,22 @@ impl Run {
                 self.lose_attempt(id, now);
             }
         }
+        self.send_again();
         let waiting =
             self.state.activities.values().filter(|it| it.started.is_none() && !it.backing_off && it.paused.is_none());
         for id in waiting.map(|it| it.scheduled_event_id).collect::<Vec<_>>() {
             self.offer_activity(id);
         }
+    }
+
+    /// Sends the messages of a recovered run again that may not have been delivered.
+    fn send_again(&mut self) {
+        let starts = self.state.children.iter().filter(|(_, child)| matches!(child.started, Started::NotYet(_)));
+        let starts = starts.map(|(id, _)| Intent::StartChild(*id));
+        let signals = self.state.signals_sent.keys().map(|id| Intent::SignalExternal(*id));
+        let cancels = self.state.cancels_sent.keys().map(|id| Intent::CancelExternal(*id));
+        let introduction = self.state.awaits_parent.then_some(Intent::Introduce);
+        self.state.intents = starts.chain(signals).chain(cancels).chain(introduction).collect();
     }
 
     fn restore(&mut self, mut overlay: Overlay) -> Result<(), String> {

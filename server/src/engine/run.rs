@@ -12,6 +12,7 @@ use crate::api::common;
 use crate::engine::effects::{Close, Effects, Notice, Offer};
 use crate::engine::event::{Attributes, BUFFERED, EventId, HistoryEvent, Order, event};
 use crate::engine::history::History;
+use crate::engine::intent::Intent;
 use crate::engine::query::state::Queries;
 use crate::engine::state::{Info, Snapshot, State};
 use crate::engine::time::Time;
@@ -82,6 +83,7 @@ impl Run {
             batches: self.history.hand_out().to_vec(),
             offers: std::mem::take(&mut self.state.offers),
             successor: self.state.successor.take(),
+            intents: std::mem::take(&mut self.state.intents),
             notices: std::mem::take(&mut self.notices),
             visible: std::mem::take(&mut self.state.visible),
             overlay_changed: std::mem::take(&mut self.state.overlay_changed),
@@ -121,7 +123,7 @@ impl Run {
             match Self::order(&event) {
                 Order::Ending(asked) => ending.push((asked, event)),
                 Order::Starting(asked) => {
-                    started.insert(asked, self.history.append(event));
+                    started.insert(asked, self.number(event));
                 }
                 Order::Now | Order::Later => {
                     self.history.append(event);
@@ -151,6 +153,11 @@ impl Run {
 
     pub(super) fn offer(&mut self, offer: Offer) {
         self.state.offers.push(offer);
+    }
+
+    /// Sends a message to another run after the transition.
+    pub(super) fn send(&mut self, intent: Intent) {
+        self.state.intents.push(intent);
     }
 
     /// Withdraws the offers of workflow tasks that this transition made.
@@ -195,6 +202,8 @@ impl Run {
         // A speculative task is dropped; its callers retry.
         task.is_none_or(|task| task.kind == TaskKind::Speculative)
             && self.state.activities.values().all(|activity| activity.backing_off)
+            && self.state.unanswered == 0
+            && !self.state.awaits_parent
             && self.state.buffered.is_empty()
     }
 

@@ -1,6 +1,6 @@
 //! Signals to one run.
 
-use crate::api::common::{Header, Link, Payloads};
+use crate::api::common::{Header, Link, Payloads, WorkflowExecution};
 use crate::api::history::WorkflowExecutionSignaledEventAttributes;
 use crate::engine::error::Refusal;
 use crate::engine::event::{Attributes, EventId, HistoryEvent, Order, event};
@@ -18,6 +18,8 @@ pub(crate) struct Signal {
     pub(crate) identity: String,
     pub(crate) request_id: String,
     pub(crate) links: Vec<Link>,
+    /// The workflow that sends it, if a workflow does.
+    pub(crate) sender: Option<WorkflowExecution>,
 }
 
 /// The rules of signals.
@@ -79,6 +81,7 @@ impl Run {
                     identity: signal.identity,
                     header: signal.header,
                     request_id: signal.request_id,
+                    external_workflow_execution: signal.sender,
                     ..Default::default()
                 },
             )

@@ -11,10 +11,12 @@ use crate::api::enums::TaskQueueKind;
 use crate::api::history::{WorkflowExecutionOptionsUpdatedEventAttributes, WorkflowExecutionStartedEventAttributes};
 use crate::api::sdk::UserMetadata;
 use crate::api::taskqueue::TaskQueue;
+use crate::engine::child::state::{Origin, Parent};
 use crate::engine::deadline::Deadline;
 use crate::engine::error::Refusal;
 use crate::engine::event::{Attributes, EventId, HistoryEvent, Order, event};
 use crate::engine::fold::RunIds;
+use crate::engine::intent::Intent;
 use crate::engine::memo::is_null;
 use crate::engine::overlay::Overlay;
 use crate::engine::payload::{own, own_metadata};
@@ -52,6 +54,8 @@ pub(crate) struct StartFields {
     pub(crate) continued_failure: Option<crate::api::failure::Failure>,
     pub(crate) last_completion_result: Option<Payloads>,
     pub(crate) retry_policy: Option<common::RetryPolicy>,
+    /// Where the run comes from, if it is a child.
+    pub(crate) origin: Option<Origin>,
 }
 
 /// A validated start request, with defaults for unset fields.
@@ -113,6 +117,18 @@ impl Start {
     pub(crate) fn is_delayed(&self) -> bool {
         !self.start_delay.is_zero()
     }
+}
+
+/// The origin of a run that is a child.
+fn origin(started: &WorkflowExecutionStartedEventAttributes) -> Option<Origin> {
+    let execution = started.parent_workflow_execution.clone()?;
+    let namespace = NamespaceNames {
+        name: started.parent_workflow_namespace.as_str().into(),
+        id: started.parent_workflow_namespace_id.as_str().into(),
+    };
+    let root = started.root_workflow_execution.clone().unwrap_or_else(|| execution.clone());
+    let parent = Parent { namespace, execution, initiated_event_id: started.parent_initiated_event_id };
+    Some(Origin { parent, root })
 }
 
 /// Checks that a name is set and not too long.
@@ -242,6 +258,9 @@ impl Run {
             create_request_id: fields.request_id.as_str().into(),
         };
         let identity = fields.identity.clone();
+        let is_child = fields.origin.is_some();
+        let (parent, root) = fields.origin.map(|Origin { parent, root }| (parent, root)).unzip();
+        let parent_namespace = parent.as_ref().map(|parent| parent.namespace.clone());
         let started = WorkflowExecutionStartedEventAttributes {
             workflow_type: Some(WorkflowType { name: fields.workflow_type }),
             task_queue: Some(TaskQueue {
@@ -251,7 +270,8 @@ impl Run {
             }),
             input: fields.input,
             workflow_execution_timeout: set_duration(execution_timeout),
-            workflow_run_timeout: set_duration(run_timeout),
+            // A child has it even if it is zero, as on the Temporal server.
+            workflow_run_timeout: if is_child { wire_duration(run_timeout) } else { set_duration(run_timeout) },
             workflow_task_timeout: wire_duration(task_timeout),
             continued_failure: fields.continued_failure,
             last_completion_result: fields.last_completion_result,
@@ -267,6 +287,11 @@ impl Run {
             workflow_id: fields.workflow_id,
             priority: fields.priority,
             eager_execution_accepted: eager.is_some(),
+            parent_workflow_namespace: parent_namespace.as_ref().map_or_else(String::new, |it| it.name.to_string()),
+            parent_workflow_namespace_id: parent_namespace.map_or_else(String::new, |it| it.id.to_string()),
+            parent_initiated_event_id: parent.as_ref().map_or(0, |parent| parent.initiated_event_id),
+            parent_workflow_execution: parent.map(|parent| parent.execution),
+            root_workflow_execution: root,
             ..Default::default()
         };
         let first = HistoryEvent {
@@ -280,7 +305,9 @@ impl Run {
             run.record_signal(signal, now)?;
             run.flush_buffer();
         }
-        if start_delay.is_zero() {
+        if is_child {
+            run.send(Intent::Introduce);
+        } else if start_delay.is_zero() {
             run.schedule_workflow_task(TaskKind::Normal, now, now);
         }
         if let Some(eager) = eager {
@@ -334,10 +361,13 @@ impl Run {
             priority: started.priority.clone(),
             retry_policy: started.retry_policy.as_ref().map(|policy| RetryPolicy::read(Some(policy))).transpose()?,
             attempt: started.attempt,
+            origin: origin(started),
         };
+        let awaits_parent = info.origin.is_some() && start_delay.is_zero() && started.initiator == 0;
         let memo = started.memo.iter().flat_map(|memo| &memo.fields).map(|(key, value)| (key.clone(), own(value)));
         let mut run = Self::new(info, memo.collect());
         run.set_search_attributes(started.search_attributes.as_ref());
+        run.state.awaits_parent = awaits_parent;
         let deadlines = [(run_expiration, Deadline::RunTimeout), (execution_expiration, Deadline::ExecutionTimeout)];
         for (at, deadline) in deadlines {
             if let Some(at) = at {

@@ -5,14 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::enums::TaskQueueKind;
+use crate::api::history::{
+    RequestCancelExternalWorkflowExecutionInitiatedEventAttributes,
+    SignalExternalWorkflowExecutionInitiatedEventAttributes,
+};
 use crate::api::taskqueue::TaskQueue;
 use crate::api::{common, sdk};
 use crate::engine::activity::state::Activity;
 use crate::engine::attributes::state::SearchAttribute;
+use crate::engine::child::state::{Child, Origin};
 use crate::engine::deadline::Deadline;
 use crate::engine::effects::{Offer, Successor};
-use crate::engine::event::{EventId, HistoryEvent};
+use crate::engine::event::{Attributes, EventId, HistoryEvent};
 use crate::engine::history::Mark;
+use crate::engine::intent::Intent;
 use crate::engine::retry::RetryPolicy;
 use crate::engine::time::Time;
 use crate::engine::update::state::Updates;
@@ -46,6 +52,8 @@ pub(crate) struct Info {
     /// Which attempt of that policy the run is.
     pub(crate) attempt: i32,
     pub(crate) priority: Option<common::Priority>,
+    /// Where the run comes from, if it is a child.
+    pub(crate) origin: Option<Origin>,
 }
 
 impl Info {
@@ -89,6 +97,19 @@ pub(crate) struct State {
     pub(crate) search_attributes: BTreeMap<String, SearchAttribute>,
     /// Ids of start requests that found this run open and were attached to it.
     pub(crate) attached_request_ids: BTreeSet<String>,
+    /// Children that have not closed, by the events that initiated them.
+    pub(crate) children: BTreeMap<EventId, Arc<Child>>,
+    /// Signals to other workflows whose result is not recorded.
+    pub(crate) signals_sent: BTreeMap<EventId, Arc<SignalExternalWorkflowExecutionInitiatedEventAttributes>>,
+    /// Cancel requests to other workflows whose result is not recorded.
+    pub(crate) cancels_sent: BTreeMap<EventId, Arc<RequestCancelExternalWorkflowExecutionInitiatedEventAttributes>>,
+    /// The number of starts, signals and cancel requests in the last three fields whose result is not recorded.
+    pub(crate) unanswered: usize,
+    /// Whether this run is a child whose parent may not have recorded its start, so that it has no workflow task.
+    pub(crate) awaits_parent: bool,
+    /// The event that closed this run, if it is a child and has not reported it.
+    pub(super) closing: Option<Box<Attributes>>,
+    pub(super) intents: Vec<Intent>,
     pub(super) deadlines: BTreeSet<(Time, Deadline)>,
     pub(super) offers: Vec<Offer>,
     /// The run that follows this one, which closes in the current transition.

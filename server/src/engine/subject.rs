@@ -41,6 +41,9 @@ pub(super) trait Subject {
         None
     }
 
+    /// A buffered event, which was applied already, gets its number.
+    fn numbered(_run: &mut Run, _id: EventId, _event: &Attributes) {}
+
     /// Applies an event to the state. `id` is [`BUFFERED`](super::event::BUFFERED) for a buffered event.
     ///
     /// # Errors

@@ -80,6 +80,10 @@ macro_rules! subjects {
             order.unwrap_or(Order::Later)
         }
 
+        fn numbered(run: &mut Run, id: EventId, event: &Attributes) {
+            $(<$subject>::numbered(run, id, event);)*
+        }
+
         fn started_event_id(event: &mut Attributes) -> Option<&mut EventId> {
             $(
                 if <$subject>::started_event_id(event).is_some() {
@@ -99,6 +103,8 @@ subjects! {
     super::activity::ActivityRules,
     super::timer::TimerRules,
     super::signal::SignalRules,
+    super::child::ChildRules,
+    super::external::ExternalRules,
     super::cancel::CancelRules,
     super::update::UpdateRules,
     super::memo::MemoRules,
@@ -109,6 +115,15 @@ subjects! {
 }
 
 impl Run {
+    /// Appends a buffered event, which has its number from now on.
+    pub(super) fn number(&mut self, event: HistoryEvent) -> EventId {
+        let id = self.history.next_event_id();
+        if let Some(attributes) = &event.attributes {
+            numbered(self, id, attributes);
+        }
+        self.history.append(event)
+    }
+
     /// The order of an event among those that are buffered during a workflow task.
     pub(super) fn order(event: &HistoryEvent) -> Order {
         event.attributes.as_ref().map_or(Order::Later, order)

@@ -75,7 +75,7 @@ impl Run {
         started.first_workflow_task_backoff = None;
         change(&mut started);
         self.state.successor = Some(Box::new(Successor {
-            namespace: Arc::clone(&self.info.namespace),
+            namespace: self.info.namespace.clone(),
             workflow_id: Arc::clone(&self.info.workflow_id),
             run_id,
             started,

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::stored::{Record, Wake};
 use crate::model::{HistoryBatch, RunKey, VisibilityRow};
 
 /// The place of one commit in the order of all commits.
@@ -21,15 +22,6 @@ pub(crate) struct Write {
     pub(crate) overlay: Option<Bytes>,
     /// When the run has to be in memory again after a restart, if that changed. A new run has to be at once.
     pub(crate) wake: Option<Wake>,
-}
-
-/// When an open run has to be in memory, unless somebody asks for it before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wake {
-    /// Something is to be done about it.
-    AtOnce,
-    /// At this moment, in nanoseconds since 1970.
-    At(i64),
-    /// It waits for requests alone.
-    WhenAsked,
+    /// The run's messages to other runs that are not delivered, as a record; empty data removes it.
+    pub(crate) outbox: Option<Record>,
 }

@@ -18,14 +18,14 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::commit::{CommitSeq, Wake, Write};
+pub(crate) use self::commit::{CommitSeq, Write};
 pub(crate) use self::commit_hook::CommitHook;
 pub use self::commit_hook::CommitStep;
 pub(crate) use self::error::StoreError;
 pub(crate) use self::interface::Store;
 pub(crate) use self::sqlite::{BUSY_WAIT, FileOptions, FileView, OpenError, Opened, SqliteStore};
 pub use self::sqlite::{BackupError, PathError, backup, database_path};
-pub(crate) use self::stored::{ReadLimit, Record, RecordKind, StoredRun};
+pub(crate) use self::stored::{ReadLimit, Record, RecordKind, StoredRun, Wake};
 /// Types that only stores of tests name.
 #[cfg(test)]
 pub(crate) use self::{durable::Durable, sqlite::scans::Scan, stored::DormantRun};

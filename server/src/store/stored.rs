@@ -4,8 +4,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::commit::Wake;
 use crate::model::{NamespaceKey, RunKey, VisibilityRow};
+
+/// When an open run has to be in memory, unless somebody asks for it before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// Something is to be done about it.
+    AtOnce,
+    /// At this moment, in nanoseconds since 1970.
+    At(i64),
+    /// It waits for requests alone.
+    WhenAsked,
+}
 
 /// An open run that is not in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +40,8 @@ pub(crate) struct StoredRun {
 pub(crate) enum RecordKind {
     /// A namespace, under its own key: an encoded `DescribeNamespaceResponse`.
     Namespace = 1,
+    /// The messages of a closed run to other runs, under the run's key.
+    Outbox = 2,
 }
 
 /// Something with a name that is no run, as the store keeps it. The store does not look into its data.

@@ -133,7 +133,7 @@ fn batch(first_event_id: i64, next_event_id: i64, events: &str) -> HistoryBatch 
 }
 
 fn nothing(run: RunKey) -> Write {
-    Write { run, history: None, visibility: None, overlay: None, wake: None }
+    Write { run, history: None, visibility: None, overlay: None, wake: None, outbox: None }
 }
 
 fn start(store: &dyn Store, workflow_id: &str) -> (RunKey, VisibilityRow) {

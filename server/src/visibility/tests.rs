@@ -47,8 +47,14 @@ fn change_versions(number: i64) -> Option<&'static [&'static str]> {
 
 fn store() -> SqliteStore {
     let store = SqliteStore::memory().unwrap();
-    let write =
-        |row| Write { run: store.new_run(), history: None, visibility: Some(Box::new(row)), overlay: None, wake: None };
+    let write = |row| Write {
+        run: store.new_run(),
+        history: None,
+        visibility: Some(Box::new(row)),
+        overlay: None,
+        wake: None,
+        outbox: None,
+    };
     store.commit(rows().into_iter().map(write).collect());
     store
 }
@@ -94,8 +100,14 @@ fn a_prefix_may_hold_any_character() {
     let store = SqliteStore::memory().unwrap();
     let ids = ["a\0b", "a\0c", "a", "ab", "\0", "é\0é"];
     let rows = ids.iter().zip(rows()).map(|(id, row)| VisibilityRow { workflow_id: (*id).into(), ..row });
-    let write =
-        |row| Write { run: store.new_run(), history: None, visibility: Some(Box::new(row)), overlay: None, wake: None };
+    let write = |row| Write {
+        run: store.new_run(),
+        history: None,
+        visibility: Some(Box::new(row)),
+        overlay: None,
+        wake: None,
+        outbox: None,
+    };
     store.commit(rows.map(write).collect());
     let found_by = |prefix: &str| found(&store, &parse_list(&format!("WorkflowId STARTS_WITH '{prefix}'")).unwrap());
     assert_eq!(found_by("a\0"), [0, 1]);

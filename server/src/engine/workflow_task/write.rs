@@ -52,6 +52,7 @@ impl Run {
         scheduled: &WorkflowTaskScheduledEventAttributes,
     ) -> Result<(), &'static str> {
         self.end_start_delay();
+        self.state.awaits_parent = false;
         if let Some(task) = self.state.workflow_task.as_mut().filter(|task| !task.is_written()) {
             // The events of the task are written late.
             task.scheduled_event_id = id;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
+use crate::api::command::Command;
+use crate::api::command::command::Attributes;
 use crate::api::enums::{QueryResultType, WorkflowTaskFailedCause};
 use crate::api::workflowservice::{
     PollActivityTaskQueueResponse, RecordActivityTaskHeartbeatByIdRequest, RecordActivityTaskHeartbeatByIdResponse,
@@ -43,6 +45,17 @@ impl From<&WorkflowTaskToken> for TaskRef {
     }
 }
 
+/// The namespace that a command names.
+fn namespace_of_command(command: &Command) -> Option<&str> {
+    let name = match command.attributes.as_ref()? {
+        Attributes::StartChildWorkflowExecutionCommandAttributes(it) => &it.namespace,
+        Attributes::SignalExternalWorkflowExecutionCommandAttributes(it) => &it.namespace,
+        Attributes::RequestCancelExternalWorkflowExecutionCommandAttributes(it) => &it.namespace,
+        _ => return None,
+    };
+    (!name.is_empty()).then_some(name)
+}
+
 /// The activity of a report.
 struct Reported {
     namespace: Arc<Namespace>,
@@ -60,6 +73,9 @@ impl Core {
         let token: WorkflowTaskToken = tokens::decode("TaskToken", &request.task_token)?;
         let namespace = namespace_of(self, &request.namespace, &token.namespace)?;
         let which = TaskRef::from(&token);
+        for name in request.commands.iter().filter_map(namespace_of_command) {
+            self.namespaces.find(name)?;
+        }
         let mut fresh_id = || Arc::from(Uuid::now_v7().to_string());
         let answer = self
             .with_run(&namespace, &token.workflow_id, &token.run_id, |located| {

@@ -39,6 +39,7 @@ impl Core {
             identity: request.identity,
             request_id: request.request_id,
             links: request.links,
+            sender: None,
         };
         let seq = self
             .with_run(&namespace, &workflow_id, &run_id, |located| match located {
@@ -69,8 +70,12 @@ impl Core {
         let first_run_id = &request.first_execution_run_id;
         check_run_id(first_run_id)?;
         let run_id = if first_run_id.is_empty() { run_id } else { String::new() };
-        let stop =
-            StopRequest { reason: request.reason, details: None, identity: request.identity, links: request.links };
+        let stop = StopRequest {
+            reason: request.reason,
+            identity: request.identity,
+            links: request.links,
+            ..Default::default()
+        };
         let seq = self
             .with_run(&namespace, &workflow_id, &run_id, |located| {
                 check_chain(&located, first_run_id)?;
@@ -105,6 +110,7 @@ impl Core {
             details: request.details,
             identity: request.identity,
             links: request.links,
+            source: None,
         };
         let seq = self
             .with_run(&namespace, &workflow_id, &run_id, |located| {

@@ -33,15 +33,15 @@ use crate::store::CommitSeq;
 
 /// The policies for a workflow id that is already in use.
 #[derive(Clone, Copy, Debug)]
-struct Policies {
+pub(in crate::service) struct Policies {
     conflict: WorkflowIdConflictPolicy,
     reuse: WorkflowIdReusePolicy,
 }
 
 /// The run that a request started or found.
-struct StartOutcome {
-    run_id: Arc<str>,
-    first_run_id: Arc<str>,
+pub(in crate::service) struct StartOutcome {
+    pub(in crate::service) run_id: Arc<str>,
+    pub(in crate::service) first_run_id: Arc<str>,
     started: bool,
     status: RunStatus,
     task: Option<TaskResponse>,
@@ -64,7 +64,9 @@ impl Core {
         let wants_task = request.request_eager_execution;
         let start = Start::check(fields_of_start(request))?;
         let eager = (wants_task && !start.is_delayed()).then(|| Eager { request_id: start.request_id().into() });
-        let outcome = self.start(&namespace, start, policies, None, eager, attachment)?;
+        self.store.admit()?;
+        let outcome = self.start_admitted(&namespace, start, policies, None, eager, attachment)?;
+        self.after_change();
         call.handover.add(outcome.handed);
         self.durable(outcome.seq).await?;
         Ok(StartWorkflowExecutionResponse {
@@ -91,7 +93,9 @@ impl Core {
         let policies = Policies::of_signal_with_start(&start)?;
         let start = Start::check(fields_of_start(start))?;
         signal.request_id = start.request_id().to_owned();
-        let outcome = self.start(&namespace, start, policies, Some(signal), None, None)?;
+        self.store.admit()?;
+        let outcome = self.start_admitted(&namespace, start, policies, Some(signal), None, None)?;
+        self.after_change();
         self.durable(outcome.seq).await?;
         Ok(SignalWithStartWorkflowExecutionResponse {
             run_id: outcome.run_id.to_string(),
@@ -101,7 +105,8 @@ impl Core {
         })
     }
 
-    fn start(
+    /// Starts a run, or decides by the policies about the one that has the workflow id.
+    pub(in crate::service) fn start_admitted(
         self: &Arc<Self>,
         namespace: &Arc<Namespace>,
         start: Start,
@@ -110,7 +115,6 @@ impl Core {
         eager: Option<Eager>,
         attachment: Option<Attachment>,
     ) -> Result<StartOutcome, Status> {
-        self.store.admit()?;
         let key = SlotKey { namespace: namespace.key, workflow_id: start.workflow_id().into() };
         loop {
             let slot = self.runs.slots.get_or_make(&key, self);
@@ -319,6 +323,17 @@ impl Starter<'_> {
 }
 
 impl Policies {
+    /// The policies of a child: it never attaches to a run that has the id.
+    pub(in crate::service) fn of_child(reuse: WorkflowIdReusePolicy) -> Self {
+        match reuse {
+            WorkflowIdReusePolicy::TerminateIfRunning => Self {
+                conflict: WorkflowIdConflictPolicy::TerminateExisting,
+                reuse: WorkflowIdReusePolicy::AllowDuplicate,
+            },
+            reuse => Self { conflict: WorkflowIdConflictPolicy::Fail, reuse },
+        }
+    }
+
     fn of_start(request: &StartWorkflowExecutionRequest) -> Result<Self, Refusal> {
         use WorkflowIdConflictPolicy as Conflict;
         use WorkflowIdReusePolicy as Reuse;
@@ -436,6 +451,7 @@ fn fields_of_start(request: StartWorkflowExecutionRequest) -> StartFields {
         continued_failure: request.continued_failure,
         last_completion_result: request.last_completion_result,
         retry_policy: request.retry_policy,
+        origin: None,
     }
 }
 
@@ -448,6 +464,7 @@ fn split(request: SignalWithStartWorkflowExecutionRequest) -> (StartWorkflowExec
         identity: request.identity.clone(),
         request_id: request.request_id.clone(),
         links: request.links.clone(),
+        sender: None,
     };
     let start = StartWorkflowExecutionRequest {
         namespace: request.namespace,

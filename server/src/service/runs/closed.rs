@@ -8,7 +8,7 @@ use tonic::Status;
 
 use crate::engine::closed::ClosedState;
 use crate::engine::error::Refusal;
-use crate::engine::event::EventId;
+use crate::engine::event::{EventId, HistoryEvent};
 use crate::engine::fold::{Fold, RunIds, Unrecoverable};
 use crate::engine::history::{DamagedEvent, decode, decode_all};
 use crate::engine::overlay::Overlay;
@@ -144,6 +144,20 @@ impl ClosedRun {
         Ok(self.state.get_or_init(|| state))
     }
 
+    /// Reads one event.
+    ///
+    /// # Errors
+    ///
+    /// Returns `DATA_LOSS` if the event is missing or damaged, or an error of the store.
+    pub(crate) fn event(&self, event_id: EventId) -> Result<HistoryEvent, Status> {
+        let batches = self.batches_from(event_id, ReadLimit { batches_max: 1, bytes_max: 0 })?;
+        let mut events = Vec::with_capacity(1);
+        if let Some(batch) = batches.first() {
+            decode(batch, event_id, event_id + 1, &mut events).map_err(|error| self.damaged(&error))?;
+        }
+        Ok(events.pop().ok_or_else(|| self.damaged(&DamagedEvent::missing(event_id)))?)
+    }
+
     /// Returns the progress of an update of this run, if a worker accepted it.
     ///
     /// # Errors
@@ -155,13 +169,7 @@ impl ClosedRun {
             Some(UpdateState::Accepted) => return Ok(Some(UpdateProgress::Completed(Box::new(cut_off_by_close())))),
             Some(UpdateState::Admitted) | None => return Ok(None),
         };
-        let batches = self.batches_from(event_id, ReadLimit { batches_max: 1, bytes_max: 0 })?;
-        let mut events = Vec::with_capacity(1);
-        if let Some(batch) = batches.first() {
-            decode(batch, event_id, event_id + 1, &mut events).map_err(|error| self.damaged(&error))?;
-        }
-        let event = events.pop().ok_or_else(|| self.damaged(&DamagedEvent::missing(event_id)))?;
-        let outcome = outcome_of(event).map_err(|error| self.damaged(&error))?;
+        let outcome = outcome_of(self.event(event_id)?).map_err(|error| self.damaged(&error))?;
         Ok(Some(UpdateProgress::Completed(Box::new(outcome))))
     }
 }

@@ -16,7 +16,7 @@ use crate::service::core::Core;
 use crate::service::runs::open::{CloseWaiter, OpenRun, end_wait};
 use crate::service::runs::slot::{Changed, Slot};
 use crate::service::runs::task::Task;
-use crate::store::{Wake, Write};
+use crate::store::{Record, Wake, Write};
 
 impl Core {
     /// Changes an open run: one transition with all its effects. The caller holds the run's lock.
@@ -80,8 +80,9 @@ impl Core {
         }
         let overlay = self.changed_overlay(open, &effects);
         let wake = self.changed_wake(open);
+        let outbox = self.outbox(open, &effects.intents);
         if !effects.batches.is_empty() || effects.visible || overlay.is_some() || wake.is_some() {
-            all.extend(writes(open, &effects, overlay, wake));
+            all.extend(writes(open, &effects, overlay, wake, outbox));
         }
         effects
     }
@@ -94,6 +95,12 @@ impl Core {
         Box::new(OpenRun::new(run, self.store.new_run(), Arc::clone(&closed.namespace)))
     }
 
+    /// Does what follows a change: messages to other runs, and evictions. The caller holds no run's lock.
+    pub(in crate::service) fn after_change(self: &Arc<Self>) {
+        self.carry_out_intents();
+        self.evict_idle_runs();
+    }
+
     /// Carries out the effects of a written transition outside of the store.
     fn follow(self: &Arc<Self>, slot: &Arc<Slot>, open: &mut OpenRun, effects: Effects) {
         let closed = !open.run.is_open();
@@ -104,6 +111,7 @@ impl Core {
         for notice in effects.notices {
             open.notify(notice);
         }
+        self.queue_intents(open, effects.intents);
         if wrote && open.run.is_long() && !std::mem::replace(&mut open.has_warned_of_length, true) {
             let info = &open.run.info;
             tracing::warn!(
@@ -201,10 +209,12 @@ fn writes(
     effects: &Effects,
     overlay: Option<Bytes>,
     wake: Option<Wake>,
+    outbox: Option<Record>,
 ) -> impl Iterator<Item = Write> {
     let visibility = effects.visible.then(|| Box::new(open.run.visibility_row(open.namespace.key)));
     let mut batches = effects.batches.iter().cloned();
-    let of_batch = |history| Write { run: open.key, history, visibility: None, overlay: None, wake: None };
-    let first = Write { visibility, overlay, wake, ..of_batch(batches.next()) };
+    let of_batch =
+        |history| Write { run: open.key, history, visibility: None, overlay: None, wake: None, outbox: None };
+    let first = Write { visibility, overlay, wake, outbox, ..of_batch(batches.next()) };
     std::iter::once(first).chain(batches.map(move |batch| of_batch(Some(batch))))
 }

@@ -60,7 +60,7 @@ impl Core {
     }
 
     /// Evicts some idle runs if the open runs take too much memory. The caller holds no run's lock.
-    pub(in crate::service) fn evict_idle_runs(self: &Arc<Self>) {
+    pub(super) fn evict_idle_runs(self: &Arc<Self>) {
         for _ in 0..CHECKS_PER_CHANGE {
             let slot = {
                 let mut idle = lock(&self.runs.idle);

@@ -68,7 +68,7 @@ impl Core {
                     let result = act(Located::Open(&slot, open));
                     self.settle(&slot, &mut state);
                     drop(state);
-                    self.evict_idle_runs();
+                    self.after_change();
                     return Lookup::Done(result);
                 }
                 Some(Current::Closed(closed)) if run_id.is_empty() || *closed.row.run_id == *run_id => {

@@ -8,6 +8,7 @@ pub(super) mod closed;
 pub(super) mod closed_runs;
 pub(super) mod commit;
 pub(super) mod idle;
+pub(super) mod intents;
 pub(super) mod lookup;
 pub(super) mod open;
 pub(super) mod recovery;
@@ -20,6 +21,7 @@ use std::sync::Mutex;
 
 use self::closed_runs::ClosedRuns;
 use self::idle::IdleRuns;
+use self::intents::Intents;
 use self::slots::Slots;
 use crate::clock::timers::DeadlineKey;
 use crate::model::RunKey;
@@ -30,6 +32,7 @@ pub(crate) struct Runs {
     pub(in crate::service) slots: Slots,
     closed: Mutex<ClosedRuns>,
     idle: Mutex<IdleRuns>,
+    intents: Intents,
     /// Open runs that are only in the store and have a deadline.
     dormant: Mutex<HashMap<RunKey, DeadlineKey>>,
 }
@@ -41,6 +44,7 @@ impl Runs {
             slots: Slots::new(),
             closed: Mutex::new(ClosedRuns::new(remembers_stored)),
             idle: Mutex::default(),
+            intents: Intents::default(),
             dormant: Mutex::default(),
         }
     }

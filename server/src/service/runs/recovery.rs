@@ -70,6 +70,7 @@ impl Core {
                 Wake::WhenAsked => {}
             }
         }
+        self.resume_outboxes()?;
         Ok((count, busy))
     }
 
@@ -96,9 +97,13 @@ impl Core {
                 return Ok(());
             }
             let loaded = self.load_into(&slot, &mut state);
-            if !matches!(state.current, Some(Current::Open(_))) {
+            if matches!(state.current, Some(Current::Open(_))) {
+                drop(state);
+            } else {
                 self.tidy(&slot, state);
             }
+            // Evictions could take the loaded run from memory again.
+            self.carry_out_intents();
             return loaded;
         }
     }

@@ -83,7 +83,7 @@ impl Slot {
         let answer = core.change(self, open, transition).map(|result| (read(open, result), open.seq));
         core.settle(self, &mut state);
         drop(state);
-        core.evict_idle_runs();
+        core.after_change();
         answer
     }
 }
@@ -108,6 +108,8 @@ impl Due for Slot {
         // No caller waits, so the refusal is not reported.
         let _refused = core.commit(now, [Changed { slot: &self, open, close: Close::KeepSpeculative }]);
         core.settle(&self, &mut state);
+        drop(state);
+        core.after_change();
     }
 }
 

@@ -3,6 +3,7 @@
 mod crashes;
 mod damaged;
 mod failures;
+mod messages;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -216,11 +216,19 @@ async fn unsupported_fields_are_rejected_and_named() {
 }
 
 /// Enums whose unknown values are not rejected by name.
-const OTHERWISE: [(&str, &str); 3] = [
+const OTHERWISE: [(&str, &str); 5] = [
     // Workers may know causes that are newer than this server. Each is a failure of the worker.
     ("RespondWorkflowTaskFailedRequest", "cause"),
     // It fails the workflow task.
     ("RespondWorkflowTaskCompletedRequest", "commands.command_type"),
+    (
+        "RespondWorkflowTaskCompletedRequest",
+        "commands.start_child_workflow_execution_command_attributes.parent_close_policy",
+    ),
+    (
+        "RespondWorkflowTaskCompletedRequest",
+        "commands.start_child_workflow_execution_command_attributes.workflow_id_reuse_policy",
+    ),
     // It needs the token of a query: see `known` in its call.
     ("RespondQueryTaskCompletedRequest", "completed_type"),
 ];

@@ -10,9 +10,9 @@ use super::explain::is_busy;
 use super::lock::{Lock, Written};
 use super::{opening, rows};
 use crate::model::{HistoryBatch, NamespaceKey, RunKey, VisibilityRow};
-use crate::store::commit::{Wake, Write};
+use crate::store::commit::Write;
 use crate::store::commit_hook::{CommitHook, CommitStep};
-use crate::store::stored::Record;
+use crate::store::stored::{Record, Wake};
 
 /// How many runs are dropped between two looks at the size, or in one step of retention.
 pub(super) const DROPS_PER_STEP: usize = 64;
@@ -173,9 +173,8 @@ fn write_items(
     for item in items {
         let write = match item {
             Item::Run(write) => write,
-            Item::Record(Record { kind, namespace, name, data }) => {
-                let mut upsert = connection.prepare_cached(rows::UPSERT_RECORD)?;
-                upsert.execute(params![kind as i64, namespace.0, &*name, &data[..]])?;
+            Item::Record(record) => {
+                write_record(connection, &record)?;
                 continue;
             }
             Item::Meta(name, value) => {
@@ -187,6 +186,14 @@ fn write_items(
             let HistoryBatch { first_event_id, next_event_id, transition, events } = batch;
             insert.execute(params![write.run.0, first_event_id, next_event_id, transition, &events[..]])?;
             last_history = Some(connection.last_insert_rowid());
+        }
+        match &write.outbox {
+            Some(Record { kind, namespace, name, data }) if data.is_empty() => {
+                let mut delete = connection.prepare_cached(rows::DELETE_RECORD)?;
+                delete.execute(params![*kind as i64, namespace.0, &**name])?;
+            }
+            Some(outbox) => write_record(connection, outbox)?,
+            None => {}
         }
         if write.visibility.is_some() || write.overlay.is_some() || write.wake.is_some() {
             let change = changes.entry(write.run).or_default();
@@ -220,6 +227,14 @@ fn write_items(
         }
     }
     Ok(last_history)
+}
+
+/// Writes a record: a new one, or in place of the one with its name.
+fn write_record(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
+    let Record { kind, namespace, name, data } = record;
+    let mut upsert = connection.prepare_cached(rows::UPSERT_RECORD)?;
+    upsert.execute(params![*kind as i64, namespace.0, &**name, &data[..]])?;
+    Ok(())
 }
 
 /// Deletes everything of some runs, in one transaction.

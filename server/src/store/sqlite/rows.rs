@@ -7,8 +7,7 @@ use rusqlite::types::Type;
 use rusqlite::{Row, Statement, params};
 
 use crate::model::{HistoryBatch, NamespaceKey, RunKey, RunStatus, VisibilityRow};
-use crate::store::commit::Wake;
-use crate::store::stored::{DormantRun, Record, RecordKind, StoredRun};
+use crate::store::stored::{DormantRun, Record, RecordKind, StoredRun, Wake};
 use crate::visibility::PageKey;
 
 /// `run.close_time` while a run is open.
@@ -41,6 +40,8 @@ pub(super) const UPSERT_OVERLAY: &str =
 pub(super) const UPSERT_RECORD: &str = "
     INSERT INTO record (kind, namespace, name, data) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (kind, namespace, name) DO UPDATE SET data = ?4";
+
+pub(super) const DELETE_RECORD: &str = "DELETE FROM record WHERE kind = ?1 AND namespace = ?2 AND name = ?3";
 
 pub(super) const DELETE_HISTORY: &str = "DELETE FROM history WHERE run = ?1";
 pub(super) const DELETE_OVERLAY: &str = "DELETE FROM overlay WHERE run = ?1";

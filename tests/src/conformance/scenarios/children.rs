@@ -209,12 +209,14 @@ async fn two_children(s: &mut Script) {
     s.start("wf").await;
     let child = s.child("one", |_| {});
     s.task([child]).await;
+    let one = s.poll_child().await;
     let child = s.child("two", |_| {});
     s.task([child]).await;
+    let two = s.poll_child().await;
     s.task([]).await;
-    s.child_task([complete_workflow()]).await;
+    s.complete(&two, [complete_workflow()]).await;
     s.task([]).await;
-    s.child_task([fail_workflow("no")]).await;
+    s.complete(&one, [fail_workflow("no")]).await;
     s.task([complete_workflow()]).await;
     s.history("wf").await;
 }
@@ -344,7 +346,6 @@ async fn commands_without_what_they_need(s: &mut Script) {
         s.child("child", |it| it.namespace = "elsewhere".into()),
         s.child("child", |it| it.workflow_id = long),
         s.child("child", |it| it.workflow_run_timeout = seconds(-1)),
-        s.child("child", |it| it.cron_schedule = "never".into()),
         s.child("child", |it| it.retry_policy = Some(RetryPolicy { maximum_attempts: -1, ..RetryPolicy::default() })),
     ];
     for (number, command) in wrong.into_iter().enumerate() {

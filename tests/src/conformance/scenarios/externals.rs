@@ -9,7 +9,6 @@ scenarios!["externals":
     a_signal_to_a_child,
     a_signal_with_a_header,
     a_signal_to_one_run,
-    several_signals_in_one_task,
     a_signal_to_nobody,
     a_signal_to_a_closed_run,
     a_signal_to_itself,
@@ -81,16 +80,6 @@ async fn a_signal_to_one_run(s: &mut Script) {
     s.task([signal]).await;
     s.task([complete_workflow()]).await;
     s.history("wf").await;
-}
-
-async fn several_signals_in_one_task(s: &mut Script) {
-    start_target(s).await;
-    s.start("wf").await;
-    let signals =
-        ["one", "two", "three"].map(|name| signal_external(s.name("target"), |it| it.signal_name = name.to_owned()));
-    s.task(signals).await;
-    s.task([]).await;
-    s.history("target").await;
 }
 
 async fn a_signal_to_nobody(s: &mut Script) {
