@@ -195,7 +195,7 @@ fn poll_pending<A: Activity>(pending: &mut Pending, cx: &mut Context<'_>) -> Pol
     let result = |outcome| match outcome {
         Outcome::Returned(Ok(result)) => decode::<A>(result),
         Outcome::Returned(Err(failure)) => Err(ActivityFailure::new(*failure)),
-        Outcome::Ready | Outcome::Cancelled => Err(cancelled_before::<A>()),
+        Outcome::Ready | Outcome::Started { .. } | Outcome::Cancelled => Err(cancelled_before::<A>()),
     };
     pending.poll(cx.waker()).map(|outcome| result(outcome).map_err(A::Error::from))
 }

@@ -20,7 +20,7 @@ impl<A: Activity> ActivityCall<A> {
     ///
     /// The history has only the result, in a marker. If the worker is lost before the workflow task is completed, the activity
     /// runs again. Events that arrive meanwhile (a signal, an update, a timer that fired) wait for the end of the task, which
-    /// ends at the latest after 80 % of the [workflow task timeout](crate::WorkflowInfo::task_timeout); then another one follows
+    /// ends at the latest after 80 % of the [workflow task timeout](crate::workflow::WorkflowInfo::task_timeout); then another one follows
     /// at once, and the activity continues. The activity ends with its workflow.
     ///
     /// The activity must be registered with the worker of the workflow. The options of its attribute and of the worker apply as

@@ -147,6 +147,11 @@ impl<W, T> WorkflowHandle<W, T> {
         }
     }
 
+    /// The handle that workflow code has of another workflow, which it started with that run if there is one.
+    pub(crate) fn from_workflow(target: T, workflow_id: String, started_run_id: Option<String>) -> Self {
+        Self { started_run_id, ..Self::new(target, workflow_id) }
+    }
+
     pub(super) fn of_run(self, run_id: String) -> Self {
         Self { run_id: Some(run_id), ..self }
     }

@@ -35,7 +35,7 @@ impl WorkflowHandle<Untyped> {
 }
 
 /// The content of a message of any kind.
-pub(super) struct MessageInput {
+pub(crate) struct MessageInput {
     pub(super) execution: raw::WorkflowExecution,
     pub(super) first_run_id: String,
     pub(super) name: String,
@@ -51,6 +51,13 @@ impl MessageInput {
     ) -> Self {
         let (execution, first_run_id) = (handle.execution(), handle.first_run_id());
         Self { execution, first_run_id, name, args, headers: Headers::new() }
+    }
+
+    /// The target, the message's name, its arguments and its headers.
+    pub(crate) fn into_parts(
+        self,
+    ) -> (raw::WorkflowExecution, String, Result<Vec<raw::Payload>, EncodeError>, Headers) {
+        (self.execution, self.name, self.args, self.headers)
     }
 }
 
@@ -72,6 +79,10 @@ impl<T: Target> SignalCall<T> {
     pub fn headers(mut self, headers: Headers) -> Self {
         self.input.headers = headers;
         self
+    }
+
+    pub(crate) fn into_input(self) -> MessageInput {
+        self.input
     }
 }
 

@@ -58,6 +58,7 @@ pub use error::{
 pub use handle::{Queries, Target, Untyped, Updates, WithStart, WorkflowHandle};
 pub use interceptor::{CallError, CallReply, ClientCall, ClientInterceptor, ClientOperation, NextCall};
 pub use list::WorkflowList;
+pub(crate) use message::MessageInput;
 pub use message::{QueryCall, SignalCall};
 pub use options::ClientBuilder;
 #[cfg(feature = "embedded")]

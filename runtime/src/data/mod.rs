@@ -6,6 +6,7 @@
 
 mod activity_options;
 mod arguments;
+mod child_options;
 mod convert;
 mod duration;
 #[cfg(feature = "encryption")]
@@ -21,6 +22,7 @@ mod walk;
 
 pub use activity_options::{ActivityCancellationType, ActivityOptions, RetryPolicy};
 pub use arguments::DecodeError;
+pub use child_options::{ChildCancellationType, ParentClosePolicy};
 pub use convert::{EncodeError, Payload};
 pub use duration::OptionError;
 #[cfg(feature = "encryption")]

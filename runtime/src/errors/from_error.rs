@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::iter::{from_fn, once};
 
-use super::{ActivityFailure, Cancelled, WholeFailure};
+use super::{ActivityFailure, Cancelled, ChildFailure, WholeFailure};
 use crate::data::{Failure, Link, link, short_type_name, unlink};
 
 impl Failure {
@@ -26,6 +26,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<Failure> {
         return Some(Failure::cancelled("cancelled"));
     }
     let failure = error.downcast_ref::<ActivityFailure>().map(ActivityFailure::failure);
+    let failure = failure.or_else(|| error.downcast_ref::<ChildFailure>().map(ChildFailure::failure));
     let whole = || error.source()?.downcast_ref::<WholeFailure>().map(|whole| &whole.0);
     failure.or_else(|| error.downcast_ref::<Failure>()).or_else(whole).cloned()
 }

@@ -2,6 +2,7 @@
 
 mod activity_failure;
 mod cancelled;
+mod child_failure;
 mod from_error;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use serde::Serialize;
 pub use activity_failure::ActivityFailure;
 pub(crate) use activity_failure::WholeFailure;
 pub use cancelled::Cancelled;
+pub use child_failure::ChildFailure;
 
 use crate::data::{ErrorCategory, Failure, FailureKind};
 

@@ -59,8 +59,8 @@ pub(crate) use definition::{Definition, Instance, Started};
 pub(crate) use error::{ReplayError, TaskFailure};
 pub(crate) use event::is_output;
 pub(crate) use operations::{
-    ActivityRequest, EndedAt, LocalActivityRequest, LocalActivityTask, LocalEnded, LocalRequest, OperationId, Outcome,
-    TimerRequest,
+    ActivityRequest, CancelRequest, ChildRequest, EndedAt, LocalActivityRequest, LocalActivityTask, LocalEnded,
+    LocalRequest, OperationId, Outcome, SignalRequest, TimerRequest,
 };
 pub(crate) use panic::{Panic, catch, discard, install_hook};
 pub(crate) use patches::flags_for_others;

@@ -56,8 +56,42 @@ impl<W: Default> InitialState for W {
 
 /// A workflow with its arguments: `OneClickBuy::run(purchase)` returns one.
 ///
-/// A call is plain data that a client starts.
-#[must_use = "a call does nothing until it is handed to a client"]
+/// A call is plain data. A client starts it: `client.start(OneClickBuy::run(purchase))`. In the code of another workflow,
+/// `.await` runs it as a child and returns its output, and [`start`](Self::start) returns a handle of the child.
+///
+/// ```
+/// use everloop::prelude::*;
+///
+/// # #[workflow]
+/// # #[derive(Default)]
+/// # pub struct Delivery {}
+/// # #[workflow]
+/// # impl Delivery {
+/// #     #[run]
+/// #     async fn run(&self, item: String) -> WorkflowResult<u32> { Ok(item.len() as u32) }
+/// #     #[signal]
+/// #     fn hurry(&self) {}
+/// # }
+/// #[workflow]
+/// #[derive(Default)]
+/// pub struct Order {}
+///
+/// #[workflow]
+/// impl Order {
+///     #[run]
+///     async fn run(&self, item: String) -> WorkflowResult<u32> {
+///         let gift = Delivery::run("card".to_owned()).id("gift").start().await?;
+///         gift.hurry().await?;
+///         let days = Delivery::run(item).await?;
+///         Ok(days.max(gift.result().await?))
+///     }
+/// }
+/// ```
+///
+/// # Errors
+/// [`ChildFailure`](crate::workflow::ChildFailure) if the child does not start, fails, is cancelled or terminated, or does not
+/// end in time.
+#[must_use = "a call does nothing until it is handed to a client, or awaited or started in a workflow"]
 pub struct WorkflowCall<W: Workflow> {
     pub(crate) args: W::Args,
 }

@@ -27,9 +27,11 @@
 //! The functions work on the current run. Outside a run they panic, and the message names the function to call instead. The
 //! futures are not `Send`, so awaiting one in an activity does not compile.
 
+mod child;
 mod combinators;
 mod continue_as_new;
 mod definition;
+mod external;
 mod handlers;
 mod message;
 mod operations;
@@ -40,9 +42,11 @@ mod spawn;
 mod state;
 mod wait_state;
 
+pub use child::{Child, ChildCall, ChildFuture, ChildResult, ChildStart};
 pub use combinators::{Elapsed, JoinAll, Timeout, join_all, timeout};
 pub use continue_as_new::{ContinueAsNew, continue_as_new, continue_as_new_untyped};
 pub use definition::{Workflow, WorkflowCall};
+pub use external::{CancelSent, External, SignalSent, external_workflow};
 pub use operations::{
     CancelledFuture, Sleep, WaitCondition, YieldNow, all_handlers_finished, cancelled, info, is_cancelled,
     is_replaying, now, random, random_range, sleep, sleep_until, this, uuid, wait_condition, yield_now,
@@ -54,8 +58,8 @@ pub use state::State;
 pub use uuid::Uuid;
 pub use wait_state::WaitState;
 
-pub use crate::data::UnfinishedPolicy;
-pub use crate::errors::{Cancelled, WorkflowError, WorkflowResult};
+pub use crate::data::{ChildCancellationType, ParentClosePolicy, UnfinishedPolicy};
+pub use crate::errors::{Cancelled, ChildFailure, WorkflowError, WorkflowResult};
 pub use crate::executor::{OnlyInsideAWorkflow, Random, WorkflowInfo};
 
 // Expansions use these names, through `__private`.

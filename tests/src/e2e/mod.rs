@@ -9,6 +9,7 @@ mod world;
 mod activities;
 mod attempts;
 mod chains;
+mod children;
 mod clients;
 mod codecs;
 mod concurrency;

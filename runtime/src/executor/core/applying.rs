@@ -20,11 +20,13 @@ impl Core {
     }
 
     /// Confirms the cancellation of an operation: history has the event of its command.
-    pub(in crate::executor) fn confirm_cancel(&self, id: OperationId) {
+    pub(in crate::executor) fn confirm_cancel(&self, id: OperationId, event_id: i64) {
         let mut inner = self.inner.borrow_mut();
         let inner = &mut *inner;
         if let Some(Operation { kind: Kind::Durable(machine), stays, .. }) = inner.operations.get_mut(&id) {
-            machine.cancel_confirmed();
+            if let Some(key) = machine.cancel_confirmed(event_id) {
+                inner.keys.insert(key, id);
+            }
             if machine.is_over() {
                 inner.keys.retain(|_, known| *known != id);
                 if !*stays {
@@ -65,16 +67,20 @@ impl Core {
         let Some(&id) = inner.keys.get(key) else {
             return Err(ReplayError::invalid(event_id, change.unknown(key)));
         };
-        let Some(Operation { kind: Kind::Durable(machine), .. }) = inner.operations.get_mut(&id) else {
+        let Some(Operation { kind: Kind::Durable(machine), detached, .. }) = inner.operations.get_mut(&id) else {
             inner.keys.remove(key);
             return Ok(());
         };
         let outcome = machine.apply(change).map_err(|reason| ReplayError::invalid(event_id, reason))?;
-        if machine.is_over() {
+        let (is_over, is_detached) = (machine.is_over(), *detached);
+        if is_over {
             inner.keys.remove(key);
         }
-        if let Some(outcome) = outcome {
-            inner.settle(id, outcome);
+        match outcome {
+            Some(outcome) => inner.settle(id, outcome),
+            // Its outcome was taken before its last event.
+            None if is_over && is_detached => drop(inner.operations.remove(&id)),
+            None => {}
         }
         Ok(())
     }
@@ -114,13 +120,22 @@ impl CoreState {
     /// Resolves an operation by an event. A command of this task that cancels the operation is withdrawn, because the operation
     /// has ended.
     pub(super) fn settle(&mut self, id: OperationId, outcome: Outcome) {
+        if let Outcome::Started { .. } = outcome {
+            // The operation goes on, and so does a command that cancels it.
+            if let Some(operation) = self.operations.get_mut(&id).filter(|operation| !operation.detached) {
+                operation.resolve(outcome);
+            }
+            return;
+        }
         self.issued.retain(|issued| issued.cancels != Some(id));
         if self.end_backoff(id) {
             return;
         }
         let Some(operation) = self.operations.get_mut(&id) else { return };
         if operation.detached {
-            self.operations.remove(&id);
+            if operation.is_over() {
+                self.operations.remove(&id);
+            }
         } else {
             operation.resolve(outcome);
         }

@@ -13,13 +13,18 @@ impl Core {
         let inner = &mut *inner;
         let Some(operation) = inner.operations.get_mut(&id) else { return Poll::Pending };
         if !std::mem::replace(&mut operation.polled, true)
-            && operation.outcome.is_none()
+            && operation.is_unsettled()
             && inner.scopes.take_undelivered(operation.scope)
         {
             inner.cancel(id);
         }
         let Some(operation) = inner.operations.get_mut(&id) else { return Poll::Pending };
         match operation.outcome.take() {
+            Some(started @ Outcome::Started { .. }) => {
+                self.ready.pass(operation.site);
+                operation.outcome = operation.next_outcome.take();
+                Poll::Ready(started)
+            }
             Some(outcome) => {
                 self.ready.pass(operation.site);
                 operation.stays = false;
@@ -165,7 +170,7 @@ impl Pending {
     pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Outcome> {
         assert!(!self.is_done, "a future of the workflow was polled again after it gave its output");
         let outcome = self.core.poll(self.id, waker);
-        self.is_done |= outcome.is_ready();
+        self.is_done |= matches!(&outcome, Poll::Ready(outcome) if !matches!(outcome, Outcome::Started { .. }));
         outcome
     }
 

@@ -58,7 +58,7 @@ impl CoreState {
         let within: Vec<OperationId> = self
             .operations
             .iter()
-            .filter(|(_, operation)| operation.outcome.is_none() && self.scopes.is_within(operation.scope, scope))
+            .filter(|(_, operation)| operation.is_unsettled() && self.scopes.is_within(operation.scope, scope))
             .map(|(id, _)| *id)
             .collect();
         let reached = within.iter().any(|id| self.operations[id].is_pending());

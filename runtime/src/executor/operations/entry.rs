@@ -19,6 +19,8 @@ pub(in crate::executor) struct Operation {
     pub(in crate::executor) site: CallSite,
     pub(in crate::executor) waker: Option<Waker>,
     pub(in crate::executor) outcome: Option<Outcome>,
+    /// The outcome after that of a start.
+    pub(in crate::executor) next_outcome: Option<Outcome>,
     /// Whether a future has polled the operation: an undelivered cancellation is taken at an operation's first poll.
     pub(in crate::executor) polled: bool,
     /// Whether the future was dropped, so that the outcome will not be taken.
@@ -38,12 +40,22 @@ pub(in crate::executor) enum Kind {
 
 impl Operation {
     pub(in crate::executor) fn new(scope: ScopeId, kind: Kind, site: CallSite) -> Self {
-        Self { scope, kind, site, waker: None, outcome: None, polled: false, detached: false, stays: false }
+        Self {
+            scope,
+            kind,
+            site,
+            waker: None,
+            outcome: None,
+            next_outcome: None,
+            polled: false,
+            detached: false,
+            stays: false,
+        }
     }
 
     /// Whether a cancellation of the operation's scope would reach waiting workflow code.
     pub(in crate::executor) fn is_pending(&self) -> bool {
-        self.outcome.is_none() && !self.detached
+        self.is_unsettled() && !self.detached
     }
 
     /// Whether no further event names the operation.
@@ -54,9 +66,21 @@ impl Operation {
         }
     }
 
+    /// Whether no outcome ends it yet: that of a start does not.
+    pub(in crate::executor) fn is_unsettled(&self) -> bool {
+        match &self.outcome {
+            None => true,
+            Some(Outcome::Started { .. }) => self.next_outcome.is_none(),
+            Some(_) => false,
+        }
+    }
+
     /// Sets the outcome, unless the operation has one.
     pub(in crate::executor) fn resolve(&mut self, outcome: Outcome) {
-        if self.outcome.is_none() {
+        if matches!(self.outcome, Some(Outcome::Started { .. })) {
+            // The start was not taken yet, and wakes the future already.
+            self.next_outcome.get_or_insert(outcome);
+        } else if self.outcome.is_none() {
             self.outcome = Some(outcome);
             if let Some(waker) = self.waker.take() {
                 waker.wake();

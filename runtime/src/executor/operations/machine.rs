@@ -35,8 +35,11 @@ pub(crate) trait Machine {
     /// before.
     fn confirmed(&mut self, event_id: i64) -> Option<Key>;
 
-    /// Handles the event of the command that cancelled the operation.
-    fn cancel_confirmed(&mut self) {}
+    /// Handles the event of the command that cancelled the operation. Returns the key by which later events name that event, if
+    /// any do.
+    fn cancel_confirmed(&mut self, _event_id: i64) -> Option<Key> {
+        None
+    }
 
     /// Whether no event names the operation after that of the command that cancelled it.
     fn ends_when_cancel_is_confirmed(&self) -> bool {

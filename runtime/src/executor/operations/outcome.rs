@@ -10,6 +10,8 @@ pub(crate) enum Outcome {
     Ready,
     /// The operation or its scope was cancelled.
     Cancelled,
-    /// The activity returned a result or a failure.
+    /// The child workflow started. Another outcome follows.
+    Started { run_id: String },
+    /// The activity or child workflow returned a result or a failure.
     Returned(Result<Option<raw::Payload>, Box<Failure>>),
 }

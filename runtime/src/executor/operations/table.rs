@@ -94,9 +94,9 @@ macro_rules! table {
                 }
             }
 
-            pub(in crate::executor) fn cancel_confirmed(&mut self) {
+            pub(in crate::executor) fn cancel_confirmed(&mut self, event_id: i64) -> Option<Key> {
                 match self {
-                    $(Self::$Name(machine) => machine.cancel_confirmed(),)*
+                    $(Self::$Name(machine) => machine.cancel_confirmed(event_id),)*
                 }
             }
 
@@ -138,5 +138,6 @@ macro_rules! table {
 table! {
     Timer = super::timer::TimerOperation,
     Activity = super::activity::ActivityOperation,
+    OtherWorkflow = super::other_workflow::OtherOperation,
     Local = super::local_activity::LocalActivityOperation,
 }

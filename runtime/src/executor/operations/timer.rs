@@ -115,8 +115,9 @@ impl Machine for TimerOperation {
         None
     }
 
-    fn cancel_confirmed(&mut self) {
+    fn cancel_confirmed(&mut self, _: i64) -> Option<Key> {
         self.state = TimerState::Cancelled;
+        None
     }
 
     fn ends_when_cancel_is_confirmed(&self) -> bool {
@@ -194,7 +195,7 @@ mod tests {
         let Cancel::Ask { command, .. } = timer.cancel() else { panic!("the server runs the timer") };
         assert_eq!(command.to_string(), "CancelTimer(1)");
         assert!(timer.cancel() == Cancel::Nothing && !timer.is_over());
-        timer.cancel_confirmed();
+        timer.cancel_confirmed(6);
         assert!(timer.is_over());
     }
 }

@@ -224,7 +224,7 @@ impl Run {
                 self.core.confirm(operation, event.event_id);
             }
             if let Some(operation) = issued.cancels {
-                self.core.confirm_cancel(operation);
+                self.core.confirm_cancel(operation, event.event_id);
             }
         }
         match issued.next() {
