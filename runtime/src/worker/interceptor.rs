@@ -73,7 +73,7 @@ pub trait WorkerInterceptor: Send + Sync + 'static {
     /// Runs around `run`, and around the handler of each signal and update.
     ///
     /// This is workflow code: it runs again on replay (in a test environment also for the replay check) and must do the same then, so it reads no clock and calls nobody outside. It may
-    /// use the functions of [`workflow`](crate::workflow), such as `info`, `now` and `sleep`; commands that it issues are part of the
+    /// use the functions of [`workflow`](mod@crate::workflow), such as `info`, `now` and `sleep`; commands that it issues are part of the
     /// history. For metrics and logs, [`is_replaying`](crate::workflow::is_replaying) says whether it has happened before. A panic
     /// fails the workflow task. The result of a signal's handler is `()`.
     fn workflow(
