@@ -35,9 +35,9 @@ use crate::namespaces::Namespace;
 use crate::service::calls::start::Policies;
 use crate::service::core::Core;
 use crate::service::runs::closed::ClosedRun;
-use crate::service::runs::lookup::{Located, Lookup};
+use crate::service::runs::lookup::Found;
 use crate::service::runs::open::OpenRun;
-use crate::service::runs::slot::{Slot, SlotKey, lock};
+use crate::service::runs::slot::lock;
 use crate::store::{Record, RecordKind, StoreError, Write};
 
 /// The number of senders whose messages one change carries out; the timers' thread continues with the others, so that
@@ -77,13 +77,6 @@ struct Sending {
     in_outbox: bool,
     /// Keeps a time-skipping clock from jumping meanwhile.
     _hold: Hold,
-}
-
-/// A run that a message was sent to.
-enum Found<R> {
-    Open(R),
-    Closed(Arc<ClosedRun>),
-    Unknown,
 }
 
 /// Messages that are carried out later, on the timers' thread.
@@ -225,43 +218,6 @@ impl Core {
                 outbox: Some(record),
             };
             self.store.commit(vec![emptied]);
-        }
-    }
-
-    /// Calls `act` with a run (the current one without a run id) if it is open.
-    fn with_open<R>(
-        self: &Arc<Self>,
-        namespace: &Namespace,
-        workflow_id: &str,
-        run_id: &str,
-        act: impl FnOnce(&Arc<Slot>, &mut OpenRun) -> Result<R, Status> + Send,
-    ) -> Result<Found<R>, Status> {
-        let key = SlotKey { namespace: namespace.key, workflow_id: workflow_id.into() };
-        let mut act = |located: Located<'_>| match located {
-            Located::Open(slot, open) => act(slot, open).map(Found::Open),
-            Located::Closed(closed) => Ok(Found::Closed(Arc::clone(closed))),
-        };
-        let mut loaded = false;
-        loop {
-            let other_run = match self.with_run_in_memory(&key, run_id, act) {
-                Lookup::Done(result) => return result,
-                Lookup::Missed { act: back, other_run } => {
-                    act = back;
-                    other_run
-                }
-            };
-            let asked = (!run_id.is_empty()).then_some(run_id);
-            match self.store.find_run(namespace.key, workflow_id, asked)? {
-                Some(stored) if stored.visibility.close_time_ns.is_some() => {
-                    let closed = ClosedRun::from_store(stored, namespace.names(), Arc::clone(&self.store))?;
-                    return Ok(Found::Closed(Arc::new(closed)));
-                }
-                Some(_) if !other_run && !loaded => {
-                    loaded = true;
-                    self.load(&key)?;
-                }
-                _ => return Ok(Found::Unknown),
-            }
         }
     }
 

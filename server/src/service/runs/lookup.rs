@@ -51,6 +51,43 @@ impl Core {
         }
     }
 
+    /// Calls `act` with a run (the current one without a run id) if it is open, without waiting for the store.
+    pub(super) fn with_open<R>(
+        self: &Arc<Self>,
+        namespace: &Namespace,
+        workflow_id: &str,
+        run_id: &str,
+        act: impl FnOnce(&Arc<Slot>, &mut OpenRun) -> Result<R, Status> + Send,
+    ) -> Result<Found<R>, Status> {
+        let key = SlotKey { namespace: namespace.key, workflow_id: workflow_id.into() };
+        let mut act = |located: Located<'_>| match located {
+            Located::Open(slot, open) => act(slot, open).map(Found::Open),
+            Located::Closed(closed) => Ok(Found::Closed(Arc::clone(closed))),
+        };
+        let mut loaded = false;
+        loop {
+            let other_run = match self.with_run_in_memory(&key, run_id, act) {
+                Lookup::Done(result) => return result,
+                Lookup::Missed { act: back, other_run } => {
+                    act = back;
+                    other_run
+                }
+            };
+            let asked = (!run_id.is_empty()).then_some(run_id);
+            match self.store.find_run(namespace.key, workflow_id, asked)? {
+                Some(stored) if stored.visibility.close_time_ns.is_some() => {
+                    let closed = ClosedRun::from_store(stored, namespace.names(), Arc::clone(&self.store))?;
+                    return Ok(Found::Closed(Arc::new(closed)));
+                }
+                Some(_) if !other_run && !loaded => {
+                    loaded = true;
+                    self.load(&key)?;
+                }
+                _ => return Ok(Found::Unknown),
+            }
+        }
+    }
+
     /// As [`Core::with_run`], for runs in memory.
     pub(in crate::service) fn with_run_in_memory<R, A>(
         self: &Arc<Self>,
@@ -104,6 +141,13 @@ pub(in crate::service) enum Lookup<R, A> {
         act: A,
         other_run: bool,
     },
+}
+
+/// The result of a lookup of a run that may be open.
+pub(super) enum Found<R> {
+    Open(R),
+    Closed(Arc<ClosedRun>),
+    Unknown,
 }
 
 /// A run that was found.
