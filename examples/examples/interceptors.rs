@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use everloop::client::{CallError, CallReply, ClientCall, ClientInterceptor, NextCall};
+use everloop::client::{CallReply, ClientCall, ClientCallError, ClientInterceptor, NextCall};
 use everloop::prelude::*;
 use everloop::raw;
 use everloop::worker::{ActivityAttempt, NextActivity, OutgoingCommand, WorkerInterceptor};
@@ -24,12 +24,13 @@ struct Request {
 struct Requests;
 
 impl ClientInterceptor for Requests {
-    async fn call(&self, mut call: ClientCall, next: NextCall<'_>) -> Result<CallReply, CallError> {
+    async fn call(&self, mut call: ClientCall, next: NextCall<'_>) -> Result<CallReply, ClientCallError> {
         // Cancelling, describing and listing have no headers.
         if let Some(headers) = call.headers_mut() {
-            let request = REQUEST.try_with(Clone::clone).map_err(|_| CallError::refused("no request is known"))?;
-            headers.insert("tenant", &request.tenant).map_err(CallError::refused)?;
-            headers.insert("trace", &request.trace).map_err(CallError::refused)?;
+            let request =
+                REQUEST.try_with(Clone::clone).map_err(|_| ClientCallError::refused("no request is known"))?;
+            headers.insert("tenant", &request.tenant).map_err(ClientCallError::refused)?;
+            headers.insert("trace", &request.trace).map_err(ClientCallError::refused)?;
         }
         next.run(call).await
     }

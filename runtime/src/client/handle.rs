@@ -12,7 +12,7 @@ use super::client::Client;
 use super::description::WorkflowDescription;
 use super::error::HandleError;
 use super::history;
-use super::interceptor::{CallError, ClientOperation};
+use super::interceptor::{ClientCallError, ClientOperation};
 use crate::history::History;
 use crate::raw;
 use crate::workflow::Workflow;
@@ -251,7 +251,7 @@ impl<W> WorkflowHandle<W> {
         Ok(WorkflowDescription::new(described))
     }
 
-    fn refused(&self, error: CallError) -> HandleError {
+    fn refused(&self, error: ClientCallError) -> HandleError {
         error.into_error(|error| HandleError::from_rpc(&self.workflow_id, error))
     }
 

@@ -3,7 +3,7 @@
 use everloop_proto::temporal::api::workflowservice::v1 as wire;
 
 use super::client::Client;
-use super::interceptor::{CallError, CallReply, Called, ClientCall, ClientOperation, NextCall};
+use super::interceptor::{CallReply, Called, ClientCall, ClientCallError, ClientOperation, NextCall};
 use super::rpc::Rpc;
 
 /// The answer to an operation, of which interceptors see a part.
@@ -41,17 +41,17 @@ impl Client {
         &self,
         operation: ClientOperation,
         request: R,
-    ) -> Result<R::Reply, CallError> {
+    ) -> Result<R::Reply, ClientCallError> {
         let make = |_| async { Ok(self.connection().call(request).await?) };
         self.intercepted(ClientCall::plain(operation), make).await
     }
 
     /// Makes a call, with the interceptors around it.
-    pub(super) async fn intercepted<'a, R: Answered, F: Future<Output = Result<R, CallError>> + Send + 'a>(
+    pub(super) async fn intercepted<'a, R: Answered, F: Future<Output = Result<R, ClientCallError>> + Send + 'a>(
         &'a self,
         call: ClientCall,
         make: impl FnOnce(ClientCall) -> F + Send + 'a,
-    ) -> Result<R, CallError> {
+    ) -> Result<R, ClientCallError> {
         let interceptors = &self.inner.interceptors;
         if interceptors.is_empty() {
             return make(call).await;
@@ -65,7 +65,7 @@ impl Client {
         let reply = NextCall { rest: interceptors, call: Box::new(make) }.run(call).await?;
         match reply.reply.downcast() {
             Ok(reply) => Ok(*reply),
-            Err(_) => Err(CallError::refused("it returned the answer to another call")),
+            Err(_) => Err(ClientCallError::refused("it returned the answer to another call")),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::raw;
 /// [`WorkerInterceptor`](crate::worker::WorkerInterceptor) hands them on to activities.
 ///
 /// ```
-/// use everloop::client::{CallError, CallReply, ClientCall, ClientInterceptor, NextCall};
+/// use everloop::client::{ClientCallError, CallReply, ClientCall, ClientInterceptor, NextCall};
 ///
 /// tokio::task_local! {
 ///     /// The tenant that the request of this task is for.
@@ -29,10 +29,10 @@ use crate::raw;
 /// struct Tenants;
 ///
 /// impl ClientInterceptor for Tenants {
-///     async fn call(&self, mut call: ClientCall, next: NextCall<'_>) -> Result<CallReply, CallError> {
-///         let tenant = TENANT.try_with(String::clone).map_err(|_| CallError::refused("no tenant is set"))?;
+///     async fn call(&self, mut call: ClientCall, next: NextCall<'_>) -> Result<CallReply, ClientCallError> {
+///         let tenant = TENANT.try_with(String::clone).map_err(|_| ClientCallError::refused("no tenant is set"))?;
 ///         if let Some(headers) = call.headers_mut() {
-///             headers.insert("tenant", &tenant).map_err(CallError::refused)?;
+///             headers.insert("tenant", &tenant).map_err(ClientCallError::refused)?;
 ///         }
 ///         next.run(call).await
 ///     }
@@ -40,7 +40,11 @@ use crate::raw;
 /// ```
 pub trait ClientInterceptor: Send + Sync + 'static {
     /// Runs around a call, on the caller's task.
-    fn call(&self, call: ClientCall, next: NextCall<'_>) -> impl Future<Output = Result<CallReply, CallError>> + Send;
+    fn call(
+        &self,
+        call: ClientCall,
+        next: NextCall<'_>,
+    ) -> impl Future<Output = Result<CallReply, ClientCallError>> + Send;
 }
 
 /// A call that a client is about to make.
@@ -197,7 +201,7 @@ impl CallReply {
 /// The reason why a call has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
-pub enum CallError {
+pub enum ClientCallError {
     /// An interceptor refused the call.
     #[error(transparent)]
     Refused(#[from] InterceptorError),
@@ -209,7 +213,7 @@ pub enum CallError {
     Rpc(#[from] RpcError),
 }
 
-impl CallError {
+impl ClientCallError {
     /// The error of an interceptor that makes no call, with its reason.
     pub fn refused(reason: impl ToString) -> Self {
         Self::Refused(InterceptorError(reason.to_string()))
@@ -228,7 +232,7 @@ impl CallError {
     }
 }
 
-pub(super) type Called<'a> = Pin<Box<dyn Future<Output = Result<CallReply, CallError>> + Send + 'a>>;
+pub(super) type Called<'a> = Pin<Box<dyn Future<Output = Result<CallReply, ClientCallError>> + Send + 'a>>;
 
 /// The interceptors that come after one, and the call itself.
 pub struct NextCall<'a> {
@@ -238,7 +242,7 @@ pub struct NextCall<'a> {
 
 impl NextCall<'_> {
     /// Runs them. Returns the server's answer.
-    pub async fn run(self, call: ClientCall) -> Result<CallReply, CallError> {
+    pub async fn run(self, call: ClientCall) -> Result<CallReply, ClientCallError> {
         match self.rest.split_first() {
             Some((first, rest)) => first.call_boxed(call, NextCall { rest, ..self }).await,
             None => (self.call)(call).await,

@@ -9,7 +9,7 @@ use everloop_proto::temporal::api::workflowservice::v1::{
 
 use super::client::Client;
 use super::error::{ListError, RpcCode, RpcError};
-use super::interceptor::{CallError, ClientOperation};
+use super::interceptor::{ClientCallError, ClientOperation};
 use super::summary::WorkflowSummary;
 
 impl Client {
@@ -62,7 +62,7 @@ impl WorkflowList {
             }
             let operation = ClientOperation::List { filter: self.request.query.clone() };
             let reply = self.client.intercepted_rpc(operation, self.request.clone()).await;
-            let refused = |error: CallError| error.into_error(|error| list_error(&self.request.query, error));
+            let refused = |error: ClientCallError| error.into_error(|error| list_error(&self.request.query, error));
             let mut reply = reply.map_err(refused)?;
             self.client.decode(&mut reply.executions).await?;
             self.page = reply.executions.into();

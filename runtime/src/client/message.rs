@@ -13,7 +13,7 @@ use super::client::Client;
 use super::error::{QueryError, RpcCode, RpcError, SignalError};
 use super::failures::unless_failed;
 use super::handle::{Queries, Target, Untyped, WorkflowHandle};
-use super::interceptor::{CallError, ClientCall, ClientOperation};
+use super::interceptor::{ClientCall, ClientCallError, ClientOperation};
 use super::status::WorkflowStatus;
 use crate::data::{DecodeError, EncodeError, Failure, Headers, Payload, Payloads, decode, encode};
 use crate::raw;
@@ -174,9 +174,9 @@ async fn query<Output>(
         });
         match asked.await {
             Ok(reply) => Ok(reply),
-            Err(CallError::Rpc(error)) => Err(query_error(client, &workflow_id, error).await?),
-            Err(CallError::Codec(error)) => Err(error.into()),
-            Err(CallError::Refused(error)) => Err(error.into()),
+            Err(ClientCallError::Rpc(error)) => Err(query_error(client, &workflow_id, error).await?),
+            Err(ClientCallError::Codec(error)) => Err(error.into()),
+            Err(ClientCallError::Refused(error)) => Err(error.into()),
         }
     });
     let mut reply = asked.await?;

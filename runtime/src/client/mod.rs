@@ -56,7 +56,7 @@ pub use error::{
     SignalError, StartError, UpdateError,
 };
 pub use handle::{Queries, Target, Untyped, Updates, WithStart, WorkflowHandle};
-pub use interceptor::{CallError, CallReply, ClientCall, ClientInterceptor, ClientOperation, NextCall};
+pub use interceptor::{CallReply, ClientCall, ClientCallError, ClientInterceptor, ClientOperation, NextCall};
 pub use list::WorkflowList;
 pub(crate) use message::MessageInput;
 pub use message::{QueryCall, SignalCall};

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use everloop::client::{CallError, CallReply, ClientCall, ClientInterceptor, ClientOperation, NextCall, ResultError};
+use everloop::client::{
+    CallReply, ClientCall, ClientCallError, ClientInterceptor, ClientOperation, NextCall, ResultError,
+};
 use everloop::data::{PayloadCodec, PayloadCodecError, Payloads, SerializationContext};
 use everloop::prelude::*;
 use everloop::raw;
@@ -125,7 +127,7 @@ type Log = Arc<Mutex<Vec<String>>>;
 struct Tracing(Log);
 
 impl ClientInterceptor for Tracing {
-    async fn call(&self, mut call: ClientCall, next: NextCall<'_>) -> Result<CallReply, CallError> {
+    async fn call(&self, mut call: ClientCall, next: NextCall<'_>) -> Result<CallReply, ClientCallError> {
         let name = match call.operation() {
             ClientOperation::Start { workflow_type, .. } => workflow_type.clone(),
             other => other.name().to_owned(),

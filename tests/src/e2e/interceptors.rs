@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use everloop::client::{
-    CallError, CallReply, ClientCall, ClientInterceptor, HandleError, NextCall, StartError, UpdateError,
+    CallReply, ClientCall, ClientCallError, ClientInterceptor, HandleError, NextCall, StartError, UpdateError,
 };
 use everloop::prelude::*;
 use everloop::raw;
@@ -33,11 +33,11 @@ tokio::task_local! {
 struct Passport;
 
 impl ClientInterceptor for Passport {
-    async fn call(&self, mut call: ClientCall, next: NextCall<'_>) -> Result<CallReply, CallError> {
+    async fn call(&self, mut call: ClientCall, next: NextCall<'_>) -> Result<CallReply, ClientCallError> {
         let caller = CALLER.try_with(Clone::clone).ok();
         if let (Some((trace, tenant)), Some(headers)) = (caller, call.headers_mut()) {
-            headers.insert("trace", &trace).map_err(CallError::refused)?;
-            headers.insert("tenant", &tenant).map_err(CallError::refused)?;
+            headers.insert("trace", &trace).map_err(ClientCallError::refused)?;
+            headers.insert("tenant", &tenant).map_err(ClientCallError::refused)?;
         }
         next.run(call).await
     }
@@ -161,7 +161,7 @@ impl Notes {
 }
 
 impl ClientInterceptor for Notes {
-    async fn call(&self, call: ClientCall, next: NextCall<'_>) -> Result<CallReply, CallError> {
+    async fn call(&self, call: ClientCall, next: NextCall<'_>) -> Result<CallReply, ClientCallError> {
         let name = call.operation().name();
         self.note(name);
         let result = next.run(call).await;
@@ -307,9 +307,11 @@ async fn client_interceptor_sees_every_operation(world: World) {
 struct Gate;
 
 impl ClientInterceptor for Gate {
-    async fn call(&self, call: ClientCall, next: NextCall<'_>) -> Result<CallReply, CallError> {
+    async fn call(&self, call: ClientCall, next: NextCall<'_>) -> Result<CallReply, ClientCallError> {
         match call.operation().workflow_id() {
-            Some(id) if id.starts_with("closed") => Err(CallError::refused(format!("`{id}` is none of your business"))),
+            Some(id) if id.starts_with("closed") => {
+                Err(ClientCallError::refused(format!("`{id}` is none of your business")))
+            }
             _ => next.run(call).await,
         }
     }
