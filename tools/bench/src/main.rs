@@ -1,5 +1,6 @@
 //! `everloop-bench`: measurements, each command for one question. Each command prints JSON objects, one per line.
 
+mod children;
 mod compare;
 mod cpu;
 mod load;
@@ -37,6 +38,8 @@ enum Arguments {
     Replay(replay::Options),
     /// What does a workflow task cost in the worker? No engine and no network.
     Tasks(tasks::Options),
+    /// How long does a child workflow take, and how many end in a second when many are started?
+    Children(children::Options),
     /// How long does a local activity take, and how many times as long one of a task queue?
     Local(local::Options),
     /// How late are many timers, and what memory do they take?
@@ -59,6 +62,7 @@ async fn main() -> ExitCode {
         Arguments::Workflows(options) => workflows::measure(options).await,
         Arguments::Replay(options) => replay::measure(options).await,
         Arguments::Tasks(options) => tasks::measure(options).await,
+        Arguments::Children(options) => children::measure(options).await,
         Arguments::Local(options) => local::measure(options).await,
         Arguments::Compare(options) => compare::measure(options).await,
         Arguments::Timers(options) => timers::measure(options).await,
