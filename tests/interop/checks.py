@@ -31,7 +31,7 @@ from temporalio.exceptions import (
 )
 from temporalio.worker import Replayer, Worker
 
-from python_side import ACTIVITIES, WORKFLOWS, BuyInRust, Counter, LocalSum, Purchase, WaitForRust
+from python_side import ACTIVITIES, WORKFLOWS, BuyInRust, CallsRust, Counter, LocalSum, Purchase, WaitForRust
 
 LAMP = Purchase("lamp", "ann")
 # Timeout of every wait, longer than any successful one.
@@ -303,6 +303,33 @@ async def rust_replays_local_activities_of_python(peers: Peers) -> None:
     await has_local_activities(handle)
     replayed = await peers.start_rust("Replays", handle.id)
     equal(await replayed.result(), "it replays")
+
+
+# ---- children in the other language ----
+
+
+@check
+async def rust_workflow_has_a_python_child(peers: Peers) -> None:
+    handle = await peers.start_rust("CallsPython", peers.python, False)
+    equal(await handle.result(), "the sum is 3")
+
+
+@check
+async def rust_workflow_cancels_a_python_child(peers: Peers) -> None:
+    handle = await peers.start_rust("CallsPython", peers.python, True)
+    equal(await handle.result(), "the child was cancelled")
+
+
+@check
+async def python_workflow_has_a_rust_child(peers: Peers) -> None:
+    handle = await peers.start_python(CallsRust.run, peers.rust, False)
+    equal(await handle.result(), "chair for bob, attempt 2")
+
+
+@check
+async def python_workflow_cancels_a_rust_child(peers: Peers) -> None:
+    handle = await peers.start_python(CallsRust.run, peers.rust, True)
+    equal(await handle.result(), "cancelled in time")
 
 
 async def main(address: str, rust: str) -> int:

@@ -163,5 +163,47 @@ class LocalSum:
         return workflow.start_local_activity(name, argument, result_type=int, start_to_close_timeout=limit)
 
 
-WORKFLOWS = [BuyInRust, WaitForRust, Counter, LocalSum]
+@workflow.defn
+class Tally:
+    """Adds up signals until it is told to end."""
+
+    def __init__(self) -> None:
+        self.sum = 0
+        self.ended = False
+
+    @workflow.run
+    async def run(self, first: int) -> int:
+        self.sum += first
+        await workflow.wait_condition(lambda: self.ended)
+        return self.sum
+
+    @workflow.signal
+    def add(self, number: int) -> None:
+        self.sum += number
+
+    @workflow.signal
+    def end(self) -> None:
+        self.ended = True
+
+
+@workflow.defn
+class CallsRust:
+    """Has a child in Rust: a purchase, which it changes, or cancels."""
+
+    @workflow.run
+    async def run(self, rust: str, cancels: bool) -> str:
+        child = await workflow.start_child_workflow(
+            "OneClickBuy",
+            args=[Purchase("lamp", "ann"), 60_000 if cancels else 200],
+            task_queue=rust,
+            result_type=str,
+        )
+        await child.signal("update_purchase", Purchase("chair", "bob"))
+        if cancels:
+            handle = workflow.get_external_workflow_handle(child.id)
+            await handle.cancel()
+        return await child
+
+
+WORKFLOWS = [BuyInRust, WaitForRust, Counter, LocalSum, Tally, CallsRust]
 ACTIVITIES = [count_words, refuse_in_python, wait_in_python, add_one, refuse_locally, add_slowly]

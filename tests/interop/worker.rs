@@ -206,6 +206,51 @@ impl LocalSum {
     }
 }
 
+/// Written in Python under the name `Tally`: adds up signals until it is told to end.
+#[workflow]
+#[derive(Default)]
+pub struct PythonTally {}
+
+#[workflow(name = "Tally")]
+impl PythonTally {
+    #[run]
+    async fn run(&self, first: u32) -> WorkflowResult<u32> {
+        Err(WorkflowError::new(format!("only Python runs it, with {first}")))
+    }
+
+    #[signal]
+    fn add(&self, number: u32) {
+        _ = number;
+    }
+
+    #[signal]
+    fn end(&self) {}
+}
+
+/// Has a child in Python, which it signals; or which it cancels with itself.
+#[workflow]
+#[derive(Default)]
+pub struct CallsPython {}
+
+#[workflow]
+impl CallsPython {
+    #[run]
+    async fn run(&self, python: String, cancels: bool) -> WorkflowResult<String> {
+        let tally = PythonTally::run(1).task_queue(python).start().await?;
+        tally.add(2).await?;
+        if cancels {
+            tally.cancel();
+        } else {
+            tally.end().await?;
+        }
+        Ok(match tally.result().await {
+            Ok(sum) => format!("the sum is {sum}"),
+            Err(failure) if failure.is_cancelled() => "the child was cancelled".to_owned(),
+            Err(failure) => return Err(failure.into()),
+        })
+    }
+}
+
 /// Replays histories that a server has.
 struct Histories {
     client: Client,
@@ -248,6 +293,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .workflow::<LongWait>()
         .workflow::<LocalSum>()
         .workflow::<Replays>()
+        .workflow::<CallsPython>()
         .activities(Histories { client: client.clone() })
         .activity(add_one)
         .activity(refuse_locally)
