@@ -48,6 +48,10 @@ impl Run {
         self.adopt_spawned();
         if let Some(ended) = self.core.take_ended() {
             self.set_terminal(|| ended);
+            // A handler that ends the run has done its work.
+            if let Some(handler) = self.handlers.get_mut(&id) {
+                handler.unfinished = UnfinishedPolicy::Abandon;
+            }
         }
         match polled.map_err(TaskFailure::Panic)? {
             Poll::Pending => Ok(()),
