@@ -1,6 +1,7 @@
 //! The executor's contract: the commands of each construct, the order within tasks, and the independence of all but history.
 
 mod cancellation;
+mod children;
 mod constructs;
 mod continuing;
 mod cuts;

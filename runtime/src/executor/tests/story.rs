@@ -496,6 +496,33 @@ impl Story {
                     ..Default::default()
                 })
             }
+            Sent::StartChildWorkflowExecutionCommandAttributes(child) => {
+                Event::from(history::StartChildWorkflowExecutionInitiatedEventAttributes {
+                    workflow_id: child.workflow_id,
+                    workflow_type: child.workflow_type,
+                    input: child.input,
+                    ..Default::default()
+                })
+            }
+            Sent::SignalExternalWorkflowExecutionCommandAttributes(signal) => {
+                Event::from(history::SignalExternalWorkflowExecutionInitiatedEventAttributes {
+                    workflow_execution: signal.execution,
+                    signal_name: signal.signal_name,
+                    input: signal.input,
+                    child_workflow_only: signal.child_workflow_only,
+                    ..Default::default()
+                })
+            }
+            Sent::RequestCancelExternalWorkflowExecutionCommandAttributes(cancel) => {
+                Event::from(history::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes {
+                    workflow_execution: Some(raw::WorkflowExecution {
+                        workflow_id: cancel.workflow_id,
+                        run_id: cancel.run_id,
+                    }),
+                    child_workflow_only: cancel.child_workflow_only,
+                    ..Default::default()
+                })
+            }
             Sent::ProtocolMessageCommandAttributes(message) => self.event_of_message(&message.message_id, updates),
             Sent::RecordMarkerCommandAttributes(marker) => Event::from(history::MarkerRecordedEventAttributes {
                 marker_name: marker.marker_name,
@@ -587,7 +614,7 @@ impl Story {
         self.history.iter().find(is_it).expect("the activity was scheduled").event_id
     }
 
-    fn add(&mut self, attributes: impl Into<Event>) -> &mut Self {
+    pub(super) fn add(&mut self, attributes: impl Into<Event>) -> &mut Self {
         let attributes = attributes.into();
         self.history.push(HistoryEvent {
             event_id: self.history.len() as i64 + 1,
