@@ -98,6 +98,7 @@ struct StartOptions {
     task_timeout: Option<Duration>,
     start_delay: Option<Duration>,
     retry_policy: Option<RetryPolicy>,
+    cron_schedule: String,
     memo: HashMap<String, raw::Payload>,
     headers: Headers,
     summary: Option<raw::Payload>,
@@ -171,6 +172,16 @@ impl<W, Then> StartCall<W, Then> {
     /// How long to wait before it begins: a hundred years at most.
     pub fn start_delay(mut self, delay: Duration) -> Self {
         self.options.start_delay = Some(delay);
+        self
+    }
+
+    /// Has the workflow run again and again, each time in a new run with the same arguments: `0 9 * * mon-fri` is nine
+    /// o'clock UTC on workdays, `@daily` is midnight, `@every 90m` has its own pace. It ends when it is cancelled, terminated or
+    /// at its [`execution_timeout`](Self::execution_timeout). Times that pass while a run is under way are skipped.
+    ///
+    /// The result of the handle is that of the last run, so it comes only at the end.
+    pub fn cron_schedule(mut self, schedule: impl Into<String>) -> Self {
+        self.options.cron_schedule = schedule.into();
         self
     }
 
@@ -259,6 +270,7 @@ impl<W, Then> StartCall<W, Then> {
             memo: (!options.memo.is_empty()).then_some(raw::Memo { fields: options.memo }),
             workflow_start_delay: duration(options.start_delay),
             retry_policy: options.retry_policy.map(|policy| policy.to_wire()),
+            cron_schedule: options.cron_schedule,
             user_metadata: options.summary.map(|summary| UserMetadata { summary: Some(summary), details: None }),
             ..Default::default()
         };
@@ -393,6 +405,7 @@ fn with_signal(
         header: start.header,
         workflow_start_delay: start.workflow_start_delay,
         retry_policy: start.retry_policy,
+        cron_schedule: start.cron_schedule,
         user_metadata: start.user_metadata,
         ..Default::default()
     }

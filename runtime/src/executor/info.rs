@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use everloop_proto::temporal::api::history::v1::WorkflowExecutionStartedEventAttributes;
 
-use crate::data::{Failure, limit_from_wire};
+use crate::data::{Failure, Payloads, limit_from_wire};
 use crate::raw;
 
 /// Facts about a run, for its workflow. See [`info`](crate::workflow::info).
@@ -30,8 +30,12 @@ pub struct WorkflowInfo {
     pub attempt: u32,
     /// The workflow's retry policy, if it was started with one.
     pub retry_policy: Option<raw::RetryPolicy>,
+    /// The workflow's schedule, if it was started with one.
+    pub cron_schedule: Option<String>,
     /// The failure of the run before, if this one was started because that one failed.
     pub last_failure: Option<Failure>,
+    /// The result of the last run of the schedule that completed; empty if there is none.
+    pub last_result: Payloads,
     /// The time of the start.
     pub start_time: SystemTime,
     /// The time limit of the whole chain of runs.
@@ -74,6 +78,8 @@ impl WorkflowInfo {
             task_queue: started.task_queue.as_ref().map(|queue| queue.name.clone()).unwrap_or_default(),
             attempt: started.attempt.max(1).unsigned_abs(),
             retry_policy: started.retry_policy.clone(),
+            cron_schedule: not_empty(&started.cron_schedule),
+            last_result: Payloads::from_wire(started.last_completion_result.clone()),
             last_failure: started.continued_failure.clone().map(Failure::from_wire),
             start_time,
             execution_timeout: duration(&started.workflow_execution_timeout),

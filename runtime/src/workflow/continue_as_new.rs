@@ -48,7 +48,7 @@ use crate::raw;
 /// ```
 ///
 /// The new run has the id of the workflow, and its handles, results and signals follow it. It inherits the task queue, the
-/// timeouts, the retry policy, the memo, the search attributes and the headers; all of the workflow's runs share one execution timeout. It
+/// timeouts, the retry policy, the schedule, the memo, the search attributes and the headers; all of the workflow's runs share one execution timeout. It
 /// begins with its `#[init]` or `Default`: state that it needs goes into the arguments, which may be those of another
 /// workflow.
 ///
@@ -201,6 +201,8 @@ impl Next {
             workflow_task_timeout: duration(self.task_timeout),
             backoff_start_interval: duration(self.start_delay),
             retry_policy: info.retry_policy.clone(),
+            cron_schedule: info.cron_schedule.clone().unwrap_or_default(),
+            last_completion_result: info.last_result.clone().into_wire(),
             header: some(info.headers.clone()).map(|fields| raw::Header { fields }),
             memo: some(memo).map(|fields| raw::Memo { fields }),
             search_attributes: some(info.search_attributes.clone())

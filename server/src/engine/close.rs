@@ -81,10 +81,12 @@ impl Run {
             let detail = "CompleteWorkflowExecutionCommandAttributes.Result exceeds size limit.";
             return Err(Rejected::new(Cause::BadCompleteWorkflowExecutionAttributes, detail).terminating());
         }
+        let run_id = Arc::clone(&commands.successor_run_id);
+        let new_execution_run_id = self.go_on_by_schedule(attributes.result.clone(), None, run_id, commands.now);
         let event = commands.event(WorkflowExecutionCompletedEventAttributes {
             result: attributes.result,
             workflow_task_completed_event_id: commands.completed_event_id,
-            ..Default::default()
+            new_execution_run_id,
         });
         self.append_event(event);
         Ok(())
@@ -107,7 +109,10 @@ impl Run {
             return Err(Rejected::new(Cause::BadFailWorkflowExecutionAttributes, detail).terminating());
         }
         let run_id = Arc::clone(&commands.successor_run_id);
-        let retried = self.retry_workflow(&failure, None, run_id, commands.now);
+        let mut retried = self.retry_workflow(&failure, None, Arc::clone(&run_id), commands.now);
+        if retried.run_id.is_empty() {
+            retried.run_id = self.go_on_by_schedule(None, Some(&failure), run_id, commands.now);
+        }
         let event = commands.event(WorkflowExecutionFailedEventAttributes {
             failure: Some(failure),
             retry_state: retried.state as i32,
@@ -158,8 +163,12 @@ impl Run {
         let retried = match is_over {
             true => Retried::no(RetryState::Timeout),
             false => {
-                let last_result = self.last_completion_result();
-                self.retry_workflow(&run_timed_out(), last_result, successor_run_id, now)
+                let (last_result, run_id) = (self.last_completion_result(), Arc::clone(&successor_run_id));
+                let mut retried = self.retry_workflow(&run_timed_out(), last_result, run_id, now);
+                if retried.run_id.is_empty() {
+                    retried.run_id = self.go_on_by_schedule(None, Some(&run_timed_out()), successor_run_id, now);
+                }
+                retried
             }
         };
         self.time_out(retried, now);

@@ -19,7 +19,7 @@ use crate::engine::error::Rejected;
 use crate::engine::memo::is_null;
 use crate::engine::retry::RetryPolicy;
 use crate::engine::run::Run;
-use crate::engine::start::{bound_run_timeout, bound_task_timeout};
+use crate::engine::start::{bound_run_timeout, bound_task_timeout, read_cron};
 use crate::engine::subject::Subject;
 use crate::engine::time::{duration, wire_duration};
 use crate::limits::{BLOB_BYTES_MAX, ID_BYTES_MAX};
@@ -65,6 +65,7 @@ impl Run {
         }
         let mut search_attributes = attributes.search_attributes.filter(|set| !set.indexed_fields.is_empty());
         search_attributes.as_mut().map_or(Ok(()), check_all)?;
+        read_cron(&attributes.cron_schedule, commands.now).map_err(bad)?;
         let run_id = commands.successor_run_id.clone();
         let continued = WorkflowExecutionContinuedAsNewEventAttributes {
             new_execution_run_id: run_id.to_string(),
@@ -97,6 +98,7 @@ impl Run {
             started.first_workflow_task_backoff = continued.backoff_start_interval;
             started.continued_failure.clone_from(&continued.failure);
             started.last_completion_result.clone_from(&continued.last_completion_result);
+            started.cron_schedule.clone_from(&attributes.cron_schedule);
             started.retry_policy = wanted.retry_policy.map(|policy| policy.to_wire());
             started.attempt = if wanted.initiator == Initiator::Retry { attempt + 1 } else { 1 };
         });
@@ -109,10 +111,7 @@ impl Run {
 
 /// Rejects unsupported fields of the command.
 fn check_supported(attributes: &ContinueAsNewWorkflowExecutionCommandAttributes) -> Result<(), Rejected> {
-    let asks = [
-        (!attributes.cron_schedule.is_empty(), "cron_schedule"),
-        (attributes.initial_versioning_behavior != 0, "initial_versioning_behavior"),
-    ];
+    let asks = [(attributes.initial_versioning_behavior != 0, "initial_versioning_behavior")];
     match asks.iter().find(|(asked, _)| *asked) {
         Some((_, name)) => {
             Err(Rejected::new(Cause::FeatureDisabled, format!("{name} is not supported by this server")))

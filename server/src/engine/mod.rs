@@ -18,6 +18,7 @@ pub(crate) mod closed;
 pub(crate) mod commands;
 mod compare;
 mod continue_as_new;
+mod cron;
 mod deadline;
 pub(crate) mod describe;
 mod due;

@@ -7,16 +7,16 @@ use std::time::Duration;
 use prost::Message as _;
 
 use crate::api::common::{self, Header, Link, Memo, Payload, Payloads, Priority, WorkflowType};
-use crate::api::enums::TaskQueueKind;
+use crate::api::enums::{ContinueAsNewInitiator as Initiator, TaskQueueKind};
 use crate::api::history::{WorkflowExecutionOptionsUpdatedEventAttributes, WorkflowExecutionStartedEventAttributes};
 use crate::api::sdk::UserMetadata;
 use crate::api::taskqueue::TaskQueue;
 use crate::engine::child::state::{Origin, Parent};
+use crate::engine::cron::Cron;
 use crate::engine::deadline::Deadline;
 use crate::engine::error::Refusal;
 use crate::engine::event::{Attributes, EventId, HistoryEvent, Order, event};
 use crate::engine::fold::RunIds;
-use crate::engine::intent::Intent;
 use crate::engine::memo::is_null;
 use crate::engine::overlay::Overlay;
 use crate::engine::payload::{own, own_metadata};
@@ -56,6 +56,8 @@ pub(crate) struct StartFields {
     pub(crate) retry_policy: Option<common::RetryPolicy>,
     /// Where the run comes from, if it is a child.
     pub(crate) origin: Option<Origin>,
+    /// Empty if the workflow has no schedule.
+    pub(crate) cron_schedule: String,
 }
 
 /// A validated start request, with defaults for unset fields.
@@ -68,11 +70,12 @@ pub(crate) struct Start {
     task_timeout: Duration,
     start_delay: Duration,
     retry_policy: Option<RetryPolicy>,
+    cron: Option<Cron>,
 }
 
 impl Start {
-    /// Validates a request.
-    pub(crate) fn check(fields: StartFields) -> Result<Self, Refusal> {
+    /// Validates a request that comes `now`.
+    pub(crate) fn check(fields: StartFields, now: Time) -> Result<Self, Refusal> {
         check_name("WorkflowId", &fields.workflow_id)?;
         check_name("WorkflowType", &fields.workflow_type)?;
         check_name("TaskQueue", &fields.task_queue)?;
@@ -103,7 +106,11 @@ impl Start {
         let task_timeout = bound_task_timeout(task_timeout, run_timeout);
         let retry_policy = fields.retry_policy.as_ref().map(|policy| RetryPolicy::read(Some(policy)));
         let retry_policy = retry_policy.transpose().map_err(Refusal::invalid)?;
-        Ok(Self { fields, memo, execution_timeout, run_timeout, task_timeout, start_delay, retry_policy })
+        let cron = read_cron(&fields.cron_schedule, now).map_err(Refusal::invalid)?;
+        if cron.is_some() && !start_delay.is_zero() {
+            return Err(Refusal::invalid("CronSchedule and WorkflowStartDelay may not be used together."));
+        }
+        Ok(Self { fields, memo, execution_timeout, run_timeout, task_timeout, start_delay, retry_policy, cron })
     }
 
     pub(crate) fn workflow_id(&self) -> &str {
@@ -115,7 +122,23 @@ impl Start {
     }
 
     pub(crate) fn is_delayed(&self) -> bool {
-        !self.start_delay.is_zero()
+        !self.start_delay.is_zero() || self.cron.is_some()
+    }
+}
+
+/// Reads the schedule of a workflow that is started `now`; `None` if it has none.
+///
+/// # Errors
+///
+/// Returns a sentence that says what is wrong.
+pub(super) fn read_cron(schedule: &str, now: Time) -> Result<Option<Cron>, String> {
+    if schedule.is_empty() {
+        return Ok(None);
+    }
+    let cron = Cron::parse(schedule).map_err(|error| format!("invalid CronSchedule: {error}"))?;
+    match cron.backoff(now, now) {
+        Some(_) => Ok(Some(cron)),
+        None => Err("invalid CronSchedule, no time can be found to satisfy the schedule".to_owned()),
     }
 }
 
@@ -249,7 +272,9 @@ impl Run {
         eager: Option<&Eager>,
         now: Time,
     ) -> Result<Self, Refusal> {
-        let Start { fields, memo, execution_timeout, run_timeout, task_timeout, start_delay, retry_policy } = start;
+        let Start { fields, memo, execution_timeout, run_timeout, task_timeout, start_delay, retry_policy, cron } =
+            start;
+        let start_delay = cron.as_ref().and_then(|cron| cron.backoff(now, now)).unwrap_or(start_delay);
         let execution_expiration = expiration(execution_timeout, now);
         let ids = RunIds {
             namespace,
@@ -279,6 +304,8 @@ impl Run {
             identity: fields.identity,
             first_execution_run_id: run_id.to_string(),
             retry_policy: retry_policy.map(|policy| policy.to_wire()),
+            initiator: if cron.is_some() { Initiator::CronSchedule as i32 } else { 0 },
+            cron_schedule: fields.cron_schedule,
             attempt: 1,
             workflow_execution_expiration_time: execution_expiration.map(Into::into),
             first_workflow_task_backoff: wire_duration(start_delay),
@@ -305,9 +332,8 @@ impl Run {
             run.record_signal(signal, now)?;
             run.flush_buffer();
         }
-        if is_child {
-            run.send(Intent::Introduce);
-        } else if start_delay.is_zero() {
+        // A child gets its first workflow task when its parent has recorded the start.
+        if !is_child && start_delay.is_zero() {
             run.schedule_workflow_task(TaskKind::Normal, now, now);
         }
         if let Some(eager) = eager {
@@ -360,6 +386,7 @@ impl Run {
             user_metadata: first.user_metadata.as_deref().map(own_metadata),
             priority: started.priority.clone(),
             retry_policy: started.retry_policy.as_ref().map(|policy| RetryPolicy::read(Some(policy))).transpose()?,
+            cron: Some(&started.cron_schedule).filter(|it| !it.is_empty()).map(|it| Cron::parse(it)).transpose()?,
             attempt: started.attempt,
             origin: origin(started),
         };

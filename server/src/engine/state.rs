@@ -14,6 +14,7 @@ use crate::api::{common, sdk};
 use crate::engine::activity::state::Activity;
 use crate::engine::attributes::state::SearchAttribute;
 use crate::engine::child::state::{Child, Origin};
+use crate::engine::cron::Cron;
 use crate::engine::deadline::Deadline;
 use crate::engine::effects::{Offer, Successor};
 use crate::engine::event::{Attributes, EventId, HistoryEvent};
@@ -47,6 +48,8 @@ pub(crate) struct Info {
     pub(crate) execution_expiration: Option<Time>,
     pub(crate) create_request_id: Arc<str>,
     pub(crate) user_metadata: Option<sdk::UserMetadata>,
+    /// The schedule of the workflow, if it has one.
+    pub(crate) cron: Option<Cron>,
     /// The workflow's retry policy, if it has one.
     pub(crate) retry_policy: Option<RetryPolicy>,
     /// Which attempt of that policy the run is.

@@ -118,6 +118,30 @@ impl Run {
         }
     }
 
+    /// Describes the run at the next due time of the schedule, if the workflow has one; returns its id, or an empty text.
+    ///
+    /// `result` is that of this run, if it completed; `failure` is its failure otherwise.
+    pub(super) fn go_on_by_schedule(
+        &mut self,
+        result: Option<Payloads>,
+        failure: Option<&Failure>,
+        run_id: Arc<str>,
+        now: Time,
+    ) -> String {
+        let Some(cron) = &self.info.cron else { return String::new() };
+        let Some(backoff) = cron.backoff(self.info.execution_time, now) else { return String::new() };
+        let new_run_id = run_id.to_string();
+        let described = self.continue_with(run_id, Initiator::CronSchedule, now, |started| {
+            started.first_workflow_task_backoff = wire_duration(backoff);
+            started.continued_failure = failure.cloned();
+            if failure.is_none() {
+                started.last_completion_result = result;
+            }
+        });
+        // The first event was read when the run began.
+        described.map_or_else(|_| String::new(), |()| new_run_id)
+    }
+
     /// The result of the last successful run of the chain, which this run was started with.
     pub(super) fn last_completion_result(&self) -> Option<Payloads> {
         match self.history.event(1).ok()?.attributes {

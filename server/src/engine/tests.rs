@@ -54,7 +54,7 @@ impl Story {
             request_id: "r".to_owned(),
             ..StartFields::default()
         };
-        let start = Start::check(fields).unwrap();
+        let start = Start::check(fields, now).unwrap();
         let namespace = NamespaceNames { name: "default".into(), id: "id".into() };
         let run = Run::start(namespace, start, "run".into(), None, None, now).unwrap();
         let mut story = Self { run, now, offers: Vec::new(), refusal: None };

@@ -324,10 +324,11 @@ async fn a_sticky_worker_gets_only_new_events() {
 #[tokio::test]
 async fn unsupported_calls_are_rejected_and_named() {
     let mut bench = Bench::new(ClockMode::Real);
-    let request = StartWorkflowExecutionRequest { cron_schedule: "@daily".to_owned(), ..start_request("c") };
+    let callbacks = vec![Default::default()];
+    let request = StartWorkflowExecutionRequest { completion_callbacks: callbacks, ..start_request("c") };
     let error = bench.client.start_workflow_execution(request).await.unwrap_err();
     assert_eq!(error.code(), Code::Unimplemented);
-    assert!(error.message().contains("cron_schedule"), "{error}");
+    assert!(error.message().contains("completion_callbacks"), "{error}");
     let error = bench.client.create_schedule(CreateScheduleRequest::default()).await.unwrap_err();
     assert_eq!(error.code(), Code::Unimplemented);
     assert!(error.message().contains("create_schedule"), "{error}");

@@ -16,7 +16,7 @@ everywhere! {
     an_update_that_no_run_accepted_reaches_the_next,
     a_helper_can_end_the_run,
     a_final_failure_is_not_retried;
-    waiting: failed_runs_are_tried_again, a_run_timeout_is_tried_again, a_chain_has_one_execution_timeout, a_next_run_can_wait
+    waiting: failed_runs_are_tried_again, a_schedule_runs_a_workflow_again_and_again, a_run_timeout_is_tried_again, a_chain_has_one_execution_timeout, a_next_run_can_wait
 }
 
 /// What a run knows of itself.
@@ -158,6 +158,7 @@ fn worker(world: &World) -> everloop::worker::WorkerBuilder {
         .workflow::<Hands>()
         .workflow::<Delays>()
         .workflow::<Stumbles>()
+        .workflow::<Reports>()
 }
 
 async fn a_chain_has_one_result(world: World) {
@@ -381,6 +382,45 @@ async fn failed_runs_are_tried_again(world: World) {
         let handle = start(Stumble::FailAndContinue, 3).await.unwrap();
         assert_eq!(handle.result().await.unwrap().0, 3);
         assert_eq!(handle.histories().await.unwrap().len(), 4);
+    })
+    .await;
+}
+
+/// Counts the runs before it.
+#[workflow]
+#[derive(Default)]
+struct Reports {}
+
+#[workflow]
+impl Reports {
+    #[run]
+    async fn run(&self) -> WorkflowResult<u32> {
+        let info = workflow::info();
+        assert!(info.cron_schedule.is_some());
+        let before = info.last_result.get(0).transpose().map_err(WorkflowError::new)?;
+        Ok(before.unwrap_or(0) + 1)
+    }
+}
+
+async fn a_schedule_runs_a_workflow_again_and_again(world: World) {
+    let day = Duration::from_secs(24 * 3600);
+    let (schedule, period) =
+        if world.wait() > day { ("0 9 * * *", day) } else { ("@every 1s", Duration::from_secs(1)) };
+    run(worker(&world), async {
+        let start = world.client.start(Reports::run()).cron_schedule(schedule);
+        let handle = start.execution_timeout(6 * period + period / 2).await.unwrap();
+        assert!(matches!(handle.result().await, Err(ResultError::TimedOut)));
+        let histories = handle.histories().await.unwrap();
+        // Six or seven due times, by the time of day, and the run that waits for the next. Those that pass while a busy server is
+        // late are skipped.
+        assert!((4..=8).contains(&histories.len()), "{}", histories.len());
+        for (number, history) in (1..).zip(&histories[..histories.len() - 1]) {
+            let events = history.events();
+            let completed = format!("{:?}", events[events.len() - 1]);
+            assert!(completed.contains(&format!("data: b\"{number}\"")), "{number}: {completed}");
+        }
+        let refused = world.client.start(Reports::run()).cron_schedule("every day").await.unwrap_err();
+        assert!(refused.to_string().contains("CronSchedule"), "{refused}");
     })
     .await;
 }

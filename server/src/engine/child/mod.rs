@@ -19,6 +19,7 @@ use crate::api::workflow::PendingChildExecutionInfo;
 use crate::api::workflowservice::DescribeWorkflowExecutionResponse;
 use crate::engine::child::state::{Child, Started};
 use crate::engine::commands::Commands;
+use crate::engine::cron::Cron;
 use crate::engine::error::Rejected;
 use crate::engine::event::{Attributes, EventId, Order};
 use crate::engine::intent::Intent;
@@ -155,6 +156,7 @@ impl Run {
             workflow_task_completed_event_id: commands.completed_event_id,
             workflow_id_reuse_policy: wanted.reuse_policy as i32,
             retry_policy: attributes.retry_policy,
+            cron_schedule: attributes.cron_schedule,
             header: attributes.header,
             memo: attributes.memo,
             priority: attributes.priority,
@@ -254,6 +256,12 @@ impl Wanted {
                 )
             })?;
         }
+        let schedule = &attributes.cron_schedule;
+        if let Some(Err(error)) = Some(schedule).filter(|it| !it.is_empty()).map(|it| Cron::parse(it)) {
+            return Err(format!(
+                "invalid CronSchedule on {COMMAND}: {error}. WorkflowId={id} WorkflowType={kind} Namespace={namespace}"
+            ));
+        }
         let name = attributes.task_queue.as_ref().map_or("", |queue| &queue.name);
         if name.len() > ID_BYTES_MAX {
             return Err(format!(
@@ -286,7 +294,6 @@ impl Wanted {
 /// Rejects options of a child that this engine does not have.
 fn check_supported(attributes: &StartChildWorkflowExecutionCommandAttributes) -> Result<(), Rejected> {
     let asked = [
-        (!attributes.cron_schedule.is_empty(), "cron_schedule"),
         (
             attributes.search_attributes.as_ref().is_some_and(|attributes| !attributes.indexed_fields.is_empty()),
             "search_attributes",

@@ -47,6 +47,7 @@ impl Run {
                 run_timeout: initiated.workflow_run_timeout,
                 task_timeout: initiated.workflow_task_timeout,
                 retry_policy: initiated.retry_policy,
+                cron_schedule: initiated.cron_schedule,
                 priority: initiated.priority.or_else(|| self.info.priority.clone()),
                 origin: Some(Origin { parent, root }),
                 ..StartFields::default()

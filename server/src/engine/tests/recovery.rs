@@ -367,7 +367,7 @@ impl Story {
                     request_id: id,
                     ..StartFields::default()
                 };
-                let start = Start::check(fields).unwrap();
+                let start = Start::check(fields, self.now).unwrap();
                 self.run.attach(Attachment { request_id: true, links: vec![] }, &start, self.now);
                 self.close(Close::Write);
             }

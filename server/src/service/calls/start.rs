@@ -62,7 +62,7 @@ impl Core {
         let policies = Policies::of_start(&request)?;
         let attachment = attachment(&mut request)?;
         let wants_task = request.request_eager_execution;
-        let start = Start::check(fields_of_start(request))?;
+        let start = Start::check(fields_of_start(request), self.clock.now())?;
         let eager = (wants_task && !start.is_delayed()).then(|| Eager { request_id: start.request_id().into() });
         self.store.admit()?;
         let outcome = self.start_admitted(&namespace, start, policies, None, eager, attachment)?;
@@ -91,7 +91,7 @@ impl Core {
         check_name("SignalName", &signal.name)?;
         crate::service::calls::signal::check_input(signal.input.as_ref())?;
         let policies = Policies::of_signal_with_start(&start)?;
-        let start = Start::check(fields_of_start(start))?;
+        let start = Start::check(fields_of_start(start), self.clock.now())?;
         signal.request_id = start.request_id().to_owned();
         self.store.admit()?;
         let outcome = self.start_admitted(&namespace, start, policies, Some(signal), None, None)?;
@@ -380,7 +380,6 @@ impl Policies {
 /// Rejects unsupported fields of a start.
 fn check_supported(request: &StartWorkflowExecutionRequest) -> Result<(), Refusal> {
     let asks = [
-        (!request.cron_schedule.is_empty(), "cron_schedule"),
         (
             request.search_attributes.as_ref().is_some_and(|attributes| !attributes.indexed_fields.is_empty()),
             "search_attributes",
@@ -452,6 +451,7 @@ fn fields_of_start(request: StartWorkflowExecutionRequest) -> StartFields {
         last_completion_result: request.last_completion_result,
         retry_policy: request.retry_policy,
         origin: None,
+        cron_schedule: request.cron_schedule,
     }
 }
 

@@ -269,7 +269,7 @@ impl Core {
         let fail = |cause| self.report_to(parent, move |run, now| run.child_start_failed(initiated, cause, now));
         let policies = Policies::of_child(start.reuse_policy);
         let workflow_id = start.fields.workflow_id.clone();
-        let start = Start::check(start.fields)?;
+        let start = Start::check(start.fields, self.clock.now())?;
         let started = match self.start_admitted(&parent.namespace, start, policies, None, None, None) {
             Ok(started) => started,
             Err(status) if status.code() == Code::AlreadyExists => {

@@ -7,6 +7,7 @@ mod activity_timeouts;
 mod children;
 mod closing;
 mod continuing;
+mod cron;
 mod externals;
 mod histories;
 mod listing;
@@ -34,6 +35,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
         closing::ALL,
         continuing::ALL,
         externals::ALL,
+        cron::ALL,
         histories::ALL,
         listing::ALL,
         namespaces::ALL,
