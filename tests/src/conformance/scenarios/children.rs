@@ -22,7 +22,6 @@ scenarios!["children":
     the_id_may_not_be_used_again,
     the_holder_of_the_id_is_terminated,
     two_children,
-    ended_while_the_parent_has_a_task,
     the_parent_completes_and_terminates_it,
     the_parent_fails_and_terminates_it,
     the_parent_is_terminated,
@@ -221,19 +220,6 @@ async fn two_children(s: &mut Script) {
     s.history("wf").await;
 }
 
-async fn ended_while_the_parent_has_a_task(s: &mut Script) {
-    s.start("wf").await;
-    let child = s.child("child", |_| {});
-    s.task([child]).await;
-    let task = s.poll().await;
-    s.child_task([complete_workflow()]).await;
-    s.closed("child").await;
-    s.signal("wf", "wake").await;
-    s.complete(&task, []).await;
-    s.task([]).await;
-    s.history("wf").await;
-}
-
 async fn the_parent_completes_and_terminates_it(s: &mut Script) {
     s.start("wf").await;
     let child = s.child("child", |_| {});
@@ -317,10 +303,12 @@ async fn a_grandchild(s: &mut Script) {
     let child = s.child("child", |_| {});
     s.task([child]).await;
     s.task([]).await;
-    let grandchild = start_child(s.name("grandchild"), |_| {});
+    // On the queue of the first workflow, which waits.
+    let queue = s.queue();
+    let grandchild = start_child(s.name("grandchild"), |it| it.task_queue = queue);
     s.child_task([grandchild]).await;
     s.child_task([]).await;
-    s.child_task([complete_workflow()]).await;
+    s.task([complete_workflow()]).await;
     s.child_task([complete_workflow()]).await;
     s.task([complete_workflow()]).await;
     s.history("grandchild").await;
