@@ -25,3 +25,10 @@ pub(crate) struct Write {
     /// The run's messages to other runs that are not delivered, as a record; empty data removes it.
     pub(crate) outbox: Option<Record>,
 }
+
+impl Write {
+    /// A write of a run that changes nothing.
+    pub(crate) fn nothing(run: RunKey) -> Self {
+        Self { run, history: None, visibility: None, overlay: None, wake: None, outbox: None }
+    }
+}

@@ -132,20 +132,16 @@ fn batch(first_event_id: i64, next_event_id: i64, events: &str) -> HistoryBatch 
     HistoryBatch { first_event_id, next_event_id, transition: 1, events: Bytes::copy_from_slice(events.as_bytes()) }
 }
 
-fn nothing(run: RunKey) -> Write {
-    Write { run, history: None, visibility: None, overlay: None, wake: None, outbox: None }
-}
-
 fn start(store: &dyn Store, workflow_id: &str) -> (RunKey, VisibilityRow) {
     let run = store.new_run();
     let row = row(workflow_id, run);
-    store.commit(vec![Write { visibility: Some(Box::new(row.clone())), ..nothing(run) }]);
+    store.commit(vec![Write { visibility: Some(Box::new(row.clone())), ..Write::nothing(run) }]);
     (run, row)
 }
 
 fn close(store: &dyn Store, run: RunKey, row: VisibilityRow, status: RunStatus, close_time_ns: i64) -> VisibilityRow {
     let row = closed(row, status, close_time_ns);
-    store.commit(vec![Write { visibility: Some(Box::new(row.clone())), ..nothing(run) }]);
+    store.commit(vec![Write { visibility: Some(Box::new(row.clone())), ..Write::nothing(run) }]);
     row
 }
 
@@ -155,8 +151,8 @@ each_store! {
         let batches = [batch(1, 3, "one two"), batch(3, 4, "three"), batch(4, 8, "four to seven")];
         for batch in &batches {
             store.commit(vec![
-                Write { history: Some(batch.clone()), ..nothing(run) },
-                Write { history: Some(batch.clone()), ..nothing(other) },
+                Write { history: Some(batch.clone()), ..Write::nothing(run) },
+                Write { history: Some(batch.clone()), ..Write::nothing(other) },
             ]);
         }
         store.reopen();
@@ -181,7 +177,7 @@ each_store! {
         let run = store.new_run();
         let batches: Vec<_> = (1..=5).map(|id| batch(id, id + 1, "0123456789")).collect();
         store
-            .commit(batches.iter().map(|batch| Write { history: Some(batch.clone()), ..nothing(run) }).collect::<Vec<_>>());
+            .commit(batches.iter().map(|batch| Write { history: Some(batch.clone()), ..Write::nothing(run) }).collect::<Vec<_>>());
         store.reopen();
         let read = |batches_max, bytes_max| store.read_history(run, 1, ReadLimit { batches_max, bytes_max }).unwrap().len();
         assert_eq!(read(3, usize::MAX), 3);
@@ -214,7 +210,7 @@ each_store! {
             store.find_run(SHOP, "buy-1", None).unwrap().unwrap().overlay
         };
         let write = |store: &Subject, data: &'static str| {
-            store.commit(vec![Write { overlay: Some(data.into()), ..nothing(run) }]);
+            store.commit(vec![Write { overlay: Some(data.into()), ..Write::nothing(run) }]);
         };
         write(&store, "attempt 1");
         write(&store, "attempt 2");
@@ -284,7 +280,7 @@ each_store! {
                     for number in 0..200 {
                         let (run, row) = start(&**store, &format!("buy-{thread}-{number}"));
                         let commit =
-                            |id| store.commit(vec![Write { history: Some(batch(id, id + 1, "x")), ..nothing(run) }]);
+                            |id| store.commit(vec![Write { history: Some(batch(id, id + 1, "x")), ..Write::nothing(run) }]);
                         assert!(commit(1) < commit(2), "commits are numbered in order");
                         if number % 2 == 0 {
                             close(&**store, run, row, RunStatus::Completed, 1_000_000);
@@ -306,11 +302,11 @@ each_store! {
 
     fn a_failed_write_ends_all_acknowledgement(store) {
         let run = store.new_run();
-        let seq = store.commit(vec![Write { history: Some(batch(1, 3, "first")), ..nothing(run) }]);
+        let seq = store.commit(vec![Write { history: Some(batch(1, 3, "first")), ..Write::nothing(run) }]);
         assert_eq!(block_on(store.durable(seq)), Ok(()));
         assert_eq!(store.admit(), Ok(()));
         // No engine writes an event twice; a store that is told to must not pass over it.
-        let seq = store.commit(vec![Write { history: Some(batch(1, 3, "again")), ..nothing(run) }]);
+        let seq = store.commit(vec![Write { history: Some(batch(1, 3, "again")), ..Write::nothing(run) }]);
         let _ = block_on(store.caught_up());
         let failure = store.read_history(run, 1, NO_LIMIT).unwrap_err();
         let StoreError::Failed { reason } = &failure else { panic!("{failure}") };
@@ -324,7 +320,7 @@ each_store! {
 #[test]
 fn a_file_tells_which_runs_are_open_and_when_they_have_to_wake() {
     let mut store = Subject::file();
-    let wake = |store: &Subject, run, wake| store.commit(vec![Write { wake: Some(wake), ..nothing(run) }]);
+    let wake = |store: &Subject, run, wake| store.commit(vec![Write { wake: Some(wake), ..Write::nothing(run) }]);
     let (busy, _) = start(&*store, "busy");
     let (sleeps, _) = start(&*store, "sleeps");
     let (waits, _) = start(&*store, "waits");
@@ -425,7 +421,7 @@ fn a_file_forgets_what_was_closed_long_ago() {
     let mut store = Subject::file();
     for number in 0..200 {
         let (run, row) = start(&*store, &format!("buy-{number}"));
-        store.commit(vec![Write { history: Some(batch(1, 2, "x")), overlay: Some("o".into()), ..nothing(run) }]);
+        store.commit(vec![Write { history: Some(batch(1, 2, "x")), overlay: Some("o".into()), ..Write::nothing(run) }]);
         close(&*store, run, row, RunStatus::Completed, 1_000 + number);
     }
     let (open, _) = start(&*store, "open");
@@ -462,7 +458,7 @@ fn full_memory_forgets_the_runs_closed_longest_ago_and_no_open_one() {
     let events = "e".repeat(10_000);
     let fill = |workflow_id: &str, closes: bool| {
         let (run, row) = start(&store, workflow_id);
-        store.commit(vec![Write { history: Some(batch(1, 2, &events)), ..nothing(run) }]);
+        store.commit(vec![Write { history: Some(batch(1, 2, &events)), ..Write::nothing(run) }]);
         if closes {
             close(&store, run, row, RunStatus::Completed, run.0 * 10);
         }

@@ -213,8 +213,7 @@ fn writes(
 ) -> impl Iterator<Item = Write> {
     let visibility = effects.visible.then(|| Box::new(open.run.visibility_row(open.namespace.key)));
     let mut batches = effects.batches.iter().cloned();
-    let of_batch =
-        |history| Write { run: open.key, history, visibility: None, overlay: None, wake: None, outbox: None };
+    let of_batch = |history| Write { history, ..Write::nothing(open.key) };
     let first = Write { visibility, overlay, wake, outbox, ..of_batch(batches.next()) };
     std::iter::once(first).chain(batches.map(move |batch| of_batch(Some(batch))))
 }

@@ -286,9 +286,7 @@ mod tests {
         let events = vec![0; 1 << 20].into();
         let history = HistoryBatch { first_event_id: 1, next_event_id: 2, transition: 1, events };
         let writes = (1..=65).map(|id| HistoryBatch { first_event_id: id, next_event_id: id + 1, ..history.clone() });
-        let writes = writes
-            .map(|batch| Write { run, history: Some(batch), visibility: None, overlay: None, wake: None, outbox: None })
-            .collect();
+        let writes = writes.map(|batch| Write { history: Some(batch), ..Write::nothing(run) }).collect();
 
         let nothing_is_written = store.while_writing();
         assert_eq!(store.admit(), Ok(()));

@@ -7,7 +7,7 @@ use super::*;
 fn writes_and_retention_wait_while_another_program_has_the_lock() {
     let mut store = Subject::file();
     let (old, row) = start(&*store, "old");
-    store.commit(vec![Write { history: Some(batch(1, 2, "x")), ..nothing(old) }]);
+    store.commit(vec![Write { history: Some(batch(1, 2, "x")), ..Write::nothing(old) }]);
     close(&*store, old, row, RunStatus::Completed, 1_000);
     store.settle();
     drop(store.store.take());
@@ -23,7 +23,7 @@ fn writes_and_retention_wait_while_another_program_has_the_lock() {
 
     store.forget_closed(SHOP, 2_000);
     let (run, _) = start(&*store, "buy-1");
-    let seq = store.commit(vec![Write { history: Some(batch(1, 2, "x")), ..nothing(run) }]);
+    let seq = store.commit(vec![Write { history: Some(batch(1, 2, "x")), ..Write::nothing(run) }]);
     let mut durable = store.durable(seq);
     assert!(is_pending(&mut durable));
     let mut attempts = 0;
@@ -88,10 +88,10 @@ fn take_log_in(path: &Path) {
 fn a_log_that_another_program_took_in_after_a_kill_is_not_missing() {
     let store = Subject::file();
     let (run, row) = start(&*store, "buy-1");
-    store.commit(vec![Write { history: Some(batch(1, 2, "x")), ..nothing(run) }]);
+    store.commit(vec![Write { history: Some(batch(1, 2, "x")), ..Write::nothing(run) }]);
     store.settle();
     let with_history = killed(&store);
-    store.commit(vec![Write { overlay: Some("attempt 2".into()), ..nothing(run) }]);
+    store.commit(vec![Write { overlay: Some("attempt 2".into()), ..Write::nothing(run) }]);
     store.settle();
     let with_overlay = killed(&store);
     close(&*store, run, row, RunStatus::Completed, 1_000);
@@ -118,10 +118,10 @@ fn a_removed_log_is_missing_whatever_it_had() {
         let error = SqliteStore::open(options).unwrap_err().to_string();
         assert!(error.contains("what was written last is missing") && error.contains("-wal is not there"), "{error}");
     };
-    store.commit(vec![Write { overlay: Some("attempt 2".into()), ..nothing(run) }]);
+    store.commit(vec![Write { overlay: Some("attempt 2".into()), ..Write::nothing(run) }]);
     store.settle();
     refused(killed(&store));
-    store.commit(vec![Write { history: Some(batch(1, 2, "x")), ..nothing(run) }]);
+    store.commit(vec![Write { history: Some(batch(1, 2, "x")), ..Write::nothing(run) }]);
     store.settle();
     refused(killed(&store));
 }
