@@ -113,6 +113,12 @@ impl Namespaces {
         self.by_name.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// The namespace with that key.
+    pub(crate) fn with_key(&self, key: NamespaceKey) -> Option<Arc<Namespace>> {
+        let all = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().find(|namespace| namespace.key == key).cloned()
+    }
+
     /// The namespace of that name.
     ///
     /// # Errors

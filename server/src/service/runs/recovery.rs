@@ -157,8 +157,7 @@ impl Core {
 
     fn namespace_of(&self, stored: &StoredRun) -> Result<Arc<Namespace>, Status> {
         let row = &stored.visibility;
-        let found = self.namespaces.all().into_iter().find(|namespace| namespace.key == row.namespace);
-        found.ok_or_else(|| unrecoverable(row, "its namespace is not there"))
+        self.namespaces.with_key(row.namespace).ok_or_else(|| unrecoverable(row, "its namespace is not there"))
     }
 
     fn whole_history(&self, run: RunKey) -> Result<Vec<HistoryBatch>, StoreError> {
