@@ -346,6 +346,6 @@ fn answered(event: &Attributes) -> Option<EventId> {
 }
 
 /// Whether a run id is a UUID, or absent.
-fn is_run_id(run_id: &str) -> bool {
+pub(crate) fn is_run_id(run_id: &str) -> bool {
     run_id.is_empty() || uuid::Uuid::try_parse(run_id).is_ok()
 }

@@ -14,6 +14,7 @@ use crate::api::workflowservice::{
 };
 use crate::engine::error::Refusal;
 use crate::engine::event::EventId;
+use crate::engine::external::is_run_id;
 use crate::engine::history::{DamagedEvent, decode};
 use crate::engine::start::check_name;
 use crate::limits::{PAGE_BATCHES_MAX, PAGE_BYTES_MAX};
@@ -339,10 +340,7 @@ pub(in crate::service) fn execution(execution: Option<&WorkflowExecution>) -> Re
 
 /// Checks that a run id is empty or a UUID.
 pub(in crate::service) fn check_run_id(run_id: &str) -> Result<(), Refusal> {
-    if run_id.is_empty() || uuid::Uuid::try_parse(run_id).is_ok() {
-        return Ok(());
-    }
-    Err(Refusal::invalid("Invalid RunId."))
+    if is_run_id(run_id) { Ok(()) } else { Err(Refusal::invalid("Invalid RunId.")) }
 }
 
 /// Finds the namespace of a task token, which the request may omit.
