@@ -1,7 +1,7 @@
 //! Reports between parents and children. Each is recognized when it is repeated, as it may be after a crash.
 
 use crate::api::common::{WorkflowExecution, WorkflowType};
-use crate::api::enums::{ParentClosePolicy, RetryState, StartChildWorkflowExecutionFailedCause, WorkflowIdReusePolicy};
+use crate::api::enums::{ParentClosePolicy, StartChildWorkflowExecutionFailedCause, WorkflowIdReusePolicy};
 use crate::api::history::{
     ChildWorkflowExecutionCanceledEventAttributes, ChildWorkflowExecutionCompletedEventAttributes,
     ChildWorkflowExecutionFailedEventAttributes, ChildWorkflowExecutionStartedEventAttributes,
@@ -9,7 +9,6 @@ use crate::api::history::{
     StartChildWorkflowExecutionFailedEventAttributes,
 };
 use crate::engine::child::state::{Origin, Parent, Started};
-use crate::engine::error::Refusal;
 use crate::engine::event::{Attributes, EventId, event};
 use crate::engine::intent::{ChildReport, Intent, LeftChild};
 use crate::engine::run::Run;
@@ -56,23 +55,10 @@ impl Run {
     }
 
     /// Records that a child has started. A repeat changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// Fails if this run has closed.
-    pub(crate) fn child_started(
-        &mut self,
-        initiated_event_id: EventId,
-        first_run_id: &str,
-        now: Time,
-    ) -> Result<(), Refusal> {
-        if !self.is_open() {
-            return Err(Refusal::closed());
-        }
+    pub(crate) fn child_started(&mut self, initiated_event_id: EventId, first_run_id: &str, now: Time) {
         if self.record_child_started(initiated_event_id, first_run_id, now) {
             self.ensure_workflow_task(now);
         }
-        Ok(())
     }
 
     fn record_child_started(&mut self, initiated_event_id: EventId, first_run_id: &str, now: Time) -> bool {
@@ -174,63 +160,40 @@ impl Run {
         let workflow_execution = Some(self.execution());
         let workflow_type = Some(WorkflowType { name: self.info.workflow_type.to_string() });
         let initiated_event_id = *initiated_event_id;
+        // The number of the event that started the child is the parent's to set.
+        macro_rules! closed {
+            ($Event:ident { $($own:tt)* }) => {
+                $Event {
+                    namespace,
+                    namespace_id,
+                    workflow_execution,
+                    workflow_type,
+                    initiated_event_id,
+                    started_event_id: 0,
+                    $($own)*
+                }
+                .into()
+            };
+        }
         let attributes: A = match closing {
             A::WorkflowExecutionCompletedEventAttributes(it) if it.new_execution_run_id.is_empty() => {
-                ChildWorkflowExecutionCompletedEventAttributes {
-                    result: it.result,
-                    namespace,
-                    namespace_id,
-                    workflow_execution,
-                    workflow_type,
-                    initiated_event_id,
-                    started_event_id: 0,
-                }
-                .into()
+                closed!(ChildWorkflowExecutionCompletedEventAttributes { result: it.result })
             }
             A::WorkflowExecutionFailedEventAttributes(it) if it.new_execution_run_id.is_empty() => {
-                ChildWorkflowExecutionFailedEventAttributes {
+                closed!(ChildWorkflowExecutionFailedEventAttributes {
                     failure: it.failure,
-                    namespace,
-                    namespace_id,
-                    workflow_execution,
-                    workflow_type,
-                    initiated_event_id,
-                    started_event_id: 0,
-                    retry_state: it.retry_state,
-                }
-                .into()
+                    retry_state: it.retry_state
+                })
             }
-            A::WorkflowExecutionCanceledEventAttributes(it) => ChildWorkflowExecutionCanceledEventAttributes {
-                details: it.details,
-                namespace,
-                namespace_id,
-                workflow_execution,
-                workflow_type,
-                initiated_event_id,
-                started_event_id: 0,
+            A::WorkflowExecutionCanceledEventAttributes(it) => {
+                closed!(ChildWorkflowExecutionCanceledEventAttributes { details: it.details })
             }
-            .into(),
             A::WorkflowExecutionTimedOutEventAttributes(it) if it.new_execution_run_id.is_empty() => {
-                ChildWorkflowExecutionTimedOutEventAttributes {
-                    namespace,
-                    namespace_id,
-                    workflow_execution,
-                    workflow_type,
-                    initiated_event_id,
-                    started_event_id: 0,
-                    retry_state: RetryState::try_from(it.retry_state).unwrap_or_default() as i32,
-                }
-                .into()
+                closed!(ChildWorkflowExecutionTimedOutEventAttributes { retry_state: it.retry_state })
             }
-            A::WorkflowExecutionTerminatedEventAttributes(_) => ChildWorkflowExecutionTerminatedEventAttributes {
-                namespace,
-                namespace_id,
-                workflow_execution,
-                workflow_type,
-                initiated_event_id,
-                started_event_id: 0,
+            A::WorkflowExecutionTerminatedEventAttributes(_) => {
+                closed!(ChildWorkflowExecutionTerminatedEventAttributes {})
             }
-            .into(),
             _ => return None,
         };
         Some(Intent::ReportClose(Box::new(ChildReport {

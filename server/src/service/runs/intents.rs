@@ -37,7 +37,7 @@ use crate::service::core::Core;
 use crate::service::runs::closed::ClosedRun;
 use crate::service::runs::lookup::Found;
 use crate::service::runs::open::OpenRun;
-use crate::service::runs::slot::lock;
+use crate::service::runs::slot::{Slot, lock};
 use crate::store::{Record, RecordKind, StoreError, Write};
 
 /// The number of senders whose messages one change carries out; the timers' thread continues with the others, so that
@@ -104,7 +104,7 @@ impl Sender {
 impl Core {
     /// The outbox of a run that has closed in this transition, as the store keeps it.
     pub(super) fn outbox(&self, open: &OpenRun, intents: &[Intent]) -> Option<Record> {
-        if intents.is_empty() || open.run.is_open() || !self.store.outlives_process() {
+        if intents.is_empty() || !self.keeps_outbox(open) {
             return None;
         }
         let outbox = Outbox::of(&open.run.info.workflow_id, &open.run.info.run_id, intents);
@@ -122,8 +122,12 @@ impl Core {
             run_id: Arc::clone(&open.run.info.run_id),
             run: open.key,
         };
-        let in_outbox = !open.run.is_open() && self.store.outlives_process();
-        self.queue_sending(sender, intents, in_outbox);
+        self.queue_sending(sender, intents, self.keeps_outbox(open));
+    }
+
+    /// Whether the messages of a run are stored until they are carried out: its state holds those of an open run.
+    fn keeps_outbox(&self, open: &OpenRun) -> bool {
+        !open.run.is_open() && self.store.outlives_process()
     }
 
     fn queue_sending(self: &Arc<Self>, sender: Sender, intents: Vec<Intent>, in_outbox: bool) {
@@ -134,7 +138,7 @@ impl Core {
     /// Queues the messages of closed runs that an earlier process did not carry out.
     pub(super) fn resume_outboxes(self: &Arc<Self>) -> Result<(), StoreError> {
         for record in self.store.load_records(RecordKind::Outbox)? {
-            let namespace = self.namespaces.all().into_iter().find(|namespace| namespace.key == record.namespace);
+            let namespace = self.namespaces.with_key(record.namespace);
             let run = record.name.parse().map(RunKey).ok();
             let (Some(namespace), Some(run), Ok(outbox)) = (namespace, run, Outbox::decode(record.data)) else {
                 tracing::error!(run = &*record.name, "messages of a closed run to other runs cannot be read");
@@ -143,7 +147,7 @@ impl Core {
             let (workflow_id, run_id) = (outbox.workflow_id.as_str().into(), outbox.run_id.as_str().into());
             self.queue_sending(Sender { namespace, workflow_id, run_id, run }, outbox.into_intents(), true);
         }
-        self.carry_out_later(None, self.clock.now());
+        self.carry_out_rest();
         Ok(())
     }
 
@@ -164,6 +168,11 @@ impl Core {
             }
         }
         drop(served);
+        self.carry_out_rest();
+    }
+
+    /// Leaves messages that still wait to the timers' thread.
+    fn carry_out_rest(self: &Arc<Self>) {
         if !lock(&self.runs.intents.waiting).queue.is_empty() {
             self.carry_out_later(None, self.clock.now());
         }
@@ -209,15 +218,7 @@ impl Core {
         }
         if in_outbox {
             let record = outbox_record(sender.namespace.key, sender.run, Vec::new());
-            let emptied = Write {
-                run: sender.run,
-                history: None,
-                visibility: None,
-                overlay: None,
-                wake: None,
-                outbox: Some(record),
-            };
-            self.store.commit(vec![emptied]);
+            self.store.commit(vec![Write { outbox: Some(record), ..Write::nothing(sender.run) }]);
         }
     }
 
@@ -229,9 +230,19 @@ impl Core {
         run_id: &str,
         transition: impl FnOnce(&mut Run, Time) -> Result<(), Refusal> + Send,
     ) -> Result<Found<()>, Status> {
-        self.with_open(namespace, workflow_id, run_id, |slot, open| {
-            self.change(slot, open, |open, now| Ok(((transition)(&mut open.run, now)?, Close::Write)))?;
-            Ok(())
+        let changed = self.with_open(namespace, workflow_id, run_id, |slot, open| {
+            match self.change(slot, open, |open, now| Ok((transition(&mut open.run, now)?, Close::Write))) {
+                Ok(()) => Ok(true),
+                // The run was terminated, because its history would have been too long.
+                Err(_) if !open.run.is_open() => Ok(false),
+                Err(refusal) => Err(refusal.into()),
+            }
+        })?;
+        Ok(match changed {
+            Found::Open(true) => Found::Open(()),
+            Found::Open(false) => self.with_open(namespace, workflow_id, run_id, |_, _| Ok(()))?,
+            Found::Closed(closed) => Found::Closed(closed),
+            Found::Unknown => Found::Unknown,
         })
     }
 
@@ -241,16 +252,11 @@ impl Core {
         sender: &Sender,
         transition: impl FnOnce(&mut Run, Time) + Send,
     ) -> Result<(), Status> {
-        let reported = self.change_open(&sender.namespace, &sender.workflow_id, &sender.run_id, |run, now| {
+        self.change_open(&sender.namespace, &sender.workflow_id, &sender.run_id, |run, now| {
             transition(run, now);
             Ok(())
-        });
-        match reported {
-            Ok(_) => Ok(()),
-            // The sender was terminated because its history would have been too long.
-            Err(status) if status.code() == Code::InvalidArgument => Ok(()),
-            Err(status) => Err(status),
-        }
+        })?;
+        Ok(())
     }
 
     /// Reads the sender, unless it has closed.
@@ -304,15 +310,9 @@ impl Core {
     ) -> Result<(), Status> {
         let Parent { execution, initiated_event_id, .. } = parent;
         let reported = self.change_open(namespace, &execution.workflow_id, &execution.run_id, |run, now| {
-            run.child_started(*initiated_event_id, first_run_id, now)
-        });
-        // A parent that was terminated because its history would have been too long has closed.
-        let reported = match reported {
-            Err(status) if status.code() == Code::InvalidArgument => {
-                self.with_open(namespace, &execution.workflow_id, &execution.run_id, |_, _| Ok(()))?
-            }
-            reported => reported?,
-        };
+            run.child_started(*initiated_event_id, first_run_id, now);
+            Ok(())
+        })?;
         let policy = match reported {
             Found::Open(()) => ParentClosePolicy::Abandon,
             // The parent closed between the start and the report.
@@ -335,25 +335,19 @@ impl Core {
     fn signal_external(self: &Arc<Self>, sender: &Sender, initiated: EventId) -> Result<(), Status> {
         use SignalExternalWorkflowExecutionFailedCause as Failed;
         let Some(signal) = self.read(sender, |run| run.signal_to_send(initiated))? else { return Ok(()) };
-        let External { target, child_only, message } = signal;
-        let source = sender.execution();
-        let result = if target.workflow_id == source.workflow_id {
-            Err(Failed::ExternalWorkflowExecutionNotFound)
-        } else {
-            let sent = self.with_open(&sender.namespace, &target.workflow_id, &target.run_id, |slot, open| {
-                if child_only && !open.run.is_child_of(&source) {
-                    return Ok(Err(Failed::ExternalWorkflowExecutionNotFound));
-                }
-                if open.run.signal_count >= SIGNALS_MAX {
-                    return Ok(Err(Failed::SignalCountLimitExceeded));
-                }
-                match self.change(slot, open, |open, now| Ok((open.run.signal(message, now)?, Close::Write))) {
-                    Ok(()) => Ok(Ok(())),
-                    Err(refusal @ Refusal::Busy(_)) => Err(refusal.into()),
-                    Err(_) => Ok(Err(Failed::ExternalWorkflowExecutionNotFound)),
-                }
-            })?;
-            if let Found::Open(result) = sent { result } else { Err(Failed::ExternalWorkflowExecutionNotFound) }
+        let sent = self.reach(sender, signal, |slot, open, signal| {
+            if open.run.signal_count >= SIGNALS_MAX {
+                return Ok(Err(Failed::SignalCountLimitExceeded));
+            }
+            match self.change(slot, open, |open, now| Ok((open.run.signal(signal, now)?, Close::Write))) {
+                Ok(()) => Ok(Ok(())),
+                Err(refusal @ Refusal::Busy(_)) => Err(refusal.into()),
+                Err(_) => Ok(Err(Failed::ExternalWorkflowExecutionNotFound)),
+            }
+        })?;
+        let result = match sent {
+            Found::Open(result) => result,
+            Found::Closed(_) | Found::Unknown => Err(Failed::ExternalWorkflowExecutionNotFound),
         };
         self.report_to(sender, move |run, now| run.signal_answered(initiated, result, now))
     }
@@ -361,31 +355,47 @@ impl Core {
     fn cancel_external(self: &Arc<Self>, sender: &Sender, initiated: EventId) -> Result<(), Status> {
         use CancelExternalWorkflowExecutionFailedCause as Failed;
         let Some(cancel) = self.read(sender, |run| run.cancel_to_send(initiated))? else { return Ok(()) };
-        let External { target, child_only, message } = cancel;
-        let source = sender.execution();
-        let result = if target.workflow_id == source.workflow_id {
-            Err(Failed::ExternalWorkflowExecutionNotFound)
-        } else {
-            let sent = self.with_open(&sender.namespace, &target.workflow_id, &target.run_id, |slot, open| {
-                if child_only && !open.run.is_child_of(&source) {
-                    return Ok(Err(Failed::ExternalWorkflowExecutionNotFound));
-                }
-                let requested = self.change(slot, open, |open, now| {
-                    open.run.request_cancel(message, now);
-                    Ok::<_, Refusal>(((), Close::Write))
-                });
-                // A run that was terminated for the length of its history has ended, as the sender wanted.
-                drop(requested);
-                Ok(Ok(()))
-            })?;
-            match sent {
-                Found::Open(result) => result,
-                // The target has ended, as the sender wanted.
-                Found::Closed(_) => Ok(()),
-                Found::Unknown => Err(Failed::ExternalWorkflowExecutionNotFound),
-            }
+        let sent = self.reach(sender, cancel, |slot, open, request| {
+            let requested = self.change(slot, open, |open, now| {
+                open.run.request_cancel(request, now);
+                Ok::<_, Refusal>(((), Close::Write))
+            });
+            // A run that was terminated for the length of its history has ended, as the sender wanted.
+            drop(requested);
+            Ok(())
+        })?;
+        let result = match sent {
+            // A target that has closed has ended, as the sender wanted.
+            Found::Open(()) | Found::Closed(_) => Ok(()),
+            Found::Unknown => Err(Failed::ExternalWorkflowExecutionNotFound),
         };
         self.report_to(sender, move |run, now| run.cancel_answered(initiated, result, now))
+    }
+
+    /// Calls `act` with the target of a message, if it is open. The sender itself counts as unknown, and so does a run that
+    /// is no child of it if the message is for its child.
+    fn reach<M: Send, R>(
+        self: &Arc<Self>,
+        sender: &Sender,
+        external: External<M>,
+        act: impl FnOnce(&Arc<Slot>, &mut OpenRun, M) -> Result<R, Status> + Send,
+    ) -> Result<Found<R>, Status> {
+        let External { target, child_only, message } = external;
+        let source = sender.execution();
+        if target.workflow_id == source.workflow_id {
+            return Ok(Found::Unknown);
+        }
+        let reached = self.with_open(&sender.namespace, &target.workflow_id, &target.run_id, |slot, open| {
+            if child_only && !open.run.is_child_of(&source) {
+                return Ok(None);
+            }
+            act(slot, open, message).map(Some)
+        })?;
+        Ok(match reached {
+            Found::Open(Some(result)) => Found::Open(result),
+            Found::Open(None) | Found::Unknown => Found::Unknown,
+            Found::Closed(closed) => Found::Closed(closed),
+        })
     }
 
     fn report_close(self: &Arc<Self>, child: &Sender, report: &ChildReport) -> Result<(), Status> {
@@ -401,18 +411,13 @@ impl Core {
     fn leave_child(self: &Arc<Self>, parent: &Sender, child: &LeftChild) -> Result<(), Status> {
         let policy = ParentClosePolicy::try_from(child.parent_close_policy).unwrap_or_default();
         let parent_execution = parent.execution();
-        let left = self.change_open(&parent.namespace, &child.workflow_id, "", |run, now| {
+        self.change_open(&parent.namespace, &child.workflow_id, "", |run, now| {
             if *run.info.first_run_id == *child.first_run_id && run.is_child_of(&parent_execution) {
                 apply_close_policy(run, policy, parent_execution, now)?;
             }
             Ok(())
-        });
-        match left {
-            Ok(_) => Ok(()),
-            // The child was terminated because its history would have been too long.
-            Err(status) if status.code() == Code::InvalidArgument => Ok(()),
-            Err(status) => Err(status),
-        }
+        })?;
+        Ok(())
     }
 }
 

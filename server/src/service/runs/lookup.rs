@@ -36,17 +36,13 @@ impl Core {
                 // The requested run may have just been replaced.
                 self.store.caught_up().await?;
             }
-            let asked = (!run_id.is_empty()).then_some(run_id);
-            match self.store.find_run(namespace.key, workflow_id, asked)? {
-                Some(stored) if stored.visibility.close_time_ns.is_some() => {
-                    let closed = Arc::new(ClosedRun::from_store(stored, namespace.names(), Arc::clone(&self.store))?);
-                    return act(Located::Closed(&closed));
-                }
-                Some(_) if !other_run => self.load(&key)?,
-                None if run_id.is_empty() => {
+            match self.find_stored(namespace, &key, run_id, other_run)? {
+                Stored::Closed(closed) => return act(Located::Closed(&closed)),
+                Stored::Loaded => {}
+                Stored::Unknown if run_id.is_empty() => {
                     return Err(Refusal::NotFound(format!("workflow not found for ID: {workflow_id}")).into());
                 }
-                _ => return Err(Refusal::unknown_run().into()),
+                Stored::Unknown => return Err(Refusal::unknown_run().into()),
             }
         }
     }
@@ -64,7 +60,6 @@ impl Core {
             Located::Open(slot, open) => act(slot, open).map(Found::Open),
             Located::Closed(closed) => Ok(Found::Closed(Arc::clone(closed))),
         };
-        let mut loaded = false;
         loop {
             let other_run = match self.with_run_in_memory(&key, run_id, act) {
                 Lookup::Done(result) => return result,
@@ -73,18 +68,34 @@ impl Core {
                     other_run
                 }
             };
-            let asked = (!run_id.is_empty()).then_some(run_id);
-            match self.store.find_run(namespace.key, workflow_id, asked)? {
-                Some(stored) if stored.visibility.close_time_ns.is_some() => {
-                    let closed = ClosedRun::from_store(stored, namespace.names(), Arc::clone(&self.store))?;
-                    return Ok(Found::Closed(Arc::new(closed)));
-                }
-                Some(_) if !other_run && !loaded => {
-                    loaded = true;
-                    self.load(&key)?;
-                }
-                _ => return Ok(Found::Unknown),
+            match self.find_stored(namespace, &key, run_id, other_run)? {
+                Stored::Closed(closed) => return Ok(Found::Closed(closed)),
+                Stored::Loaded => {}
+                Stored::Unknown => return Ok(Found::Unknown),
             }
+        }
+    }
+
+    /// Looks in the store for a run that is not in memory, and loads it if it is open. `other_run`: another run of the
+    /// workflow id is in memory.
+    fn find_stored(
+        self: &Arc<Self>,
+        namespace: &Namespace,
+        key: &SlotKey,
+        run_id: &str,
+        other_run: bool,
+    ) -> Result<Stored, Status> {
+        let asked = (!run_id.is_empty()).then_some(run_id);
+        match self.store.find_run(key.namespace, &key.workflow_id, asked)? {
+            Some(stored) if stored.visibility.close_time_ns.is_some() => {
+                let closed = ClosedRun::from_store(stored, namespace.names(), Arc::clone(&self.store))?;
+                Ok(Stored::Closed(Arc::new(closed)))
+            }
+            Some(_) if !other_run => {
+                self.load(key)?;
+                Ok(Stored::Loaded)
+            }
+            _ => Ok(Stored::Unknown),
         }
     }
 
@@ -141,6 +152,14 @@ pub(in crate::service) enum Lookup<R, A> {
         act: A,
         other_run: bool,
     },
+}
+
+/// The result of a lookup in the store.
+enum Stored {
+    Closed(Arc<ClosedRun>),
+    /// The run was open and is in memory now.
+    Loaded,
+    Unknown,
 }
 
 /// The result of a lookup of a run that may be open.
