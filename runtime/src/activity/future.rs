@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use super::call::ActivityCall;
 use super::definition::Activity;
 use super::local::LocalActivityCall;
-use crate::data::{DecodeError, Failure, encode};
+use crate::data::{DecodeError, Failure};
 use crate::errors::ActivityFailure;
 use crate::executor::current::current;
 use crate::executor::{
@@ -201,11 +201,7 @@ fn poll_pending<A: Activity>(pending: &mut Pending, cx: &mut Context<'_>) -> Pol
 }
 
 fn decode<A: Activity>(result: Option<crate::raw::Payload>) -> Result<A::Output, ActivityFailure> {
-    let result = match result {
-        Some(result) => Ok(result),
-        None => encode(&()).map_err(|error| error.to_string()),
-    };
-    result.and_then(|result| (A::OUTPUT.decode)(&result)).map_err(|cause| {
+    A::OUTPUT.decode_result(result).map_err(|cause| {
         let cause = Failure::application("DecodeError", DecodeError::Result(cause).to_string());
         ActivityFailure::new(activity_failure::<A>("the activity's result does not fit").caused_by(cause))
     })

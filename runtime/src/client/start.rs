@@ -422,7 +422,7 @@ fn start_error(workflow_id: String, error: RpcError) -> StartError {
 }
 
 impl WorkflowIdReusePolicy {
-    fn into_wire(self) -> i32 {
+    pub(crate) fn into_wire(self) -> i32 {
         use enums::WorkflowIdReusePolicy as Wire;
         match self {
             Self::AllowDuplicate => Wire::AllowDuplicate as i32,

@@ -73,6 +73,14 @@ pub struct Codec<T> {
     pub decode: fn(&raw::Payload) -> Result<T, String>,
 }
 
+impl<T> Codec<T> {
+    /// Decodes the result of an operation. One without a payload is that of code that returns `()`.
+    pub(crate) fn decode_result(&self, result: Option<raw::Payload>) -> Result<T, String> {
+        let result = result.map_or_else(|| encode(&()).map_err(|error| error.to_string()), Ok)?;
+        (self.decode)(&result)
+    }
+}
+
 impl<T> Clone for Codec<T> {
     fn clone(&self) -> Self {
         *self

@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use everloop_proto::temporal::api::command::v1::StartChildWorkflowExecutionCommandAttributes;
-use everloop_proto::temporal::api::enums::v1 as enums;
 use serde::Serialize;
 
 use super::definition::{Workflow, WorkflowCall};
@@ -332,11 +331,6 @@ fn command<W: Workflow>(
         Ok(input) => input,
         Err(error) => panic!("child workflow `{}`, called at {site}: {error}", W::NAME),
     };
-    let reuse = match options.reuse {
-        WorkflowIdReusePolicy::AllowDuplicate => enums::WorkflowIdReusePolicy::AllowDuplicate,
-        WorkflowIdReusePolicy::AllowDuplicateFailedOnly => enums::WorkflowIdReusePolicy::AllowDuplicateFailedOnly,
-        WorkflowIdReusePolicy::RejectDuplicate => enums::WorkflowIdReusePolicy::RejectDuplicate,
-    };
     let duration = |limit: Option<Duration>| limit.map(duration_to_wire);
     StartChildWorkflowExecutionCommandAttributes {
         workflow_id,
@@ -347,7 +341,7 @@ fn command<W: Workflow>(
         workflow_run_timeout: duration(options.run_timeout),
         workflow_task_timeout: duration(options.task_timeout),
         parent_close_policy: options.parent_close_policy.to_wire() as i32,
-        workflow_id_reuse_policy: reuse as i32,
+        workflow_id_reuse_policy: options.reuse.into_wire(),
         retry_policy: options.retry_policy.map(|policy| policy.to_wire()),
         memo: (!options.memo.is_empty()).then_some(raw::Memo { fields: options.memo }),
         header: options.headers.into_wire(),
@@ -369,11 +363,7 @@ fn poll_result<W: Workflow>(pending: &mut Pending, cx: &mut Context<'_>) -> Poll
 }
 
 fn decode<W: Workflow>(result: Option<raw::Payload>) -> Result<W::Output, ChildFailure> {
-    let result = match result {
-        Some(result) => Ok(result),
-        None => encode(&()).map_err(|error| error.to_string()),
-    };
-    result.and_then(|result| (W::OUTPUT.decode)(&result)).map_err(|cause| {
+    W::OUTPUT.decode_result(result).map_err(|cause| {
         let cause = Failure::application("DecodeError", DecodeError::Result(cause).to_string());
         failure::<W>("the result of the child workflow does not fit", cause)
     })

@@ -11,7 +11,7 @@ use crate::client::{MessageInput, SignalCall, Target, WorkflowHandle};
 use crate::data::{EncodeError, Headers};
 use crate::errors::{Cancelled, WorkflowError};
 use crate::executor::current::current;
-use crate::executor::{CancelRequest, OnDrop, Outcome, Pending, SignalRequest, WorkflowOnly};
+use crate::executor::{CancelRequest, Core, OnDrop, OperationId, Outcome, Pending, SignalRequest, WorkflowOnly};
 use crate::raw;
 
 /// Reaches a workflow by its id, from workflow code: to signal it, or to request its cancellation.
@@ -109,24 +109,13 @@ impl Future for SignalSent {
     type Output = Result<(), WorkflowError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let State::New(_) = &self.state {
-            let core = current("a signal to another workflow", "elsewhere take the handle from a client");
-            if core.take_cancellation(core.scope()) {
-                self.state = State::Done;
-                return Poll::Ready(Err(Cancelled.into()));
-            }
-            let State::New((input, child_only)) = std::mem::replace(&mut self.state, State::Done) else {
-                unreachable!()
-            };
+        let site = self.site;
+        self.state.poll("a signal to another workflow", cx, |core, (input, child_only)| {
             let (target, name, args, headers) = input.into_parts();
-            let site = self.site;
             let (to, signal) = (target.workflow_id.clone(), name.clone());
             let content = move || content(args, headers, &to, &signal, site);
-            let request = SignalRequest { target, child_only, name, input: content };
-            let operation = core.begin(request, core.scope(), self.site);
-            self.state = State::Sent(Pending::new(core, operation, OnDrop::Detach));
-        }
-        poll_sent(&mut self.state, cx)
+            core.begin(SignalRequest { target, child_only, name, input: content }, core.scope(), site)
+        })
     }
 }
 
@@ -148,27 +137,37 @@ impl Future for CancelSent {
     type Output = Result<(), WorkflowError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let State::New(_) = &self.state {
-            let core = current("a request to cancel another workflow", "elsewhere take the handle from a client");
-            if core.take_cancellation(core.scope()) {
-                self.state = State::Done;
-                return Poll::Ready(Err(Cancelled.into()));
-            }
-            let State::New(request) = std::mem::replace(&mut self.state, State::Done) else { unreachable!() };
-            let operation = core.begin(request, core.scope(), self.site);
-            self.state = State::Sent(Pending::new(core, operation, OnDrop::Detach));
-        }
-        poll_sent(&mut self.state, cx)
+        let site = self.site;
+        self.state
+            .poll("a request to cancel another workflow", cx, |core, request| core.begin(request, core.scope(), site))
     }
 }
 
-fn poll_sent<R>(state: &mut State<R>, cx: &mut Context<'_>) -> Poll<Result<(), WorkflowError>> {
-    let State::Sent(pending) = state else { panic!("a message to another workflow was polled after it ended") };
-    let Poll::Ready(outcome) = pending.poll(cx.waker()) else { return Poll::Pending };
-    *state = State::Done;
-    Poll::Ready(match outcome {
-        Outcome::Ready => Ok(()),
-        Outcome::Returned(Err(failure)) => Err((*failure).into()),
-        Outcome::Returned(Ok(_)) | Outcome::Started { .. } | Outcome::Cancelled => Err(Cancelled.into()),
-    })
+impl<R> State<R> {
+    /// Sends the message at the first poll, by `begin`, and waits until the server has delivered it.
+    fn poll(
+        &mut self,
+        what: &str,
+        cx: &mut Context<'_>,
+        begin: impl FnOnce(&Core, R) -> OperationId,
+    ) -> Poll<Result<(), WorkflowError>> {
+        if let Self::New(_) = self {
+            let core = current(what, "elsewhere take the handle from a client");
+            let message = std::mem::replace(self, Self::Done);
+            if core.take_cancellation(core.scope()) {
+                return Poll::Ready(Err(Cancelled.into()));
+            }
+            let Self::New(message) = message else { unreachable!() };
+            let operation = begin(&core, message);
+            *self = Self::Sent(Pending::new(core, operation, OnDrop::Detach));
+        }
+        let Self::Sent(pending) = self else { panic!("a message to another workflow was polled after it ended") };
+        let Poll::Ready(outcome) = pending.poll(cx.waker()) else { return Poll::Pending };
+        *self = Self::Done;
+        Poll::Ready(match outcome {
+            Outcome::Ready => Ok(()),
+            Outcome::Returned(Err(failure)) => Err((*failure).into()),
+            Outcome::Returned(Ok(_)) | Outcome::Started { .. } | Outcome::Cancelled => Err(Cancelled.into()),
+        })
+    }
 }
