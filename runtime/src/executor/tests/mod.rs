@@ -13,4 +13,5 @@ mod mismatches;
 mod order;
 mod patches;
 mod phases;
+mod scripted;
 pub(crate) mod story;
