@@ -4,16 +4,16 @@
 //! A call that should succeed returns the response, or fails the scenario; [`Script::refused`] is for calls that should fail. Every
 //! wait is for an event, not for time to pass.
 
+mod worker;
+
 use std::{fmt::Debug, time::Duration};
 
 use everloop_proto::temporal::api::{
-    command::v1::{Command, StartChildWorkflowExecutionCommandAttributes, command::Attributes},
-    common::v1::{Payloads, WorkflowExecution, WorkflowType},
-    enums::v1::{HistoryEventFilterType, TaskQueueKind, TaskQueueType, WorkflowTaskFailedCause},
-    failure::v1::Failure,
+    common::v1::{WorkflowExecution, WorkflowType},
+    enums::v1::{HistoryEventFilterType, TaskQueueKind},
     history::v1::HistoryEvent,
     query::v1::WorkflowQuery,
-    taskqueue::v1::{StickyExecutionAttributes, TaskQueue},
+    taskqueue::v1::TaskQueue,
     update::v1::{self as update, WaitPolicy},
     workflowservice::v1 as service,
 };
@@ -22,8 +22,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     call::{Call, Client},
-    commands::{failure, protocol_message, seconds, start_child, text},
-    messages::{acceptance, response},
+    commands::text,
     render,
 };
 use crate::target::{self, Connection};
@@ -393,271 +392,6 @@ impl Script {
     pub(super) async fn describe(&mut self, workflow: &str) -> service::DescribeWorkflowExecutionResponse {
         let request = self.describe_request(workflow);
         self.call_as("describe", request).await
-    }
-
-    // A worker.
-
-    pub(super) fn poll_request(&self) -> service::PollWorkflowTaskQueueRequest {
-        service::PollWorkflowTaskQueueRequest {
-            namespace: NAMESPACE.into(),
-            task_queue: self.queue(),
-            identity: "worker".into(),
-            ..Default::default()
-        }
-    }
-
-    /// Waits for a workflow task on the normal queue.
-    pub(super) async fn poll(&mut self) -> WorkflowTask {
-        let request = self.poll_request();
-        self.some_task("poll", request).await
-    }
-
-    /// Waits for a workflow task on the worker's own queue.
-    pub(super) async fn poll_sticky(&mut self) -> WorkflowTask {
-        let mut request = self.poll_request();
-        request.task_queue = self.sticky_queue();
-        self.some_task("poll sticky", request).await
-    }
-
-    /// Polls the worker's own queue; returns once the server knows of the poll.
-    pub(super) async fn poll_sticky_later(&mut self) -> Later<service::PollWorkflowTaskQueueRequest> {
-        let mut request = self.poll_request();
-        request.task_queue = self.sticky_queue();
-        let poll = self.later(request);
-        let describe = service::DescribeTaskQueueRequest {
-            namespace: NAMESPACE.into(),
-            task_queue: self.sticky_queue(),
-            task_queue_type: TaskQueueType::Workflow.into(),
-            ..Default::default()
-        };
-        while self.quietly(describe.clone()).await.is_ok_and(|reply| reply.pollers.is_empty()) {
-            before_asking_again().await;
-        }
-        poll
-    }
-
-    async fn some_task(&mut self, title: &str, request: service::PollWorkflowTaskQueueRequest) -> WorkflowTask {
-        let task = self.call_as(title, request).await;
-        assert!(!task.task_token.is_empty(), "no workflow task came\n{}", self.transcript());
-        task
-    }
-
-    pub(super) fn complete_request(
-        &self,
-        task: &WorkflowTask,
-        commands: impl Into<Vec<Command>>,
-    ) -> service::RespondWorkflowTaskCompletedRequest {
-        let mut commands = commands.into();
-        for command in &mut commands {
-            if let Some(Attributes::ScheduleActivityTaskCommandAttributes(activity)) = &mut command.attributes {
-                activity.task_queue = activity.task_queue.take().or_else(|| self.queue());
-            }
-        }
-        service::RespondWorkflowTaskCompletedRequest {
-            namespace: NAMESPACE.into(),
-            task_token: task.task_token.clone(),
-            commands,
-            identity: "worker".into(),
-            ..Default::default()
-        }
-    }
-
-    pub(super) async fn complete(&mut self, task: &WorkflowTask, commands: impl Into<Vec<Command>>) {
-        self.complete_with(task, commands, |_| {}).await;
-    }
-
-    pub(super) async fn complete_with(
-        &mut self,
-        task: &WorkflowTask,
-        commands: impl Into<Vec<Command>>,
-        edit: impl FnOnce(&mut service::RespondWorkflowTaskCompletedRequest),
-    ) -> service::RespondWorkflowTaskCompletedResponse {
-        let mut request = self.complete_request(task, commands);
-        edit(&mut request);
-        let commands: Vec<_> = request.commands.iter().map(|command| format!("{:?}", command.command_type())).collect();
-        let title = format!("complete [{}]", commands.join(", "));
-        self.call_as(&title, request).await
-    }
-
-    /// Completes a task with invalid commands, which the server must reject.
-    pub(super) async fn complete_refused(&mut self, task: &WorkflowTask, commands: impl Into<Vec<Command>>) -> Status {
-        let request = self.complete_request(task, commands);
-        self.refused(request).await
-    }
-
-    /// Polls and completes the next task of the normal queue with these commands.
-    pub(super) async fn task(&mut self, commands: impl Into<Vec<Command>>) -> WorkflowTask {
-        let task = self.poll().await;
-        self.complete(&task, commands).await;
-        task
-    }
-
-    /// The queue of children, apart from that of their parents.
-    pub(super) fn child_queue(&self) -> Option<TaskQueue> {
-        Some(TaskQueue { name: self.name("children"), ..TaskQueue::default() })
-    }
-
-    /// A command that starts a child on the queue of children.
-    pub(super) fn child(
-        &self,
-        name: &str,
-        edit: impl FnOnce(&mut StartChildWorkflowExecutionCommandAttributes),
-    ) -> Command {
-        start_child(self.name(name), |it| {
-            it.task_queue = self.child_queue();
-            edit(it);
-        })
-    }
-
-    /// Waits for a workflow task of a child.
-    pub(super) async fn poll_child(&mut self) -> WorkflowTask {
-        let mut request = self.poll_request();
-        request.task_queue = self.child_queue();
-        self.some_task("poll of a child", request).await
-    }
-
-    /// Polls and completes the next task of a child with these commands.
-    pub(super) async fn child_task(&mut self, commands: impl Into<Vec<Command>>) -> WorkflowTask {
-        let task = self.poll_child().await;
-        self.complete(&task, commands).await;
-        task
-    }
-
-    /// Accepts and completes every update of the task, followed by these commands.
-    pub(super) async fn accept_and_complete(&mut self, task: &WorkflowTask, then: impl Into<Vec<Command>>) {
-        let messages: Vec<_> =
-            task.messages.iter().flat_map(|request| [acceptance(request), response(request)]).collect();
-        let mut commands: Vec<_> = messages.iter().map(|message| protocol_message(&message.id)).collect();
-        commands.extend(then.into());
-        self.complete_with(task, commands, |it| it.messages = messages).await;
-    }
-
-    /// Requests that following tasks are sent to the worker's own queue, with this timeout.
-    pub(super) fn sticky(&self, wait: i64) -> Option<StickyExecutionAttributes> {
-        let worker_task_queue = self.sticky_queue();
-        Some(StickyExecutionAttributes { worker_task_queue, schedule_to_start_timeout: seconds(wait) })
-    }
-
-    pub(super) fn fail_request(&self, task: &WorkflowTask) -> service::RespondWorkflowTaskFailedRequest {
-        service::RespondWorkflowTaskFailedRequest {
-            namespace: NAMESPACE.into(),
-            task_token: task.task_token.clone(),
-            cause: WorkflowTaskFailedCause::WorkflowWorkerUnhandledFailure.into(),
-            failure: failure("the workflow panicked"),
-            identity: "worker".into(),
-            ..Default::default()
-        }
-    }
-
-    pub(super) async fn fail(&mut self, task: &WorkflowTask) {
-        let request = self.fail_request(task);
-        self.call_as("fail", request).await;
-    }
-
-    /// Responds to a query that has a task of its own.
-    pub(super) fn answer_request(&self, task: &WorkflowTask) -> service::RespondQueryTaskCompletedRequest {
-        service::RespondQueryTaskCompletedRequest {
-            namespace: NAMESPACE.into(),
-            task_token: task.task_token.clone(),
-            completed_type: everloop_proto::temporal::api::enums::v1::QueryResultType::Answered.into(),
-            query_result: Some(text("answer")),
-            ..Default::default()
-        }
-    }
-
-    // An activity worker.
-
-    pub(super) fn poll_activity_request(&self) -> service::PollActivityTaskQueueRequest {
-        service::PollActivityTaskQueueRequest {
-            namespace: NAMESPACE.into(),
-            task_queue: self.queue(),
-            identity: "activity worker".into(),
-            ..Default::default()
-        }
-    }
-
-    pub(super) async fn poll_activity(&mut self) -> ActivityTask {
-        let request = self.poll_activity_request();
-        let task = self.call_as("poll activity", request).await;
-        assert!(!task.task_token.is_empty(), "no activity task came\n{}", self.transcript());
-        task
-    }
-
-    /// Waits for two activity tasks, and returns them in the order of their ids: a queue may deliver them in any.
-    pub(super) async fn poll_two_activities(&mut self) -> [ActivityTask; 2] {
-        let request = self.poll_activity_request();
-        let first = self.quietly(request.clone()).await.expect("a poll");
-        let second = self.quietly(request).await.expect("a poll");
-        let mut both = [first, second];
-        both.sort_by(|one, other| one.activity_id.cmp(&other.activity_id));
-        self.note(&format!("polled activities {} and {}", both[0].activity_id, both[1].activity_id));
-        both
-    }
-
-    pub(super) fn complete_activity_request(
-        &self,
-        task: &ActivityTask,
-    ) -> service::RespondActivityTaskCompletedRequest {
-        service::RespondActivityTaskCompletedRequest {
-            namespace: NAMESPACE.into(),
-            task_token: task.task_token.clone(),
-            result: Some(text("done")),
-            identity: "activity worker".into(),
-            ..Default::default()
-        }
-    }
-
-    pub(super) async fn complete_activity(&mut self, task: &ActivityTask) {
-        let request = self.complete_activity_request(task);
-        self.call_as("complete activity", request).await;
-    }
-
-    pub(super) fn fail_activity_request(
-        &self,
-        task: &ActivityTask,
-        failure: Option<Failure>,
-    ) -> service::RespondActivityTaskFailedRequest {
-        service::RespondActivityTaskFailedRequest {
-            namespace: NAMESPACE.into(),
-            task_token: task.task_token.clone(),
-            failure,
-            identity: "activity worker".into(),
-            ..Default::default()
-        }
-    }
-
-    pub(super) async fn fail_activity(&mut self, task: &ActivityTask, failure: Option<Failure>) {
-        let request = self.fail_activity_request(task, failure);
-        self.call_as("fail activity", request).await;
-    }
-
-    pub(super) fn cancel_activity_request(&self, task: &ActivityTask) -> service::RespondActivityTaskCanceledRequest {
-        service::RespondActivityTaskCanceledRequest {
-            namespace: NAMESPACE.into(),
-            task_token: task.task_token.clone(),
-            details: Some(text("cancelled details")),
-            identity: "activity worker".into(),
-            ..Default::default()
-        }
-    }
-
-    pub(super) fn heartbeat_request(
-        &self,
-        task: &ActivityTask,
-        details: Option<Payloads>,
-    ) -> service::RecordActivityTaskHeartbeatRequest {
-        service::RecordActivityTaskHeartbeatRequest {
-            namespace: NAMESPACE.into(),
-            task_token: task.task_token.clone(),
-            details,
-            identity: "activity worker".into(),
-            ..Default::default()
-        }
-    }
-
-    pub(super) async fn heartbeat(&mut self, task: &ActivityTask, details: &str) {
-        let request = self.heartbeat_request(task, Some(text(details)));
-        self.call_as("heartbeat", request).await;
     }
 
     pub(super) async fn call_as<C: Call>(&mut self, title: &str, request: C) -> C::Reply {

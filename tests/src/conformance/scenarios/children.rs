@@ -336,12 +336,5 @@ async fn commands_without_what_they_need(s: &mut Script) {
         s.child("child", |it| it.workflow_run_timeout = seconds(-1)),
         s.child("child", |it| it.retry_policy = Some(RetryPolicy { maximum_attempts: -1, ..RetryPolicy::default() })),
     ];
-    for (number, command) in wrong.into_iter().enumerate() {
-        let workflow = format!("wf-{number}");
-        s.start(&workflow).await;
-        let task = s.poll().await;
-        s.complete_refused(&task, [command]).await;
-        s.history(&workflow).await;
-        s.task([complete_workflow()]).await;
-    }
+    s.each_refused(wrong).await;
 }

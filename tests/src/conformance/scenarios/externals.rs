@@ -215,14 +215,7 @@ async fn signals_without_what_they_need(s: &mut Script) {
         signal_external(target.clone(), |it| it.namespace = "elsewhere".into()),
         signal_external(target, |it| it.execution.as_mut().expect("it is set").run_id = "no run id".into()),
     ];
-    for (number, command) in wrong.into_iter().enumerate() {
-        let workflow = format!("wf-{number}");
-        s.start(&workflow).await;
-        let task = s.poll().await;
-        s.complete_refused(&task, [command]).await;
-        s.history(&workflow).await;
-        s.task([complete_workflow()]).await;
-    }
+    s.each_refused(wrong).await;
 }
 
 async fn cancel_requests_without_what_they_need(s: &mut Script) {
@@ -232,12 +225,5 @@ async fn cancel_requests_without_what_they_need(s: &mut Script) {
         cancel_external(target.clone(), |it| it.namespace = "elsewhere".into()),
         cancel_external(target, |it| it.run_id = "no run id".into()),
     ];
-    for (number, command) in wrong.into_iter().enumerate() {
-        let workflow = format!("wf-{number}");
-        s.start(&workflow).await;
-        let task = s.poll().await;
-        s.complete_refused(&task, [command]).await;
-        s.history(&workflow).await;
-        s.task([complete_workflow()]).await;
-    }
+    s.each_refused(wrong).await;
 }

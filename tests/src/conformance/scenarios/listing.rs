@@ -37,7 +37,7 @@ fn mine(s: &Script) -> String {
     format!("TaskQueue = '{}'", s.name("queue"))
 }
 
-fn list_request(query: &str) -> service::ListWorkflowExecutionsRequest {
+pub(super) fn list_request(query: &str) -> service::ListWorkflowExecutionsRequest {
     service::ListWorkflowExecutionsRequest { namespace: NAMESPACE.into(), query: query.into(), ..Default::default() }
 }
 
@@ -46,7 +46,7 @@ fn count_request(query: &str) -> service::CountWorkflowExecutionsRequest {
 }
 
 /// Polls until the filter finds that many.
-async fn settled(s: &mut Script, query: &str, count: i64) {
+pub(super) async fn settled(s: &mut Script, query: &str, count: i64) {
     loop {
         match s.quietly(count_request(query)).await {
             Ok(reply) if reply.count == count => return,
@@ -58,8 +58,13 @@ async fn settled(s: &mut Script, query: &str, count: i64) {
     }
 }
 
-/// Returns the workflow ids that the filter finds, in order.
+/// The workflow ids that the filter finds, in order.
 async fn found(s: &mut Script, query: &str) {
+    let ids = found_ids(s, query).await;
+    s.note(&format!("{query}: {ids:?}"));
+}
+
+pub(super) async fn found_ids(s: &mut Script, query: &str) -> Vec<String> {
     let executions = loop {
         match s.quietly(list_request(query)).await {
             Ok(reply) => break reply.executions,
@@ -67,8 +72,7 @@ async fn found(s: &mut Script, query: &str) {
             Err(error) => panic!("{query}: {error:?}"),
         }
     };
-    let ids: Vec<_> = executions.into_iter().filter_map(|it| it.execution).map(|it| it.workflow_id).collect();
-    s.note(&format!("{query}: {ids:?}"));
+    executions.into_iter().filter_map(|it| it.execution).map(|it| it.workflow_id).collect()
 }
 
 async fn running_and_closed(s: &mut Script) {

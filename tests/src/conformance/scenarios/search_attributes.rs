@@ -4,15 +4,10 @@ use everloop_proto::temporal::api::{
     command::v1::{Command, UpsertWorkflowSearchAttributesCommandAttributes},
     common::v1::{Payload, SearchAttributes},
     history::v1::history_event::Attributes,
-    workflowservice::v1 as service,
 };
-use tonic::Code;
 
-use super::super::{
-    commands::*,
-    script::{NAMESPACE, Script, before_asking_again},
-    suite::scenarios,
-};
+use super::super::{commands::*, script::Script, suite::scenarios};
+use super::listing::{found_ids, list_request, settled};
 
 scenarios!["search_attributes":
     set_and_replaced,
@@ -197,34 +192,9 @@ fn mine(s: &Script) -> String {
     format!("TaskQueue = '{}'", s.name("queue"))
 }
 
-fn list_request(query: &str) -> service::ListWorkflowExecutionsRequest {
-    service::ListWorkflowExecutionsRequest { namespace: NAMESPACE.into(), query: query.into(), ..Default::default() }
-}
-
-/// Polls until the filter finds that many.
-async fn settled(s: &mut Script, query: &str, count: i64) {
-    let request = service::CountWorkflowExecutionsRequest { namespace: NAMESPACE.into(), query: query.into() };
-    loop {
-        match s.quietly(request.clone()).await {
-            Ok(reply) if reply.count == count => return,
-            Ok(_) => {}
-            Err(busy) if busy.code() == Code::ResourceExhausted => {}
-            Err(error) => panic!("{query}: {error:?}"),
-        }
-        before_asking_again().await;
-    }
-}
-
 /// The workflow ids that the filter finds, in order.
 async fn found(s: &mut Script, query: &str) {
-    let executions = loop {
-        match s.quietly(list_request(query)).await {
-            Ok(reply) => break reply.executions,
-            Err(busy) if busy.code() == Code::ResourceExhausted => before_asking_again().await,
-            Err(error) => panic!("{query}: {error:?}"),
-        }
-    };
-    let mut ids: Vec<_> = executions.into_iter().filter_map(|it| it.execution).map(|it| it.workflow_id).collect();
+    let mut ids = found_ids(s, query).await;
     ids.sort_unstable();
     s.note(&format!("{query}: {ids:?}"));
 }
