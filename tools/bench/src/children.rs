@@ -1,13 +1,13 @@
 //! How long does a child workflow take from its start to its result, and how many end in a second when many are started?
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
 use everloop::prelude::*;
 use serde::Serialize;
 
 use crate::load::QUEUE;
+use crate::local::Beginnings;
 use crate::report::{Versions, percentile_ms, print, rounded};
 use crate::{Error, some};
 
@@ -49,26 +49,6 @@ impl Returns {
     }
 }
 
-/// The ends of children, noted by a local activity of the parent: from one to the next is a whole child.
-#[derive(Clone, Default)]
-struct Ends(Arc<Mutex<Vec<Instant>>>);
-
-impl Ends {
-    /// The times from each end to the next.
-    fn take(&self) -> Vec<Duration> {
-        let ends = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        ends.windows(2).map(|pair| pair[1] - pair[0]).collect()
-    }
-}
-
-#[activities]
-impl Ends {
-    #[activity(start_to_close_timeout = "1m")]
-    async fn note(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
-    }
-}
-
 #[workflow]
 #[derive(Default)]
 struct Calls {}
@@ -86,7 +66,8 @@ impl Calls {
         }
         for _ in 0..count {
             Returns::run().await?;
-            Ends::note().local().await?;
+            // Notes the end of the child: from one to the next is a whole child.
+            Beginnings::begin().local().await?;
         }
         Ok(())
     }
@@ -96,7 +77,7 @@ pub(crate) async fn measure(options: Options) -> Result<(), Error> {
     let Options { address, count } = &options;
     let client = Client::connect(address).await?;
     let versions = Versions::with_server(address).await?;
-    let ends = Ends::default();
+    let ends = Beginnings::default();
     let worker =
         Worker::builder(&client, QUEUE).workflow::<Calls>().workflow::<Returns>().activities(ends.clone()).build()?;
     let measured = async {

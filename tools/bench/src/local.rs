@@ -41,11 +41,11 @@ struct Line<'a> {
 
 /// The beginnings of the activities: from one to the next is a whole activity, with the workflow's step between.
 #[derive(Clone, Default)]
-struct Beginnings(Arc<Mutex<Vec<Instant>>>);
+pub(crate) struct Beginnings(Arc<Mutex<Vec<Instant>>>);
 
 impl Beginnings {
     /// The times from each activity to the next, sorted.
-    fn take(&self) -> Vec<Duration> {
+    pub(crate) fn take(&self) -> Vec<Duration> {
         let begun = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let mut times: Vec<_> = begun.windows(2).map(|pair| pair[1] - pair[0]).collect();
         times.sort_unstable();
