@@ -56,7 +56,7 @@ async fn story(client: Client, codec: AesGcmCodec) -> Result<(), Error> {
     visit.done().await?;
     println!("{}", visit.result().await?);
 
-    // Whoever lacks the old key learns which one is missing.
+    // The error of a client without the old key names that key.
     codec.remove_key("2026-11")?;
     match visit.history().await {
         Ok(_) => println!("the history is read with every key"),

@@ -17,7 +17,7 @@ pub enum ChildCancellationType {
     Abandon,
 }
 
-/// What happens to a child workflow when its parent ends, in any way, or continues as new.
+/// The effect of a parent's end, of any kind, on a child workflow. Continuing as new counts as an end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParentClosePolicy {

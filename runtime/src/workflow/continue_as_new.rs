@@ -52,7 +52,7 @@ use crate::raw;
 /// begins with its `#[init]` or `Default`: state that it needs goes into the arguments, which may be those of another
 /// workflow.
 ///
-/// What this run still waits for is dropped: timers, activities, handlers. Wait for
+/// Everything that this run still waits for is dropped: timers, activities, handlers. Wait for
 /// [`all_handlers_finished`](crate::workflow::all_handlers_finished) before. A signal that arrives meanwhile is not lost: this run
 /// gets it first. It may be called in any code of the workflow; the first to end the run wins.
 ///

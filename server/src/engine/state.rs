@@ -52,7 +52,7 @@ pub(crate) struct Info {
     pub(crate) cron: Option<Cron>,
     /// The workflow's retry policy, if it has one.
     pub(crate) retry_policy: Option<RetryPolicy>,
-    /// Which attempt of that policy the run is.
+    /// The number of the run's attempt under that policy, from 1.
     pub(crate) attempt: i32,
     pub(crate) priority: Option<common::Priority>,
     /// Where the run comes from, if it is a child.

@@ -19,7 +19,7 @@ everywhere! {
     waiting: failed_runs_are_tried_again, a_schedule_runs_a_workflow_again_and_again, a_run_timeout_is_tried_again, a_chain_has_one_execution_timeout, a_next_run_can_wait
 }
 
-/// What a run knows of itself.
+/// Facts of a run about itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Seen {
     run_id: String,

@@ -40,7 +40,7 @@ impl ExternalOperation {
         }))
     }
 
-    /// What has been sent cannot be taken back; the workflow goes on.
+    /// A message that has left cannot be taken back; the workflow goes on.
     pub(super) fn cancel(&mut self) -> Cancel<OtherCommand> {
         match self.state {
             ExternalState::Requested => {

@@ -171,7 +171,7 @@ impl Run {
         }
     }
 
-    /// What the worker must do about local activities. Activities that it knows already may be among those to start.
+    /// Requests to the worker about local activities. Activities that the worker knows already may be among those to start.
     pub(crate) fn take_local_requests(&self) -> Vec<LocalRequest> {
         self.core.take_local_requests()
     }

@@ -147,7 +147,7 @@ fn one_answer_holds_for_the_whole_run() {
     expect![["ScheduleActivity(work, id 3)\n"]].assert_eq(&story.complete("2", 1).task());
 }
 
-/// What a task sent for a patch, as JSON.
+/// The commands of a task for a patch, as JSON.
 fn sent(commands: &[Command]) -> String {
     use everloop_proto::temporal::api::command::v1::command::Attributes::*;
     let text = |payload: &Payload| String::from_utf8_lossy(&payload.data).into_owned();

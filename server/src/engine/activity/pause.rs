@@ -14,7 +14,7 @@ pub(crate) enum ActivitySelection {
     All,
 }
 
-/// What a request to unpause or to reset does beside that.
+/// Further effects of a request to unpause or to reset.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Restart {
     pub(crate) reset_attempts: bool,

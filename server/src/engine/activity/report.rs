@@ -29,7 +29,7 @@ pub(crate) enum ActivityRef {
     Id(String),
 }
 
-/// What the answer to a heartbeat tells the attempt.
+/// The content of the response to a heartbeat.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct HeartbeatNews {
     pub(crate) cancel_requested: bool,
