@@ -22,7 +22,7 @@ use crate::engine::error::{Refusal, Rejected};
 use crate::engine::event::{Attributes, EventId, HistoryEvent, Order, event};
 use crate::engine::run::Run;
 use crate::engine::subject::{Applied, Subject};
-use crate::engine::successor::{Retried, run_timed_out};
+use crate::engine::successor::{LastResult, Retried, run_timed_out};
 use crate::engine::time::Time;
 use crate::limits::BLOB_BYTES_MAX;
 use crate::model::RunStatus;
@@ -109,10 +109,7 @@ impl Run {
             return Err(Rejected::new(Cause::BadFailWorkflowExecutionAttributes, detail).terminating());
         }
         let run_id = Arc::clone(&commands.successor_run_id);
-        let mut retried = self.retry_workflow(&failure, None, Arc::clone(&run_id), commands.now);
-        if retried.run_id.is_empty() {
-            retried.run_id = self.go_on_by_schedule(None, Some(&failure), run_id, commands.now);
-        }
+        let retried = self.go_on_after_failure(&failure, LastResult::Dropped, run_id, commands.now);
         let event = commands.event(WorkflowExecutionFailedEventAttributes {
             failure: Some(failure),
             retry_state: retried.state as i32,
@@ -162,14 +159,7 @@ impl Run {
         let is_over = self.info.execution_expiration.is_some_and(|expiration| expiration <= now);
         let retried = match is_over {
             true => Retried::no(RetryState::Timeout),
-            false => {
-                let (last_result, run_id) = (self.last_completion_result(), Arc::clone(&successor_run_id));
-                let mut retried = self.retry_workflow(&run_timed_out(), last_result, run_id, now);
-                if retried.run_id.is_empty() {
-                    retried.run_id = self.go_on_by_schedule(None, Some(&run_timed_out()), successor_run_id, now);
-                }
-                retried
-            }
+            false => self.go_on_after_failure(&run_timed_out(), LastResult::Kept, successor_run_id, now),
         };
         self.time_out(retried, now);
     }

@@ -27,6 +27,15 @@ pub(super) struct Retried {
     pub(super) run_id: String,
 }
 
+/// Whether a retry starts with the result of the last successful run of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LastResult {
+    /// After a timeout.
+    Kept,
+    /// After a failure, as on the Temporal server.
+    Dropped,
+}
+
 impl Retried {
     pub(super) fn no(state: RetryState) -> Self {
         Self { state, run_id: String::new() }
@@ -90,14 +99,23 @@ impl Run {
         Ok(())
     }
 
-    /// Describes the run that tries the workflow again after a failure, if its retry policy allows another attempt.
-    pub(super) fn retry_workflow(
+    /// Describes the run that follows a failed one, if any: by the retry policy, else at the next due time of the schedule.
+    pub(super) fn go_on_after_failure(
         &mut self,
         failure: &Failure,
-        last_result: Option<Payloads>,
+        last_result: LastResult,
         run_id: Arc<str>,
         now: Time,
     ) -> Retried {
+        let mut retried = self.retry_workflow(failure, last_result, Arc::clone(&run_id), now);
+        if retried.run_id.is_empty() {
+            retried.run_id = self.go_on_by_schedule(None, Some(failure), run_id, now);
+        }
+        retried
+    }
+
+    /// Describes the run that tries the workflow again after a failure, if its retry policy allows another attempt.
+    fn retry_workflow(&mut self, failure: &Failure, last_result: LastResult, run_id: Arc<str>, now: Time) -> Retried {
         let Some(policy) = &self.info.retry_policy else { return Retried::no(RetryState::RetryPolicyNotSet) };
         let backoff = match policy.next_run(self.info.attempt, failure, now, self.info.execution_expiration) {
             Ok(backoff) => backoff,
@@ -109,7 +127,9 @@ impl Run {
             started.attempt = attempt;
             started.first_workflow_task_backoff = wire_duration(backoff);
             started.continued_failure = Some(failure.clone());
-            started.last_completion_result = last_result;
+            if last_result == LastResult::Dropped {
+                started.last_completion_result = None;
+            }
         });
         match described {
             Ok(()) => Retried { state: RetryState::InProgress, run_id: new_run_id },
@@ -140,14 +160,6 @@ impl Run {
         });
         // The first event was read when the run began.
         described.map_or_else(|_| String::new(), |()| new_run_id)
-    }
-
-    /// The result of the last successful run of the chain, which this run was started with.
-    pub(super) fn last_completion_result(&self) -> Option<Payloads> {
-        match self.history.event(1).ok()?.attributes {
-            Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => started.last_completion_result,
-            _ => None,
-        }
     }
 
     /// Begins a run that follows another one; the caller ends the transition. No start request has `create_request_id`.
