@@ -131,7 +131,7 @@ pub struct ActivityOptions {
 }
 
 /// The server's default.
-const DEFAULT_INITIAL_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const DEFAULT_INITIAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The limit of one attempt if neither that limit nor one for all attempts is set. Without a limit, a lost worker would
 /// never be detected, so the server rejects such an activity.

@@ -40,7 +40,7 @@ pub use arguments::Arguments;
 #[doc(hidden)]
 pub use convert::{Codec, codec, context_codec};
 
-pub(crate) use activity_options::{DEFAULT_START_TO_CLOSE_TIMEOUT, WorkerActivityOptions};
+pub(crate) use activity_options::{DEFAULT_INITIAL_INTERVAL, DEFAULT_START_TO_CLOSE_TIMEOUT, WorkerActivityOptions};
 pub(crate) use convert::{decode, encode};
 pub(crate) use duration::{check_limit, delay_from_wire, duration_to_wire, limit_from_wire};
 pub(crate) use failure::causes::{Link, link, unlink};

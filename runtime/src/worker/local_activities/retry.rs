@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use crate::data::{ActivityOptions, Failure, FailureKind, TimeoutType};
+use crate::data::{ActivityOptions, DEFAULT_INITIAL_INTERVAL, Failure, FailureKind, TimeoutType};
 
-const DEFAULT_INITIAL_INTERVAL: Duration = Duration::from_secs(1);
 const DEFAULT_COEFFICIENT: f64 = 2.0;
 /// The longest interval of a policy without one, as a multiple of the first.
 const DEFAULT_MAXIMUM: u32 = 100;
